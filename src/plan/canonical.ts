@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { assert } from '../base/assert.ts';
+import type { Expression } from './expression.ts';
+import type { Aggregate, EventType, Plan } from './plan.ts';
+import type { Slot, Type, Value } from './value.ts';
+
+/**
+ * What a definition means, without what it is called: files, order, comments and positions leave no trace, nor do
+ * names that only users read (of columns, aggregates, structs). Two definitions with the same hash compute the same
+ * values from the same events.
+ */
+export function aggregateHash(aggregate: Aggregate, plan: Plan): string {
+  return createHash('sha256').update(JSON.stringify(canonicalAggregate(aggregate, plan))).digest('hex');
+}
+
+/** Of everything that decides a plan's values: two plans with the same hash may share rows. Feature names count here. */
+export function planHash(plan: Plan): string {
+  const parts = {
+    aggregates: plan.aggregates.map(a => [a.name, canonicalAggregate(a, plan)]).sort(byFirst),
+    latenessMs: plan.latenessMs,
+  };
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+function canonicalAggregate(aggregate: Aggregate, plan: Plan): unknown {
+  const event = eventOf(plan, aggregate.event);
+  const inScope = (expression: Expression) => canonicalExpression(expression, event, plan);
+  return {
+    event: aggregate.event,
+    // A bad event counts nowhere, so all that can make one bad is part of what every aggregate over it means.
+    gate: event.onFault === 'reject' ? event.inputs.map(canonicalInput).sort() : null,
+    weight: event.weight && inScope(event.weight),
+    entity: aggregate.entity,
+    keys: aggregate.keys.map(inScope),
+    where: aggregate.where && inScope(aggregate.where),
+    fn: { name: aggregate.fn.name, args: aggregate.fn.args.map(inScope), limit: aggregate.fn.limit },
+    tiles: aggregate.tiles,
+  };
+}
+
+function canonicalExpression(expression: Expression, event: EventType, plan: Plan): unknown {
+  const inScope = (child: Expression) => canonicalExpression(child, event, plan);
+  switch (expression.kind) {
+    case 'literal':
+      return ['literal', canonicalType(expression.type), canonicalValue(expression.value)];
+    case 'column': {
+      const column = event.columns.find(c => c.name === expression.name);
+      if (column) return inScope(column.expression);
+      const input = event.inputs.find(i => i.name === expression.name);
+      assert(input, `column ${expression.name} is neither an input nor a column of event ${event.name}`);
+      return ['input', canonicalInput(input)];
+    }
+    case 'field':
+      return ['field', inScope(expression.of), expression.name];
+    case 'index':
+      return ['index', inScope(expression.of), inScope(expression.by)];
+    case 'call':
+      return ['call', expression.fn, expression.args.map(inScope)];
+    case 'read': {
+      const { read } = expression;
+      const aggregate = plan.aggregates.find(a => a.name === read.aggregate);
+      assert(aggregate, `read of an unknown aggregate ${read.aggregate}`);
+      return [
+        'read',
+        canonicalAggregate(aggregate, plan),
+        read.window,
+        read.keys && read.keys.map(inScope),
+        read.after && inScope(read.after),
+        read.exclusive,
+      ];
+    }
+  }
+}
+
+function canonicalInput(input: Slot & { path: string[] }): string {
+  return JSON.stringify([input.path, canonicalSlot(input)]);
+}
+
+function canonicalSlot(slot: Slot): unknown {
+  const { presence } = slot;
+  return [canonicalType(slot.type), presence.kind, presence.kind === 'default' ? canonicalValue(presence.value) : null];
+}
+
+function canonicalType(type: Type): unknown {
+  switch (type.kind) {
+    case 'list':
+    case 'map':
+      return [type.kind, canonicalSlot(type.of)];
+    case 'struct':
+      return ['struct', type.fields.map(field => [field.name, field.path, canonicalSlot(field)])];
+    default:
+      return type.kind;
+  }
+}
+
+/** int64 and double literals stay apart: 1 as a bigint is written `1n`. */
+function canonicalValue(value: Value): unknown {
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value);
+  if (typeof value === 'string') return { string: value };
+  if (Array.isArray(value)) return value.map(canonicalValue);
+  if (value !== null && typeof value === 'object')
+    return { struct: Object.entries(value).map(([name, v]) => [name, canonicalValue(v)]).sort(byFirst) };
+  return value;
+}
+
+function byFirst(a: unknown[], b: unknown[]): number {
+  return String(a[0]) < String(b[0]) ? -1 : 1;
+}
+
+export function eventOf(plan: Plan, name: string): EventType {
+  const event = plan.events.find(e => e.name === name);
+  assert(event, `the plan has no event type ${name}`);
+  return event;
+}

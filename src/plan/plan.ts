@@ -1,0 +1,127 @@
+import type { Position } from '../base/fault.ts';
+import type { Expression } from './expression.ts';
+import type { Field, Type } from './value.ts';
+
+/**
+ * What every front end compiles to, and all that the rest of the system knows of a definition. Names are unique
+ * within their list; nothing depends on the lists' order.
+ */
+export interface Plan {
+  events: EventType[];
+  entities: Entity[];
+  aggregates: Aggregate[];
+  sets: FeatureSet[];
+  features: Feature[];
+  /** How long past its windows a tile is kept for late events, and how late an event may be and still read its windows. */
+  latenessMs: number;
+}
+
+export interface EventType {
+  name: string;
+  /** Read from the record's `data` object by path. */
+  inputs: Field[];
+  /** Computed from the event alone, from other columns, or (in topologies) from reads of aggregates. */
+  columns: { name: string; expression: Expression }[];
+  /**
+   * What a faulty input does: `reject` makes the whole event bad, so that it counts nowhere and is listed in the
+   * errors stream (feature sets); `null` makes that one value null, with an error beside it (topologies).
+   */
+  onFault: 'reject' | 'null';
+  /**
+   * +1 or -1: how an event of a changelog counts. Null for append-only events. Only linear aggregates may stand over
+   * a changelog.
+   */
+  weight: Expression | null;
+  at: Position | null;
+}
+
+/** What a lookup is keyed by. A key column is a bool, int64, string or time. */
+export interface Entity {
+  name: string;
+  keys: Type[];
+  at: Position | null;
+}
+
+/**
+ * A stored aggregate: one state for each (key, tile). The windows that read it are not part of it; they share its
+ * tiles.
+ */
+export interface Aggregate {
+  /** `set:name` for a feature set; front ends make names up for aggregates that users do not name. */
+  name: string;
+  /** The event type that writes it. */
+  event: string;
+  /** The entity whose rows hold it; null where only events read it. */
+  entity: string | null;
+  /** In the writing event's scope. A null key writes nothing. */
+  keys: Expression[];
+  /** Only events for which this is true are counted; null counts all. */
+  where: Expression | null;
+  fn: AggregateFunction;
+  tiles: Tiles;
+  /** Of its finished value. */
+  type: Type;
+  at: Position | null;
+}
+
+/**
+ * Nulls never count: they are passed over by each of these.
+ *
+ * - `count`: events, or events whose argument is not null. Linear.
+ * - `sum`: of int64, in 128 bits; OVERFLOW at finish beyond int64. 0 when empty. Linear.
+ * - `avg`: the exact quotient, rounded once to a double. Null when empty. Linear.
+ * - `min`, `max`: of int64, bool or time. Null when empty. Monotone.
+ * - `first`, `last`: in order of (time, position). Null when empty. Monotone.
+ * - `countUnique`: distinct values. Linear, bounded.
+ */
+export interface AggregateFunction {
+  name: AggregateName;
+  args: Expression[];
+  /** How many values are kept, where a function keeps some. */
+  limit: number | null;
+}
+
+export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'countUnique';
+
+/** Can it be undone with weight -1? A monotone aggregate over input that retracts is refused by the compiler. */
+export const LINEAR: Record<AggregateName, boolean> = {
+  count: true,
+  sum: true,
+  avg: true,
+  countUnique: true,
+  min: false,
+  max: false,
+  first: false,
+  last: false,
+};
+
+/** Tile lengths, fine to coarse, each dividing the next; tile starts are offsetMs + k * length, UTC. Besides them the lifetime is always kept where a read wants it. */
+export interface Tiles {
+  levelsMs: number[];
+  offsetMs: number;
+}
+
+export interface FeatureSet {
+  name: string;
+  description: string;
+  owner: string;
+  entity: string;
+  /** The event type it is computed from. */
+  event: string;
+  /** How an event of that type names the entity: one expression for each of the entity's keys, in its order. */
+  keys: Expression[];
+  /** As users wrote them, for the catalogue. */
+  sql: string;
+  at: Position | null;
+}
+
+/** What a lookup answers: an expression in the entity's scope, over reads of aggregates and other features. */
+export interface Feature {
+  /** `set:name`. */
+  name: string;
+  set: string;
+  entity: string;
+  expression: Expression;
+  description: string;
+  at: Position | null;
+}

@@ -1,0 +1,69 @@
+/**
+ * What a value can be. Every value may be null: presence belongs to the place a value is read from (a `Slot`),
+ * not to its type. A struct's `name` is only how users call it; two structs with the same fields are the same type.
+ */
+export type Type =
+  | { kind: 'bool' }
+  | { kind: 'int64' }
+  | { kind: 'double' }
+  | { kind: 'string' }
+  | { kind: 'time' }
+  | { kind: 'list'; of: Slot }
+  | { kind: 'map'; of: Slot }
+  | { kind: 'struct'; name: string | null; fields: Field[] };
+
+/** Types whose values are one machine word or one string: what the kernels hold in a column. */
+export type ScalarKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
+
+/**
+ * What stands where a value is missing or null: a fault (`required`), null (`optional`), or a literal (`default`).
+ */
+export type Presence = { kind: 'required' } | { kind: 'optional' } | { kind: 'default'; value: Value };
+
+/** A place a value is read from: a list's element, a struct's field, an event's input. */
+export interface Slot {
+  type: Type;
+  presence: Presence;
+}
+
+export interface Field extends Slot {
+  name: string;
+  /** Member names from the enclosing object down; usually just `[name]`. */
+  path: string[];
+}
+
+/**
+ * A value outside the hot path (literals, the oracle, tests): int64 and time (microseconds since 1970 UTC) are
+ * bigint, double is number, a struct is a record by field name, a map a record by key.
+ */
+export type Value = null | boolean | bigint | number | string | Value[] | { [name: string]: Value };
+
+export const BOOL: Type = { kind: 'bool' };
+export const INT64: Type = { kind: 'int64' };
+export const DOUBLE: Type = { kind: 'double' };
+export const STRING: Type = { kind: 'string' };
+export const TIME: Type = { kind: 'time' };
+export const REQUIRED: Presence = { kind: 'required' };
+export const OPTIONAL: Presence = { kind: 'optional' };
+
+export function isScalar(type: Type): type is { kind: ScalarKind } {
+  return type.kind !== 'list' && type.kind !== 'map' && type.kind !== 'struct';
+}
+
+/** How a type is written in definitions: `int64`, `[string?]`, `crew_member`, `{name: string}`. */
+export function typeName(type: Type): string {
+  switch (type.kind) {
+    case 'list':
+      return `[${slotName(type.of)}]`;
+    case 'map':
+      return `map{string: ${slotName(type.of)}}`;
+    case 'struct':
+      return type.name ?? `{${type.fields.map(field => `${field.name}: ${slotName(field)}`).join(', ')}}`;
+    default:
+      return type.kind;
+  }
+}
+
+function slotName(slot: Slot): string {
+  return typeName(slot.type) + (slot.presence.kind === 'optional' ? '?' : '');
+}

@@ -1,0 +1,96 @@
+import { closeSync, fdatasync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { mkdir, open, readdir, stat, truncate } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+/**
+ * The few things the event log asks of a file system, and the promises it builds on: what `sync` has returned for
+ * is there after a power cut; everything else may be there in part, or not. Tests put a disk under the log that
+ * keeps nothing but what was synced.
+ */
+export interface Disk {
+  makeFolder(path: string): Promise<void>;
+  /** File names in a folder, ascending. */
+  list(folder: string): Promise<string[]>;
+  /** Size in bytes. */
+  size(path: string): Promise<number>;
+  /** At most `length` bytes from `offset`; fewer at the end of the file. */
+  read(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /** Makes a new file that must not exist, to append to. It is durable once `syncFolder` has returned. */
+  create(path: string): Promise<AppendFile>;
+  /** Opens an existing file to append to. */
+  append(path: string): Promise<AppendFile>;
+  /** Cuts a file to `size` bytes, durably. */
+  truncate(path: string, size: number): Promise<void>;
+  /** Makes the creation of files in a folder durable. */
+  syncFolder(folder: string): Promise<void>;
+}
+
+export interface AppendFile {
+  /** Writes all bytes at the end of the file, or throws. Not durable yet. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** All that was written before is durable once this returns. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const fdatasyncAsync = promisify(fdatasync);
+
+/** The file system of this machine. */
+export const localDisk: Disk = {
+  async makeFolder(path) {
+    await mkdir(path, { recursive: true });
+  },
+  async list(folder) {
+    return (await readdir(folder)).sort();
+  },
+  async size(path) {
+    return (await stat(path)).size;
+  },
+  async read(path, offset, length) {
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = new Uint8Array(length);
+      let filled = 0;
+      while (filled < length) {
+        const count = readSync(fd, bytes, filled, length - filled, offset + filled);
+        if (count === 0) break;
+        filled += count;
+      }
+      return bytes.subarray(0, filled);
+    } finally {
+      closeSync(fd);
+    }
+  },
+  async create(path) {
+    return appendFile(openSync(path, 'ax'));
+  },
+  async append(path) {
+    return appendFile(openSync(path, 'a'));
+  },
+  async truncate(path, size) {
+    await truncate(path, size);
+    const file = await open(path, 'r+');
+    await file.sync();
+    await file.close();
+  },
+  async syncFolder(folder) {
+    const fd = openSync(folder, 'r');
+    fsyncSync(fd);
+    closeSync(fd);
+  },
+};
+
+function appendFile(fd: number): AppendFile {
+  return {
+    async write(bytes) {
+      let written = 0;
+      while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written);
+    },
+    async sync() {
+      await fdatasyncAsync(fd);
+    },
+    async close() {
+      closeSync(fd);
+    },
+  };
+}

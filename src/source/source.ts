@@ -1,0 +1,43 @@
+/**
+ * Where events come from. Everything above this file reads blocks of whole lines and knows no files.
+ *
+ * A source is a sequence of records; a record's position is its index in that sequence, from 0. Lines that are
+ * rejected at the door (not JSON, no type, no time) have no position: in an event log there are none, in a file
+ * that somebody else wrote there may be.
+ */
+export interface Source {
+  /** How the log's time passes. Fixed when the log is made: it is part of what its features mean. */
+  readonly clock: Clock;
+  /**
+   * Blocks in order, from the record at position `from`. A block ends where a line ends (the last block of a file
+   * may lack the newline). Block bytes are only valid until the next block is asked for.
+   *
+   * @throws Fault `corrupt`, with file and byte offset, where stored bytes are not what was written
+   */
+  read(from: number): AsyncIterable<Block>;
+}
+
+export interface Block {
+  /** Whole lines of NDJSON. */
+  bytes: Uint8Array;
+  /** When these records arrived, microseconds since 1970 UTC; null where the source does not know. */
+  arrivalMicros: bigint | null;
+  /** For messages: where the block's first line stands. `line` counts from 1. */
+  file: string;
+  line: number;
+}
+
+export interface Clock {
+  /**
+   * - `event`: now is the greatest event time so far.
+   * - `wall`: now is the arrival of the latest record, and live, the wall.
+   */
+  kind: 'event' | 'wall';
+  /** An event further ahead of its type's clock (`event`) is bad: one wrong year must not expire everything else. */
+  maxJumpMs: number;
+}
+
+export const MAX_JUMP_DEFAULT_MS = 31 * 86_400_000;
+
+/** With a wall clock, an event this far ahead of its arrival is bad. */
+export const AHEAD_MAX_MS = 10 * 60_000;

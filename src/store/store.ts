@@ -1,0 +1,37 @@
+/**
+ * Where rows rest. A row is opaque bytes under (entity kind, key, level, tile start); a store never looks inside.
+ *
+ * Promise: `commit` is all or nothing, and after a crash the store holds the state of some commit that returned, or
+ * of the one under way, never a mixture. It may fall back to an earlier commit after a power cut; `position` says
+ * which.
+ */
+export interface Store {
+  /** Records of the log that the rows contain: the position of the first one that they do not. 0 when empty. */
+  position(): number;
+  /**
+   * Writes rows (each replaces the one under its address) and the position they are folded up to, in one transaction,
+   * together with whatever `alongside` writes to the same database.
+   */
+  commit(rows: Iterable<Row>, position: number, alongside?: () => void): void;
+  /** The rows of one entity in one range of tiles, tile starts ascending. */
+  readRange(entity: number, key: Uint8Array, levelMs: number, fromMs: number, toMs: number): Row[];
+  /** One row's bytes, or null. */
+  readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null;
+  /** Every row, ordered by (entity, key bytes, level, tile start). For checks and exports. */
+  scan(): Iterable<Row>;
+  /** Forgets all rows and goes back to position 0, in one transaction. */
+  clear(): void;
+  close(): void;
+}
+
+export interface Row {
+  /** The dictionary's id of the entity kind. */
+  entity: number;
+  /** Canonical key bytes. */
+  key: Uint8Array;
+  /** Tile length in milliseconds; 0 is the lifetime. */
+  levelMs: number;
+  tileStartMs: number;
+  /** FeaturesCombined. */
+  value: Uint8Array;
+}
