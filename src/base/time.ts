@@ -17,7 +17,13 @@ export function parseDuration(text: string): number | null {
 export function formatDuration(durationMs: number): string {
   let restMs = durationMs;
   let text = '';
-  for (const [unit, unitMs] of [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1_000], ['ms', 1]] as const) {
+  for (const [unit, unitMs] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1_000],
+    ['ms', 1],
+  ] as const) {
     const count = Math.floor(restMs / unitMs);
     if (count > 0) text += `${count}${unit}`;
     restMs -= count * unitMs;

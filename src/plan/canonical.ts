@@ -10,7 +10,9 @@ import type { Slot, Type, Value } from './value.ts';
  * values from the same events.
  */
 export function aggregateHash(aggregate: Aggregate, plan: Plan): string {
-  return createHash('sha256').update(JSON.stringify(canonicalAggregate(aggregate, plan))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(canonicalAggregate(aggregate, plan)))
+    .digest('hex');
 }
 
 /** Of everything that decides a plan's values: two plans with the same hash may share rows. Feature names count here. */
@@ -100,7 +102,11 @@ function canonicalValue(value: Value): unknown {
   if (typeof value === 'string') return { string: value };
   if (Array.isArray(value)) return value.map(canonicalValue);
   if (value !== null && typeof value === 'object')
-    return { struct: Object.entries(value).map(([name, v]) => [name, canonicalValue(v)]).sort(byFirst) };
+    return {
+      struct: Object.entries(value)
+        .map(([name, v]) => [name, canonicalValue(v)])
+        .sort(byFirst),
+    };
   return value;
 }
 

@@ -14,7 +14,7 @@ import type { Type, Value } from './value.ts';
  * - `isNull` is never null. `coalesce` is its first argument that is not null.
  * - `case`: condition, value, condition, value, ..., default; a condition that is null counts as false.
  * - `toInt64`: bool -> 0/1, double -> nearest with ties to even (null when out of range or NaN), time -> microseconds.
- *   `toDouble`: bool, int64. 
+ *   `toDouble`: bool, int64.
  */
 export type FunctionName =
   | 'add'
