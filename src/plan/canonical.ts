@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts';
 import type { Expression } from './expression.ts';
 import type { Aggregate, EventType, Plan } from './plan.ts';
 import type { Slot, Type, Value } from './value.ts';
+import { keptLevels } from './window.ts';
 
 /**
  * What a definition means, without what it is called: files, order, comments and positions leave no trace, nor do
@@ -18,7 +19,7 @@ export function aggregateHash(aggregate: Aggregate, plan: Plan): string {
 /** Of everything that decides a plan's values: two plans with the same hash may share rows. Feature names count here. */
 export function planHash(plan: Plan): string {
   const parts = {
-    aggregates: plan.aggregates.map(a => [a.name, canonicalAggregate(a, plan)]).sort(byFirst),
+    aggregates: plan.aggregates.map(a => [a.name, canonicalAggregate(a, plan), keptLevels(a, plan)]).sort(byFirst),
     latenessMs: plan.latenessMs,
   };
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
@@ -66,7 +67,7 @@ function canonicalExpression(expression: Expression, event: EventType, plan: Pla
         'read',
         canonicalAggregate(aggregate, plan),
         read.window,
-        read.keys && read.keys.map(inScope),
+        read.keys?.map(inScope) ?? null,
         read.after && inScope(read.after),
         read.exclusive,
       ];
@@ -89,7 +90,7 @@ function canonicalType(type: Type): unknown {
     case 'map':
       return [type.kind, canonicalSlot(type.of)];
     case 'struct':
-      return ['struct', type.fields.map(field => [field.name, field.path, canonicalSlot(field)])];
+      return ['struct', type.fields.map(field => [field.name, field.path, canonicalSlot(field)]).sort(byFirst)];
     default:
       return type.kind;
   }

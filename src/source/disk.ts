@@ -1,5 +1,6 @@
 import { closeSync, fdatasync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, open, readdir, stat, truncate } from 'node:fs/promises';
+import { mkdir, readdir, truncate } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 /**
@@ -8,18 +9,17 @@ import { promisify } from 'node:util';
  * keeps nothing but what was synced.
  */
 export interface Disk {
+  /** Makes a folder and those above it, durably. One that is there already is left as it is. */
   makeFolder(path: string): Promise<void>;
   /** File names in a folder, ascending. */
   list(folder: string): Promise<string[]>;
-  /** Size in bytes. */
-  size(path: string): Promise<number>;
   /** At most `length` bytes from `offset`; fewer at the end of the file. */
   read(path: string, offset: number, length: number): Promise<Uint8Array>;
   /** Makes a new file that must not exist, to append to. It is durable once `syncFolder` has returned. */
   create(path: string): Promise<AppendFile>;
   /** Opens an existing file to append to. */
   append(path: string): Promise<AppendFile>;
-  /** Cuts a file to `size` bytes, durably. */
+  /** Cuts a file to `size` bytes, durably: what is left of it is synced. */
   truncate(path: string, size: number): Promise<void>;
   /** Makes the creation of files in a folder durable. */
   syncFolder(folder: string): Promise<void>;
@@ -38,13 +38,13 @@ const fdatasyncAsync = promisify(fdatasync);
 /** The file system of this machine. */
 export const localDisk: Disk = {
   async makeFolder(path) {
-    await mkdir(path, { recursive: true });
+    const first = await mkdir(path, { recursive: true });
+    if (first === undefined) return;
+    // A folder is an entry of the one above it, and is there after a power cut once that one is synced.
+    for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) syncPath(dirname(made));
   },
   async list(folder) {
     return (await readdir(folder)).sort();
-  },
-  async size(path) {
-    return (await stat(path)).size;
   },
   async read(path, offset, length) {
     const fd = openSync(path, 'r');
@@ -69,16 +69,21 @@ export const localDisk: Disk = {
   },
   async truncate(path, size) {
     await truncate(path, size);
-    const file = await open(path, 'r+');
-    await file.sync();
-    await file.close();
+    syncPath(path);
   },
   async syncFolder(folder) {
-    const fd = openSync(folder, 'r');
-    fsyncSync(fd);
-    closeSync(fd);
+    syncPath(folder);
   },
 };
+
+function syncPath(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 function appendFile(fd: number): AppendFile {
   return {

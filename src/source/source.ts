@@ -9,8 +9,12 @@ export interface Source {
   /** How the log's time passes. Fixed when the log is made: it is part of what its features mean. */
   readonly clock: Clock;
   /**
-   * Blocks in order, from the record at position `from`. A block ends where a line ends (the last block of a file
-   * may lack the newline). Block bytes are only valid until the next block is asked for.
+   * Blocks in order, from the record at position `from`: all that the source holds at the time of the call. A block
+   * is not empty, is at most `BLOCK_MAX_BYTES` long, and ends where a line ends (the last block of a file may lack
+   * the newline). Block bytes are only valid until the next block is asked for.
+   *
+   * A line too long for a block comes cut, but still over `LINE_MAX_BYTES`: the kernel refuses it for its length as
+   * it would the whole line, and no block has to grow for it.
    *
    * @throws Fault `corrupt`, with file and byte offset, where stored bytes are not what was written
    */
@@ -36,6 +40,12 @@ export interface Clock {
   /** An event further ahead of its type's clock (`event`) is bad: one wrong year must not expire everything else. */
   maxJumpMs: number;
 }
+
+/** A record's line without its newline; also bounds what one record can cost in every buffer behind the door. */
+export const LINE_MAX_BYTES = 1 << 20;
+
+/** Large enough that a call into the kernel costs nothing beside its work, and that every legal line fits. */
+export const BLOCK_MAX_BYTES = LINE_MAX_BYTES + (64 << 10);
 
 export const MAX_JUMP_DEFAULT_MS = 31 * 86_400_000;
 

@@ -10,17 +10,22 @@ export interface Store {
   position(): number;
   /**
    * Writes rows (each replaces the one under its address) and the position they are folded up to, in one transaction,
-   * together with whatever `alongside` writes to the same database.
+   * together with whatever `alongside` writes to the same database. An error that `alongside` throws undoes all of it.
+   * The position never goes back. Of rows under the same address the last one stays.
    */
   commit(rows: Iterable<Row>, position: number, alongside?: () => void): void;
-  /** The rows of one entity in one range of tiles, tile starts ascending. */
+  /** The rows of one entity with tile starts in [fromMs, toMs), ascending; `toMs` may be Infinity. */
   readRange(entity: number, key: Uint8Array, levelMs: number, fromMs: number, toMs: number): Row[];
   /** One row's bytes, or null. */
   readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null;
-  /** Every row, ordered by (entity, key bytes, level, tile start). For checks and exports. */
+  /**
+   * Every row, ordered by (entity, key bytes, level, tile start). For checks and exports: a commit made meanwhile may
+   * show in part.
+   */
   scan(): Iterable<Row>;
   /** Forgets all rows and goes back to position 0, in one transaction. */
   clear(): void;
+  /** Lets go of what it holds. Whoever opened a driver closes that. */
   close(): void;
 }
 

@@ -1,0 +1,333 @@
+/**
+ * The algebra of aggregates: empty, update, merge, finish, encode, decode. One state has two forms: unpacked, of a
+ * fixed size in memory, where it is computed with; and encoded, as the FeatureValue of proto/tilefold/v1/row.proto,
+ * where it rests and travels. An aggregate's case is the number of its field in FeatureValue's oneof, so encoded
+ * bytes say how they merge.
+ *
+ *   case   unpacked
+ *   COUNT  count i64
+ *   SUM    low u64, high i64                 one signed 128-bit number
+ *   MEAN   low u64, high i64, count i64
+ *   MIN    seen i64 (0 or 1), value i64
+ *   MAX    seen i64 (0 or 1), value i64
+ *
+ * The encoding is canonical: one state has one spelling. `decode` accepts that spelling alone.
+ */
+import { readVarint, varintNext, varintOk, varintSize, writeVarint, zigzag, unzigzag } from './varint';
+
+export const COUNT: i32 = 1;
+export const SUM: i32 = 2;
+export const MEAN: i32 = 3;
+export const MIN: i32 = 4;
+export const MAX: i32 = 5;
+
+/** Room for any unpacked state. */
+export const STATE_SIZE_MAX: usize = 24;
+
+/** Room for any encoded FeatureValue: MEAN's tag and length, sum with both words, count. */
+export const ENCODED_SIZE_MAX: usize = 48;
+
+export function isKnownCase(aggregateCase: i32): bool {
+  return aggregateCase >= COUNT && aggregateCase <= MAX;
+}
+
+/** All-zero bytes are every case's empty state. */
+export function stateSize(aggregateCase: i32): usize {
+  switch (aggregateCase) {
+    case COUNT:
+      return 8;
+    case MEAN:
+      return 24;
+    default:
+      return 16;
+  }
+}
+
+/** Counts one value that is not null (any value for an argumentless count), `weight` times. */
+@inline
+export function update(aggregateCase: i32, state: usize, value: i64, weight: i64): void {
+  switch (aggregateCase) {
+    case COUNT:
+      store<i64>(state, load<i64>(state) + weight);
+      return;
+    case SUM:
+      addWeighted(state, value, weight);
+      return;
+    case MEAN:
+      addWeighted(state, value, weight);
+      store<i64>(state, load<i64>(state, 16) + weight, 16);
+      return;
+    case MIN:
+      if (load<i64>(state) == 0 || value < load<i64>(state, 8)) setExtreme(state, value);
+      return;
+    case MAX:
+      if (load<i64>(state) == 0 || value > load<i64>(state, 8)) setExtreme(state, value);
+      return;
+    default:
+      abort('update of an unknown aggregate');
+  }
+}
+
+/** Merges `from` into `into`; only `into` changes. */
+@inline
+export function merge(aggregateCase: i32, into: usize, from: usize): void {
+  switch (aggregateCase) {
+    case COUNT:
+      store<i64>(into, load<i64>(into) + load<i64>(from));
+      return;
+    case SUM:
+      add128(into, load<u64>(from), load<i64>(from, 8));
+      return;
+    case MEAN:
+      add128(into, load<u64>(from), load<i64>(from, 8));
+      store<i64>(into, load<i64>(into, 16) + load<i64>(from, 16), 16);
+      return;
+    case MIN:
+      if (load<i64>(from) != 0 && (load<i64>(into) == 0 || load<i64>(from, 8) < load<i64>(into, 8)))
+        setExtreme(into, load<i64>(from, 8));
+      return;
+    case MAX:
+      if (load<i64>(from) != 0 && (load<i64>(into) == 0 || load<i64>(from, 8) > load<i64>(into, 8)))
+        setExtreme(into, load<i64>(from, 8));
+      return;
+    default:
+      abort('merge of an unknown aggregate');
+  }
+}
+
+@inline
+function setExtreme(state: usize, value: i64): void {
+  store<i64>(state, 1);
+  store<i64>(state, value, 8);
+}
+
+@inline
+function addWeighted(state: usize, value: i64, weight: i64): void {
+  if (weight == 1) add128(state, <u64>value, value >> 63);
+  else if (value == i64.MIN_VALUE) add128(state, <u64>value, 0); // its negation is 2^63
+  else add128(state, <u64>(-value), (-value) >> 63);
+}
+
+@inline
+function add128(state: usize, low: u64, high: i64): void {
+  const sum = load<u64>(state) + low;
+  const carry = <i64>(sum < low);
+  store<u64>(state, sum);
+  store<i64>(state, load<i64>(state, 8) + high + carry, 8);
+}
+
+export const FINISHED: i32 = 0;
+export const FINISHED_NULL: i32 = 1;
+export const FINISHED_OVERFLOW: i32 = 2;
+
+/** Writes the 8 bytes of the value (int64, or a double for MEAN) to `out`, or says why there is none. */
+export function finish(aggregateCase: i32, state: usize, out: usize): i32 {
+  switch (aggregateCase) {
+    case COUNT:
+      store<i64>(out, load<i64>(state));
+      return FINISHED;
+    case SUM:
+      if (!isNarrow(state)) return FINISHED_OVERFLOW;
+      store<i64>(out, load<i64>(state));
+      return FINISHED;
+    case MEAN:
+      if (load<i64>(state, 16) == 0) return FINISHED_NULL;
+      store<f64>(out, quotient(load<u64>(state), load<i64>(state, 8), load<i64>(state, 16)));
+      return FINISHED;
+    case MIN:
+    case MAX:
+      if (load<i64>(state) == 0) return FINISHED_NULL;
+      store<i64>(out, load<i64>(state, 8));
+      return FINISHED;
+    default:
+      abort('finish of an unknown aggregate');
+      return FINISHED_NULL;
+  }
+}
+
+@inline
+function isNarrow(state: usize): bool {
+  return load<i64>(state, 8) == load<i64>(state) >> 63;
+}
+
+/** Integers up to here are doubles without rounding. */
+const EXACT_MAX: u64 = 1 << 53;
+
+/**
+ * The exact quotient of a 128-bit number and a count, rounded once (to nearest, ties to even).
+ *
+ * Long division, bit by bit from the top: 55 significant bits of the quotient, then one more that says whether
+ * anything was left over. 56 bits converted to a double round as the exact value would.
+ */
+export function quotient(low: u64, high: i64, divisor: i64): f64 {
+  const negative = high < 0 != divisor < 0;
+  if (high < 0) {
+    low = ~low + 1;
+    high = ~high + (low == 0 ? 1 : 0);
+  }
+  const top = <u64>high;
+  const by: u64 = divisor < 0 ? <u64>0 - <u64>divisor : <u64>divisor;
+  if (top == 0 && low <= EXACT_MAX && by <= EXACT_MAX) {
+    const exact = <f64>low / <f64>by;
+    return negative && low != 0 ? -exact : exact;
+  }
+  if (low == 0 && top == 0) return 0;
+  let remainder: u64 = 0;
+  let bits: u64 = 0;
+  let bitCount = 0;
+  let exponent = 0;
+  let rest = false;
+  for (let position: i32 = 127; ; position--) {
+    const bit: u64 = position >= 64 ? (top >> (position - 64)) & 1 : position >= 0 ? (low >> position) & 1 : 0;
+    // The divisor is below 2^63 or is 2^63 itself, so the remainder doubles within 64 bits.
+    remainder = (remainder << 1) | bit;
+    const digit: u64 = remainder >= by ? 1 : 0;
+    if (digit) remainder -= by;
+    if (bitCount < 55) {
+      bits = (bits << 1) | digit;
+      if (bits != 0) bitCount++;
+      exponent = position;
+    } else {
+      rest = rest || digit != 0;
+    }
+    if (bitCount == 55 && position <= 0) break;
+  }
+  bits = (bits << 1) | (rest || remainder != 0 ? 1 : 0);
+  const magnitude = scale(<f64>bits, exponent - 1);
+  return negative ? -magnitude : magnitude;
+}
+
+/** value * 2^exponent, exact for the exponents that occur here (-200 to 200). */
+@inline
+function scale(value: f64, exponent: i32): f64 {
+  return value * reinterpret<f64>((<u64>(exponent + 1023)) << 52);
+}
+
+// Field tags, as row.proto gives them: (number << 3) | wire type.
+const TAG_COUNT: u8 = 0x08;
+const TAG_SUM: u8 = 0x12;
+const TAG_MEAN: u8 = 0x1a;
+const TAG_MIN: u8 = 0x22;
+const TAG_MAX: u8 = 0x2a;
+const TAG_NARROW: u8 = 0x08;
+const TAG_LOW: u8 = 0x11;
+const TAG_HIGH: u8 = 0x19;
+const TAG_MEAN_SUM: u8 = 0x0a;
+const TAG_MEAN_COUNT: u8 = 0x10;
+const TAG_INTEGER: u8 = 0x08;
+
+/** Writes a FeatureValue and returns its size. `out` has room for ENCODED_SIZE_MAX bytes. */
+export function encode(aggregateCase: i32, state: usize, out: usize): usize {
+  switch (aggregateCase) {
+    case COUNT:
+      store<u8>(out, TAG_COUNT);
+      return 1 + writeVarint(out + 1, zigzag(load<i64>(state)));
+    case SUM: {
+      const size = encode128(state, out + 2);
+      store<u8>(out, TAG_SUM);
+      store<u8>(out, <u8>size, 1);
+      return 2 + size;
+    }
+    case MEAN: {
+      const sumSize = encode128(state, out + 4);
+      store<u8>(out, TAG_MEAN_SUM, 2);
+      store<u8>(out, <u8>sumSize, 3);
+      let end = out + 4 + sumSize;
+      store<u8>(end, TAG_MEAN_COUNT);
+      end += 1 + writeVarint(end + 1, zigzag(load<i64>(state, 16)));
+      store<u8>(out, TAG_MEAN);
+      store<u8>(out, <u8>(end - out - 2), 1);
+      return end - out;
+    }
+    default: {
+      assert(aggregateCase == MIN || aggregateCase == MAX);
+      store<u8>(out, aggregateCase == MIN ? TAG_MIN : TAG_MAX);
+      if (load<i64>(state) == 0) {
+        store<u8>(out, 0, 1);
+        return 2;
+      }
+      store<u8>(out, TAG_INTEGER, 2);
+      const size: usize = 1 + writeVarint(out + 3, zigzag(load<i64>(state, 8)));
+      store<u8>(out, <u8>size, 1);
+      return 2 + size;
+    }
+  }
+}
+
+function encode128(state: usize, out: usize): usize {
+  if (isNarrow(state)) {
+    store<u8>(out, TAG_NARROW);
+    return 1 + writeVarint(out + 1, zigzag(load<i64>(state)));
+  }
+  store<u8>(out, TAG_LOW);
+  store<u64>(out, load<u64>(state), 1);
+  store<u8>(out, TAG_HIGH, 9);
+  store<u64>(out, load<u64>(state, 8), 10);
+  return 18;
+}
+
+/** The case of an encoded FeatureValue, or 0 where the bytes begin with none that is known. */
+@inline
+export function caseOf(from: usize, end: usize): i32 {
+  if (from >= end) return 0;
+  const tag = load<u8>(from);
+  const wire = tag & 7;
+  const field = <i32>(tag >> 3);
+  if (!isKnownCase(field) || wire != (field == COUNT ? 0 : 2)) return 0;
+  return field;
+}
+
+/** Unpacks the FeatureValue in [from, end) into `state`; false where the bytes are not its one canonical spelling. */
+export function decode(aggregateCase: i32, from: usize, end: usize, state: usize): bool {
+  if (aggregateCase == COUNT) {
+    store<i64>(state, unzigzag(readVarint(from + 1, end)));
+    return varintOk && varintNext == end;
+  }
+  if (end - from < 2 || <usize>load<u8>(from, 1) != end - from - 2) return false;
+  const body = from + 2;
+  switch (aggregateCase) {
+    case SUM:
+      return decode128(body, end, state);
+    case MEAN: {
+      if (end - body < 2 || load<u8>(body) != TAG_MEAN_SUM) return false;
+      const sumEnd = body + 2 + <usize>load<u8>(body, 1);
+      if (sumEnd >= end || !decode128(body + 2, sumEnd, state)) return false;
+      if (load<u8>(sumEnd) != TAG_MEAN_COUNT) return false;
+      store<i64>(state, unzigzag(readVarint(sumEnd + 1, end)), 16);
+      return varintOk && varintNext == end;
+    }
+    case MIN:
+    case MAX:
+      if (body == end) {
+        store<i64>(state, 0);
+        store<i64>(state, 0, 8);
+        return true;
+      }
+      if (load<u8>(body) != TAG_INTEGER) return false;
+      store<i64>(state, 1);
+      store<i64>(state, unzigzag(readVarint(body + 1, end)), 8);
+      return varintOk && varintNext == end;
+    default:
+      return false;
+  }
+}
+
+function decode128(from: usize, end: usize, state: usize): bool {
+  if (from >= end) return false;
+  if (load<u8>(from) == TAG_NARROW) {
+    const value = unzigzag(readVarint(from + 1, end));
+    store<i64>(state, value);
+    store<i64>(state, value >> 63, 8);
+    return varintOk && varintNext == end;
+  }
+  if (end - from != 18 || load<u8>(from) != TAG_LOW || load<u8>(from, 9) != TAG_HIGH) return false;
+  store<u64>(state, load<u64>(from, 1));
+  store<u64>(state, load<u64>(from, 10), 8);
+  return !isNarrow(state);
+}
+
+/** Bytes of an entry's id field: tag and varint. */
+@inline
+export function idSize(id: i32): usize {
+  return 1 + varintSize(<u64>id);
+}

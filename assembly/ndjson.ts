@@ -1,0 +1,781 @@
+/**
+ * Lines of NDJSON into columns.
+ *
+ *   1. line      cut at \n; \r and blank lines are passed over
+ *   2. record    the whole line is checked as JSON, and the spans of its type, time and data are found
+ *   3. project   the data of a declared type is read again, along the trie of its input paths, into slots
+ *   4. commit    slots become a row of the type's frame, or the event is bad
+ *
+ * A batch has room for BATCH_ROWS records and as many rejected lines. Strings in columns are slices of the input, or
+ * of a side buffer where they had escapes: both stay as they are until the next batch is decoded.
+ */
+import { BATCH_ROWS, Frame, makeFrame, registerOf } from './expression';
+import {
+  Problem,
+  cursor,
+  fail,
+  integer,
+  limit,
+  openText,
+  moveTo,
+  peek,
+  problem,
+  readEpochMs,
+  readInt,
+  readString,
+  readTime,
+  skipSpace,
+  skipValue,
+  stringEnd,
+  stringEscaped,
+  stringStart,
+  take,
+  unescape,
+} from './json';
+import { Bytes, allocate, allocateZeroed, release, roundedSize } from './memory';
+
+/** A longer line is rejected: it bounds what one event may cost. */
+export const LINE_MAX_BYTES: usize = 1 << 20;
+
+export enum Kind {
+  BOOL,
+  INT64,
+  STRING,
+  TIME,
+}
+
+export enum Presence {
+  REQUIRED,
+  OPTIONAL,
+  DEFAULT,
+}
+
+/** Why a logged event is bad. */
+export enum Bad {
+  NONE,
+  MISSING,
+  WRONG_TYPE,
+  OUT_OF_RANGE,
+  DATA_NOT_OBJECT,
+  TIME_JUMP,
+}
+
+/** What projection found for an input. */
+enum Slot {
+  MISSING,
+  VALUE,
+  WRONG_TYPE,
+  OUT_OF_RANGE,
+}
+
+@unmanaged
+class Input {
+  kind: i32;
+  presence: i32;
+  /** The default, as a column holds it. */
+  fallback: u64;
+  slot: i32;
+  value: u64;
+}
+
+/** A member name on the way to inputs. Children and inputs are linked lists: they are few. */
+@unmanaged
+class Node {
+  name: usize;
+  nameLength: usize;
+  sibling: usize;
+  child: usize;
+  /** Head of a list of input indices plus one, through `nextInput`. */
+  input: i32;
+}
+
+@unmanaged
+class EventType {
+  name: usize;
+  nameLength: usize;
+  inputCount: i32;
+  inputs: usize;
+  /** Next input (plus one) on the same path, by input. */
+  nextInput: usize;
+  root: Node;
+  /** Inputs are its first registers, then the event's time, then whatever programs need. */
+  frame: Frame;
+  /** Rows of the frame that this batch has filled. */
+  rows: i32;
+  /** The type's clock as far as decoding has come; CLOCK_NONE before its first event. */
+  clock: i64;
+}
+
+export const CLOCK_NONE: i64 = i64.MIN_VALUE;
+
+const TYPES_MAX: i32 = 4096;
+const types: usize = memory.data(4096 * sizeof<usize>(), 8);
+let typeCount = 0;
+
+/** Takes over `name` (an allocated block). Its frame has `registerCount` registers, the inputs and the time among them. */
+export function addType(name: usize, nameLength: usize, inputCount: i32, registerCount: i32): i32 {
+  assert(typeCount < TYPES_MAX && registerCount > inputCount);
+  const type = changetype<EventType>(allocateZeroed(offsetof<EventType>()));
+  type.name = name;
+  type.nameLength = nameLength;
+  type.inputCount = inputCount;
+  type.inputs = allocateZeroed(<usize>inputCount * offsetof<Input>() + 1);
+  type.nextInput = allocateZeroed(<usize>inputCount * 4 + 1);
+  type.root = changetype<Node>(allocateZeroed(offsetof<Node>()));
+  type.frame = makeFrame(registerCount, BATCH_ROWS);
+  type.clock = CLOCK_NONE;
+  store<usize>(types + <usize>typeCount * sizeof<usize>(), changetype<usize>(type));
+  return typeCount++;
+}
+
+@inline
+function typeAt(index: i32): EventType {
+  assert(<u32>index < <u32>typeCount);
+  return changetype<EventType>(load<usize>(types + <usize>index * sizeof<usize>()));
+}
+
+@inline
+function inputAt(type: EventType, index: i32): Input {
+  assert(<u32>index < <u32>type.inputCount);
+  return changetype<Input>(type.inputs + <usize>index * offsetof<Input>());
+}
+
+/** Describes an input and puts it on a path: call `inputPath` for each step first. `fallback` points at 8 bytes. */
+export function setInput(type: i32, index: i32, kind: i32, presence: i32, fallback: usize, node: usize): void {
+  const eventType = typeAt(type);
+  const input = inputAt(eventType, index);
+  input.kind = kind;
+  input.presence = presence;
+  input.fallback = load<u64>(fallback);
+  const end = changetype<Node>(node);
+  store<i32>(eventType.nextInput + (<usize>index << 2), end.input);
+  end.input = index + 1;
+}
+
+export function rootNode(type: i32): usize {
+  return changetype<usize>(typeAt(type).root);
+}
+
+/** The node one step further, made where there is none. Takes over `name` (an allocated block). */
+export function stepNode(from: usize, name: usize, nameLength: usize): usize {
+  const parent = changetype<Node>(from);
+  const known = childOf(parent, name, nameLength);
+  if (known != 0) return known;
+  const node = changetype<Node>(allocateZeroed(offsetof<Node>()));
+  node.name = name;
+  node.nameLength = nameLength;
+  node.sibling = parent.child;
+  parent.child = changetype<usize>(node);
+  return changetype<usize>(node);
+}
+
+@inline
+function childOf(parent: Node, name: usize, nameLength: usize): usize {
+  for (let at = parent.child; at != 0; ) {
+    const node = changetype<Node>(at);
+    if (node.nameLength == nameLength && memory.compare(node.name, name, nameLength) == 0) return at;
+    at = node.sibling;
+  }
+  return 0;
+}
+
+export function typeFrame(type: i32): Frame {
+  return typeAt(type).frame;
+}
+
+export function typeRows(type: i32): i32 {
+  return typeAt(type).rows;
+}
+
+export function typeClock(type: i32): i64 {
+  return typeAt(type).clock;
+}
+
+/** For a restart: decoding goes on with the clock as it stood. */
+export function setTypeClock(type: i32, clock: i64): void {
+  typeAt(type).clock = clock;
+}
+
+/** The greatest of all types' clocks, CLOCK_NONE before the first event. */
+export function greatestClock(): i64 {
+  let greatest = CLOCK_NONE;
+  for (let i = 0; i < typeCount; i++) greatest = max(greatest, typeAt(i).clock);
+  return greatest;
+}
+
+// --- settings of the log
+
+let clockIsWall = false;
+let jumpMaxMicros: i64 = 0;
+
+/** Event clock: `jumpMs` ahead of the type's clock is bad. Wall clock: `jumpMs` ahead of the arrival is bad. */
+export function setClock(isWall: bool, jumpMs: f64): void {
+  clockIsWall = isWall;
+  jumpMaxMicros = <i64>jumpMs * 1000;
+}
+
+// --- the batch
+
+/** Per record: its type (-1: not declared), its row in that type's frame (-1: none), time, the type's clock after it. */
+export const recordType: usize = memory.data(4096 * 4, 16);
+export const recordRow: usize = memory.data(4096 * 4, 16);
+export const recordTime: usize = memory.data(4096 * 8, 16);
+export const recordClock: usize = memory.data(4096 * 8, 16);
+/** Per record: its line's place in the input, the line's number, why it is bad, and the input that made it so. */
+export const recordStart: usize = memory.data(4096 * 4, 16);
+export const recordLength: usize = memory.data(4096 * 4, 16);
+export const recordLine: usize = memory.data(4096 * 4, 16);
+export const recordBad: usize = memory.data(4096 * 4, 16);
+export const recordInput: usize = memory.data(4096 * 4, 16);
+export let recordCount: i32 = 0;
+
+/** Per rejected line: its number within the input, the problem, its place. */
+export const rejectedLine: usize = memory.data(4096 * 4, 16);
+export const rejectedProblem: usize = memory.data(4096 * 4, 16);
+export const rejectedStart: usize = memory.data(4096 * 4, 16);
+export const rejectedLength: usize = memory.data(4096 * 4, 16);
+export let rejectedCount: i32 = 0;
+
+/** Lines passed in this batch, blank ones and rejected ones too. */
+export let lineCount: i32 = 0;
+
+/** The time register comes right after the inputs. */
+@inline
+function timeRegister(type: EventType): i32 {
+  return type.inputCount;
+}
+
+// --- input and side buffer
+
+let inputStart: usize = 0;
+let inputCapacity: usize = 0;
+let sideStart: usize = 0;
+let sideCapacity: usize = 0;
+let sideEnd: usize = 0;
+
+/** The input buffer, at least `size` bytes; what was in it is lost when it has to grow. */
+export function inputBuffer(size: usize): usize {
+  if (size > inputCapacity) {
+    release(inputStart, inputCapacity);
+    release(sideStart, sideCapacity);
+    inputCapacity = roundedSize(size);
+    inputStart = allocate(inputCapacity);
+    // Each string is unescaped at most once as a value, and names one at a time behind that: twice the input is room enough.
+    sideCapacity = roundedSize((inputCapacity << 1) + 64);
+    sideStart = allocate(sideCapacity);
+  }
+  return inputStart;
+}
+
+@inline
+function sideRoom(size: usize): usize {
+  assert(sideEnd + size <= sideStart + sideCapacity);
+  return sideEnd;
+}
+
+/**
+ * Decodes lines from byte `from` of the input buffer until its `size` bytes or the batch are used up, and returns the
+ * offset behind the last line taken. Bytes behind the last newline are a line only if `isEnd`.
+ */
+export function decode(from: usize, size: usize, arrivalMicros: i64, isEnd: bool): usize {
+  assert(from <= size && size <= inputCapacity);
+  recordCount = 0;
+  rejectedCount = 0;
+  lineCount = 0;
+  sideEnd = sideStart;
+  lastTextStart = 0;
+  for (let i = 0; i < typeCount; i++) typeAt(i).rows = 0;
+  const end = inputStart + size;
+  let at = inputStart + from;
+  while (at < end && recordCount < BATCH_ROWS && rejectedCount < BATCH_ROWS) {
+    const newline = findNewline(at, end);
+    if (newline == end && !isEnd) break;
+    lineCount++;
+    decodeLine(at, newline, arrivalMicros);
+    at = newline + 1;
+  }
+  return min(at, end) - inputStart;
+}
+
+function findNewline(at: usize, end: usize): usize {
+  const sixteen = i8x16.splat(0x0a);
+  while (at + 16 <= end) {
+    const mask = i8x16.bitmask(i8x16.eq(v128.load(at), sixteen));
+    if (mask != 0) return at + ctz<i32>(mask);
+    at += 16;
+  }
+  while (at < end && load<u8>(at) != 0x0a) at++;
+  return at;
+}
+
+function decodeLine(start: usize, end: usize, arrivalMicros: i64): void {
+  if (end > start && load<u8>(end - 1) == 0x0d) end--;
+  openText(start, end);
+  skipSpace();
+  if (cursor == end) return;
+  if (end - start > LINE_MAX_BYTES) {
+    reject(start, end, Problem.TOO_LONG);
+  } else if (!readRecord() || !endsHere()) {
+    reject(start, end, problem);
+  } else {
+    commitRecord(start, end, arrivalMicros);
+  }
+}
+
+@inline
+function endsHere(): bool {
+  skipSpace();
+  return cursor == limit ? true : fail(Problem.NOT_JSON);
+}
+
+function reject(start: usize, end: usize, reason: i32): void {
+  const at = <usize>rejectedCount << 2;
+  store<i32>(rejectedLine + at, lineCount);
+  store<i32>(rejectedProblem + at, reason);
+  store<u32>(rejectedStart + at, <u32>(start - inputStart));
+  store<u32>(rejectedLength + at, <u32>(end - start));
+  rejectedCount++;
+}
+
+// --- one record
+
+/** A top-level member's value: where it starts (0: absent) and ends. */
+let typeStart: usize = 0;
+let typeEnd: usize = 0;
+let flatTypeStart: usize = 0;
+let flatTypeEnd: usize = 0;
+let timeStart: usize = 0;
+let timeEnd: usize = 0;
+let flatTimeStart: usize = 0;
+let flatTimeEnd: usize = 0;
+let dataStart: usize = 0;
+let objectStart: usize = 0;
+
+/** The record's type name, and its time. */
+let nameStart: usize = 0;
+let nameLength: usize = 0;
+let recordMicros: i64 = 0;
+let isFlat: bool = false;
+
+/** Reads one record at the cursor, checking all of it. The cursor ends behind it. */
+function readRecord(): bool {
+  typeStart = flatTypeStart = timeStart = flatTimeStart = dataStart = 0;
+  objectStart = cursor;
+  if (peek() != 0x7b) return skipValue(0) ? fail(Problem.NOT_OBJECT) : false;
+  if (!readMembers()) return false;
+  const afterRecord = cursor;
+  isFlat = typeStart == 0;
+  if (!readTypeName()) return fail(Problem.NO_TYPE);
+  if (!readRecordTime()) return false;
+  moveTo(afterRecord);
+  return true;
+}
+
+function readMembers(): bool {
+  moveTo(cursor + 1);
+  skipSpace();
+  if (peek() == 0x7d) {
+    moveTo(cursor + 1);
+    return true;
+  }
+  while (true) {
+    skipSpace();
+    if (!readString()) return false;
+    const name = plainName();
+    const length = plainLength;
+    if (!take(0x3a)) return false;
+    skipSpace();
+    const start = cursor;
+    if (!skipValue(1)) return false;
+    noteMember(name, length, start, cursor);
+    skipSpace();
+    const byte = peek();
+    if (byte == 0x7d) {
+      moveTo(cursor + 1);
+      return true;
+    }
+    if (byte != 0x2c) return fail(Problem.NOT_JSON);
+    moveTo(cursor + 1);
+  }
+}
+
+let plainLength: usize = 0;
+
+/** The name that `readString` has just read, unescaped into spare room where it has to be. */
+@inline
+function plainName(): usize {
+  if (!stringEscaped) {
+    plainLength = stringEnd - stringStart;
+    return stringStart;
+  }
+  const room = sideRoom(stringEnd - stringStart);
+  plainLength = unescape(stringStart, stringEnd, room);
+  return room;
+}
+
+/** Remembers the members that a record is known by; a later one of the same name wins. */
+@inline
+function noteMember(name: usize, length: usize, start: usize, end: usize): void {
+  if (length == 4) {
+    const word = load<u32>(name);
+    if (word == 0x65707974) {
+      typeStart = start;
+      typeEnd = end;
+    } else if (word == 0x656d6974) {
+      timeStart = start;
+      timeEnd = end;
+    } else if (word == 0x61746164) {
+      dataStart = start;
+    }
+  } else if (length == 5 && load<u8>(name) == 0x5f) {
+    const word = load<u32>(name, 1);
+    if (word == 0x65707974) {
+      flatTypeStart = start;
+      flatTypeEnd = end;
+    } else if (word == 0x656d6974) {
+      flatTimeStart = start;
+      flatTimeEnd = end;
+    }
+  }
+}
+
+function readTypeName(): bool {
+  const start = isFlat ? flatTypeStart : typeStart;
+  if (start == 0 || load<u8>(start) != 0x22) return false;
+  moveTo(start);
+  readString();
+  nameStart = plainName();
+  nameLength = plainLength;
+  // An unescaped name stands in spare room that the next name would overwrite.
+  if (stringEscaped) sideEnd += nameLength;
+  return nameLength > 0;
+}
+
+function readRecordTime(): bool {
+  const start = isFlat ? flatTimeStart : timeStart;
+  const end = isFlat ? flatTimeEnd : timeEnd;
+  if (start == 0) return fail(Problem.NO_TIME);
+  if (!readTimeValue(start, end)) return fail(Problem.BAD_TIME);
+  recordMicros = integer;
+  return true;
+}
+
+/** A checked JSON value as a time. */
+function readTimeValue(start: usize, end: usize): bool {
+  const byte = load<u8>(start);
+  if (byte == 0x22) {
+    moveTo(start);
+    readString();
+    const text = plainName();
+    return readTime(text, text + plainLength);
+  }
+  return isNumber(byte) && readEpochMs(start, end);
+}
+
+@inline
+function isNumber(byte: u8): bool {
+  return byte == 0x2d || (byte >= 0x30 && byte <= 0x39);
+}
+
+// --- from record to row
+
+function commitRecord(start: usize, end: usize, arrivalMicros: i64): void {
+  const index = <usize>recordCount;
+  recordCount++;
+  const type = findType();
+  store<i32>(recordType + (index << 2), type);
+  store<i32>(recordRow + (index << 2), -1);
+  store<i64>(recordTime + (index << 3), recordMicros);
+  store<u32>(recordStart + (index << 2), <u32>(start - inputStart));
+  store<u32>(recordLength + (index << 2), <u32>(end - start));
+  store<i32>(recordLine + (index << 2), lineCount);
+  store<i32>(recordBad + (index << 2), Bad.NONE);
+  store<i32>(recordInput + (index << 2), -1);
+  store<i64>(recordClock + (index << 3), CLOCK_NONE);
+  if (type < 0) return;
+  const eventType = typeAt(type);
+  const bad = judge(eventType, index, arrivalMicros);
+  store<i64>(recordClock + (index << 3), eventType.clock);
+  store<i32>(recordBad + (index << 2), bad);
+  if (bad == Bad.NONE) store<i32>(recordRow + (index << 2), eventType.rows++);
+}
+
+function findType(): i32 {
+  for (let i = 0; i < typeCount; i++) {
+    const type = typeAt(i);
+    if (type.nameLength == nameLength && memory.compare(type.name, nameStart, nameLength) == 0) return i;
+  }
+  return -1;
+}
+
+/** Moves the type's clock, projects the data and fills the next row; or says what is bad. */
+function judge(type: EventType, index: usize, arrivalMicros: i64): i32 {
+  if (!moveClock(type, arrivalMicros)) return Bad.TIME_JUMP;
+  for (let i = 0; i < type.inputCount; i++) inputAt(type, i).slot = Slot.MISSING;
+  if (isFlat) {
+    moveTo(objectStart);
+    project(type, type.root);
+  } else if (dataStart != 0 && load<u8>(dataStart) != 0x6e) {
+    if (load<u8>(dataStart) != 0x7b) return Bad.DATA_NOT_OBJECT;
+    moveTo(dataStart);
+    project(type, type.root);
+  }
+  return fillRow(type, index);
+}
+
+function moveClock(type: EventType, arrivalMicros: i64): bool {
+  if (clockIsWall) {
+    if (recordMicros - arrivalMicros > jumpMaxMicros) return false;
+    type.clock = max(type.clock, arrivalMicros);
+    return true;
+  }
+  if (type.clock != CLOCK_NONE && recordMicros - type.clock > jumpMaxMicros) return false;
+  type.clock = max(type.clock, recordMicros);
+  return true;
+}
+
+/** Walks an object of checked JSON at the cursor and fills the slots of the inputs below `node`. */
+function project(type: EventType, node: Node): void {
+  moveTo(cursor + 1);
+  skipSpace();
+  if (peek() == 0x7d) {
+    moveTo(cursor + 1);
+    return;
+  }
+  while (true) {
+    skipSpace();
+    readString();
+    const name = plainName();
+    const child = childOf(node, name, plainLength);
+    take(0x3a);
+    skipSpace();
+    if (child == 0) skipValue(0);
+    else projectValue(type, changetype<Node>(child));
+    skipSpace();
+    const byte = peek();
+    moveTo(cursor + 1);
+    if (byte == 0x7d) return;
+  }
+}
+
+function projectValue(type: EventType, node: Node): void {
+  const start = cursor;
+  if (node.child != 0) {
+    // The last of equal names wins whole, so what an earlier one left below is forgotten.
+    const byte = peek();
+    markBelow(type, changetype<Node>(node.child), byte == 0x7b || byte == 0x6e ? Slot.MISSING : Slot.WRONG_TYPE);
+    if (byte == 0x7b) project(type, node);
+  }
+  if (cursor == start) skipValue(0);
+  const end = cursor;
+  for (let index = node.input; index != 0; index = load<i32>(type.nextInput + (<usize>(index - 1) << 2)))
+    readInput(inputAt(type, index - 1), start, end);
+  moveTo(end);
+}
+
+function markBelow(type: EventType, first: Node, slot: i32): void {
+  for (let at = changetype<usize>(first); at != 0; ) {
+    const node = changetype<Node>(at);
+    for (let index = node.input; index != 0; index = load<i32>(type.nextInput + (<usize>(index - 1) << 2)))
+      inputAt(type, index - 1).slot = slot;
+    if (node.child != 0) markBelow(type, changetype<Node>(node.child), slot);
+    at = node.sibling;
+  }
+}
+
+/** One checked JSON value into an input's slot. */
+function readInput(input: Input, start: usize, end: usize): void {
+  const byte = load<u8>(start);
+  if (byte == 0x6e) {
+    input.slot = Slot.MISSING;
+    return;
+  }
+  input.slot = Slot.WRONG_TYPE;
+  switch (input.kind) {
+    case Kind.BOOL:
+      if (byte != 0x74 && byte != 0x66) return;
+      input.value = byte == 0x74 ? 1 : 0;
+      break;
+    case Kind.INT64:
+      if (!isNumber(byte)) return;
+      if (!readInt(start, end)) {
+        input.slot = Slot.OUT_OF_RANGE;
+        return;
+      }
+      input.value = <u64>integer;
+      break;
+    case Kind.TIME:
+      if (byte != 0x22 && !isNumber(byte)) return;
+      if (!readTimeValue(start, end)) return;
+      input.value = <u64>integer;
+      break;
+    default: {
+      // STRING
+      if (byte != 0x22) return;
+      input.value = textOf(start);
+    }
+  }
+  input.slot = Slot.VALUE;
+}
+
+let lastTextStart: usize = 0;
+let lastText: u64 = 0;
+
+/** A checked JSON string as a column holds it. Several inputs on one path share what was unescaped. */
+function textOf(start: usize): u64 {
+  if (start == lastTextStart) return lastText;
+  moveTo(start);
+  readString();
+  const text = plainName();
+  if (stringEscaped) sideEnd += plainLength;
+  lastTextStart = start;
+  lastText = <u64>text | (<u64>plainLength << 32);
+  return lastText;
+}
+
+/** Writes the slots into the frame's next row, with defaults where values are missing; or names the first fault. */
+function fillRow(type: EventType, index: usize): i32 {
+  const row = <usize>type.rows;
+  for (let i = 0; i < type.inputCount; i++) {
+    const input = inputAt(type, i);
+    const register = registerOf(type.frame, i);
+    let value = input.value;
+    let isNull: u8 = 0;
+    if (input.slot != Slot.VALUE) {
+      const bad = faultOf(input);
+      if (bad != Bad.NONE) {
+        store<i32>(recordInput + (index << 2), i);
+        return bad;
+      }
+      isNull = input.presence == Presence.OPTIONAL ? 1 : 0;
+      value = isNull ? 0 : input.fallback;
+    }
+    store<u64>(register.values + (row << 3), value);
+    store<u8>(register.nulls + row, isNull);
+  }
+  const time = registerOf(type.frame, timeRegister(type));
+  store<i64>(time.values + (row << 3), recordMicros);
+  store<u8>(time.nulls + row, 0);
+  return Bad.NONE;
+}
+
+@inline
+function faultOf(input: Input): i32 {
+  if (input.slot == Slot.WRONG_TYPE) return Bad.WRONG_TYPE;
+  if (input.slot == Slot.OUT_OF_RANGE) return Bad.OUT_OF_RANGE;
+  return input.presence == Presence.REQUIRED ? Bad.MISSING : Bad.NONE;
+}
+
+// --- the door: what may enter the log
+
+/** Accepted records, one a line. */
+const accepted: Bytes = Bytes.make();
+export let acceptedCount: i32 = 0;
+
+export function acceptedStart(): usize {
+  return accepted.start;
+}
+
+export function acceptedLength(): usize {
+  return accepted.length;
+}
+
+/**
+ * Checks lines as `decode` does, but projects nothing: accepted ones are gathered, the others listed as rejected.
+ * Stops when the list of rejected lines is full, and returns the offset behind the last line taken.
+ */
+export function admitLines(from: usize, size: usize): usize {
+  beginAdmission(from, size);
+  const end = inputStart + size;
+  let at = inputStart + from;
+  while (at < end && rejectedCount < BATCH_ROWS) {
+    const newline = findNewline(at, end);
+    lineCount++;
+    sideEnd = sideStart;
+    admitLine(at, newline);
+    at = newline + 1;
+  }
+  return min(at, end) - inputStart;
+}
+
+function beginAdmission(from: usize, size: usize): void {
+  assert(from <= size && size <= inputCapacity);
+  accepted.length = 0;
+  acceptedCount = 0;
+  rejectedCount = 0;
+  lineCount = 0;
+  sideEnd = sideStart;
+}
+
+function admitLine(start: usize, end: usize): void {
+  if (end > start && load<u8>(end - 1) == 0x0d) end--;
+  openText(start, end);
+  skipSpace();
+  if (cursor == end) return;
+  if (end - start > LINE_MAX_BYTES) reject(start, end, Problem.TOO_LONG);
+  else if (!readRecord() || !endsHere()) reject(start, end, problem);
+  else accept(start, end);
+}
+
+function accept(start: usize, end: usize): void {
+  accepted.append(start, end - start);
+  accepted.reserve(1);
+  store<u8>(accepted.end, 0x0a);
+  accepted.length++;
+  acceptedCount++;
+}
+
+/**
+ * Checks a body that is one JSON value: a record, or an array of records. Line breaks inside become spaces. Returns
+ * false where the body is no JSON (`problem` says why): then nothing of it is accepted. A record's `line` is its index
+ * in the array plus one.
+ */
+export function admitDocument(size: usize): bool {
+  beginAdmission(0, size);
+  openText(inputStart, inputStart + size);
+  skipSpace();
+  const isArray = peek() == 0x5b;
+  if (isArray) moveTo(cursor + 1);
+  skipSpace();
+  if (isArray && peek() == 0x5d) {
+    moveTo(cursor + 1);
+    return endsHere();
+  }
+  while (true) {
+    skipSpace();
+    if (!admitElement()) return false;
+    skipSpace();
+    if (!isArray) break;
+    const byte = peek();
+    if (byte != 0x5d && byte != 0x2c) return fail(Problem.NOT_JSON);
+    moveTo(cursor + 1);
+    if (byte == 0x5d) break;
+  }
+  return endsHere();
+}
+
+function admitElement(): bool {
+  lineCount++;
+  sideEnd = sideStart;
+  const start = cursor;
+  if (!skipValue(0)) return false;
+  const end = cursor;
+  moveTo(start);
+  const isRecord = readRecord();
+  moveTo(end);
+  if (end - start > LINE_MAX_BYTES) return rejectElement(start, end, Problem.TOO_LONG);
+  if (!isRecord) return rejectElement(start, end, problem);
+  accept(start, end);
+  for (let at = accepted.end - 1 - (end - start); at < accepted.end - 1; at++) {
+    const byte = load<u8>(at);
+    if (byte == 0x0a || byte == 0x0d) store<u8>(at, 0x20);
+  }
+  return true;
+}
+
+/** False, ending the whole body, when the list of rejected records is full. */
+function rejectElement(start: usize, end: usize, reason: i32): bool {
+  if (rejectedCount == BATCH_ROWS) return fail(Problem.TOO_LONG);
+  reject(start, end, reason);
+  return true;
+}

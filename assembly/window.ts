@@ -1,0 +1,481 @@
+/**
+ * Windows from rows, for one entity at a time.
+ *
+ *   1. cover    which tiles make up each window at the time of reading (one list of ranges for all windows)
+ *   2. gather   the entity's rows in those ranges, each visited once: a mask says which windows it belongs to
+ *   3. merge    each entry that somebody wants is unpacked once, and merged into the state of each of its windows
+ *   4. finish   one value a read, into a row of the answer's frame; derived features are computed there batchwise
+ *
+ * A window of length W with resolution r, read at t, takes the events from S = floor(t - W, r) on. It needs no end: the
+ * log prefix is one. So a cover climbs from fine tiles to coarse ones and never comes down; the coarse tile that is
+ * still open stands for all that is new:
+ *
+ *      S                                                        t
+ *      |1m|1m|1m|-------30m-------|-------30m-------|-----------1d (still open) ...
+ *
+ * A lookup at a past moment answers [S, floor(t, r)), and there the cover comes down again:
+ *
+ *      S                                                        E
+ *      |1m|1m|1m|-------30m-------|-------30m-------|1m|1m|1m|1m|
+ *
+ * Each level is used at most twice, so a cover is a short list, and no other cover has fewer tiles.
+ */
+import {
+  FINISHED,
+  FINISHED_OVERFLOW,
+  STATE_SIZE_MAX,
+  caseOf,
+  decode as decodeState,
+  finish,
+  merge,
+} from './aggregate';
+import { Frame, makeFrame, registerOf } from './expression';
+import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt } from './fold';
+import { buildKey, key } from './key';
+import { allocateZeroed } from './memory';
+import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
+import { entryEnd, entryId, entryValue, readEntry } from './row';
+import { LEVELS_MAX, floorTile } from './tile';
+
+/** Rows of an answer's frame: keys of a lookup, or events of a replay, that are finished together. */
+export const ANSWER_ROWS: i32 = 1024;
+
+/** Distinct windows of one entity: they are the bits of a mask. */
+export const WINDOWS_MAX: i32 = 64;
+
+/** Why a value is missing; the graver, the greater. */
+export const STATUS_NONE: u8 = 0;
+export const STATUS_NOT_FOUND: u8 = 1;
+export const STATUS_EXPIRED: u8 = 2;
+export const STATUS_OVERFLOW: u8 = 3;
+
+@unmanaged
+class Window {
+  /** 0 is the lifetime. */
+  lengthMs: i64;
+  resolutionMs: i64;
+  offsetMs: i64;
+  levelCount: i32;
+  /** Tile lengths from the resolution up, i64 each. */
+  levels: usize;
+}
+
+/** One stored aggregate and all windows over it. */
+@unmanaged
+class Member {
+  id: i32;
+  aggregateCase: i32;
+  /** The event type whose clock decides what has expired. */
+  type: i32;
+  /** Windows that somebody reads, and those of them that this lookup wants. */
+  read: u64;
+  wanted: u64;
+}
+
+/** One range of tiles: level, from, to (milliseconds; `to` may be infinite) and the window it belongs to. */
+const RANGE_SIZE: usize = 32;
+
+@unmanaged
+class Answer {
+  entity: i32;
+  frame: Frame;
+  windowCount: i32;
+  windows: usize;
+  memberCount: i32;
+  members: usize;
+  /** Register of (member, window), i32 each. */
+  registers: usize;
+  /** State of (member, window), STATE_SIZE_MAX bytes each, and whether anything was merged into it. */
+  states: usize;
+  found: usize;
+  rangeCount: i32;
+  ranges: usize;
+  timeMicros: i64;
+  isPast: bool;
+  /** How an event names the entity: (register, KeyKind) pairs over the frame of its type. */
+  type: i32;
+  keyCount: i32;
+  keyColumns: usize;
+  /** The entity being answered; null where the fold holds nothing of it. */
+  current: usize;
+}
+
+const ANSWERS_MAX: i32 = 4096;
+const answers: usize = memory.data(4096 * sizeof<usize>(), 8);
+let answerCount = 0;
+
+export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, memberCount: i32): i32 {
+  assert(answerCount < ANSWERS_MAX && windowCount <= WINDOWS_MAX);
+  const answer = changetype<Answer>(allocateZeroed(offsetof<Answer>()));
+  const cells = <usize>windowCount * <usize>memberCount;
+  answer.entity = entity;
+  answer.frame = makeFrame(registerCount, ANSWER_ROWS);
+  answer.windowCount = windowCount;
+  answer.windows = allocateZeroed(<usize>windowCount * offsetof<Window>() + 1);
+  answer.memberCount = memberCount;
+  answer.members = allocateZeroed(<usize>memberCount * offsetof<Member>() + 1);
+  answer.registers = allocateZeroed((cells << 2) + 1);
+  answer.states = allocateZeroed(cells * STATE_SIZE_MAX + 1);
+  answer.found = allocateZeroed(cells + 1);
+  answer.ranges = allocateZeroed(<usize>windowCount * <usize>(LEVELS_MAX * 2) * RANGE_SIZE + 1);
+  answer.type = -1;
+  store<usize>(answers + <usize>answerCount * sizeof<usize>(), changetype<usize>(answer));
+  return answerCount++;
+}
+
+@inline
+function answerAt(index: i32): Answer {
+  assert(<u32>index < <u32>answerCount);
+  return changetype<Answer>(load<usize>(answers + <usize>index * sizeof<usize>()));
+}
+
+@inline
+function windowAt(answer: Answer, index: i32): Window {
+  assert(<u32>index < <u32>answer.windowCount);
+  return changetype<Window>(answer.windows + <usize>index * offsetof<Window>());
+}
+
+@inline
+function memberAt(answer: Answer, index: i32): Member {
+  assert(<u32>index < <u32>answer.memberCount);
+  return changetype<Member>(answer.members + <usize>index * offsetof<Member>());
+}
+
+export function answerFrame(answer: i32): Frame {
+  return answerAt(answer).frame;
+}
+
+export function setWindow(answer: i32, index: i32, lengthMs: f64, resolutionMs: f64, offsetMs: f64, levelCount: i32): void {
+  assert(levelCount <= LEVELS_MAX);
+  const window = windowAt(answerAt(answer), index);
+  window.lengthMs = <i64>lengthMs;
+  window.resolutionMs = <i64>resolutionMs;
+  window.offsetMs = <i64>offsetMs;
+  window.levelCount = levelCount;
+  window.levels = allocateZeroed((<usize>levelCount << 3) + 1);
+}
+
+/** Levels ascend, from the window's resolution up, each dividing the next. */
+export function setWindowLevel(answer: i32, index: i32, position: i32, lengthMs: f64): void {
+  const window = windowAt(answerAt(answer), index);
+  assert(<u32>position < <u32>window.levelCount);
+  store<i64>(window.levels + (<usize>position << 3), <i64>lengthMs);
+}
+
+/** Members come in ascending order of id, as the entries of rows do. */
+export function setAnswerMember(answer: i32, index: i32, id: i32, aggregateCase: i32, type: i32): void {
+  const owner = answerAt(answer);
+  const member = memberAt(owner, index);
+  assert(index == 0 || memberAt(owner, index - 1).id < id);
+  member.id = id;
+  member.aggregateCase = aggregateCase;
+  member.type = type;
+}
+
+/** The value of `member` over `window` goes to `register` of the answer's frame. */
+export function setRead(answer: i32, member: i32, window: i32, register: i32): void {
+  const owner = answerAt(answer);
+  assert(<u32>window < <u32>owner.windowCount && <u32>register < <u32>owner.frame.registerCount);
+  const reader = memberAt(owner, member);
+  reader.read |= <u64>1 << window;
+  reader.wanted = reader.read;
+  store<i32>(owner.registers + ((<usize>member * <usize>owner.windowCount + <usize>window) << 2), register);
+}
+
+/** Which windows of a member this lookup wants: two halves of a mask. Those it has no read for are ignored. */
+export function setWanted(answer: i32, member: i32, low: u32, high: u32): void {
+  const reader = memberAt(answerAt(answer), member);
+  reader.wanted = reader.read & (<u64>low | (<u64>high << 32));
+}
+
+export function bindEvent(answer: i32, type: i32, keyCount: i32): void {
+  const owner = answerAt(answer);
+  owner.type = type;
+  owner.keyCount = keyCount;
+  owner.keyColumns = allocateZeroed((<usize>keyCount << 3) + 1);
+}
+
+export function setEventKey(answer: i32, index: i32, register: i32, kind: i32): void {
+  const owner = answerAt(answer);
+  assert(<u32>index < <u32>owner.keyCount);
+  store<i32>(owner.keyColumns + (<usize>index << 3), register);
+  store<i32>(owner.keyColumns + (<usize>index << 3), kind, 4);
+}
+
+// --- what the prefix has seen
+
+let latenessMicros: i64 = 0;
+const TYPES_MAX: i32 = 4096;
+/** Clocks of the types as of the prefix that is being read: decoding may already be further. */
+const seen: usize = memory.data(4096 * 8, 8);
+for (let i = 0; i < TYPES_MAX; i++) store<i64>(seen + (<usize>i << 3), CLOCK_NONE);
+
+export function setLateness(latenessMs: f64): void {
+  latenessMicros = <i64>latenessMs * 1000;
+}
+
+/** The prefix now holds records [from, to) of the batch too. */
+export function seeRecords(from: i32, to: i32): void {
+  assert(from >= 0 && from <= to && to <= recordCount);
+  for (let record = <usize>from; record < <usize>to; record++) {
+    const type = load<i32>(recordType + (record << 2));
+    const clock = load<i64>(recordClock + (record << 3));
+    if (type >= 0 && clock != CLOCK_NONE) store<i64>(seen + (<usize>type << 3), clock);
+  }
+}
+
+export function setSeen(type: i32, clock: i64): void {
+  assert(<u32>type < <u32>TYPES_MAX);
+  store<i64>(seen + (<usize>type << 3), clock);
+}
+
+export function seenClock(type: i32): i64 {
+  assert(<u32>type < <u32>TYPES_MAX);
+  return load<i64>(seen + (<usize>type << 3));
+}
+
+// --- 1. cover
+
+/** Sets the moment of reading and finds the tiles of every window for it. */
+export function coverAt(answer: i32, timeMicros: i64, isPast: bool): void {
+  coverAnswer(answerAt(answer), timeMicros, isPast);
+}
+
+function coverAnswer(answer: Answer, timeMicros: i64, isPast: bool): void {
+  if (answer.timeMicros == timeMicros && answer.isPast == isPast && answer.rangeCount > 0) return;
+  answer.timeMicros = timeMicros;
+  answer.isPast = isPast;
+  answer.rangeCount = 0;
+  let timeMs = timeMicros / 1000;
+  if (timeMicros % 1000 < 0) timeMs--;
+  for (let i = 0; i < answer.windowCount; i++) coverWindow(answer, i, timeMs);
+}
+
+function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
+  const window = windowAt(answer, index);
+  if (window.lengthMs == 0) {
+    // What a lifetime was at a past moment is not kept.
+    if (!answer.isPast) addRange(answer, index, 0, 0, 1);
+    return;
+  }
+  let start = floorTile(timeMs - window.lengthMs, window.resolutionMs, window.offsetMs);
+  let end = answer.isPast ? floorTile(timeMs, window.resolutionMs, window.offsetMs) : OPEN;
+  for (let i = 0; i < window.levelCount; i++) {
+    const level = load<i64>(window.levels + (<usize>i << 3));
+    const isCoarsest = i + 1 == window.levelCount;
+    const coarser = isCoarsest ? level : load<i64>(window.levels + (<usize>(i + 1) << 3));
+    const climb = isCoarsest ? end : -floorTile(-start, coarser, -window.offsetMs);
+    const fall = isCoarsest || end == OPEN ? end : floorTile(end, coarser, window.offsetMs);
+    if (climb >= fall) {
+      if (start < end) addRange(answer, index, level, start, end);
+      return;
+    }
+    if (start < climb) addRange(answer, index, level, start, climb);
+    if (fall < end) addRange(answer, index, level, fall, end);
+    start = climb;
+    end = fall;
+  }
+}
+
+const OPEN: i64 = i64.MAX_VALUE;
+
+function addRange(answer: Answer, window: i32, level: i64, from: i64, to: i64): void {
+  assert(answer.rangeCount < answer.windowCount * LEVELS_MAX * 2);
+  const at = answer.ranges + <usize>answer.rangeCount * RANGE_SIZE;
+  answer.rangeCount++;
+  store<f64>(at, <f64>level);
+  store<f64>(at, <f64>from, 8);
+  store<f64>(at, to == OPEN ? Infinity : <f64>to, 16);
+  store<f64>(at, <f64>window, 24);
+}
+
+/** The cover: four f64 a range (level, from, to, window). */
+export function rangesStart(answer: i32): usize {
+  return answerAt(answer).ranges;
+}
+
+export function rangesCount(answer: i32): i32 {
+  return answerAt(answer).rangeCount;
+}
+
+// --- 2. gather and 3. merge
+
+export const READ_OK: i32 = 0;
+/** A row is not in canonical form, or holds another aggregate under an id. */
+export const READ_MALFORMED: i32 = 1;
+
+/** Begins the answer for one key. */
+export function startKey(answer: i32, keyStart: usize, keyLength: usize): void {
+  startEntity(answerAt(answer), keyStart, keyLength);
+}
+
+function startEntity(answer: Answer, keyStart: usize, keyLength: usize): void {
+  const cells = <usize>answer.windowCount * <usize>answer.memberCount;
+  memory.fill(answer.states, 0, cells * STATE_SIZE_MAX);
+  memory.fill(answer.found, 0, cells);
+  const entity = findEntity(answer.entity, keyStart, keyLength);
+  answer.current = entity ? changetype<usize>(entity) : 0;
+}
+
+/** Adds a row from the store, unless memory holds a newer one under the same address. */
+export function addStoredRow(answer: i32, levelMs: f64, tileStart: f64, bytes: usize, length: usize): i32 {
+  const owner = answerAt(answer);
+  if (owner.current != 0) {
+    const level = findLevel(changetype<Entity>(owner.current), <i64>levelMs);
+    if (level && findRow(level, <i64>tileStart)) return READ_OK;
+  }
+  return addRow(owner, windowsOf(owner, levelMs, tileStart), bytes, bytes + length);
+}
+
+/** Adds the rows that memory holds. */
+export function addMemoryRows(answer: i32): i32 {
+  return gather(answerAt(answer));
+}
+
+function gather(answer: Answer): i32 {
+  if (answer.current == 0) return READ_OK;
+  for (let at = changetype<Entity>(answer.current).levels; at != 0; at = changetype<Level>(at).next) {
+    const outcome = gatherLevel(answer, changetype<Level>(at));
+    if (outcome != READ_OK) return outcome;
+  }
+  return READ_OK;
+}
+
+function gatherLevel(answer: Answer, level: Level): i32 {
+  const levelMs = <f64>level.lengthMs;
+  let from = Infinity;
+  let to = -Infinity;
+  for (let i = 0; i < answer.rangeCount; i++) {
+    const range = answer.ranges + <usize>i * RANGE_SIZE;
+    if (load<f64>(range) != levelMs) continue;
+    from = min(from, load<f64>(range, 8));
+    to = max(to, load<f64>(range, 16));
+  }
+  if (from >= to) return READ_OK;
+  for (let i = lowerBound(level, <i64>from); i < level.count; i++) {
+    const row = rowAt(level, i);
+    const tileStart = <f64>row.tileStart;
+    if (tileStart >= to) break;
+    const windows = windowsOf(answer, levelMs, tileStart);
+    if (windows == 0) continue;
+    const outcome = addRow(answer, windows, row.bytes, row.bytes + <usize>row.length);
+    if (outcome != READ_OK) return outcome;
+  }
+  return READ_OK;
+}
+
+/** The windows that a tile belongs to, as a mask. */
+@inline
+function windowsOf(answer: Answer, levelMs: f64, tileStart: f64): u64 {
+  let mask: u64 = 0;
+  for (let i = 0; i < answer.rangeCount; i++) {
+    const range = answer.ranges + <usize>i * RANGE_SIZE;
+    if (load<f64>(range) == levelMs && tileStart >= load<f64>(range, 8) && tileStart < load<f64>(range, 16))
+      mask |= <u64>1 << <i32>load<f64>(range, 24);
+  }
+  return mask;
+}
+
+const unpacked: usize = memory.data(32, 16);
+
+function addRow(answer: Answer, windows: u64, at: usize, end: usize): i32 {
+  let index = 0;
+  while (at < end) {
+    if (!readEntry(at, end)) return READ_MALFORMED;
+    at = entryEnd;
+    while (index < answer.memberCount && memberAt(answer, index).id < entryId) index++;
+    if (index == answer.memberCount) return READ_OK;
+    const member = memberAt(answer, index);
+    if (member.id != entryId) continue;
+    const mask = member.wanted & windows;
+    if (mask == 0) continue;
+    if (caseOf(entryValue, entryEnd) != member.aggregateCase) return READ_MALFORMED;
+    if (!decodeState(member.aggregateCase, entryValue, entryEnd, unpacked)) return READ_MALFORMED;
+    mergeInto(answer, index, member.aggregateCase, mask);
+  }
+  return READ_OK;
+}
+
+@inline
+function mergeInto(answer: Answer, member: i32, aggregateCase: i32, mask: u64): void {
+  const first = <usize>member * <usize>answer.windowCount;
+  for (let rest = mask; rest != 0; rest &= rest - 1) {
+    const cell = first + <usize>ctz<u64>(rest);
+    merge(aggregateCase, answer.states + cell * STATE_SIZE_MAX, unpacked);
+    store<u8>(answer.found + cell, 1);
+  }
+}
+
+// --- 4. finish
+
+/** Ends the answer for one key: its values become row `row` of the frame. */
+export function finishKey(answer: i32, row: i32): void {
+  finishRow(answerAt(answer), <usize>row);
+}
+
+function finishRow(answer: Answer, row: usize): void {
+  assert(row < <usize>ANSWER_ROWS);
+  for (let i = 0; i < answer.memberCount; i++) {
+    const member = memberAt(answer, i);
+    const clock = seenClock(member.type);
+    const expired = !answer.isPast && clock != CLOCK_NONE && answer.timeMicros < clock - latenessMicros;
+    const first = <usize>i * <usize>answer.windowCount;
+    for (let rest = member.wanted; rest != 0; rest &= rest - 1) {
+      const window = <i32>ctz<u64>(rest);
+      const isLifetime = windowAt(answer, window).lengthMs == 0;
+      finishCell(answer, first + <usize>window, member.aggregateCase, expired && !isLifetime, row);
+    }
+  }
+}
+
+@inline
+function finishCell(answer: Answer, cell: usize, aggregateCase: i32, expired: bool, row: usize): void {
+  const register = registerOf(answer.frame, load<i32>(answer.registers + (cell << 2)));
+  const value = register.values + (row << 3);
+  store<u64>(value, 0);
+  let isNull: u8 = 1;
+  let status = STATUS_EXPIRED;
+  if (!expired) {
+    const outcome = finish(aggregateCase, answer.states + cell * STATE_SIZE_MAX, value);
+    isNull = outcome == FINISHED ? 0 : 1;
+    status = STATUS_NONE;
+    if (load<u8>(answer.found + cell) == 0) status = STATUS_NOT_FOUND;
+    else if (outcome == FINISHED_OVERFLOW) status = STATUS_OVERFLOW;
+  }
+  store<u8>(register.nulls + row, isNull);
+  store<u8>(register.statuses + row, status);
+}
+
+/** Nothing has the null key: every value is null. */
+function finishNullKey(answer: Answer, row: usize): void {
+  for (let i = 0; i < answer.memberCount; i++) {
+    const first = <usize>i * <usize>answer.windowCount;
+    for (let rest = memberAt(answer, i).wanted; rest != 0; rest &= rest - 1) {
+      const cell = first + <usize>ctz<u64>(rest);
+      const register = registerOf(answer.frame, load<i32>(answer.registers + (cell << 2)));
+      store<u64>(register.values + (row << 3), 0);
+      store<u8>(register.nulls + row, 1);
+      store<u8>(register.statuses + row, STATUS_NOT_FOUND);
+    }
+  }
+}
+
+/**
+ * The features of the entity that a record of the batch names, as of that record: (its position, its time). The
+ * prefix must have been seen and folded up to it. The record has a row in the frame of the answer's event type.
+ */
+export function answerRecord(answer: i32, record: i32, row: i32): i32 {
+  const owner = answerAt(answer);
+  assert(<u32>record < <u32>recordCount && <u32>row < <u32>ANSWER_ROWS);
+  const at = <usize>record;
+  assert(load<i32>(recordType + (at << 2)) == owner.type && load<i32>(recordRow + (at << 2)) >= 0);
+  if (!buildKey(typeFrame(owner.type), <usize>load<i32>(recordRow + (at << 2)), owner.keyColumns, owner.keyCount)) {
+    finishNullKey(owner, <usize>row);
+    return READ_OK;
+  }
+  coverAnswer(owner, load<i64>(recordTime + (at << 3)), false);
+  startEntity(owner, key.start, key.length);
+  const outcome = gather(owner);
+  if (outcome == READ_OK) finishRow(owner, <usize>row);
+  return outcome;
+}

@@ -1,0 +1,26 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { buildKernels } from './kernels.ts';
+
+/** src/main.ts -> dist/tilefold: one file with Bun, the kernels, the SQL parser and the migrations inside. */
+const ROOT = join(import.meta.dir, '..');
+
+async function build(outfile: string) {
+  await buildKernels();
+  await mkdir(join(ROOT, 'dist'), { recursive: true });
+  const result = await Bun.build({
+    entrypoints: [join(ROOT, 'src/main.ts')],
+    target: 'bun',
+    format: 'esm',
+    // A stack trace from a user's machine should name our lines.
+    sourcemap: 'inline',
+    minify: { whitespace: true, syntax: true, identifiers: false },
+    // What lies in the folder it is started in must not change what it does.
+    compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
+  });
+  for (const log of result.logs) console.error(log);
+  const { size } = await stat(outfile);
+  console.log(`build: ${relative(process.cwd(), outfile)}, ${(size / 1024 / 1024).toFixed(0)} MiB`);
+}
+
+await build(join(ROOT, 'dist/tilefold'));

@@ -1,0 +1,90 @@
+"""Reads feature rows with Google's protobuf, each as all three messages of proto/tilefold/v1/row.proto.
+
+    read_rows.py DESCRIPTORS < ROWS
+
+DESCRIPTORS is a FileDescriptorSet of the proto folder (`buf build -o descriptors.binpb`). ROWS is any number of rows,
+each after its length as a 4-byte little-endian integer. For each row one line of JSON is written:
+
+    {"combined": {"7": {"count": 3}}, "compatible": [[7, {"count": 3}]], "lazy": ["0807120208..."]}
+
+`combined` is FeaturesCombined by id; `compatible` and `lazy` keep the row's order, and `lazy` shows each entry's bytes
+in hexadecimal. A state names its case. A 128-bit sum is one integer, as is an extreme's; integers are JSON numbers of
+any length, so read them with care. Where a message that is written again does not give the same bytes, the script
+exits with 1; a map may come out in any order, so there the entries are compared.
+"""
+
+import json
+import struct
+import sys
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    with open(sys.argv[1], "rb") as file:
+        descriptors = descriptor_pb2.FileDescriptorSet.FromString(file.read())
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptors.file:
+        pool.Add(file)
+    messages = {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tilefold.v1.{name}"))
+        for name in ("FeaturesCombined", "FeaturesCombinedCompatible", "FeaturesCombinedLazy", "MapFieldEntry")
+    }
+    for row in rows(sys.stdin.buffer):
+        print(json.dumps(read_row(row, messages)))
+
+
+def rows(stream):
+    while prefix := stream.read(4):
+        (size,) = struct.unpack("<I", prefix)
+        row = stream.read(size)
+        if len(row) != size:
+            sys.exit(f"the input ends inside a row: {len(row)} of {size} bytes")
+        yield row
+
+
+def read_row(row, messages):
+    combined = messages["FeaturesCombined"].FromString(row)
+    compatible = messages["FeaturesCombinedCompatible"].FromString(row)
+    lazy = messages["FeaturesCombinedLazy"].FromString(row)
+    entries = [messages["MapFieldEntry"].FromString(entry) for entry in lazy.features]
+    if list(compatible.features) != entries:
+        sys.exit(f"{row.hex()}: the lazy entries are not the compatible ones")
+    for name, message in (("compatible", compatible), ("lazy", lazy)):
+        if (again := message.SerializeToString()) != row:
+            sys.exit(f"{row.hex()}: written again as {name}: {again.hex()}")
+    again = messages["FeaturesCombinedLazy"].FromString(combined.SerializeToString())
+    if sorted(again.features) != sorted(lazy.features):
+        sys.exit(f"{row.hex()}: written again as a map: {[entry.hex() for entry in again.features]}")
+    return {
+        "combined": {str(id): state(value) for id, value in sorted(combined.features.items())},
+        "compatible": [[entry.key, state(entry.value)] for entry in compatible.features],
+        "lazy": [entry.hex() for entry in lazy.features],
+    }
+
+
+def state(value):
+    case = value.WhichOneof("state")
+    of = getattr(value, case)
+    if case == "count":
+        return {case: of}
+    if case == "sum":
+        return {case: int128(of)}
+    if case == "mean":
+        return {case: {"sum": int128(of.sum), "count": of.count}}
+    if case in ("min", "max"):
+        held = of.WhichOneof("value")
+        return {case: None if held is None else getattr(of, held)}
+    sys.exit(f"a state that this script does not know: {case}")
+
+
+def int128(value):
+    if value.HasField("narrow"):
+        return value.narrow
+    return (value.high << 64) + value.low
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+import {
+  AsyncByteQueue,
+  Bool,
+  type Data,
+  type DataType,
+  Field,
+  Float64,
+  Int64,
+  makeData,
+  RecordBatch,
+  RecordBatchFileWriter,
+  Schema,
+  Struct,
+  TimestampMicrosecond,
+  Utf8,
+} from 'apache-arrow';
+import { assert } from '../base/assert.ts';
+import { type Type, typeName } from '../plan/value.ts';
+import type { FeatureColumn } from '../kernel/window.ts';
+import type { ReplayBatch } from '../replay/replay.ts';
+
+/** What a frame's columns are called and hold, besides the three that every frame has. */
+export interface FrameColumn {
+  name: string;
+  type: Type;
+}
+
+/**
+ * An Arrow IPC file, written batch by batch: `_position` (int64), `_type` (utf8), `_time` (timestamp, microseconds,
+ * UTC), then one column for each feature. Vectors stand on the batch's own arrays, so what `batch` and `end` return has
+ * to be written out before the next batch is made.
+ */
+export class ArrowFrame {
+  private readonly schema: Schema;
+  private readonly writer = new RecordBatchFileWriter();
+  private readonly chunks = new Chunks();
+
+  constructor(private readonly columns: FrameColumn[]) {
+    this.schema = new Schema([
+      new Field('_position', new Int64(), false),
+      new Field('_type', new Utf8(), false),
+      new Field('_time', utcMicros(), false),
+      ...columns.map(({ name, type }) => new Field(name, arrowType(type), true)),
+    ]);
+    this.writer.reset(this.chunks, this.schema);
+  }
+
+  /** Bytes to append to the file. */
+  batch({ count, positions, timesMicros, types, columns }: ReplayBatch): Uint8Array[] {
+    const names = columns.map(column => column.name).join();
+    assert(names === this.columns.map(column => column.name).join(), `a batch has other columns: ${names}`);
+    const children: Data[] = [
+      makeData({ type: new Int64(), length: count, nullCount: 0, data: positions }),
+      utf8Data(types, count),
+      makeData({ type: utcMicros(), length: count, nullCount: 0, data: timesMicros }),
+      ...columns.map(column => columnData(column, count)),
+    ];
+    const data = makeData({ type: new Struct(this.schema.fields), length: count, nullCount: 0, children });
+    this.writer.write(new RecordBatch(this.schema, data));
+    return this.chunks.take();
+  }
+
+  /** The last bytes of the file: an index of its batches. */
+  end(): Uint8Array[] {
+    this.writer.finish();
+    return this.chunks.take();
+  }
+}
+
+/** Takes what the writer writes, without its own unbounded queue. */
+class Chunks extends AsyncByteQueue<Uint8Array> {
+  private list: Uint8Array[] = [];
+
+  override write(chunk: ArrayBufferLike | ArrayBufferView): void {
+    assert(chunk instanceof Uint8Array, 'the Arrow writer writes bytes');
+    this.list.push(chunk);
+  }
+
+  take(): Uint8Array[] {
+    const list = this.list;
+    this.list = [];
+    return list;
+  }
+}
+
+function arrowType(type: Type): DataType {
+  switch (type.kind) {
+    case 'int64':
+      return new Int64();
+    case 'double':
+      return new Float64();
+    case 'bool':
+      return new Bool();
+    case 'time':
+      return utcMicros();
+    default:
+      assert(false, `no column holds a ${typeName(type)}`);
+  }
+}
+
+function utcMicros(): TimestampMicrosecond {
+  return new TimestampMicrosecond('UTC');
+}
+
+function columnData({ name, type, values, nulls }: FeatureColumn, count: number): Data {
+  const { nullBitmap, nullCount } = validity(nulls, count);
+  const shape = { length: count, nullCount, nullBitmap };
+  if (type.kind === 'bool') {
+    assert(values instanceof Uint8Array, `${name} is bool and has other values`);
+    return makeData({ ...shape, type: new Bool(), data: packBits(values, count) });
+  }
+  if (type.kind === 'double') {
+    assert(values instanceof Float64Array, `${name} is double and has other values`);
+    return makeData({ ...shape, type: new Float64(), data: values });
+  }
+  assert(values instanceof BigInt64Array, `${name} is ${type.kind} and has other values`);
+  if (type.kind === 'time') return makeData({ ...shape, type: utcMicros(), data: values });
+  return makeData({ ...shape, type: new Int64(), data: values });
+}
+
+/** Arrow says 1 where a value is there; ours says 1 where it is null. */
+function validity(nulls: Uint8Array, count: number): { nullBitmap: Uint8Array; nullCount: number } {
+  const nullBitmap = new Uint8Array((count + 7) >> 3);
+  let nullCount = 0;
+  for (let i = 0; i < count; i++) {
+    if (nulls[i]) nullCount++;
+    else nullBitmap[i >> 3]! |= 1 << (i & 7);
+  }
+  return { nullBitmap, nullCount };
+}
+
+function packBits(values: Uint8Array, count: number): Uint8Array {
+  const bits = new Uint8Array((count + 7) >> 3);
+  for (let i = 0; i < count; i++) if (values[i]) bits[i >> 3]! |= 1 << (i & 7);
+  return bits;
+}
+
+/** There are few event types, so each is encoded once per batch and then copied. */
+function utf8Data(types: string[], count: number): Data {
+  const encoder = new TextEncoder();
+  const encoded = new Map<string, Uint8Array>();
+  const offsets = new Int32Array(count + 1);
+  for (let i = 0; i < count; i++) {
+    const bytes = encoded.get(types[i]!) ?? encoder.encode(types[i]);
+    encoded.set(types[i]!, bytes);
+    offsets[i + 1] = offsets[i]! + bytes.length;
+  }
+  const data = new Uint8Array(offsets[count]!);
+  for (let i = 0; i < count; i++) data.set(encoded.get(types[i]!)!, offsets[i]);
+  return makeData({ type: new Utf8(), length: count, nullCount: 0, valueOffsets: offsets, data });
+}

@@ -1,0 +1,146 @@
+import { Database } from 'bun:sqlite';
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { compileFolder } from '../compile/compile.ts';
+import { Ingest } from '../ingest/ingest.ts';
+import { Fold } from '../kernel/fold.ts';
+import { loadKernel } from '../kernel/instance.ts';
+import type { Ids } from '../kernel/layout.ts';
+import { layPlan } from '../kernel/load.ts';
+import { type Meta, openMeta } from '../meta/meta.ts';
+import { aggregateHash, planHash } from '../plan/canonical.ts';
+import type { Entity, Plan } from '../plan/plan.ts';
+import { Reader } from '../read/read.ts';
+import { localDisk } from '../source/disk.ts';
+import { EventLog } from '../source/log.ts';
+import { AHEAD_MAX_MS } from '../source/source.ts';
+import { type FolderLock, lockFolder } from '../store/lock.ts';
+import { sqliteStore } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
+import type { Config } from './config.ts';
+
+/** Everything that works on one data folder, wired together. */
+export interface Parts {
+  plan: Plan;
+  ingest: Ingest;
+  reader: Reader;
+  meta: Meta;
+  /** Writes what is in memory and lets go of everything, the folder's lock last. */
+  close(): Promise<void>;
+}
+
+/**
+ * The only place where drivers are opened and parts are put together: definitions -> lock -> log and store -> ids ->
+ * kernel -> ingest -> reader. The definitions come first, so that faulty ones never touch the data.
+ *
+ * @param announce where this process will serve, for other commands to find it; null where it does not
+ * @param onFailure where a failure goes that no request waits for: the process has to end
+ * @throws Fault `busy` where another process holds the folder
+ */
+export async function compose(
+  config: Config,
+  announce: string | null,
+  onFailure: (error: unknown) => void,
+): Promise<Parts> {
+  const plan = await compileFolder(config.definitions, config);
+  const locks = await lockFolders(config);
+  const undo: (() => unknown)[] = [() => releaseAll(locks)];
+  try {
+    const db = new Database(config.store.sqlite, { create: true, readwrite: true, strict: true });
+    undo.unshift(() => db.close());
+    const { dir: folder, clock, segmentBytes } = config.log;
+    const log = await EventLog.open({ disk: localDisk, folder, clock, segmentBytes });
+    undo.unshift(() => log.close());
+    for (const note of log.notes) console.error(note);
+    const store = sqliteStore(db);
+    undo.unshift(() => store.close());
+    const meta = openMeta(db);
+    applyPlan(plan, store, meta);
+    const ids = idsOf(plan, meta);
+    const kernel = await loadKernel();
+    const layout = layPlan(kernel, plan, ids, { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
+    const fold = new Fold(kernel, null);
+    const { memoryBytes: foldMemoryBytes, barrierMs } = config.fold;
+    const pipeline = { layout, folds: [fold] };
+    const ingest = await Ingest.open({
+      ...{ pipeline, plan, ids, log, store, meta, foldMemoryBytes, barrierMs, nowMicros, onFailure },
+    });
+    undo.unshift(() => ingest.close());
+    const reader = new Reader({
+      ...{ layout, fold, store, position: () => ingest.position, nowMicros: () => ingest.now() },
+    });
+    if (announce !== null) for (const lock of locks) lock.announce(announce);
+    return { plan, ingest, reader, meta, close: () => closeAll(undo) };
+  } catch (error) {
+    await closeAll(undo);
+    throw error;
+  }
+}
+
+/** In order; what comes first may still need what comes after it. */
+async function closeAll(closers: (() => unknown)[]) {
+  for (const close of closers) await close();
+}
+
+/** The log is what is kept, the rows are what is made of it: whoever writes one of them writes both. */
+async function lockFolders(config: Config): Promise<FolderLock[]> {
+  const locks: FolderLock[] = [];
+  try {
+    for (const folder of new Set(foldersOf(config))) {
+      await mkdir(folder, { recursive: true });
+      locks.push(lockFolder(folder));
+    }
+    return locks;
+  } catch (error) {
+    releaseAll(locks);
+    throw error;
+  }
+}
+
+export function foldersOf(config: Config): string[] {
+  return [config.log.dir, dirname(config.store.sqlite)];
+}
+
+function releaseAll(locks: FolderLock[]) {
+  for (const lock of locks) lock.release();
+}
+
+/** Rows of another plan say nothing of this one: they are forgotten, and the log is folded from its start. */
+function applyPlan(plan: Plan, store: Store, meta: Meta) {
+  const hash = planHash(plan);
+  const current = meta.currentPlan();
+  if (current?.hash === hash) return;
+  if (current) {
+    console.error('the definitions have changed: folding the log anew');
+    store.clear();
+  }
+  meta.recordPlan({ hash, position: 0, appliedAtMicros: nowMicros(), json: JSON.stringify(plan, exactly) });
+}
+
+function exactly(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? `${value}n` : value;
+}
+
+/** What rows call the plan's entities and aggregates. */
+function idsOf(plan: Plan, meta: Meta): Ids {
+  const entities = meta.dictionary(plan.entities.map(e => ({ kind: 'entity', name: e.name, hash: entityHash(e) })));
+  const aggregates = meta.dictionary(
+    plan.aggregates.map(a => ({ kind: 'aggregate', name: a.name, hash: aggregateHash(a, plan) })),
+  );
+  return {
+    entities: new Map(plan.entities.map(({ name }, i) => [name, entities[i]!])),
+    aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, aggregates[i]!])),
+  };
+}
+
+/** Keys of other types have other bytes. */
+function entityHash(entity: Entity): string {
+  return createHash('sha256')
+    .update(JSON.stringify(entity.keys.map(key => key.kind)))
+    .digest('hex');
+}
+
+function nowMicros(): bigint {
+  return BigInt(Date.now()) * 1000n;
+}

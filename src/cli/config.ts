@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { Fault, Faults } from '../base/fault.ts';
+import { parseDuration } from '../base/time.ts';
+import { check, readYaml } from '../compile/yaml.ts';
+import type { Clock } from '../source/source.ts';
+import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
+
+/** `tilefold.yaml`, with its defaults filled in and its paths made absolute: they are written relative to the file. */
+export interface Config {
+  log: { dir: string; clock: Clock; segmentBytes: number };
+  store: { sqlite: string };
+  /** The folder of definitions. */
+  definitions: string;
+  serve: { port: number; host: string };
+  fold: { memoryBytes: number; barrierMs: number };
+  /** How long past its windows a tile is kept for late events, and how late an event may be and still read them. */
+  latenessMs: number;
+}
+
+/** @throws Faults all that is wrong with the file, in its order; Fault where there is no such file */
+export async function loadConfig(path: string): Promise<Config> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Fault('config', `the configuration ${path} cannot be read (${error.code})`);
+  });
+  return parseConfig(path, text);
+}
+
+/** @throws Faults */
+export function parseConfig(file: string, text: string): Config {
+  const faults: Fault[] = [];
+  const documents = readYaml(file, text, 'config', faults);
+  const extra = documents[1];
+  if (extra)
+    faults.push(new Fault('config', 'a configuration is one YAML document; this is a second one', extra.at([])));
+  const document = documents[0];
+  const config = document ? check(CONFIG, document, [], faults) : CONFIG.parse({});
+  if (faults.length > 0 || !config) {
+    throw new Faults(faults.sort((a, b) => a.at!.line - b.at!.line || a.at!.column - b.at!.column));
+  }
+  return located(config, dirname(resolve(file)));
+}
+
+function located(config: z.output<typeof CONFIG>, folder: string): Config {
+  const { log, store, definitions, serve, fold, lateness } = config;
+  return {
+    log: {
+      dir: resolve(folder, log.dir),
+      clock: { kind: log.clock, maxJumpMs: log.max_jump },
+      segmentBytes: log.segment.bytes,
+    },
+    store: { sqlite: resolve(folder, store.sqlite) },
+    definitions: resolve(folder, definitions),
+    serve: { port: serve.port, host: serve.host },
+    fold: { memoryBytes: fold.memory, barrierMs: fold.barrier },
+    latenessMs: lateness,
+  };
+}
+
+const UNIT_BYTES = new Map([
+  ['', 1],
+  ['B', 1],
+  ['KiB', 1024],
+  ['MiB', 1024 ** 2],
+  ['GiB', 1024 ** 3],
+]);
+
+const SIZE_WANTED = 'a size like 64MiB or 16KiB, or a number of bytes';
+
+/** `64MiB` -> bytes; null where the text is no size. */
+export function parseSize(text: string): number | null {
+  const [, count, unit] = /^(\d+)\s*([A-Za-z]*)$/.exec(text) ?? [];
+  const unitBytes = unit === undefined ? undefined : UNIT_BYTES.get(unit);
+  const bytes = Number(count) * (unitBytes ?? Number.NaN);
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+/** A segment is a file: smaller than a disk page is waste, and it should be small enough to be copied in one go. */
+const SEGMENT_SIZE = { min: 4 * 1024, max: 4 * 1024 ** 3, wanted: '4KiB to 4GiB' };
+/** The kernels' memory is 32-bit; below a MiB nearly every event would have to read its rows back. */
+const FOLD_SIZE = { min: 1024 ** 2, max: 4 * 1024 ** 3, wanted: '1MiB to 4GiB' };
+
+function size({ min, max, wanted }: { min: number; max: number; wanted: string }) {
+  return z
+    .union([z.bigint(), z.string()])
+    .describe(SIZE_WANTED)
+    .transform((written, context) => {
+      const bytes = parseSize(String(written));
+      if (bytes !== null && bytes >= min && bytes <= max) return bytes;
+      context.addIssue({ code: 'custom', message: `got ${written}, wanted ${bytes === null ? SIZE_WANTED : wanted}` });
+      return z.NEVER;
+    });
+}
+
+const DURATION_WANTED = 'a duration like 90s, 1h or 1d';
+
+function duration(minMs: number) {
+  return z
+    .string()
+    .describe(DURATION_WANTED)
+    .transform((text, context) => {
+      const durationMs = parseDuration(text);
+      if (durationMs !== null && durationMs >= minMs) return durationMs;
+      const wanted = durationMs === null ? DURATION_WANTED : `at least ${minMs}ms`;
+      context.addIssue({ code: 'custom', message: `got ${text}, wanted ${wanted}` });
+      return z.NEVER;
+    });
+}
+
+const PATH = z.string().min(1, 'got an empty text, wanted a path').describe('a path');
+
+const PORT = z
+  .bigint()
+  .describe('a port, 0 to 65535')
+  .refine(port => port >= 0n && port <= 65535n, 'a port is 0 to 65535')
+  .transform(Number);
+
+/** A section that is there without anything in it is one of defaults, as one that is not there. */
+function section<T extends z.ZodRawShape>(shape: T) {
+  return z.preprocess(value => value ?? {}, z.strictObject(shape));
+}
+
+const CONFIG = section({
+  log: section({
+    dir: PATH.default('data/log'),
+    clock: z.enum(['event', 'wall']).describe('event or wall').default('wall'),
+    max_jump: duration(1).default(MAX_JUMP_DEFAULT_MS),
+    segment: section({ bytes: size(SEGMENT_SIZE).default(64 * 1024 ** 2) }),
+  }),
+  store: section({ sqlite: PATH.default('data/tilefold.db') }),
+  definitions: PATH.default('features'),
+  serve: section({
+    port: PORT.default(8080),
+    host: z.string().min(1, 'got an empty text, wanted a host').default('127.0.0.1'),
+  }),
+  fold: section({ memory: size(FOLD_SIZE).default(256 * 1024 ** 2), barrier: duration(1).default(1000) }),
+  lateness: duration(0).default(3_600_000),
+});
+
+/** What holds where there is no configuration: its paths are relative to the current folder. */
+export const DEFAULTS: Config = located(CONFIG.parse({}), process.cwd());

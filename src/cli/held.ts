@@ -1,0 +1,41 @@
+import { Fault } from '../base/fault.ts';
+import { lastOwner } from '../store/lock.ts';
+import { compose, foldersOf, type Parts } from './compose.ts';
+import type { Config } from './config.ts';
+
+/** One command, two ways: with the data folder's parts in this process, or through the server that holds the folder. */
+export interface Ways<Result> {
+  open: (parts: Parts) => Result | Promise<Result>;
+  /** @param url of the server */
+  held: (url: string) => Promise<Result>;
+}
+
+/** @throws Fault `busy` where another process holds the folder, and does not serve */
+export async function withParts<Result>(config: Config, ways: Ways<Result>): Promise<Result> {
+  const parts = await openOrFind(config);
+  if (typeof parts === 'string') return ways.held(parts);
+  try {
+    const result = await ways.open(parts);
+    await parts.close();
+    return result;
+  } catch (error) {
+    // After a bug memory cannot be trusted, and nothing of it is written: the process ends, the log has it all.
+    if (error instanceof Fault) await parts.close();
+    throw error;
+  }
+}
+
+async function openOrFind(config: Config): Promise<Parts | string> {
+  try {
+    return await compose(config, null, error => {
+      throw error;
+    });
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'busy') throw error;
+    for (const folder of foldersOf(config)) {
+      const url = lastOwner(folder)?.url;
+      if (url) return url;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,110 @@
+import type { Command } from 'commander';
+import { Fault } from '../base/fault.ts';
+import { compileFolder } from '../compile/compile.ts';
+import { answerJson, keyJson } from '../http/columnar.ts';
+import { parseLookup } from '../http/features.ts';
+import type { Entity, Plan } from '../plan/plan.ts';
+import type { Type } from '../plan/value.ts';
+import type { KeyInput, KeyPart } from '../kernel/key.ts';
+import { withParts } from './held.ts';
+import { type Config, loadConfig } from './config.ts';
+import { askServer } from './remote.ts';
+import { tableText } from './table.ts';
+
+interface Options {
+  config: string;
+  at?: string;
+  feature?: string[];
+  json?: true;
+}
+
+export function addLookup(program: Command) {
+  program
+    .command('lookup')
+    .description('print the features of an entity, now or at a moment')
+    .argument('<entity>', 'what to look up, such as origin')
+    .argument('<key...>', 'keys; an entity with several key columns takes them in groups')
+    .option('--at <time>', 'RFC 3339 or epoch milliseconds; now by default')
+    .option('--feature <name...>', 'set:name or set:*; all features of the entity by default')
+    .option('--json', 'as the server answers it')
+    .action(async (entity: string, keys: string[], _options, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const text = await lookup(await loadConfig(options.config), entity, keys, options);
+      process.stdout.write(options.json ? text : `${answerTable(text)}\n`);
+    });
+}
+
+/** By the server where one holds the data folder, else by opening it. Both answer in the same JSON. */
+async function lookup(config: Config, entityName: string, keys: string[], options: Options): Promise<string> {
+  const plan = await compileFolder(config.definitions, config);
+  const body = lookupBody(plan, entityName, keys, options);
+  return withParts(config, {
+    open: parts => answerJson(parts.reader.lookup(parseLookup(new TextEncoder().encode(body)))),
+    held: url => askServer(url, '/v1/features', { method: 'POST', body }),
+  });
+}
+
+/** The request that `POST /v1/features` takes. */
+export function lookupBody(plan: Plan, entityName: string, keys: string[], options: Omit<Options, 'config'>): string {
+  const entity = plan.entities.find(each => each.name === entityName);
+  if (!entity) {
+    const known = plan.entities.map(each => each.name).join(', ');
+    throw new Fault('not_found', `there is no entity ${entityName}; there are ${known}`);
+  }
+  const sets = plan.sets.filter(set => set.entity === entityName).map(set => `${set.name}:*`);
+  const features = JSON.stringify(options.feature ?? sets);
+  const entities = `{${JSON.stringify(entityName)}:[${groupKeys(entity, keys).map(keyJson).join(',')}]}`;
+  const at = options.at === undefined ? 'null' : /^-?\d+$/.test(options.at) ? options.at : JSON.stringify(options.at);
+  return `{"features":${features},"entities":${entities},"at":${at}}`;
+}
+
+function groupKeys(entity: Entity, texts: string[]): KeyInput[] {
+  const columns = entity.keys.length;
+  if (texts.length % columns !== 0)
+    throw new Fault(
+      'request',
+      `${entity.name} has ${columns} key columns, and ${texts.length} keys are no whole groups of them`,
+    );
+  const parts = texts.map((text, i) => keyPart(entity, entity.keys[i % columns]!, text));
+  if (columns === 1) return parts;
+  return Array.from({ length: parts.length / columns }, (_, i) => parts.slice(i * columns, (i + 1) * columns));
+}
+
+/** A word of the command line as the type that the key column has. */
+function keyPart(entity: Entity, type: Type, text: string): KeyPart {
+  if (type.kind === 'int64' && /^-?\d+$/.test(text)) return BigInt(text);
+  if (type.kind === 'bool' && (text === 'true' || text === 'false')) return text === 'true';
+  if (type.kind === 'string' || type.kind === 'time') return text;
+  throw new Fault('request', `a key of ${entity.name} is ${type.kind}, and ${JSON.stringify(text)} is none`);
+}
+
+/** Every number as the digits that the answer has for it: a table has no use for rounded ones. */
+interface TextAnswer {
+  time: string;
+  position: string | null;
+  entities: Record<string, { keys: (string | string[])[]; features: Record<string, TextColumn> }>;
+}
+
+interface TextColumn {
+  values: (string | boolean | null)[];
+  statuses?: (string | null)[];
+}
+
+/** Features down, keys across, one table for each entity. */
+export function answerTable(text: string): string {
+  const digits = (_name: string, value: unknown, context?: { source?: string }) =>
+    typeof value === 'number' ? context!.source : value;
+  const answer: TextAnswer = JSON.parse(text, digits);
+  const at = answer.position === null ? `at ${answer.time}` : `at ${answer.time}, position ${answer.position}`;
+  const tables = Object.entries(answer.entities).map(([entity, { keys, features }]) => {
+    const header = [entity, ...keys.map(key => [key].flat().join(' '))];
+    const rows = Object.entries(features).map(([name, column]) => [name, ...keys.map((_, i) => cellText(column, i))]);
+    return tableText([header, ...rows]);
+  });
+  return [...tables, at].join('\n\n');
+}
+
+function cellText({ values, statuses }: TextColumn, index: number): string {
+  const value = values[index] === null ? '-' : String(values[index]);
+  return statuses?.[index] ? `${value} ${statuses[index]}` : value;
+}

@@ -1,0 +1,26 @@
+import { Command } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
+import { addCheck } from './check.ts';
+import { addErrors } from './errors.ts';
+import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
+import { addIngest } from './ingest.ts';
+import { addLookup } from './lookup.ts';
+import { addReplay } from './replay.ts';
+import { addServe } from './serve.ts';
+
+/** @returns the process's exit code; a bug throws instead */
+export async function run(argv: string[]): Promise<number> {
+  const program = new Command('tilefold')
+    .description('Features from events: the same online and in replay, to the last bit.')
+    .version(manifest.version)
+    .option('--config <file>', 'where the data folder and the definitions are', './tilefold.yaml')
+    .addHelpText('after', EXIT_HELP)
+    .exitOverride();
+  for (const add of [addCheck, addServe, addIngest, addLookup, addErrors, addReplay]) add(program);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}

@@ -1,0 +1,83 @@
+import { open, stat } from 'node:fs/promises';
+import { SingleBar } from 'cli-progress';
+import type { Block, Source } from '../source/source.ts';
+
+/** How often a log file of somebody's batch job gets a line. */
+const LINE_EVERY_MS = 5_000;
+
+/**
+ * Tells how far a replay has come: a bar on a terminal, a line now and then elsewhere, both on standard error. Counted
+ * in bytes read, as nobody knows how many events a file holds.
+ */
+export class Progress {
+  private bytes = 0;
+  private events = 0;
+  private readonly startMs = performance.now();
+  private lineMs = this.startMs;
+  private readonly bar: SingleBar | null;
+
+  private constructor(private readonly totalBytes: number) {
+    this.bar = process.stderr.isTTY
+      ? new SingleBar({ format: '{bar} {percentage}% | {events} events | {eta_formatted} left', hideCursor: true })
+      : null;
+    this.bar?.start(totalBytes, 0, { events: 0 });
+  }
+
+  static async over(paths: string[]): Promise<Progress> {
+    const sizes = await Promise.all(paths.map(unpackedBytes));
+    return new Progress(sizes.reduce((sum, size) => sum + size, 0));
+  }
+
+  /** The same source; what is read of it is counted. */
+  watch(source: Source): Source {
+    const counted = (block: Block) => {
+      this.bytes += block.bytes.length;
+    };
+    return {
+      clock: source.clock,
+      async *read(from) {
+        for await (const block of source.read(from)) {
+          counted(block);
+          yield block;
+        }
+      },
+    };
+  }
+
+  count(events: number) {
+    this.events += events;
+    // The total is an estimate where files are packed; a bar that runs over its end would look broken.
+    this.bar?.update(Math.min(this.bytes, this.totalBytes), { events: this.events });
+    if (this.bar || performance.now() - this.lineMs < LINE_EVERY_MS) return;
+    this.lineMs = performance.now();
+    const percent = this.totalBytes === 0 ? 100 : Math.min(100, Math.floor((100 * this.bytes) / this.totalBytes));
+    console.error(`replay: ${percent}% of the log, ${this.events} events`);
+  }
+
+  end(out: string) {
+    this.bar?.update(this.totalBytes, { events: this.events });
+    this.stop();
+    const seconds = (performance.now() - this.startMs) / 1000;
+    console.error(`replay: ${this.events} events in ${seconds.toFixed(1)} s, written to ${out}`);
+  }
+
+  stop() {
+    this.bar?.stop();
+  }
+}
+
+/** A gzip file ends with the size of its last member, modulo 2^32: right for nearly every file, and only for the bar. */
+async function unpackedBytes(path: string): Promise<number> {
+  const size = await stat(path).then(
+    stats => stats.size,
+    () => 0, // the source says it better, with the file's name
+  );
+  if (!path.endsWith('.gz') || size < 4) return size;
+  const file = await open(path);
+  try {
+    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, size - 4);
+    return buffer.readUInt32LE();
+  } finally {
+    await file.close();
+  }
+}

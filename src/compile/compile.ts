@@ -1,0 +1,151 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join, relative, resolve } from 'node:path';
+import { Fault, Faults } from '../base/fault.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Declared } from './declare.ts';
+import { declare, refuseUnread } from './declare.ts';
+import type { CompiledSet } from './feature_set.ts';
+import { compileSet } from './feature_set.ts';
+import { didYouMean } from './name.ts';
+import { SET_SHAPE } from './shape.ts';
+import type { YamlDocument } from './yaml.ts';
+import { isRecord, readYaml } from './yaml.ts';
+
+/** What the configuration says about definitions. */
+export interface CompileSettings {
+  latenessMs: number;
+}
+
+export interface SourceFile {
+  /** As the user would write its path: faults name it so. */
+  file: string;
+  text: string;
+}
+
+/** A folder with more definition files than this is not one of definitions. */
+export const FILES_MAX = 10_000;
+
+/**
+ * Compiles all `*.yaml` and `*.yml` files of a folder and of the folders in it, except for `tilefold.yaml`, which is
+ * the configuration.
+ *
+ * @throws Faults all that is wrong with any file, by file, line and column
+ */
+export async function compileFolder(dir: string, settings: CompileSettings): Promise<Plan> {
+  const files = await readSources(dir);
+  const { plan, faults } = await compileSources(files, settings);
+  if (faults.length > 0) throw new Faults(faults);
+  return plan;
+}
+
+/** The definition files of a folder, ascending by path. */
+export async function readSources(dir: string): Promise<SourceFile[]> {
+  const paths = await definitionPaths(dir);
+  if (paths.length === 0) throw new Fault('config', `no definitions: there is no *.yaml file in ${dir}`);
+  if (paths.length > FILES_MAX)
+    throw new Fault('too_large', `${dir} holds ${paths.length} *.yaml files, and at most ${FILES_MAX} are read`);
+  return Promise.all(paths.map(async path => ({ file: asTyped(path), text: await readFile(path, 'utf8') })));
+}
+
+/** Below the current folder a path is written from there; elsewhere as it was given. */
+function asTyped(path: string): string {
+  const fromHere = relative(process.cwd(), resolve(path));
+  return fromHere.startsWith('..') ? path : fromHere;
+}
+
+async function definitionPaths(dir: string): Promise<string[]> {
+  const names = await readdir(dir, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new Fault('config', `definitions: the folder ${dir} cannot be read (${error.code})`);
+  });
+  const isDefinition = (name: string) => /\.ya?ml$/.test(name) && !/^tilefold\.ya?ml$/.test(basename(name));
+  const isHidden = (name: string) => name.split('/').some(part => part.startsWith('.') || part === 'node_modules');
+  return names
+    .filter(name => isDefinition(name) && !isHidden(name))
+    .sort()
+    .map(name => join(dir, name));
+}
+
+/**
+ * Definitions -> plan: YAML -> declarations of all files -> feature sets, one by one.
+ *
+ * The plan is whole only where there are no faults. It is asynchronous because the SQL parser is loaded on first use.
+ */
+export async function compileSources(
+  files: SourceFile[],
+  settings: CompileSettings,
+): Promise<{ plan: Plan; faults: Fault[] }> {
+  const faults: Fault[] = [];
+  const documents = files.flatMap(({ file, text }) => readYaml(file, text, 'definition', faults));
+  for (const document of documents) checkKeys(document, faults);
+  const declared = declare(documents, faults);
+  const setDocuments = documents.filter(isSet);
+  checkSetNames(setDocuments, faults);
+  checkSources(setDocuments, declared, faults);
+  const sets: CompiledSet[] = [];
+  for (const document of setDocuments) sets.push(await compileSet(document, declared, faults));
+  return { plan: planOf(declared, sets, settings), faults: faults.sort(byPlace) };
+}
+
+const DECLARATIONS = ['types', 'events', 'entities'];
+const SET_KEYS = Object.keys(SET_SHAPE);
+
+function checkKeys(document: YamlDocument, faults: Fault[]): void {
+  const known = [...DECLARATIONS, ...SET_KEYS];
+  if (!isRecord(document.value)) {
+    faults.push(
+      new Fault('definition', `wanted a mapping with keys like ${known.slice(0, 4).join(', ')}`, document.at([])),
+    );
+    return;
+  }
+  for (const key of Object.keys(document.value)) {
+    if (known.includes(key)) continue;
+    const hint = didYouMean(key, known) || `; known here: ${known.join(', ')}`;
+    faults.push(new Fault('definition', `unknown key "${key}"${hint}`, document.keyAt([key])));
+  }
+}
+
+function isSet({ value }: YamlDocument): boolean {
+  return isRecord(value) && Object.keys(value).some(key => SET_KEYS.includes(key));
+}
+
+function checkSetNames(documents: YamlDocument[], faults: Fault[]): void {
+  const first = new Map<unknown, YamlDocument>();
+  for (const document of documents) {
+    const name = isRecord(document.value) ? document.value.feature_set : undefined;
+    if (typeof name !== 'string') continue;
+    const before = first.get(name)?.at(['feature_set']);
+    if (!before) first.set(name, document);
+    else {
+      const message = `feature set "${name}" is there twice: first at ${before.file}:${before.line}:${before.column}`;
+      faults.push(new Fault('definition', message, document.at(['feature_set'])));
+    }
+  }
+}
+
+/** What an event type may declare depends on whether a feature set reads it. */
+function checkSources(documents: YamlDocument[], declared: Declared, faults: Fault[]): void {
+  const checked = new Set<unknown>();
+  for (const { value } of documents) {
+    if (!isRecord(value) || checked.has(value.source)) continue;
+    checked.add(value.source);
+    const event = declared.events.get(String(value.source));
+    if (event) refuseUnread(event, String(value.feature_set), faults);
+  }
+}
+
+function planOf(declared: Declared, sets: CompiledSet[], settings: CompileSettings): Plan {
+  return {
+    events: [...declared.events.values()].flatMap(event => (event ? [event.type] : [])),
+    entities: [...declared.entities.values()].flatMap(entity => entity ?? []),
+    aggregates: sets.flatMap(set => set.aggregates),
+    sets: sets.flatMap(({ set }) => set ?? []),
+    features: sets.flatMap(set => set.features),
+    latenessMs: settings.latenessMs,
+  };
+}
+
+function byPlace(a: Fault, b: Fault): number {
+  if (!a.at || !b.at) return Number(a.at !== null) - Number(b.at !== null);
+  if (a.at.file !== b.at.file) return a.at.file < b.at.file ? -1 : 1;
+  return a.at.line - b.at.line || a.at.column - b.at.column;
+}

@@ -1,0 +1,330 @@
+import { Fault } from '../base/fault.ts';
+import type { Entity, EventType } from '../plan/plan.ts';
+import type { Field, Presence, Slot, Type, Value } from '../plan/value.ts';
+import { BOOL, DOUBLE, INT64, isScalar, OPTIONAL, REQUIRED, STRING, TIME, typeName } from '../plan/value.ts';
+import { parseMicros } from '../base/time.ts';
+import { didYouMean } from './name.ts';
+import type { SlotSpec, TypeSpec } from './shape.ts';
+import { ANY_NAME, ENTITY_SPEC, PLAIN_NAME, TYPE_SPEC } from './shape.ts';
+import type { YamlDocument, YamlPath } from './yaml.ts';
+import { check, isRecord, valueAt } from './yaml.ts';
+
+/**
+ * What all files declare together. A name whose declaration is faulty stands with null, so that whatever refers to
+ * it is not blamed for it.
+ */
+export interface Declared {
+  events: Map<string, DeclaredEvent | null>;
+  entities: Map<string, Entity | null>;
+}
+
+export interface DeclaredEvent {
+  type: EventType;
+  document: YamlDocument;
+  path: YamlPath;
+}
+
+/** How many values one event may carry: each is a column in the kernels' memory. */
+export const INPUTS_PER_EVENT_MAX = 256;
+/** How deep user-defined types may nest: records nest at most 64 deep, and a path has steps of its own. */
+export const TYPE_DEPTH_MAX = 16;
+/** How many fields a type may have with all that it is made of: types are written out wherever they are used. */
+export const TYPE_FIELDS_MAX = 1024;
+/** How many columns may name an entity together. */
+export const KEY_COLUMNS_MAX = 8;
+
+const SCALARS = new Map<string, Type>([
+  ['bool', BOOL],
+  ['int64', INT64],
+  ['double', DOUBLE],
+  ['string', STRING],
+  ['time', TIME],
+]);
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** Reads `types:`, `events:` and `entities:` of all documents: one name space over all files, in any order. */
+export function declare(documents: YamlDocument[], faults: Fault[]): Declared {
+  const types = new Map<string, Place>();
+  const events = new Map<string, Place>();
+  const entities = new Map<string, Place>();
+  for (const document of documents) {
+    gather(document, 'types', PLAIN_NAME, types, faults);
+    gather(document, 'events', ANY_NAME, events, faults);
+    gather(document, 'entities', PLAIN_NAME, entities, faults);
+  }
+  const known = resolveTypes(types, faults);
+  const declared: Declared = { events: new Map(), entities: new Map() };
+  for (const [name, place] of events) declared.events.set(name, declareEvent(name, place, known, faults));
+  for (const [name, place] of entities) declared.entities.set(name, declareEntity(name, place, faults));
+  return declared;
+}
+
+interface Place {
+  document: YamlDocument;
+  path: YamlPath;
+}
+
+type Section = 'types' | 'events' | 'entities';
+
+function gather(
+  document: YamlDocument,
+  section: Section,
+  nameShape: typeof PLAIN_NAME,
+  into: Map<string, Place>,
+  faults: Fault[],
+): void {
+  const value = isRecord(document.value) ? document.value[section] : undefined;
+  if (value === undefined || value === null) return;
+  if (!isRecord(value)) {
+    faults.push(new Fault('definition', `${section}: wanted a mapping of names`, document.at([section])));
+    return;
+  }
+  for (const name of Object.keys(value)) {
+    const path = [section, name];
+    const fault = (message: string) => faults.push(new Fault('definition', message, document.keyAt(path)));
+    const named = nameShape.safeParse(name);
+    const first = into.get(name);
+    if (!named.success) fault(`"${name}": ${named.error.issues[0]!.message}`);
+    else if (section === 'types' && SCALARS.has(name)) fault(`${name} is a built-in type; call yours something else`);
+    else if (first) {
+      const at = first.document.keyAt(first.path);
+      fault(`"${name}" is declared twice in ${section}: first at ${at.file}:${at.line}:${at.column}`);
+    } else into.set(name, { document, path });
+  }
+}
+
+/** User-defined types by name, null where faulty. */
+type KnownTypes = Map<string, Type | null>;
+
+function resolveTypes(places: Map<string, Place>, faults: Fault[]): KnownTypes {
+  const known: KnownTypes = new Map();
+  const resolve = (name: string, trail: string[]): void => {
+    const place = places.get(name)!;
+    const { document, path } = place;
+    known.set(name, null);
+    const fields = fieldSpecs(place, 'fields', faults);
+    for (const [field, spec] of fields) {
+      for (const { name: inner, path: at } of namesIn(spec, [...path, field])) {
+        const cycle = [...trail, name].indexOf(inner);
+        if (cycle >= 0) {
+          const text = [...[...trail, name].slice(cycle), inner].join(' -> ');
+          faults.push(new Fault('definition', `a type cannot hold itself: ${text}`, document.at(at)));
+        } else if (places.has(inner) && !known.has(inner)) resolve(inner, [...trail, name]);
+      }
+    }
+    const scope = { document, types: known, faults };
+    const slots = fields.map(([field, spec]) => fieldOf(field, spec, [...path, field], scope, false));
+    if (slots.some(slot => slot === null) || fields.length === 0) return;
+    const type: Type = { kind: 'struct', name, fields: slots as Field[] };
+    const { depth, fields: count } = extent(type);
+    const fault = (message: string) => faults.push(new Fault('too_large', message, document.keyAt(path)));
+    if (depth > TYPE_DEPTH_MAX) fault(`${name} nests ${depth} types deep, and at most ${TYPE_DEPTH_MAX} are read`);
+    else if (count > TYPE_FIELDS_MAX)
+      fault(`${name} has ${count} fields in all, and at most ${TYPE_FIELDS_MAX} are read`);
+    else known.set(name, type);
+  };
+  for (const name of places.keys()) if (!known.has(name)) resolve(name, []);
+  return known;
+}
+
+function extent(type: Type): { depth: number; fields: number } {
+  if (type.kind === 'list' || type.kind === 'map') {
+    const inner = extent(type.of.type);
+    return { depth: inner.depth + 1, fields: inner.fields };
+  }
+  if (type.kind !== 'struct') return { depth: 0, fields: 0 };
+  const inner = type.fields.map(field => extent(field.type));
+  return {
+    depth: 1 + Math.max(0, ...inner.map(i => i.depth)),
+    fields: type.fields.length + inner.reduce((sum, i) => sum + i.fields, 0),
+  };
+}
+
+/** The type specs of an event's inputs or of a type's fields, those in right shape. */
+function fieldSpecs({ document, path }: Place, what: string, faults: Fault[]): [string, TypeSpec][] {
+  const value = valueAt(document.value, path);
+  const fault = (message: string) => faults.push(new Fault('definition', message, document.at(path)));
+  if (!isRecord(value)) {
+    fault(`${path.at(-1)}: wanted a mapping of its ${what} to their types`);
+    return [];
+  }
+  const specs: [string, TypeSpec][] = [];
+  for (const name of Object.keys(value)) {
+    const named = ANY_NAME.safeParse(name);
+    if (!named.success) {
+      const at = document.keyAt([...path, name]);
+      faults.push(new Fault('definition', `"${name}": ${named.error.issues[0]!.message}`, at));
+    }
+    const spec = check(TYPE_SPEC, document, [...path, name], faults);
+    if (spec !== null) specs.push([name, spec]);
+  }
+  if (Object.keys(value).length === 0) fault(`${path.at(-1)}: has no ${what}`);
+  return specs;
+}
+
+/** The names of user-defined types that a spec refers to, each with its place. */
+function namesIn(spec: TypeSpec, path: YamlPath): { name: string; path: YamlPath }[] {
+  if (typeof spec === 'string') {
+    const name = spec.replace(/\?$/, '');
+    return SCALARS.has(name) ? [] : [{ name, path }];
+  }
+  return Array.isArray(spec) ? namesIn(spec[0], [...path, 0]) : namesIn(spec.type, [...path, 'type']);
+}
+
+interface TypeScope {
+  document: YamlDocument;
+  types: KnownTypes;
+  faults: Fault[];
+}
+
+function fieldOf(name: string, spec: TypeSpec, path: YamlPath, scope: TypeScope, input: boolean): Field | null {
+  const slot = slotOf(spec, path, scope, input);
+  if (!slot) return null;
+  const written = isRecord(spec) ? (spec as SlotSpec).path : undefined;
+  const steps = written === undefined ? [name] : stepsOf(written, [...path, 'path'], scope);
+  return steps && { name, ...slot, path: steps };
+}
+
+/** `$.data.crew.size` -> crew, size. */
+function stepsOf(path: string, at: YamlPath, { document, faults }: TypeScope): string[] | null {
+  const fault = (message: string) => {
+    faults.push(new Fault('definition', message, document.at(at)));
+    return null;
+  };
+  if (/[[\]'"*]/.test(path))
+    return fault(`path: ${path} has more than names in it; only steps like $.data.a.b are read`);
+  const steps = path.split('.');
+  if (steps[0] !== '$' || steps[1] !== 'data' || steps.length < 3 || steps.includes(''))
+    return fault(`path: got ${path}, wanted one that begins with $.data. and names a member, like $.data.a.b`);
+  return steps.slice(2);
+}
+
+function slotOf(spec: TypeSpec, path: YamlPath, scope: TypeScope, input: boolean): Slot | null {
+  const { document, faults } = scope;
+  if (typeof spec === 'string') {
+    const type = namedType(spec.replace(/\?$/, ''), path, scope);
+    return type && { type, presence: spec.endsWith('?') ? OPTIONAL : REQUIRED };
+  }
+  if (Array.isArray(spec)) {
+    const of = slotOf(spec[0], [...path, 0], scope, false);
+    return of && { type: { kind: 'list', of }, presence: REQUIRED };
+  }
+  const inner = slotOf(spec.type, [...path, 'type'], scope, false);
+  if (spec.path !== undefined && !input) {
+    const message = 'path is for the inputs of events; a field or an element is read where it stands';
+    faults.push(new Fault('definition', message, document.keyAt([...path, 'path'])));
+    return null;
+  }
+  const presence = inner && presenceOf(spec, inner, path, scope);
+  return presence && { type: inner.type, presence };
+}
+
+function namedType(name: string, path: YamlPath, { document, types, faults }: TypeScope): Type | null {
+  const type = SCALARS.get(name) ?? types.get(name);
+  if (type === undefined) {
+    const hint = didYouMean(name, [...SCALARS.keys(), ...types.keys()]);
+    const message = `unknown type "${name}"${hint || '; types are bool, int64, double, string, time, [T] and those of types:'}`;
+    faults.push(new Fault('definition', message, document.at(path)));
+  }
+  return type ?? null;
+}
+
+function presenceOf(spec: SlotSpec, inner: Slot, path: YamlPath, scope: TypeScope): Presence | null {
+  if (spec.default === undefined) return spec.optional === true ? OPTIONAL : inner.presence;
+  const fault = (message: string) => {
+    scope.faults.push(new Fault('definition', message, scope.document.at([...path, 'default'])));
+    return null;
+  };
+  if (spec.optional === true || inner.presence.kind === 'optional')
+    return fault('default: what has a default is never missing; leave out either optional or default');
+  if (!isScalar(inner.type)) return fault(`default: a ${inner.type.kind} cannot have one; declare it optional instead`);
+  const value = defaultValue(inner.type, spec.default);
+  if (value === null)
+    return fault(`default: got ${JSON.stringify(spec.default, bigintText)}, wanted ${typeName(inner.type)}`);
+  return { kind: 'default', value };
+}
+
+function bigintText(_: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value;
+}
+
+/** A YAML scalar as a value of a type, by the rules for events; null where it is none. */
+function defaultValue(type: Type, value: unknown): Value {
+  switch (type.kind) {
+    case 'bool':
+      return typeof value === 'boolean' ? value : null;
+    case 'string':
+      return typeof value === 'string' ? value : null;
+    case 'double':
+      return typeof value === 'bigint' || typeof value === 'number' ? Number(value) : null;
+    case 'int64': {
+      const whole = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
+      return typeof whole === 'bigint' && whole >= INT64_MIN && whole <= INT64_MAX ? whole : null;
+    }
+    case 'time':
+      if (typeof value === 'bigint') return value * 1000n;
+      return typeof value === 'string' ? parseMicros(value) : null;
+    default:
+      return null;
+  }
+}
+
+function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fault[]): DeclaredEvent | null {
+  const { document, path } = place;
+  const specs = fieldSpecs(place, 'inputs', faults);
+  const written = valueAt(document.value, path);
+  const scope = { document, types, faults };
+  const inputs = specs.map(([input, spec]) => fieldOf(input, spec, [...path, input], scope, true));
+  const at = document.keyAt(path);
+  if (inputs.length > INPUTS_PER_EVENT_MAX) {
+    const message = `${name} has ${inputs.length} inputs, and at most ${INPUTS_PER_EVENT_MAX} are read`;
+    faults.push(new Fault('too_large', message, at));
+    return null;
+  }
+  const whole = isRecord(written) && inputs.length === Object.keys(written).length && !inputs.includes(null);
+  if (!whole) return null;
+  const type: EventType = { name, inputs: inputs as Field[], columns: [], onFault: 'reject', weight: null, at };
+  return { type, document, path };
+}
+
+function declareEntity(name: string, { document, path }: Place, faults: Fault[]): Entity | null {
+  const names = check(ENTITY_SPEC, document, path, faults);
+  if (names === null) return null;
+  const fault = (message: string, at: YamlPath) => {
+    faults.push(new Fault('definition', message, document.at(at)));
+    return null;
+  };
+  if (names.length === 0 || names.length > KEY_COLUMNS_MAX)
+    return fault(`${name}: got ${names.length} key columns, wanted 1 to ${KEY_COLUMNS_MAX}`, path);
+  const keys = names.map((key, i) => {
+    const type = SCALARS.get(key);
+    if (type && type.kind !== 'double') return type;
+    const hint = didYouMean(key, ['bool', 'int64', 'string', 'time']);
+    return fault(`${name}: a key column is a bool, int64, string or time, not ${key}${hint}`, [...path, i]);
+  });
+  return keys.includes(null) ? null : { name, keys: keys as Type[], at: document.keyAt(path) };
+}
+
+const INSTEAD: Record<string, string> = {
+  double: 'declare it int64, in a unit small enough (cents, milliseconds)',
+  list: 'leave it out, or let the writer of the event add what you need of it as a number or text',
+  map: 'leave it out, or declare the members you need: { type: int64, path: $.data.map.member }',
+  struct: 'leave it out, or declare the fields you need: { type: int64, path: $.data.struct.field }',
+};
+
+/**
+ * Whatever an event of a feature set's source declares can make it a bad one, so the kernels have to read all of it,
+ * used or not. What they cannot read yet is refused here.
+ */
+export function refuseUnread({ type, document, path }: DeclaredEvent, set: string, faults: Fault[]): void {
+  for (const input of type.inputs) {
+    const { kind } = input.type;
+    const instead = INSTEAD[kind];
+    if (!instead) continue;
+    const written = valueAt(document.value, [...path, input.name]);
+    const at = document.at([...path, input.name, ...(isRecord(written) ? ['type'] : [])]);
+    const message = `${kind} inputs are not read yet: ${type.name}.${input.name}, of the source of feature set ${set}; ${instead}`;
+    faults.push(new Fault('unsupported', message, at));
+  }
+}

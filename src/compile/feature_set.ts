@@ -1,0 +1,598 @@
+import type { Position } from '../base/fault.ts';
+import { Fault } from '../base/fault.ts';
+import { formatDuration } from '../base/time.ts';
+import { aggregateHash } from '../plan/canonical.ts';
+import type { Expression, Window } from '../plan/expression.ts';
+import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
+import type { Type } from '../plan/value.ts';
+import { DOUBLE, INT64, typeName } from '../plan/value.ts';
+import { defaultResolutionMs } from '../plan/window.ts';
+import type { Scope } from './bind.ts';
+import { bind, bindCondition, call } from './bind.ts';
+import type { Declared } from './declare.ts';
+import { didYouMean, NAME } from './name.ts';
+import type { SetKey, WindowSpec } from './shape.ts';
+import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
+import type { Select, SelectItem, SqlNode } from './sql.ts';
+import { readExpression, readSelect } from './sql.ts';
+import type { YamlDocument } from './yaml.ts';
+import { check, isRecord, valueAt } from './yaml.ts';
+
+/** What a feature set adds to the plan; null for each part that is faulty. */
+export interface CompiledSet {
+  set: FeatureSet | null;
+  aggregates: Aggregate[];
+  features: Feature[];
+}
+
+/** Each window is a cover of its own in every lookup. */
+export const WINDOWS_PER_SET_MAX = 32;
+/** A reply has a column for each; more than this is several sets. */
+export const FEATURES_PER_SET_MAX = 4096;
+/** Each level is a row more for every event to write. */
+export const TILE_LEVELS_MAX = 8;
+/** A lookup reads and merges each tile of a window's cover. */
+export const TILES_PER_WINDOW_MAX = 4096;
+
+const TILES_DEFAULT_MS = [60_000, 30 * 60_000, 86_400_000];
+
+/**
+ * A feature set in order: settings -> SELECT -> keys, source and WHERE -> an aggregate for each call -> a feature for
+ * each item and window -> derived features.
+ */
+export async function compileSet(document: YamlDocument, declared: Declared, faults: Fault[]): Promise<CompiledSet> {
+  const settings = readSettings(document, faults);
+  const set: SetScope = { document, settings, name: settings.feature_set ?? '', faults };
+  const event = findDeclared(set, 'source', declared.events, 'event type', 'events')?.type ?? null;
+  const entity = findDeclared(set, 'entity', declared.entities, 'entity', 'entities');
+  const tiles = tilesOf(set);
+  const windows = tiles && settings.windows && windowsOf(set, settings.windows, tiles);
+  const sql = document.textAt(['sql']);
+  const select = sql && settings.sql !== null ? await readSelect(sql, faults) : null;
+  const derived = await readDerived(set);
+  if (!event || !select) return { set: null, aggregates: [], features: [] };
+
+  checkFrom(set, select, event);
+  const keys = keysOf(set, select, event, entity);
+  const where = select.where && bindCondition(select.where, eventScope(event, 'WHERE', faults), 'WHERE');
+  const shared = { set, event, entity, keys, where, tiles: tiles ?? { levelsMs: [], offsetMs: 0 } };
+  const { aggregates, items } = itemsOf(shared, select);
+  if (!windows || !entity || !keys || !settings.feature_set) return { set: null, aggregates: [], features: [] };
+
+  const features = items.flatMap(item => windows.map(window => featureOf(set, entity, item, window)));
+  const allNamed = select.whole && items.length === itemCount(select);
+  addDerived(set, entity, features, derived, allNamed);
+  if (features.length > FEATURES_PER_SET_MAX) {
+    const message = `${set.name} has ${features.length} features, and at most ${FEATURES_PER_SET_MAX} are kept in one set`;
+    faults.push(new Fault('too_large', message, document.at(['feature_set'])));
+  }
+  return { set: setOf(set, event, entity, keys), aggregates, features };
+}
+
+type Settings = { [K in SetKey]: ReturnType<(typeof SET_SHAPE)[K]['parse']> | null };
+
+interface SetScope {
+  document: YamlDocument;
+  settings: Settings;
+  name: string;
+  faults: Fault[];
+}
+
+/** Every key is checked by itself: null where it is absent or faulty. */
+function readSettings(document: YamlDocument, faults: Fault[]): Settings {
+  const value = isRecord(document.value) ? document.value : {};
+  for (const key of SET_REQUIRED) {
+    if (value[key] !== undefined) continue;
+    const at = document.keyAt(value.feature_set === undefined ? [] : ['feature_set']);
+    faults.push(new Fault('definition', `${key} is missing from the feature set`, at));
+  }
+  const read = (key: SetKey) =>
+    value[key] === undefined ? null : check<unknown>(SET_SHAPE[key], document, [key], faults);
+  return Object.fromEntries((Object.keys(SET_SHAPE) as SetKey[]).map(key => [key, read(key)])) as Settings;
+}
+
+function findDeclared<T>(
+  { document, settings, faults }: SetScope,
+  key: 'source' | 'entity',
+  known: Map<string, T | null>,
+  what: string,
+  section: string,
+): T | null {
+  const name = settings[key];
+  if (name === null) return null;
+  const found = known.get(name);
+  if (found === undefined) {
+    const hint = didYouMean(name, known.keys()) || `; declare it under ${section}:`;
+    faults.push(new Fault('definition', `unknown ${what} "${name}"${hint}`, document.at([key])));
+  }
+  return found ?? null;
+}
+
+function tilesOf({ document, settings, faults }: SetScope): Tiles | null {
+  if (valueAt(document.value, ['tiles']) !== undefined && settings.tiles === null) return null;
+  const levelsMs = settings.tiles ?? TILES_DEFAULT_MS;
+  const before = faults.length;
+  const fault = (message: string, ...path: (string | number)[]) =>
+    faults.push(new Fault('definition', message, document.at(path)));
+  if (levelsMs.length > TILE_LEVELS_MAX)
+    fault(`tiles: got ${levelsMs.length} lengths, wanted at most ${TILE_LEVELS_MAX}`, 'tiles');
+  for (const [i, levelMs] of levelsMs.entries()) {
+    const finerMs = levelsMs[i - 1];
+    if (finerMs === undefined || (levelMs > finerMs && levelMs % finerMs === 0)) continue;
+    const [finer, level] = [formatDuration(finerMs), formatDuration(levelMs)];
+    fault(`tiles: each has to be a whole number of the one before it, and ${level} is none of ${finer}`, 'tiles', i);
+  }
+  const offsetMs = settings.tile_offset ?? 0;
+  const coarsestMs = levelsMs.at(-1)!;
+  if (offsetMs >= coarsestMs)
+    fault(
+      `tile_offset: ${formatDuration(offsetMs)} is not shorter than the coarsest tile, ${formatDuration(coarsestMs)}`,
+      'tile_offset',
+    );
+  return faults.length === before ? { levelsMs, offsetMs } : null;
+}
+
+interface NamedWindow {
+  /** What its features' names end in. */
+  label: string;
+  window: Window;
+}
+
+function windowsOf({ document, faults }: SetScope, specs: WindowSpec[], tiles: Tiles): NamedWindow[] | null {
+  const before = faults.length;
+  const levels = tiles.levelsMs.map(formatDuration).join(', ');
+  if (specs.length > WINDOWS_PER_SET_MAX) {
+    const message = `windows: got ${specs.length}, and at most ${WINDOWS_PER_SET_MAX} are read`;
+    faults.push(new Fault('too_large', message, document.at(['windows'])));
+  }
+  const windows = specs.map(({ text: label, lengthMs, resolutionMs: written }, i): NamedWindow => {
+    const fault = (message: string) => faults.push(new Fault('definition', message, document.at(['windows', i])));
+    const twin = specs.findIndex(spec => spec.lengthMs === lengthMs);
+    if (twin < i) fault(`windows: ${label} is as long as ${specs[twin]!.text}; one of them is enough`);
+    if (lengthMs === null) return { label, window: { kind: 'lifetime' } };
+    const resolutionMs = written ?? defaultResolutionMs(lengthMs, tiles.levelsMs);
+    const resolution = formatDuration(resolutionMs);
+    if (!tiles.levelsMs.includes(resolutionMs)) fault(`windows: ${resolution} is none of the tiles: ${levels}`);
+    else if (resolutionMs > lengthMs)
+      fault(`windows: ${label} is shorter than a tile of ${resolution}; add a finer one to tiles`);
+    const count = coverCountMax(lengthMs, resolutionMs, tiles.levelsMs);
+    if (count > TILES_PER_WINDOW_MAX)
+      fault(
+        `windows: ${label} takes ${count} tiles to answer, and at most ${TILES_PER_WINDOW_MAX} are read; add a coarser one to tiles`,
+      );
+    return { label, window: { kind: 'sliding', lengthMs, resolutionMs } };
+  });
+  return faults.length === before ? windows : null;
+}
+
+/** The most tiles that a cover of such a window has: one step short of the coarser tile on each level. */
+function coverCountMax(lengthMs: number, resolutionMs: number, levelsMs: number[]): number {
+  const levels = levelsMs.filter(levelMs => levelMs >= resolutionMs);
+  return levels.reduce((count, levelMs, i) => {
+    const coarserMs = levels[i + 1];
+    return count + (coarserMs === undefined ? Math.ceil(lengthMs / levelMs) + 1 : coarserMs / levelMs - 1);
+  }, 0);
+}
+
+function checkFrom({ faults }: SetScope, { from }: Select, event: EventType): void {
+  if (!from || from.name === event.name) return;
+  const message = `FROM ${from.name}: the source of this feature set is ${event.name}`;
+  faults.push(new Fault('definition', message, from.at));
+}
+
+/** In an event's scope names are its inputs, and there is nothing to aggregate. */
+function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
+  return {
+    faults,
+    name(node) {
+      if (!isTable(node, event, faults)) return null;
+      const input = event.inputs.find(i => i.name === node.name);
+      if (input) return { kind: 'column', name: input.name, type: input.type, at: node.at };
+      const names = event.inputs.map(i => i.name);
+      const hint = didYouMean(node.name, names) || `; it has ${names.join(', ')}`;
+      faults.push(new Fault('definition', `event ${event.name} has no input "${node.name}"${hint}`, node.at));
+      return null;
+    },
+    aggregate(node) {
+      const message = `an aggregate inside ${what} is not supported: ${what} looks at one event at a time`;
+      faults.push(new Fault('unsupported', message, node.symbol.at));
+      return null;
+    },
+  };
+}
+
+function isTable(node: SqlNode & { kind: 'name' }, event: EventType, faults: Fault[]): boolean {
+  if (!node.table || node.table.name === event.name) return true;
+  const message = `unknown table "${node.table.name}": the only one is ${event.name}; fields of structs are not read yet`;
+  faults.push(new Fault('definition', message, node.table.at));
+  return false;
+}
+
+/** The columns that name the entity, in the order of its keys. */
+function keysOf(set: SetScope, select: Select, event: EventType, entity: Entity | null): Expression[] | null {
+  const { document, settings, faults } = set;
+  const scope = eventScope(event, 'GROUP BY', faults);
+  if (select.groupBy.length === 0) {
+    const message = 'GROUP BY is missing: name the columns that hold the key of the entity';
+    if (select.whole) faults.push(new Fault('definition', message, document.keyAt(['sql'])));
+    return null;
+  }
+  const grouped = select.groupBy.map(node => {
+    const column = groupedColumn(node, select, faults);
+    const expression = column && scope.name(column);
+    return column && expression && { column, expression };
+  });
+  if (grouped.includes(null)) return null;
+  const columns = grouped as NonNullable<(typeof grouped)[number]>[];
+  const names = columns.map(({ column }) => column.name);
+  const twin = names.findIndex((name, i) => names.indexOf(name) < i);
+  if (twin >= 0) {
+    faults.push(new Fault('definition', `GROUP BY names ${names[twin]} twice`, columns[twin]!.column.at));
+    return null;
+  }
+  if (valueAt(document.value, ['key']) !== undefined && settings.key === null) return null;
+  const ordered = settings.key ? orderKeys(set, settings.key, names) : names;
+  if (!ordered || !entity) return null;
+  return matchKeys(
+    set,
+    ordered.map(name => columns[names.indexOf(name)]!),
+    entity,
+  );
+}
+
+/** A column of GROUP BY, or the one at its position in the SELECT. */
+function groupedColumn(node: SqlNode, select: Select, faults: Fault[]): (SqlNode & { kind: 'name' }) | null {
+  if (node.kind === 'name') return node;
+  const position = node.kind === 'literal' && typeof node.value === 'bigint' ? Number(node.value) : 0;
+  const item = select.whole ? select.items[position - 1] : undefined;
+  if (item?.node.kind === 'name') return { ...item.node, at: node.at };
+  if (!select.whole) return null;
+  const message = item
+    ? `GROUP BY ${node.text} is ${item.node.text}, which is no column of the event`
+    : `GROUP BY ${node.text}: wanted a column, or its position in the SELECT (1 to ${select.items.length})`;
+  faults.push(new Fault('definition', message, node.at));
+  return null;
+}
+
+function orderKeys({ document, faults }: SetScope, written: string[], names: string[]): string[] | null {
+  const before = faults.length;
+  for (const [i, name] of written.entries()) {
+    const at = document.at(['key', i]);
+    if (!names.includes(name)) {
+      const hint = didYouMean(name, names) || `; it has ${names.join(', ')}`;
+      faults.push(new Fault('definition', `key: GROUP BY has no column "${name}"${hint}`, at));
+    } else if (written.indexOf(name) < i) faults.push(new Fault('definition', `key: ${name} is named twice`, at));
+  }
+  const left = names.filter(name => !written.includes(name));
+  if (faults.length === before && left.length > 0) {
+    const message = `key: GROUP BY also has ${left.join(', ')}; every column of GROUP BY is a part of the entity's key`;
+    faults.push(new Fault('definition', message, document.at(['key'])));
+  }
+  return faults.length === before ? written : null;
+}
+
+function matchKeys(
+  { faults }: SetScope,
+  columns: { column: SqlNode; expression: Expression }[],
+  entity: Entity,
+): Expression[] | null {
+  const before = faults.length;
+  if (columns.length !== entity.keys.length) {
+    const wanted = `${entity.keys.length} (${entity.keys.map(typeName).join(', ')})`;
+    const message = `GROUP BY has ${columns.length} columns, and the key of entity ${entity.name} has ${wanted}`;
+    faults.push(new Fault('definition', message, columns[0]!.column.at));
+    return null;
+  }
+  for (const [i, { column, expression }] of columns.entries()) {
+    const wanted = entity.keys[i]!;
+    if (expression.type.kind === wanted.kind) continue;
+    const message = `column ${i + 1} of the key of entity ${entity.name} is ${typeName(wanted)}, and ${column.text} is ${typeName(expression.type)}`;
+    faults.push(new Fault('definition', message, column.at));
+  }
+  return faults.length === before ? columns.map(({ expression }) => expression) : null;
+}
+
+/** What all aggregates of a set have in common. */
+interface Shared {
+  set: SetScope;
+  event: EventType;
+  entity: Entity | null;
+  /** Null where they are faulty. */
+  keys: Expression[] | null;
+  where: Expression | null;
+  tiles: Tiles;
+}
+
+/** A select item with a name; its reads of aggregates wait for their windows. */
+interface BoundItem {
+  name: string;
+  at: Position;
+  text: string;
+  expression: Expression;
+}
+
+/**
+ * Items that are just one aggregate come first, so that an aggregate bears the name its author gave it, even where
+ * another item uses it too.
+ */
+function itemsOf(shared: Shared, select: Select): { aggregates: Aggregate[]; items: BoundItem[] } {
+  const { set, event, keys } = shared;
+  const aggregates = new Map<string, Aggregate>();
+  const items = new Map<SelectItem, BoundItem>();
+  const names = new Set<string>();
+  const candidates = select.items.filter(item => isNamed(item, names, set.faults));
+  if (select.whole && itemCount(select) === 0) {
+    const message = 'the SELECT has no aggregate, so there is no feature: add one, like COUNT(*) AS events';
+    set.faults.push(new Fault('definition', message, set.document.keyAt(['sql'])));
+  }
+  for (const item of select.items) checkKeyColumn(item, event, keys, set.faults);
+  const isPlain = ({ node }: SelectItem) => node.kind === 'aggregate';
+  for (const item of [...candidates.filter(isPlain), ...candidates.filter(item => !isPlain(item))]) {
+    const bound = bindItem(item, shared, aggregates);
+    if (bound) items.set(item, bound);
+  }
+  const inOrder = candidates.map(item => items.get(item)).filter(item => item !== undefined);
+  return { aggregates: [...aggregates.values()], items: inOrder };
+}
+
+function itemCount(select: Select): number {
+  return select.items.filter(item => item.node.kind !== 'name').length;
+}
+
+/** Everything but the key columns needs a name, which becomes that of its features. */
+function isNamed({ node, alias }: SelectItem, names: Set<string>, faults: Fault[]): boolean {
+  if (node.kind === 'name') return false;
+  const fault = (message: string, at: Position) => {
+    faults.push(new Fault('definition', message, at));
+    return false;
+  };
+  if (!alias) return fault(`${node.text} has no name: write ${node.text} AS name`, node.at);
+  if (!NAME.test(alias.name))
+    return fault(`"${alias.name}": a name is letters, digits and _, and begins with a letter`, alias.at);
+  if (names.has(alias.name)) return fault(`two items are called ${alias.name}`, alias.at);
+  names.add(alias.name);
+  return true;
+}
+
+/** A bare column has to be one of the key; with a name of its own it would be a feature, which it cannot be. */
+function checkKeyColumn(
+  { node, alias }: SelectItem,
+  event: EventType,
+  keys: Expression[] | null,
+  faults: Fault[],
+): void {
+  if (node.kind !== 'name') return;
+  const column = eventScope(event, 'SELECT', faults).name(node);
+  if (!column || !keys) return;
+  if (!isKey(node.name, keys)) faults.push(neitherNor(node));
+  else if (alias)
+    faults.push(
+      new Fault('unsupported', `${node.name} is a key column and keeps its name: leave out AS ${alias.name}`, alias.at),
+    );
+}
+
+function isKey(name: string, keys: Expression[]): boolean {
+  return keys.some(key => key.kind === 'column' && key.name === name);
+}
+
+function neitherNor(node: SqlNode & { kind: 'name' }): Fault {
+  const message = `column ${node.name} is neither grouped nor aggregated: name it in GROUP BY, or write MAX(${node.name}) or the like`;
+  return new Fault('definition', message, node.at);
+}
+
+/** Stands for every window until the item's features are made. */
+const NO_WINDOW: Window = { kind: 'lifetime' };
+
+function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggregate>): BoundItem | null {
+  const { set, event, keys } = shared;
+  const { node, alias } = item;
+  let count = 0;
+  const scope: Scope = {
+    faults: set.faults,
+    name(column) {
+      if (!isTable(column, event, set.faults)) return null;
+      const message = `key column ${column.name} beside an aggregate is not supported: features are computed from aggregates alone`;
+      if (!keys) return null;
+      if (isKey(column.name, keys)) set.faults.push(new Fault('unsupported', message, column.at));
+      else if (eventScope(event, 'SELECT', set.faults).name(column)) set.faults.push(neitherNor(column));
+      return null;
+    },
+    aggregate(inner) {
+      count++;
+      const name = node.kind === 'aggregate' ? alias!.name : `${alias!.name}$${count}`;
+      const aggregate = aggregateOf(inner, `${set.name}:${name}`, shared);
+      if (!aggregate) return null;
+      const stored = storeOnce(aggregate, event, aggregates);
+      const read = { aggregate: stored.name, window: NO_WINDOW, keys: null, after: null, exclusive: false };
+      return { kind: 'read', read, type: stored.type, at: inner.at };
+    },
+  };
+  const expression = bind(node, scope);
+  if (expression && count > 0) return { name: alias!.name, at: alias!.at, text: node.text, expression };
+  if (expression) {
+    const message = `${alias!.name} has no aggregate in it, so it is no feature: aggregate something, or put it under derive:`;
+    set.faults.push(new Fault('definition', message, node.at));
+  }
+  return null;
+}
+
+/** Equal aggregates of a set are stored once, under the first one's name. */
+function storeOnce(aggregate: Aggregate, event: EventType, aggregates: Map<string, Aggregate>): Aggregate {
+  const plan: Plan = { events: [event], entities: [], aggregates: [], sets: [], features: [], latenessMs: 0 };
+  const hash = aggregateHash(aggregate, plan);
+  const stored = aggregates.get(hash) ?? aggregate;
+  aggregates.set(hash, stored);
+  return stored;
+}
+
+function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared: Shared): Aggregate | null {
+  const { set, event, entity, keys, where, tiles } = shared;
+  const label = node.name.toUpperCase();
+  const argument = node.of && bind(node.of, eventScope(event, label, set.faults));
+  const filter = node.filter && bindCondition(node.filter, eventScope(event, 'FILTER', set.faults), 'FILTER');
+  if ((node.of && !argument) || (node.filter && !filter)) return null;
+  if (argument && !isAggregable(node, argument, set.faults)) return null;
+  const arg = filter ? filtered(argument, filter, node) : argument;
+  const fn = { name: node.name, args: arg ? [arg] : [], limit: null };
+  const type = resultType(node, argument);
+  return {
+    name,
+    event: event.name,
+    entity: entity?.name ?? null,
+    keys: keys ?? [],
+    where,
+    fn,
+    tiles,
+    type,
+    at: node.at,
+  };
+}
+
+/** f(x) FILTER (WHERE c) -> f(CASE WHEN c THEN x END), for every f passes over nulls. */
+function filtered(argument: Expression | null, filter: Expression, { at }: SqlNode): Expression {
+  const value: Expression = argument ?? { kind: 'literal', value: 1n, type: INT64, at };
+  const otherwise: Expression = { kind: 'literal', value: null, type: value.type, at };
+  return call('case', [filter, value, otherwise], value.type, at);
+}
+
+function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
+  const { kind } = type;
+  if (node.name === 'count' || kind === 'int64') return true;
+  const ordered = node.name === 'min' || node.name === 'max';
+  if (ordered && (kind === 'bool' || kind === 'time')) return true;
+  const { text } = node.of!;
+  const hints: Record<string, string> = {
+    bool: `write CASE WHEN ${text} THEN 1 ELSE 0 END`,
+    double: `write CAST(${text} AS BIGINT), which rounds, or multiply before you round`,
+    string: ordered ? 'COUNT takes any type' : 'COUNT takes any type; declare the input int64 if it is a number',
+    time: 'MIN and MAX take a time',
+  };
+  const wanted = ordered ? 'int64, bool or time' : 'int64';
+  const message = `${node.name.toUpperCase()} wants ${wanted}, got ${typeName(type)}; ${hints[kind] ?? 'COUNT takes any type'}`;
+  faults.push(new Fault(kind === 'double' ? 'unsupported' : 'definition', message, node.of!.at));
+  return false;
+}
+
+function resultType(node: SqlNode & { kind: 'aggregate' }, argument: Expression | null): Type {
+  if (node.name === 'avg') return DOUBLE;
+  return node.name === 'min' || node.name === 'max' ? argument!.type : INT64;
+}
+
+function featureOf(set: SetScope, entity: Entity, item: BoundItem, { label, window }: NamedWindow): Feature {
+  return {
+    name: `${set.name}:${item.name}_${label}`,
+    set: set.name,
+    entity: entity.name,
+    expression: overWindow(item.expression, window),
+    description: `${item.text} over ${label}`,
+    at: item.at,
+  };
+}
+
+function overWindow(expression: Expression, window: Window): Expression {
+  if (expression.kind === 'read') return { ...expression, read: { ...expression.read, window } };
+  if (expression.kind !== 'call') return expression;
+  return { ...expression, args: expression.args.map(arg => overWindow(arg, window)) };
+}
+
+interface Derivation {
+  name: string;
+  node: SqlNode | null;
+  text: string;
+}
+
+async function readDerived({ document, settings, faults }: SetScope): Promise<Derivation[]> {
+  const derived: Derivation[] = [];
+  for (const name of Object.keys(settings.derive ?? {})) {
+    const text = document.textAt(['derive', name]);
+    if (text) derived.push({ name, node: await readExpression(text, faults), text: text.text.trim() });
+  }
+  return derived;
+}
+
+/**
+ * Derived features refer to features of their set, derived ones too, in any order.
+ *
+ * @param features those of the windows; the derived ones are added
+ * @param allNamed is every feature of the set among them? If not, an unknown name may be one that is faulty
+ */
+function addDerived(
+  set: SetScope,
+  entity: Entity,
+  features: Feature[],
+  derived: Derivation[],
+  allNamed: boolean,
+): void {
+  const { document, faults } = set;
+  const byName = new Map<string, Feature | null>(features.map(feature => [feature.name, feature]));
+  const waiting = new Map(derived.map(derivation => [derivation.name, derivation]));
+  const fault = (message: string, at: Position) => faults.push(new Fault('definition', message, at));
+  const resolve = ({ name, node, text }: Derivation, trail: string[]): void => {
+    if (!waiting.delete(name)) return;
+    const at = document.keyAt(['derive', name]);
+    const full = `${set.name}:${name}`;
+    if (byName.has(full))
+      return void fault(`${name} is a feature of the windows already; call this one something else`, at);
+    byName.set(full, null);
+    const names = [...trail, name];
+    const scope: Scope = {
+      faults,
+      name(reference) {
+        const cycle = names.indexOf(reference.name);
+        if (cycle >= 0) {
+          const text = [...names.slice(cycle), reference.name].join(' -> ');
+          fault(`a feature cannot be derived from itself: ${text}`, reference.at);
+          return null;
+        }
+        const next = waiting.get(reference.name);
+        if (next) resolve(next, names);
+        return referTo(set, reference, byName, derived, allNamed);
+      },
+      aggregate(inner) {
+        fault(`derive: reads features of this set; put ${inner.text} into sql under a name`, inner.symbol.at);
+        return null;
+      },
+    };
+    const expression = node && bind(node, scope);
+    if (!expression) return;
+    const feature: Feature = { name: full, set: set.name, entity: entity.name, expression, description: text, at };
+    byName.set(full, feature);
+    features.push(feature);
+  };
+  for (const derivation of derived) resolve(derivation, []);
+}
+
+function referTo(
+  set: SetScope,
+  reference: SqlNode & { kind: 'name' },
+  byName: Map<string, Feature | null>,
+  derived: Derivation[],
+  allNamed: boolean,
+): Expression | null {
+  const name = `${set.name}:${reference.name}`;
+  const found = reference.table ? undefined : byName.get(name);
+  if (found) return { kind: 'column', name, type: found.expression.type, at: reference.at };
+  if (found === null || !allNamed) return null;
+  const known = [...[...byName.keys()].map(key => key.slice(key.indexOf(':') + 1)), ...derived.map(({ name }) => name)];
+  const message = `feature set ${set.name} has no feature "${reference.text}"${didYouMean(reference.name, known)}`;
+  set.faults.push(new Fault('definition', message, reference.at));
+  return null;
+}
+
+function setOf(
+  { document, settings, name }: SetScope,
+  event: EventType,
+  entity: Entity,
+  keys: Expression[],
+): FeatureSet {
+  return {
+    name,
+    description: settings.description ?? '',
+    owner: settings.owner ?? '',
+    entity: entity.name,
+    event: event.name,
+    keys,
+    sql: settings.sql ?? '',
+    at: document.at(['feature_set']),
+  };
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { parseDuration } from '../base/time.ts';
+import { NAME, NAME_LENGTH_MAX } from './name.ts';
+
+/** The shapes of what a definitions file holds. What the parts mean to each other is checked where they are compiled. */
+
+/** A name that needs no quotes. */
+export const PLAIN_NAME = z
+  .string()
+  .max(NAME_LENGTH_MAX, `longer than ${NAME_LENGTH_MAX} characters`)
+  .regex(NAME, 'a name is letters, digits and _, and begins with a letter')
+  .describe('a name');
+
+/** What events call their types and members is not ours to choose. */
+export const ANY_NAME = z
+  .string()
+  .min(1, 'a name has at least one character')
+  .max(NAME_LENGTH_MAX, `longer than ${NAME_LENGTH_MAX} characters`)
+  .describe('a name');
+
+export const DURATION_MS = z
+  .string()
+  .describe('a duration like 30m, 1d or 1h30m')
+  .transform((text, context) => {
+    const durationMs = parseDuration(text);
+    if (durationMs !== null && durationMs > 0) return durationMs;
+    context.addIssue({ code: 'custom', message: `got "${text}", wanted a duration like 30m, 1d or 1h30m` });
+    return z.NEVER;
+  });
+
+/** A type as written: `int64`, `string?`, `[crew_member]`, `{ type: int64, default: 0 }`. */
+export type TypeSpec = string | [TypeSpec] | SlotSpec;
+
+export interface SlotSpec {
+  type: TypeSpec;
+  optional?: boolean | undefined;
+  default?: unknown;
+  path?: string | undefined;
+}
+
+const TYPE_WANTED = 'a type: bool, int64, double, string, time, [a type], a name from types:, or { type: ... }';
+
+export const TYPE_SPEC: z.ZodType<TypeSpec> = z.lazy(() =>
+  z
+    .union([
+      z.string().describe(TYPE_WANTED),
+      z.tuple([TYPE_SPEC], 'a list type has one type in it: [string]'),
+      z.strictObject({
+        type: TYPE_SPEC,
+        optional: z.boolean().optional(),
+        default: z.unknown().optional(),
+        path: z.string().optional(),
+      }),
+    ])
+    .describe(TYPE_WANTED),
+);
+
+const KEY_TYPE_WANTED = "the type of an entity's key, or a list of them: string, [string, int64]";
+
+export const ENTITY_SPEC = z
+  .union([z.string(), z.array(z.string().describe('a type'))])
+  .describe(KEY_TYPE_WANTED)
+  .transform(types => (typeof types === 'string' ? [types] : types));
+
+/** `2h`, `5d@1m`, `lifetime`: how long a window is, and in tiles of which length it moves. */
+export interface WindowSpec {
+  text: string;
+  /** Null for the lifetime. */
+  lengthMs: number | null;
+  /** Null where the window's author leaves it to us. */
+  resolutionMs: number | null;
+}
+
+const WINDOW_WANTED = 'a window: 2h, 5d@1m or lifetime';
+
+const WINDOW_SPEC = z
+  .string()
+  .describe(WINDOW_WANTED)
+  .transform((text, context): WindowSpec => {
+    if (text === 'lifetime') return { text, lengthMs: null, resolutionMs: null };
+    const [length, resolution, ...rest] = text.split('@');
+    const lengthMs = parseDuration(length!);
+    const resolutionMs = resolution === undefined ? null : parseDuration(resolution);
+    if (lengthMs && resolutionMs !== 0 && (resolution === undefined || resolutionMs) && rest.length === 0)
+      return { text: length!, lengthMs, resolutionMs };
+    context.addIssue({ code: 'custom', message: `got "${text}", wanted ${WINDOW_WANTED}` });
+    return z.NEVER;
+  });
+
+/** The keys of a feature set, one shape each, so that a fault in one does not hide those in the others. */
+export const SET_SHAPE = {
+  feature_set: PLAIN_NAME,
+  description: z.string(),
+  owner: z.string(),
+  entity: z.string().describe('the name of an entity'),
+  key: z
+    .union([z.string(), z.array(z.string())])
+    .describe('a column, or a list of columns')
+    .transform(columns => (typeof columns === 'string' ? [columns] : columns)),
+  source: z.string().describe('the name of an event type'),
+  windows: z.array(WINDOW_SPEC).min(1, 'got none, wanted at least one window'),
+  tiles: z.array(DURATION_MS).min(1, 'got none, wanted at least one tile length'),
+  tile_offset: DURATION_MS,
+  sql: z.string().describe('a SELECT'),
+  derive: z.record(PLAIN_NAME, z.string().describe('an expression over features of this set')),
+};
+
+export type SetKey = keyof typeof SET_SHAPE;
+
+export const SET_REQUIRED: SetKey[] = ['feature_set', 'entity', 'source', 'windows', 'sql'];

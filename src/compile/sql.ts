@@ -1,0 +1,768 @@
+import wasmPath from '@polyglot-sql/sdk/polyglot_sql.wasm' with { type: 'file' };
+import { z } from 'zod';
+import { assert } from '../base/assert.ts';
+import type { Position } from '../base/fault.ts';
+import { Fault } from '../base/fault.ts';
+import type { FunctionName } from '../plan/expression.ts';
+import { didYouMean } from './name.ts';
+import {
+  KNOWN_FUNCTIONS,
+  ONE_EVENT_TYPE,
+  REFUSED_FUNCTIONS,
+  REFUSED_OPERATORS,
+  REFUSED_WORDS,
+  SUB_SELECT,
+} from './unsupported.ts';
+import type { LocatedText } from './yaml.ts';
+
+/**
+ * SQL text -> the few kinds of nodes that feature sets are made of, each with its place in the user's file.
+ *
+ * The dialect is DuckDB's, and for now the only one. `@polyglot-sql/sdk` reads it, and nothing else knows of that
+ * library. Its tree has places on names only, so the tree is walked in the order of the text with a cursor over the
+ * tokens, and every token has to be accounted for:
+ *
+ *     tree    SUM ( CASE   delay  >  15   1        )
+ *     tokens  SUM ( CASE WHEN delay > 15 THEN 1 END ) AS late
+ *
+ * Whatever the library reads beyond what is known here (or reads and drops) therefore meets a token that is not the
+ * one expected, and is refused by that token's name.
+ */
+export interface Select {
+  /** In the text's order. A faulty item is left out. */
+  items: SelectItem[];
+  /** Were all items read? If not, names that are missing here may well be in the text. */
+  whole: boolean;
+  from: Word | null;
+  where: SqlNode | null;
+  groupBy: SqlNode[];
+}
+
+export interface SelectItem {
+  node: SqlNode;
+  alias: Word | null;
+}
+
+export interface Word {
+  name: string;
+  at: Position;
+}
+
+export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max';
+
+/** `at` is the whole node's place, `text` what is written there. */
+export type SqlNode = { at: Position; text: string } & (
+  | { kind: 'literal'; value: null | boolean | bigint | number | string }
+  | { kind: 'name'; table: Word | null; name: string }
+  /** Something unsupported, reported already; what stands around it is still checked. */
+  | { kind: 'faulty' }
+  /** Arithmetic, comparisons, and/or/not: `fn` of `args`, written `symbol`. */
+  | { kind: 'operator'; fn: FunctionName; symbol: Word; args: SqlNode[] }
+  | { kind: 'in'; symbol: Word; of: SqlNode; list: SqlNode[]; negated: boolean }
+  | { kind: 'between'; symbol: Word; of: SqlNode; low: SqlNode; high: SqlNode; negated: boolean }
+  | { kind: 'isNull'; of: SqlNode; negated: boolean }
+  | { kind: 'case'; operand: SqlNode | null; whens: { when: SqlNode; result: SqlNode }[]; otherwise: SqlNode | null }
+  | { kind: 'coalesce'; args: SqlNode[] }
+  | { kind: 'nullif'; symbol: Word; args: [SqlNode, SqlNode] }
+  | { kind: 'cast'; of: SqlNode; to: 'int64' | 'double' }
+  /** `of` is null for COUNT(*). */
+  | { kind: 'aggregate'; name: AggregateWord; symbol: Word; of: SqlNode | null; filter: SqlNode | null }
+);
+
+/** A select that needs more than this was written by a program; the parser's time grows with it. */
+export const SQL_LENGTH_MAX = 64 * 1024;
+
+/** Reads `SELECT ... FROM ... WHERE ... GROUP BY ...`. Null where nothing of it could be read. */
+export async function readSelect(source: LocatedText, faults: Fault[]): Promise<Select | null> {
+  const parsed = await parse(source, '', faults);
+  if (!parsed) return null;
+  const { cursor, statements } = parsed;
+  const select = collect(faults, () => rootOf(cursor, statements));
+  return select && walkSelect(cursor, select, faults);
+}
+
+/** Reads an expression that stands alone. */
+export async function readExpression(source: LocatedText, faults: Fault[]): Promise<SqlNode | null> {
+  const parsed = await parse(source, 'SELECT ', faults);
+  if (!parsed) return null;
+  const { cursor, statements } = parsed;
+  return collect(faults, () => {
+    const select = rootOf(cursor, statements);
+    take(cursor, 'SELECT', 'SELECT');
+    const node = nodes(select, 'expressions')[0];
+    if (!node) throw refusal(cursor, 'an expression');
+    const [kind, body] = open(node);
+    const expression = walk(cursor, kind === 'alias' ? child(body, 'this') : node);
+    takeEnd(cursor);
+    return expression;
+  });
+}
+
+/** What is wrong with one part of a text must not hide what is wrong with the next: a fault ends its part only. */
+function collect<T>(faults: Fault[], work: () => T): T | null {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    faults.push(error);
+    return null;
+  }
+}
+
+// The library: loaded on first use, for it takes 20 MB and the better part of a second.
+
+const TOKENS = z.object({
+  tokens: z.array(
+    z.object({ token_type: z.string(), text: z.string(), span: z.object({ start: z.number(), end: z.number() }) }),
+  ),
+});
+
+const PARSED = z.object({
+  success: z.boolean(),
+  ast: z.array(z.record(z.string(), z.unknown())).nullish(),
+  error: z.string().nullish(),
+  errorStart: z.number().nullish(),
+  errorEnd: z.number().nullish(),
+});
+
+interface Library {
+  parse(sql: string, dialect: 'duckdb'): unknown;
+  tokenize(sql: string, dialect: 'duckdb'): unknown;
+}
+
+let loading: Promise<Library> | null = null;
+
+async function load(): Promise<Library> {
+  const library = await import('@polyglot-sql/sdk/manual');
+  // Its types ask for a URL, but the bytes do as well, and only they can be had inside a compiled binary.
+  const bytes = (await Bun.file(wasmPath).arrayBuffer()) as unknown as string;
+  await library.init({ wasmUrl: bytes });
+  return library as unknown as Library;
+}
+
+interface Token {
+  type: string;
+  text: string;
+  /** UTF-16 offsets in the source; a prefix of ours lies before 0. */
+  start: number;
+  end: number;
+  /** How many brackets are open around it. */
+  depth: number;
+}
+
+interface Cursor {
+  source: LocatedText;
+  tokens: Token[];
+  next: number;
+  faults: Fault[];
+}
+
+/** The library's tree: each node an object with its kind as the one key. */
+type Node = Record<string, unknown>;
+
+async function parse(
+  source: LocatedText,
+  prefix: string,
+  faults: Fault[],
+): Promise<{ cursor: Cursor; statements: Node[] } | null> {
+  if (source.text.length > SQL_LENGTH_MAX) {
+    const message = `SQL of ${source.text.length} characters, and at most ${SQL_LENGTH_MAX} are read`;
+    faults.push(new Fault('too_large', message, source.at(0, 1)));
+    return null;
+  }
+  loading ??= load();
+  const library = await loading;
+  const sql = prefix + source.text;
+  const parsed = PARSED.parse(library.parse(sql, 'duckdb'));
+  const unit = unitOffsets(sql);
+  const offset = (codePoint: number) => unit(codePoint) - prefix.length;
+  if (!parsed.success || !parsed.ast) {
+    faults.push(syntaxFault(source, parsed, offset));
+    return null;
+  }
+  const { tokens } = TOKENS.parse(library.tokenize(sql, 'duckdb'));
+  let depth = 0;
+  const placed = tokens.map(({ token_type: type, text, span }) => {
+    if (/^R_(PAREN|BRACKET|BRACE)$/.test(type)) depth--;
+    const token = { type, text, start: offset(span.start), end: offset(span.end), depth };
+    if (/^L_(PAREN|BRACKET|BRACE)$/.test(type)) depth++;
+    return token;
+  });
+  return { cursor: { source, tokens: placed, next: 0, faults }, statements: parsed.ast };
+}
+
+/** The library counts characters (code points), positions count UTF-16 units. */
+function unitOffsets(text: string): (codePoint: number) => number {
+  const astral: number[] = [];
+  let count = 0;
+  for (const character of text) {
+    if (character.length > 1) astral.push(count);
+    count++;
+  }
+  return codePoint => codePoint + astral.filter(at => at < codePoint).length;
+}
+
+function syntaxFault(source: LocatedText, parsed: z.infer<typeof PARSED>, offset: (at: number) => number): Fault {
+  const start = Math.max(0, parsed.errorStart == null ? 0 : offset(parsed.errorStart));
+  const end = parsed.errorEnd == null ? start + 1 : offset(parsed.errorEnd);
+  const at = source.at(Math.min(start, Math.max(0, source.text.length - 1)), end);
+  const error = parsed.error ?? 'it cannot be read';
+  const limit = /E_GUARD_\w*DEPTH_EXCEEDED.*limit (\d+)/.exec(error);
+  if (limit) return new Fault('too_large', `SQL nests too deep: at most ${limit[1]} levels are read`, at);
+  const reason = error.replace(/^(Parse|Tokenization) error at line \d+, column \d+: /, '').replace(/ near \[.*$/s, '');
+  return new Fault('definition', `SQL: ${reason}`, at);
+}
+
+// Statements and clauses.
+
+function rootOf(cursor: Cursor, statements: Node[]): Node {
+  const first = cursor.tokens[0];
+  if (!first) throw new Fault('definition', 'SQL is empty: a SELECT is wanted', cursor.source.at(0, 1));
+  const [kind, body] = statements.length === 1 ? open(statements[0]!) : ['', {}];
+  if (kind === 'select' && first.type === 'SELECT') return body;
+  const culprit = cursor.tokens.findIndex(({ type, depth }) => depth === 0 && /^(UNION|INTERSECT|EXCEPT)$/.test(type));
+  cursor.next = first.type === 'SELECT' ? Math.max(0, culprit) : 0;
+  if (statements.length > 1) cursor.next = cursor.tokens.findIndex(token => token.type === 'SEMICOLON');
+  throw refusal(cursor, 'a single SELECT');
+}
+
+/** The clauses in the order of the text; after a fault the cursor goes on at the next clause. */
+function walkSelect(cursor: Cursor, body: Node, faults: Fault[]): Select {
+  take(cursor, 'SELECT', 'SELECT');
+  const select: Select = { items: [], whole: true, from: null, where: null, groupBy: [] };
+  const fromIndex = fromToken(cursor, body);
+  const distinct = collect(faults, () => refuseDistinct(cursor));
+  if (distinct === null) skipTo(cursor, token => token.type !== 'DISTINCT' && token.type !== 'ALL');
+  walkItems(cursor, nodes(body, 'expressions'), fromIndex, select, faults);
+  cursor.next = fromIndex;
+  select.from = collect(faults, () => walkFrom(cursor, body));
+  skipTo(cursor, isClause);
+  if (body.where_clause) {
+    const where = collect(faults, () => {
+      take(cursor, 'WHERE', 'WHERE or GROUP BY');
+      return walk(cursor, child(childBody(body, 'where_clause'), 'this'));
+    });
+    if (where) select.where = where;
+    else select.whole = false;
+    if (where && !peekIs(cursor, 'GROUP')) refuseRest(cursor, faults, token => token.type === 'GROUP');
+    skipTo(cursor, token => isClause(token) && token.type !== 'WHERE');
+  }
+  if (body.group_by) {
+    const group = collect(faults, () => walkGroupBy(cursor, childBody(body, 'group_by')));
+    if (group) select.groupBy = group;
+    else {
+      select.whole = false;
+      skipTo(cursor, isClause);
+    }
+  }
+  refuseRest(cursor, faults, () => false);
+  return select;
+}
+
+function refuseDistinct(cursor: Cursor): true {
+  if (peekIs(cursor, 'DISTINCT'))
+    throw here(cursor, 'SELECT DISTINCT is not supported: GROUP BY already gives one row for each key; leave it out');
+  if (peekIs(cursor, 'ALL')) throw here(cursor, 'SELECT ALL says nothing: leave out ALL');
+  return true;
+}
+
+function walkItems(cursor: Cursor, items: Node[], fromIndex: number, select: Select, faults: Fault[]): void {
+  const isEnd = (index: number) => index >= fromIndex;
+  if (items.length === 0) {
+    faults.push(here(cursor, 'SELECT of nothing: name key columns and aggregates', 'definition'));
+    select.whole = false;
+  }
+  for (const [i, node] of items.entries()) {
+    const item = collect(faults, () => {
+      const read = walkItem(cursor, node);
+      const last = i === items.length - 1;
+      if (last ? cursor.next !== fromIndex : !peekIs(cursor, 'COMMA')) throw refusal(cursor, last ? 'FROM' : 'a comma');
+      return read;
+    });
+    if (item) select.items.push(item);
+    else select.whole = false;
+    while (!isEnd(cursor.next) && !(peekIs(cursor, 'COMMA') && cursor.tokens[cursor.next]!.depth === 0)) cursor.next++;
+    if (!isEnd(cursor.next)) cursor.next++;
+  }
+}
+
+function walkItem(cursor: Cursor, node: Node): SelectItem {
+  const [kind, body] = open(node);
+  if (kind === 'star') throw here(cursor, 'SELECT * is not supported: name key columns and aggregates');
+  if (kind !== 'alias') return { node: walk(cursor, node), alias: null };
+  const expression = walk(cursor, child(body, 'this'));
+  if (peekIs(cursor, 'AS')) cursor.next++;
+  return { node: expression, alias: takeName(cursor, identifier(body, 'alias')) };
+}
+
+/** Where FROM stands: right before the table, or else the first one outside of brackets. */
+function fromToken(cursor: Cursor, body: Node): number {
+  const index = cursor.tokens.findIndex(token => token.type === 'FROM' && token.depth === 0);
+  const tables = body.from ? nodes(childBody(body, 'from'), 'expressions') : [];
+  const [kind, table] = tables[0] ? open(tables[0]) : ['', {}];
+  if (kind !== 'table') return index < 0 ? cursor.tokens.length : index;
+  const name = identifier(table, 'name');
+  const at = cursor.tokens.findLastIndex((token, i) => {
+    return token.text === name && token.depth === 0 && cursor.tokens[i - 1]?.type === 'FROM';
+  });
+  return at < 0 ? index : at - 1;
+}
+
+function walkFrom(cursor: Cursor, body: Node): Word {
+  if (!body.from) throw here(cursor, 'SQL has no FROM: name the event type of source there', 'definition');
+  take(cursor, 'FROM', 'FROM');
+  const table = nodes(childBody(body, 'from'), 'expressions')[0];
+  const [kind, inner] = table ? open(table) : ['', {}];
+  if (kind === 'subquery') throw here(cursor, `${SUB_SELECT}: FROM takes the event type of source`);
+  if (kind !== 'table' || peekIs(cursor, 'STRING')) throw here(cursor, 'FROM takes the name of an event type only');
+  if (inner.schema) throw here(cursor, 'FROM takes the name of an event type only: leave out what is before the dot');
+  const word = takeName(cursor, identifier(inner, 'name'));
+  if (inner.alias) {
+    if (peekIs(cursor, 'AS')) cursor.next++;
+    throw here(cursor, 'aliases of tables are not supported: there is one event type, and columns need no prefix');
+  }
+  if (peekIs(cursor, 'COMMA')) throw here(cursor, `FROM takes one event type: ${ONE_EVENT_TYPE}`);
+  const rest = cursor.tokens[cursor.next];
+  if (rest && !isClause(rest)) throw refusal(cursor, 'WHERE or GROUP BY');
+  return word;
+}
+
+function walkGroupBy(cursor: Cursor, body: Node): SqlNode[] {
+  take(cursor, 'GROUP', 'GROUP BY');
+  take(cursor, 'BY', 'BY');
+  if (body.all) throw here(cursor, 'GROUP BY ALL is not supported: name the columns');
+  const columns: SqlNode[] = [];
+  for (const node of nodes(body, 'expressions')) {
+    if (columns.length > 0) take(cursor, 'COMMA', 'a comma');
+    const [kind] = open(node);
+    const plain = kind === 'column' || kind === 'literal';
+    if (!plain) throw here(cursor, 'GROUP BY takes columns of the event only (or their positions in the SELECT)');
+    columns.push(walk(cursor, node));
+  }
+  return columns;
+}
+
+/** Each clause that is left, up to the end or to one that is still to be read, is one that is not supported. */
+function refuseRest(cursor: Cursor, faults: Fault[], isStop: (token: Token) => boolean): void {
+  if (peekIs(cursor, 'SEMICOLON') && cursor.next === cursor.tokens.length - 1) cursor.next++;
+  while (cursor.next < cursor.tokens.length && !isStop(cursor.tokens[cursor.next]!)) {
+    faults.push(refusal(cursor, 'the end'));
+    cursor.next++;
+    skipTo(cursor, token => isClause(token) || isStop(token));
+  }
+}
+
+const CLAUSES = new Set(
+  'WHERE GROUP HAVING ORDER LIMIT OFFSET QUALIFY WINDOW FETCH FOR UNION INTERSECT EXCEPT SEMICOLON'.split(' '),
+);
+
+function isClause(token: Token): boolean {
+  return token.depth === 0 && CLAUSES.has(token.type);
+}
+
+function skipTo(cursor: Cursor, isWanted: (token: Token) => boolean): void {
+  while (cursor.next < cursor.tokens.length && !isWanted(cursor.tokens[cursor.next]!)) cursor.next++;
+}
+
+// Expressions.
+
+const OPERATORS = new Map<string, [FunctionName, string]>([
+  ['add', ['add', 'PLUS']],
+  ['sub', ['subtract', 'DASH']],
+  ['mul', ['multiply', 'STAR']],
+  ['div', ['divide', 'SLASH']],
+  ['mod', ['modulo', 'PERCENT']],
+  ['eq', ['equal', 'EQ']],
+  ['neq', ['notEqual', 'NEQ']],
+  ['lt', ['less', 'LT']],
+  ['lte', ['lessOrEqual', 'LTE']],
+  ['gt', ['greater', 'GT']],
+  ['gte', ['greaterOrEqual', 'GTE']],
+  ['and', ['and', 'AND']],
+  ['or', ['or', 'OR']],
+]);
+
+/** Walks one node of the tree and moves the cursor past its tokens. */
+function walk(cursor: Cursor, node: Node): SqlNode {
+  const first = cursor.next;
+  const [kind, body] = open(node);
+  const operator = OPERATORS.get(kind);
+  if (operator) {
+    const [fn, type] = operator;
+    const left = walk(cursor, child(body, 'left'));
+    const symbol = takeWord(cursor, type, 'an operator');
+    const args = [left, walk(cursor, child(body, 'right'))];
+    return { kind: 'operator', fn, symbol, args, ...span(cursor, first) };
+  }
+  switch (kind) {
+    case 'paren': {
+      take(cursor, 'L_PAREN', '(');
+      const inner = walk(cursor, child(body, 'this'));
+      take(cursor, 'R_PAREN', ')');
+      return { ...inner, ...span(cursor, first) };
+    }
+    case 'neg':
+    case 'not':
+      return walkUnary(cursor, kind, body, first);
+    case 'literal':
+    case 'boolean':
+    case 'null':
+      return walkLiteral(cursor, kind, body, first);
+    case 'column':
+      return walkColumn(cursor, body, first);
+    case 'in':
+      return walkIn(cursor, body, first);
+    case 'between':
+      return walkBetween(cursor, body, first);
+    case 'is_null':
+      return walkIsNull(cursor, body, first);
+    case 'case':
+      return walkCase(cursor, body, first);
+    case 'cast':
+    case 'try_cast':
+      return walkCast(cursor, body, first);
+    case 'count':
+    case 'sum':
+    case 'avg':
+    case 'min':
+    case 'max':
+      return walkAggregate(cursor, kind, body, first);
+    case 'coalesce':
+    case 'function':
+      return walkFunction(cursor, body, first);
+    default:
+      return walkUnsupported(cursor, kind, body, first);
+  }
+}
+
+function walkUnary(cursor: Cursor, kind: 'neg' | 'not', body: Node, first: number): SqlNode {
+  const symbol = takeWord(cursor, kind === 'neg' ? 'DASH' : 'NOT', kind === 'neg' ? '-' : 'NOT');
+  const of = walk(cursor, child(body, 'this'));
+  const place = span(cursor, first);
+  // The least int64 has no positive twin: a minus belongs to its number.
+  if (kind === 'neg' && of.kind === 'literal' && (typeof of.value === 'bigint' || typeof of.value === 'number'))
+    return { kind: 'literal', value: -of.value, ...place };
+  return { kind: 'operator', fn: kind === 'neg' ? 'negate' : 'not', symbol, args: [of], ...place };
+}
+
+function walkLiteral(cursor: Cursor, kind: 'literal' | 'boolean' | 'null', body: Node, first: number): SqlNode {
+  let value: null | boolean | bigint | number | string = null;
+  if (kind === 'null') take(cursor, 'NULL', 'NULL');
+  else if (kind === 'boolean') {
+    value = body.value === true;
+    take(cursor, value ? 'TRUE' : 'FALSE', 'TRUE or FALSE');
+  } else {
+    const type = body.literal_type;
+    const text = String(body.value);
+    if (type !== 'number' && type !== 'string')
+      throw here(
+        cursor,
+        `${type} literals are not supported: write a time as '2001-01-31T00:00:00Z', between quotes only`,
+      );
+    const token = take(cursor, type === 'number' ? 'NUMBER' : 'STRING', 'a literal');
+    if (type === 'string') value = text;
+    else value = /^\d+$/.test(text) ? BigInt(text) : Number(text);
+    if (typeof value === 'number' && !Number.isFinite(value))
+      throw new Fault('definition', `${token.text} is beyond what a double can hold`, placeOf(cursor, token));
+  }
+  return { kind: 'literal', value, ...span(cursor, first) };
+}
+
+function walkColumn(cursor: Cursor, body: Node, first: number): SqlNode {
+  let table: Word | null = null;
+  if (body.table) {
+    table = takeName(cursor, identifier(body, 'table'));
+    take(cursor, 'DOT', 'a dot');
+  }
+  const { name } = takeName(cursor, identifier(body, 'name'));
+  return { kind: 'name', table, name, ...span(cursor, first) };
+}
+
+function walkIn(cursor: Cursor, body: Node, first: number): SqlNode {
+  const of = walk(cursor, child(body, 'this'));
+  const negated = body.not === true;
+  if (negated) take(cursor, 'NOT', 'NOT');
+  const symbol = takeWord(cursor, 'IN', 'IN');
+  take(cursor, 'L_PAREN', 'a list in parentheses');
+  if (body.query) throw refusal(cursor, 'a list');
+  const list: SqlNode[] = [];
+  for (const node of nodes(body, 'expressions')) {
+    if (list.length > 0) take(cursor, 'COMMA', 'a comma');
+    list.push(walk(cursor, node));
+  }
+  if (list.length === 0) throw here(cursor, 'IN () is empty: name at least one value', 'definition');
+  take(cursor, 'R_PAREN', ')');
+  return { kind: 'in', symbol, of, list, negated, ...span(cursor, first) };
+}
+
+function walkBetween(cursor: Cursor, body: Node, first: number): SqlNode {
+  const of = walk(cursor, child(body, 'this'));
+  const negated = body.not === true;
+  if (negated) take(cursor, 'NOT', 'NOT');
+  const symbol = takeWord(cursor, 'BETWEEN', 'BETWEEN');
+  if (body.symmetric) throw here(cursor, 'BETWEEN SYMMETRIC is not supported: write the lesser bound first');
+  const low = walk(cursor, child(body, 'low'));
+  take(cursor, 'AND', 'AND');
+  const high = walk(cursor, child(body, 'high'));
+  return { kind: 'between', symbol, of, low, high, negated, ...span(cursor, first) };
+}
+
+function walkIsNull(cursor: Cursor, body: Node, first: number): SqlNode {
+  const of = walk(cursor, child(body, 'this'));
+  const negated = body.not === true;
+  take(cursor, 'IS', 'IS NULL or IS NOT NULL');
+  if (negated) take(cursor, 'NOT', 'NOT');
+  take(cursor, 'NULL', 'NULL');
+  return { kind: 'isNull', of, negated, ...span(cursor, first) };
+}
+
+function walkCase(cursor: Cursor, body: Node, first: number): SqlNode {
+  take(cursor, 'CASE', 'CASE');
+  const operand = body.operand ? walk(cursor, child(body, 'operand')) : null;
+  const whens: { when: SqlNode; result: SqlNode }[] = [];
+  for (const pair of list(body, 'whens')) {
+    assert(Array.isArray(pair) && pair.length === 2, 'the SQL library gives CASE branches in pairs');
+    take(cursor, 'WHEN', 'WHEN');
+    const when = walk(cursor, pair[0]);
+    take(cursor, 'THEN', 'THEN');
+    whens.push({ when, result: walk(cursor, pair[1]) });
+  }
+  let otherwise: SqlNode | null = null;
+  if (body.else_) {
+    take(cursor, 'ELSE', 'ELSE');
+    otherwise = walk(cursor, child(body, 'else_'));
+  }
+  take(cursor, 'END', 'END');
+  return { kind: 'case', operand, whens, otherwise, ...span(cursor, first) };
+}
+
+const CAST_TYPES = new Map<string, 'int64' | 'double'>([
+  ...['BIGINT', 'INT', 'INTEGER', 'INT8', 'INT64', 'LONG'].map(name => [name, 'int64'] as const),
+  ...['DOUBLE', 'FLOAT8'].map(name => [name, 'double'] as const),
+]);
+
+function walkCast(cursor: Cursor, body: Node, first: number): SqlNode {
+  const short = body.double_colon_syntax === true;
+  if (!short) {
+    take(cursor, peekIs(cursor, 'TRY_CAST') ? 'TRY_CAST' : 'CAST', 'CAST');
+    take(cursor, 'L_PAREN', '(');
+  }
+  const of = walk(cursor, child(body, 'this'));
+  take(cursor, short ? 'D_COLON' : 'AS', short ? '::' : 'AS');
+  const type = cursor.tokens[cursor.next];
+  const to = type && CAST_TYPES.get(type.text.toUpperCase());
+  if (!to) throw here(cursor, `CAST to ${type?.text.toUpperCase()} is not supported: BIGINT and DOUBLE are`);
+  cursor.next++;
+  if (to === 'double' && cursor.tokens[cursor.next]?.text.toUpperCase() === 'PRECISION') cursor.next++;
+  if (!short) take(cursor, 'R_PAREN', ')');
+  return { kind: 'cast', of, to, ...span(cursor, first) };
+}
+
+function walkAggregate(cursor: Cursor, name: AggregateWord, body: Node, first: number): SqlNode {
+  const { at, text } = cursor.tokens[cursor.next + 1]?.type === 'L_PAREN' ? nextWord(cursor) : unexpected(cursor);
+  take(cursor, 'L_PAREN', '(');
+  let of: SqlNode | null = null;
+  if (body.star) take(cursor, 'STAR', '*');
+  else if (body.this) of = walk(cursor, child(body, 'this'));
+  else throw here(cursor, `${text.toUpperCase()}() wants * or an argument`, 'definition');
+  take(cursor, 'R_PAREN', ')');
+  let filter: SqlNode | null = null;
+  if (body.filter) {
+    take(cursor, 'FILTER', 'FILTER');
+    take(cursor, 'L_PAREN', '(');
+    take(cursor, 'WHERE', 'WHERE');
+    filter = walk(cursor, child(body, 'filter'));
+    take(cursor, 'R_PAREN', ')');
+  }
+  return { kind: 'aggregate', name, symbol: { name: text, at }, of, filter, ...span(cursor, first) };
+}
+
+function nextWord(cursor: Cursor): { at: Position; text: string } {
+  const token = cursor.tokens[cursor.next++]!;
+  return { at: placeOf(cursor, token), text: token.text };
+}
+
+function unexpected(cursor: Cursor): never {
+  throw refusal(cursor, 'an expression');
+}
+
+/** COALESCE and NULLIF; what else is called like a function is refused by its name. */
+function walkFunction(cursor: Cursor, body: Node, first: number): SqlNode {
+  const name = cursor.tokens[cursor.next]?.text.toUpperCase() ?? '';
+  if (name !== 'COALESCE' && name !== 'NULLIF') return skipCall(cursor, first);
+  const symbol = nextWord(cursor);
+  const args: SqlNode[] = [];
+  take(cursor, 'L_PAREN', '(');
+  for (const node of nodes(body, name === 'NULLIF' ? 'args' : 'expressions')) {
+    if (args.length > 0) take(cursor, 'COMMA', 'a comma');
+    args.push(walk(cursor, node));
+  }
+  take(cursor, 'R_PAREN', ')');
+  const place = span(cursor, first);
+  const wanted = name === 'NULLIF' ? 'two arguments' : 'at least one argument';
+  if (args.length === 0 || (name === 'NULLIF' && args.length !== 2))
+    throw new Fault('definition', `${name} wants ${wanted}, got ${args.length}`, symbol.at);
+  if (name === 'COALESCE') return { kind: 'coalesce', args, ...place };
+  return { kind: 'nullif', symbol: { name, at: symbol.at }, args: [args[0]!, args[1]!], ...place };
+}
+
+// What is refused.
+
+/** Where it is clear how far the unsupported part reaches, the walk goes on behind it. */
+function walkUnsupported(cursor: Cursor, kind: string, body: Node, first: number): SqlNode {
+  const operator = REFUSED_OPERATORS.get(kind);
+  if (!operator) {
+    const message = unsupportedNode(kind);
+    if (message) throw here(cursor, message);
+    return skipCall(cursor, first);
+  }
+  const [before, message] = operator;
+  walk(cursor, child(body, before));
+  if (before !== 'left' || kind.startsWith('null_safe')) throw here(cursor, message);
+  cursor.faults.push(here(cursor, message));
+  cursor.next++;
+  walk(cursor, child(body, 'right'));
+  return { kind: 'faulty', ...span(cursor, first) };
+}
+
+function unsupportedNode(kind: string): string | null {
+  switch (kind) {
+    case 'subquery':
+    case 'exists':
+      return `${SUB_SELECT}: ${ONE_EVENT_TYPE}`;
+    case 'star':
+      return '* stands in COUNT(*) only';
+    case 'tuple':
+      return 'rows of several values are not supported: compare them one by one with AND';
+    case 'parameter':
+    case 'placeholder':
+      return 'parameters are not supported: write the value';
+    case 'interval':
+      return 'INTERVAL is not supported: windows: says over which spans of time to aggregate';
+    default:
+      return null;
+  }
+}
+
+/** Reports a call by its function's name, and goes on behind its closing parenthesis. */
+function skipCall(cursor: Cursor, first: number): SqlNode {
+  const fault = refuseFunction(cursor);
+  if (cursor.tokens[cursor.next + 1]?.type !== 'L_PAREN') throw fault;
+  cursor.faults.push(fault);
+  const { depth } = cursor.tokens[cursor.next]!;
+  skipTo(cursor, token => token.type === 'R_PAREN' && token.depth === depth);
+  cursor.next++;
+  return { kind: 'faulty', ...span(cursor, first) };
+}
+
+function refuseFunction(cursor: Cursor): Fault {
+  const token = cursor.tokens[cursor.next];
+  if (!token || cursor.tokens[cursor.next + 1]?.type !== 'L_PAREN') return refusal(cursor, 'an expression');
+  const name = token.text.toUpperCase();
+  const instead = REFUSED_FUNCTIONS.get(name);
+  if (instead) return here(cursor, `${name} is not supported: ${instead}`);
+  if (KNOWN_FUNCTIONS.includes(name)) return here(cursor, `${name} wants one argument`, 'definition');
+  const hint = didYouMean(name, KNOWN_FUNCTIONS) || `; known are ${KNOWN_FUNCTIONS.join(', ')}`;
+  return here(cursor, `unknown function ${name}${hint}`, 'definition');
+}
+
+function isQuoted(token: Token): boolean {
+  return token.type === 'STRING' || token.type === 'QUOTED_IDENTIFIER';
+}
+
+/** The token at the cursor is not one that can stand there. */
+function refusal(cursor: Cursor, wanted: string): Fault {
+  const token = cursor.tokens[cursor.next];
+  if (!token) return here(cursor, `SQL ends where ${wanted} was wanted`, 'definition');
+  const known = isQuoted(token) ? undefined : REFUSED_WORDS.get(token.text.toUpperCase());
+  if (known) return here(cursor, known);
+  const text = cursor.source.text.slice(token.start, token.end);
+  return here(cursor, `"${text}" is not understood here; wanted ${wanted}`, 'definition');
+}
+
+/** A fault at the token under the cursor, or at the last one where the text is over. */
+function here(cursor: Cursor, message: string, code: 'unsupported' | 'definition' = 'unsupported'): Fault {
+  const token = cursor.tokens[cursor.next] ?? cursor.tokens.at(-1)!;
+  return new Fault(code, message, placeOf(cursor, token));
+}
+
+// Tokens.
+
+function take(cursor: Cursor, type: string, wanted: string): Token {
+  const token = cursor.tokens[cursor.next];
+  if (token?.type !== type) throw refusal(cursor, wanted);
+  cursor.next++;
+  return token;
+}
+
+function takeWord(cursor: Cursor, type: string, wanted: string): Word {
+  const token = take(cursor, type, wanted);
+  return { name: token.text.toUpperCase(), at: placeOf(cursor, token) };
+}
+
+/** A name may look like any word of SQL (`date`, `type`): it is the tree that knows. */
+function takeName(cursor: Cursor, name: string): Word {
+  const token = cursor.tokens[cursor.next];
+  if (token?.text !== name) throw refusal(cursor, 'a name');
+  cursor.next++;
+  return { name, at: placeOf(cursor, token) };
+}
+
+function takeEnd(cursor: Cursor): void {
+  if (cursor.next < cursor.tokens.length) throw refusal(cursor, 'the end of the expression');
+}
+
+function peekIs(cursor: Cursor, type: string): boolean {
+  return cursor.tokens[cursor.next]?.type === type;
+}
+
+function placeOf({ source }: Cursor, { start, end }: Token): Position {
+  return source.at(Math.max(0, start), Math.max(0, end));
+}
+
+/** From the token with index `first` to the last one taken. */
+function span({ source, tokens, next }: Cursor, first: number): { at: Position; text: string } {
+  const start = tokens[first]!.start;
+  const end = tokens[next - 1]!.end;
+  return { at: source.at(start, end), text: source.text.slice(start, end) };
+}
+
+// The library's tree, whose shape is checked as it is walked.
+
+function open(node: Node): [string, Node] {
+  const [entry, ...rest] = Object.entries(node);
+  assert(entry && rest.length === 0, `a node of the SQL library has one kind, not ${Object.keys(node)}`);
+  return [entry[0], isNode(entry[1]) ? entry[1] : {}];
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function child(body: Node, name: string): Node {
+  const value = body[name];
+  assert(isNode(value), `a node of the SQL library has no ${name}`);
+  return value;
+}
+
+/** Clauses are members without a kind of their own. */
+const childBody = child;
+
+function list(body: Node, name: string): unknown[] {
+  const value = body[name] ?? [];
+  assert(Array.isArray(value), `${name} of a node of the SQL library is no list`);
+  return value;
+}
+
+function nodes(body: Node, name: string): Node[] {
+  return list(body, name).map(value => {
+    assert(isNode(value), `${name} of a node of the SQL library holds something else than nodes`);
+    return value;
+  });
+}
+
+function identifier(body: Node, name: string): string {
+  const value = child(body, name).name;
+  assert(typeof value === 'string', `${name} of a node of the SQL library is no name`);
+  return value;
+}

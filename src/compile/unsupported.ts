@@ -1,0 +1,101 @@
+/** What SQL has and feature sets do not, by name, and what to write instead. */
+
+export const SUB_SELECT = 'sub-selects are not supported';
+export const ONE_EVENT_TYPE = 'a feature set reads one event type; let the writer of the event add what it needs';
+const ONE_SELECT = 'write a feature set for each select';
+const DISTINCT_VALUES = 'distinct values are not counted yet';
+const NOT_KEPT = 'no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN and MAX';
+const ROWS_ARE_KEYS = 'a lookup asks for its entities by key, so there is nothing to order or cut';
+
+/** By the word that stands where nothing known can stand. */
+export const REFUSED_WORDS = new Map<string, string>([
+  ...'JOIN INNER LEFT RIGHT FULL CROSS NATURAL ASOF POSITIONAL SEMI ANTI LATERAL'
+    .split(' ')
+    .map(word => [word, `JOIN is not supported: ${ONE_EVENT_TYPE}`] as const),
+  ['DISTINCT', `DISTINCT in an aggregate is not supported: ${DISTINCT_VALUES}`],
+  ['HAVING', 'HAVING is not supported: a feature has a value for every key; put conditions on events into WHERE'],
+  ['ORDER', `ORDER BY is not supported: ${ROWS_ARE_KEYS}`],
+  ['LIMIT', `LIMIT is not supported: ${ROWS_ARE_KEYS}`],
+  ['OFFSET', `OFFSET is not supported: ${ROWS_ARE_KEYS}`],
+  ['FETCH', `FETCH is not supported: ${ROWS_ARE_KEYS}`],
+  ['TOP', `TOP is not supported: ${ROWS_ARE_KEYS}`],
+  ['SELECT', `${SUB_SELECT}: ${ONE_EVENT_TYPE}`],
+  ['WITH', `WITH is not supported: ${ONE_EVENT_TYPE}`],
+  ['UNION', `UNION is not supported: ${ONE_SELECT}`],
+  ['INTERSECT', `INTERSECT is not supported: ${ONE_SELECT}`],
+  ['EXCEPT', `EXCEPT is not supported: ${ONE_SELECT}`],
+  ['OVER', 'window functions (OVER) are not supported: windows: says over which spans of time to aggregate'],
+  ['WINDOW', 'WINDOW is not supported: windows: says over which spans of time to aggregate'],
+  ['QUALIFY', 'QUALIFY is not supported: put conditions on events into WHERE'],
+  ['WITHIN', `WITHIN GROUP is not supported: ${NOT_KEPT}`],
+  ['IGNORE', 'IGNORE NULLS says nothing: aggregates pass over nulls; leave it out'],
+  ['RESPECT', 'RESPECT NULLS is not supported: aggregates pass over nulls'],
+  ['ALL', 'ALL in an aggregate says nothing: leave it out'],
+  ['FROM', 'FROM comes after SELECT'],
+  ['USING', 'samples are not supported: every event counts'],
+  ['TABLESAMPLE', 'samples are not supported: every event counts'],
+  ['INTO', 'SELECT INTO is not supported: features are kept where store: says'],
+  ['FOR', 'FOR is not supported here: leave it out'],
+  ['PIVOT', `PIVOT is not supported: ${ONE_SELECT}`],
+  ['ISNULL', 'ISNULL is not supported: write IS NULL'],
+  ['NOTNULL', 'NOTNULL is not supported: write IS NOT NULL'],
+  [';', `only one statement is read: ${ONE_SELECT}`],
+]);
+
+/** Operators the library knows: the member that stands before them, and what to write instead. */
+export const REFUSED_OPERATORS = new Map<string, [string, string]>([
+  ['like', ['left', 'LIKE is not supported: compare whole texts with = or IN']],
+  ['i_like', ['left', 'ILIKE is not supported: compare whole texts with = or IN']],
+  ['glob', ['left', 'GLOB is not supported: compare whole texts with = or IN']],
+  ['similar_to', ['this', 'SIMILAR TO is not supported: compare whole texts with = or IN']],
+  ['regexp_like', ['this', 'regular expressions are not supported: compare whole texts with = or IN']],
+  ['concat', ['left', '|| is not supported: texts are compared, not made']],
+  ['power', ['this', 'powers are not supported: multiply']],
+  ['int_div', ['this', 'integer division is not supported: write CAST(a / b AS BIGINT), which rounds to the nearest']],
+  ['bitwise_and', ['left', 'bit operators are not supported']],
+  ['bitwise_or', ['left', 'bit operators are not supported']],
+  ['bitwise_xor', ['left', 'bit operators are not supported']],
+  ['bitwise_left_shift', ['left', 'bit operators are not supported']],
+  ['bitwise_right_shift', ['left', 'bit operators are not supported']],
+  ['null_safe_eq', ['left', 'IS NOT DISTINCT FROM is not supported: write COALESCE(a = b, a IS NULL AND b IS NULL)']],
+  ['null_safe_neq', ['left', 'IS DISTINCT FROM is not supported: write NOT COALESCE(a = b, a IS NULL AND b IS NULL)']],
+  ['is_true', ['this', 'IS TRUE is not supported: write COALESCE(condition, FALSE)']],
+  ['is_false', ['this', 'IS FALSE is not supported: write NOT COALESCE(condition, TRUE)']],
+  ['any', ['this', '= ANY is not supported: write IN (value, ...)']],
+  ['json_extract', ['this', 'JSON operators are not supported: declare an input with its path: $.data.a.b']],
+  ['json_extract_scalar', ['this', 'JSON operators are not supported: declare an input with its path: $.data.a.b']],
+  ['dot', ['this', 'fields of structs are not read yet: declare an input with its path: $.data.a.b']],
+  ['subscript', ['this', 'elements of lists are not read yet']],
+  ['collation', ['this', 'COLLATE is not supported: texts are compared by their UTF-8 bytes']],
+  ['at_time_zone', ['this', 'AT TIME ZONE is not supported: times are UTC; tile_offset shifts days']],
+  ['window_function', ['this', REFUSED_WORDS.get('OVER')!]],
+  ['within_group', ['this', REFUSED_WORDS.get('WITHIN')!]],
+]);
+
+/** Functions that other systems have, and what to write instead of them. */
+export const REFUSED_FUNCTIONS = new Map<string, string>([
+  ['IF', 'write CASE WHEN condition THEN a ELSE b END'],
+  ['IIF', 'write CASE WHEN condition THEN a ELSE b END'],
+  ['IFNULL', 'write COALESCE'],
+  ['NVL', 'write COALESCE'],
+  ['ISNULL', 'write IS NULL'],
+  ['MEAN', 'write AVG'],
+  ['MOD', 'write a % b'],
+  ['SAFE_DIVIDE', 'write a / b, which is null where b is 0'],
+  ['ABS', 'write CASE WHEN x < 0 THEN -x ELSE x END'],
+  ['GREATEST', 'write CASE WHEN a > b THEN a ELSE b END'],
+  ['LEAST', 'write CASE WHEN a < b THEN a ELSE b END'],
+  ['COUNT_IF', 'write COUNT(*) FILTER (WHERE condition)'],
+  ['COUNTIF', 'write COUNT(*) FILTER (WHERE condition)'],
+  ['SUM_IF', 'write SUM(x) FILTER (WHERE condition)'],
+  ['BOOL_OR', 'write MAX'],
+  ['BOOL_AND', 'write MIN'],
+  ['APPROX_COUNT_DISTINCT', DISTINCT_VALUES],
+  ...'FIRST LAST FIRST_VALUE LAST_VALUE ANY_VALUE ARG_MIN ARG_MAX MIN_BY MAX_BY MEDIAN MODE QUANTILE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP LIST ARRAY_AGG STRING_AGG PERCENTILE_CONT PERCENTILE_DISC APPROX_QUANTILE HISTOGRAM'
+    .split(' ')
+    .map(word => [word, NOT_KEPT] as const),
+  ['ROLLUP', 'GROUP BY takes columns only'],
+  ['CUBE', 'GROUP BY takes columns only'],
+]);
+
+export const KNOWN_FUNCTIONS = ['COUNT', 'SUM', 'AVG', 'MIN', 'MAX', 'COALESCE', 'NULLIF', 'CAST', 'TRY_CAST'];

@@ -1,0 +1,294 @@
+import type { Document, Node, Pair, Scalar } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from 'yaml';
+import { z } from 'zod';
+import type { FaultCode, Position } from '../base/fault.ts';
+import { Fault } from '../base/fault.ts';
+import { didYouMean } from './name.ts';
+
+/** Member names and list indexes from a document's root to one of its nodes. */
+export type YamlPath = (string | number)[];
+
+/** A YAML document as plain values (whole numbers are bigint), and where each of them stands in its file. */
+export interface YamlDocument {
+  file: string;
+  /** What faults in this document are: a `definition`'s or a `config`'s. */
+  code: FaultCode;
+  value: unknown;
+  /** Where the value at a path stands, or the nearest thing around it that is there. */
+  at(path: YamlPath): Position;
+  /** Where the key at the end of a path stands. */
+  keyAt(path: YamlPath): Position;
+  /** The text at a path, where it is a text. */
+  textAt(path: YamlPath): LocatedText | null;
+}
+
+/** A text taken out of a file: every part of it still knows its place there. */
+export interface LocatedText {
+  text: string;
+  /** Of the UTF-16 units [start, end) of the text. */
+  at(start: number, end: number): Position;
+}
+
+/** Definitions and configurations are written by hand; whatever is larger was given by mistake. */
+export const YAML_LENGTH_MAX = 1024 * 1024;
+
+/**
+ * The documents of a YAML file. What is wrong with its syntax goes to `faults`; a document whose text cannot be
+ * understood is left out.
+ */
+export function readYaml(file: string, text: string, code: FaultCode, faults: Fault[]): YamlDocument[] {
+  if (text.length > YAML_LENGTH_MAX) {
+    const at = { file, line: 1, column: 1, length: 1 };
+    faults.push(new Fault('too_large', `${text.length} characters, and at most ${YAML_LENGTH_MAX} are read`, at));
+    return [];
+  }
+  const lines = new LineCounter();
+  const place = (start: number, end: number) => placeOf(file, text, lines, start, end);
+  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, intAsBigInt: true });
+  const documents: YamlDocument[] = [];
+  for (const document of Array.isArray(parsed) ? parsed : []) {
+    const whole = checkSyntax(document, text, code, place, faults);
+    if (whole && document.contents) documents.push(located(document, file, text, code, place));
+  }
+  return documents;
+}
+
+type Place = (start: number, end: number) => Position;
+
+function placeOf(file: string, text: string, lines: LineCounter, start: number, end: number): Position {
+  const { line, col } = lines.linePos(Math.min(start, text.length));
+  const newline = text.indexOf('\n', start);
+  const part = text.slice(start, Math.min(end, newline < 0 ? text.length : newline)).trimEnd();
+  return { file, line: Math.max(1, line), column: Math.max(1, col), length: Math.max(1, part.length) };
+}
+
+/** Can the document be read as plain values? Repeated keys are faults, but do not hide what else there is. */
+function checkSyntax(document: Document.Parsed, text: string, code: FaultCode, place: Place, faults: Fault[]): boolean {
+  let whole = true;
+  for (const error of [...document.errors, ...document.warnings]) {
+    const [start, end] = error.pos;
+    if (error.code === 'DUPLICATE_KEY') {
+      const key = /^[^\s:,{}]+/.exec(text.slice(start))?.[0] ?? '';
+      faults.push(new Fault(code, `the key ${key} is here twice`, place(start, start + key.length)));
+      continue;
+    }
+    whole = false;
+    faults.push(new Fault(code, `not YAML: ${error.message}`, place(start, end)));
+  }
+  const refuse = (node: Node, message: string) => {
+    whole = false;
+    faults.push(new Fault(code, message, place(node.range![0], node.range![1])));
+  };
+  visit(document, {
+    // An alias can blow a small file up without bound, and its position would be another's.
+    Alias: (_, node) => refuse(node, `aliases are not read: write out what *${node.source} stands for`),
+    Pair: (_, pair) => {
+      const key = pair.key as Node;
+      if (!isScalar(key)) refuse(key, 'a key has to be a name');
+      // Plain objects cannot hold it as a member.
+      else if (key.value === '__proto__') refuse(key, '"__proto__" cannot be a name');
+    },
+  });
+  return whole;
+}
+
+function located(document: Document.Parsed, file: string, text: string, code: FaultCode, place: Place): YamlDocument {
+  const placeNode = (node: Node) => place(node.range![0], node.range![1]);
+  return {
+    file,
+    code,
+    value: document.toJS(),
+    at(path) {
+      for (let length = path.length; length > 0; length--) {
+        const node = nodeAt(document, path.slice(0, length));
+        if (node) return placeNode(node);
+        const pair = pairAt(document, path.slice(0, length));
+        if (pair) return placeNode(pair.key as Node);
+      }
+      const root = document.contents!;
+      return placeNode(isMap(root) && root.items[0] ? (root.items[0].key as Node) : root);
+    },
+    keyAt(path) {
+      const pair = pairAt(document, path);
+      return pair ? placeNode(pair.key as Node) : this.at(path);
+    },
+    textAt(path) {
+      const node = nodeAt(document, path);
+      if (!isScalar(node) || typeof node.value !== 'string') return null;
+      return locatedText(node as Scalar<string>, text, place);
+    },
+  };
+}
+
+function nodeAt(document: Document.Parsed, path: YamlPath): Node | null {
+  let node: unknown = document.contents;
+  for (const step of path) {
+    if (isMap(node)) node = findPair(node.items, step)?.value;
+    else if (isSeq(node)) node = node.items[Number(step)];
+    else return null;
+  }
+  return (node as Node | undefined) ?? null;
+}
+
+function pairAt(document: Document.Parsed, path: YamlPath): Pair | null {
+  const parent = nodeAt(document, path.slice(0, -1));
+  return isMap(parent) ? (findPair(parent.items, path.at(-1)!) ?? null) : null;
+}
+
+/** Of a repeated key the last one counts, as in the document's plain value. */
+function findPair(items: Pair[], key: string | number): Pair | undefined {
+  return items.findLast(pair => isScalar(pair.key) && String(pair.key.value ?? '') === String(key));
+}
+
+/**
+ * A scalar's text with the offsets of its units in the file: indentation, folded lines, quotes and escapes lie
+ * between the two. Visible characters come in the same order in both, so one pass lines them up.
+ */
+function locatedText(node: Scalar<string>, text: string, place: Place): LocatedText {
+  const value = node.value;
+  let [at, end] = node.range!;
+  if (node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED') at = text.indexOf('\n', at) + 1;
+  const quote = node.type === 'QUOTE_DOUBLE' ? '"' : node.type === 'QUOTE_SINGLE' ? "'" : '';
+  if (quote) [at, end] = [at + 1, end - 1];
+  const starts: number[] = [];
+  const ends: number[] = [];
+  while (starts.length < value.length) {
+    const wanted = value[starts.length]!;
+    const found = at < end ? text[at]! : '';
+    const escaped = quote === '"' && found === '\\';
+    if (escaped && isSpace(text[at + 1]!) && text[at + 1] !== ' ' && text[at + 1] !== '\t') {
+      at += 1 + spaceLength(text, at + 1, end);
+      continue;
+    }
+    if (!escaped && isSpace(found) && !isSpace(wanted)) {
+      at++;
+      continue;
+    }
+    let length = 1;
+    if (escaped) length = escapeLength(text, at);
+    else if (quote === "'" && found === "'") length = 2;
+    else if (isSpace(wanted) && found !== wanted) length = spaceLength(text, at, end);
+    const units = escaped && value.codePointAt(starts.length)! > 0xffff ? 2 : 1;
+    for (let i = 0; i < units; i++) {
+      starts.push(at);
+      ends.push(at + length);
+    }
+    at += length;
+  }
+  return {
+    text: value,
+    at(from, to) {
+      const last = Math.max(from, Math.min(to, value.length) - 1);
+      const start = starts[from] ?? ends.at(-1) ?? at;
+      return place(start, ends[last] ?? start);
+    },
+  };
+}
+
+/** `\n`, `\x41`, `\u0041`, `\U0001F600`: how long an escape is as written. */
+function escapeLength(text: string, at: number): number {
+  return { x: 4, u: 6, U: 10 }[text[at + 1]!] ?? 2;
+}
+
+function isSpace(unit: string): boolean {
+  return unit === ' ' || unit === '\n' || unit === '\r' || unit === '\t';
+}
+
+function spaceLength(text: string, at: number, end: number): number {
+  let length = 0;
+  while (at + length < end && isSpace(text[at + length]!)) length++;
+  return length;
+}
+
+/**
+ * The value at a path in the shape it should have, or null. All that is wrong with it goes to `faults`, each at its
+ * place.
+ */
+export function check<T>(schema: z.ZodType<T>, document: YamlDocument, path: YamlPath, faults: Fault[]): T | null {
+  const result = schema.safeParse(valueAt(document.value, path), { error: describeIssue });
+  if (result.success) return result.data;
+  for (const issue of result.error.issues) placeIssue(issue, path, document, faults);
+  return null;
+}
+
+export function valueAt(value: unknown, path: YamlPath): unknown {
+  let at = value;
+  for (const step of path) at = isRecord(at) || Array.isArray(at) ? Reflect.get(at, step) : undefined;
+  return at;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An issue's text; of unknown keys it is the list of known ones, from which `placeIssue` makes the text. */
+function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'unrecognized_keys') return issue.inst instanceof z.ZodObject ? keysOf(issue.inst) : '';
+  if (issue.code !== 'invalid_type' && issue.code !== 'invalid_union' && issue.code !== 'invalid_value')
+    return undefined;
+  const schema = issue.inst;
+  const described = schema instanceof z.ZodType ? schema.description : undefined;
+  const expected = issue.code === 'invalid_type' ? (WANTED[issue.expected] ?? issue.expected) : undefined;
+  const values = issue.code === 'invalid_value' ? issue.values.join(' or ') : undefined;
+  return `got ${nameOf(issue.input)}, wanted ${described ?? values ?? expected ?? 'something else'}`;
+}
+
+function keysOf(schema: z.ZodObject): string {
+  return Object.keys(schema.shape).join(' ');
+}
+
+const WANTED: Record<string, string> = {
+  string: 'a text',
+  array: 'a list',
+  object: 'a mapping',
+  record: 'a mapping',
+  bigint: 'a whole number',
+  boolean: 'true or false',
+};
+
+function nameOf(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a mapping';
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
+  return String(value);
+}
+
+function placeIssue(issue: z.core.$ZodIssue, base: YamlPath, document: YamlDocument, faults: Fault[]): void {
+  const path = [...base, ...(issue.path as YamlPath)];
+  const push = (message: string, at: Position) => faults.push(new Fault(document.code, message, at));
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      for (const key of issue.keys) {
+        const known = issue.message.split(' ');
+        const hint = didYouMean(key, known) || `; known here: ${known.join(', ')}`;
+        push(`unknown key "${key}"${hint}`, document.keyAt([...path, key]));
+      }
+      return;
+    case 'invalid_union': {
+      // The branch that failed below its root is the one that was meant.
+      const meant = issue.errors.filter(branch => branch.some(inner => inner.path.length > 0 || !isWrongKind(inner)));
+      if (meant.length !== 1) return void push(`${labelOf(path)}${issue.message}`, document.at(path));
+      for (const inner of meant[0]!) placeIssue(inner, path, document, faults);
+      return;
+    }
+    case 'invalid_key':
+      for (const inner of issue.issues) push(inner.message, document.keyAt(path));
+      return;
+    case 'invalid_type':
+      if (valueAt(document.value, path) === undefined && typeof path.at(-1) === 'string')
+        return void push(`${path.at(-1)} is missing`, document.keyAt(path.slice(0, -1)));
+      return void push(`${labelOf(path)}${issue.message}`, document.at(path));
+    default:
+      push(`${labelOf(path)}${issue.message}`, document.at(path));
+  }
+}
+
+function isWrongKind(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'invalid_type' || issue.code === 'invalid_value';
+}
+
+function labelOf(path: YamlPath): string {
+  const name = path.findLast(step => typeof step === 'string');
+  return name === undefined ? '' : `${name}: `;
+}

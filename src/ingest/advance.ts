@@ -1,0 +1,33 @@
+import type { Fold } from '../kernel/fold.ts';
+import type { Layout } from '../kernel/layout.ts';
+import { changes, tile } from '../kernel/tile.ts';
+
+/** A plan in its kernel, and the shards that its rows are folded in. Shard 0 may live in the decoding kernel itself. */
+export interface Pipeline {
+  layout: Layout;
+  folds: Fold[];
+}
+
+/**
+ * The way of a decoded batch: select -> tile -> fold. Pure: what comes out depends on the batch and on the rows alone.
+ * Ingest and replay take the same steps.
+ */
+export function advance(pipeline: Pipeline): void {
+  select(pipeline.layout);
+  advanceRecords(pipeline, 0, pipeline.layout.kernel.exports.recordCount.value);
+}
+
+/** Computes selections, keys and arguments for every event of the batch. */
+export function select(layout: Layout): void {
+  const { exports } = layout.kernel;
+  for (const [index, type] of layout.types.entries())
+    if (type.program !== null) exports.runProgram(type.program, type.frame, 0, exports.typeRows(index));
+}
+
+/** Tiles and folds records [from, to) of a batch that `select` has been through. Reads after it see them. */
+export function advanceRecords(pipeline: Pipeline, from: number, to: number): void {
+  const { layout, folds } = pipeline;
+  tile(layout.kernel, from, to);
+  for (const [shard, fold] of folds.entries()) fold.apply(changes(layout.kernel, shard));
+  layout.kernel.exports.seeRecords(from, to);
+}

@@ -1,0 +1,120 @@
+import { Fault } from '../base/fault.ts';
+import type { Kernel } from './instance.ts';
+
+/** A row and its address, as stores keep it. Its bytes are views that hold until the next call of the kernel. */
+export interface FoldedRow {
+  entity: number;
+  key: Uint8Array;
+  levelMs: number;
+  tileStartMs: number;
+  value: Uint8Array;
+}
+
+/** Reads a row back that memory has let go of; null where there is none. */
+export type ReadBack = (entity: number, key: Uint8Array, levelMs: number, tileStartMs: number) => Uint8Array | null;
+
+/** The rows of one shard, in one kernel instance. It knows no plan: changes say themselves how they merge. */
+export class Fold {
+  /** Bytes of changes that come from another instance are copied here first. */
+  #inbox = 0;
+  #inboxSize = 0;
+
+  constructor(
+    readonly kernel: Kernel,
+    /** Null while every row that exists is in memory: then nothing ever has to be read back. */
+    public readBack: ReadBack | null,
+  ) {}
+
+  /**
+   * Merges changes into rows, reading back first what memory does not hold.
+   *
+   * @param batch ChangeBatch bytes; a view of this fold's own memory is taken where it stands
+   * @throws Fault `corrupt` where the bytes are no changes or a row read back is not canonical, `unsupported` where
+   *   one holds an aggregate that this version does not know: the state is then part of the way and must not be used
+   */
+  apply(batch: Uint8Array): void {
+    if (batch.length === 0) return;
+    const start = batch.buffer === this.kernel.exports.memory.buffer ? batch.byteOffset : this.#receive(batch);
+    const { length } = batch;
+    if (this.readBack) this.#loadMissing(start, length, this.readBack);
+    check(this.kernel, this.kernel.exports.fold(start, length));
+  }
+
+  #receive(batch: Uint8Array): number {
+    const { exports } = this.kernel;
+    if (batch.length > this.#inboxSize) {
+      if (this.#inbox !== 0) exports.release(this.#inbox, this.#inboxSize);
+      this.#inboxSize = batch.length * 2;
+      this.#inbox = exports.allocate(this.#inboxSize) >>> 0;
+    }
+    this.kernel.bytes(this.#inbox, batch.length).set(batch);
+    return this.#inbox;
+  }
+
+  #loadMissing(start: number, length: number, readBack: ReadBack): void {
+    const { exports } = this.kernel;
+    check(this.kernel, exports.missing(start, length));
+    const addresses = this.#addresses();
+    for (const { entity, key, keyStart, levelMs, tileStartMs } of addresses) {
+      const value = readBack(entity, key, levelMs, tileStartMs);
+      const block = value ? this.kernel.put(value) : 0;
+      exports.loadRow(entity, keyStart, key.length, levelMs, tileStartMs, block, value?.length ?? 0);
+      if (value) exports.release(block, value.length);
+    }
+  }
+
+  get dirtyCount(): number {
+    return this.kernel.exports.dirtyCount();
+  }
+
+  /** What rows and their index occupy. */
+  get stateBytes(): number {
+    return this.kernel.exports.foldBytes();
+  }
+
+  /** Rows changed since `settle`. */
+  dirtyRows(): FoldedRow[] {
+    this.kernel.exports.listDirty();
+    return this.#addresses();
+  }
+
+  /** What `dirtyRows` gave is in the store now. */
+  settle(): void {
+    this.kernel.exports.settle();
+  }
+
+  /** Lets go of all rows. None may be dirty; from now on rows are read back. */
+  forget(readBack: ReadBack): void {
+    this.kernel.exports.forget();
+    this.readBack = readBack;
+  }
+
+  /** Rows that the kernel has listed: keys are copied, for they may stand where the next call writes. */
+  #addresses(): (FoldedRow & { keyStart: number })[] {
+    const { exports, bytes } = this.kernel;
+    const size = exports.ADDRESS_SIZE.value;
+    const count = exports.listedCount();
+    const view = new DataView(exports.memory.buffer, exports.listedStart() >>> 0, count * size);
+    const rows: (FoldedRow & { keyStart: number })[] = [];
+    for (let at = 0; at < count * size; at += size) {
+      const keyStart = view.getUint32(at + 8, true);
+      rows.push({
+        entity: view.getInt32(at, true),
+        keyStart,
+        key: bytes(keyStart, view.getUint32(at + 4, true)).slice(),
+        levelMs: Number(view.getBigInt64(at + 24, true)),
+        tileStartMs: Number(view.getBigInt64(at + 32, true)),
+        value: bytes(view.getUint32(at + 12, true), view.getUint32(at + 16, true)),
+      });
+    }
+    return rows;
+  }
+}
+
+function check(kernel: Kernel, outcome: number): void {
+  const { exports } = kernel;
+  if (outcome === exports.FOLD_OK.value) return;
+  if (outcome === exports.FOLD_UNKNOWN_CASE.value)
+    throw new Fault('unsupported', 'a row holds an aggregate that this version does not know: use a newer tilefold');
+  throw new Fault('corrupt', 'a row or a change is not in canonical form');
+}

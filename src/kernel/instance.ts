@@ -1,0 +1,195 @@
+import { AssertionError, assert } from '../base/assert.ts';
+import wasmPath from '../../wasm/tilefold.wasm' with { type: 'file' };
+
+/**
+ * The kernels' exports (assembly/index.ts). Addresses, sizes and handles are plain numbers; everything 64 bits wide
+ * that is passed once per batch or more rarely is a bigint. Sizes that both sides need are exported globals, so a
+ * number lives once.
+ */
+export interface Exports {
+  memory: WebAssembly.Memory;
+
+  allocate(size: number): number;
+  release(block: number, size: number): void;
+  memoryInUse(): number;
+
+  BATCH_ROWS: Global;
+  fillRegister(frame: number, register: number, value: number, isNull: number): void;
+  frameValues(frame: number, register: number): number;
+  frameNulls(frame: number, register: number): number;
+  frameStatuses(frame: number, register: number): number;
+  makeProgram(count: number): number;
+  setInstruction(program: number, index: number, op: number, target: number, a: number, b: number, c: number): void;
+  runProgram(program: number, frame: number, from: number, to: number): void;
+
+  problem: Global;
+  CLOCK_NONE: { value: bigint };
+  LINE_MAX_BYTES: Global;
+  addType(name: number, nameLength: number, inputCount: number, registerCount: number): number;
+  rootNode(type: number): number;
+  stepNode(from: number, name: number, nameLength: number): number;
+  setInput(type: number, index: number, kind: number, presence: number, fallback: number, node: number): void;
+  typeFrame(type: number): number;
+  typeRows(type: number): number;
+  typeClock(type: number): bigint;
+  setTypeClock(type: number, clock: bigint): void;
+  greatestClock(): bigint;
+  setClock(isWall: number, jumpMs: number): void;
+  inputBuffer(size: number): number;
+  decode(from: number, size: number, arrivalMicros: bigint, isEnd: number): number;
+  admitLines(from: number, size: number): number;
+  admitDocument(size: number): number;
+  acceptedCount: Global;
+  acceptedStart(): number;
+  acceptedLength(): number;
+  recordCount: Global;
+  recordType: Global;
+  recordRow: Global;
+  recordTime: Global;
+  recordClock: Global;
+  recordStart: Global;
+  recordLength: Global;
+  recordLine: Global;
+  recordBad: Global;
+  recordInput: Global;
+  rejectedCount: Global;
+  rejectedLine: Global;
+  rejectedProblem: Global;
+  rejectedStart: Global;
+  rejectedLength: Global;
+  lineCount: Global;
+
+  hashKey(entity: number, start: number, length: number): number;
+
+  LEVELS_MAX: Global;
+  SHARDS_MAX: Global;
+  addGroup(
+    type: number,
+    entity: number,
+    where: number,
+    weight: number,
+    offsetMs: number,
+    keyCount: number,
+    memberCount: number,
+    levelCount: number,
+  ): number;
+  setKeyColumn(group: number, index: number, register: number, kind: number): void;
+  setMember(group: number, index: number, id: number, aggregateCase: number, value: number): void;
+  setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
+  setShards(count: number): void;
+  refusedCount(group: number, level: number): number;
+  tileRecords(from: number, to: number): void;
+  changesStart(shard: number): number;
+  changesLength(shard: number): number;
+
+  ADDRESS_SIZE: Global;
+  FOLD_OK: Global;
+  FOLD_MALFORMED: Global;
+  FOLD_UNKNOWN_CASE: Global;
+  fold(start: number, length: number): number;
+  missing(start: number, length: number): number;
+  loadRow(
+    kind: number,
+    key: number,
+    keyLength: number,
+    levelMs: number,
+    tileStart: number,
+    bytes: number,
+    length: number,
+  ): void;
+  listDirty(): void;
+  listedStart(): number;
+  listedCount(): number;
+  settle(): void;
+  forget(): void;
+  dirtyCount(): number;
+  foldBytes(): number;
+  foldRows(): number;
+
+  ANSWER_ROWS: Global;
+  WINDOWS_MAX: Global;
+  READ_OK: Global;
+  addAnswer(entity: number, registerCount: number, windowCount: number, memberCount: number): number;
+  answerFrame(answer: number): number;
+  setWindow(
+    answer: number,
+    index: number,
+    lengthMs: number,
+    resolutionMs: number,
+    offsetMs: number,
+    levelCount: number,
+  ): void;
+  setWindowLevel(answer: number, index: number, position: number, lengthMs: number): void;
+  setAnswerMember(answer: number, index: number, id: number, aggregateCase: number, type: number): void;
+  setRead(answer: number, member: number, window: number, register: number): void;
+  setWanted(answer: number, member: number, low: number, high: number): void;
+  bindEvent(answer: number, type: number, keyCount: number): void;
+  setEventKey(answer: number, index: number, register: number, kind: number): void;
+  setLateness(latenessMs: number): void;
+  seeRecords(from: number, to: number): void;
+  setSeen(type: number, clock: bigint): void;
+  seenClock(type: number): bigint;
+  coverAt(answer: number, timeMicros: bigint, isPast: number): void;
+  rangesStart(answer: number): number;
+  rangesCount(answer: number): number;
+  startKey(answer: number, key: number, keyLength: number): void;
+  addStoredRow(answer: number, levelMs: number, tileStart: number, bytes: number, length: number): number;
+  addMemoryRows(answer: number): number;
+  finishKey(answer: number, row: number): void;
+  answerRecord(answer: number, record: number, row: number): number;
+}
+
+interface Global {
+  value: number;
+}
+
+/**
+ * One instance of the kernels and its linear memory. Views are taken by `bytes`, `ints` and the like and hold until
+ * the next call that may grow memory: a grown memory detaches them, and they would silently read as empty.
+ */
+export interface Kernel {
+  exports: Exports;
+  bytes(start: number, length: number): Uint8Array<ArrayBuffer>;
+  ints(start: number, count: number): Int32Array;
+  longs(start: number, count: number): BigInt64Array;
+  doubles(start: number, count: number): Float64Array;
+  /** Copies bytes into a new block of the kernels' memory, which the caller (or the kernel it is given to) owns. */
+  put(bytes: Uint8Array): number;
+}
+
+let compiled: Promise<WebAssembly.Module> | null = null;
+
+/** A fresh instance. The module is compiled once per process. */
+export async function loadKernel(): Promise<Kernel> {
+  compiled ??= Bun.file(wasmPath)
+    .arrayBuffer()
+    .then(bytes => WebAssembly.compile(bytes));
+  const module = await compiled;
+  let exports: Exports;
+  const abort = (message: number, file: number, line: number, column: number): never => {
+    const place = `${readText(exports.memory, file)}:${line}:${column}`;
+    throw new AssertionError(`kernel: ${readText(exports.memory, message) || 'assertion failed'} at ${place}`);
+  };
+  const instance = await WebAssembly.instantiate(module, { env: { abort } });
+  exports = instance.exports as unknown as Exports;
+  return {
+    exports,
+    bytes: (start, length) => new Uint8Array(exports.memory.buffer as ArrayBuffer, start >>> 0, length),
+    ints: (start, count) => new Int32Array(exports.memory.buffer, start >>> 0, count),
+    longs: (start, count) => new BigInt64Array(exports.memory.buffer, start >>> 0, count),
+    doubles: (start, count) => new Float64Array(exports.memory.buffer, start >>> 0, count),
+    put(bytes) {
+      const block = exports.allocate(bytes.length) >>> 0;
+      new Uint8Array(exports.memory.buffer, block, bytes.length).set(bytes);
+      return block;
+    },
+  };
+}
+
+/** A string of AssemblyScript's runtime: UTF-16 behind its size in bytes. */
+function readText(memory: WebAssembly.Memory, at: number): string {
+  if (at === 0) return '';
+  const size = new Uint32Array(memory.buffer, at - 4, 1)[0];
+  assert(size < 65536, 'no such text in the kernels');
+  return String.fromCharCode(...new Uint16Array(memory.buffer, at, size >> 1));
+}

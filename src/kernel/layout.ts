@@ -1,0 +1,81 @@
+import { assert } from '../base/assert.ts';
+import type { Expression } from '../plan/expression.ts';
+import type { Aggregate, EventType, Feature, Plan } from '../plan/plan.ts';
+import type { Field, Type } from '../plan/value.ts';
+import { identityOf } from './expression.ts';
+import type { Kernel } from './instance.ts';
+import type { Group } from './tile.ts';
+
+/** The dictionary's ids, by name. */
+export interface Ids {
+  entities: Map<string, number>;
+  aggregates: Map<string, number>;
+}
+
+/** How a plan lies in one kernel instance: every handle that the stages need. */
+export interface Layout {
+  kernel: Kernel;
+  plan: Plan;
+  ids: Ids;
+  /** In the order of their numbers in the kernel. */
+  types: TypeLayout[];
+  groups: { index: number; group: Group }[];
+  /** Per entity: all its features, for lookups by key. */
+  lookups: Map<string, AnswerLayout>;
+}
+
+export interface TypeLayout {
+  event: EventType;
+  inputs: Field[];
+  frame: number;
+  /** Computes selections, keys and arguments from inputs; null where inputs are all that is needed. */
+  program: number | null;
+  /** Registers of the type's frame by `identityOf` the expression that they hold. */
+  registers: Map<string, number>;
+}
+
+/** How the features of one entity lie in the kernel: members are aggregates, windows what they are read over. */
+export interface AnswerLayout {
+  index: number;
+  entity: string;
+  frame: number;
+  /** Derives features from what was read; null where all features are plain reads. */
+  program: number | null;
+  windows: WindowLayout[];
+  members: MemberLayout[];
+  features: Map<string, AnswerFeature>;
+}
+
+export interface WindowLayout {
+  /** 0 is the lifetime. */
+  lengthMs: number;
+  resolutionMs: number;
+  offsetMs: number;
+  /** From the resolution up. */
+  levelsMs: number[];
+}
+
+export interface MemberLayout {
+  aggregate: Aggregate;
+  id: number;
+}
+
+export interface AnswerFeature {
+  feature: Feature;
+  type: Type;
+  register: number;
+  /** What has to be read for it, of itself and of all that it is derived from. */
+  cells: { member: number; window: number }[];
+}
+
+export function typeIndex(layout: Layout, event: string): number {
+  const index = layout.types.findIndex(type => type.event.name === event);
+  assert(index >= 0, `the plan has no event type ${event}`);
+  return index;
+}
+
+export function registerOf(type: TypeLayout, expression: Expression): number {
+  const register = type.registers.get(identityOf(expression));
+  assert(register !== undefined, `nothing computes an expression of ${type.event.name}`);
+  return register;
+}

@@ -1,0 +1,201 @@
+import { assert } from '../base/assert.ts';
+import type { EventType } from '../plan/plan.ts';
+import type { Field, ScalarKind } from '../plan/value.ts';
+import { putCell } from './expression.ts';
+import type { Kernel } from './instance.ts';
+
+/** What the kernel can read into a column (Kind in assembly/ndjson.ts). */
+const KINDS: Partial<Record<ScalarKind, number>> = { bool: 0, int64: 1, string: 2, time: 3 };
+const PRESENCES = { required: 0, optional: 1, default: 2 };
+
+export function isReadable(input: Field): boolean {
+  return Object.hasOwn(KINDS, input.type.kind);
+}
+
+/** The event's time is the register right after its inputs. */
+export function addType(kernel: Kernel, event: EventType, inputs: Field[], registerCount: number): number {
+  const { exports } = kernel;
+  const name = new TextEncoder().encode(event.name);
+  const type = exports.addType(kernel.put(name), name.length, inputs.length, registerCount);
+  for (const [i, input] of inputs.entries()) {
+    const kind = KINDS[input.type.kind as ScalarKind];
+    assert(kind !== undefined, `input ${input.name} of type ${input.type.kind} has no kernel yet`);
+    let node = exports.rootNode(type);
+    for (const step of input.path) {
+      const text = new TextEncoder().encode(step);
+      node = exports.stepNode(node, kernel.put(text), text.length);
+    }
+    const { presence } = input;
+    const cell = putCell(kernel, input.type, presence.kind === 'default' ? presence.value : null);
+    exports.setInput(type, i, kind, PRESENCES[presence.kind], cell, node);
+    exports.release(cell, 8);
+  }
+  return type;
+}
+
+/** Why a line is no record (Problem in assembly/json.ts): it is rejected, and has no position. */
+export const PROBLEMS: readonly { code: string; reason: string }[] = [
+  { code: 'none', reason: 'nothing is wrong' },
+  { code: 'not_json', reason: 'not valid JSON' },
+  { code: 'bad_utf8', reason: 'a string is not valid UTF-8' },
+  { code: 'too_deep', reason: 'objects and arrays are nested deeper than 64' },
+  { code: 'not_object', reason: 'an event is a JSON object' },
+  { code: 'no_type', reason: 'no event type: a non-empty string `type` (or `_type` in the flat form) is wanted' },
+  { code: 'no_time', reason: 'no event time: `time` (or `_time` in the flat form) is wanted' },
+  { code: 'bad_time', reason: 'the event time is neither RFC 3339 nor integral epoch milliseconds' },
+  { code: 'too_long', reason: 'the event is longer than 1 MiB' },
+];
+
+/** Why a logged event is bad (Bad in assembly/ndjson.ts). */
+const BADS: readonly { code: string; reason: (event: EventType, input: Field | null) => string }[] = [
+  { code: 'none', reason: () => 'nothing is wrong' },
+  { code: 'missing', reason: (_, input) => `required input ${input?.name} is missing or null` },
+  { code: 'wrong_type', reason: (_, input) => `input ${input?.name} is no ${input?.type.kind}` },
+  { code: 'out_of_range', reason: (_, input) => `input ${input?.name} is no integer within int64` },
+  { code: 'data_not_object', reason: () => '`data` is not an object' },
+  { code: 'time_jump', reason: event => `the event time is too far ahead of the clock of ${event.name}` },
+];
+
+/** A line that is no record. `line` counts from 1 within the bytes that were decoded. */
+export interface Rejected {
+  line: number;
+  code: string;
+  reason: string;
+  sample: string;
+}
+
+/** A logged event that counts nowhere. `record` is its index in the batch. */
+export interface BadEvent {
+  record: number;
+  line: number;
+  type: string;
+  timeMicros: bigint;
+  code: string;
+  reason: string;
+  sample: string;
+}
+
+/** What is shown of a bad line. */
+const SAMPLE_MAX_BYTES = 200;
+
+/** Decodes blocks of NDJSON batch by batch: the columns stay in the kernel. */
+export class Decoder {
+  #input = 0;
+  #size = 0;
+  #from = 0;
+
+  constructor(
+    private readonly kernel: Kernel,
+    /** The plan's event types in the order in which the kernel knows them, with the inputs it reads. */
+    private readonly types: { event: EventType; inputs: Field[] }[],
+  ) {}
+
+  /** Copies a block into the kernel. All of the last one must have been decoded. */
+  fill(bytes: Uint8Array): void {
+    this.#input = this.kernel.exports.inputBuffer(bytes.length) >>> 0;
+    this.kernel.bytes(this.#input, bytes.length).set(bytes);
+    this.#size = bytes.length;
+    this.#from = 0;
+  }
+
+  /** Decodes the next batch of the block; false when there is none left. */
+  next(arrivalMicros: bigint | null): boolean {
+    if (this.#from === this.#size) return false;
+    const { exports } = this.kernel;
+    this.#from = exports.decode(this.#from, this.#size, arrivalMicros ?? 0n, 1) >>> 0;
+    return true;
+  }
+
+  /** Records of the batch: each has a position in the log. */
+  get count(): number {
+    return this.kernel.exports.recordCount.value;
+  }
+
+  /** Lines of the batch, blank and rejected ones among them. */
+  get lines(): number {
+    return this.kernel.exports.lineCount.value;
+  }
+
+  rejected(): Rejected[] {
+    return rejectedLines(this.kernel, this.#input);
+  }
+
+  bad(): BadEvent[] {
+    const { exports } = this.kernel;
+    const count = exports.recordCount.value;
+    const bads = this.kernel.ints(exports.recordBad.value, count);
+    const found: BadEvent[] = [];
+    for (let record = 0; record < count; record++) if (bads[record] !== 0) found.push(this.#badEvent(record));
+    return found;
+  }
+
+  #badEvent(record: number): BadEvent {
+    const { exports } = this.kernel;
+    const int = (global: { value: number }) => this.kernel.ints(global.value + record * 4, 1)[0];
+    const { event, inputs } = this.types[int(exports.recordType)];
+    const { code, reason } = BADS[int(exports.recordBad)];
+    return {
+      record,
+      line: int(exports.recordLine),
+      type: event.name,
+      timeMicros: this.kernel.longs(exports.recordTime.value + record * 8, 1)[0],
+      code,
+      reason: reason(event, inputs[int(exports.recordInput)] ?? null),
+      sample: sampleOf(this.kernel, this.#input + int(exports.recordStart), int(exports.recordLength)),
+    };
+  }
+}
+
+function rejectedLines(kernel: Kernel, input: number): Rejected[] {
+  const { exports } = kernel;
+  const count = exports.rejectedCount.value;
+  if (count === 0) return [];
+  const lines = kernel.ints(exports.rejectedLine.value, count);
+  const problems = kernel.ints(exports.rejectedProblem.value, count);
+  const starts = kernel.ints(exports.rejectedStart.value, count);
+  const lengths = kernel.ints(exports.rejectedLength.value, count);
+  return Array.from({ length: count }, (_, i) => ({
+    line: lines[i],
+    ...PROBLEMS[problems[i]],
+    sample: sampleOf(kernel, input + starts[i], lengths[i]),
+  }));
+}
+
+function sampleOf(kernel: Kernel, start: number, length: number): string {
+  return new TextDecoder().decode(kernel.bytes(start, Math.min(length, SAMPLE_MAX_BYTES)));
+}
+
+/** What the door let in: one record a line, each ending in a newline. */
+export interface Admitted {
+  lines: Uint8Array;
+  count: number;
+  rejected: Rejected[];
+}
+
+/**
+ * Checks a body of events before they enter the log. For `json` (one record, or an array of records) a body that is no
+ * JSON gives nothing but its problem; for `ndjson` each line is judged by itself. A rejected record's `line` is its
+ * line, or its place in the array, from 1.
+ */
+export function admit(kernel: Kernel, body: Uint8Array, format: 'json' | 'ndjson'): Admitted | { problem: number } {
+  const { exports } = kernel;
+  const input = exports.inputBuffer(body.length) >>> 0;
+  kernel.bytes(input, body.length).set(body);
+  const takeLines = () => kernel.bytes(exports.acceptedStart(), exports.acceptedLength()).slice();
+  if (format === 'json') {
+    if (!exports.admitDocument(body.length)) return { problem: exports.problem.value };
+    return { lines: takeLines(), count: exports.acceptedCount.value, rejected: rejectedLines(kernel, input) };
+  }
+  const parts: Uint8Array[] = [];
+  const rejected: Rejected[] = [];
+  let count = 0;
+  let lines = 0;
+  for (let from = 0; from < body.length; ) {
+    from = exports.admitLines(from, body.length) >>> 0;
+    parts.push(takeLines());
+    for (const one of rejectedLines(kernel, input)) rejected.push({ ...one, line: one.line + lines });
+    count += exports.acceptedCount.value;
+    lines += exports.lineCount.value;
+  }
+  return { lines: parts.length === 1 ? parts[0]! : Buffer.concat(parts), count, rejected };
+}

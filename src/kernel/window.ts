@@ -1,0 +1,268 @@
+import { assert } from '../base/assert.ts';
+import { Fault } from '../base/fault.ts';
+import type { Expression, Read } from '../plan/expression.ts';
+import { walk } from '../plan/expression.ts';
+import type { Aggregate, Feature } from '../plan/plan.ts';
+import type { Type } from '../plan/value.ts';
+import { caseOf } from './aggregate.ts';
+import { identityOf, Lowering, Op } from './expression.ts';
+import type { Kernel } from './instance.ts';
+import { keyKindOf } from './key.ts';
+import type { AnswerFeature, AnswerLayout, Layout, WindowLayout } from './layout.ts';
+import { registerOf, typeIndex } from './layout.ts';
+
+/** Why a value is missing, by the kernel's numbers (assembly/window.ts): the graver, the greater. */
+export const STATUS = [null, 'NOT_FOUND', 'EXPIRED', 'OVERFLOW'] as const;
+
+/** The type of event that names the entity, and the expressions by which it does. */
+export interface EventBinding {
+  event: string;
+  keys: Expression[];
+}
+
+/** Lays out features of one entity, for lookups by key or (with a binding) for events that name the entity. */
+export function layAnswer(
+  layout: Layout,
+  entity: string,
+  features: Feature[],
+  binding: EventBinding | null,
+): AnswerLayout {
+  const { kernel, plan, ids } = layout;
+  const aggregateOf = (name: string) => plan.aggregates.find(a => a.name === name)!;
+  const reads = distinctReads(features);
+  const windows: WindowLayout[] = [];
+  const members: AnswerLayout['members'] = [];
+  const cells = reads.map(({ read }) => {
+    const aggregate = aggregateOf(read.aggregate);
+    if (!members.some(m => m.aggregate === aggregate))
+      members.push({ aggregate, id: ids.aggregates.get(aggregate.name)! });
+    return { aggregate, window: indexOrPush(windows, windowLayout(read, aggregate)) };
+  });
+  assert(windows.length <= kernel.exports.WINDOWS_MAX.value, `${entity} has too many windows`);
+  members.sort((a, b) => a.id - b.id);
+
+  const answer: AnswerLayout = { index: 0, entity, frame: 0, program: null, windows, members, features: new Map() };
+  const lowering = lowerFeatures(answer, features, reads, cells);
+  answer.index = kernel.exports.addAnswer(
+    ids.entities.get(entity)!,
+    lowering.registerCount,
+    windows.length,
+    members.length,
+  );
+  answer.frame = kernel.exports.answerFrame(answer.index) >>> 0;
+  answer.program = lowering.load(kernel, answer.frame);
+  loadAnswer(layout, answer, cells);
+  if (binding) bindEvent(layout, answer, binding);
+  return answer;
+}
+
+interface DistinctRead {
+  read: Read;
+  identity: string;
+}
+
+function distinctReads(features: Feature[]): DistinctRead[] {
+  const found = new Map<string, DistinctRead>();
+  for (const feature of features)
+    for (const node of dependenciesOf(feature).reads) {
+      assert(node.kind === 'read' && node.read.keys === null, 'a feature reads by the entity being looked up');
+      const identity = identityOf(node);
+      if (!found.has(identity)) found.set(identity, { read: node.read, identity });
+    }
+  return [...found.values()];
+}
+
+function windowLayout(read: Read, aggregate: Aggregate): WindowLayout {
+  const { window } = read;
+  if (window.kind === 'lifetime') return { lengthMs: 0, resolutionMs: 0, offsetMs: 0, levelsMs: [] };
+  assert(window.kind === 'sliding', `windows of kind ${window.kind} have no kernel yet`);
+  const { offsetMs, levelsMs } = aggregate.tiles;
+  return {
+    lengthMs: window.lengthMs,
+    resolutionMs: window.resolutionMs,
+    offsetMs,
+    levelsMs: levelsMs.filter(levelMs => levelMs >= window.resolutionMs),
+  };
+}
+
+function indexOrPush(windows: WindowLayout[], window: WindowLayout): number {
+  const text = JSON.stringify(window);
+  const known = windows.findIndex(w => JSON.stringify(w) === text);
+  return known >= 0 ? known : windows.push(window) - 1;
+}
+
+/** Reads take the first registers; then each feature gets a register of its own with its value and its status. */
+function lowerFeatures(
+  answer: AnswerLayout,
+  features: Feature[],
+  reads: DistinctRead[],
+  cells: { aggregate: Aggregate; window: number }[],
+): Lowering {
+  const byName = new Map(features.map(feature => [feature.name, feature]));
+  const cellOf = (node: Expression) => reads.findIndex(read => read.identity === identityOf(node));
+  const leaf = (node: Expression): number => {
+    if (node.kind === 'read') return cellOf(node);
+    assert(node.kind === 'column' && byName.has(node.name), 'a feature refers to reads and features of its entity');
+    return place(byName.get(node.name)!).register;
+  };
+  const lowering = new Lowering(reads.length, leaf);
+  const place = (feature: Feature): AnswerFeature => {
+    const known = answer.features.get(feature.name);
+    if (known) return known;
+    const { features: names, reads: ownReads } = dependenciesOf(feature);
+    const needed = names.map(name => place(byName.get(name)!));
+    const cellAt = (node: Expression) => {
+      const { aggregate, window } = cells[cellOf(node)]!;
+      return { member: answer.members.findIndex(m => m.aggregate === aggregate), window };
+    };
+    let register = lowering.lower(feature.expression);
+    if (feature.expression.kind !== 'read') {
+      register = lowering.emit(Op.COPY, register);
+      lowering.emit(Op.CLEAR_STATUS, register, register, register, register);
+      for (const from of [...needed.map(f => f.register), ...ownReads.map(cellOf)])
+        lowering.emit(Op.STATUS, from, from, from, register);
+    }
+    const placed: AnswerFeature = {
+      feature,
+      type: feature.expression.type,
+      register,
+      cells: [...ownReads.map(cellAt), ...needed.flatMap(f => f.cells)],
+    };
+    answer.features.set(feature.name, placed);
+    return placed;
+  };
+  features.forEach(place);
+  return lowering;
+}
+
+function loadAnswer(layout: Layout, answer: AnswerLayout, cells: { aggregate: Aggregate; window: number }[]): void {
+  const { exports } = layout.kernel;
+  for (const [i, window] of answer.windows.entries()) {
+    const { lengthMs, resolutionMs, offsetMs, levelsMs } = window;
+    exports.setWindow(answer.index, i, lengthMs, resolutionMs, offsetMs, levelsMs.length);
+    for (const [position, levelMs] of levelsMs.entries()) exports.setWindowLevel(answer.index, i, position, levelMs);
+  }
+  for (const [i, { aggregate, id }] of answer.members.entries()) {
+    const type = typeIndex(layout, aggregate.event);
+    exports.setAnswerMember(answer.index, i, id, caseOf(aggregate.fn.name), type);
+  }
+  for (const [register, { aggregate, window }] of cells.entries()) {
+    const member = answer.members.findIndex(m => m.aggregate === aggregate);
+    exports.setRead(answer.index, member, window, register);
+  }
+}
+
+function bindEvent(layout: Layout, answer: AnswerLayout, binding: EventBinding): void {
+  const { exports } = layout.kernel;
+  const type = typeIndex(layout, binding.event);
+  exports.bindEvent(answer.index, type, binding.keys.length);
+  for (const [i, key] of binding.keys.entries())
+    exports.setEventKey(answer.index, i, registerOf(layout.types[type]!, key), keyKindOf(key.type));
+}
+
+/** Features that a feature refers to, itself not included, and the reads it makes itself. */
+export function dependenciesOf(feature: Feature): { features: string[]; reads: Expression[] } {
+  const features: string[] = [];
+  const reads: Expression[] = [];
+  walk(feature.expression, node => {
+    if (node.kind === 'column') features.push(node.name);
+    if (node.kind === 'read') reads.push(node);
+  });
+  return { features, reads };
+}
+
+/** Restricts what the next keys are read for to what these features need. */
+export function want(kernel: Kernel, answer: AnswerLayout, features: AnswerFeature[]): void {
+  const masks = new BigUint64Array(answer.members.length);
+  for (const feature of features) for (const { member, window } of feature.cells) masks[member] |= 1n << BigInt(window);
+  for (const [member, mask] of masks.entries())
+    kernel.exports.setWanted(answer.index, member, Number(mask & 0xffffffffn), Number(mask >> 32n));
+}
+
+/** A range of tiles that a store has to be asked for; `toMs` may be Infinity. */
+export interface TileRange {
+  levelMs: number;
+  fromMs: number;
+  toMs: number;
+}
+
+/** The tiles of all windows at a moment, joined to one range per level. */
+export function tileRanges(kernel: Kernel, answer: AnswerLayout): TileRange[] {
+  const { exports } = kernel;
+  const ranges = windowRanges(kernel, answer);
+  assert(exports.rangesCount(answer.index) === ranges.length, 'ranges do not change while they are read');
+  const joined = new Map<number, TileRange>();
+  for (const { levelMs, fromMs, toMs } of ranges) {
+    const known = joined.get(levelMs);
+    if (!known) joined.set(levelMs, { levelMs, fromMs, toMs });
+    else {
+      known.fromMs = Math.min(known.fromMs, fromMs);
+      known.toMs = Math.max(known.toMs, toMs);
+    }
+  }
+  return [...joined.values()];
+}
+
+/** The cover of each window (by its index in the layout) at the moment that `coverAt` has set. */
+export function windowRanges(kernel: Kernel, answer: AnswerLayout): (TileRange & { window: number })[] {
+  const { exports } = kernel;
+  const count = exports.rangesCount(answer.index);
+  const view = kernel.doubles(exports.rangesStart(answer.index), count * 4);
+  return Array.from({ length: count }, (_, i) => ({
+    levelMs: view[i * 4],
+    fromMs: view[i * 4 + 1],
+    toMs: view[i * 4 + 2],
+    window: view[i * 4 + 3],
+  }));
+}
+
+/** One feature's values, row by row. */
+export interface FeatureColumn {
+  name: string;
+  type: Type;
+  /** BigInt64Array for int64 and time (microseconds), Float64Array for double, Uint8Array for bool (0 or 1). */
+  values: BigInt64Array | Float64Array | Uint8Array;
+  /** 1 where the value is null. */
+  nulls: Uint8Array;
+  /** Index into STATUS. */
+  statuses: Uint8Array;
+}
+
+/** An empty column of `count` rows: all null. */
+export function makeColumn(feature: { name: string; type: Type }, count: number): FeatureColumn {
+  const { name, type } = feature;
+  const values =
+    type.kind === 'double'
+      ? new Float64Array(count)
+      : type.kind === 'bool'
+        ? new Uint8Array(count)
+        : new BigInt64Array(count);
+  return { name, type, values, nulls: new Uint8Array(count).fill(1), statuses: new Uint8Array(count) };
+}
+
+/** Copies rows [0, count) of a feature's register to rows `to`, `to` + 1 ... of a column. */
+export function copyRows(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  feature: AnswerFeature,
+  count: number,
+  column: FeatureColumn,
+  to: number,
+): void {
+  const { exports } = kernel;
+  const { values } = column;
+  const start = exports.frameValues(answer.frame, feature.register);
+  if (values instanceof BigInt64Array) values.set(kernel.longs(start, count), to);
+  else if (values instanceof Float64Array) values.set(kernel.doubles(start, count), to);
+  else {
+    const bits = kernel.ints(start, count * 2);
+    for (let row = 0; row < count; row++) values[to + row] = bits[row * 2];
+  }
+  column.nulls.set(kernel.bytes(exports.frameNulls(answer.frame, feature.register), count), to);
+  column.statuses.set(kernel.bytes(exports.frameStatuses(answer.frame, feature.register), count), to);
+}
+
+export function checkRead(kernel: Kernel, outcome: number): void {
+  if (outcome !== kernel.exports.READ_OK.value)
+    throw new Fault('corrupt', 'a stored row is not in canonical form, or belongs to other definitions');
+}

@@ -1,0 +1,168 @@
+import type { Database } from 'bun:sqlite';
+import { and, asc, desc, eq, gt, lt, lte, max, sql } from 'drizzle-orm';
+import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
+import { SQLiteBunSession } from 'drizzle-orm/bun-sqlite/session';
+import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core';
+import { assert } from '../base/assert.ts';
+import { Fault } from '../base/fault.ts';
+import { formatMicros } from '../base/time.ts';
+import { migrations } from './migrations.ts';
+import { dictionary, errors, plans, runs } from './schema.ts';
+
+/** Older ones go: whoever has more bad events than this needs the count and some samples, not all of them. */
+export const ERRORS_KEPT_MAX = 100_000;
+
+/** Of an offending event's text, in UTF-16 units: enough to recognise it. */
+export const ERROR_SAMPLE_MAX = 512;
+
+/** Rows in one INSERT: well below SQLite's 32,766 parameters. */
+const INSERT_ROWS_MAX = 1_000;
+
+/** An aggregate's number is an int32 in rows. */
+const DICTIONARY_ID_MAX = 2 ** 31 - 1;
+
+export interface DictionaryEntry {
+  kind: 'entity' | 'aggregate';
+  name: string;
+  hash: string;
+}
+
+export type AppliedPlan = typeof plans.$inferSelect;
+export type Run = typeof runs.$inferSelect;
+export type ErrorRow = typeof errors.$inferSelect;
+export type NewError = Omit<ErrorRow, 'id' | 'time'> & { timeMicros: bigint | null };
+
+export interface ErrorsPage {
+  /** The `id` of the last error of the page before; null or -1 for the first page. */
+  after?: number | null;
+  limit: number;
+  /** `oldest` first (the default) or `newest` first. */
+  order?: 'oldest' | 'newest';
+}
+
+/**
+ * What is known besides rows: in the same database, on the same connection, so that it commits together with them.
+ * Each method is all or nothing; called within a transaction, it is part of that.
+ */
+export interface Meta {
+  /** Numbers from 1 up, for each kind, in the order of the entries; the same entry always has the same one. */
+  dictionary(entries: DictionaryEntry[]): number[];
+  /** The plan in force, or null before the first. */
+  currentPlan(): AppliedPlan | null;
+  /** Returns its id. Plans come into force in order of position. */
+  recordPlan(plan: Omit<AppliedPlan, 'id'>): number;
+  /** Long samples are cut. Beyond `ERRORS_KEPT_MAX` the oldest errors are forgotten. */
+  addErrors(rows: NewError[]): void;
+  /** At most `limit` errors. */
+  errors(page: ErrorsPage): ErrorRow[];
+  /** How many there have been, with those that are no longer kept. */
+  errorCount(): number;
+  /** Returns its id. */
+  startRun(run: Pick<Run, 'kind' | 'startedAtMicros' | 'detail'>): number;
+  finishRun(id: number, end: { state: 'done' | 'failed'; finishedAtMicros: bigint; detail: Run['detail'] }): void;
+  /** Newest first. */
+  runs(limit: number): Run[];
+}
+
+type Db = BunSQLiteDatabase<Record<string, never>>;
+
+/**
+ * Brings the database's tables up to date.
+ *
+ * @throws Fault `unsupported` when a newer version of the program has been there
+ */
+export function openMeta(client: Database): Meta {
+  migrate(client);
+  const db: Db = drizzle(client);
+  return {
+    dictionary: entries => db.transaction(() => entries.map(entry => dictionaryId(db, entry))),
+    currentPlan: () => db.select().from(plans).orderBy(desc(plans.id)).limit(1).get() ?? null,
+    recordPlan: plan => db.transaction(() => recordPlan(db, plan)),
+    addErrors: rows => db.transaction(() => addErrors(db, rows)),
+    errors: page => errorsPage(db, page),
+    errorCount: () => errorCount(db),
+    startRun(run) {
+      return db
+        .insert(runs)
+        .values({ ...run, state: 'running' })
+        .returning({ id: runs.id })
+        .get().id;
+    },
+    finishRun(id, end) {
+      const ended = db.update(runs).set(end).where(eq(runs.id, id)).returning({ id: runs.id }).all();
+      assert(ended.length === 1, `there is no run ${id} to finish`);
+    },
+    runs: limit => db.select().from(runs).orderBy(desc(runs.id)).limit(limit).all(),
+  };
+}
+
+function migrate(client: Database): void {
+  const dialect = new SQLiteSyncDialect();
+  const session = new SQLiteBunSession(client, dialect, undefined);
+  dialect.migrate(migrations, session);
+  const [applied] = session.values<[number]>(sql`SELECT max(created_at) FROM __drizzle_migrations`);
+  if (Number(applied?.[0]) > migrations.at(-1)!.folderMillis)
+    throw new Fault('unsupported', 'the database was written by a newer version of tilefold; use that one');
+}
+
+function dictionaryId(db: Db, entry: DictionaryEntry): number {
+  const { kind, name, hash } = entry;
+  const same = and(eq(dictionary.kind, kind), eq(dictionary.name, name), eq(dictionary.hash, hash));
+  const known = db.select({ id: dictionary.id }).from(dictionary).where(same).get();
+  if (known) return known.id;
+  const ofKind = eq(dictionary.kind, kind);
+  const last =
+    db
+      .select({ id: max(dictionary.id) })
+      .from(dictionary)
+      .where(ofKind)
+      .get()?.id ?? 0;
+  if (last >= DICTIONARY_ID_MAX) throw new Fault('too_large', `the dictionary is full: ${last} definitions of ${kind}`);
+  db.insert(dictionary)
+    .values({ kind, id: last + 1, name, hash })
+    .run();
+  return last + 1;
+}
+
+function recordPlan(db: Db, plan: Omit<AppliedPlan, 'id'>): number {
+  const last =
+    db
+      .select({ position: max(plans.position) })
+      .from(plans)
+      .get()?.position ?? 0;
+  assert(plan.position >= last, `a plan from position ${plan.position} after one from ${last}`);
+  return db.insert(plans).values(plan).returning({ id: plans.id }).get().id;
+}
+
+function addErrors(db: Db, rows: NewError[]): void {
+  const values = rows.map(({ timeMicros, ...row }) => ({
+    ...row,
+    time: timeMicros === null ? null : formatMicros(timeMicros),
+    sample: row.sample.slice(0, ERROR_SAMPLE_MAX),
+  }));
+  for (let at = 0; at < values.length; at += INSERT_ROWS_MAX)
+    db.insert(errors)
+      .values(values.slice(at, at + INSERT_ROWS_MAX))
+      .run();
+  // Ids have no gaps, so this looks at nothing but what it deletes.
+  db.delete(errors)
+    .where(lte(errors.id, errorCount(db) - ERRORS_KEPT_MAX))
+    .run();
+}
+
+/** Ids count from 1 without gaps, and the newest error is always kept. */
+function errorCount(db: Db): number {
+  return (
+    db
+      .select({ id: max(errors.id) })
+      .from(errors)
+      .get()?.id ?? 0
+  );
+}
+
+function errorsPage(db: Db, { after, limit, order = 'oldest' }: ErrorsPage): ErrorRow[] {
+  const isFirst = after === undefined || after === null || after < 0;
+  const beyond = isFirst ? undefined : order === 'oldest' ? gt(errors.id, after) : lt(errors.id, after);
+  const by = order === 'oldest' ? asc(errors.id) : desc(errors.id);
+  return db.select().from(errors).where(beyond).orderBy(by).limit(limit).all();
+}

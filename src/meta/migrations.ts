@@ -1,0 +1,20 @@
+import { createHash } from 'node:crypto';
+import type { MigrationMeta } from 'drizzle-orm/migrator';
+import { assert } from '../base/assert.ts';
+import start from './migrations/0000_start.sql' with { type: 'text' };
+import journal from './migrations/meta/_journal.json' with { type: 'json' };
+
+/** Imported, so that the one binary carries them: drizzle's own reader wants a folder beside the program. */
+const TEXTS: Record<string, string> = { '0000_start': start };
+
+/** What drizzle-kit wrote, oldest first, as drizzle's dialect takes it. */
+export const migrations: MigrationMeta[] = journal.entries.map(({ tag, when, breakpoints }) => {
+  const text = TEXTS[tag];
+  assert(text !== undefined, `migration ${tag} is in the journal and not in migrations.ts`);
+  return {
+    sql: text.split('--> statement-breakpoint'),
+    folderMillis: when,
+    hash: createHash('sha256').update(text).digest('hex'),
+    bps: breakpoints,
+  };
+});

@@ -1,0 +1,61 @@
+import { customType, integer, primaryKey, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core';
+import { assert } from '../base/assert.ts';
+
+/** Microseconds of this machine's clock, which fit a double until the year 2255. */
+const micros = customType<{ data: bigint; driverData: number }>({
+  dataType: () => 'integer',
+  toDriver(value) {
+    assert(Number.isSafeInteger(Number(value)), `${value} is no time of this machine`);
+    return Number(value);
+  },
+  fromDriver: value => BigInt(value),
+});
+
+/** Names that rows are written under, as small numbers. It only grows: a number never means anything else. */
+export const dictionary = sqliteTable(
+  'dictionary',
+  {
+    kind: text({ enum: ['entity', 'aggregate'] }).notNull(),
+    id: integer().notNull(),
+    name: text().notNull(),
+    /** Of the definition: a changed one has another number, so its rows are others. */
+    hash: text().notNull(),
+  },
+  table => [primaryKey({ columns: [table.kind, table.id] }), unique().on(table.kind, table.name, table.hash)],
+);
+
+/** What was in force from which position on. */
+export const plans = sqliteTable('plans', {
+  id: integer().primaryKey({ autoIncrement: true }),
+  hash: text().notNull(),
+  /** The first record of the log that it applies to. */
+  position: integer().notNull(),
+  appliedAtMicros: micros('applied_at_micros').notNull(),
+  json: text().notNull(),
+});
+
+/** Work with a beginning and an end: ingests of files, replays. */
+export const runs = sqliteTable('runs', {
+  id: integer().primaryKey({ autoIncrement: true }),
+  kind: text().notNull(),
+  startedAtMicros: micros('started_at_micros').notNull(),
+  finishedAtMicros: micros('finished_at_micros'),
+  /** One that still runs though its process is gone was killed. */
+  state: text({ enum: ['running', 'done', 'failed'] }).notNull(),
+  detail: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+});
+
+/** Events that do not count, newest last. */
+export const errors = sqliteTable('errors', {
+  id: integer().primaryKey({ autoIncrement: true }),
+  /** Null for a line that was rejected at the door. */
+  position: integer(),
+  source: text().notNull(),
+  line: integer(),
+  type: text(),
+  /** RFC 3339: an event's own time may lie beyond what a number holds exactly. */
+  time: text(),
+  code: text().notNull(),
+  message: text().notNull(),
+  sample: text().notNull(),
+});

@@ -1,0 +1,68 @@
+import type { Kernel } from '../kernel/instance.ts';
+import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
+import type { FeatureColumn, TileRange } from '../kernel/window.ts';
+import { checkRead, copyRows, tileRanges, want } from '../kernel/window.ts';
+
+/** Rows of one entity in a range of tiles, from where memory's rows go to rest. */
+export type ReadRange = (
+  key: Uint8Array,
+  range: TileRange,
+) => Iterable<{ levelMs: number; tileStartMs: number; value: Uint8Array }>;
+
+/**
+ * Values of features for keys of one entity at a moment: cover -> gather -> merge -> finish -> derive. Pure: what comes
+ * out depends on the rows and the moment alone. Rows in memory stand before rows of the same address in the store.
+ *
+ * @param timeMicros microseconds since 1970 UTC
+ * @param isPast answers [floor(t - W, r), floor(t, r)) instead of everything from floor(t - W, r) on
+ * @param readRange null while memory holds every row
+ * @param columns one per feature, with a row for each key
+ */
+export function answerKeys(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  features: AnswerFeature[],
+  keys: Uint8Array[],
+  timeMicros: bigint,
+  isPast: boolean,
+  readRange: ReadRange | null,
+  columns: FeatureColumn[],
+): void {
+  const { exports } = kernel;
+  want(kernel, answer, features);
+  exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
+  const ranges = readRange ? tileRanges(kernel, answer) : [];
+  const chunk = exports.ANSWER_ROWS.value;
+  for (let from = 0; from < keys.length; from += chunk) {
+    const count = Math.min(chunk, keys.length - from);
+    for (let row = 0; row < count; row++) {
+      const key = keys[from + row]!;
+      startKey(kernel, answer, key);
+      for (const range of ranges) addRange(kernel, answer, readRange!(key, range));
+      checkRead(kernel, exports.addMemoryRows(answer.index));
+      exports.finishKey(answer.index, row);
+    }
+    derive(kernel, answer, count);
+    for (const [i, feature] of features.entries()) copyRows(kernel, answer, feature, count, columns[i]!, from);
+  }
+}
+
+/** Computes derived features for rows [0, count) of the answer's frame. */
+export function derive(kernel: Kernel, answer: AnswerLayout, count: number): void {
+  if (answer.program !== null) kernel.exports.runProgram(answer.program, answer.frame, 0, count);
+}
+
+function startKey(kernel: Kernel, answer: AnswerLayout, key: Uint8Array): void {
+  const block = kernel.put(key);
+  kernel.exports.startKey(answer.index, block, key.length);
+  kernel.exports.release(block, key.length);
+}
+
+function addRange(kernel: Kernel, answer: AnswerLayout, rows: ReturnType<ReadRange>): void {
+  const { exports } = kernel;
+  for (const { levelMs, tileStartMs, value } of rows) {
+    const block = kernel.put(value);
+    checkRead(kernel, exports.addStoredRow(answer.index, levelMs, tileStartMs, block, value.length));
+    exports.release(block, value.length);
+  }
+}

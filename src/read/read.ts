@@ -1,0 +1,149 @@
+import { assert } from '../base/assert.ts';
+import { Fault } from '../base/fault.ts';
+import { formatMicros } from '../base/time.ts';
+import type { Fold } from '../kernel/fold.ts';
+import type { KeyInput } from '../kernel/key.ts';
+import { KEY_MAX_BYTES, keyBytes } from '../kernel/key.ts';
+import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
+import type { FeatureColumn } from '../kernel/window.ts';
+import { makeColumn } from '../kernel/window.ts';
+import { floorTile, keptLevels } from '../plan/window.ts';
+import type { Store } from '../store/store.ts';
+import { answerKeys } from './answer.ts';
+
+export interface Lookup {
+  /** `set:name`, or `set:*` for all of a set. */
+  features: string[];
+  entities: Record<string, KeyInput[]>;
+  /** Microseconds since 1970 UTC; null reads now. */
+  at: bigint | null;
+}
+
+export interface Answer {
+  timeMicros: bigint;
+  /** Of the last record that the answer contains, -1 when there is none; null for a past moment, which has no position. */
+  position: number | null;
+  entities: EntityAnswer[];
+}
+
+export interface EntityAnswer {
+  entity: string;
+  keys: KeyInput[];
+  features: FeatureColumn[];
+}
+
+export interface ReaderParts {
+  layout: Layout;
+  fold: Fold;
+  store: Store;
+  /** Of the last record folded; -1 when there is none. */
+  position: () => number;
+  nowMicros: () => bigint;
+}
+
+/** The way of a lookup: names -> keys -> (store's rows, memory's rows) -> windows -> derived values. */
+export class Reader {
+  constructor(private readonly parts: ReaderParts) {}
+
+  /**
+   * @throws Fault `not_found` for a feature or an entity that the plan does not have, `request` for keys of the wrong
+   *   shape or features without keys, `expired` where tiles that the moment needs are no longer kept
+   */
+  lookup(request: Lookup): Answer {
+    const isPast = request.at !== null;
+    const timeMicros = request.at ?? this.parts.nowMicros();
+    const wanted = this.#resolve(request.features, isPast);
+    const missing = [...wanted.keys()].filter(answer => !Object.hasOwn(request.entities, answer.entity));
+    if (missing.length > 0)
+      throw new Fault('request', `these features are of ${missing.map(a => a.entity).join(', ')}: no keys are given`);
+    const entities = Object.entries(request.entities).map(([entity, keys]) => {
+      const answer = this.#answerOf(entity);
+      return this.#lookupEntity(answer, wanted.get(answer) ?? [], keys, timeMicros, isPast);
+    });
+    return { timeMicros, position: isPast ? null : this.parts.position(), entities };
+  }
+
+  #lookupEntity(
+    answer: AnswerLayout,
+    features: AnswerFeature[],
+    keys: KeyInput[],
+    timeMicros: bigint,
+    isPast: boolean,
+  ): EntityAnswer {
+    const { layout, fold, store } = this.parts;
+    const entity = layout.plan.entities.find(e => e.name === answer.entity);
+    assert(entity, 'an answer is laid out for an entity of the plan');
+    if (isPast) for (const feature of features) this.#refuseExpired(answer, feature, timeMicros);
+    const encoded = keys.map(key => keyBytes(entity, key));
+    if (encoded.some(key => key.length > KEY_MAX_BYTES))
+      throw new Fault('too_large', `a key of ${entity.name} is longer than ${KEY_MAX_BYTES} bytes`);
+    const id = layout.ids.entities.get(entity.name)!;
+    const columns = features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, keys.length));
+    const readRange = fold.readBack
+      ? (key: Uint8Array, range: { levelMs: number; fromMs: number; toMs: number }) =>
+          store.readRange(id, key, range.levelMs, range.fromMs, range.toMs)
+      : null;
+    answerKeys(layout.kernel, answer, features, encoded, timeMicros, isPast, readRange, columns);
+    return { entity: entity.name, keys, features: columns };
+  }
+
+  /** Feature names -> what lies in the kernel for them, in the order asked for. `set:*` leaves out, for a past moment, what has no past. */
+  #resolve(names: string[], isPast: boolean): Map<AnswerLayout, AnswerFeature[]> {
+    const wanted = new Map<AnswerLayout, Set<AnswerFeature>>();
+    for (const name of names) {
+      const found = this.#expand(name);
+      for (const [answer, feature] of found) {
+        if (isPast && readsLifetime(answer, feature)) {
+          if (name.endsWith(':*')) continue;
+          throw new Fault(
+            'request',
+            `${feature.feature.name} reads a lifetime: of a past moment only windows are kept`,
+          );
+        }
+        if (!wanted.has(answer)) wanted.set(answer, new Set());
+        wanted.get(answer)!.add(feature);
+      }
+    }
+    return new Map([...wanted].map(([answer, features]) => [answer, [...features]]));
+  }
+
+  #expand(name: string): [AnswerLayout, AnswerFeature][] {
+    const found: [AnswerLayout, AnswerFeature][] = [];
+    for (const answer of this.parts.layout.lookups.values())
+      for (const feature of answer.features.values())
+        if (feature.feature.name === name || name === `${feature.feature.set}:*`) found.push([answer, feature]);
+    if (found.length === 0) throw new Fault('not_found', `no feature ${name}`);
+    return found;
+  }
+
+  #answerOf(entity: string): AnswerLayout {
+    const answer = this.parts.layout.lookups.get(entity);
+    if (!answer) throw new Fault('not_found', `no entity ${entity}`);
+    return answer;
+  }
+
+  /** A past moment can be answered while the window's first tile is kept, by its event type's clock. */
+  #refuseExpired(answer: AnswerLayout, feature: AnswerFeature, timeMicros: bigint): void {
+    const { layout } = this.parts;
+    for (const cell of feature.cells) {
+      const { aggregate } = answer.members[cell.member]!;
+      const { lengthMs, resolutionMs, offsetMs } = answer.windows[cell.window]!;
+      const clock = layout.kernel.exports.seenClock(layout.types.findIndex(t => t.event.name === aggregate.event));
+      if (clock === layout.kernel.exports.CLOCK_NONE.value) continue;
+      const level = keptLevels(aggregate, layout.plan).find(({ levelMs }) => levelMs === resolutionMs);
+      assert(level, 'a window is read at a level that is kept');
+      const startMs = floorTile(Math.floor(Number(timeMicros) / 1000) - lengthMs, resolutionMs, offsetMs);
+      const keptMs = floorTile(Math.floor(Number(clock) / 1000) - level.ttlMs, resolutionMs, offsetMs) + resolutionMs;
+      if (startMs >= keptMs) continue;
+      const earliest = formatMicros(BigInt(keptMs + lengthMs) * 1000n);
+      throw new Fault(
+        'expired',
+        `${feature.feature.name} can be answered from ${earliest} on: earlier tiles have expired`,
+      );
+    }
+  }
+}
+
+function readsLifetime(answer: AnswerLayout, feature: AnswerFeature): boolean {
+  return feature.cells.some(cell => answer.windows[cell.window]!.lengthMs === 0);
+}

@@ -1,0 +1,81 @@
+import type { Database } from 'bun:sqlite';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Fault } from '../base/fault.ts';
+
+/** In the data folder, and empty for ever: only the system's lock on it matters. Were it deleted, two could hold it. */
+export const LOCK_FILE = 'lock.db';
+
+/** Who holds the lock, for messages and for other commands to find the server: `pid` or `pid url`. */
+const OWNER_FILE = 'owner';
+const OWNER = /^(\d+)(?: (\S+))?\n$/;
+
+export interface Owner {
+  pid: number;
+  /** Where it serves, once it does. */
+  url: string | null;
+}
+
+export interface FolderLock {
+  /** Lets others know where this process serves. */
+  announce(url: string): void;
+  /** Closes the handle too. */
+  release(): void;
+}
+
+/**
+ * Makes this process the only one that works in a data folder, with SQLite's exclusive lock on a file in it. The
+ * system takes that back from a process that dies, however it dies, so none is ever stale.
+ *
+ * @param db a handle on the folder's `LOCK_FILE`, for nothing else; it is closed when the lock is not to be had
+ * @throws Fault `busy` naming the process that holds it
+ */
+export function lockFolder(folder: string, db: Database): FolderLock {
+  try {
+    db.run('BEGIN EXCLUSIVE');
+  } catch (error) {
+    db.close();
+    if (isBusy(error)) throw new Fault('busy', busyText(folder));
+    throw error;
+  }
+  writeOwner(folder, String(process.pid));
+  return {
+    announce: url => writeOwner(folder, `${process.pid} ${url}`),
+    release() {
+      rmSync(join(folder, OWNER_FILE));
+      db.run('ROLLBACK');
+      db.close();
+    },
+  };
+}
+
+/** What the last holder wrote about itself; it may be dead by now. Null where there is nothing to read. */
+export function lastOwner(folder: string): Owner | null {
+  let text: string;
+  try {
+    text = readFileSync(join(folder, OWNER_FILE), 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+  const match = OWNER.exec(text);
+  return match && { pid: Number(match[1]), url: match[2] ?? null };
+}
+
+/** By renaming, so that no reader sees half of it. */
+function writeOwner(folder: string, text: string): void {
+  const path = join(folder, OWNER_FILE);
+  writeFileSync(`${path}.new`, `${text}\n`);
+  renameSync(`${path}.new`, path);
+}
+
+function busyText(folder: string): string {
+  const owner = lastOwner(folder);
+  // The holder may have the lock and not have written yet.
+  if (!owner) return `${folder} is in use by another process`;
+  return `${folder} is in use by process ${owner.pid}${owner.url ? `, which serves ${owner.url}` : ''}`;
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY');
+}

@@ -1,0 +1,116 @@
+import type { Database } from 'bun:sqlite';
+import { assert } from '../base/assert.ts';
+import { Fault } from '../base/fault.ts';
+import type { Row, Store } from './store.ts';
+
+const VERSION = 1;
+
+/** Read at a time by `scan`: many rows for one query, few bytes to hold. */
+const SCAN_ROWS_MAX = 1_000;
+
+/** Pages of hot rows; what it does not hold, the machine's page cache does. */
+const CACHE_BYTES = 64 << 20;
+
+/**
+ * Rows of one entity lie side by side in the tree that the table is, tiles in order: a range is one walk. The store
+ * makes its tables itself, not the migrations of meta: every backend has its own, and drizzle cannot say WITHOUT ROWID.
+ */
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS rows (
+    entity INTEGER NOT NULL, key BLOB NOT NULL, level INTEGER NOT NULL, tile_start INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (entity, key, level, tile_start)
+  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE IF NOT EXISTS rows_state (
+    one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, position INTEGER NOT NULL
+  ) STRICT;
+  INSERT OR IGNORE INTO rows_state VALUES (1, ${VERSION}, 0);
+`;
+
+type Address = [entity: number, key: Uint8Array, levelMs: number, tileStartMs: number];
+
+/**
+ * Rows in SQLite. The handle stays its opener's: others write to it alongside, and `close` leaves it open.
+ *
+ * With a write-ahead log and `synchronous = NORMAL` a commit does not wait for the disk. A power cut may take the
+ * last commits away, in order and each whole; their events are still in the event log, which is synced before any
+ * of it is folded, and `position` says from where to fold again.
+ *
+ * @throws Fault `unsupported` when the rows were written by another version
+ */
+export function sqliteStore(db: Database): Store {
+  db.run('PRAGMA journal_mode = WAL');
+  db.run('PRAGMA synchronous = NORMAL');
+  db.run(`PRAGMA cache_size = ${-CACHE_BYTES / 1024}`);
+  db.transaction(() => db.run(TABLES))();
+  checkVersion(db);
+
+  const statements = {
+    position: db.prepare<{ position: number }, []>('SELECT position FROM rows_state'),
+    setPosition: db.prepare<null, [number]>('UPDATE rows_state SET position = ?'),
+    write: db.prepare<null, [...Address, Uint8Array]>('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)'),
+    readRange: db.prepare<{ tileStartMs: number; value: Uint8Array }, [...Address, number]>(
+      `SELECT tile_start AS tileStartMs, value FROM rows
+       WHERE entity = ? AND key = ? AND level = ? AND tile_start >= ? AND tile_start < ? ORDER BY tile_start`,
+    ),
+    readRow: db.prepare<{ value: Uint8Array }, Address>(
+      'SELECT value FROM rows WHERE entity = ? AND key = ? AND level = ? AND tile_start = ?',
+    ),
+    scan: db.prepare<Row, [...Address, number]>(
+      `SELECT entity, key, level AS levelMs, tile_start AS tileStartMs, value FROM rows
+       WHERE (entity, key, level, tile_start) > (?, ?, ?, ?) ORDER BY entity, key, level, tile_start LIMIT ?`,
+    ),
+    clear: db.prepare('DELETE FROM rows'),
+  };
+  const position = () => statements.position.get()!.position;
+
+  function commit(rows: Iterable<Row>, toPosition: number, alongside: () => void): void {
+    assert(toPosition >= position(), `rows up to ${toPosition} after rows up to ${position()}`);
+    // In the order of the tree, neighbours share the pages they are written to.
+    for (const { entity, key, levelMs, tileStartMs, value } of [...rows].sort(byAddress))
+      statements.write.run(entity, key, levelMs, tileStartMs, value);
+    statements.setPosition.run(toPosition);
+    alongside();
+  }
+  const commitAtOnce = db.transaction(commit);
+  const clearAtOnce = db.transaction(() => {
+    statements.clear.run();
+    statements.setPosition.run(0);
+  });
+
+  return {
+    position,
+    commit: (rows, toPosition, alongside = () => {}) => commitAtOnce.immediate(rows, toPosition, alongside),
+    readRange: (entity, key, levelMs, fromMs, toMs) =>
+      statements.readRange
+        .all(entity, key, levelMs, fromMs, toMs)
+        .map(({ tileStartMs, value }) => ({ entity, key, levelMs, tileStartMs, value })),
+    readRow: (entity, key, levelMs, tileStartMs) =>
+      statements.readRow.get(entity, key, levelMs, tileStartMs)?.value ?? null,
+    *scan() {
+      // Page by page, so that no statement stays open over commits.
+      let last: Address = [Number.MIN_SAFE_INTEGER, new Uint8Array(0), 0, 0];
+      for (;;) {
+        const rows = statements.scan.all(...last, SCAN_ROWS_MAX);
+        yield* rows;
+        if (rows.length < SCAN_ROWS_MAX) return;
+        const { entity, key, levelMs, tileStartMs } = rows.at(-1)!;
+        last = [entity, key, levelMs, tileStartMs];
+      }
+    },
+    clear: () => clearAtOnce.immediate(),
+    close() {
+      for (const statement of Object.values(statements)) statement.finalize();
+    },
+  };
+}
+
+function checkVersion(db: Database): void {
+  const { version } = db.query<{ version: number }, []>('SELECT version FROM rows_state').get()!;
+  if (version !== VERSION)
+    throw new Fault('unsupported', `rows of version ${version} in the database; this program reads version ${VERSION}`);
+}
+
+function byAddress(a: Row, b: Row): number {
+  return a.entity - b.entity || Buffer.compare(a.key, b.key) || a.levelMs - b.levelMs || a.tileStartMs - b.tileStartMs;
+}

@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'bun:test';
+import type { Row, Store } from '../../src/store/store.ts';
+import { Random } from '../sim/random.ts';
+
+export interface StoreBackend {
+  name: string;
+  /** An empty store, and the same one opened again after `close`. */
+  make(): { store: Store; reopen(): Store };
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const row = (key: string, levelMs: number, tileStartMs: number, value: string, entity = 1): Row => ({
+  entity,
+  key: bytes(key),
+  levelMs,
+  tileStartMs,
+  value: bytes(value),
+});
+
+/** What every store does, whatever is behind it. */
+export function storeSuite({ name, make }: StoreBackend): void {
+  describe(`store: ${name}`, () => {
+    test('an empty store has nothing, at position 0', () => {
+      const { store } = make();
+      expect(store.position()).toBe(0);
+      expect([...store.scan()]).toEqual([]);
+      expect(store.readRow(1, bytes('a'), 0, 0)).toBeNull();
+      expect(store.readRange(1, bytes('a'), 60_000, 0, Number.POSITIVE_INFINITY)).toEqual([]);
+    });
+
+    test('a row is read back, and replaced under its address', () => {
+      const { store } = make();
+      store.commit([row('a', 0, 0, 'one')], 3);
+      expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('one'));
+      store.commit([row('a', 0, 0, 'two'), row('b', 0, 0, 'x'), row('a', 0, 0, 'three')], 5);
+      expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('three'));
+      expect(store.position()).toBe(5);
+    });
+
+    test('entities, keys and levels are apart', () => {
+      const { store } = make();
+      const rows = [row('a', 0, 0, '1'), row('a', 0, 0, '2', 2), row('a', 60_000, 0, '3'), row('ab', 0, 0, '4')];
+      store.commit(rows, 1);
+      for (const { entity, key, levelMs, tileStartMs, value } of rows)
+        expect(store.readRow(entity, key, levelMs, tileStartMs)).toEqual(value);
+    });
+
+    test('a range has its start, not its end, and ascends', () => {
+      const { store } = make();
+      const starts = [120_000, -60_000, 0, 60_000, 240_000];
+      store.commit(
+        starts.map(start => row('a', 60_000, start, String(start))),
+        1,
+      );
+      const read = (fromMs: number, toMs: number) =>
+        store.readRange(1, bytes('a'), 60_000, fromMs, toMs).map(found => found.tileStartMs);
+      expect(read(0, 120_000)).toEqual([0, 60_000]);
+      expect(read(-120_000, 1)).toEqual([-60_000, 0]);
+      expect(read(60_000, Number.POSITIVE_INFINITY)).toEqual([60_000, 120_000, 240_000]);
+      expect(read(120_000, 120_000)).toEqual([]);
+      expect(store.readRange(1, bytes('a'), 60_000, 0, 1)).toEqual([row('a', 60_000, 0, '0')]);
+    });
+
+    test('any bytes are a key and a value, none included; tile starts reach as far as times', () => {
+      const { store } = make();
+      const far = 253_402_300_799_000;
+      const keys = [[], [0], [0, 0], [255], [0x61, 0], [0x27, 0x22, 0x3b]].map(key => Uint8Array.from(key));
+      for (const [n, key] of keys.entries())
+        store.commit([{ entity: 7, key, levelMs: 1, tileStartMs: far, value: key }], n);
+      for (const key of keys) expect(store.readRow(7, key, 1, far)).toEqual(key);
+      const before = -62_167_219_200_000;
+      store.commit([{ entity: 7, key: bytes('a'), levelMs: 1, tileStartMs: before, value: bytes('x') }], 9);
+      expect(store.readRange(7, bytes('a'), 1, before, before + 1)[0]!.tileStartMs).toBe(before);
+    });
+
+    test('a commit whose companion fails leaves nothing behind', () => {
+      const { store } = make();
+      store.commit([row('a', 0, 0, 'old')], 1);
+      const failing = () => {
+        throw new Error('no');
+      };
+      expect(() => store.commit([row('a', 0, 0, 'new'), row('b', 0, 0, 'new')], 2, failing)).toThrow('no');
+      expect([...store.scan()]).toEqual([row('a', 0, 0, 'old')]);
+      expect(store.position()).toBe(1);
+      store.commit([], 2);
+      expect(store.position()).toBe(2);
+    });
+
+    test('a position does not go back', () => {
+      const { store } = make();
+      store.commit([], 5);
+      expect(() => store.commit([row('a', 0, 0, 'x')], 4)).toThrow('rows up to 4 after rows up to 5');
+      expect([...store.scan()]).toEqual([]);
+    });
+
+    test('rows and position outlive the store', () => {
+      const { store, reopen } = make();
+      store.commit([row('a', 0, 0, 'x')], 1);
+      store.close();
+      const again = reopen();
+      expect(again.position()).toBe(1);
+      expect([...again.scan()]).toEqual([row('a', 0, 0, 'x')]);
+    });
+
+    test('clear forgets everything', () => {
+      const { store } = make();
+      store.commit([row('a', 0, 0, 'x')], 1);
+      store.clear();
+      expect(store.position()).toBe(0);
+      expect([...store.scan()]).toEqual([]);
+      store.commit([row('a', 0, 0, 'y')], 1);
+      expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('y'));
+    });
+
+    test('random commits leave what a map of them holds, and a scan is in order, across its pages', () => {
+      const { store } = make();
+      const random = new Random(42);
+      const model = new Map<string, Row>();
+      for (let position = 1; position <= 30; position++) {
+        const rows = Array.from({ length: 200 }, () => randomRow(random));
+        for (const written of rows) model.set(sortable(written), written);
+        store.commit(rows, position);
+      }
+      expect(model.size).toBeGreaterThan(2_000);
+      const wanted = [...model.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, written]) => written);
+      expect([...store.scan()]).toEqual(wanted);
+    });
+  });
+}
+
+function randomRow(random: Random): Row {
+  const key = Uint8Array.from({ length: random.below(3) }, () => random.pick([0, 1, 0x7f, 0x80, 0xff]));
+  return {
+    entity: 1 + random.below(3),
+    key,
+    levelMs: random.pick([0, 1_000, 60_000]),
+    tileStartMs: (random.below(40) - 20) * 60_000,
+    value: Uint8Array.from({ length: random.below(20) }, () => random.below(256)),
+  };
+}
+
+/** An address as text that sorts as addresses do. */
+function sortable({ entity, key, levelMs, tileStartMs }: Row): string {
+  const number = (n: number) => String(n + 1e9).padStart(12, '0');
+  // A separator below every hex digit, so that a key sorts before those that it begins.
+  return [number(entity), Buffer.from(key).toString('hex'), number(levelMs), number(tileStartMs)].join('!');
+}

@@ -1,0 +1,45 @@
+import { expect, test } from 'bun:test';
+import { cellJson } from '../../src/http/columnar.ts';
+import { BOOL, DOUBLE, INT64, STRING, TIME, type Type } from '../../src/plan/value.ts';
+import type { FeatureColumn } from '../../src/kernel/window.ts';
+
+function column(type: Type, values: FeatureColumn['values']): FeatureColumn {
+  const count = values.length;
+  return { name: 'set:name', type, values, nulls: new Uint8Array(count), statuses: new Uint8Array(count) };
+}
+
+function cells(of: FeatureColumn): string[] {
+  return Array.from({ length: of.values.length }, (_, i) => cellJson(of)(i));
+}
+
+test('doubles read back as the very same bits; what JSON cannot say is null', () => {
+  const values = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, -0, 1e21, 123456789012345680, 0];
+  const texts = cells(column(DOUBLE, new Float64Array(values)));
+  for (const [i, text] of texts.entries()) expect(Object.is(JSON.parse(text), values[i])).toBe(true);
+  expect(cells(column(DOUBLE, new Float64Array([Number.NaN, Infinity, -Infinity])))).toEqual(['null', 'null', 'null']);
+});
+
+test('int64 has all its digits', () => {
+  const values = new BigInt64Array([-9223372036854775808n, 9007199254740993n]);
+  expect(cells(column(INT64, values))).toEqual(['-9223372036854775808', '9007199254740993']);
+});
+
+test('bools and times', () => {
+  expect(cells(column(BOOL, new Uint8Array([0, 1])))).toEqual(['false', 'true']);
+  expect(cells(column(TIME, new BigInt64Array([0n, -1n])))).toEqual([
+    '"1970-01-01T00:00:00Z"',
+    '"1969-12-31T23:59:59.999999Z"',
+  ]);
+});
+
+test('a null is null whatever stands under it', () => {
+  const nulls = new Uint8Array([1]);
+  expect(cells({ ...column(INT64, new BigInt64Array([7n])), nulls })).toEqual(['null']);
+  expect(cells({ ...column(BOOL, new Uint8Array([1])), nulls })).toEqual(['null']);
+  expect(cells({ ...column(TIME, new BigInt64Array([7n])), nulls })).toEqual(['null']);
+  expect(cells({ ...column(DOUBLE, new Float64Array([7])), nulls })).toEqual(['null']);
+});
+
+test('a type that no column holds is our bug', () => {
+  expect(() => cellJson(column(STRING, new Uint8Array(1)))).toThrow('set:name has type string');
+});

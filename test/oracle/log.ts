@@ -1,0 +1,220 @@
+/**
+ * How the oracle reads an event log, the whole of it into memory:
+ *
+ *   line -> record (or rejected at the door) -> its event's inputs (or a bad event) -> its type's clock
+ *
+ * It shares no code with src, only the types of the plan.
+ */
+import type { EventType, Plan } from '../../src/plan/plan.ts';
+import type { Field, Slot, Type, Value } from '../../src/plan/value.ts';
+import { isObject, type Json, JsonNumber, type JsonObject, member, nestingDepth, parseJson } from './json.ts';
+import { integerFromText } from './number.ts';
+import { timeFromJson } from './time.ts';
+
+export interface LogOptions {
+  clock: 'event' | 'wall';
+  maxJumpMs: number;
+  /** When each record arrived, by position, microseconds since 1970 UTC. `clock: wall` needs it. */
+  arrivals?: bigint[];
+}
+
+export interface Log {
+  options: LogOptions;
+  /** By position. */
+  records: LogRecord[];
+  /** Lines that never got a position; `line` counts from 1. */
+  rejected: { line: number; reason: string }[];
+}
+
+export interface LogRecord {
+  position: number;
+  /** Where it came from, counted from 1. */
+  line: number;
+  type: string;
+  /** Microseconds since 1970 UTC, as is all time here. */
+  time: bigint;
+  /** Null for a good event of a declared type, which alone counts anywhere; else why it is not one. */
+  bad: string | null;
+  /** By input name; empty where the event is not declared or is bad before its inputs are looked at. */
+  inputs: { [name: string]: Value };
+  /** What is wrong with the inputs. With `onFault: reject` any of it makes the event bad. */
+  faults: { path: string; text: string }[];
+  /** Its type's clock, this record included; null where nothing has set it yet. */
+  clock: bigint | null;
+  /** The log's now, this record included. */
+  now: bigint;
+}
+
+/** A longer line is rejected, and so is a deeper one; an object is one deep. */
+const LINE_BYTES_MAX = 1 << 20;
+const DEPTH_MAX = 64;
+
+/** With a wall clock, an event further ahead of its arrival is bad. */
+const AHEAD_MAX_MICROS = 600_000_000n;
+
+export const UNDECLARED = 'undeclared type';
+
+/** Reads NDJSON. Blank lines are no records and nothing is said of them. */
+export function parseLog(ndjson: string | Uint8Array, plan: Plan, options: LogOptions): Log {
+  const log: Log = { options, records: [], rejected: [] };
+  const clocks = new Map<string, bigint>();
+  for (const [i, bytes] of splitLines(ndjson).entries()) {
+    const opened = openLine(bytes);
+    if (opened === null) continue;
+    if (typeof opened === 'string') log.rejected.push({ line: i + 1, reason: opened });
+    else log.records.push(readRecord(opened, i + 1, plan, log, clocks));
+  }
+  return log;
+}
+
+function splitLines(ndjson: string | Uint8Array): Uint8Array[] {
+  const bytes = typeof ndjson === 'string' ? new TextEncoder().encode(ndjson) : ndjson;
+  const lines: Uint8Array[] = [];
+  let from = 0;
+  for (let to = bytes.indexOf(10); to >= 0; to = bytes.indexOf(10, from)) {
+    lines.push(bytes.subarray(from, to));
+    from = to + 1;
+  }
+  if (from < bytes.length) lines.push(bytes.subarray(from));
+  return lines;
+}
+
+interface Opened {
+  type: string;
+  time: bigint;
+  /** The event's data; null where there is something else in its place. */
+  data: JsonObject | null;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A record, or the reason why there is none, or null for a blank line. */
+function openLine(bytes: Uint8Array): Opened | string | null {
+  const line = bytes.at(-1) === 13 ? bytes.subarray(0, -1) : bytes;
+  let text: string;
+  let json: Json;
+  try {
+    text = utf8.decode(line);
+  } catch {
+    return 'not UTF-8';
+  }
+  if (/^[ \t\r]*$/.test(text)) return null;
+  if (line.length > LINE_BYTES_MAX) return 'too long';
+  if (nestingDepth(text) > DEPTH_MAX) return 'too deep';
+  try {
+    json = parseJson(text);
+  } catch {
+    return 'not JSON';
+  }
+  if (!isObject(json)) return 'not an object';
+  const flat = member(json, 'type') === undefined && member(json, '_type') !== undefined;
+  const type = member(json, flat ? '_type' : 'type');
+  if (typeof type !== 'string' || type === '') return 'no type';
+  const time = timeFromJson(member(json, flat ? '_time' : 'time'));
+  if (time === null) return 'no time';
+  const data = flat ? json : (member(json, 'data') ?? {});
+  return { type: type.toWellFormed(), time, data: isObject(data) ? data : null };
+}
+
+function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: Map<string, bigint>): LogRecord {
+  const { type, time, data } = opened;
+  const { options } = log;
+  const position = log.records.length;
+  const arrival = options.arrivals?.[position];
+  if (options.clock === 'wall' && arrival === undefined) throw new Error(`no arrival for position ${position}`);
+  const event = plan.events.find(e => e.name === type);
+  const record: LogRecord = { position, line, type, time, bad: null, inputs: {}, faults: [], clock: null, now: 0n };
+  if (!event) record.bad = UNDECLARED;
+  else if (jumps(time, clocks.get(type), options, arrival)) record.bad = 'jumps ahead';
+  else {
+    const before = clocks.get(type);
+    if (options.clock === 'wall') clocks.set(type, arrival!);
+    else if (before === undefined || time > before) clocks.set(type, time);
+    if (data === null) record.bad = 'data is not an object';
+    else readInputs(event, data, record);
+  }
+  record.clock = clocks.get(type) ?? null;
+  record.now = options.clock === 'wall' ? arrival! : greatest(clocks.values());
+  return record;
+}
+
+function jumps(time: bigint, clock: bigint | undefined, options: LogOptions, arrival: bigint | undefined): boolean {
+  if (options.clock === 'wall') return time - arrival! > AHEAD_MAX_MICROS;
+  return clock !== undefined && time - clock > BigInt(options.maxJumpMs) * 1000n;
+}
+
+/** With no event yet, now is 0. */
+function greatest(clocks: Iterable<bigint>): bigint {
+  let most: bigint | null = null;
+  for (const clock of clocks) if (most === null || clock > most) most = clock;
+  return most ?? 0n;
+}
+
+function readInputs(event: EventType, data: JsonObject, record: LogRecord): void {
+  const read = (input: Field) => [input.name, readField(data, input, input.path.join('.'), record.faults)];
+  record.inputs = Object.fromEntries(event.inputs.map(read));
+  const fault = record.faults[0];
+  if (fault && event.onFault === 'reject') record.bad = `${fault.path}: ${fault.text}`;
+}
+
+type Faults = LogRecord['faults'];
+
+/** Walks an input's path, or a struct field's. `where` names the place for faults. */
+function readField(object: JsonObject, field: Field, where: string, faults: Faults): Value {
+  let at: Json | undefined = object;
+  for (const step of field.path) {
+    if (at === undefined || at === null) break;
+    if (!isObject(at)) return faulty(field, where, 'a step of the path is not an object', faults);
+    at = member(at, step);
+  }
+  return readSlot(at, field, where, faults);
+}
+
+function readSlot(json: Json | undefined, slot: Slot, where: string, faults: Faults): Value {
+  if (json === undefined || json === null) {
+    if (slot.presence.kind === 'default') return slot.presence.value;
+    if (slot.presence.kind === 'required')
+      faults.push({ path: where, text: `required, but ${json === null ? 'null' : 'missing'}` });
+    return null;
+  }
+  const value = readValue(json, slot.type, where, faults);
+  return value === undefined ? faulty(slot, where, `expected ${slot.type.kind}`, faults) : value;
+}
+
+/** What stands where a value is not of its type; seen only with `onFault: null`. */
+function faulty(slot: Slot, path: string, text: string, faults: Faults): Value {
+  faults.push({ path, text });
+  return slot.presence.kind === 'default' ? slot.presence.value : null;
+}
+
+/** Undefined where the JSON is not of the type. */
+function readValue(json: Json & {}, type: Type, where: string, faults: Faults): Value | undefined {
+  switch (type.kind) {
+    case 'bool':
+      return typeof json === 'boolean' ? json : undefined;
+    case 'string':
+      return typeof json === 'string' ? json.toWellFormed() : undefined;
+    case 'int64':
+      return json instanceof JsonNumber ? (integerFromText(json.text) ?? undefined) : undefined;
+    case 'double':
+      return json instanceof JsonNumber ? Number(json.text) : undefined;
+    case 'time':
+      return timeFromJson(json) ?? undefined;
+    case 'list':
+      if (!Array.isArray(json)) return undefined;
+      return json.map((element, i) => readSlot(element, type.of, `${where}[${i}]`, faults));
+    case 'map':
+      if (!isObject(json)) return undefined;
+      return Object.fromEntries(
+        Object.entries(json).map(([key, of]) => [
+          key.toWellFormed(),
+          readSlot(of, type.of, `${where}['${key}']`, faults),
+        ]),
+      );
+    case 'struct':
+      if (!isObject(json)) return undefined;
+      return Object.fromEntries(
+        type.fields.map(f => [f.name, readField(json, f, `${where}.${f.path.join('.')}`, faults)]),
+      );
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * The oracle: what a feature's value is, with no tiles and no state. Every fast path is judged by it.
+ *
+ *     A value is a function of (log prefix up to position p, read time t).
+ *
+ *   value(feature, key, p, t)
+ *     1. counted   the events that the aggregate counts at all: good, `where` true, no key null; by key
+ *     2. asked     of those, the key asked for, records 0..p, inside the window as of t
+ *     3. finish    one fold over them, from the beginning, for each question
+ *
+ * Step 1 asks nothing about p, t or windows, so it is done once for each aggregate and log and kept; step 2 and 3 are
+ * done afresh each time. It holds the whole log in memory and shares no code with src, only the types of the plan.
+ * Where p appears it is a position that the prefix includes; -1 is the empty prefix. Times are microseconds.
+ *
+ * Decided here, where nothing else says: a null `after` and a null key read null; an event whose weight is null
+ * counts nowhere; lateness holds for exact windows as for sliding ones, and no tile expires under an exact window.
+ */
+import type { Expression, Read, Window } from '../../src/plan/expression.ts';
+import type { Aggregate, AggregateFunction, EventType, Plan } from '../../src/plan/plan.ts';
+import type { Value } from '../../src/plan/value.ts';
+import type { Log, LogRecord } from './log.ts';
+import { int64, roundedQuotient } from './number.ts';
+import { compare, evaluate, type Scope } from './terms.ts';
+
+/** Gravest last. */
+const STATUSES = [null, 'NOT_FOUND', 'EXPIRED', 'OVERFLOW'] as const;
+export type Status = (typeof STATUSES)[number];
+
+export interface Answer {
+  value: Value;
+  status: Status;
+}
+
+/** A feature (`set:name`) of the entity with these keys, read at t over records 0..p. */
+export function value(plan: Plan, log: Log, feature: string, key: Value[], p: number, t: bigint): Answer {
+  const { expression } = named(plan.features, feature);
+  const readAnswer = (read: Read) => answer(plan, log, read, key, { p, t, after: null, without: null });
+  const columnAnswer = (name: string) => value(plan, log, name, key, p, t);
+  if (expression.kind === 'read') return readAnswer(expression.read);
+  const scope: Scope = { column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
+  const derived = evaluate(expression, scope);
+  if (derived !== null) return { value: derived, status: null };
+  const beneath = leaves(expression).map(leaf =>
+    leaf.kind === 'read' ? readAnswer(leaf.read).status : columnAnswer(leaf.name).status,
+  );
+  return { value: null, status: STATUSES.findLast(status => beneath.includes(status)) ?? null };
+}
+
+/** The log's now at p. */
+export function now(log: Log, p: number): bigint {
+  return p < 0 ? 0n : log.records[p]!.now;
+}
+
+/** Every column of the event at p, inputs and computed ones, as of that event; null where there is no good event. */
+export function eventRow(plan: Plan, log: Log, p: number): { [column: string]: Value } | null {
+  const record = log.records[p]!;
+  if (record.bad !== null) return null;
+  const event = named(plan.events, record.type);
+  const scope = eventScope(plan, log, event, record);
+  const names = [...event.inputs, ...event.columns].map(column => column.name);
+  return Object.fromEntries(names.map(name => [name, scope.column(name)]));
+}
+
+/** What an event's expressions see: its inputs, its other columns, and aggregates as of (its position, its time). */
+function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord): Scope {
+  const scope: Scope = {
+    column(name) {
+      const column = event.columns.find(c => c.name === name);
+      if (column) return evaluate(column.expression, scope);
+      if (!Object.hasOwn(record.inputs, name)) throw new Error(`event ${event.name} has no column ${name}`);
+      return record.inputs[name]!;
+    },
+    read(read) {
+      const after = read.after && evaluate(read.after, scope);
+      if (read.after && after === null) return null;
+      const key = read.keys!.map(k => evaluate(k, scope));
+      const without = read.exclusive ? record.position : null;
+      return answer(plan, log, read, key, { p: record.position, t: record.time, after: after as bigint, without })
+        .value;
+    },
+  };
+  return scope;
+}
+
+interface AsOf {
+  p: number;
+  t: bigint;
+  /** Only events strictly later than this count. */
+  after: bigint | null;
+  /** A position left out. */
+  without: number | null;
+}
+
+/** One aggregate over one window, for one key. */
+function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf): Answer {
+  if (key.includes(null)) return { value: null, status: 'NOT_FOUND' };
+  const { window } = read;
+  const aggregate = named(plan.aggregates, read.aggregate);
+  const clock = clockAt(log, aggregate.event, asOf.p);
+  const tooLate = clock !== null && asOf.t < clock - micros(plan.latenessMs);
+  if (tooLate && window.kind !== 'lifetime') return { value: null, status: 'EXPIRED' };
+  const { byKey, ttls } = prepare(plan, log, aggregate);
+  const holds = windowTest(aggregate, window, ttls, asOf.t);
+  const asked: Counted[] = [];
+  for (const event of byKey.get(keyText(key)) ?? []) {
+    if (event.position > asOf.p) break;
+    if (event.position === asOf.without || (asOf.after !== null && event.time <= asOf.after)) continue;
+    if (holds(event)) asked.push(event);
+  }
+  const finished = finish(aggregate.fn, asked);
+  return asked.length === 0 ? { value: finished.value, status: 'NOT_FOUND' } : finished;
+}
+
+/** The clock of an event type over records 0..p; null before its first. */
+function clockAt(log: Log, type: string, p: number): bigint | null {
+  for (let q = p; q >= 0; q--) if (log.records[q]!.type === type) return log.records[q]!.clock;
+  return null;
+}
+
+/** Is an event of the prefix inside the window as of t? */
+function windowTest(aggregate: Aggregate, window: Window, ttls: Map<number, bigint>, t: bigint) {
+  switch (window.kind) {
+    case 'lifetime':
+      return () => true;
+    case 'exact': {
+      const from = t - micros(window.lengthMs);
+      return ({ time }: Counted) => from <= time && time <= t;
+    }
+    case 'sliding': {
+      const resolution = micros(window.resolutionMs);
+      const tileStart = (time: bigint) => floorTo(time, resolution, micros(aggregate.tiles.offsetMs));
+      const from = tileStart(t - micros(window.lengthMs));
+      const ttl = ttls.get(window.resolutionMs)!;
+      // No upper bound: the prefix is one. An event whose tile its type's clock had already left behind was dropped.
+      return ({ time, clock }: Counted) => from <= time && clock < tileStart(time) + ttl;
+    }
+  }
+}
+
+function finish(fn: AggregateFunction, asked: Counted[]): Answer {
+  const present = asked.filter(event => event.value !== null);
+  const weights = present.reduce((sum, { weight }) => sum + weight, 0n);
+  const total = () => present.reduce((sum, { weight, value }) => sum + weight * (value as bigint), 0n);
+  const best = (beats: (a: Counted, b: Counted) => boolean) =>
+    present.reduce<Counted | null>((a, b) => (a === null || beats(b, a) ? b : a), null)?.value ?? null;
+  switch (fn.name) {
+    case 'count':
+      return good(weights);
+    case 'sum': {
+      const sum = int64(total());
+      return sum === null ? { value: null, status: 'OVERFLOW' } : good(sum);
+    }
+    case 'avg':
+      return good(weights === 0n ? null : roundedQuotient(total(), weights));
+    case 'min':
+      return good(best((a, b) => compare(a.value, b.value) < 0));
+    case 'max':
+      return good(best((a, b) => compare(a.value, b.value) > 0));
+    // Ties of time break by position, and `present` is in the order of positions.
+    case 'first':
+      return good(best((a, b) => a.time < b.time));
+    case 'last':
+      return good(best((a, b) => a.time >= b.time));
+    case 'countUnique': {
+      const net = new Map<string, bigint>();
+      for (const { value, weight } of present) net.set(keyText([value]), (net.get(keyText([value])) ?? 0n) + weight);
+      const distinct = [...net.values()].filter(n => n !== 0n).length;
+      if (fn.limit !== null && distinct > fn.limit) return { value: null, status: 'OVERFLOW' };
+      return good(BigInt(distinct));
+    }
+  }
+}
+
+function good(value: Value): Answer {
+  return { value, status: null };
+}
+
+/** An event that an aggregate counts. */
+interface Counted {
+  position: number;
+  time: bigint;
+  /** Its type's clock when it arrived, itself included. */
+  clock: bigint;
+  /** The aggregate's argument; true where it has none. */
+  value: Value;
+  weight: bigint;
+}
+
+interface Prepared {
+  /** In the order of positions. */
+  byKey: Map<string, Counted[]>;
+  /** How long past its start a tile is kept, in microseconds, by tile length in milliseconds. */
+  ttls: Map<number, bigint>;
+}
+
+const prepared = new WeakMap<Log, Map<Aggregate, Prepared>>();
+
+function prepare(plan: Plan, log: Log, aggregate: Aggregate): Prepared {
+  const ofLog = prepared.get(log) ?? new Map<Aggregate, Prepared>();
+  prepared.set(log, ofLog);
+  const known = ofLog.get(aggregate);
+  if (known) return known;
+  const ttls = new Map(aggregate.tiles.levelsMs.map(levelMs => [levelMs, tileTtl(plan, aggregate, levelMs)]));
+  const made = { byKey: countedByKey(plan, log, aggregate), ttls };
+  ofLog.set(aggregate, made);
+  return made;
+}
+
+function countedByKey(plan: Plan, log: Log, aggregate: Aggregate): Map<string, Counted[]> {
+  const event = named(plan.events, aggregate.event);
+  const byKey = new Map<string, Counted[]>();
+  for (const record of log.records) {
+    if (record.type !== event.name || record.bad !== null) continue;
+    const scope = eventScope(plan, log, event, record);
+    const key = aggregate.keys.map(k => evaluate(k, scope));
+    if (key.includes(null)) continue;
+    if (aggregate.where && evaluate(aggregate.where, scope) !== true) continue;
+    const weight = event.weight ? evaluate(event.weight, scope) : 1n;
+    if (weight === null) continue;
+    const argument = aggregate.fn.args[0];
+    const counted: Counted = {
+      position: record.position,
+      time: record.time,
+      clock: record.clock!,
+      value: argument ? evaluate(argument, scope) : true,
+      weight: weight as bigint,
+    };
+    const ofKey = byKey.get(keyText(key));
+    if (ofKey) ofKey.push(counted);
+    else byKey.set(keyText(key), [counted]);
+  }
+  return byKey;
+}
+
+/** A tile lives for the longest window that uses its level, and one tile, and the lateness. */
+function tileTtl(plan: Plan, aggregate: Aggregate, levelMs: number): bigint {
+  // A window uses the level of its resolution and the coarser ones.
+  const lengths = readsIn(plan)
+    .filter(({ aggregate: name, window }) => name === aggregate.name && window.kind === 'sliding')
+    .map(({ window }) => (window.kind === 'sliding' && window.resolutionMs <= levelMs ? window.lengthMs : 0));
+  return micros(Math.max(0, ...lengths) + levelMs + plan.latenessMs);
+}
+
+/** Every read anywhere in a plan, however deep. */
+function readsIn(node: unknown): Read[] {
+  if (typeof node !== 'object' || node === null) return [];
+  const below = Object.values(node).flatMap(readsIn);
+  return 'kind' in node && node.kind === 'read' ? [(node as Expression & { kind: 'read' }).read, ...below] : below;
+}
+
+/** The reads and columns that an expression refers to. */
+function leaves(expression: Expression): (Expression & { kind: 'read' | 'column' })[] {
+  switch (expression.kind) {
+    case 'literal':
+      return [];
+    case 'read':
+    case 'column':
+      return [expression];
+    case 'field':
+      return leaves(expression.of);
+    case 'index':
+      return [...leaves(expression.of), ...leaves(expression.by)];
+    case 'call':
+      return expression.args.flatMap(leaves);
+  }
+}
+
+/** Two keys have the same text where they are the same key. */
+function keyText(key: Value[]): string {
+  return JSON.stringify(key.map(part => [typeof part, String(part)]));
+}
+
+function floorTo(time: bigint, step: bigint, offset: bigint): bigint {
+  const past = (time - offset) % step;
+  return time - (past < 0n ? past + step : past);
+}
+
+function micros(ms: number): bigint {
+  return BigInt(ms) * 1000n;
+}
+
+function named<T extends { name: string }>(list: T[], name: string): T {
+  const found = list.find(one => one.name === name);
+  if (!found) throw new Error(`the plan has no ${name}`);
+  return found;
+}

@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'bun:test';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+/** The house rules that a machine can check. Each failure names the file and the line to change. */
+const ROOT = join(import.meta.dir, '..');
+
+/** Imports go only downward; folders of one floor do not know each other. */
+const FLOORS = [
+  ['main.ts'],
+  ['cli'],
+  ['http'],
+  ['replay'],
+  ['ingest', 'read'],
+  ['compile', 'kernel', 'source', 'store', 'meta'],
+  ['plan'],
+  ['base', 'gen'],
+];
+
+/** Each of these is spoken in one place only, so that it can be exchanged there. A type import is not speaking. */
+const SPOKEN_IN: [RegExp, RegExp][] = [
+  [/^bun:sqlite$/, /^src\/cli\/compose\.ts$/],
+  [/^drizzle-orm/, /^src\/meta\//],
+  [/^cassandra-driver$/, /^src\/store\/cassandra\.ts$/],
+  [/^kafkajs$/, /^src\/source\/kafka\.ts$/],
+  [/^apache-arrow/, /^src\/cli\/arrow\.ts$/],
+  [/^@polyglot-sql\//, /^src\/compile\/sql\.ts$/],
+  [/^hono/, /^src\/http\//],
+  [/^commander$/, /^src\/cli\//],
+];
+
+const NAMELESS = /^(utils?|helpers?|common|types?|managers?|impl|misc|shared|index)$/;
+
+interface Import {
+  from: string;
+  line: number;
+  /** `import type`, or a list of nothing but types. */
+  typeOnly: boolean;
+}
+
+const SOURCES = files('src').filter(file => file.endsWith('.ts'));
+const TEXTS = new Map(SOURCES.map(file => [file, readFileSync(join(ROOT, file), 'utf8')]));
+
+function files(folder: string): string[] {
+  if (!existsSync(join(ROOT, folder))) return [];
+  return readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })
+    .filter(entry => entry.isFile())
+    .map(entry => relative(ROOT, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/** Static imports, re-exports and `import()` of a literal. */
+function importsOf(text: string): Import[] {
+  const pattern = /^(?:import|export)\s(?:([^;'"]*?)\sfrom\s)?\s*'([^']+)'|\bimport\('([^']+)'\)/gm;
+  return Array.from(text.matchAll(pattern), match => {
+    const names = match[1] ?? '';
+    const listed = /^\{(.*)\}$/s
+      .exec(names.trim())?.[1]
+      ?.split(',')
+      .filter(name => name.trim() !== '');
+    return {
+      from: (match[2] ?? match[3])!,
+      line: text.slice(0, match.index).split('\n').length,
+      typeOnly: names.startsWith('type ') || (listed?.every(name => name.trim().startsWith('type ')) ?? false),
+    };
+  });
+}
+
+/** The floor's folder: `src/http/app.ts` -> `http`, `src/main.ts` -> `main.ts`. */
+function folderOf(file: string): string {
+  return file.split('/')[1]!;
+}
+
+function floorOf(folder: string): number {
+  return FLOORS.findIndex(floor => floor.includes(folder));
+}
+
+/** Comments and strings blanked out, lines kept. */
+function codeOf(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:[^'\\\n]|\\.)*'/g, part => part.replace(/[^\n]/g, ' '));
+}
+
+function linesWith(text: string, pattern: RegExp): number[] {
+  return text.split('\n').flatMap((line, i) => (pattern.test(line) ? [i + 1] : []));
+}
+
+describe('imports', () => {
+  test('go only downward, type imports too', () => {
+    const wrong: string[] = [];
+    for (const [file, text] of TEXTS) {
+      const [folder, floor] = [folderOf(file), floorOf(folderOf(file))];
+      for (const { from, line } of importsOf(text)) {
+        if (!from.startsWith('.')) continue;
+        const target = relative(ROOT, join(ROOT, dirname(file), from));
+        if (!target.startsWith('src/')) continue;
+        const targetFolder = folderOf(target);
+        const allowed =
+          folder === targetFolder ||
+          (folder === 'client' ? targetFolder === 'gen' : floor >= 0 && floorOf(targetFolder) > floor);
+        if (!allowed) wrong.push(`${file}:${line} imports ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('every folder has its floor', () => {
+    const folders = new Set(SOURCES.map(folderOf));
+    expect([...folders].filter(folder => floorOf(folder) < 0 && folder !== 'client')).toEqual([]);
+  });
+
+  test('each library is spoken in its own place', () => {
+    const wrong: string[] = [];
+    for (const [file, text] of TEXTS) {
+      for (const { from, line, typeOnly } of importsOf(text)) {
+        for (const [library, place] of SPOKEN_IN) {
+          if (library.test(from) && !place.test(file) && !typeOnly) wrong.push(`${file}:${line} imports ${from}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('only kernel/instance.ts touches WebAssembly', () => {
+    const wrong: string[] = [];
+    for (const [file, text] of TEXTS) {
+      if (file === 'src/kernel/instance.ts') continue;
+      wrong.push(...linesWith(codeOf(text), /\bWebAssembly\b/).map(line => `${file}:${line}`));
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('events are parsed by the kernels: no JSON.parse on their way', () => {
+    const wrong: string[] = [];
+    for (const [file, text] of TEXTS) {
+      if (!/^src\/(ingest|kernel|source|store|read|replay)\//.test(file)) continue;
+      wrong.push(...linesWith(codeOf(text), /\bJSON\s*\.\s*parse\b/).map(line => `${file}:${line}`));
+    }
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  test('none is dead: each is reached from main.ts or belongs to the client', () => {
+    const reached = new Set<string>();
+    const visit = (file: string) => {
+      if (reached.has(file) || !TEXTS.has(file)) return;
+      reached.add(file);
+      for (const { from } of importsOf(TEXTS.get(file)!)) {
+        if (from.startsWith('.')) visit(relative(ROOT, join(ROOT, dirname(file), from)));
+      }
+    };
+    visit('src/main.ts');
+    for (const file of SOURCES) if (file.startsWith('src/client/')) visit(file);
+    const exempt = (file: string) => file.startsWith('src/gen/') || file.endsWith('.d.ts');
+    expect(SOURCES.filter(file => !reached.has(file) && !exempt(file))).toEqual([]);
+  });
+
+  test('every kernel has its glue: what assembly/index.ts exports has a twin in src/kernel', () => {
+    const index = readFileSync(join(ROOT, 'assembly/index.ts'), 'utf8');
+    const exported = Array.from(index.matchAll(/^export\s[^;]*?from\s+['"]\.\/([\w-]+)['"]/gm), match => match[1]!);
+    expect(exported.length).toBeGreaterThan(0);
+    const twins = exported.filter(name => name !== 'memory');
+    expect(twins.filter(name => !existsSync(join(ROOT, `src/kernel/${name}.ts`)))).toEqual([]);
+  });
+
+  test('are named after what they hold', () => {
+    const named = [...SOURCES, ...files('scripts'), ...files('test'), ...files('assembly')];
+    const wrong = named.filter(file => {
+      const stem = file.split('/').at(-1)!.split('.')[0]!;
+      return NAMELESS.test(stem) && file !== 'assembly/index.ts';
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('leave nothing to do', () => {
+    const wrong: string[] = [];
+    for (const file of [...files('src'), ...files('assembly'), ...files('scripts'), ...files('test')]) {
+      if (file === 'test/tidy.test.ts' || !/\.(ts|py|sql)$/.test(file)) continue;
+      const text = readFileSync(join(ROOT, file), 'utf8');
+      wrong.push(...linesWith(text, /\b(TODO|FIXME|XXX)\b/).map(line => `${file}:${line}`));
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('of more than a screen say at their head what they are for', () => {
+    const SCREEN_LINES = 50;
+    const wrong = [...TEXTS].filter(([file, text]) => {
+      if (file.startsWith('src/gen/') || text.split('\n').length <= SCREEN_LINES) return false;
+      const firstCode = text.search(/^(?!import\b|\s|\}|\/\/|#!|$)/m);
+      const head = text.slice(0, text.indexOf('{', Math.max(0, text.search(/^export /m))));
+      return !text.startsWith('/**', firstCode) && !head.includes('/**');
+    });
+    expect(wrong.map(([file]) => file)).toEqual([]);
+  });
+});
