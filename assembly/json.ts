@@ -378,7 +378,7 @@ export function readInt(from: usize, end: usize): bool {
   return true;
 }
 
-/** Exponents are cut at a million: far beyond any that could still make an int64 of a line's digits. */
+/** Exponents are cut here: far beyond any that could still make an int64 of a line's digits. */
 const EXPONENT_MAX: i64 = 1_000_000_000;
 
 function readExponent(at: usize, end: usize): i64 {

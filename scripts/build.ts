@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { buildKernels } from './kernels.ts';
 
@@ -12,13 +12,14 @@ async function build(outfile: string) {
     entrypoints: [join(ROOT, 'src/main.ts')],
     target: 'bun',
     format: 'esm',
-    // A stack trace from a user's machine should name our lines.
+    // A stack trace from a user's machine should name our lines. The binary carries the map; the copy beside it is not needed.
     sourcemap: 'inline',
     minify: { whitespace: true, syntax: true, identifiers: false },
     // What lies in the folder it is started in must not change what it does.
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
   });
   for (const log of result.logs) console.error(log);
+  await rm(`${outfile}.map`, { force: true });
   const { size } = await stat(outfile);
   console.log(`build: ${relative(process.cwd(), outfile)}, ${(size / 1024 / 1024).toFixed(0)} MiB`);
 }

@@ -18,12 +18,7 @@ import { assert } from '../base/assert.ts';
 import { type Type, typeName } from '../plan/value.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import type { ReplayBatch } from '../replay/replay.ts';
-
-/** What a frame's columns are called and hold, besides the three that every frame has. */
-export interface FrameColumn {
-  name: string;
-  type: Type;
-}
+import type { ReplayColumn } from '../replay/subject.ts';
 
 /**
  * An Arrow IPC file, written batch by batch: `_position` (int64), `_type` (utf8), `_time` (timestamp, microseconds,
@@ -35,7 +30,7 @@ export class ArrowFrame {
   private readonly writer = new RecordBatchFileWriter();
   private readonly chunks = new Chunks();
 
-  constructor(private readonly columns: FrameColumn[]) {
+  constructor(private readonly columns: ReplayColumn[]) {
     this.schema = new Schema([
       new Field('_position', new Int64(), false),
       new Field('_type', new Utf8(), false),

@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { compileFolder } from '../compile/compile.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import { Fold } from '../kernel/fold.ts';
@@ -12,10 +12,11 @@ import { type Meta, openMeta } from '../meta/meta.ts';
 import { aggregateHash, planHash } from '../plan/canonical.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import { Reader } from '../read/read.ts';
+import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
 import { localDisk } from '../source/disk.ts';
 import { EventLog } from '../source/log.ts';
-import { AHEAD_MAX_MS } from '../source/source.ts';
-import { type FolderLock, lockFolder } from '../store/lock.ts';
+import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
+import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { sqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
@@ -43,7 +44,7 @@ export async function compose(
   announce: string | null,
   onFailure: (error: unknown) => void,
 ): Promise<Parts> {
-  const plan = await compileFolder(config.definitions, config);
+  const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
   const locks = await lockFolders(config);
   const undo: (() => unknown)[] = [() => releaseAll(locks)];
   try {
@@ -78,6 +79,17 @@ export async function compose(
   }
 }
 
+/** A replay keeps its rows in memory and numbers its definitions itself: it touches no data folder. */
+export async function composeReplay(
+  plan: Plan,
+  source: Source,
+  listeners: Pick<ReplayParts, 'onRejected' | 'onBad'>,
+): Promise<Replay> {
+  const kernel = await loadKernel();
+  const layout = layPlan(kernel, plan, countedIds(plan), { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
+  return replay({ pipeline: { layout, folds: [new Fold(kernel, null)] }, source, ...listeners });
+}
+
 /** In order; what comes first may still need what comes after it. */
 async function closeAll(closers: (() => unknown)[]) {
   for (const close of closers) await close();
@@ -89,7 +101,7 @@ async function lockFolders(config: Config): Promise<FolderLock[]> {
   try {
     for (const folder of new Set(foldersOf(config))) {
       await mkdir(folder, { recursive: true });
-      locks.push(lockFolder(folder));
+      locks.push(lockFolder(folder, new Database(join(folder, LOCK_FILE))));
     }
     return locks;
   } catch (error) {
@@ -131,6 +143,13 @@ function idsOf(plan: Plan, meta: Meta): Ids {
   return {
     entities: new Map(plan.entities.map(({ name }, i) => [name, entities[i]!])),
     aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, aggregates[i]!])),
+  };
+}
+
+function countedIds(plan: Plan): Ids {
+  return {
+    entities: new Map(plan.entities.map(({ name }, i) => [name, i + 1])),
+    aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, i + 1])),
   };
 }
 

@@ -25,7 +25,7 @@ export function addLookup(program: Command) {
     .argument('<entity>', 'what to look up, such as origin')
     .argument('<key...>', 'keys; an entity with several key columns takes them in groups')
     .option('--at <time>', 'RFC 3339 or epoch milliseconds; now by default')
-    .option('--feature <name...>', 'set:name or set:*; all features of the entity by default')
+    .option('--feature <name>', 'set:name or set:*, may be given again; all of the entity by default', oneMore)
     .option('--json', 'as the server answers it')
     .action(async (entity: string, keys: string[], _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
@@ -34,9 +34,13 @@ export function addLookup(program: Command) {
     });
 }
 
+function oneMore(name: string, names: string[] = []): string[] {
+  return [...names, name];
+}
+
 /** By the server where one holds the data folder, else by opening it. Both answer in the same JSON. */
 async function lookup(config: Config, entityName: string, keys: string[], options: Options): Promise<string> {
-  const plan = await compileFolder(config.definitions, config);
+  const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
   const body = lookupBody(plan, entityName, keys, options);
   return withParts(config, {
     open: parts => answerJson(parts.reader.lookup(parseLookup(new TextEncoder().encode(body)))),

@@ -14,7 +14,8 @@ export async function run(argv: string[]): Promise<number> {
     .description('Features from events: the same online and in replay, to the last bit.')
     .version(manifest.version)
     .option('--config <file>', 'where the data folder and the definitions are', './tilefold.yaml')
-    .addHelpText('after', EXIT_HELP)
+    .addHelpText('afterAll', EXIT_HELP)
+    .configureHelp({ showGlobalOptions: true })
     .exitOverride();
   for (const add of [addCheck, addServe, addIngest, addLookup, addErrors, addReplay]) add(program);
   try {

@@ -16,7 +16,7 @@ export async function askServer(url: string, path: string, init: RequestInit = {
 /** Posts lines to the server. That all were rejected is a receipt like any other. */
 export async function postLines(url: string, lines: Uint8Array): Promise<Receipt> {
   const headers = { 'content-type': 'application/x-ndjson' };
-  const { ok, status, text } = await exchange(url, '/v1/events', { method: 'POST', headers, body: lines });
+  const { ok, status, text } = await exchange(url, '/v1/events', { method: 'POST', headers, body: lines.slice() });
   const { accepted, rejected, position } = JSON.parse(text) as Partial<Receipt>;
   if (accepted === undefined || !rejected || position === undefined || (!ok && status !== 400))
     throw refusal(url, status, text);

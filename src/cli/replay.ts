@@ -1,13 +1,12 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { type Command } from 'commander';
+import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { ReplayBatch } from '../replay/replay.ts';
+import type { Replay, ReplayBatch } from '../replay/replay.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
 import { composeReplay } from './compose.ts';
 import { compileDefinitions } from './definitions.ts';
-import { batchLines } from './lines.ts';
+import { badLine, batchLines, rejectedLine } from './lines.ts';
 import { Progress } from './progress.ts';
+import { WholeFile } from './whole.ts';
 
 interface Options {
   config: string;
@@ -17,6 +16,7 @@ interface Options {
   errors?: string;
 }
 
+/** `tilefold replay`: a recorded log -> one row for each event, with its features as of itself. */
 export function addReplay(program: Command) {
   program
     .command('replay')
@@ -25,30 +25,60 @@ export function addReplay(program: Command) {
     .requiredOption('--log <file...>', 'NDJSON, gzip or not, or segments of an event log, in order')
     .requiredOption('--out <file>', 'an .arrow or .ndjson file, there only once all of it is')
     .option('--errors <file>', 'an .ndjson file of the events that cannot count, and why')
-    .action(async (_options, command: Command) => {
-      await replayFiles(command.optsWithGlobals<Options>());
-    });
+    .action(async (_options, command: Command) => replayFiles(command.optsWithGlobals<Options>()));
 }
 
 async function replayFiles(options: Options) {
+  const makeFrame = await frameMaker(options.out);
   const { plan, clock } = await compileDefinitions(options.features, options.config);
-  const frame = await frameOf(options.out, plan);
-  const progress = await Progress.over(options.log);
-  const source = progress.watch(await ndjsonFiles(options.log, clock));
+  const files = await ndjsonFiles(options.log, clock);
   const out = await WholeFile.create(options.out);
   const errors = options.errors === undefined ? null : await WholeFile.create(options.errors);
+  const progress = await Progress.over(options.log);
+  let errorCount = 0;
+  const listError = (line: string) => {
+    errorCount++;
+    errors?.writeNow(line);
+  };
   try {
-    for await (const batch of composeReplay(plan, source, errors)) {
+    const replay = await composeReplay(plan, progress.watch(files), {
+      onRejected: rejected => listError(rejectedLine(rejected)),
+      onBad: bad => listError(badLine(bad)),
+    });
+    const frame = makeFrame(replay.columns);
+    for await (const batch of replay.batches) {
       await out.write(frame.batch(batch));
       progress.count(batch.count);
     }
     await out.write(frame.end());
     await errors?.finish();
     await out.finish();
-    progress.end(options.out);
   } catch (error) {
     progress.stop();
-    await Promise.all([out.abandon(), errors?.abandon()]);
+    await out.abandon();
+    await errors?.abandon();
     throw error;
   }
+  progress.end(options.out);
+  if (errorCount > 0) console.error(`replay: ${errorCount} lines could not count; ${whereOf(options.errors)}`);
+}
+
+function whereOf(errors: string | undefined): string {
+  return errors === undefined ? '--errors FILE lists them' : `${errors} lists them`;
+}
+
+/** Batches -> bytes to append to the file. */
+interface Frame {
+  batch(batch: ReplayBatch): Uint8Array[];
+  end(): Uint8Array[];
+}
+
+/** By the file's name. Arrow is only loaded where it is wanted. */
+async function frameMaker(out: string): Promise<(columns: Replay['columns']) => Frame> {
+  if (out.endsWith('.arrow')) {
+    const { ArrowFrame } = await import('./arrow.ts');
+    return columns => new ArrowFrame(columns);
+  }
+  if (out.endsWith('.ndjson')) return () => ({ batch: batch => [batchLines(batch)], end: () => [] });
+  throw new Fault('config', `--out: wanted a file name that ends in .arrow or .ndjson, got ${out}`);
 }

@@ -14,6 +14,7 @@ interface Options {
 /** Long enough for the largest lookup to be made and read over a slow line; Bun's own 10 s is for pages. */
 const IDLE_TIMEOUT_S = 60;
 
+/** `tilefold serve`: one process that takes events and answers lookups. */
 export function addServe(program: Command) {
   program
     .command('serve')

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Fault } from '../base/fault.ts';
 
@@ -24,6 +25,12 @@ export class WholeFile {
         written += bytesWritten;
       }
     }
+  }
+
+  /** For the odd line from where nothing can be waited for. */
+  writeNow(line: string) {
+    const bytes = Buffer.from(line);
+    for (let written = 0; written < bytes.length; ) written += writeSync(this.file.fd, bytes, written);
   }
 
   async finish() {

@@ -10,11 +10,11 @@ export function didYouMean(name: string, known: Iterable<string>): string {
   return nearest === null ? '' : `; did you mean "${nearest}"?`;
 }
 
-/** The known name that takes the fewest edits to reach, if that is at most a third of its letters. */
+/** The known name that takes the fewest edits to reach, if those are at most a third of its letters (one of two). */
 function nearestName(name: string, known: Iterable<string>): string | null {
   if (name.length > NAME_LENGTH_MAX) return null;
   let best: string | null = null;
-  let bestEdits = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let bestEdits = Math.min(Math.max(1, Math.floor(name.length / 3)), name.length - 1) + 1;
   for (const candidate of known) {
     if (Math.abs(candidate.length - name.length) >= bestEdits) continue;
     const edits = editDistance(name.toLowerCase(), candidate.toLowerCase());

@@ -193,13 +193,13 @@ async function parse(
 
 /** The library counts characters (code points), positions count UTF-16 units. */
 function unitOffsets(text: string): (codePoint: number) => number {
-  const astral: number[] = [];
-  let count = 0;
+  const units: number[] = [];
+  let unit = 0;
   for (const character of text) {
-    if (character.length > 1) astral.push(count);
-    count++;
+    units.push(unit);
+    unit += character.length;
   }
-  return codePoint => codePoint + astral.filter(at => at < codePoint).length;
+  return codePoint => units[codePoint] ?? unit;
 }
 
 function syntaxFault(source: LocatedText, parsed: z.infer<typeof PARSED>, offset: (at: number) => number): Fault {
@@ -240,7 +240,7 @@ function walkSelect(cursor: Cursor, body: Node, faults: Fault[]): Select {
   if (body.where_clause) {
     const where = collect(faults, () => {
       take(cursor, 'WHERE', 'WHERE or GROUP BY');
-      return walk(cursor, child(childBody(body, 'where_clause'), 'this'));
+      return walk(cursor, child(child(body, 'where_clause'), 'this'));
     });
     if (where) select.where = where;
     else select.whole = false;
@@ -248,7 +248,7 @@ function walkSelect(cursor: Cursor, body: Node, faults: Fault[]): Select {
     skipTo(cursor, token => isClause(token) && token.type !== 'WHERE');
   }
   if (body.group_by) {
-    const group = collect(faults, () => walkGroupBy(cursor, childBody(body, 'group_by')));
+    const group = collect(faults, () => walkGroupBy(cursor, child(body, 'group_by')));
     if (group) select.groupBy = group;
     else {
       select.whole = false;
@@ -298,7 +298,7 @@ function walkItem(cursor: Cursor, node: Node): SelectItem {
 /** Where FROM stands: right before the table, or else the first one outside of brackets. */
 function fromToken(cursor: Cursor, body: Node): number {
   const index = cursor.tokens.findIndex(token => token.type === 'FROM' && token.depth === 0);
-  const tables = body.from ? nodes(childBody(body, 'from'), 'expressions') : [];
+  const tables = body.from ? nodes(child(body, 'from'), 'expressions') : [];
   const [kind, table] = tables[0] ? open(tables[0]) : ['', {}];
   if (kind !== 'table') return index < 0 ? cursor.tokens.length : index;
   const name = identifier(table, 'name');
@@ -311,7 +311,7 @@ function fromToken(cursor: Cursor, body: Node): number {
 function walkFrom(cursor: Cursor, body: Node): Word {
   if (!body.from) throw here(cursor, 'SQL has no FROM: name the event type of source there', 'definition');
   take(cursor, 'FROM', 'FROM');
-  const table = nodes(childBody(body, 'from'), 'expressions')[0];
+  const table = nodes(child(body, 'from'), 'expressions')[0];
   const [kind, inner] = table ? open(table) : ['', {}];
   if (kind === 'subquery') throw here(cursor, `${SUB_SELECT}: FROM takes the event type of source`);
   if (kind !== 'table' || peekIs(cursor, 'STRING')) throw here(cursor, 'FROM takes the name of an event type only');
@@ -744,9 +744,6 @@ function child(body: Node, name: string): Node {
   assert(isNode(value), `a node of the SQL library has no ${name}`);
   return value;
 }
-
-/** Clauses are members without a kind of their own. */
-const childBody = child;
 
 function list(body: Node, name: string): unknown[] {
   const value = body[name] ?? [];

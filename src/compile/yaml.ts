@@ -1,5 +1,5 @@
 import type { Document, Node, Pair, Scalar } from 'yaml';
-import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from 'yaml';
+import { isMap, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
 import { z } from 'zod';
 import type { FaultCode, Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
@@ -42,24 +42,42 @@ export function readYaml(file: string, text: string, code: FaultCode, faults: Fa
     faults.push(new Fault('too_large', `${text.length} characters, and at most ${YAML_LENGTH_MAX} are read`, at));
     return [];
   }
-  const lines = new LineCounter();
-  const place = (start: number, end: number) => placeOf(file, text, lines, start, end);
-  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, intAsBigInt: true });
+  const starts = lineStarts(text);
+  const place = (start: number, end: number) => placeOf(file, text, starts, start, end);
+  const parsed = parseAllDocuments(text, { prettyErrors: false, intAsBigInt: true });
   const documents: YamlDocument[] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {
     const whole = checkSyntax(document, text, code, place, faults);
-    if (whole && document.contents) documents.push(located(document, file, text, code, place));
+    if (whole && document.toJS() !== null) documents.push(located(document, file, text, code, place));
   }
   return documents;
 }
 
 type Place = (start: number, end: number) => Position;
 
-function placeOf(file: string, text: string, lines: LineCounter, start: number, end: number): Position {
-  const { line, col } = lines.linePos(Math.min(start, text.length));
+/** Offsets of the lines of a text. (Those of the YAML library have gaps behind a syntax error.) */
+function lineStarts(text: string): number[] {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return starts;
+}
+
+function placeOf(file: string, text: string, starts: number[], start: number, end: number): Position {
+  const line = lineAt(starts, start);
   const newline = text.indexOf('\n', start);
   const part = text.slice(start, Math.min(end, newline < 0 ? text.length : newline)).trimEnd();
-  return { file, line: Math.max(1, line), column: Math.max(1, col), length: Math.max(1, part.length) };
+  return { file, line: line + 1, column: start - starts[line]! + 1, length: Math.max(1, part.length) };
+}
+
+/** The last line that starts at or before an offset. */
+function lineAt(starts: number[], offset: number): number {
+  let [low, high] = [0, starts.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (starts[middle]! <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** Can the document be read as plain values? Repeated keys are faults, but do not hide what else there is. */
@@ -72,8 +90,9 @@ function checkSyntax(document: Document.Parsed, text: string, code: FaultCode, p
       faults.push(new Fault(code, `the key ${key} is here twice`, place(start, start + key.length)));
       continue;
     }
+    // Behind the first of these the rest reads as errors too.
+    if (whole) faults.push(new Fault(code, `not YAML: ${error.message}`, place(start, end)));
     whole = false;
-    faults.push(new Fault(code, `not YAML: ${error.message}`, place(start, end)));
   }
   const refuse = (node: Node, message: string) => {
     whole = false;
@@ -257,6 +276,11 @@ function nameOf(value: unknown): string {
 function placeIssue(issue: z.core.$ZodIssue, base: YamlPath, document: YamlDocument, faults: Fault[]): void {
   const path = [...base, ...(issue.path as YamlPath)];
   const push = (message: string, at: Position) => faults.push(new Fault(document.code, message, at));
+  const isMissing = valueAt(document.value, path) === undefined && typeof path.at(-1) === 'string';
+  if (isMissing && issue.code !== 'invalid_key') {
+    push(`${path.at(-1)} is missing`, document.keyAt(path.slice(0, -1)));
+    return;
+  }
   switch (issue.code) {
     case 'unrecognized_keys':
       for (const key of issue.keys) {
@@ -268,17 +292,13 @@ function placeIssue(issue: z.core.$ZodIssue, base: YamlPath, document: YamlDocum
     case 'invalid_union': {
       // The branch that failed below its root is the one that was meant.
       const meant = issue.errors.filter(branch => branch.some(inner => inner.path.length > 0 || !isWrongKind(inner)));
-      if (meant.length !== 1) return void push(`${labelOf(path)}${issue.message}`, document.at(path));
-      for (const inner of meant[0]!) placeIssue(inner, path, document, faults);
+      if (meant.length !== 1) push(`${labelOf(path)}${issue.message}`, document.at(path));
+      else for (const inner of meant[0]!) placeIssue(inner, path, document, faults);
       return;
     }
     case 'invalid_key':
       for (const inner of issue.issues) push(inner.message, document.keyAt(path));
       return;
-    case 'invalid_type':
-      if (valueAt(document.value, path) === undefined && typeof path.at(-1) === 'string')
-        return void push(`${path.at(-1)} is missing`, document.keyAt(path.slice(0, -1)));
-      return void push(`${labelOf(path)}${issue.message}`, document.at(path));
     default:
       push(`${labelOf(path)}${issue.message}`, document.at(path));
   }

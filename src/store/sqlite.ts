@@ -1,7 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
-import type { Row, Store } from './store.ts';
+import type { Mark, Row, Store } from './store.ts';
 
 const VERSION = 1;
 
@@ -22,9 +22,10 @@ const TABLES = `
     PRIMARY KEY (entity, key, level, tile_start)
   ) WITHOUT ROWID, STRICT;
   CREATE TABLE IF NOT EXISTS rows_state (
-    one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, position INTEGER NOT NULL
+    one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, position INTEGER NOT NULL,
+    clocks TEXT NOT NULL
   ) STRICT;
-  INSERT OR IGNORE INTO rows_state VALUES (1, ${VERSION}, 0);
+  INSERT OR IGNORE INTO rows_state VALUES (1, ${VERSION}, 0, '{}');
 `;
 
 type Address = [entity: number, key: Uint8Array, levelMs: number, tileStartMs: number];
@@ -34,7 +35,7 @@ type Address = [entity: number, key: Uint8Array, levelMs: number, tileStartMs: n
  *
  * With a write-ahead log and `synchronous = NORMAL` a commit does not wait for the disk. A power cut may take the
  * last commits away, in order and each whole; their events are still in the event log, which is synced before any
- * of it is folded, and `position` says from where to fold again.
+ * of it is folded, and `mark` says from where to fold again.
  *
  * @throws Fault `unsupported` when the rows were written by another version
  */
@@ -46,8 +47,8 @@ export function sqliteStore(db: Database): Store {
   checkVersion(db);
 
   const statements = {
-    position: db.prepare<{ position: number }, []>('SELECT position FROM rows_state'),
-    setPosition: db.prepare<null, [number]>('UPDATE rows_state SET position = ?'),
+    mark: db.prepare<{ position: number; clocks: string }, []>('SELECT position, clocks FROM rows_state'),
+    setMark: db.prepare<null, [number, string]>('UPDATE rows_state SET position = ?, clocks = ?'),
     write: db.prepare<null, [...Address, Uint8Array]>('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)'),
     readRange: db.prepare<{ tileStartMs: number; value: Uint8Array }, [...Address, number]>(
       `SELECT tile_start AS tileStartMs, value FROM rows
@@ -62,25 +63,29 @@ export function sqliteStore(db: Database): Store {
     ),
     clear: db.prepare('DELETE FROM rows'),
   };
-  const position = () => statements.position.get()!.position;
+  const mark = (): Mark => {
+    const { position, clocks } = statements.mark.get()!;
+    return { position, clocks: clocksFrom(clocks) };
+  };
 
-  function commit(rows: Iterable<Row>, toPosition: number, alongside: () => void): void {
-    assert(toPosition >= position(), `rows up to ${toPosition} after rows up to ${position()}`);
+  function commit(rows: Iterable<Row>, to: Mark, alongside: () => void): void {
+    const { position } = mark();
+    assert(to.position >= position, `rows up to ${to.position} after rows up to ${position}`);
     // In the order of the tree, neighbours share the pages they are written to.
     for (const { entity, key, levelMs, tileStartMs, value } of [...rows].sort(byAddress))
       statements.write.run(entity, key, levelMs, tileStartMs, value);
-    statements.setPosition.run(toPosition);
+    statements.setMark.run(to.position, clocksText(to.clocks));
     alongside();
   }
   const commitAtOnce = db.transaction(commit);
   const clearAtOnce = db.transaction(() => {
     statements.clear.run();
-    statements.setPosition.run(0);
+    statements.setMark.run(0, '{}');
   });
 
   return {
-    position,
-    commit: (rows, toPosition, alongside = () => {}) => commitAtOnce.immediate(rows, toPosition, alongside),
+    mark,
+    commit: (rows, to, alongside = () => {}) => commitAtOnce.immediate(rows, to, alongside),
     readRange: (entity, key, levelMs, fromMs, toMs) =>
       statements.readRange
         .all(entity, key, levelMs, fromMs, toMs)
@@ -103,6 +108,16 @@ export function sqliteStore(db: Database): Store {
       for (const statement of Object.values(statements)) statement.finalize();
     },
   };
+}
+
+/** Microseconds as text: they need more digits than a JSON number keeps. */
+function clocksText(clocks: Map<string, bigint>): string {
+  return JSON.stringify(Object.fromEntries([...clocks].map(([type, micros]) => [type, String(micros)])));
+}
+
+function clocksFrom(text: string): Map<string, bigint> {
+  const clocks = Object.entries(JSON.parse(text) as Record<string, string>);
+  return new Map(clocks.map(([type, micros]) => [type, BigInt(micros)]));
 }
 
 function checkVersion(db: Database): void {

@@ -6,14 +6,14 @@
  * which.
  */
 export interface Store {
-  /** Records of the log that the rows contain: the position of the first one that they do not. 0 when empty. */
-  position(): number;
+  /** What the rows have been folded from, as the last commit said; position 0 and no clocks when empty. */
+  mark(): Mark;
   /**
-   * Writes rows (each replaces the one under its address) and the position they are folded up to, in one transaction,
+   * Writes rows (each replaces the one under its address) and the mark they are folded up to, in one transaction,
    * together with whatever `alongside` writes to the same database. An error that `alongside` throws undoes all of it.
    * The position never goes back. Of rows under the same address the last one stays.
    */
-  commit(rows: Iterable<Row>, position: number, alongside?: () => void): void;
+  commit(rows: Iterable<Row>, mark: Mark, alongside?: () => void): void;
   /** The rows of one entity with tile starts in [fromMs, toMs), ascending; `toMs` may be Infinity. */
   readRange(entity: number, key: Uint8Array, levelMs: number, fromMs: number, toMs: number): Row[];
   /** One row's bytes, or null. */
@@ -27,6 +27,14 @@ export interface Store {
   clear(): void;
   /** Lets go of what it holds. Whoever opened a driver closes that. */
   close(): void;
+}
+
+/** How far a log has been folded, and what folding has to know to go on from there. */
+export interface Mark {
+  /** Records that the rows contain: the position of the first one that they do not. */
+  position: number;
+  /** Each event type's clock at that position, microseconds since 1970 UTC. */
+  clocks: Map<string, bigint>;
 }
 
 export interface Row {

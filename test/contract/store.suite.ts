@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { Row, Store } from '../../src/store/store.ts';
+import type { Mark, Row, Store } from '../../src/store/store.ts';
 import { Random } from '../sim/random.ts';
 
 export interface StoreBackend {
@@ -17,12 +17,15 @@ const row = (key: string, levelMs: number, tileStartMs: number, value: string, e
   value: bytes(value),
 });
 
+/** A mark with a clock that needs all of an int64's digits. */
+const at = (position: number): Mark => ({ position, clocks: new Map([['view', 9_007_199_254_740_993n]]) });
+
 /** What every store does, whatever is behind it. */
 export function storeSuite({ name, make }: StoreBackend): void {
   describe(`store: ${name}`, () => {
     test('an empty store has nothing, at position 0', () => {
       const { store } = make();
-      expect(store.position()).toBe(0);
+      expect(store.mark()).toEqual({ position: 0, clocks: new Map() });
       expect([...store.scan()]).toEqual([]);
       expect(store.readRow(1, bytes('a'), 0, 0)).toBeNull();
       expect(store.readRange(1, bytes('a'), 60_000, 0, Number.POSITIVE_INFINITY)).toEqual([]);
@@ -30,17 +33,17 @@ export function storeSuite({ name, make }: StoreBackend): void {
 
     test('a row is read back, and replaced under its address', () => {
       const { store } = make();
-      store.commit([row('a', 0, 0, 'one')], 3);
+      store.commit([row('a', 0, 0, 'one')], at(3));
       expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('one'));
-      store.commit([row('a', 0, 0, 'two'), row('b', 0, 0, 'x'), row('a', 0, 0, 'three')], 5);
+      store.commit([row('a', 0, 0, 'two'), row('b', 0, 0, 'x'), row('a', 0, 0, 'three')], at(5));
       expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('three'));
-      expect(store.position()).toBe(5);
+      expect(store.mark().position).toBe(5);
     });
 
     test('entities, keys and levels are apart', () => {
       const { store } = make();
       const rows = [row('a', 0, 0, '1'), row('a', 0, 0, '2', 2), row('a', 60_000, 0, '3'), row('ab', 0, 0, '4')];
-      store.commit(rows, 1);
+      store.commit(rows, at(1));
       for (const { entity, key, levelMs, tileStartMs, value } of rows)
         expect(store.readRow(entity, key, levelMs, tileStartMs)).toEqual(value);
     });
@@ -50,7 +53,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
       const starts = [120_000, -60_000, 0, 60_000, 240_000];
       store.commit(
         starts.map(start => row('a', 60_000, start, String(start))),
-        1,
+        at(1),
       );
       const read = (fromMs: number, toMs: number) =>
         store.readRange(1, bytes('a'), 60_000, fromMs, toMs).map(found => found.tileStartMs);
@@ -66,49 +69,49 @@ export function storeSuite({ name, make }: StoreBackend): void {
       const far = 253_402_300_799_000;
       const keys = [[], [0], [0, 0], [255], [0x61, 0], [0x27, 0x22, 0x3b]].map(key => Uint8Array.from(key));
       for (const [n, key] of keys.entries())
-        store.commit([{ entity: 7, key, levelMs: 1, tileStartMs: far, value: key }], n);
+        store.commit([{ entity: 7, key, levelMs: 1, tileStartMs: far, value: key }], at(n));
       for (const key of keys) expect(store.readRow(7, key, 1, far)).toEqual(key);
       const before = -62_167_219_200_000;
-      store.commit([{ entity: 7, key: bytes('a'), levelMs: 1, tileStartMs: before, value: bytes('x') }], 9);
+      store.commit([{ entity: 7, key: bytes('a'), levelMs: 1, tileStartMs: before, value: bytes('x') }], at(9));
       expect(store.readRange(7, bytes('a'), 1, before, before + 1)[0]!.tileStartMs).toBe(before);
     });
 
     test('a commit whose companion fails leaves nothing behind', () => {
       const { store } = make();
-      store.commit([row('a', 0, 0, 'old')], 1);
+      store.commit([row('a', 0, 0, 'old')], at(1));
       const failing = () => {
         throw new Error('no');
       };
-      expect(() => store.commit([row('a', 0, 0, 'new'), row('b', 0, 0, 'new')], 2, failing)).toThrow('no');
+      expect(() => store.commit([row('a', 0, 0, 'new'), row('b', 0, 0, 'new')], at(2), failing)).toThrow('no');
       expect([...store.scan()]).toEqual([row('a', 0, 0, 'old')]);
-      expect(store.position()).toBe(1);
-      store.commit([], 2);
-      expect(store.position()).toBe(2);
+      expect(store.mark().position).toBe(1);
+      store.commit([], at(2));
+      expect(store.mark().position).toBe(2);
     });
 
     test('a position does not go back', () => {
       const { store } = make();
-      store.commit([], 5);
-      expect(() => store.commit([row('a', 0, 0, 'x')], 4)).toThrow('rows up to 4 after rows up to 5');
+      store.commit([], at(5));
+      expect(() => store.commit([row('a', 0, 0, 'x')], at(4))).toThrow('rows up to 4 after rows up to 5');
       expect([...store.scan()]).toEqual([]);
     });
 
     test('rows and position outlive the store', () => {
       const { store, reopen } = make();
-      store.commit([row('a', 0, 0, 'x')], 1);
+      store.commit([row('a', 0, 0, 'x')], at(1));
       store.close();
       const again = reopen();
-      expect(again.position()).toBe(1);
+      expect(again.mark()).toEqual(at(1));
       expect([...again.scan()]).toEqual([row('a', 0, 0, 'x')]);
     });
 
     test('clear forgets everything', () => {
       const { store } = make();
-      store.commit([row('a', 0, 0, 'x')], 1);
+      store.commit([row('a', 0, 0, 'x')], at(1));
       store.clear();
-      expect(store.position()).toBe(0);
+      expect(store.mark()).toEqual({ position: 0, clocks: new Map() });
       expect([...store.scan()]).toEqual([]);
-      store.commit([row('a', 0, 0, 'y')], 1);
+      store.commit([row('a', 0, 0, 'y')], at(1));
       expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('y'));
     });
 
@@ -119,7 +122,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
       for (let position = 1; position <= 30; position++) {
         const rows = Array.from({ length: 200 }, () => randomRow(random));
         for (const written of rows) model.set(sortable(written), written);
-        store.commit(rows, position);
+        store.commit(rows, at(position));
       }
       expect(model.size).toBeGreaterThan(2_000);
       const wanted = [...model.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, written]) => written);

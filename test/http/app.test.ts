@@ -5,6 +5,7 @@ import { app, type Services } from '../../src/http/app.ts';
 import { EVENTS_BODY_MAX_BYTES } from '../../src/http/events.ts';
 import { LOOKUP_VALUES_MAX } from '../../src/http/features.ts';
 import type { BodyFormat, Receipt } from '../../src/ingest/ingest.ts';
+import type { ErrorRow, ErrorsPage } from '../../src/meta/meta.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Feature, Plan } from '../../src/plan/plan.ts';
 import { DOUBLE, INT64 } from '../../src/plan/value.ts';
@@ -27,10 +28,15 @@ function feature(name: string): Feature {
   return { name, set: 'delays', entity: 'origin', expression, description: '', at: null };
 }
 
+function errorRow(id: number): ErrorRow {
+  const event = { position: 70 + id, source: 'log', line: null, type: 'flight', time: '2001-01-07T00:00:00Z' };
+  return { id, ...event, code: 'missing', message: 'required input origin is missing or null', sample: '{}' };
+}
+
 interface Seen {
   bodies: { text: string; format: BodyFormat }[];
   lookups: Lookup[];
-  pages: { after: number; limit: number }[];
+  pages: ErrorsPage[];
   logged: string[];
   broken: unknown[];
 }
@@ -56,10 +62,7 @@ function appWith(told: { receipt?: Receipt; answer?: Answer; fails?: unknown } =
     meta: {
       errors(page) {
         seen.pages.push(page);
-        return [
-          { position: 3, code: 'input', reason: 'delay: wanted int64, found a string' },
-          { position: 9, code: 'jump', reason: 'its time is too far ahead' },
-        ].slice(0, page.limit);
+        return [errorRow(3), errorRow(9)].slice(0, page.limit);
       },
     },
     plan: PLAN,

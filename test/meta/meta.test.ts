@@ -107,10 +107,10 @@ test('errors and dictionary commit and roll back together with rows', () => {
     alongside();
     throw new Error('no');
   };
-  expect(() => store.commit([row], 4, failing)).toThrow('no');
-  expect([store.position(), meta.errorCount(), [...store.scan()].length]).toEqual([0, 0, 0]);
-  store.commit([row], 4, alongside);
-  expect([store.position(), meta.errorCount(), [...store.scan()].length]).toEqual([4, 1, 1]);
+  expect(() => store.commit([row], { position: 4, clocks: new Map() }, failing)).toThrow('no');
+  expect([store.mark().position, meta.errorCount(), [...store.scan()].length]).toEqual([0, 0, 0]);
+  store.commit([row], { position: 4, clocks: new Map() }, alongside);
+  expect([store.mark().position, meta.errorCount(), [...store.scan()].length]).toEqual([4, 1, 1]);
 });
 
 test('a run is started, finished, and listed newest first', () => {

@@ -1,0 +1,332 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { tableFromIPC } from 'apache-arrow';
+
+/** The command line from outside: real processes, in folders of their own. */
+const MAIN = join(import.meta.dir, '../../src/main.ts');
+
+const CONFIG = 'log: { clock: event }\ndefinitions: features\nlateness: 1h\n';
+const DEFINITIONS = `
+events:
+  sale: { shop: string, till: int64, cents: { type: int64, optional: true } }
+entities:
+  shop: string
+  till: [string, int64]
+---
+feature_set: shops
+description: what a shop sells
+owner: tests
+entity: shop
+source: sale
+windows: [1h, lifetime]
+sql: SELECT shop, COUNT(*) AS n, AVG(cents) AS mean FROM sale GROUP BY shop
+---
+feature_set: tills
+description: what goes through a till
+owner: tests
+entity: till
+source: sale
+windows: [lifetime]
+sql: SELECT shop, till, SUM(cents) AS cents FROM sale GROUP BY shop, till
+`;
+
+function sale(time: string, shop: string, till: unknown, cents: unknown): string {
+  return `${JSON.stringify({ type: 'sale', time: `2024-05-01T${time}Z`, data: { shop, till, cents } })}\n`;
+}
+
+const GOOD = [
+  sale('10:00:00', 'north', 1, 250),
+  sale('10:30:00', 'north', 2, 101),
+  sale('10:30:00', 'south', 1, 4),
+  sale('11:15:00', 'north', 1, null),
+].join('');
+
+const ran: Bun.Subprocess[] = [];
+let root = '';
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'tilefold-cli-'));
+});
+
+afterAll(async () => {
+  for (const each of ran) each.kill('SIGKILL');
+  await rm(root, { recursive: true });
+});
+
+async function folderWith(files: Record<string, string> = {}): Promise<string> {
+  const folder = await mkdtemp(join(root, 'data-'));
+  await mkdir(join(folder, 'features'));
+  const all = { 'tilefold.yaml': CONFIG, 'features/sales.yaml': DEFINITIONS, 'good.ndjson': GOOD, ...files };
+  for (const [name, text] of Object.entries(all)) await writeFile(join(folder, name), text);
+  return folder;
+}
+
+async function run(folder: string, ...words: string[]) {
+  const child = Bun.spawn([process.execPath, MAIN, ...words], { cwd: folder, stdin: 'ignore', stderr: 'pipe' });
+  ran.push(child);
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code: await child.exited, out, err };
+}
+
+/** A server on a free port. `said` is everything it has printed so far. */
+async function serve(folder: string) {
+  const child = Bun.spawn([process.execPath, MAIN, 'serve', '--port', '0'], { cwd: folder, stderr: 'inherit' });
+  ran.push(child);
+  const server = { child, said: '', url: '' };
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stdout) {
+    server.said += decoder.decode(chunk, { stream: true });
+    const url = / on (http:\S+)\n/.exec(server.said)?.[1];
+    if (!url) continue;
+    server.url = url;
+    return server;
+  }
+  throw new Error(`the server ended and said: ${server.said}`);
+}
+
+describe('usage', () => {
+  test('--help names the commands and the exit codes', async () => {
+    const { code, out } = await run(root, '--help');
+    expect(code).toBe(0);
+    for (const verb of ['check', 'serve', 'ingest', 'lookup', 'errors', 'replay']) expect(out).toContain(`  ${verb} `);
+    expect(out).toContain('2  wrong usage');
+  });
+
+  test.each([
+    [[], 'Usage:'],
+    [['frobnicate'], 'unknown command'],
+    [['lookup', 'shop'], "missing required argument 'key'"],
+    [['serve', '--port', 'http'], 'wanted a number from 0 to 65535'],
+    [['replay', '--out', 'x.arrow'], 'required option'],
+  ])('%p is wrong usage: 2', async (words, said) => {
+    const { code, err } = await run(root, ...words);
+    expect(err).toContain(said);
+    expect(code).toBe(2);
+  });
+
+  test('a configuration that is not there is a fault: 1', async () => {
+    const { code, err } = await run(root, 'ingest', 'x.ndjson');
+    expect(err).toContain('./tilefold.yaml cannot be read');
+    expect(code).toBe(1);
+  });
+});
+
+describe('check', () => {
+  test('counts what it found', async () => {
+    const { code, out } = await run(await folderWith(), 'check');
+    expect(out).toBe('no faults: 2 feature sets, 5 features, 3 stored aggregates, 1 event type\n');
+    expect(code).toBe(0);
+  });
+
+  test('tells every fault of every file with its line, and exits with 1', async () => {
+    const folder = await folderWith({
+      'features/sales.yaml': DEFINITIONS.replace('COUNT(*)', 'MEDIAN(cents)'),
+      'features/more.yaml': 'entities:\n  shelf: strin\n',
+    });
+    const { code, err } = await run(folder, 'check', '.');
+    expect(code).toBe(1);
+    expect(err).toMatch(/features\/more\.yaml:2:\d+: /);
+    expect(err).toMatch(/features\/sales\.yaml:14:\d+: .*MEDIAN/i);
+    expect(err).toContain('^^^');
+    expect(err).toContain('2 faults');
+  });
+});
+
+describe('without a server', () => {
+  test('ingest, then lookup as a table and as JSON', async () => {
+    const folder = await folderWith();
+    const ingest = await run(folder, 'ingest', 'good.ndjson');
+    expect([ingest.out, ingest.err, ingest.code]).toEqual(['accepted 4, rejected 0\n', '', 0]);
+
+    const table = await run(folder, 'lookup', 'shop', 'north', 'south', 'west');
+    expect(table.out).toBe(
+      [
+        'shop                 north  south         west',
+        'shops:n_1h               2      1  0 NOT_FOUND',
+        'shops:n_lifetime         3      1  0 NOT_FOUND',
+        'shops:mean_1h          101      4  - NOT_FOUND',
+        'shops:mean_lifetime  175.5      4  - NOT_FOUND',
+        '',
+        'at 2024-05-01T11:15:00Z, position 3',
+        '',
+      ].join('\n'),
+    );
+    const json = await run(folder, 'lookup', 'till', 'north', '1', 'north', '2', '--feature', 'tills:*', '--json');
+    expect(JSON.parse(json.out).entities).toEqual({
+      till: {
+        keys: [
+          ['north', 1],
+          ['north', 2],
+        ],
+        features: { 'tills:cents_lifetime': { values: [250, 101] } },
+      },
+    });
+  });
+
+  test('lookup at a past moment', async () => {
+    const folder = await folderWith();
+    await run(folder, 'ingest', 'good.ndjson');
+    const at = ['--at', '2024-05-01T10:20:00Z', '--feature', 'shops:n_1h'];
+    expect((await run(folder, 'lookup', 'shop', 'north', ...at)).out).toBe(
+      'shop        north\nshops:n_1h      1\n\nat 2024-05-01T10:20:00Z\n',
+    );
+    const millis = ['--at', String(Date.parse('2024-05-01T10:20:00Z')), '--feature', 'shops:n_1h', '--json'];
+    expect(JSON.parse((await run(folder, 'lookup', 'shop', 'north', ...millis)).out).position).toBeNull();
+  });
+
+  test.each([
+    [['lookup', 'shopp', 'north'], 'there is no entity shopp'],
+    [['lookup', 'till', 'north'], 'till has 2 key columns'],
+    [['lookup', 'till', 'north', 'one'], 'a key of till is int64'],
+    [['lookup', 'shop', 'north', '--at', 'noon'], 'no RFC 3339 time'],
+    [['lookup', 'shop', 'north', '--feature', 'shops:nope'], 'shops:nope'],
+    [['errors', '--limit', 'many'], 'limit'],
+    [['ingest', 'nowhere.ndjson'], 'nowhere.ndjson'],
+  ])('%p is a fault: 1', async (words, said) => {
+    const { code, err } = await run(await folderWith(), ...words);
+    expect(err).toContain(said);
+    expect(err).toStartWith('tilefold: ');
+    expect(code).toBe(1);
+  });
+
+  test('lines that are no events are named, the others count, and the exit code says so', async () => {
+    const folder = await folderWith({ 'mixed.ndjson': `${sale('10:00:00', 'a', 1, 1)}{"type":\n\n7\n${GOOD}` });
+    const { code, out, err } = await run(folder, 'ingest', 'mixed.ndjson');
+    expect(out).toBe('accepted 5, rejected 2\n');
+    expect(err).toMatch(/^mixed\.ndjson:2: .+\nmixed\.ndjson:4: .+\n$/);
+    expect(code).toBe(1);
+  });
+
+  test('bad events come out of errors, page by page', async () => {
+    const bad = sale('10:05:00', 'a', 'x', 1) + sale('10:06:00', 'a', 1, '1') + sale('10:07:00', 'a', 1.5, 1);
+    const folder = await folderWith({ 'bad.ndjson': bad });
+    expect((await run(folder, 'errors')).out).toBe('no errors\n');
+    expect((await run(folder, 'ingest', 'bad.ndjson')).out).toBe('accepted 3, rejected 0\n');
+    const table = await run(folder, 'errors', '--limit', '2');
+    expect(table.out).toMatch(
+      /^id +position +type +code +message\n +1 +0 +sale +wrong_type +input till .*\n +2 +1 +sale/,
+    );
+    expect(table.out).toContain('more with --after 2');
+    const rest = JSON.parse((await run(folder, 'errors', '--after', '2', '--json')).out);
+    expect(rest.errors.map((error: { position: number }) => error.position)).toEqual([2]);
+    expect(rest.next).toBeNull();
+  });
+
+  test('changed definitions are folded anew from the log', async () => {
+    const folder = await folderWith();
+    await run(folder, 'ingest', 'good.ndjson');
+    await writeFile(join(folder, 'features/sales.yaml'), DEFINITIONS.replace('COUNT(*) AS n', 'COUNT(cents) AS n'));
+    const { out, err } = await run(folder, 'lookup', 'shop', 'north', '--feature', 'shops:n_lifetime', '--json');
+    expect(err).toContain('the definitions have changed');
+    expect(JSON.parse(out).entities.shop.features['shops:n_lifetime'].values).toEqual([2]);
+    expect((await run(folder, 'lookup', 'shop', 'north')).err).toBe('');
+  });
+});
+
+describe('with a server', () => {
+  test('commands find it, events posted are seen at once, and SIGTERM leaves all of it behind', async () => {
+    const folder = await folderWith({
+      'broken.ndjson': `7\n${sale('11:20:00', 'north', 1, 9)}`,
+      'none.ndjson': '7\n8\n',
+    });
+    const server = await serve(folder);
+    expect((await run(folder, 'ingest', 'good.ndjson')).out).toBe('accepted 4, rejected 0\n');
+    const table = await run(folder, 'lookup', 'shop', 'north', '--feature', 'shops:n_lifetime');
+    expect(table.out).toBe('shop              north\nshops:n_lifetime      3\n\nat 2024-05-01T11:15:00Z, position 3\n');
+
+    const body = sale('11:16:00', 'north', 9, 'many');
+    const posted = await fetch(`${server.url}/v1/events`, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json' },
+    });
+    expect([posted.status, await posted.json()]).toEqual([202, { accepted: 1, rejected: [], position: 4 }]);
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+
+    const broken = await run(folder, 'ingest', 'broken.ndjson');
+    expect([broken.out, broken.code]).toEqual(['accepted 1, rejected 1\n', 1]);
+    expect(broken.err).toMatch(/^broken\.ndjson:1: /);
+    expect((await run(folder, 'ingest', 'none.ndjson')).out).toBe('accepted 0, rejected 2\n');
+    const unknown = await run(folder, 'lookup', 'shop', 'north', '--feature', 'shops:nope');
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('shops:nope')]);
+    const second = await run(folder, 'serve', '--port', '0');
+    expect([second.code, second.err]).toEqual([1, expect.stringContaining(server.url)]);
+    const port = new URL(server.url).port;
+    const taken = await run(await folderWith(), 'serve', '--port', port);
+    expect([taken.code, taken.err]).toEqual([1, expect.stringContaining(`cannot listen on 127.0.0.1:${port}`)]);
+
+    server.child.kill('SIGTERM');
+    expect(await server.child.exited).toBe(0);
+    const after = await run(folder, 'lookup', 'shop', 'north', '--feature', 'shops:n_lifetime', '--json');
+    expect(JSON.parse(after.out)).toMatchObject({ position: 5 });
+    expect(JSON.parse(after.out).entities.shop.features['shops:n_lifetime'].values).toEqual([4]);
+    expect((await run(folder, 'errors')).out).toContain('cents');
+  });
+
+  test('a killed one leaves no lock, and every acknowledged event', async () => {
+    const folder = await folderWith();
+    const server = await serve(folder);
+    expect((await run(folder, 'ingest', 'good.ndjson')).code).toBe(0);
+    server.child.kill('SIGKILL');
+    await server.child.exited;
+    const { out, code } = await run(folder, 'lookup', 'shop', 'north', '--feature', 'shops:n_lifetime', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(out).entities.shop.features['shops:n_lifetime'].values).toEqual([3]);
+  });
+});
+
+describe('replay', () => {
+  const LOG = `${GOOD}{"type":\n${sale('11:16:00', 'north', 'x', 1)}${sale('11:17:00', 'north', 1, 50)}`;
+  const replay = (folder: string, ...words: string[]) => run(folder, 'replay', '--features', '.', ...words);
+
+  test('writes a row for each event that counts, and lists the others', async () => {
+    const folder = await folderWith({ 'log.ndjson': LOG });
+    const said = await replay(folder, '--log', 'log.ndjson', '--out', 'out.ndjson', '--errors', 'errors.ndjson');
+    expect(said.err).toMatch(
+      /^replay: 5 events in .* s, written to out\.ndjson\nreplay: 2 lines could not count; errors\.ndjson lists them\n$/,
+    );
+    expect(said.code).toBe(0);
+    const read = async (name: string) =>
+      (await readFile(join(folder, name), 'utf8'))
+        .trimEnd()
+        .split('\n')
+        .map(line => JSON.parse(line));
+    const rows = await read('out.ndjson');
+    expect(rows.map(row => [row._position, row['shops:n_1h'], row['shops:mean_lifetime']])).toEqual([
+      [0, 1, 250],
+      [1, 2, 175.5],
+      [2, 1, 4],
+      [3, 2, 175.5],
+      [5, 3, 401 / 3],
+    ]);
+    expect(rows[0]).toMatchObject({ _type: 'sale', _time: '2024-05-01T10:00:00Z', 'tills:cents_lifetime': 250 });
+    const errors = await read('errors.ndjson');
+    expect(errors.map(error => [error.position, error.line, error.code])).toEqual([
+      [null, 5, 'not_json'],
+      [4, 6, 'wrong_type'],
+    ]);
+
+    await replay(folder, '--log', 'log.ndjson', '--out', 'out.arrow');
+    const table = tableFromIPC(await readFile(join(folder, 'out.arrow')));
+    expect(table.numRows).toBe(rows.length);
+    for (const [i, row] of rows.entries()) {
+      for (const { name } of table.schema.fields.slice(3)) {
+        const value = table.getChild(name)!.get(i);
+        expect(typeof value === 'bigint' ? Number(value) : value).toBe(row[name]);
+      }
+    }
+  });
+
+  test('a fault leaves no half file behind', async () => {
+    const folder = await folderWith({ 'cut.ndjson.gz': '\x1f\x8b' });
+    const damaged = await replay(folder, '--log', 'cut.ndjson.gz', '--out', 'out.arrow', '--errors', 'errors.ndjson');
+    expect([damaged.code, damaged.err]).toEqual([1, expect.stringContaining('cut.ndjson.gz')]);
+    const wrong = await replay(folder, '--log', 'good.ndjson', '--out', 'out.parquet');
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('.arrow or .ndjson')]);
+    const missing = await replay(folder, '--log', 'good.ndjson', '--out', 'nowhere/out.arrow');
+    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('nowhere/out.arrow cannot be written')]);
+    expect((await readdir(folder)).sort()).toEqual(['cut.ndjson.gz', 'features', 'good.ndjson', 'tilefold.yaml']);
+  });
+});

@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { Fault, Faults } from '../../src/base/fault.ts';
+import { loadConfig, parseConfig, parseSize } from '../../src/cli/config.ts';
+import { lineOf, unmark } from './marked.ts';
+
+const DEFAULTS = {
+  log: { dir: '/x/data/log', clock: { kind: 'wall', maxJumpMs: 31 * 86_400_000 }, segmentBytes: 64 * 1024 * 1024 },
+  store: { sqlite: '/x/data/tilefold.db' },
+  definitions: '/x/features',
+  serve: { port: 8080, host: '127.0.0.1' },
+  fold: { memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
+  latenessMs: 3_600_000,
+};
+
+describe('tilefold.yaml', () => {
+  test('has a default for everything', () => {
+    for (const text of ['', '# nothing\n', 'log:\nserve: {}\n', 'log: { segment: }\n'])
+      expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual(DEFAULTS);
+  });
+  test('sets everything', () => {
+    const text = `log: { dir: ../log, clock: event, max_jump: 1d, segment: { bytes: 16KiB } }
+store: { sqlite: /y/a.db }
+definitions: defs/
+serve: { port: 0, host: 0.0.0.0 }
+fold: { memory: 1048576, barrier: 250ms }
+lateness: 0s
+`;
+    expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
+      log: { dir: '/log', clock: { kind: 'event', maxJumpMs: 86_400_000 }, segmentBytes: 16 * 1024 },
+      store: { sqlite: '/y/a.db' },
+      definitions: '/x/defs',
+      serve: { port: 0, host: '0.0.0.0' },
+      fold: { memoryBytes: 1024 * 1024, barrierMs: 250 },
+      latenessMs: 0,
+    });
+  });
+  test('paths are relative to the file', async () => {
+    const config = await loadConfig('examples/flights/tilefold.yaml');
+    expect(config.definitions).toBe(join(process.cwd(), 'examples/flights/features'));
+    expect(config.log.clock.kind).toBe('event');
+  });
+  test('a file that is not there is a fault', async () => {
+    const error = await loadConfig('/nowhere/tilefold.yaml').catch(error => error);
+    expect(error).toEqual(new Fault('config', 'the configuration /nowhere/tilefold.yaml cannot be read (ENOENT)'));
+  });
+});
+
+const SIZE = 'a size like 64MiB or 16KiB, or a number of bytes';
+
+for (const [marked, ...messages] of [
+  [
+    '«latenes»: 1h\nserve: { «prot»: 1 }\n',
+    'unknown key "latenes"; did you mean "lateness"?',
+    'unknown key "prot"; did you mean "port"?',
+  ],
+  ['log: { «workers»: 2 }\n', 'unknown key "workers"; known here: dir, clock, max_jump, segment'],
+  [
+    'log: { clock: «evnt», max_jump: «1x», segment: { bytes: «1KiB» } }\n',
+    'clock: got "evnt", wanted event or wall',
+    'max_jump: got 1x, wanted a duration like 90s, 1h or 1d',
+    'bytes: got 1KiB, wanted 4KiB to 4GiB',
+  ],
+  [
+    'store: «3»\nserve: { port: «99999», host: «""» }\n',
+    'store: got 3, wanted a mapping',
+    'port: a port is 0 to 65535',
+    'host: got an empty text, wanted a host',
+  ],
+  [
+    'fold: { memory: «16KB», barrier: «0s» }\nlateness: «60»\n',
+    `memory: got 16KB, wanted ${SIZE}`,
+    'barrier: got 0s, wanted at least 1ms',
+    'lateness: got 60, wanted a duration like 90s, 1h or 1d',
+  ],
+  [
+    'fold: { memory: «1.5» }\ndefinitions: «[a]»\n',
+    `memory: got 1.5, wanted ${SIZE}`,
+    'definitions: got a list, wanted a path',
+  ],
+  ['serve: { port: 1, «port»: 2 }\n', 'the key port is here twice'],
+  ['store: {}\n---\n«lateness»: 1h\n', 'a configuration is one YAML document; this is a second one'],
+  ['«- 1»\n', 'got a list, wanted a mapping'],
+] as const)
+  test(`refused: ${marked}`, () => {
+    const { text, expected } = unmark('t.yaml', marked, [...messages]);
+    const refused = () => parseConfig('t.yaml', text);
+    expect(refused).toThrow(Faults);
+    try {
+      refused();
+    } catch (error) {
+      expect((error as Faults).faults.map(lineOf)).toEqual(expected);
+      expect((error as Faults).faults.every(fault => fault.code === 'config')).toBe(true);
+    }
+  });
+
+test('sizes', () => {
+  const sizes = ['0', '12', '5 B', '16KiB', '64MiB', '2GiB', '1KB', '-1', '1.5MiB', 'MiB', '9007199254740993', ''];
+  const bytes = [0, 12, 5, 16_384, 67_108_864, 2_147_483_648, null, null, null, null, null, null];
+  expect(sizes.map(parseSize)).toEqual(bytes);
+});

@@ -1,0 +1,96 @@
+import { Database } from 'bun:sqlite';
+import { Ingest } from '../../src/ingest/ingest.ts';
+import { Fold } from '../../src/kernel/fold.ts';
+import { loadKernel } from '../../src/kernel/instance.ts';
+import type { Ids } from '../../src/kernel/layout.ts';
+import { layPlan } from '../../src/kernel/load.ts';
+import { type Meta, openMeta } from '../../src/meta/meta.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { Reader } from '../../src/read/read.ts';
+import type { Disk } from '../../src/source/disk.ts';
+import { EventLog } from '../../src/source/log.ts';
+import { AHEAD_MAX_MS, type Clock, MAX_JUMP_DEFAULT_MS } from '../../src/source/source.ts';
+import { sqliteStore } from '../../src/store/sqlite.ts';
+import type { Row, Store } from '../../src/store/store.ts';
+
+export const EVENT_CLOCK: Clock = { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS };
+
+export interface EngineSettings {
+  disk: Disk;
+  db: Database;
+  clock?: Clock;
+  shards?: number;
+  foldMemoryBytes?: number;
+  segmentBytes?: number;
+  nowMicros?: () => bigint;
+}
+
+/** One process's worth of the embedded system, on a disk and a database that outlive it. No timer ever fires. */
+export interface Engine {
+  ingest: Ingest;
+  reader: Reader;
+  folds: Fold[];
+  log: EventLog;
+  store: Store;
+  meta: Meta;
+  plan: Plan;
+  ids: Ids;
+  /** Ends the process in good order. */
+  close(): Promise<void>;
+}
+
+const NEVER_MS = 2 ** 31 - 1;
+const PLENTY_BYTES = 2 ** 32;
+
+export async function openEngine(plan: Plan, settings: EngineSettings): Promise<Engine> {
+  const {
+    disk,
+    db,
+    clock = EVENT_CLOCK,
+    shards = 1,
+    foldMemoryBytes = PLENTY_BYTES,
+    segmentBytes = 1 << 20,
+  } = settings;
+  const nowMicros = settings.nowMicros ?? (() => 1_700_000_000_000_000n);
+  const log = await EventLog.open({ disk, folder: 'log', clock, segmentBytes });
+  const store = sqliteStore(db);
+  const meta = openMeta(db);
+  const ids = countedIds(plan);
+  const kernels = await Promise.all(Array.from({ length: shards }, loadKernel));
+  const layout = layPlan(kernels[0]!, plan, ids, { clock, aheadMaxMs: AHEAD_MAX_MS, shards });
+  const folds = kernels.map(kernel => new Fold(kernel, null));
+  const pipeline = { layout, folds };
+  const onFailure = (error: unknown) => {
+    throw error;
+  };
+  const limits = { foldMemoryBytes, barrierMs: NEVER_MS };
+  const ingest = await Ingest.open({ pipeline, plan, ids, log, store, meta, ...limits, nowMicros, onFailure });
+  const moments = { position: () => ingest.position, nowMicros: () => ingest.now() };
+  const reader = new Reader({ layout, fold: folds[0]!, store, ...moments });
+  const close = async () => {
+    await ingest.close();
+    await log.close();
+    store.close();
+  };
+  return { ingest, reader, folds, log, store, meta, plan, ids, close };
+}
+
+export function memoryDatabase(): Database {
+  return new Database(':memory:', { strict: true });
+}
+
+export function countedIds(plan: Plan): Ids {
+  return {
+    entities: new Map(plan.entities.map(({ name }, i) => [name, i + 1])),
+    aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, i + 1])),
+  };
+}
+
+/** Every row under its address, for comparing stores. */
+export function rowMap(store: Store): Map<string, string> {
+  return new Map([...store.scan()].map(row => [addressOf(row), Buffer.from(row.value).toString('hex')]));
+}
+
+function addressOf({ entity, key, levelMs, tileStartMs }: Row): string {
+  return `${entity} ${Buffer.from(key).toString('hex')} ${levelMs} ${tileStartMs}`;
+}
