@@ -1,7 +1,7 @@
 /**
  * A batch of events into changes: stateless.
  *
- *   1. select   events for which `where` is true and no key column is null
+ *   1. select   events for which `where` is true and neither a key column nor the weight is null
  *   2. group    by (key, level, tile start) in a hash table that lives for one call
  *   3. update   the unpacked states of every aggregate of the group, value by value
  *   4. emit     one Change (proto/tilefold/v1/change.proto) per row touched, to the buffer of the key's shard
@@ -219,7 +219,12 @@ function tileEvent(group: Group, row: usize, timeMicros: i64, clockMicros: i64):
   }
   if (!buildKey(group.frame, row, group.keyColumns, group.keyCount)) return;
   const keyHash = hashKey(group.entity, key.start, key.length);
-  const weight = group.weight < 0 ? 1 : load<i64>(registerOf(group.frame, group.weight).values + (row << 3));
+  let weight: i64 = 1;
+  if (group.weight >= 0) {
+    const register = registerOf(group.frame, group.weight);
+    if (load<u8>(register.nulls + row) != 0) return;
+    weight = load<i64>(register.values + (row << 3));
+  }
   const timeMs = floorDivide(timeMicros, 1000);
   for (let i = 0; i < group.levelCount; i++) {
     const level = levelAt(group, i);

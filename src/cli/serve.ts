@@ -34,13 +34,16 @@ export function addServe(program: Command) {
  */
 async function serve(config: Config, host: string, port: number) {
   const server = listen(host, port);
-  const parts = await compose(config, server.url.origin, endProcess);
-  const services = { ...parts, log: console.error, broken: endProcess };
-  server.reload({ fetch: app(services).fetch });
-  console.log(`tilefold serves ${config.definitions} on ${server.url.origin}`);
-  console.log(await stopSignal());
-  await server.stop();
-  await parts.close();
+  try {
+    const parts = await compose(config, server.url.origin, endProcess);
+    server.reload({ fetch: app({ ...parts, log: console.error, broken: endProcess }).fetch });
+    console.log(`tilefold serves ${config.definitions} on ${server.url.origin}`);
+    console.log(await stopSignal());
+    await server.stop();
+    await parts.close();
+  } finally {
+    await server.stop(true);
+  }
 }
 
 function listen(hostname: string, port: number) {

@@ -23,6 +23,9 @@ export interface FolderLock {
   release(): void;
 }
 
+/** Handles that hold locks. One that nobody refers to would be closed by the garbage collector, and its lock with it. */
+const held = new Set<Database>();
+
 /**
  * Makes this process the only one that works in a data folder, with SQLite's exclusive lock on a file in it. The
  * system takes that back from a process that dies, however it dies, so none is ever stale.
@@ -38,6 +41,7 @@ export function lockFolder(folder: string, db: Database): FolderLock {
     if (isBusy(error)) throw new Fault('busy', busyText(folder));
     throw error;
   }
+  held.add(db);
   writeOwner(folder, String(process.pid));
   return {
     announce: url => writeOwner(folder, `${process.pid} ${url}`),
@@ -45,6 +49,7 @@ export function lockFolder(folder: string, db: Database): FolderLock {
       rmSync(join(folder, OWNER_FILE));
       db.run('ROLLBACK');
       db.close();
+      held.delete(db);
     },
   };
 }

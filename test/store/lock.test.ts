@@ -1,5 +1,5 @@
 import { Database } from 'bun:sqlite';
-import { expect, test } from 'bun:test';
+import { afterAll, expect, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../src/base/fault.ts';
@@ -14,18 +14,25 @@ function made(): string {
   return path;
 }
 
+const holders: Bun.Subprocess[] = [];
+afterAll(() => {
+  for (const child of holders) child.kill('SIGKILL');
+});
+
 const lock = (path: string) => lockFolder(path, new Database(join(path, LOCK_FILE)));
 
-/** A process that locks a folder, says so, and stays. */
+/** A process that locks a folder, keeps nothing of it, says so, and stays. */
 async function holder(path: string) {
   const module = JSON.stringify(join(import.meta.dir, '../../src/store/lock.ts'));
   const code = `const { Database } = await import('bun:sqlite');
     const { lockFolder, LOCK_FILE } = await import(${module});
     const path = ${JSON.stringify(path)};
     lockFolder(path, new Database(path + '/' + LOCK_FILE)).announce('http://localhost:8080');
+    Bun.gc(true);
     console.log('locked');
     setInterval(() => {}, 1000);`;
   const child = Bun.spawn([process.execPath, '-e', code], { stdout: 'pipe', stderr: 'inherit' });
+  holders.push(child);
   const { value } = await child.stdout.getReader().read();
   expect(new TextDecoder().decode(value)).toBe('locked\n');
   return child;
