@@ -86,6 +86,8 @@ function arrowType(type: Type): DataType {
       return new Float64();
     case 'bool':
       return new Bool();
+    case 'string':
+      return new Utf8();
     case 'time':
       return utcMicros();
     default:
@@ -103,6 +105,11 @@ function columnData({ name, type, values, nulls }: FeatureColumn, count: number)
   if (type.kind === 'bool') {
     assert(values instanceof Uint8Array, `${name} is bool and has other values`);
     return makeData({ ...shape, type: new Bool(), data: packBits(values, count) });
+  }
+  if (type.kind === 'string') {
+    assert(Array.isArray(values), `${name} is string and has other values`);
+    const texts = values.map((value, row) => (nulls[row] ? '' : value));
+    return utf8Data(texts, count, { nullBitmap, nullCount });
   }
   if (type.kind === 'double') {
     assert(values instanceof Float64Array, `${name} is double and has other values`);
@@ -130,17 +137,21 @@ function packBits(values: Uint8Array, count: number): Uint8Array {
   return bits;
 }
 
-/** There are few event types, so each is encoded once per batch and then copied. */
-function utf8Data(types: string[], count: number): Data {
+/** There are few event types, and few texts that a feature chooses from, so each is encoded once per batch and then copied. */
+function utf8Data(
+  texts: string[],
+  count: number,
+  nulls: { nullCount: number; nullBitmap?: Uint8Array } = { nullCount: 0 },
+): Data {
   const encoder = new TextEncoder();
   const encoded = new Map<string, Uint8Array>();
   const offsets = new Int32Array(count + 1);
   for (let i = 0; i < count; i++) {
-    const bytes = encoded.get(types[i]!) ?? encoder.encode(types[i]);
-    encoded.set(types[i]!, bytes);
+    const bytes = encoded.get(texts[i]!) ?? encoder.encode(texts[i]);
+    encoded.set(texts[i]!, bytes);
     offsets[i + 1] = offsets[i]! + bytes.length;
   }
   const data = new Uint8Array(offsets[count]!);
-  for (let i = 0; i < count; i++) data.set(encoded.get(types[i]!)!, offsets[i]);
-  return makeData({ type: new Utf8(), length: count, nullCount: 0, valueOffsets: offsets, data });
+  for (let i = 0; i < count; i++) data.set(encoded.get(texts[i]!)!, offsets[i]);
+  return makeData({ type: new Utf8(), length: count, ...nulls, valueOffsets: offsets, data });
 }

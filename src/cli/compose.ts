@@ -126,6 +126,7 @@ function applyPlan(plan: Plan, store: Store, meta: Meta) {
   if (current) {
     console.error('the definitions have changed: folding the log anew');
     store.clear();
+    meta.clearErrors();
   }
   meta.recordPlan({ hash, position: 0, appliedAtMicros: nowMicros(), json: JSON.stringify(plan, exactly) });
 }

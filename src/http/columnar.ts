@@ -44,6 +44,8 @@ export function cellJson({ name, type, values, nulls }: FeatureColumn): (index: 
       return i => (nulls[i] ? 'null' : values[i] ? 'true' : 'false');
     case 'time':
       return i => (nulls[i] ? 'null' : `"${formatMicros(values[i] as bigint)}"`);
+    case 'string':
+      return i => (nulls[i] ? 'null' : JSON.stringify(values[i]));
     default:
       assert(false, `feature ${name} has type ${typeName(type)}, which no column holds`);
   }

@@ -220,8 +220,8 @@ export function windowRanges(kernel: Kernel, answer: AnswerLayout): (TileRange &
 export interface FeatureColumn {
   name: string;
   type: Type;
-  /** BigInt64Array for int64 and time (microseconds), Float64Array for double, Uint8Array for bool (0 or 1). */
-  values: BigInt64Array | Float64Array | Uint8Array;
+  /** BigInt64Array for int64 and time (microseconds), Float64Array for double, Uint8Array for bool (0 or 1), text for string. */
+  values: BigInt64Array | Float64Array | Uint8Array | string[];
   /** 1 where the value is null. */
   nulls: Uint8Array;
   /** Index into STATUS. */
@@ -231,13 +231,26 @@ export interface FeatureColumn {
 /** An empty column of `count` rows: all null. */
 export function makeColumn(feature: { name: string; type: Type }, count: number): FeatureColumn {
   const { name, type } = feature;
-  const values =
-    type.kind === 'double'
-      ? new Float64Array(count)
-      : type.kind === 'bool'
-        ? new Uint8Array(count)
-        : new BigInt64Array(count);
-  return { name, type, values, nulls: new Uint8Array(count).fill(1), statuses: new Uint8Array(count) };
+  return {
+    name,
+    type,
+    values: emptyValues(type, count),
+    nulls: new Uint8Array(count).fill(1),
+    statuses: new Uint8Array(count),
+  };
+}
+
+function emptyValues(type: Type, count: number): FeatureColumn['values'] {
+  switch (type.kind) {
+    case 'double':
+      return new Float64Array(count);
+    case 'bool':
+      return new Uint8Array(count);
+    case 'string':
+      return new Array<string>(count).fill('');
+    default:
+      return new BigInt64Array(count);
+  }
 }
 
 /** Copies rows [0, count) of a feature's register to rows `to`, `to` + 1 ... of a column. */
@@ -254,12 +267,21 @@ export function copyRows(
   const start = exports.frameValues(answer.frame, feature.register);
   if (values instanceof BigInt64Array) values.set(kernel.longs(start, count), to);
   else if (values instanceof Float64Array) values.set(kernel.doubles(start, count), to);
+  else if (Array.isArray(values)) copyTexts(kernel, start, count, values, to);
   else {
     const bits = kernel.ints(start, count * 2);
     for (let row = 0; row < count; row++) values[to + row] = bits[row * 2];
   }
   column.nulls.set(kernel.bytes(exports.frameNulls(answer.frame, feature.register), count), to);
   column.statuses.set(kernel.bytes(exports.frameStatuses(answer.frame, feature.register), count), to);
+}
+
+/** A string in a register is (address, length): text that a feature chooses stands in the kernel as long as the plan does. */
+function copyTexts(kernel: Kernel, start: number, count: number, values: string[], to: number): void {
+  const cells = kernel.ints(start, count * 2);
+  const decoder = new TextDecoder();
+  for (let row = 0; row < count; row++)
+    values[to + row] = decoder.decode(kernel.bytes(cells[row * 2], cells[row * 2 + 1]));
 }
 
 export function checkRead(kernel: Kernel, outcome: number): void {

@@ -55,6 +55,8 @@ export interface Meta {
   addErrors(rows: NewError[]): void;
   /** At most `limit` errors. */
   errors(page: ErrorsPage): ErrorRow[];
+  /** Forgets all errors: those of other definitions say nothing of these. Ids go on from where they were. */
+  clearErrors(): void;
   /** How many there have been, with those that are no longer kept. */
   errorCount(): number;
   /** Returns its id. */
@@ -80,6 +82,9 @@ export function openMeta(client: Database): Meta {
     recordPlan: plan => db.transaction(() => recordPlan(db, plan)),
     addErrors: rows => db.transaction(() => addErrors(db, rows)),
     errors: page => errorsPage(db, page),
+    clearErrors() {
+      db.delete(errors).run();
+    },
     errorCount: () => errorCount(db),
     startRun(run) {
       return db

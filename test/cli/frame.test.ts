@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { tableFromIPC, type Vector } from 'apache-arrow';
 import { ArrowFrame } from '../../src/cli/arrow.ts';
 import { batchLines } from '../../src/cli/lines.ts';
-import { BOOL, DOUBLE, INT64, TIME } from '../../src/plan/value.ts';
+import { BOOL, DOUBLE, INT64, STRING, TIME } from '../../src/plan/value.ts';
 import type { FeatureColumn } from '../../src/kernel/window.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
 
@@ -11,6 +11,7 @@ const FEATURES = [
   { name: 'set:mean', type: DOUBLE },
   { name: 'set:late', type: BOOL },
   { name: 'set:since', type: TIME },
+  { name: 'set:heat', type: STRING },
 ];
 
 /** `count` rows from `position` on; every third value of every column is null, with rubbish under it. */
@@ -23,6 +24,7 @@ function batch(position: number, count: number): ReplayBatch {
     Float64Array.from(index, i => i / 3),
     Uint8Array.from(index, i => i % 2),
     BigInt64Array.from(index, i => BigInt(i) - 1n),
+    index.map(i => (i % 2 ? 'heiß' : 'kalt')),
   ];
   return {
     count,
@@ -44,7 +46,7 @@ test('an Arrow file of several batches says what went in', () => {
   for (const each of batches) {
     // As a kernel's memory would be: overwritten once the batch is written.
     for (const chunk of frame.batch(each)) chunks.push(chunk.slice());
-    for (const column of each.columns) new Uint8Array(column.values.buffer).fill(0xff);
+    for (const { values } of each.columns) if (!Array.isArray(values)) new Uint8Array(values.buffer).fill(0xff);
   }
   chunks.push(...frame.end());
   const table = tableFromIPC(joined(chunks));
@@ -57,6 +59,7 @@ test('an Arrow file of several batches says what went in', () => {
     'set:mean: Float64',
     'set:late: Bool',
     'set:since: Timestamp<MICROSECOND, UTC>',
+    'set:heat: Utf8',
   ]);
   expect(table.batches.map(each => each.numRows)).toEqual([9, 1, 70]);
   const micros = (column: Vector, i: number) => column.data.flatMap(data => [...data.values])[i];
@@ -69,6 +72,7 @@ test('an Arrow file of several batches says what went in', () => {
     expect(table.getChild('set:mean')!.get(i)).toBe(missing ? null : i / 3);
     expect(table.getChild('set:late')!.get(i)).toBe(missing ? null : i % 2 === 1);
     expect(table.getChild('set:since')!.get(i) === null).toBe(missing);
+    expect(table.getChild('set:heat')!.get(i)).toBe(missing ? null : i % 2 ? 'heiß' : 'kalt');
   }
 });
 
@@ -86,9 +90,9 @@ test('lines say the same', () => {
   const lines = new TextDecoder().decode(batchLines(batch(1, 2))).split('\n');
   expect(lines).toEqual([
     '{"_position":1,"_type":"flüg","_time":"1970-01-01T00:00:01.000001Z","set:count":9007199254740993,' +
-      '"set:mean":0.3333333333333333,"set:late":true,"set:since":"1970-01-01T00:00:00Z"}',
+      '"set:mean":0.3333333333333333,"set:late":true,"set:since":"1970-01-01T00:00:00Z","set:heat":"heiß"}',
     '{"_position":2,"_type":"flight","_time":"1970-01-01T00:00:02.000002Z","set:count":null,' +
-      '"set:mean":null,"set:late":null,"set:since":null}',
+      '"set:mean":null,"set:late":null,"set:since":null,"set:heat":null}',
     '',
   ]);
 });

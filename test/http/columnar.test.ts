@@ -41,5 +41,7 @@ test('a null is null whatever stands under it', () => {
 });
 
 test('a type that no column holds is our bug', () => {
-  expect(() => cellJson(column(STRING, new Uint8Array(1)))).toThrow('set:name has type string');
+  const list: Type = { kind: 'list', of: { type: STRING, presence: REQUIRED } };
+  expect(() => cellJson(column(list, new Uint8Array(1)))).toThrow('set:name has type [string]');
+  expect(cellJson(column(STRING, ['"a"']))(0)).toBe('"\\"a\\""');
 });
