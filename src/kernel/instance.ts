@@ -189,7 +189,7 @@ export async function loadKernel(): Promise<Kernel> {
 /** A string of AssemblyScript's runtime: UTF-16 behind its size in bytes. */
 function readText(memory: WebAssembly.Memory, at: number): string {
   if (at === 0) return '';
-  const size = new Uint32Array(memory.buffer, at - 4, 1)[0];
+  const size = new Uint32Array(memory.buffer, at - 4, 1)[0]!;
   assert(size < 65536, 'no such text in the kernels');
   return String.fromCharCode(...new Uint16Array(memory.buffer, at, size >> 1));
 }

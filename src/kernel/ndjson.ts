@@ -131,14 +131,14 @@ export class Decoder {
 
   #badEvent(record: number): BadEvent {
     const { exports } = this.kernel;
-    const int = (global: { value: number }) => this.kernel.ints(global.value + record * 4, 1)[0];
-    const { event, inputs } = this.types[int(exports.recordType)];
-    const { code, reason } = BADS[int(exports.recordBad)];
+    const int = (global: { value: number }) => this.kernel.ints(global.value + record * 4, 1)[0]!;
+    const { event, inputs } = this.types[int(exports.recordType)]!;
+    const { code, reason } = BADS[int(exports.recordBad)]!;
     return {
       record,
       line: int(exports.recordLine),
       type: event.name,
-      timeMicros: this.kernel.longs(exports.recordTime.value + record * 8, 1)[0],
+      timeMicros: this.kernel.longs(exports.recordTime.value + record * 8, 1)[0]!,
       code,
       reason: reason(event, inputs[int(exports.recordInput)] ?? null),
       sample: sampleOf(this.kernel, this.#input + int(exports.recordStart), int(exports.recordLength)),
@@ -155,9 +155,9 @@ function rejectedLines(kernel: Kernel, input: number): Rejected[] {
   const starts = kernel.ints(exports.rejectedStart.value, count);
   const lengths = kernel.ints(exports.rejectedLength.value, count);
   return Array.from({ length: count }, (_, i) => ({
-    line: lines[i],
-    ...PROBLEMS[problems[i]],
-    sample: sampleOf(kernel, input + starts[i], lengths[i]),
+    line: lines[i]!,
+    ...PROBLEMS[problems[i]!]!,
+    sample: sampleOf(kernel, input + starts[i]!, lengths[i]!),
   }));
 }
 

@@ -174,7 +174,8 @@ export function dependenciesOf(feature: Feature): { features: string[]; reads: E
 /** Restricts what the next keys are read for to what these features need. */
 export function want(kernel: Kernel, answer: AnswerLayout, features: AnswerFeature[]): void {
   const masks = new BigUint64Array(answer.members.length);
-  for (const feature of features) for (const { member, window } of feature.cells) masks[member] |= 1n << BigInt(window);
+  for (const feature of features)
+    for (const { member, window } of feature.cells) masks[member]! |= 1n << BigInt(window);
   for (const [member, mask] of masks.entries())
     kernel.exports.setWanted(answer.index, member, Number(mask & 0xffffffffn), Number(mask >> 32n));
 }
@@ -209,10 +210,10 @@ export function windowRanges(kernel: Kernel, answer: AnswerLayout): (TileRange &
   const count = exports.rangesCount(answer.index);
   const view = kernel.doubles(exports.rangesStart(answer.index), count * 4);
   return Array.from({ length: count }, (_, i) => ({
-    levelMs: view[i * 4],
-    fromMs: view[i * 4 + 1],
-    toMs: view[i * 4 + 2],
-    window: view[i * 4 + 3],
+    levelMs: view[i * 4]!,
+    fromMs: view[i * 4 + 1]!,
+    toMs: view[i * 4 + 2]!,
+    window: view[i * 4 + 3]!,
   }));
 }
 
@@ -270,7 +271,7 @@ export function copyRows(
   else if (Array.isArray(values)) copyTexts(kernel, start, count, values, to);
   else {
     const bits = kernel.ints(start, count * 2);
-    for (let row = 0; row < count; row++) values[to + row] = bits[row * 2];
+    for (let row = 0; row < count; row++) values[to + row] = bits[row * 2]!;
   }
   column.nulls.set(kernel.bytes(exports.frameNulls(answer.frame, feature.register), count), to);
   column.statuses.set(kernel.bytes(exports.frameStatuses(answer.frame, feature.register), count), to);
@@ -281,7 +282,7 @@ function copyTexts(kernel: Kernel, start: number, count: number, values: string[
   const cells = kernel.ints(start, count * 2);
   const decoder = new TextDecoder();
   for (let row = 0; row < count; row++)
-    values[to + row] = decoder.decode(kernel.bytes(cells[row * 2], cells[row * 2 + 1]));
+    values[to + row] = decoder.decode(kernel.bytes(cells[row * 2]!, cells[row * 2 + 1]!));
 }
 
 export function checkRead(kernel: Kernel, outcome: number): void {

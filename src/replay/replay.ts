@@ -91,8 +91,8 @@ function replayRecords(
   const filled = new Map(subjects.map(subject => [subject, 0]));
   for (let i = 0; i < to - from; i++) {
     advanceRecords(pipeline, from + i, from + i + 1);
-    if (recordRows[i] < 0) continue;
-    for (const reader of readers[recordTypes[i]]) {
+    if (recordRows[i]! < 0) continue;
+    for (const reader of readers[recordTypes[i]!]!) {
       const row = filled.get(reader)!;
       checkRead(kernel, exports.answerRecord(reader.answer.index, from + i, row));
       filled.set(reader, row + 1);
@@ -112,9 +112,9 @@ interface Good {
 function goodRecords(recordTypes: Int32Array, recordRows: Int32Array): Good {
   const good: Good = { records: [], types: [] };
   for (let i = 0; i < recordRows.length; i++) {
-    if (recordRows[i] < 0) continue;
+    if (recordRows[i]! < 0) continue;
     good.records.push(i);
-    good.types.push(recordTypes[i]);
+    good.types.push(recordTypes[i]!);
   }
   return good;
 }
@@ -134,14 +134,14 @@ function gather(
   const batch: ReplayBatch = {
     count,
     positions: BigInt64Array.from(good.records, record => BigInt(position + from + record)),
-    timesMicros: BigInt64Array.from(good.records, record => times[record]),
-    types: good.types.map(type => types[type].event.name),
+    timesMicros: BigInt64Array.from(good.records, record => times[record]!),
+    types: good.types.map(type => types[type]!.event.name),
     columns: columns.map(column => makeColumn(column, count)),
   };
   for (const subject of subjects) {
     const rows = rowsOf(batch, subject.event);
     for (const { column, feature } of subject.columns)
-      fillColumn(kernel, subject, feature, batch.columns[column], rows);
+      fillColumn(kernel, subject, feature, batch.columns[column]!, rows);
   }
   return batch;
 }
@@ -160,8 +160,9 @@ function fillColumn(kernel: Kernel, subject: Subject, name: string, column: Feat
   copyRows(kernel, subject.answer, feature, rows.length, target, 0);
   if (isWhole) return;
   for (let i = 0; i < rows.length; i++) {
-    column.values[rows[i]] = target.values[i];
-    column.nulls[rows[i]] = target.nulls[i];
-    column.statuses[rows[i]] = target.statuses[i];
+    const row = rows[i]!;
+    column.values[row] = target.values[i]!;
+    column.nulls[row] = target.nulls[i]!;
+    column.statuses[row] = target.statuses[i]!;
   }
 }

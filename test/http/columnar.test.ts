@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { cellJson } from '../../src/http/columnar.ts';
-import { BOOL, DOUBLE, INT64, STRING, TIME, type Type } from '../../src/plan/value.ts';
+import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import type { FeatureColumn } from '../../src/kernel/window.ts';
 
 function column(type: Type, values: FeatureColumn['values']): FeatureColumn {
