@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Receipt } from '../ingest/ingest.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
 import type { Source } from '../source/source.ts';
+import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
@@ -19,12 +20,31 @@ export function addIngest(program: Command) {
       const config = await loadConfig(command.optsWithGlobals<{ config: string }>().config);
       const source = await ndjsonFiles(files, config.log.clock);
       const { accepted, rejected } = await withParts(config, {
-        open: parts => ingestAll(source, bytes => parts.ingest.post(bytes, 'ndjson')),
+        open: parts => ingestHere(parts, files, source),
         held: url => ingestAll(source, bytes => postLines(url, bytes)),
       });
       console.log(`accepted ${accepted}, rejected ${rejected}`);
       if (rejected > 0) process.exitCode = EXIT.fault;
     });
+}
+
+/** What the data folder remembers of it: which files, when, and what became of them. */
+async function ingestHere({ ingest, meta }: Parts, files: string[], source: Source) {
+  const run = meta.startRun({ kind: 'ingest', startedAtMicros: nowMicros(), detail: { files } });
+  const end = (state: 'done' | 'failed', outcome: object) =>
+    meta.finishRun(run, { state, finishedAtMicros: nowMicros(), detail: { files, ...outcome } });
+  try {
+    const counts = await ingestAll(source, bytes => ingest.post(bytes, 'ndjson'));
+    end('done', counts);
+    return counts;
+  } catch (error) {
+    end('failed', { error: String(error) });
+    throw error;
+  }
+}
+
+function nowMicros(): bigint {
+  return BigInt(Date.now()) * 1000n;
 }
 
 /** Block by block, each durable before the next is read: whatever stops this, what was accepted is counted once. */

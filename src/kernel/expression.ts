@@ -184,10 +184,10 @@ export class Lowering {
     assert(args.length % 2 === 1, 'case has pairs and a default');
     const values = args.filter((_, i) => i % 2 === 1 || i === args.length - 1);
     const anyDouble = values.some(value => value.type.kind === 'double');
-    const valueOf = (value: Expression) => (anyDouble ? this.asDouble(value) : this.lower(value));
-    let chosen = valueOf(args.at(-1)!);
+    const registerFor = (value: Expression) => (anyDouble ? this.asDouble(value) : this.lower(value));
+    let chosen = registerFor(args.at(-1)!);
     for (let i = args.length - 3; i >= 0; i -= 2)
-      chosen = this.emit(Op.SELECT, this.lower(args[i]!), valueOf(args[i + 1]!), chosen);
+      chosen = this.emit(Op.SELECT, this.lower(args[i]!), registerFor(args[i + 1]!), chosen);
     return chosen;
   }
 
