@@ -70,7 +70,8 @@ async function addressOf(server: Bun.Subprocess<'ignore', 'pipe', 'inherit'>): P
 async function serveUntilStopped(url: string, server: Bun.Subprocess): Promise<number> {
   const request = '{"features":["origin_delays:*"],"entities":{"origin":["ATL","ORD"]}}';
   console.log(`\nTry it (Ctrl-C ends it):\n\n  curl -s ${url}/v1/features -d '${request}'\n`);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => server.kill(signal));
+  // A terminal's Ctrl-C reaches the server too. What is passed on is another signal, as a second SIGINT would cut it short.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => server.kill('SIGTERM'));
   return server.exited;
 }
 

@@ -32,6 +32,10 @@ test('bools and times', () => {
   ]);
 });
 
+test('strings are quoted as JSON quotes them', () => {
+  expect(cells(column(STRING, ['', 'a"b\n', 'flüg']))).toEqual(['""', '"a\\"b\\n"', '"flüg"']);
+});
+
 test('a null is null whatever stands under it', () => {
   const nulls = new Uint8Array([1]);
   expect(cells({ ...column(INT64, new BigInt64Array([7n])), nulls })).toEqual(['null']);

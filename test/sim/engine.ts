@@ -23,6 +23,9 @@ export interface EngineSettings {
   foldMemoryBytes?: number;
   segmentBytes?: number;
   nowMicros?: () => bigint;
+  /** What stands between ingest and its log or store: tests put deaths and mistakes there. */
+  wrapLog?: (log: EventLog) => EventLog;
+  wrapStore?: (store: Store) => Store;
 }
 
 /** One process's worth of the embedded system, on a disk and a database that outlive it. No timer ever fires. */
@@ -52,8 +55,9 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
     segmentBytes = 1 << 20,
   } = settings;
   const nowMicros = settings.nowMicros ?? (() => 1_700_000_000_000_000n);
-  const log = await EventLog.open({ disk, folder: 'log', clock, segmentBytes });
-  const store = sqliteStore(db);
+  const { wrapLog = log => log, wrapStore = store => store } = settings;
+  const log = wrapLog(await EventLog.open({ disk, folder: 'log', clock, segmentBytes }));
+  const store = wrapStore(sqliteStore(db));
   const meta = openMeta(db);
   const ids = countedIds(plan);
   const kernels = await Promise.all(Array.from({ length: shards }, loadKernel));

@@ -6,97 +6,118 @@ import { describe, expect, test } from 'bun:test';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
-import { STATUS, type FeatureColumn } from '../../src/kernel/window.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
 import { replay, type ReplayBatch } from '../../src/replay/replay.ts';
 import type { Block, Source } from '../../src/source/source.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { parseLog, type Log } from '../oracle/log.ts';
-import { now, value } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
 import { countedIds, type Engine, EVENT_CLOCK, memoryDatabase, openEngine, rowMap } from './engine.ts';
-import { body, smallWeek, tame, wild } from './flights.ts';
+import { body, smallWeek, tame, weekLines, wild } from './flights.ts';
+import { compareLookups, compareValue, keysOf, valueAt } from './judge.ts';
 import { Random } from './random.ts';
 
+/** `bun scripts/long.ts parity` sets it: other seeds, more cuts, and the whole week. */
+const LONG = process.env.TILEFOLD_LONG === '1';
+const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 const CUTS = 50;
+const CUTS_LONG = 400;
 const SEED = 20010305;
 
 const plan = flightsPlan();
 const small = await smallWeek(16, 7);
-const logs: [string, Uint8Array[]][] = [
-  ['tame', tame(small)],
-  ['perturbed', wild(small, SEED)],
+const logs: [name: string, lines: Uint8Array[], seed: number, cuts: number][] = [
+  ['tame', tame(small), SEED, LONG ? CUTS_LONG : CUTS],
+  ['perturbed', wild(small, SEED), SEED, LONG ? CUTS_LONG : CUTS],
 ];
+if (LONG) {
+  for (let seed = SEED + 1; seed <= SEED + 4; seed++)
+    logs.push([`perturbed (seed ${seed})`, wild(small, seed), seed, CUTS]);
+  const week = await weekLines();
+  logs.push(["the whole week's", tame(week), SEED, CUTS], ["the whole week's perturbed", wild(week, SEED), SEED, CUTS]);
+}
 
-describe.each(logs)('%s flights', (name, lines) => {
+describe.each(logs)('%s flights', (name, lines, seed, cutCount) => {
   const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
   const keys = keysOf(log);
 
-  test(`lookups at ${CUTS} prefixes = oracle, for every entity and feature`, async () => {
-    const rng = new Random(SEED);
-    const cuts = cutsOf(lines.length, CUTS, rng);
-    // Every third barrier finds memory over its bound: what is read then comes from the store, from memory, and mixed.
-    const engine = await openEngine(plan, { disk: new SimulatedDisk(SEED), db: memoryDatabase() });
-    let asked = 0;
-    for (const [i, [from, to]] of cuts.entries()) {
-      await engine.ingest.post(body(lines.slice(from, to)), 'ndjson');
-      if (i % 3 === 1) engine.ingest.barrier();
-      if (i % 6 === 4) engine.folds[0]!.forget(engine.store.readRow);
-      asked += compareLookups(engine, log, keys);
-    }
-    expect(engine.ingest.position).toBe(log.records.length - 1);
-    console.log(`${name}: ${asked} values compared at ${cuts.length} prefixes`);
-    expect(asked).toBeGreaterThan(100_000);
-    await engine.close();
-  }, 300_000);
-
-  test('every replayed row = oracle, and = the lookup at its prefix where its time is the latest yet', async () => {
-    const disk = new SimulatedDisk(SEED);
-    const engine = await openEngine(plan, { disk, db: memoryDatabase(), segmentBytes: 1 << 16 });
-    const good = log.records.filter(record => record.bad === null);
-    let row = 0;
-    let looked = 0;
-    let posted = 0;
-    for await (const batch of replayed(plan, lines)) {
-      for (let i = 0; i < batch.count; i++, row++) {
-        const record = good[row]!;
-        expect([Number(batch.positions[i]), batch.timesMicros[i]!, batch.types[i]!]).toEqual([
-          record.position,
-          record.time,
-          record.type,
-        ]);
-        compareRow(log, record.position, batch, i);
-        if (record.time !== record.now) continue;
-        posted = await bringTo(engine, lines, posted, record.line);
-        compareWithLookup(engine, log, record.position, batch, i);
-        looked++;
-      }
-    }
-    expect(row).toBe(good.length);
-    expect(looked).toBeGreaterThan(good.length / 20);
-    await engine.close();
-  }, 300_000);
-
-  test('any batch cut and 1, 2, 3, 7 shards give equal row bytes', async () => {
-    const results: Map<string, string>[] = [];
-    for (const [shards, cutCount] of [
-      [1, 1],
-      [1, 400],
-      [2, 13],
-      [3, 50],
-      [7, 7],
-    ] as const) {
-      const engine = await openEngine(plan, { disk: new SimulatedDisk(SEED), db: memoryDatabase(), shards });
-      for (const [from, to] of cutsOf(lines.length, cutCount, new Random(SEED + cutCount)))
+  test(
+    `lookups at ${cutCount} prefixes = oracle, for every entity and feature`,
+    async () => {
+      const rng = new Random(seed);
+      const cuts = cutsOf(lines.length, cutCount, rng);
+      // Every third barrier finds memory over its bound: what is read then comes from the store, from memory, and mixed.
+      const engine = await openEngine(plan, { disk: new SimulatedDisk(seed), db: memoryDatabase() });
+      let asked = 0;
+      for (const [i, [from, to]] of cuts.entries()) {
         await engine.ingest.post(body(lines.slice(from, to)), 'ndjson');
-      engine.ingest.barrier();
-      results.push(rowMap(engine.store));
+        if (i % 3 === 1) engine.ingest.barrier();
+        if (i % 6 === 4) engine.folds[0]!.forget(engine.store.readRow);
+        asked += compareLookups(engine, log, keys);
+      }
+      expect(engine.ingest.position).toBe(log.records.length - 1);
+      console.log(`${name}: ${asked} values compared at ${cuts.length} prefixes`);
+      expect(asked).toBeGreaterThan(100_000);
       await engine.close();
-    }
-    expect(results[0]!.size).toBeGreaterThan(10_000);
-    for (const other of results.slice(1)) expect(other).toEqual(results[0]!);
-  }, 120_000);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'every replayed row = oracle, and = the lookup at its prefix where its time is the latest yet',
+    async () => {
+      const disk = new SimulatedDisk(seed);
+      const engine = await openEngine(plan, { disk, db: memoryDatabase(), segmentBytes: 1 << 16 });
+      const good = log.records.filter(record => record.bad === null);
+      let row = 0;
+      let looked = 0;
+      let posted = 0;
+      for await (const batch of replayed(plan, lines)) {
+        for (let i = 0; i < batch.count; i++, row++) {
+          const record = good[row]!;
+          expect([Number(batch.positions[i]), batch.timesMicros[i]!, batch.types[i]!]).toEqual([
+            record.position,
+            record.time,
+            record.type,
+          ]);
+          compareRow(log, record.position, batch, i);
+          if (record.time !== record.now) continue;
+          posted = await bringTo(engine, lines, posted, record.line);
+          compareWithLookup(engine, log, record.position, batch, i);
+          looked++;
+        }
+      }
+      expect(row).toBe(good.length);
+      expect(looked).toBeGreaterThan(good.length / 20);
+      await engine.close();
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'any batch cut and 1, 2, 3, 7 shards give equal row bytes',
+    async () => {
+      const results: Map<string, string>[] = [];
+      for (const [shards, parts] of [
+        [1, 1],
+        [1, 400],
+        [2, 13],
+        [3, 50],
+        [7, 7],
+      ] as const) {
+        const engine = await openEngine(plan, { disk: new SimulatedDisk(seed), db: memoryDatabase(), shards });
+        for (const [from, to] of cutsOf(lines.length, parts, new Random(seed + parts)))
+          await engine.ingest.post(body(lines.slice(from, to)), 'ndjson');
+        engine.ingest.barrier();
+        results.push(rowMap(engine.store));
+        await engine.close();
+      }
+      expect(results[0]!.size).toBeGreaterThan(10_000);
+      for (const other of results.slice(1)) expect(other).toEqual(results[0]!);
+    },
+    TIMEOUT_MS,
+  );
 });
 
 /** Random cuts of `count` lines into `parts` stretches, [from, to). */
@@ -105,49 +126,6 @@ function cutsOf(count: number, parts: number, rng: Random): [number, number][] {
   while (at.size < parts) at.add(1 + rng.below(count - 1));
   const ends = [...at].sort((a, b) => a - b);
   return ends.map((end, i) => [ends[i - 1] ?? 0, end]);
-}
-
-/** Every key that a good event bears, and one that none does, by entity. */
-function keysOf(log: Log): Map<string, Value[][]> {
-  const found = new Map<string, Map<string, Value[]>>(plan.entities.map(({ name }) => [name, new Map()]));
-  for (const { bad, inputs } of log.records) {
-    if (bad !== null) continue;
-    const { origin, destination } = inputs as { origin: string; destination: string };
-    found.get('origin')!.set(origin, [origin]);
-    found.get('destination')!.set(destination, [destination]);
-    found.get('route')!.set(`${origin} ${destination}`, [origin, destination]);
-  }
-  const none: Record<string, Value[]> = { origin: ['???'], destination: ['???'], route: ['???', '???'] };
-  return new Map([...found].map(([entity, keys]) => [entity, [...keys.values(), none[entity]!]]));
-}
-
-/** Looks everything up now and compares it with the oracle; returns how many values there were. */
-function compareLookups(engine: Engine, log: Log, keys: Map<string, Value[][]>): number {
-  const p = engine.ingest.position;
-  const t = now(log, p);
-  const entities = Object.fromEntries(keys) as Record<string, string[][]>;
-  const answer = engine.reader.lookup({ features: plan.sets.map(set => `${set.name}:*`), entities, at: null });
-  expect([answer.position, answer.timeMicros]).toEqual([p, t]);
-  let count = 0;
-  for (const { entity, features } of answer.entities)
-    for (const column of features)
-      for (const [row, key] of keys.get(entity)!.entries()) {
-        compareValue(column, row, log, key, p, t);
-        count++;
-      }
-  return count;
-}
-
-function compareValue(column: FeatureColumn, row: number, log: Log, key: Value[], p: number, t: bigint): void {
-  const wanted = value(plan, log, column.name, key, p, t);
-  const got = { value: valueAt(column, row), status: STATUS[column.statuses[row]!] };
-  if (Object.is(got.value, wanted.value) && got.status === wanted.status) return;
-  expect({ feature: column.name, key, p, ...got }).toEqual({ feature: column.name, key, p, ...wanted });
-}
-
-function valueAt(column: FeatureColumn, row: number): Value {
-  if (column.nulls[row]) return null;
-  return column.type.kind === 'bool' ? column.values[row] === 1 : column.values[row]!;
 }
 
 const KEY_OF: Record<string, (inputs: { [name: string]: Value }) => Value[]> = {
@@ -160,7 +138,7 @@ function compareRow(log: Log, p: number, batch: ReplayBatch, row: number): void 
   const record = log.records[p]!;
   for (const column of batch.columns) {
     const key = KEY_OF[column.name.split(':')[0]!]!(record.inputs);
-    compareValue(column, row, log, key, p, record.time);
+    compareValue(plan, column, row, log, key, p, record.time);
   }
 }
 

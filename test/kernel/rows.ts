@@ -1,0 +1,106 @@
+/** Rows and changes made and read by @bufbuild/protobuf, which knows nothing of the kernels. */
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { ChangeBatchSchema } from '../../src/gen/tilefold/v1/change_pb.ts';
+import { FeaturesCombinedCompatibleSchema, type FeatureValue, FeatureValueSchema, type Int128 } from '../../src/gen/tilefold/v1/row_pb.ts';
+import type { Fold } from '../../src/kernel/fold.ts';
+import type { Random } from '../sim/random.ts';
+import { bytesOf } from './columns.ts';
+
+export type State = MessageInitShape<typeof FeatureValueSchema>['state'];
+
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+
+export function int128(value: bigint): { narrow: bigint } | { low: bigint; high: bigint } {
+  if (value >= INT64_MIN && value <= INT64_MAX) return { narrow: value };
+  return { low: BigInt.asUintN(64, value), high: BigInt.asIntN(64, value >> 64n) };
+}
+
+export const count = (value: bigint): State => ({ case: 'count', value });
+export const sum = (value: bigint): State => ({ case: 'sum', value: int128(value) });
+export const mean = (total: bigint, weight: bigint): State => ({
+  case: 'mean',
+  value: { sum: int128(total), count: weight },
+});
+export const extreme = (which: 'min' | 'max', value: bigint | null): State => ({
+  case: which,
+  value: value === null ? {} : { value: { case: 'integer', value } },
+});
+
+/** A row in canonical form: ids ascend as the caller gives them. */
+export function row(...entries: [id: number, state: State][]): Uint8Array<ArrayBuffer> {
+  const features = entries.map(([key, state]) => ({ key, value: { state: state! } }));
+  return toBinary(FeaturesCombinedCompatibleSchema, create(FeaturesCombinedCompatibleSchema, { features }));
+}
+
+export interface Address {
+  entity?: number;
+  key?: string;
+  level?: bigint;
+  tileStart?: bigint;
+}
+
+export function changeBatch(...changes: [Address, Uint8Array][]): Uint8Array<ArrayBuffer> {
+  const list = changes.map(([{ entity = 1, key = 'k', level = 0n, tileStart = 0n }, features]) => ({
+    ...{ entity, key: bytesOf(key), level, tileStart },
+    features: new Uint8Array(features),
+  }));
+  return toBinary(ChangeBatchSchema, create(ChangeBatchSchema, { changes: list }));
+}
+
+/** What a row says, by id. */
+export function statesOf(bytes: Uint8Array): [number, unknown][] {
+  const { features } = fromBinary(FeaturesCombinedCompatibleSchema, bytes);
+  return features.map(entry => [entry.key, stateOf(entry.value!)]);
+}
+
+/** A state as read_rows.py writes it: `{sum: -1}`; bigints stay bigints. */
+export function stateOf({ state }: FeatureValue): unknown {
+  switch (state.case) {
+    case 'count':
+      return { count: state.value };
+    case 'sum':
+      return { sum: wide(state.value) };
+    case 'mean':
+      return { mean: { sum: wide(state.value.sum!), count: state.value.count! } };
+    case 'min':
+    case 'max':
+      return { [state.case]: state.value.value.case === undefined ? null : state.value.value.value };
+    default:
+      throw new Error('a state without a case');
+  }
+}
+
+function wide({ narrow, low, high }: Int128): bigint {
+  return narrow ?? (high! << 64n) + low!;
+}
+
+/** Bytes of the only row that a fold holds. */
+export function onlyRow(fold: Fold): Uint8Array {
+  const rows = fold.dirtyRows();
+  if (rows.length !== 1) throw new Error(`${rows.length} rows`);
+  return rows[0]!.value.slice();
+}
+
+/** Integers where something may break: around powers of two, and small ones. */
+export function integer(rng: Random, bits = 63): bigint {
+  const size = BigInt(rng.below(bits + 1));
+  const random = BigInt(Math.floor(rng.next() * 2 ** 32)) * 2n ** 32n + BigInt(Math.floor(rng.next() * 2 ** 32));
+  const wideRandom = random * 2n ** 64n + random;
+  const magnitude = rng.chance(0.3) ? 2n ** size - BigInt(rng.below(3)) : BigInt.asUintN(Number(size), wideRandom);
+  const value = rng.chance(0.5) ? -magnitude : magnitude;
+  return bits > 63 ? value : BigInt.asIntN(64, value);
+}
+
+export function randomState(which: number, rng: Random): State {
+  switch (which) {
+    case 1:
+      return count(integer(rng, 60));
+    case 2:
+      return sum(integer(rng, 100));
+    case 3:
+      return mean(integer(rng, 100), integer(rng, 60));
+    default:
+      return extreme(which === 4 ? 'min' : 'max', rng.chance(0.2) ? null : integer(rng));
+  }
+}

@@ -1,0 +1,64 @@
+import { expect } from 'bun:test';
+import { STATUS, type FeatureColumn } from '../../src/kernel/window.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import type { Value } from '../../src/plan/value.ts';
+import type { Log } from '../oracle/log.ts';
+import { now, value } from '../oracle/naive.ts';
+import type { Engine } from './engine.ts';
+
+/** Keys by entity. */
+export type Keys = Map<string, Value[][]>;
+
+/** Every key that a good flight bears, and one that none does, by entity. */
+export function keysOf(log: Log): Keys {
+  const found = new Map<string, Map<string, Value[]>>(
+    ['origin', 'destination', 'route'].map(entity => [entity, new Map()]),
+  );
+  for (const { bad, inputs } of log.records) {
+    if (bad !== null) continue;
+    const { origin, destination } = inputs as { origin: string; destination: string };
+    found.get('origin')!.set(origin, [origin]);
+    found.get('destination')!.set(destination, [destination]);
+    found.get('route')!.set(`${origin} ${destination}`, [origin, destination]);
+  }
+  const none: Record<string, Value[]> = { origin: ['???'], destination: ['???'], route: ['???', '???'] };
+  return new Map([...found].map(([entity, keys]) => [entity, [...keys.values(), none[entity]!]]));
+}
+
+/** Looks everything up now and compares it with the oracle; returns how many values there were. */
+export function compareLookups(engine: Engine, log: Log, keys: Keys): number {
+  const { plan } = engine;
+  const p = engine.ingest.position;
+  const t = now(log, p);
+  const entities = Object.fromEntries(keys) as Record<string, string[][]>;
+  const answer = engine.reader.lookup({ features: plan.sets.map(set => `${set.name}:*`), entities, at: null });
+  expect([answer.position, answer.timeMicros]).toEqual([p, t]);
+  let count = 0;
+  for (const { entity, features } of answer.entities)
+    for (const column of features)
+      for (const [row, key] of keys.get(entity)!.entries()) {
+        compareValue(plan, column, row, log, key, p, t);
+        count++;
+      }
+  return count;
+}
+
+export function compareValue(
+  plan: Plan,
+  column: FeatureColumn,
+  row: number,
+  log: Log,
+  key: Value[],
+  p: number,
+  t: bigint,
+): void {
+  const wanted = value(plan, log, column.name, key, p, t);
+  const got = { value: valueAt(column, row), status: STATUS[column.statuses[row]!] };
+  if (Object.is(got.value, wanted.value) && got.status === wanted.status) return;
+  expect({ feature: column.name, key, p, ...got }).toEqual({ feature: column.name, key, p, ...wanted });
+}
+
+export function valueAt(column: FeatureColumn, row: number): Value {
+  if (column.nulls[row]) return null;
+  return column.type.kind === 'bool' ? column.values[row] === 1 : column.values[row]!;
+}
