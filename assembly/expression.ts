@@ -8,23 +8,25 @@
  *              nulls    1 byte a row: 1 where the value is null
  *              statuses 1 byte a row: why it is missing; the graver, the greater (see window.ts)
  */
+import { Arena, makeArena, useArena } from './arena';
+import { runCalendar } from './calendar';
 import { allocate, allocateZeroed } from './memory';
+import { runExtreme, runRounding, runWhole } from './number';
+import { Op } from './op';
+import { Register } from './register';
+import { runSpelling } from './spell';
+import { compareStrings, runText } from './text';
 
 /** Rows of a batch: its columns of 8 bytes are 32 KiB, so a few of them stay in a core's cache. */
 export const BATCH_ROWS: i32 = 4096;
-
-@unmanaged
-export class Register {
-  values: usize;
-  nulls: usize;
-  statuses: usize;
-}
 
 @unmanaged
 export class Frame {
   rows: i32;
   registerCount: i32;
   registers: usize;
+  /** Texts that its program makes. */
+  arena: Arena;
 }
 
 /** `rows` is at most BATCH_ROWS. */
@@ -33,6 +35,7 @@ export function makeFrame(registerCount: i32, rows: i32): Frame {
   const frame = changetype<Frame>(allocateZeroed(offsetof<Frame>()));
   frame.rows = rows;
   frame.registerCount = registerCount;
+  frame.arena = makeArena();
   frame.registers = allocateZeroed(<usize>registerCount * offsetof<Register>() + 1);
   for (let i = 0; i < registerCount; i++) {
     const register = registerOf(frame, i);
@@ -69,41 +72,6 @@ export function fillRegister(frame: Frame, index: i32, value: usize, isNull: boo
   memory.fill(register.nulls, isNull ? 1 : 0, <usize>frame.rows);
 }
 
-export enum Op {
-  COPY,
-  ADD_INT,
-  SUBTRACT_INT,
-  MULTIPLY_INT,
-  MODULO_INT,
-  NEGATE_INT,
-  ADD_DOUBLE,
-  SUBTRACT_DOUBLE,
-  MULTIPLY_DOUBLE,
-  DIVIDE_DOUBLE,
-  NEGATE_DOUBLE,
-  EQUAL_INT,
-  LESS_INT,
-  LESS_OR_EQUAL_INT,
-  EQUAL_DOUBLE,
-  LESS_DOUBLE,
-  LESS_OR_EQUAL_DOUBLE,
-  EQUAL_STRING,
-  LESS_STRING,
-  LESS_OR_EQUAL_STRING,
-  AND,
-  OR,
-  NOT,
-  IS_NULL,
-  COALESCE,
-  SELECT,
-  INT_TO_DOUBLE,
-  DOUBLE_TO_INT,
-  /** The target has no status. */
-  CLEAR_STATUS,
-  /** Where the target is null it takes the graver of its status and the source's; elsewhere it has none. */
-  STATUS,
-}
-
 /** op, target, a, b, c: five i32. */
 const INSTRUCTION_SIZE: usize = 20;
 
@@ -130,9 +98,12 @@ export function setInstruction(program: Program, index: i32, op: i32, target: i3
   store<i32>(at, c, 16);
 }
 
-/** Runs a program over rows [from, to). */
+/**
+ * Runs a program over rows [from, to). Texts that it makes stand until it is run from row 0 again: a new batch, then.
+ */
 export function runProgram(program: Program, frame: Frame, from: i32, to: i32): void {
   assert(from >= 0 && from <= to && to <= frame.rows);
+  useArena(frame.arena, from == 0);
   for (let i = 0; i < program.count; i++) {
     const at = program.instructions + <usize>i * INSTRUCTION_SIZE;
     const target = registerOf(frame, load<i32>(at, 4));
@@ -184,9 +155,20 @@ function runInstruction(op: i32, target: Register, a: Register, b: Register, c: 
       runStatus(target, a, from, to);
       return;
     default:
-      assert(op >= Op.EQUAL_INT && op <= Op.LESS_OR_EQUAL_STRING);
-      runComparison(op, target, a, b, from, to);
+      if (op >= Op.EQUAL_INT && op <= Op.LESS_OR_EQUAL_STRING) runComparison(op, target, a, b, from, to);
+      else runFunction(op, target, a, b, c, from, to);
   }
+}
+
+/** What lies in files of its own, by the order of Op. */
+function runFunction(op: i32, target: Register, a: Register, b: Register, c: Register, from: usize, to: usize): void {
+  assert(op >= Op.ABS_INT && op <= Op.MICROS_TO_TIME);
+  if (op <= Op.SHIFT_RIGHT) runWhole(op, target, a, b, from, to);
+  else if (op <= Op.SQRT_DOUBLE) runRounding(op, target, a, b, from, to);
+  else if (op <= Op.LEAST_STRING) runExtreme(op, target, a, b, from, to);
+  else if (op <= Op.LIKE) runText(op, target, a, b, c, from, to);
+  else if (op <= Op.TEXT_TO_TIME) runSpelling(op, target, a, from, to);
+  else runCalendar(op, target, a, b, c, from, to);
 }
 
 function runInt(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {
@@ -303,15 +285,6 @@ function runComparison(op: i32, target: Register, a: Register, b: Register, from
   }
 }
 
-@inline
-function compareStrings(x: usize, y: usize): i32 {
-  const xLength = load<u32>(x, 4);
-  const yLength = load<u32>(y, 4);
-  const order = memory.compare(<usize>load<u32>(x), <usize>load<u32>(y), <usize>min(xLength, yLength));
-  if (order != 0) return order;
-  return xLength == yLength ? 0 : xLength < yLength ? -1 : 1;
-}
-
 /** Three-valued: `false and null` is false, `true or null` is true. */
 function runLogic(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {
   for (let row = from; row < to; row++) {
@@ -357,8 +330,8 @@ function runChoice(op: i32, target: Register, a: Register, b: Register, c: Regis
   }
 }
 
-/** Doubles in [-2^63, 2^63) have an int64; ties go to even. */
-const INT64_END: f64 = 9223372036854775808;
+/** Doubles in [-2^63, 2^63) have an int64; ties go to even. The point matters: without it this would be an i64, wrapped around. */
+const INT64_END: f64 = 9223372036854775808.0;
 
 function runConversion(op: i32, target: Register, a: Register, from: usize, to: usize): void {
   for (let row = from; row < to; row++) {

@@ -14,6 +14,8 @@ export enum Problem {
   NO_TIME,
   BAD_TIME,
   TOO_LONG,
+  /** More rejected records in one body than can be listed. */
+  TOO_MANY,
 }
 
 /** Arrays and objects inside each other: bounds the reader's recursion. */
@@ -294,7 +296,7 @@ function hex4(from: usize): u32 {
   );
 }
 
-function writeUtf8(code: u32, to: usize): usize {
+export function writeUtf8(code: u32, to: usize): usize {
   if (code < 0x80) {
     store<u8>(to, <u8>code);
     return 1;
@@ -459,13 +461,13 @@ function digits2(at: usize): i32 {
   return isDigit(tens) && isDigit(ones) ? (<i32>tens - 0x30) * 10 + <i32>ones - 0x30 : -1;
 }
 
-function daysInMonth(year: i32, month: i32): i32 {
+export function daysInMonth(year: i32, month: i32): i32 {
   if (month == 2) return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;
   return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
 }
 
 /** Days since 1970-01-01 of a date of the Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms"). */
-function daysFromCivil(year: i32, month: i32, day: i32): i64 {
+export function daysFromCivil(year: i32, month: i32, day: i32): i64 {
   const y: i32 = month <= 2 ? year - 1 : year;
   const era: i32 = (y >= 0 ? y : y - 399) / 400;
   const yearOfEra: i32 = y - era * 400;

@@ -775,7 +775,7 @@ function admitElement(): bool {
 
 /** False, ending the whole body, when the list of rejected records is full. */
 function rejectElement(start: usize, end: usize, reason: i32): bool {
-  if (rejectedCount == BATCH_ROWS) return fail(Problem.TOO_LONG);
+  if (rejectedCount == BATCH_ROWS) return fail(Problem.TOO_MANY);
   reject(start, end, reason);
   return true;
 }

@@ -27,6 +27,8 @@ const SPOKEN_IN: [RegExp, RegExp][] = [
   [/^@polyglot-sql\//, /^src\/compile\/sql\.ts$/],
   [/^hono/, /^src\/http\//],
   [/^commander$/, /^src\/cli\//],
+  [/^pino$/, /^src\/cli\/logger\.ts$/],
+  [/^prom-client$/, /^src\/base\/metrics\.ts$/],
 ];
 
 const NAMELESS = /^(utils?|helpers?|common|types?|managers?|impl|misc|shared|index)$/;

@@ -13,6 +13,8 @@ export interface Position {
  * - `config`: the configuration or the command line
  * - `request`: a request that cannot be understood
  * - `not_found`: a name that nothing here bears
+ * - `media_type`: a body in a format or an encoding that is not read here
+ * - `conflict`: something else has the name already
  * - `too_large`: a named limit was passed
  * - `expired`: the moment asked for is no longer kept
  * - `unsupported`: right, but not by this version
@@ -24,6 +26,8 @@ export type FaultCode =
   | 'config'
   | 'request'
   | 'not_found'
+  | 'media_type'
+  | 'conflict'
   | 'too_large'
   | 'expired'
   | 'unsupported'

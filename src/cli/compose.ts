@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { compileFolder } from '../compile/compile.ts';
-import { Ingest } from '../ingest/ingest.ts';
+import type { State } from '../base/metrics.ts';
+import { Ingest, type Watcher } from '../ingest/ingest.ts';
 import { Fold } from '../kernel/fold.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import type { Ids } from '../kernel/layout.ts';
@@ -14,8 +15,9 @@ import type { Entity, Plan } from '../plan/plan.ts';
 import { Reader } from '../read/read.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
 import { localDisk } from '../source/disk.ts';
-import { EventLog } from '../source/log.ts';
+import { EventLog, type LogSettings } from '../source/log.ts';
 import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
+import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { sqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
@@ -27,37 +29,44 @@ export interface Parts {
   ingest: Ingest;
   reader: Reader;
   meta: Meta;
+  state: () => State;
   /** Writes what is in memory and lets go of everything, the folder's lock last. */
   close(): Promise<void>;
+}
+
+/** What goes on around the parts. */
+export interface Surroundings {
+  /** Where this process will serve, for other commands to find it; null where it does not. */
+  announce: string | null;
+  /** Where a failure goes that no request waits for: the process has to end. */
+  onFailure: (error: unknown) => void;
+  /** Takes a sentence on what was found on opening. */
+  note: (text: string) => void;
+  watcher?: Watcher;
 }
 
 /**
  * The only place where drivers are opened and parts are put together: definitions -> lock -> log and store -> ids ->
  * kernel -> ingest -> reader. The definitions come first, so that faulty ones never touch the data.
  *
- * @param announce where this process will serve, for other commands to find it; null where it does not
- * @param onFailure where a failure goes that no request waits for: the process has to end
  * @throws Fault `busy` where another process holds the folder
  */
-export async function compose(
-  config: Config,
-  announce: string | null,
-  onFailure: (error: unknown) => void,
-): Promise<Parts> {
+export async function compose(config: Config, surroundings: Surroundings): Promise<Parts> {
+  const { announce, onFailure, note, watcher } = surroundings;
   const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
   const locks = await lockFolders(config);
   const undo: (() => unknown)[] = [() => releaseAll(locks)];
   try {
     const db = new Database(config.store.sqlite, { create: true, readwrite: true, strict: true });
     undo.unshift(() => db.close());
-    const { dir: folder, clock, segmentBytes } = config.log;
-    const log = await EventLog.open({ disk: localDisk, folder, clock, segmentBytes });
+    const { clock } = config.log;
+    const log = await EventLog.open({ ...logSettings(config), onNote: note });
     undo.unshift(() => log.close());
-    for (const note of log.notes) console.error(note);
+    for (const text of log.notes) note(text);
     const store = sqliteStore(db);
     undo.unshift(() => store.close());
     const meta = openMeta(db);
-    applyPlan(plan, store, meta);
+    applyPlan(plan, store, meta, note);
     const ids = idsOf(plan, meta);
     const kernel = await loadKernel();
     const layout = layPlan(kernel, plan, ids, { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
@@ -65,14 +74,33 @@ export async function compose(
     const { memoryBytes: foldMemoryBytes, barrierMs } = config.fold;
     const pipeline = { layout, folds: [fold] };
     const ingest = await Ingest.open({
-      ...{ pipeline, plan, ids, log, store, meta, foldMemoryBytes, barrierMs, nowMicros, onFailure },
+      ...{
+        pipeline,
+        plan,
+        ids,
+        log,
+        store,
+        meta,
+        foldMemoryBytes,
+        barrierMs,
+        nowMicros,
+        onFailure,
+        watcher,
+        expires: true,
+      },
     });
     undo.unshift(() => ingest.close());
     const reader = new Reader({
       ...{ layout, fold, store, position: () => ingest.position, nowMicros: () => ingest.now() },
     });
     if (announce !== null) for (const lock of locks) lock.announce(announce);
-    return { plan, ingest, reader, meta, close: () => closeAll(undo) };
+    const state = () => ({
+      logEnd: log.end,
+      folded: ingest.position + 1,
+      rowsDirty: fold.dirtyCount,
+      foldBytes: fold.stateBytes,
+    });
+    return { plan, ingest, reader, meta, state, close: () => closeAll(undo) };
   } catch (error) {
     await closeAll(undo);
     throw error;
@@ -88,6 +116,11 @@ export async function composeReplay(
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, countedIds(plan), { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
   return replay({ pipeline: { layout, folds: [new Fold(kernel, null)] }, source, ...listeners });
+}
+
+function logSettings({ log }: Config): LogSettings {
+  const { dir: folder, clock, segmentBytes, segmentAgeMs, compress } = log;
+  return { disk: localDisk, folder, clock, segmentBytes, segmentAgeMs, pack: compress ? packFrame : undefined };
 }
 
 /** In order; what comes first may still need what comes after it. */
@@ -119,12 +152,12 @@ function releaseAll(locks: FolderLock[]) {
 }
 
 /** Rows of another plan say nothing of this one: they are forgotten, and the log is folded from its start. */
-function applyPlan(plan: Plan, store: Store, meta: Meta) {
+function applyPlan(plan: Plan, store: Store, meta: Meta, note: (text: string) => void) {
   const hash = planHash(plan);
   const current = meta.currentPlan();
   if (current?.hash === hash) return;
   if (current) {
-    console.error('the definitions have changed: folding the log anew');
+    note('the definitions have changed: folding the log anew');
     store.clear();
     meta.clearErrors();
   }

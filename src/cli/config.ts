@@ -9,7 +9,7 @@ import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
 
 /** `tilefold.yaml`, with its defaults filled in and its paths made absolute: they are written relative to the file. */
 export interface Config {
-  log: { dir: string; clock: Clock; segmentBytes: number };
+  log: { dir: string; clock: Clock; segmentBytes: number; segmentAgeMs: number; compress: boolean };
   store: { sqlite: string };
   /** The folder of definitions. */
   definitions: string;
@@ -49,6 +49,8 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
       dir: resolve(folder, log.dir),
       clock: { kind: log.clock, maxJumpMs: log.max_jump },
       segmentBytes: log.segment.bytes,
+      segmentAgeMs: log.segment.age,
+      compress: log.compress,
     },
     store: { sqlite: resolve(folder, store.sqlite) },
     definitions: resolve(folder, definitions),
@@ -78,6 +80,8 @@ export function parseSize(text: string): number | null {
 
 /** A segment is a file: smaller than a disk page is waste, and it should be small enough to be copied in one go. */
 const SEGMENT_SIZE = { min: 4 * 1024, max: 4 * 1024 ** 3, wanted: '4KiB to 4GiB' };
+/** A segment for every few events would be a folder of nothing but headers. */
+const SEGMENT_AGE_MIN_MS = 1_000;
 /** The kernels' memory is 32-bit; below a MiB nearly every event would have to read its rows back. */
 const FOLD_SIZE = { min: 1024 ** 2, max: 4 * 1024 ** 3, wanted: '1MiB to 4GiB' };
 
@@ -121,12 +125,17 @@ function section<T extends z.ZodRawShape>(shape: T) {
   return z.preprocess(value => value ?? {}, z.strictObject(shape));
 }
 
-const CONFIG = section({
+/** What the file may say. */
+export const CONFIG = section({
   log: section({
     dir: PATH.default('data/log'),
     clock: z.enum(['event', 'wall']).describe('event or wall').default('wall'),
     max_jump: duration(1).default(MAX_JUMP_DEFAULT_MS),
-    segment: section({ bytes: size(SEGMENT_SIZE).default(64 * 1024 ** 2) }),
+    segment: section({
+      bytes: size(SEGMENT_SIZE).default(64 * 1024 ** 2),
+      age: duration(SEGMENT_AGE_MIN_MS).default(3_600_000),
+    }),
+    compress: z.boolean().describe('true or false').default(true),
   }),
   store: section({ sqlite: PATH.default('data/tilefold.db') }),
   definitions: PATH.default('features'),

@@ -3,16 +3,23 @@ import { CommanderError } from 'commander';
 import { Fault, Faults, faultLine } from '../base/fault.ts';
 import { formatFaults } from '../compile/listing.ts';
 
-export const EXIT = { ok: 0, fault: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, fault: 1, usage: 2, bug: 70, stopped: 130 } as const;
+
+/** The one table of what they mean. */
+const MEANINGS: Record<keyof typeof EXIT, string> = {
+  ok: 'done',
+  fault: 'faults were found: in definitions, the configuration, the input, or by the server that was asked',
+  usage: 'wrong usage of the command line',
+  bug: 'a bug in tilefold; what was acknowledged is in the log, and another start takes it up from there',
+  stopped: 'stopped at once by a second signal; what was acknowledged is in the log',
+};
 
 /** What `--help` says of them. */
-export const EXIT_HELP = `
-Exit codes:
-  0  done
-  1  faults were found: in definitions, the configuration, the input, or by the server that was asked
-  2  wrong usage of the command line`;
+export const EXIT_HELP = `\nExit codes:\n${Object.entries(MEANINGS)
+  .map(([name, meaning]) => `  ${String(EXIT[name as keyof typeof EXIT]).padEnd(3)}  ${meaning}`)
+  .join('\n')}`;
 
-/** The one place where failures become exit codes. What is no Fault is our bug, and ends the process as such. */
+/** The one place where failures become exit codes. What is no Fault is our bug: its trace goes to whoever can mend it. */
 export function exitCodeOf(error: unknown): number {
   // Commander has written its message already; --help and --version come here too.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -25,5 +32,6 @@ export function exitCodeOf(error: unknown): number {
     console.error(`tilefold: ${faultLine(error)}`);
     return EXIT.fault;
   }
-  throw error;
+  console.error(error);
+  return EXIT.bug;
 }

@@ -27,9 +27,10 @@ export async function withParts<Result>(config: Config, ways: Ways<Result>): Pro
 
 async function openOrFind(config: Config): Promise<Parts | string> {
   try {
-    return await compose(config, null, error => {
+    const onFailure = (error: unknown) => {
       throw error;
-    });
+    };
+    return await compose(config, { announce: null, onFailure, note: console.error });
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'busy') throw error;
     for (const folder of foldersOf(config)) {

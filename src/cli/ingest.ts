@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Receipt } from '../ingest/ingest.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
-import type { Source } from '../source/source.ts';
+import type { Block, Source } from '../source/source.ts';
 import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { loadConfig } from './config.ts';
@@ -11,30 +11,97 @@ import { postLines } from './remote.ts';
 /** Rejections told one by one; a file that is all wrong is wrong in one way, mostly. */
 const REJECTIONS_SHOWN_MAX = 20;
 
+/** Programs may want more of them, though not without end. */
+const REJECTIONS_LISTED_MAX = 10_000;
+
+/** A line that is no event. `line` counts from 1 within the file. */
+interface Rejected {
+  file: string;
+  line: number;
+  code: string;
+  reason: string;
+}
+
 export function addIngest(program: Command) {
   program
     .command('ingest')
     .description('append the events of files to the log, and fold them')
     .argument('<file...>', 'NDJSON, gzip or not; segments of another event log')
+    .option('--again', 'count the events of a file that was ingested within the last 24 hours once more')
+    .option('--json', 'counts and rejections as one JSON object')
     .action(async (files: string[], _options, command: Command) => {
-      const config = await loadConfig(command.optsWithGlobals<{ config: string }>().config);
+      const { config: path, json, again } = command.optsWithGlobals<Options>();
+      const config = await loadConfig(path);
       const source = await ndjsonFiles(files, config.log.clock);
-      const { accepted, rejected } = await withParts(config, {
-        open: parts => ingestHere(parts, files, source),
-        held: url => ingestAll(source, bytes => postLines(url, bytes)),
+      const listed: Rejected[] = [];
+      const list = (one: Rejected) => {
+        if (listed.length < (json ? REJECTIONS_LISTED_MAX : REJECTIONS_SHOWN_MAX)) listed.push(one);
+      };
+      const keyOf = again ? async () => null : fileKeys();
+      const counts = await withParts(config, {
+        open: parts => ingestHere(parts, files, source, keyOf, list),
+        held: url => ingestAll(source, keyOf, (bytes, key) => postLines(url, bytes, key), list),
       });
-      console.log(`accepted ${accepted}, rejected ${rejected}`);
-      if (rejected > 0) process.exitCode = EXIT.fault;
+      if (json) console.log(JSON.stringify({ ...counts, rejections: listed }));
+      else tell(counts, listed);
+      if (counts.rejected > 0) process.exitCode = EXIT.fault;
     });
 }
 
+interface Options {
+  config: string;
+  json?: true;
+  again?: true;
+}
+
+interface Counts {
+  accepted: number;
+  /** Of the accepted ones: what an earlier run had brought in already, and counts once. */
+  replayed: number;
+  rejected: number;
+}
+
+function tell({ accepted, replayed, rejected }: Counts, listed: Rejected[]) {
+  for (const { file, line, reason } of listed) console.error(`${file}:${line}: ${reason}`);
+  if (rejected > listed.length) console.error(`... and ${rejected - listed.length} more lines`);
+  if (replayed > 0) console.error(`${replayed} events were ingested before, and count once; --again counts them anew`);
+  console.log(`accepted ${accepted}, rejected ${rejected}`);
+}
+
+type KeyOf = (block: Block) => Promise<string | null>;
+
+/**
+ * What a block is called in the log, so that a file counts once: by what the whole file holds, not by its name, and by
+ * the line that the block starts at. A run that was stopped goes on where it was; a file that has changed is another.
+ */
+function fileKeys(): KeyOf {
+  const hashes = new Map<string, Promise<string>>();
+  return async ({ file, line }) => {
+    const hash = hashes.get(file) ?? hashFile(file);
+    hashes.set(file, hash);
+    return `file:${await hash}:${line}`;
+  };
+}
+
+async function hashFile(file: string): Promise<string> {
+  const hash = new Bun.CryptoHasher('sha256');
+  for await (const chunk of Bun.file(file).stream()) hash.update(chunk);
+  return hash.digest('hex');
+}
+
 /** What the data folder remembers of it: which files, when, and what became of them. */
-async function ingestHere({ ingest, meta }: Parts, files: string[], source: Source) {
+async function ingestHere(
+  { ingest, meta }: Parts,
+  files: string[],
+  source: Source,
+  keyOf: KeyOf,
+  list: (one: Rejected) => void,
+) {
   const run = meta.startRun({ kind: 'ingest', startedAtMicros: nowMicros(), detail: { files } });
   const end = (state: 'done' | 'failed', outcome: object) =>
     meta.finishRun(run, { state, finishedAtMicros: nowMicros(), detail: { files, ...outcome } });
   try {
-    const counts = await ingestAll(source, bytes => ingest.post(bytes, 'ndjson'));
+    const counts = await ingestAll(source, keyOf, (bytes, key) => ingest.post(bytes, 'ndjson', key), list);
     end('done', counts);
     return counts;
   } catch (error) {
@@ -48,19 +115,20 @@ function nowMicros(): bigint {
 }
 
 /** Block by block, each durable before the next is read: whatever stops this, what was accepted is counted once. */
-export async function ingestAll(
+async function ingestAll(
   source: Source,
-  post: (bytes: Uint8Array) => Promise<Receipt>,
-): Promise<{ accepted: number; rejected: number }> {
-  let accepted = 0;
-  let rejected = 0;
+  keyOf: KeyOf,
+  post: (bytes: Uint8Array, key: string | null) => Promise<Receipt>,
+  list: (one: Rejected) => void,
+): Promise<Counts> {
+  const counts: Counts = { accepted: 0, replayed: 0, rejected: 0 };
   for await (const block of source.read(0)) {
-    const receipt = await post(block.bytes);
-    accepted += receipt.accepted;
-    for (const { line, reason } of receipt.rejected) {
-      if (rejected++ < REJECTIONS_SHOWN_MAX) console.error(`${block.file}:${block.line + line - 1}: ${reason}`);
-    }
+    const receipt = await post(block.bytes, await keyOf(block));
+    counts.accepted += receipt.accepted;
+    if (receipt.replayed) counts.replayed += receipt.accepted;
+    counts.rejected += receipt.rejected.length;
+    for (const { line, code, reason } of receipt.rejected)
+      list({ file: block.file, line: block.line + line - 1, code, reason });
   }
-  if (rejected > REJECTIONS_SHOWN_MAX) console.error(`... and ${rejected - REJECTIONS_SHOWN_MAX} more lines`);
-  return { accepted, rejected };
+  return counts;
 }

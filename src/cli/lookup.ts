@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import { compileFolder } from '../compile/compile.ts';
 import { answerJson, keyJson } from '../http/columnar.ts';
 import { parseLookup } from '../http/features.ts';
@@ -52,8 +53,9 @@ async function lookup(config: Config, entityName: string, keys: string[], option
 export function lookupBody(plan: Plan, entityName: string, keys: string[], options: Omit<Options, 'config'>): string {
   const entity = plan.entities.find(each => each.name === entityName);
   if (!entity) {
-    const known = plan.entities.map(each => each.name).join(', ');
-    throw new Fault('not_found', `there is no entity ${entityName}; there are ${known}`);
+    const known = plan.entities.map(each => each.name);
+    const hint = didYouMean(entityName, known) || `; there are ${known.join(', ')}`;
+    throw new Fault('not_found', `there is no entity ${entityName}${hint}`);
   }
   const sets = plan.sets.filter(set => set.entity === entityName).map(set => `${set.name}:*`);
   const features = JSON.stringify(options.feature ?? sets);

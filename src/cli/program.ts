@@ -1,14 +1,17 @@
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { addCheck } from './check.ts';
+import { addCompletion } from './completion.ts';
 import { addErrors } from './errors.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
 import { addIngest } from './ingest.ts';
+import { addInit } from './init.ts';
 import { addLookup } from './lookup.ts';
 import { addReplay } from './replay.ts';
+import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
 
-/** @returns the process's exit code; a bug throws instead */
+/** @returns the process's exit code */
 export async function run(argv: string[]): Promise<number> {
   const program = new Command('tilefold')
     .description('Features from events: the same online and in replay, to the last bit.')
@@ -17,7 +20,8 @@ export async function run(argv: string[]): Promise<number> {
     .addHelpText('afterAll', EXIT_HELP)
     .configureHelp({ showGlobalOptions: true })
     .exitOverride();
-  for (const add of [addCheck, addServe, addIngest, addLookup, addErrors, addReplay]) add(program);
+  for (const add of [addInit, addCheck, addServe, addIngest, addLookup, addErrors, addReplay, addSchema, addCompletion])
+    add(program);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? EXIT.ok);

@@ -54,11 +54,12 @@ export class Progress {
     console.error(`replay: ${percent}% of the log, ${this.events} events`);
   }
 
-  end(out: string) {
+  end(out: string): { events: number; seconds: number } {
     this.bar?.update(this.totalBytes, { events: this.events });
     this.stop();
     const seconds = (performance.now() - this.startMs) / 1000;
     console.error(`replay: ${this.events} events in ${seconds.toFixed(1)} s, written to ${out}`);
+    return { events: this.events, seconds };
   }
 
   stop() {

@@ -14,19 +14,24 @@ export async function askServer(url: string, path: string, init: RequestInit = {
 }
 
 /** Posts lines to the server. That all were rejected is a receipt like any other. */
-export async function postLines(url: string, lines: Uint8Array): Promise<Receipt> {
-  const headers = { 'content-type': 'application/x-ndjson' };
-  const { ok, status, text } = await exchange(url, '/v1/events', { method: 'POST', headers, body: lines.slice() });
+export async function postLines(url: string, lines: Uint8Array, key: string | null): Promise<Receipt> {
+  const headers = { 'content-type': 'application/x-ndjson', ...(key === null ? {} : { 'idempotency-key': key }) };
+  const { ok, status, text, isReplayed } = await exchange(url, '/v1/events', {
+    method: 'POST',
+    headers,
+    body: lines.slice(),
+  });
   const { accepted, rejected, position } = JSON.parse(text) as Partial<Receipt>;
   if (accepted === undefined || !rejected || position === undefined || (!ok && status !== 400))
     throw refusal(url, status, text);
-  return { accepted, rejected, position };
+  return { accepted, rejected, position, replayed: isReplayed };
 }
 
 async function exchange(url: string, path: string, init: RequestInit) {
   try {
     const response = await fetch(new URL(path, url), init);
-    return { ok: response.ok, status: response.status, text: await response.text() };
+    const isReplayed = response.headers.get('idempotency-replayed') === 'true';
+    return { ok: response.ok, status: response.status, text: await response.text(), isReplayed };
   } catch (error) {
     throw new Fault('busy', `the data folder is held by ${url}, which does not answer: ${(error as Error).message}`);
   }

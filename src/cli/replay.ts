@@ -14,6 +14,7 @@ interface Options {
   log: string[];
   out: string;
   errors?: string;
+  json?: true;
 }
 
 /** `tilefold replay`: a recorded log -> one row for each event, with its features as of itself. */
@@ -25,6 +26,7 @@ export function addReplay(program: Command) {
     .requiredOption('--log <file...>', 'NDJSON, gzip or not, or segments of an event log, in order')
     .requiredOption('--out <file>', 'an .arrow or .ndjson file, there only once all of it is')
     .option('--errors <file>', 'an .ndjson file of the events that cannot count, and why')
+    .option('--json', 'what was done as one JSON object')
     .action(async (_options, command: Command) => replayFiles(command.optsWithGlobals<Options>()));
 }
 
@@ -59,7 +61,11 @@ async function replayFiles(options: Options) {
     await errors?.abandon();
     throw error;
   }
-  progress.end(options.out);
+  const { events, seconds } = progress.end(options.out);
+  if (options.json) {
+    const { out, errors } = options;
+    console.log(JSON.stringify({ events, errors: errorCount, seconds, out, errors_out: errors ?? null }));
+  }
   if (errorCount > 0) console.error(`replay: ${errorCount} lines could not count; ${whereOf(options.errors)}`);
 }
 

@@ -1,61 +1,122 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Fault } from '../base/fault.ts';
-import { app } from '../http/app.ts';
-import { problemOf } from '../http/problem.ts';
-import { compose } from './compose.ts';
+import type { Log } from '../base/log.ts';
+import { Metrics } from '../base/metrics.ts';
+import { parseDuration } from '../base/time.ts';
+import { app, type Served, STILL_FOLDING } from '../http/app.ts';
+import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
+import { EXIT } from './exit.ts';
+import { LOG_LEVELS, type LogLevel, openLog } from './logger.ts';
 
 interface Options {
   config: string;
   host?: string;
   port?: number;
+  logLevel: LogLevel;
+  grace: number;
 }
 
 /** Long enough for the largest lookup to be made and read over a slow line; Bun's own 10 s is for pages. */
 const IDLE_TIMEOUT_S = 60;
 
+/** Enough for a load balancer on the same machine to notice; one that asks less often needs --grace. */
+const GRACE_DEFAULT_MS = 500;
+
+/** A request that is not answered by then has a client that does not send or read; supervisors kill after 30 s. */
+const DRAIN_MAX_MS = 20_000;
+
+/** What wraps a command passes a terminal's Ctrl-C on, which makes two signals of one. */
+const SAME_SIGNAL_MS = 200;
+
+const SHUTTING_DOWN = 'the server is shutting down';
+
 /** `tilefold serve`: one process that takes events and answers lookups. */
 export function addServe(program: Command) {
   program
     .command('serve')
-    .description('take events and answer lookups over HTTP, until SIGINT or SIGTERM')
+    .description('take events and answer lookups over HTTP, until SIGINT or SIGTERM; a second one ends it at once')
     .option('--host <address>', 'instead of the configured one; 0.0.0.0 lets other machines in')
     .option('--port <port>', 'instead of the configured one; 0 takes a free one', portOf)
+    .option('--grace <duration>', 'how long /readyz says 503 before connections are refused', graceOf, GRACE_DEFAULT_MS)
+    .addOption(
+      new Option('--log-level <level>', 'what is logged to standard error, as JSON lines where that is no terminal')
+        .choices(LOG_LEVELS)
+        .env('LOG_LEVEL')
+        .default('info'),
+    )
     .action(async (_options, command: Command) => {
-      const { config: path, host, port } = command.optsWithGlobals<Options>();
+      const { config: path, host, port, logLevel, grace } = command.optsWithGlobals<Options>();
       const config = await loadConfig(path);
-      await serve(config, host ?? config.serve.host, port ?? config.serve.port);
+      const place = { host: host ?? config.serve.host, port: port ?? config.serve.port };
+      await serve(config, place, openLog(logLevel), grace);
     });
 }
 
 /**
  * The address is taken before the log is folded, so that a taken one shows at once; who asks meanwhile is told to
- * wait. On the way out: no new requests, those under way are answered, then everything is written and closed.
+ * wait. On the way out: /readyz says so for a while, then no new connections, requests under way are answered, and
+ * everything is written and closed.
  */
-async function serve(config: Config, host: string, port: number) {
-  const server = listen(host, port);
+async function serve(config: Config, { host, port }: { host: string; port: number }, log: Log, graceMs: number) {
+  let parts: Parts | null = null;
+  let unready: string | null = STILL_FOLDING;
+  const metrics = new Metrics(() => parts?.state() ?? null);
+  const end = (error: unknown) => endProcess(error, log);
+  const services = { unready: () => unready, log, metrics, broken: end };
+  const server = listen(host, port, app({ ...services, parts: null }).fetch);
   try {
-    const parts = await compose(config, server.url.origin, endProcess);
-    server.reload({ fetch: app({ ...parts, log: console.error, broken: endProcess }).fetch });
+    const note = (text: string) => log.warn({}, text);
+    parts = await compose(config, { announce: server.url.origin, onFailure: end, note, watcher: metrics });
+    const gate = new Gate(parts);
+    server.reload({ fetch: app({ ...services, parts: gate.served }).fetch });
+    unready = null;
+    const stopped = stopSignal();
     console.log(`tilefold serves ${config.definitions} on ${server.url.origin}`);
-    console.log(await stopSignal());
-    await server.stop();
+    const signal = await stopped;
+    unready = SHUTTING_DOWN;
+    console.log(`${signal}: writing what is folded, then good-bye`);
+    await drain(server, graceMs, log);
+    gate.closed = true;
     await parts.close();
   } finally {
     await server.stop(true);
   }
 }
 
-function listen(hostname: string, port: number) {
+/** A body that arrives after all that waiting finds the door shut, not a log that is being closed. */
+class Gate {
+  closed = false;
+  readonly served: Served;
+
+  constructor(parts: Parts) {
+    const post: Served['ingest']['post'] = (...body) => {
+      if (this.closed) throw new Fault('busy', SHUTTING_DOWN);
+      return parts.ingest.post(...body);
+    };
+    this.served = { ...parts, ingest: { post } };
+  }
+}
+
+/** First whoever sends requests learns that there should be no more of them, then there are none. */
+async function drain(server: Bun.Server<undefined>, graceMs: number, log: Log) {
+  await Bun.sleep(graceMs);
+  const late = Symbol();
+  const answered = await Promise.race([server.stop(), Bun.sleep(DRAIN_MAX_MS).then(() => late)]);
+  if (answered !== late) return;
+  log.warn({ requests: server.pendingRequests }, `cutting off what is not answered after ${DRAIN_MAX_MS / 1000} s`);
+  await server.stop(true);
+}
+
+function listen(hostname: string, port: number, fetch: (request: Request) => Response | Promise<Response>) {
   try {
-    const busy = new Fault('busy', 'the log is still being folded; ask again in a moment');
     return Bun.serve({
       hostname,
       port,
       idleTimeout: IDLE_TIMEOUT_S,
       // Resources refuse what is too large for them, with a reply that says so.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      fetch: () => problemOf(busy, console.error),
+      fetch: request => fetch(request),
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
@@ -65,21 +126,34 @@ function listen(hostname: string, port: number) {
   }
 }
 
-async function stopSignal(): Promise<string> {
+/** The first signal; one that comes later ends the process where it stands. */
+function stopSignal(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
+  let firstMs: number | null = null;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => resolve(`${signal}: writing what is folded, then good-bye`));
+    process.on(signal, () => {
+      if (firstMs !== null && performance.now() - firstMs > SAME_SIGNAL_MS) process.exit(EXIT.stopped);
+      firstMs ??= performance.now();
+      resolve(signal);
+    });
   return promise;
 }
 
 /** Nothing is written on this way out: memory cannot be trusted, the log can. */
-function endProcess(error: unknown) {
-  console.error('this process cannot go on; started again it takes up from what is durable', error);
-  process.exit(70);
+function endProcess(error: unknown, log: Log) {
+  const trace = error instanceof Error ? error.stack : String(error);
+  log.error({ trace }, 'this process cannot go on; started again it takes up from what is durable');
+  process.exit(EXIT.bug);
 }
 
 function portOf(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65535) throw new InvalidArgumentError('wanted a number from 0 to 65535');
   return port;
+}
+
+function graceOf(text: string): number {
+  const graceMs = parseDuration(text);
+  if (graceMs === null) throw new InvalidArgumentError('wanted a duration like 500ms or 10s');
+  return graceMs;
 }

@@ -1,12 +1,13 @@
 import { assert, unreachable } from '../base/assert.ts';
 import type { Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
-import { parseMicros } from '../base/time.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
 import { children } from '../plan/expression.ts';
 import type { Type } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, STRING, TIME, typeName } from '../plan/value.ts';
-import type { SqlNode, Word } from './sql.ts';
+import { bindFunction } from './functions.ts';
+import type { CastKind, SqlNode } from './sql.ts';
+import { adapt, call, compare, isNullLiteral, literal, literalText, nullLiteral, unify, wantBool } from './typing.ts';
 
 /** What the names and the aggregates of an expression mean where it stands. Both put their faults into `faults`. */
 export interface Scope {
@@ -88,17 +89,17 @@ function bindNode(node: SqlNode, scope: Scope): Expression | null {
     }
     case 'case':
       return bindCase(node, scope);
-    case 'coalesce': {
+    case 'function': {
       const args = bindAll(node.args, scope);
-      const same = args && unify(args, node.args, 'COALESCE', scope.faults);
-      return same && call('coalesce', same.values, same.type, node.at);
+      return args && bindFunction(args, { ...node, faults: scope.faults });
     }
-    case 'nullif':
-      return bindNullif(node, scope);
     case 'cast': {
       const of = bindNode(node.of, scope);
       return of && bindCast(of, node, scope.faults);
     }
+    case 'interval':
+      scope.faults.push(new Fault('unsupported', INTERVAL_ALONE, node.at));
+      return null;
     default:
       return unreachable(node);
   }
@@ -107,10 +108,6 @@ function bindNode(node: SqlNode, scope: Scope): Expression | null {
 function bindAll(nodes: SqlNode[], scope: Scope): Expression[] | null {
   const bound = nodes.map(node => bindNode(node, scope));
   return bound.includes(null) ? null : (bound as Expression[]);
-}
-
-export function call(fn: FunctionName, args: Expression[], type: Type, at: Position): Expression {
-  return { kind: 'call', fn, args, type, at };
 }
 
 function negatedIf(negated: boolean, expression: Expression, at: Position): Expression {
@@ -135,16 +132,8 @@ function bindLiteral(node: SqlNode & { kind: 'literal' }, faults: Fault[]): Expr
   }
 }
 
-/** NULL has no type of its own: it takes that of its neighbours, and is int64 where it has none. */
-function nullLiteral(type: Type, at: Position | null): Expression {
-  return { kind: 'literal', value: null, type, at };
-}
-
-function isNullLiteral(expression: Expression): boolean {
-  return expression.kind === 'literal' && expression.value === null;
-}
-
 function bindOperator(node: SqlNode & { kind: 'operator' }, scope: Scope): Expression | null {
+  if (node.args.some(arg => arg.kind === 'interval')) return bindShift(node, scope);
   const args = bindAll(node.args, scope);
   if (!args) return null;
   const { fn, symbol, at } = node;
@@ -168,21 +157,13 @@ function bindOperator(node: SqlNode & { kind: 'operator' }, scope: Scope): Expre
   }
 }
 
-function wantBool(expression: Expression, node: SqlNode, what: string, faults: Fault[]): Expression | null {
-  if (isNullLiteral(expression)) return nullLiteral(BOOL, expression.at);
-  if (expression.type.kind === 'bool') return expression;
-  const hint = expression.type.kind === 'int64' ? `; write ${node.text} <> 0` : '';
-  const message = `${what} wants a condition (bool), got ${typeName(expression.type)}${hint}`;
-  faults.push(new Fault('definition', message, node.at));
-  return null;
-}
-
 function arithmetic(
   fn: FunctionName,
   args: Expression[],
   node: SqlNode & { kind: 'operator' },
   faults: Fault[],
 ): Expression | null {
+  if (args.some(arg => arg.type.kind === 'time')) return timeArithmetic(fn, args, node, faults);
   let whole = true;
   for (const [i, { type }] of args.entries()) {
     const { text, at } = node.args[i]!;
@@ -198,38 +179,81 @@ function arithmetic(
   return call(fn, args, isDouble ? DOUBLE : INT64, node.at);
 }
 
-/** A comparison of two values of one kind; a text beside a time is read as a time. */
-function compare(
+const INTERVAL_ALONE = 'INTERVAL stands beside + and - of a time only: time - INTERVAL 1 DAY';
+
+/** time - time -> microseconds, as an int64. */
+function timeArithmetic(
   fn: FunctionName,
-  left: Expression,
-  right: Expression,
-  symbol: Word,
-  at: Position,
+  args: Expression[],
+  node: SqlNode & { kind: 'operator' },
   faults: Fault[],
 ): Expression | null {
-  const a = adapt(left, right.type, faults);
-  const b = a && adapt(right, a.type, faults);
-  if (!a || !b) return null;
-  const kinds = [a.type.kind, b.type.kind];
-  if (a.type.kind === b.type.kind || kinds.every(kind => kind === 'int64' || kind === 'double'))
-    return call(fn, [a, b], BOOL, at);
-  const hint = kinds.includes('bool') && kinds.includes('int64') ? '; a bool is a condition already' : '';
-  const message = `${symbol.name} compares values of one type, got ${typeName(a.type)} and ${typeName(b.type)}${hint}`;
-  faults.push(new Fault('definition', message, symbol.at));
+  const [left, right] = args;
+  const a = left && right && adapt(left, TIME, faults);
+  const b = left && right && adapt(right, TIME, faults);
+  if (left && right && (!a || !b)) return null;
+  if (fn === 'subtract' && a?.type.kind === 'time' && b?.type.kind === 'time') {
+    const micros = (time: Expression) => call('toInt64', [time], INT64, node.at);
+    return call('subtract', [micros(a), micros(b)], INT64, node.at);
+  }
+  const odd = node.args[args.findIndex(arg => arg.type.kind === 'time')]!;
+  const hint =
+    fn === 'add' || fn === 'subtract'
+      ? ': a time takes an INTERVAL, and times are subtracted from times'
+      : ': write EPOCH_US(time) for its microseconds';
+  faults.push(new Fault('definition', `${node.symbol.name} wants int64 or double, got time${hint}`, odd.at));
   return null;
 }
 
-/** Lets a literal take the type of what it is compared with. */
-function adapt(expression: Expression, type: Type, faults: Fault[]): Expression | null {
-  if (isNullLiteral(expression)) return nullLiteral(type, expression.at);
-  const isText = expression.kind === 'literal' && typeof expression.value === 'string';
-  if (!isText || type.kind !== 'time') return expression;
-  const text = String(expression.value);
-  const value = parseMicros(text) ?? parseMicros(`${text}T00:00:00Z`);
-  if (value !== null) return { kind: 'literal', value, type: TIME, at: expression.at };
-  const message = `'${text}' is no time; wanted one like '2001-01-31' or '2001-01-31T08:30:00Z'`;
-  faults.push(new Fault('definition', message, expression.at));
-  return null;
+/** time + INTERVAL, INTERVAL + time, time - INTERVAL: months first, then the rest, as DuckDB does. */
+function bindShift(node: SqlNode & { kind: 'operator' }, scope: Scope): Expression | null {
+  const { faults } = scope;
+  const [left, right] = node.args as [SqlNode, SqlNode];
+  const [written, interval] = node.fn === 'add' && left.kind === 'interval' ? [right, left] : [left, right];
+  if ((node.fn !== 'add' && node.fn !== 'subtract') || interval?.kind !== 'interval' || written.kind === 'interval') {
+    const hint = node.fn === 'multiply' ? '; for a number of days that is computed write INTERVAL (x) DAY' : '';
+    faults.push(new Fault('unsupported', INTERVAL_ALONE + hint, node.args.find(arg => arg.kind === 'interval')!.at));
+    return null;
+  }
+  const bound = bindNode(written, scope);
+  const time = bound && adapt(bound, TIME, faults);
+  if (!time) return null;
+  if (time.type.kind !== 'time') {
+    const message = `${node.symbol.name} INTERVAL wants a time, got ${typeName(time.type)}`;
+    faults.push(new Fault('definition', message, written.at));
+    return null;
+  }
+  const sign = node.fn === 'add' ? 1n : -1n;
+  if (interval.count) return shiftBy(time, interval, sign, node.at, scope);
+  const months = interval.months === 0n ? time : shifted('addMonths', time, sign * interval.months, node.at);
+  return interval.micros === 0n && interval.months !== 0n
+    ? months
+    : shifted('addMicros', months, sign * interval.micros, node.at);
+}
+
+function shifted(fn: FunctionName, time: Expression, count: bigint, at: Position): Expression {
+  return call(fn, [time, literal(count, INT64, at)], TIME, at);
+}
+
+/** By a computed number of months, or of whatever the unit is. */
+function shiftBy(
+  time: Expression,
+  interval: SqlNode & { kind: 'interval' },
+  sign: bigint,
+  at: Position,
+  scope: Scope,
+): Expression | null {
+  const bound = bindNode(interval.count!, scope);
+  if (!bound) return null;
+  const count = isNullLiteral(bound) ? nullLiteral(INT64, bound.at) : bound;
+  if (count.type.kind !== 'int64') {
+    const message = `INTERVAL wants an int64, got ${typeName(count.type)}`;
+    scope.faults.push(new Fault('definition', message, interval.count!.at));
+    return null;
+  }
+  const unit = interval.months === 0n ? interval.micros : interval.months;
+  const amount = call('multiply', [count, literal(sign * unit, INT64, at)], INT64, at);
+  return call(interval.months === 0n ? 'addMicros' : 'addMonths', [time, amount], TIME, at);
 }
 
 /** x IN (a, b) -> x = a OR x = b; a balanced tree, so that a long list stays shallow. */
@@ -280,57 +304,44 @@ function bindCase(node: SqlNode & { kind: 'case' }, scope: Scope): Expression | 
   return call('case', [...args, otherwise], same.type, node.at);
 }
 
-/** Values that stand for each other get one type: nulls adapt, and beside a double an int64 becomes one. */
-function unify(
-  values: Expression[],
-  nodes: SqlNode[],
-  what: string,
-  faults: Fault[],
-): { values: Expression[]; type: Type } | null {
-  const typed = values.filter(value => !isNullLiteral(value));
-  const isNumber = ({ type }: Expression) => type.kind === 'int64' || type.kind === 'double';
-  const type =
-    typed.length > 0 && typed.every(isNumber) && typed.some(v => v.type.kind === 'double') ? DOUBLE : typed[0]?.type;
-  if (!type) return { values, type: INT64 };
-  const odd = values.findIndex(value => {
-    const fits = value.type.kind === type.kind || (type.kind === 'double' && isNumber(value));
-    return !isNullLiteral(value) && !fits;
-  });
-  if (odd >= 0) {
-    const message = `${what} wants values of one type, got ${typeName(type)} and ${typeName(values[odd]!.type)}`;
-    faults.push(new Fault('definition', message, nodes[odd]!.at));
-    return null;
-  }
-  const convert = (value: Expression) => {
-    if (isNullLiteral(value)) return nullLiteral(type, value.at);
-    return value.type.kind === type.kind ? value : toDouble(value);
-  };
-  return { values: values.map(convert), type };
-}
+const CAST_TYPES: Record<CastKind, Type> = { bool: BOOL, int64: INT64, double: DOUBLE, string: STRING, time: TIME };
 
-function toDouble(value: Expression): Expression {
-  return { kind: 'call', fn: 'toDouble', args: [value], type: DOUBLE, at: value.at };
-}
-
-/** NULLIF(a, b) -> CASE WHEN a = b THEN NULL ELSE a END */
-function bindNullif(node: SqlNode & { kind: 'nullif' }, scope: Scope): Expression | null {
-  const args = bindAll(node.args, scope);
-  if (!args) return null;
-  const [of, other] = args as [Expression, Expression];
-  const equal = compare('equal', of, other, node.symbol, node.at, scope.faults);
-  return equal && call('case', [equal, nullLiteral(of.type, node.at), of], of.type, node.at);
-}
-
+/** A text that spells no value, and a double beyond int64, is null: CAST does what TRY_CAST does. */
 function bindCast(of: Expression, node: SqlNode & { kind: 'cast' }, faults: Fault[]): Expression | null {
   const { kind } = of.type;
-  const to = node.to === 'int64' ? INT64 : DOUBLE;
-  const fn = node.to === 'int64' ? 'toInt64' : 'toDouble';
-  if (isNullLiteral(of)) return nullLiteral(to, node.at);
-  if (kind === to.kind) return of;
-  if (kind === 'bool' || kind === 'int64' || kind === 'double' || (kind === 'time' && node.to === 'int64'))
-    return call(fn, [of], to, node.at);
-  const hint = kind === 'time' ? '; CAST it to BIGINT first, which gives microseconds' : '; declare the input int64';
-  const message = `CAST of ${typeName(of.type)} to ${typeName(to)} is not supported${kind === 'time' || kind === 'string' ? hint : ''}`;
-  faults.push(new Fault('unsupported', message, node.at));
+  const { to, at } = node;
+  const type = CAST_TYPES[to];
+  if (isNullLiteral(of)) return nullLiteral(type, at);
+  if (kind === to) return of;
+  if (to === 'time' && literalText(of) !== null) return adapt(of, TIME, faults);
+  const fn = CASTS[`${kind} ${to}`];
+  if (fn === 'notEqual') return call(fn, [of, literal(kind === 'double' ? 0 : 0n, of.type, at)], BOOL, at);
+  if (fn) return call(fn, [of], type, at);
+  const hint = CAST_HINTS[`${kind} ${to}`];
+  const message = `CAST of ${typeName(of.type)} to ${to} is not supported${hint ? `; ${hint}` : ''}`;
+  faults.push(new Fault('unsupported', message, at));
   return null;
 }
+
+const CASTS: Record<string, FunctionName> = {
+  'bool int64': 'toInt64',
+  'double int64': 'toInt64',
+  'time int64': 'toInt64',
+  'string int64': 'toInt64',
+  'bool double': 'toDouble',
+  'int64 double': 'toDouble',
+  'int64 bool': 'notEqual',
+  'double bool': 'notEqual',
+  'string bool': 'toBool',
+  'int64 string': 'toText',
+  'bool string': 'toText',
+  'time string': 'toText',
+  'string time': 'toTime',
+};
+
+const CAST_HINTS: Record<string, string> = {
+  'string double': 'declare the input double',
+  'time double': 'EPOCH gives seconds',
+  'double string': 'doubles are not spelled; round it and CAST it to BIGINT first',
+  'int64 time': 'EPOCH_MS takes milliseconds, TO_TIMESTAMP seconds, MAKE_TIMESTAMP microseconds',
+};

@@ -1,12 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { Fault, Faults } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Declared } from './declare.ts';
 import { declare, refuseUnread } from './declare.ts';
 import type { CompiledSet } from './feature_set.ts';
 import { compileSet } from './feature_set.ts';
-import { didYouMean } from './name.ts';
 import { SET_SHAPE } from './shape.ts';
 import type { YamlDocument } from './yaml.ts';
 import { isRecord, readYaml } from './yaml.ts';

@@ -1,9 +1,9 @@
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import type { Entity, EventType } from '../plan/plan.ts';
 import type { Field, Presence, Slot, Type, Value } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, isScalar, OPTIONAL, REQUIRED, STRING, TIME, typeName } from '../plan/value.ts';
 import { parseMicros } from '../base/time.ts';
-import { didYouMean } from './name.ts';
 import type { SlotSpec, TypeSpec } from './shape.ts';
 import { ANY_NAME, ENTITY_SPEC, PLAIN_NAME, TYPE_SPEC } from './shape.ts';
 import type { YamlDocument, YamlPath } from './yaml.ts';

@@ -1,20 +1,23 @@
 import type { Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import { formatDuration } from '../base/time.ts';
 import { aggregateHash } from '../plan/canonical.ts';
 import type { Expression, Window } from '../plan/expression.ts';
+import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
-import { DOUBLE, INT64, typeName } from '../plan/value.ts';
+import { DOUBLE, INT64, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
 import type { Scope } from './bind.ts';
-import { bind, bindCondition, call } from './bind.ts';
+import { bind, bindCondition } from './bind.ts';
 import type { Declared } from './declare.ts';
-import { didYouMean, NAME } from './name.ts';
+import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
 import type { Select, SelectItem, SqlNode } from './sql.ts';
 import { readExpression, readSelect } from './sql.ts';
+import { call } from './typing.ts';
 import type { YamlDocument } from './yaml.ts';
 import { check, isRecord, valueAt } from './yaml.ts';
 
@@ -188,6 +191,7 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
       if (!isTable(node, event, faults)) return null;
       const input = event.inputs.find(i => i.name === node.name);
       if (input) return { kind: 'column', name: input.name, type: input.type, at: node.at };
+      if (node.name === EVENT_TIME) return { kind: 'column', name: EVENT_TIME, type: TIME, at: node.at };
       const names = event.inputs.map(i => i.name);
       const hint = didYouMean(node.name, names) || `; it has ${names.join(', ')}`;
       faults.push(new Fault('definition', `event ${event.name} has no input "${node.name}"${hint}`, node.at));

@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { assert } from '../base/assert.ts';
 import type { Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import type { FunctionName } from '../plan/expression.ts';
-import { didYouMean } from './name.ts';
+import { CALLABLE } from './functions.ts';
+import { readInterval } from './interval.ts';
 import {
   KNOWN_FUNCTIONS,
   ONE_EVENT_TYPE,
@@ -48,6 +50,8 @@ export interface Word {
   at: Position;
 }
 
+export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
+
 export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max';
 
 /** `at` is the whole node's place, `text` what is written there. */
@@ -62,9 +66,11 @@ export type SqlNode = { at: Position; text: string } & (
   | { kind: 'between'; symbol: Word; of: SqlNode; low: SqlNode; high: SqlNode; negated: boolean }
   | { kind: 'isNull'; of: SqlNode; negated: boolean }
   | { kind: 'case'; operand: SqlNode | null; whens: { when: SqlNode; result: SqlNode }[]; otherwise: SqlNode | null }
-  | { kind: 'coalesce'; args: SqlNode[] }
-  | { kind: 'nullif'; symbol: Word; args: [SqlNode, SqlNode] }
-  | { kind: 'cast'; of: SqlNode; to: 'int64' | 'double' }
+  /** A function of functions.ts, by the name it was called by. */
+  | { kind: 'function'; name: string; symbol: Word; args: SqlNode[] }
+  | { kind: 'cast'; of: SqlNode; to: CastKind }
+  /** A count of its own is computed, and then one of `months` and `micros` is what it counts. */
+  | { kind: 'interval'; months: bigint; micros: bigint; count: SqlNode | null }
   /** `of` is null for COUNT(*). */
   | { kind: 'aggregate'; name: AggregateWord; symbol: Word; of: SqlNode | null; filter: SqlNode | null }
 );
@@ -173,7 +179,9 @@ async function parse(
   loading ??= load();
   const library = await loading;
   const sql = prefix + source.text;
-  const parsed = PARSED.parse(library.parse(sql, 'duckdb'));
+  let parsed = PARSED.parse(library.parse(sql, 'duckdb'));
+  if (!parsed.success && sql.includes('//'))
+    parsed = PARSED.parse(library.parse(withoutDivisions(library, sql), 'duckdb'));
   const unit = unitOffsets(sql);
   const offset = (codePoint: number) => unit(codePoint) - prefix.length;
   if (!parsed.success || !parsed.ast) {
@@ -182,13 +190,38 @@ async function parse(
   }
   const { tokens } = TOKENS.parse(library.tokenize(sql, 'duckdb'));
   let depth = 0;
-  const placed = tokens.map(({ token_type: type, text, span }) => {
+  const placed = joinSlashes(tokens).map(({ token_type: type, text, span }) => {
     if (/^R_(PAREN|BRACKET|BRACE)$/.test(type)) depth--;
     const token = { type, text, start: offset(span.start), end: offset(span.end), depth };
     if (/^L_(PAREN|BRACKET|BRACE)$/.test(type)) depth++;
     return token;
   });
   return { cursor: { source, tokens: placed, next: 0, faults }, statements: parsed.ast };
+}
+
+type RawToken = z.infer<typeof TOKENS>['tokens'][number];
+
+/** Two slashes side by side are one operator. */
+function joinSlashes(tokens: RawToken[]): RawToken[] {
+  return tokens.flatMap((token, i) => {
+    if (isDivision(token, tokens[i + 1]))
+      return { token_type: 'DIV', text: '//', span: { ...token.span, end: token.span.end + 1 } };
+    return isDivision(tokens[i - 1], token) ? [] : token;
+  });
+}
+
+function isDivision(left: RawToken | undefined, right: RawToken | undefined): boolean {
+  return left?.token_type === 'SLASH' && right?.token_type === 'SLASH' && left.span.end === right.span.start;
+}
+
+/** The library cannot parse `//`; `% ` is as long and binds as tightly, and the tokens know better. */
+function withoutDivisions(library: Library, sql: string): string {
+  const read = TOKENS.safeParse(library.tokenize(sql, 'duckdb'));
+  if (!read.success) return sql;
+  const characters = [...sql];
+  for (const { token_type: type, span } of joinSlashes(read.data.tokens))
+    if (type === 'DIV') [characters[span.start], characters[span.start + 1]] = ['%', ' '];
+  return characters.join('');
 }
 
 /** The library counts characters (code points), positions count UTF-16 units. */
@@ -388,12 +421,14 @@ function walk(cursor: Cursor, node: Node): SqlNode {
   const [kind, body] = open(node);
   const operator = OPERATORS.get(kind);
   if (operator) {
-    const [fn, type] = operator;
     const left = walk(cursor, child(body, 'left'));
+    if (kind === 'mod' && peekIs(cursor, 'DIV')) return walkBinary(cursor, left, body, first);
+    const [fn, type] = operator;
     const symbol = takeWord(cursor, type, 'an operator');
     const args = [left, walk(cursor, child(body, 'right'))];
     return { kind: 'operator', fn, symbol, args, ...span(cursor, first) };
   }
+  if (CALL_ARGS.has(kind)) return walkFunction(cursor, kind, body, first);
   switch (kind) {
     case 'paren': {
       take(cursor, 'L_PAREN', '(');
@@ -427,15 +462,80 @@ function walk(cursor: Cursor, node: Node): SqlNode {
     case 'min':
     case 'max':
       return walkAggregate(cursor, kind, body, first);
-    case 'coalesce':
-    case 'function':
-      return walkFunction(cursor, body, first);
+    case 'concat':
+    case 'bitwise_and':
+    case 'bitwise_or':
+    case 'bitwise_left_shift':
+    case 'bitwise_right_shift':
+      return walkBinary(cursor, walk(cursor, child(body, 'left')), body, first);
+    case 'bitwise_not': {
+      const symbol = takeWord(cursor, 'TILDE', '~');
+      return { kind: 'function', name: '~', symbol, args: [walk(cursor, child(body, 'this'))], ...span(cursor, first) };
+    }
+    case 'like':
+    case 'i_like':
+      return walkLike(cursor, body, first);
+    case 'interval':
+      return walkInterval(cursor, body, first);
     default:
       return walkUnsupported(cursor, kind, body, first);
   }
 }
 
+const BINARY = new Map([
+  ['D_PIPE', '||'],
+  ['AMP', '&'],
+  ['PIPE', '|'],
+  ['LT_LT', '<<'],
+  ['GT_GT', '>>'],
+  ['DIV', '//'],
+]);
+
+/** An operator that is a function of functions.ts; what stands left of it is walked already. */
+function walkBinary(cursor: Cursor, left: SqlNode, body: Node, first: number): SqlNode {
+  const name = BINARY.get(cursor.tokens[cursor.next]?.type ?? '');
+  if (name === undefined) throw refusal(cursor, 'an operator');
+  const symbol = { name, at: nextWord(cursor).at };
+  const args = [left, walk(cursor, child(body, 'right'))];
+  return { kind: 'function', name, symbol, args, ...span(cursor, first) };
+}
+
+/** [NOT] LIKE, [NOT] ILIKE: the tree has NOT around it, the text within. */
+function walkLike(cursor: Cursor, body: Node, first: number): SqlNode {
+  const args = [walk(cursor, child(body, 'left'))];
+  const not = peekIs(cursor, 'NOT') ? takeWord(cursor, 'NOT', 'NOT') : null;
+  const symbol = peekIs(cursor, 'I_LIKE') ? takeWord(cursor, 'I_LIKE', 'ILIKE') : takeWord(cursor, 'LIKE', 'LIKE');
+  args.push(walk(cursor, child(body, 'right')));
+  if (body.escape) {
+    if (symbol.name === 'ILIKE') throw here(cursor, 'ESCAPE beside ILIKE is not supported: LIKE of LOWER takes it');
+    take(cursor, 'ESCAPE', 'ESCAPE');
+    args.push(walk(cursor, child(body, 'escape')));
+  }
+  const place = span(cursor, first);
+  const node: SqlNode = { kind: 'function', name: symbol.name, symbol, args, ...place };
+  return not ? { kind: 'operator', fn: 'not', symbol: not, args: [node], ...place } : node;
+}
+
+/** INTERVAL 5 MINUTE, INTERVAL '5 minutes', INTERVAL (x) MINUTE */
+function walkInterval(cursor: Cursor, body: Node, first: number): SqlNode {
+  take(cursor, 'INTERVAL', 'INTERVAL');
+  const token = cursor.tokens[cursor.next];
+  const isWritten = token?.type === 'NUMBER' || token?.type === 'STRING';
+  let count: SqlNode | null = null;
+  if (isWritten) cursor.next++;
+  else count = walk(cursor, child(body, 'this'));
+  const unit = body.unit ? nextWord(cursor).text : '';
+  const place = span(cursor, first);
+  const read = readInterval(isWritten ? `${token.text} ${unit}` : `1 ${unit}`);
+  if (typeof read === 'string') throw new Fault('unsupported', read, place.at);
+  return { kind: 'interval', ...read, count, ...place };
+}
+
 function walkUnary(cursor: Cursor, kind: 'neg' | 'not', body: Node, first: number): SqlNode {
+  if (kind === 'not' && !peekIs(cursor, 'NOT')) {
+    const [inner, like] = open(child(body, 'this'));
+    if (inner === 'like' || inner === 'i_like') return walkLike(cursor, like, first);
+  }
   const symbol = takeWord(cursor, kind === 'neg' ? 'DASH' : 'NOT', kind === 'neg' ? '-' : 'NOT');
   const of = walk(cursor, child(body, 'this'));
   const place = span(cursor, first);
@@ -454,11 +554,9 @@ function walkLiteral(cursor: Cursor, kind: 'literal' | 'boolean' | 'null', body:
   } else {
     const type = body.literal_type;
     const text = String(body.value);
+    if (type === 'timestamp' || type === 'date') return walkTimeLiteral(cursor, text, first);
     if (type !== 'number' && type !== 'string')
-      throw here(
-        cursor,
-        `${type} literals are not supported: write a time as '2001-01-31T00:00:00Z', between quotes only`,
-      );
+      throw here(cursor, `${type} literals are not supported: write a time as TIMESTAMP '2001-01-31T00:00:00Z'`);
     const token = take(cursor, type === 'number' ? 'NUMBER' : 'STRING', 'a literal');
     if (type === 'string') value = text;
     else value = /^\d+$/.test(text) ? BigInt(text) : Number(text);
@@ -466,6 +564,15 @@ function walkLiteral(cursor: Cursor, kind: 'literal' | 'boolean' | 'null', body:
       throw new Fault('definition', `${token.text} is beyond what a double can hold`, placeOf(cursor, token));
   }
   return { kind: 'literal', value, ...span(cursor, first) };
+}
+
+/** TIMESTAMP '2001-01-31T00:00:00Z' and DATE '2001-01-31', the time it begins at. */
+function walkTimeLiteral(cursor: Cursor, value: string, first: number): SqlNode {
+  cursor.next++;
+  const at = cursor.next;
+  take(cursor, 'STRING', 'a time between quotes');
+  const of: SqlNode = { kind: 'literal', value, ...span(cursor, at) };
+  return { kind: 'cast', of, to: 'time', ...span(cursor, first) };
 }
 
 function walkColumn(cursor: Cursor, body: Node, first: number): SqlNode {
@@ -536,26 +643,49 @@ function walkCase(cursor: Cursor, body: Node, first: number): SqlNode {
   return { kind: 'case', operand, whens, otherwise, ...span(cursor, first) };
 }
 
-const CAST_TYPES = new Map<string, 'int64' | 'double'>([
+const CAST_TYPES = new Map<string, CastKind>([
   ...['BIGINT', 'INT', 'INTEGER', 'INT8', 'INT64', 'LONG'].map(name => [name, 'int64'] as const),
   ...['DOUBLE', 'FLOAT8'].map(name => [name, 'double'] as const),
+  ...['BOOLEAN', 'BOOL', 'LOGICAL'].map(name => [name, 'bool'] as const),
+  ...['VARCHAR', 'TEXT', 'STRING', 'CHAR', 'BPCHAR'].map(name => [name, 'string'] as const),
+  ...['TIMESTAMP', 'TIMESTAMPTZ', 'DATETIME'].map(name => [name, 'time'] as const),
 ]);
 
+/** CAST(x AS type), x::type, type 'text' */
 function walkCast(cursor: Cursor, body: Node, first: number): SqlNode {
   const short = body.double_colon_syntax === true;
+  if (!short && !peekIs(cursor, 'CAST') && !peekIs(cursor, 'TRY_CAST')) {
+    const to = takeType(cursor);
+    return { kind: 'cast', of: walk(cursor, child(body, 'this')), to, ...span(cursor, first) };
+  }
   if (!short) {
     take(cursor, peekIs(cursor, 'TRY_CAST') ? 'TRY_CAST' : 'CAST', 'CAST');
     take(cursor, 'L_PAREN', '(');
   }
   const of = walk(cursor, child(body, 'this'));
   take(cursor, short ? 'D_COLON' : 'AS', short ? '::' : 'AS');
-  const type = cursor.tokens[cursor.next];
-  const to = type && CAST_TYPES.get(type.text.toUpperCase());
-  if (!to) throw here(cursor, `CAST to ${type?.text.toUpperCase()} is not supported: BIGINT and DOUBLE are`);
-  cursor.next++;
-  if (to === 'double' && cursor.tokens[cursor.next]?.text.toUpperCase() === 'PRECISION') cursor.next++;
+  const to = takeType(cursor);
   if (!short) take(cursor, 'R_PAREN', ')');
   return { kind: 'cast', of, to, ...span(cursor, first) };
+}
+
+/** Some types have more than one word. */
+const TYPE_TAILS = new Map([
+  ['DOUBLE', ['PRECISION']],
+  ['TIMESTAMP', ['WITH', 'TIME', 'ZONE']],
+]);
+
+function takeType(cursor: Cursor): CastKind {
+  const name = cursor.tokens[cursor.next]?.text.toUpperCase() ?? 'nothing';
+  const to = CAST_TYPES.get(name);
+  const hint = name === 'DATE' ? `; DATE_TRUNC('day', time) is the day of a time` : '';
+  if (!to)
+    throw here(cursor, `CAST to ${name} is not supported: BIGINT, DOUBLE, BOOLEAN, VARCHAR and TIMESTAMP are${hint}`);
+  cursor.next++;
+  const tail = TYPE_TAILS.get(name) ?? [];
+  if (tail.length > 0 && tail.every((word, i) => cursor.tokens[cursor.next + i]?.text.toUpperCase() === word))
+    cursor.next += tail.length;
+  return to;
 }
 
 function walkAggregate(cursor: Cursor, name: AggregateWord, body: Node, first: number): SqlNode {
@@ -586,24 +716,77 @@ function unexpected(cursor: Cursor): never {
   throw refusal(cursor, 'an expression');
 }
 
-/** COALESCE and NULLIF; what else is called like a function is refused by its name. */
-function walkFunction(cursor: Cursor, body: Node, first: number): SqlNode {
+/** Kinds of calls, and where in their tree the arguments are, in the order of the text. */
+const CALL_ARGS = new Map<string, string[]>([
+  ['function', ['args']],
+  ['coalesce', ['expressions']],
+  ['if_func', ['condition', 'true_value', 'false_value']],
+  ['substring', ['this', 'start', 'length']],
+  ['trim', ['this', 'characters']],
+  ['extract', ['this']],
+  ...['nvl', 'mod_func', 'starts_with', 'ends_with', 'contains'].map(kind => [kind, ['this', 'expression']] as const),
+  ['str_position', ['this', 'substr']],
+  ...'lower upper length abs floor ceil sqrt year quarter month day hour minute second epoch epoch_ms'
+    .concat(' day_of_week day_of_year day_of_month week_of_year')
+    .split(' ')
+    .map(kind => [kind, ['this']] as const),
+] as [string, string[]][]);
+
+/** A function of functions.ts; what else is called like one is refused by its name. */
+function walkFunction(cursor: Cursor, kind: string, body: Node, first: number): SqlNode {
   const name = cursor.tokens[cursor.next]?.text.toUpperCase() ?? '';
-  if (name !== 'COALESCE' && name !== 'NULLIF') return skipCall(cursor, first);
-  const symbol = nextWord(cursor);
-  const args: SqlNode[] = [];
+  if (!CALLABLE.includes(name) || cursor.tokens[cursor.next + 1]?.type !== 'L_PAREN') return skipCall(cursor, first);
+  const symbol = { name, at: nextWord(cursor).at };
   take(cursor, 'L_PAREN', '(');
-  for (const node of nodes(body, name === 'NULLIF' ? 'args' : 'expressions')) {
-    if (args.length > 0) take(cursor, 'COMMA', 'a comma');
+  const side = name === 'TRIM' ? TRIM_SIDES.get(cursor.tokens[cursor.next]?.type ?? '') : undefined;
+  const args = walkArguments(cursor, kind, name, body);
+  take(cursor, 'R_PAREN', ')');
+  return { kind: 'function', name: side ?? name, symbol, args, ...span(cursor, first) };
+}
+
+function walkArguments(cursor: Cursor, kind: string, name: string, body: Node): SqlNode[] {
+  if (kind === 'extract') return walkExtract(cursor, body);
+  if (kind === 'trim' && body.sql_standard_syntax === true) return walkTrim(cursor, body);
+  if (name === 'POSITION' && body.substr) {
+    const part = walk(cursor, child(body, 'substr'));
+    take(cursor, 'IN', 'IN');
+    return [walk(cursor, child(body, 'this')), part];
+  }
+  const separators = body.from_for_syntax === true ? ['FROM', 'FOR'] : [];
+  const found = CALL_ARGS.get(kind)!.flatMap(field =>
+    Array.isArray(body[field]) ? nodes(body, field) : (body[field] ?? []),
+  );
+  const args: SqlNode[] = [];
+  for (const [i, node] of found.entries()) {
+    if (i > 0) take(cursor, separators[i - 1] ?? 'COMMA', separators[i - 1] ?? 'a comma');
+    assert(isNode(node), 'an argument of the SQL library is a node');
     args.push(walk(cursor, node));
   }
-  take(cursor, 'R_PAREN', ')');
-  const place = span(cursor, first);
-  const wanted = name === 'NULLIF' ? 'two arguments' : 'at least one argument';
-  if (args.length === 0 || (name === 'NULLIF' && args.length !== 2))
-    throw new Fault('definition', `${name} wants ${wanted}, got ${args.length}`, symbol.at);
-  if (name === 'COALESCE') return { kind: 'coalesce', args, ...place };
-  return { kind: 'nullif', symbol: { name, at: symbol.at }, args: [args[0]!, args[1]!], ...place };
+  return args;
+}
+
+/** EXTRACT(year FROM x): the part may be a word or between quotes. */
+function walkExtract(cursor: Cursor, body: Node): SqlNode[] {
+  const first = cursor.next;
+  const { text } = nextWord(cursor);
+  const part: SqlNode = { kind: 'literal', value: text, ...span(cursor, first) };
+  take(cursor, 'FROM', 'FROM');
+  return [part, walk(cursor, child(body, 'this'))];
+}
+
+const TRIM_SIDES = new Map([
+  ['LEADING', 'LTRIM'],
+  ['TRAILING', 'RTRIM'],
+  ['BOTH', 'TRIM'],
+]);
+
+/** TRIM([LEADING | TRAILING | BOTH] [characters] FROM text) */
+function walkTrim(cursor: Cursor, body: Node): SqlNode[] {
+  if (TRIM_SIDES.has(cursor.tokens[cursor.next]?.type ?? '')) cursor.next++;
+  const characters = body.characters ? walk(cursor, child(body, 'characters')) : null;
+  take(cursor, 'FROM', 'FROM');
+  const text = walk(cursor, child(body, 'this'));
+  return characters ? [text, characters] : [text];
 }
 
 // What is refused.
@@ -611,7 +794,8 @@ function walkFunction(cursor: Cursor, body: Node, first: number): SqlNode {
 /** Where it is clear how far the unsupported part reaches, the walk goes on behind it. */
 function walkUnsupported(cursor: Cursor, kind: string, body: Node, first: number): SqlNode {
   const operator = REFUSED_OPERATORS.get(kind);
-  if (!operator) {
+  const isCall = cursor.tokens[cursor.next + 1]?.type === 'L_PAREN' && isRefused(cursor.tokens[cursor.next]!);
+  if (!operator || isCall) {
     const message = unsupportedNode(kind);
     if (message) throw here(cursor, message);
     return skipCall(cursor, first);
@@ -637,8 +821,6 @@ function unsupportedNode(kind: string): string | null {
     case 'parameter':
     case 'placeholder':
       return 'parameters are not supported: write the value';
-    case 'interval':
-      return 'INTERVAL is not supported: windows: says over which spans of time to aggregate';
     default:
       return null;
   }
@@ -655,6 +837,11 @@ function skipCall(cursor: Cursor, first: number): SqlNode {
   return { kind: 'faulty', ...span(cursor, first) };
 }
 
+/** Some operators can also be called: POW(x, 2). */
+function isRefused(token: Token): boolean {
+  return REFUSED_FUNCTIONS.has(token.text.toUpperCase());
+}
+
 function refuseFunction(cursor: Cursor): Fault {
   const token = cursor.tokens[cursor.next];
   if (!token || cursor.tokens[cursor.next + 1]?.type !== 'L_PAREN') return refusal(cursor, 'an expression');
@@ -662,7 +849,7 @@ function refuseFunction(cursor: Cursor): Fault {
   const instead = REFUSED_FUNCTIONS.get(name);
   if (instead) return here(cursor, `${name} is not supported: ${instead}`);
   if (KNOWN_FUNCTIONS.includes(name)) return here(cursor, `${name} wants one argument`, 'definition');
-  const hint = didYouMean(name, KNOWN_FUNCTIONS) || `; known are ${KNOWN_FUNCTIONS.join(', ')}`;
+  const hint = didYouMean(name, KNOWN_FUNCTIONS) || '; docs/functions.md lists those that are known';
   return here(cursor, `unknown function ${name}${hint}`, 'definition');
 }
 

@@ -1,3 +1,5 @@
+import { CALLABLE } from './functions.ts';
+
 /** What SQL has and feature sets do not, by name, and what to write instead. */
 
 export const SUB_SELECT = 'sub-selects are not supported';
@@ -44,19 +46,11 @@ export const REFUSED_WORDS = new Map<string, string>([
 
 /** Operators the library knows: the member that stands before them, and what to write instead. */
 export const REFUSED_OPERATORS = new Map<string, [string, string]>([
-  ['like', ['left', 'LIKE is not supported: compare whole texts with = or IN']],
-  ['i_like', ['left', 'ILIKE is not supported: compare whole texts with = or IN']],
-  ['glob', ['left', 'GLOB is not supported: compare whole texts with = or IN']],
-  ['similar_to', ['this', 'SIMILAR TO is not supported: compare whole texts with = or IN']],
-  ['regexp_like', ['this', 'regular expressions are not supported: compare whole texts with = or IN']],
-  ['concat', ['left', '|| is not supported: texts are compared, not made']],
+  ['glob', ['left', 'GLOB is not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
+  ['similar_to', ['this', 'SIMILAR TO is not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
+  ['regexp_like', ['this', 'regular expressions are not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
   ['power', ['this', 'powers are not supported: multiply']],
-  ['int_div', ['this', 'integer division is not supported: write CAST(a / b AS BIGINT), which rounds to the nearest']],
-  ['bitwise_and', ['left', 'bit operators are not supported']],
-  ['bitwise_or', ['left', 'bit operators are not supported']],
-  ['bitwise_xor', ['left', 'bit operators are not supported']],
-  ['bitwise_left_shift', ['left', 'bit operators are not supported']],
-  ['bitwise_right_shift', ['left', 'bit operators are not supported']],
+  ['bitwise_xor', ['left', '^ is not supported: XOR(a, b) is the exclusive or']],
   ['null_safe_eq', ['left', 'IS NOT DISTINCT FROM is not supported: write COALESCE(a = b, a IS NULL AND b IS NULL)']],
   ['null_safe_neq', ['left', 'IS DISTINCT FROM is not supported: write NOT COALESCE(a = b, a IS NULL AND b IS NULL)']],
   ['is_true', ['this', 'IS TRUE is not supported: write COALESCE(condition, FALSE)']],
@@ -74,17 +68,9 @@ export const REFUSED_OPERATORS = new Map<string, [string, string]>([
 
 /** Functions that other systems have, and what to write instead of them. */
 export const REFUSED_FUNCTIONS = new Map<string, string>([
-  ['IF', 'write CASE WHEN condition THEN a ELSE b END'],
-  ['IIF', 'write CASE WHEN condition THEN a ELSE b END'],
-  ['IFNULL', 'write COALESCE'],
-  ['NVL', 'write COALESCE'],
   ['ISNULL', 'write IS NULL'],
   ['MEAN', 'write AVG'],
-  ['MOD', 'write a % b'],
   ['SAFE_DIVIDE', 'write a / b, which is null where b is 0'],
-  ['ABS', 'write CASE WHEN x < 0 THEN -x ELSE x END'],
-  ['GREATEST', 'write CASE WHEN a > b THEN a ELSE b END'],
-  ['LEAST', 'write CASE WHEN a < b THEN a ELSE b END'],
   ['COUNT_IF', 'write COUNT(*) FILTER (WHERE condition)'],
   ['COUNTIF', 'write COUNT(*) FILTER (WHERE condition)'],
   ['SUM_IF', 'write SUM(x) FILTER (WHERE condition)'],
@@ -94,8 +80,23 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ...'FIRST LAST FIRST_VALUE LAST_VALUE ANY_VALUE ARG_MIN ARG_MAX MIN_BY MAX_BY MEDIAN MODE QUANTILE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP LIST ARRAY_AGG STRING_AGG PERCENTILE_CONT PERCENTILE_DISC APPROX_QUANTILE HISTOGRAM'
     .split(' ')
     .map(word => [word, NOT_KEPT] as const),
+  ...'POWER POW EXP LN LOG LOG2 LOG10 SIN COS TAN CBRT PI'
+    .split(' ')
+    .map(word => [word, 'its digits are not the same on every machine; compute it from the feature'] as const),
+  ...'NOW CURRENT_TIMESTAMP GET_CURRENT_TIMESTAMP TODAY CURRENT_DATE'
+    .split(' ')
+    .map(word => [word, 'an event has no other time than its own: write _time'] as const),
+  ...'REGEXP_MATCHES REGEXP_FULL_MATCH REGEXP_REPLACE REGEXP_EXTRACT'
+    .split(' ')
+    .map(word => [word, 'write LIKE, CONTAINS, REPLACE or SPLIT_PART'] as const),
+  ['CONCAT_WS', 'write a || separator || b'],
+  ['STRFTIME', 'write EXTRACT(part FROM time), or CAST(time AS VARCHAR), which is RFC 3339'],
+  ['STRPTIME', 'write CAST(text AS TIMESTAMP), which reads RFC 3339'],
+  ['DATE_ADD', 'write time + INTERVAL 1 DAY'],
+  ['TIME_BUCKET', 'write DATE_TRUNC'],
+  ['RANDOM', 'a feature has one value for one log'],
   ['ROLLUP', 'GROUP BY takes columns only'],
   ['CUBE', 'GROUP BY takes columns only'],
 ]);
 
-export const KNOWN_FUNCTIONS = ['COUNT', 'SUM', 'AVG', 'MIN', 'MAX', 'COALESCE', 'NULLIF', 'CAST', 'TRY_CAST'];
+export const KNOWN_FUNCTIONS = ['COUNT', 'SUM', 'AVG', 'MIN', 'MAX', 'CAST', 'TRY_CAST', ...CALLABLE];

@@ -3,7 +3,7 @@ import { isMap, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
 import { z } from 'zod';
 import type { FaultCode, Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
-import { didYouMean } from './name.ts';
+import { didYouMean } from '../base/name.ts';
 
 /** Member names and list indexes from a document's root to one of its nodes. */
 export type YamlPath = (string | number)[];

@@ -1,49 +1,121 @@
 import { type Handler, Hono } from 'hono';
+import { compress } from 'hono/compress';
+import { requestId } from 'hono/request-id';
 import { Fault } from '../base/fault.ts';
+import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Reader } from '../read/read.ts';
-import { showErrors } from './errors.ts';
-import { postEvents } from './events.ts';
-import { postFeatures } from './features.ts';
-import { isBroken, methodNotAllowed, problemOf } from './problem.ts';
-import { showHealth, showWelcome } from './welcome.ts';
+import { docsPage } from './docs.ts';
+import { GET_ERRORS, showErrors } from './errors.ts';
+import { POST_EVENTS, postEvents } from './events.ts';
+import { POST_FEATURES, postFeatures } from './features.ts';
+import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady } from './health.ts';
+import { documentOf } from './openapi.ts';
+import type { Operation, Place } from './operation.ts';
+import { isBroken, methodNotAllowed, problem, problemOf } from './problem.ts';
+import { watch } from './watch.ts';
+import { GET_WELCOME, showWelcome } from './welcome.ts';
 
 /** What the resources need; each is handed only its own part. */
 export interface Services {
-  ingest: Pick<Ingest, 'post'>;
-  reader: Pick<Reader, 'lookup'>;
-  meta: Pick<Meta, 'errors'>;
-  plan: Plan;
-  /** Takes one line or one stack trace for whoever runs the server. */
-  log: (text: string) => void;
+  /** What works on the data; null while it is being opened: who asks meanwhile is told to wait. */
+  parts: Served | null;
+  /** Why no requests should be sent here, or null. */
+  unready: () => string | null;
+  log: Log;
+  metrics: Pick<Metrics, 'request' | 'posted' | 'lookup' | 'text' | 'contentType'>;
   /** Called with a broken assertion, after the reply is made. Whoever serves has to end the process. */
   broken: (error: unknown) => void;
 }
 
+export interface Served {
+  ingest: Pick<Ingest, 'post'>;
+  reader: Pick<Reader, 'lookup'>;
+  meta: Pick<Meta, 'errors'>;
+  plan: Plan;
+}
+
+export const STILL_FOLDING = 'the log is still being folded';
+
+/** Whose replies may be large; the others go out as they are, for packing them would only take time. */
+const PACKED = ['/v1/features', '/v1/errors', '/metrics', '/openapi.json', '/docs'];
+
+/** Smaller ones go out in one packet anyway. */
+const COMPRESS_MIN_BYTES = 4096;
+
 /** The whole HTTP surface as a function of requests; it opens nothing and listens nowhere. */
 export function app(services: Services): Hono {
+  const { parts, unready, log, metrics } = services;
   const app = new Hono();
-  resource(app, '/', { GET: showWelcome });
-  resource(app, '/healthz', { GET: showHealth });
-  resource(app, '/v1/events', { POST: postEvents(services.ingest) });
-  resource(app, '/v1/features', { POST: postFeatures(services.reader, services.plan) });
-  resource(app, '/v1/errors', { GET: showErrors(services.meta) });
-  app.notFound(c => {
-    throw new Fault('not_found', `there is no ${c.req.path} here; GET / says what there is`);
-  });
+  app.use(requestId(), watch(log, metrics));
+  for (const path of PACKED) app.use(path, compress({ threshold: COMPRESS_MIN_BYTES }));
+  const resources: Resource[] = [
+    get('/', GET_WELCOME, showWelcome(places)),
+    post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics) : wait),
+    post('/v1/features', POST_FEATURES, parts ? postFeatures(parts.reader, parts.plan, metrics) : wait),
+    get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.meta) : wait),
+    get('/healthz', GET_HEALTH, showHealth),
+    get('/readyz', GET_READY, showReady(unready)),
+    get('/metrics', GET_METRICS, showMetrics(metrics)),
+    get('/openapi.json', GET_OPENAPI, c => c.json(document())),
+    get('/docs', GET_DOCS, c => c.html(docsPage(document()))),
+  ];
+  function places(): Place[] {
+    return resources;
+  }
+  // Made on first use: nobody who only asks for features waits for it.
+  let made: ReturnType<typeof documentOf> | null = null;
+  const document = () => (made ??= documentOf(resources));
+  for (const resource of resources) mount(app, resource);
+  // Thrown, it would pass by the line of the log.
+  app.notFound(c => problem('not_found', `there is no ${c.req.path} here; GET / says what there is`));
   app.onError(error => {
-    const response = problemOf(error, services.log);
+    const response = problemOf(error, log);
     if (isBroken(error)) services.broken(error);
     return response;
   });
   return app;
 }
 
+const GET_OPENAPI: Operation = {
+  id: 'openapi',
+  summary: 'This API, as OpenAPI 3.1',
+  description: 'For generators of clients and for whoever checks requests before sending them.',
+  replies: { 200: { description: 'The document.', type: 'application/json', content: { shape: null } } },
+};
+
+const GET_DOCS: Operation = {
+  id: 'docs',
+  summary: 'This API, for people',
+  description: 'A page that needs nothing but itself.',
+  replies: { 200: { description: 'The page.', type: 'text/html', content: { shape: null } } },
+};
+
+interface Resource extends Place {
+  handler: Handler;
+}
+
+function get(path: string, operation: Operation, handler: Handler): Resource {
+  return { path, method: 'get', operation, handler };
+}
+
+function post(path: string, operation: Operation, handler: Handler): Resource {
+  return { path, method: 'post', operation, handler };
+}
+
+function wait(): never {
+  throw new Fault('busy', `${STILL_FOLDING}; ask again in a moment`);
+}
+
 /** HEAD comes with GET. Any other method is told which ones there are. */
-function resource(app: Hono, path: string, handlers: { GET?: Handler; POST?: Handler }) {
-  for (const [method, handler] of Object.entries(handlers)) app.on(method, path, handler);
-  const allowed = Object.keys(handlers).flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+function mount(app: Hono, { path, method, handler }: Resource) {
+  app.on(method.toUpperCase(), path, (c, next) => {
+    c.set('route', path);
+    return handler(c, next);
+  });
+  const allowed = method === 'get' ? ['GET', 'HEAD'] : ['POST'];
   app.all(path, c => methodNotAllowed(c.req.method, path, allowed));
 }

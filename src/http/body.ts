@@ -1,19 +1,53 @@
 import { Fault } from '../base/fault.ts';
+import { LIMITS, type LimitName, tooLarge } from './limits.ts';
+
+/** What `Content-Encoding` may say, and what the runtime calls it. */
+const ENCODINGS = new Map<string, string>([
+  ['gzip', 'gzip'],
+  ['x-gzip', 'gzip'],
+  ['deflate', 'deflate'],
+  ['zstd', 'zstd'],
+  ['br', 'brotli'],
+]);
+
+/** For replies that say what could have been sent. */
+export const ENCODINGS_READ = 'gzip, deflate, zstd, br';
 
 /**
- * A request's body, never more of it than `maxBytes`.
+ * A request's body, unpacked, and never more of it than the limit says: a small body that would unpack to a large one
+ * is left where it passes the limit.
  *
- * @throws Fault `too_large` as soon as the body is known to be longer
+ * @throws Fault `too_large` as soon as the body is known to be longer, `media_type` for an encoding that is not known
+ *   here, `request` where the body is not in the encoding that it says
  */
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const announced = Number(request.headers.get('content-length') ?? 0);
-  if (announced > maxBytes) throw tooLarge(maxBytes);
+export async function readBody(request: Request, limit: LimitName): Promise<Uint8Array> {
+  const encoding = (request.headers.get('content-encoding') ?? 'identity').trim().toLowerCase();
+  const format = ENCODINGS.get(encoding);
+  if (format === undefined && encoding !== 'identity')
+    throw new Fault('media_type', `content-encoding is ${encoding}, wanted none or one of ${ENCODINGS_READ}`);
+  const maxBytes = LIMITS[limit].value;
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(limit, 'the body is larger');
   if (!request.body) return new Uint8Array(0);
+  if (format === undefined) return gather(request.body, limit);
+  const unpacker = new DecompressionStream(format as CompressionFormat);
+  try {
+    return await gather(request.body.pipeThrough(unpacker as ReadableWritablePair<Uint8Array, Uint8Array>), limit);
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault(
+      'request',
+      `the body is not ${encoding}, as its content-encoding says: ${(error as Error).message}`,
+    );
+  }
+}
+
+async function gather(stream: ReadableStream<Uint8Array>, limit: LimitName): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body) {
+  // Leaving the loop cancels the stream, and with it whatever unpacks it.
+  for await (const chunk of stream) {
     size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge(maxBytes);
+    if (size > LIMITS[limit].value) throw tooLarge(limit, 'the body is larger');
     chunks.push(chunk);
   }
   if (chunks.length === 1) return chunks[0]!;
@@ -24,8 +58,4 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
     filled += chunk.byteLength;
   }
   return bytes;
-}
-
-function tooLarge(maxBytes: number): Fault {
-  return new Fault('too_large', `the body is larger than ${maxBytes} bytes; send it in several requests`);
 }

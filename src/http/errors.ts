@@ -2,16 +2,72 @@ import type { Handler } from 'hono';
 import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import type { Meta } from '../meta/meta.ts';
+import { LIMITS } from './limits.ts';
+import type { Operation } from './operation.ts';
 
 export const ERRORS_LIMIT_DEFAULT = 100;
 
-/** A page that a browser still shows at once; who wants more asks for the next one. */
-export const ERRORS_LIMIT_MAX = 10_000;
-
 const query = z.object({
-  after: z.coerce.number().int().min(-1).default(-1),
-  limit: z.coerce.number().int().min(1).max(ERRORS_LIMIT_MAX).default(ERRORS_LIMIT_DEFAULT),
+  after: z.coerce.number().int().min(-1).default(-1).describe('the `id` of the last error of the page before'),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(LIMITS.errors_page.value, `the limit errors_page is ${LIMITS.errors_page.value} ${LIMITS.errors_page.what}`)
+    .default(ERRORS_LIMIT_DEFAULT)
+    .describe('at most so many'),
 });
+
+const PAGE = z.object({
+  errors: z.array(
+    z.object({
+      id: z.int().min(1),
+      position: z.int().min(0).nullable(),
+      source: z.string(),
+      line: z.int().nullable(),
+      type: z.string().nullable(),
+      time: z.string().nullable(),
+      code: z.string(),
+      message: z.string(),
+      sample: z.string().describe('the beginning of the event'),
+    }),
+  ),
+  next: z.int().nullable().describe('what to give as `after` for the next page; null at the end'),
+});
+
+export const GET_ERRORS: Operation = {
+  id: 'listErrors',
+  summary: 'List events that cannot count',
+  description:
+    'Events that were logged, for they are events, but whose inputs are not what is declared, in the order they were found. The oldest are forgotten where there are very many.',
+  query,
+  replies: {
+    200: {
+      description: 'A page of them.',
+      type: 'application/json',
+      content: {
+        shape: { name: 'ErrorsPage', schema: PAGE },
+        example: {
+          errors: [
+            {
+              id: 1,
+              position: 70,
+              source: 'log',
+              line: null,
+              type: 'flight',
+              time: '2001-03-05T00:01:00Z',
+              code: 'missing',
+              message: 'required input origin is missing or null',
+              sample: '{"type":"flight","time":"2001-03-05T00:01:00Z","data":{"destination":"LAS"}}',
+            },
+          ],
+          next: null,
+        },
+      },
+    },
+  },
+  problems: [400, 503],
+};
 
 /** Events that were logged but cannot count, and why, in the order they were found. */
 export function showErrors(meta: Pick<Meta, 'errors'>): Handler {

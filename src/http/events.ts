@@ -1,23 +1,112 @@
 import type { Context, Handler } from 'hono';
+import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { BodyFormat, Ingest, Receipt } from '../ingest/ingest.ts';
-import { BATCH_MAX_BYTES } from '../source/segment.ts';
+import { isBatchKey, KEY_MAX_CHARACTERS } from '../source/keys.ts';
 import { readBody } from './body.ts';
-import { problem } from './problem.ts';
+import type { Named, Operation } from './operation.ts';
+import { PROBLEM, problem } from './problem.ts';
 
-/** One append to the event log, with room for the newline that the last line may lack. */
-export const EVENTS_BODY_MAX_BYTES = BATCH_MAX_BYTES - 1;
+/** The kernels judge events, byte by byte; this says to people and to generators what they let in. */
+const EVENT_TIME = z
+  .union([z.string(), z.int()])
+  .describe('RFC 3339 (no offset means UTC, digits beyond the microsecond are cut off) or epoch milliseconds');
+const NESTED_EVENT = z.looseObject({
+  type: z.string().min(1).describe('the event type; one that nothing declares is logged and counts nowhere'),
+  time: EVENT_TIME,
+  id: z.string().optional(),
+  data: z.record(z.string(), z.unknown()).nullish().describe('the inputs that the event type declares'),
+});
+const FLAT_EVENT = z.looseObject({
+  _type: z.string().min(1),
+  _time: EVENT_TIME,
+  _id: z.string().optional(),
+});
+const EVENT = z.union([NESTED_EVENT, FLAT_EVENT]);
+const EVENTS: Named = { name: 'Events', schema: z.union([EVENT, z.array(EVENT)]) };
+
+const REJECTED = z
+  .array(
+    z.object({
+      line: z.int().min(1).describe('the line of the body, or the place in an array, from 1'),
+      code: z.string(),
+      reason: z.string(),
+    }),
+  )
+  .describe('what is no event: it has no position, and is not kept');
+const POSITION = z
+  .int()
+  .min(-1)
+  .describe('of the last event of the log that lookups contain now; -1 when there is none');
+const RECEIPT = z.object({ accepted: z.int().min(0), rejected: REJECTED, position: POSITION });
+const REFUSAL = PROBLEM.extend({
+  accepted: z.literal(0).optional(),
+  rejected: REJECTED.optional(),
+  position: POSITION.optional(),
+});
+
+const EXAMPLE = {
+  type: 'flight',
+  time: '2001-03-11T23:59:00Z',
+  data: { origin: 'ATL', destination: 'ORD', delay: 7 },
+};
+
+export const POST_EVENTS: Operation = {
+  id: 'postEvents',
+  summary: 'Append events to the log',
+  description:
+    'Takes one event, an array of them, or NDJSON, packed as Content-Encoding says. The reply comes when every accepted event is durable and is part of every lookup that follows. Lines that are no events are rejected and listed; events whose inputs are not what is declared are accepted, count nowhere, and come out of GET /v1/errors. With an Idempotency-Key header (1 to 255 visible ASCII characters) a body that is sent again within 24 hours counts once: the reply is that of the first time, with Idempotency-Replayed: true. Another body under the same key is refused with 409.',
+  body: {
+    'application/json': { shape: EVENTS, example: EXAMPLE },
+    'application/x-ndjson': { shape: null, example: `${JSON.stringify(EXAMPLE)}\n` },
+  },
+  replies: {
+    202: {
+      description: 'Accepted: durable and counted. Some lines may have been rejected.',
+      type: 'application/json',
+      content: {
+        shape: { name: 'Receipt', schema: RECEIPT },
+        example: { accepted: 1, rejected: [], position: 112987 },
+      },
+    },
+    400: {
+      description: 'Not one event was accepted. Where the body could be read, `rejected` says why, line by line.',
+      type: 'application/problem+json',
+      content: {
+        shape: { name: 'EventsRefused', schema: REFUSAL },
+        example: {
+          type: 'about:blank',
+          title: 'Bad Request',
+          status: 400,
+          code: 'request',
+          detail: 'the event was rejected; line 1: not valid JSON',
+          accepted: 0,
+          rejected: [{ line: 1, code: 'not_json', reason: 'not valid JSON' }],
+          position: 112987,
+        },
+      },
+    },
+  },
+  problems: [409, 413, 415, 503],
+};
 
 /**
  * 202 once every accepted event is durable and counts in lookups; 400 when not one was accepted. Either way the reply
  * lists what was rejected. Bytes go to the kernels as they came: nothing here parses an event.
  */
-export function postEvents(ingest: Pick<Ingest, 'post'>): Handler {
+export function postEvents(ingest: Pick<Ingest, 'post'>, metrics: Pick<Metrics, 'posted'>): Handler {
   return async c => {
     const format = formatOf(c);
-    const receipt = await ingest.post(await readBody(c.req.raw, EVENTS_BODY_MAX_BYTES), format);
-    if (receipt.accepted === 0 && receipt.rejected.length > 0) return refused(receipt);
+    const key = keyOf(c);
+    const receipt = await ingest.post(await readBody(c.req.raw, 'events_body_bytes'), format, key);
+    if (receipt.replayed) c.header('idempotency-replayed', 'true');
     const { accepted, rejected, position } = receipt;
+    metrics.posted(
+      accepted,
+      rejected.map(({ code }) => code),
+    );
+    if (accepted === 0 && rejected.length > 0) return refused(receipt);
     return c.json({ accepted, rejected, position }, 202);
   };
 }
@@ -26,6 +115,15 @@ function refused({ rejected, position }: Receipt): Response {
   const count = rejected.length === 1 ? 'the event was' : `all ${rejected.length} events were`;
   const detail = `${count} rejected; line ${rejected[0]!.line}: ${rejected[0]!.reason}`;
   return problem('request', detail, { accepted: 0, rejected, position });
+}
+
+/** What the client calls the body, so that it may send it again without its counting twice. */
+function keyOf(c: Context): string | null {
+  const key = c.req.header('idempotency-key');
+  if (key === undefined) return null;
+  if (!isBatchKey(key))
+    throw new Fault('request', `Idempotency-Key is not 1 to ${KEY_MAX_CHARACTERS} visible ASCII characters`);
+  return key;
 }
 
 function formatOf(c: Context): BodyFormat {
@@ -39,7 +137,7 @@ function formatOf(c: Context): BodyFormat {
       return 'ndjson';
     default:
       throw new Fault(
-        'request',
+        'media_type',
         `content-type is ${type === '' ? 'missing' : type}, wanted application/json (an event or an array of them) or application/x-ndjson (an event a line)`,
       );
   }

@@ -2,16 +2,14 @@ import type { Handler } from 'hono';
 import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { MICROS_PER_MS, parseMicros } from '../base/time.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Lookup, Reader } from '../read/read.ts';
+import { STATUS } from '../kernel/window.ts';
 import { readBody } from './body.ts';
 import { answerJson } from './columnar.ts';
-
-/** Room for the keys of the largest lookup, and some. */
-const BODY_MAX_BYTES = 8 * 1024 * 1024;
-
-/** Five times a ranking request of 2,000 candidates with 100 features each; about 20 MB of reply. */
-export const LOOKUP_VALUES_MAX = 1_000_000;
+import { LIMITS, type LimitName, tooLarge } from './limits.ts';
+import type { Operation } from './operation.ts';
 
 /** 0000-01-01 and 9999-12-31: the years that RFC 3339 can write. */
 const AT_MIN_MS = -62_167_219_200_000;
@@ -20,19 +18,93 @@ const AT_MAX_MS = 253_402_300_799_999;
 const keyPart = z.union([z.string(), z.number(), z.bigint(), z.boolean()], {
   error: 'a key is a string, a number or a boolean, or a list of these where the entity has several key columns',
 });
+const KEY = z.union([keyPart, z.array(keyPart).min(1)]);
 const lookupBody = z.strictObject({
-  features: z.array(z.string()).min(1),
-  entities: z.record(z.string(), z.array(z.union([keyPart, z.array(keyPart).min(1)]))),
-  at: z.union([z.string(), z.number()], { error: 'wanted null, an RFC 3339 time or epoch milliseconds' }).nullish(),
+  features: z.array(z.string()).min(1).describe('`set:name`, or `set:*` for all of a set'),
+  entities: z.record(z.string(), z.array(KEY)).describe('for each entity the keys to look up'),
+  at: z
+    .union([z.string(), z.number()], { error: 'wanted null, an RFC 3339 time or epoch milliseconds' })
+    .nullish()
+    .describe('null for now; an RFC 3339 time or epoch milliseconds for a past moment'),
 });
 
+/** What `answerJson` writes. */
+const ANSWER = z.object({
+  time: z.string().describe('the moment that the values are for, RFC 3339'),
+  position: z
+    .int()
+    .min(-1)
+    .nullable()
+    .describe('of the last event that the values contain, -1 when there is none; null for a past moment'),
+  entities: z.record(
+    z.string(),
+    z.object({
+      keys: z.array(KEY).describe('as asked for'),
+      features: z.record(
+        z.string(),
+        z.object({
+          values: z
+            .array(z.union([z.number(), z.string(), z.boolean(), z.null()]))
+            .describe('one for each key; integers come with all their digits, up to 19'),
+          statuses: z
+            .array(z.enum(STATUS.filter(status => status !== null)).nullable())
+            .optional()
+            .describe('there only where some value has one: why it is not simply there'),
+        }),
+      ),
+    }),
+  ),
+});
+
+export const POST_FEATURES: Operation = {
+  id: 'lookUp',
+  summary: 'Look up features',
+  description:
+    'Values of features for keys of entities: now, which contains every event acknowledged before, or at a past moment. They come as columns, one array for each feature, as long as the keys. Large replies are packed where Accept-Encoding allows it.',
+  body: {
+    'application/json': {
+      shape: { name: 'Lookup', schema: lookupBody },
+      example: {
+        features: ['origin_delays:flights_2h', 'origin_delays:delay_mean_1d'],
+        entities: { origin: ['ATL', 'ORD'] },
+        at: null,
+      },
+    },
+  },
+  replies: {
+    200: {
+      description: 'The values.',
+      type: 'application/json',
+      content: {
+        shape: { name: 'Answer', schema: ANSWER },
+        example: {
+          time: '2001-03-11T23:59:00Z',
+          position: 112986,
+          entities: {
+            origin: {
+              keys: ['ATL', 'ORD'],
+              features: {
+                'origin_delays:flights_2h': { values: [54, 22] },
+                'origin_delays:delay_mean_1d': { values: [7.346575342465753, -1.1372972972972972] },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+  problems: [400, 404, 410, 413, 415, 503],
+};
+
 /** Values come as columns: for each entity its keys, for each feature one array as long as the keys. */
-export function postFeatures(reader: Pick<Reader, 'lookup'>, plan: Plan): Handler {
+export function postFeatures(reader: Pick<Reader, 'lookup'>, plan: Plan, metrics: Pick<Metrics, 'lookup'>): Handler {
   return async c => {
-    const lookup = parseLookup(await readBody(c.req.raw, BODY_MAX_BYTES));
-    checkSize(lookup, plan);
+    const lookup = parseLookup(await readBody(c.req.raw, 'lookup_body_bytes'));
+    const { keys, values } = checkSize(lookup, plan);
     const body = answerJson(reader.lookup(lookup));
-    return c.body(body, 200, { 'content-type': 'application/json' });
+    metrics.lookup(keys, values);
+    const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
+    return c.body(body, 200, headers);
   };
 }
 
@@ -57,18 +129,22 @@ export function parseAt(at: string | number): bigint {
 }
 
 /** Counts before anything is read. Names that are not known count nothing: the reader refuses them. */
-function checkSize(lookup: Lookup, plan: Plan) {
+function checkSize(lookup: Lookup, plan: Plan): { keys: number; values: number } {
+  checkCount('lookup_features', lookup.features.length, 'names of features are asked for');
+  const keys = Object.values(lookup.entities).reduce((sum, each) => sum + each.length, 0);
+  checkCount('lookup_keys', keys, 'keys are asked for');
   const asked = new Set(lookup.features);
   let values = 0;
   for (const feature of plan.features) {
     if (asked.has(feature.name) || asked.has(`${feature.set}:*`))
       values += lookup.entities[feature.entity]?.length ?? 0;
   }
-  if (values > LOOKUP_VALUES_MAX)
-    throw new Fault(
-      'too_large',
-      `keys times features make ${values} values, at most ${LOOKUP_VALUES_MAX} fit into one request`,
-    );
+  checkCount('lookup_values', values, 'values are what keys times features make');
+  return { keys, values };
+}
+
+function checkCount(limit: LimitName, count: number, found: string) {
+  if (count > LIMITS[limit].value) throw tooLarge(limit, `${count} ${found}`);
 }
 
 function parseJson(body: Uint8Array): unknown {

@@ -1,14 +1,20 @@
 import type { Handler } from 'hono';
+import type { Place, Operation } from './operation.ts';
+import { limitLines } from './limits.ts';
 
-const WELCOME = `tilefold: features from events
+export const GET_WELCOME: Operation = {
+  id: 'welcome',
+  summary: 'Say what there is',
+  description: 'A short text for whoever opens the address by hand.',
+  replies: { 200: { description: 'The text.', type: 'text/plain', content: { shape: null } } },
+};
 
-POST /v1/events     one JSON event, an array of them, or NDJSON (content-type: application/x-ndjson)
-POST /v1/features   {"features":["set:name","set:*"],"entities":{"entity":["key"]},"at":null}
-GET  /v1/errors     events that were logged but cannot count, and why; ?after=ID&limit=N
-GET  /healthz       is it up?
-`;
-
-/** A short text for whoever opens the address by hand. */
-export const showWelcome: Handler = c => c.text(WELCOME);
-
-export const showHealth: Handler = c => c.json({ status: 'ok' });
+/** The paths and the limits. */
+export function showWelcome(places: () => Place[]): Handler {
+  return c => {
+    const lines = places().map(
+      ({ path, method, operation }) => `${method.toUpperCase().padEnd(4)} ${path.padEnd(14)} ${operation.summary}`,
+    );
+    return c.text(`tilefold: features from events\n\n${lines.join('\n')}\n\nLimits:\n\n${limitLines().join('\n')}\n`);
+  };
+}

@@ -1,14 +1,18 @@
 import { assert } from '../base/assert.ts';
+import { turn } from '../base/turn.ts';
 import { Fault } from '../base/fault.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
 import { admit, Decoder, PROBLEMS } from '../kernel/ndjson.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { BatchKey } from '../source/keys.ts';
 import type { EventLog } from '../source/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
 import { advance } from './advance.ts';
+import { admitSlices, bodyDigest, SLICE_BYTES, sliceEnd } from './door.ts';
+import { horizonsOf, type Keeping, keepingOf } from './expiry.ts';
 
 /** Events that wait to be written with the next barrier as errors: more of them bring the barrier forward. */
 const ERRORS_PENDING_MAX = 1000;
@@ -16,11 +20,18 @@ const ERRORS_PENDING_MAX = 1000;
 /** Dirty rows a barrier writes at most: bounds its transaction, and so how long a lookup may wait behind it. */
 const DIRTY_MAX = 200_000;
 
+/**
+ * Keys looked through at a barrier for rows that have expired: so many, and one more for this many rows written. A key
+ * then gathers about that many expired rows before its turn comes, which is little beside the rows it keeps.
+ */
+const SWEPT_KEYS_MIN = 50;
+const ROWS_PER_SWEPT_KEY = 16;
+
 export interface IngestParts {
   pipeline: Pipeline;
   plan: Plan;
   ids: Ids;
-  log: EventLog;
+  log: Pick<EventLog, 'clock' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'>;
   store: Store;
   meta: Meta;
   /** Rows in memory beyond this are let go of at the next barrier, all of them. */
@@ -30,13 +41,28 @@ export interface IngestParts {
   nowMicros: () => bigint;
   /** Where a failure goes that nobody waits for: the process cannot go on. */
   onFailure: (error: unknown) => void;
+  watcher?: Watcher | undefined;
+  /** Deletes rows from the store that nothing can read any more. */
+  expires?: boolean | undefined;
+}
+
+/** Told of what is worth counting; never of single events that count. */
+export interface Watcher {
+  /** An event that was logged and counts nowhere. */
+  bad(code: string): void;
+  /** Changed rows are in the store. */
+  barrier(seconds: number, rows: number): void;
+  /** So many records of the log are folded, of so many that it had on opening. */
+  caughtUp?(folded: number, end: number): void;
 }
 
 export interface Receipt {
   accepted: number;
   rejected: Rejection[];
-  /** Of the last record of the log after this call; -1 when it is empty. */
+  /** Of the last record of the log after this call, -1 when it is empty; of a body with a key, of its own last record. */
   position: number;
+  /** The body had been taken before, and counts once. */
+  replayed?: boolean;
 }
 
 export interface Rejection {
@@ -63,6 +89,12 @@ export class Ingest {
   #lastArrival: bigint;
   /** Appended, not folded yet, by position: folding follows the log's order. */
   readonly #appended = new Map<number, Appended>();
+  #isFolding = false;
+  #failure: unknown = null;
+  /** Bodies with keys that are on their way. */
+  readonly #underWay = new Map<string, { digest: string; done: Promise<unknown> }>();
+  readonly #keeping: Keeping[];
+  #expiredRows = 0;
   #errors: BadRecord[] = [];
   #timer: Timer | null = null;
   #closed = false;
@@ -71,6 +103,7 @@ export class Ingest {
     this.#parts = parts;
     this.#decoder = new Decoder(parts.pipeline.layout.kernel, parts.pipeline.layout.types);
     this.#folded = folded;
+    this.#keeping = parts.expires ? keepingOf(parts.plan, parts.ids) : [];
     this.#lastArrival = parts.log.lastArrivalMicros ?? 0n;
   }
 
@@ -109,19 +142,65 @@ export class Ingest {
     return greatest === exports.CLOCK_NONE.value ? 0n : greatest;
   }
 
+  /** Rows deleted from the store since the start, because nothing could read them any more. */
+  get expiredRows(): number {
+    return this.#expiredRows;
+  }
+
   /**
    * Takes a body of events. What is accepted is durable and folded when this resolves.
    *
-   * @throws Fault `request` where a `json` body is no JSON, `busy` and `too_large` as the log says
+   * @param key names the body: sent again within `KEY_KEPT_MS` it counts once, and is answered alike. One that comes
+   *   while the first is on its way waits for that.
+   * @throws Fault `request` where a `json` body is no JSON, `conflict` where another body had the key, `busy` and
+   *   `too_large` as the log says
    */
-  async post(body: Uint8Array, format: BodyFormat): Promise<Receipt> {
+  async post(body: Uint8Array, format: BodyFormat, key: string | null = null): Promise<Receipt> {
     assert(!this.#closed, 'a closed ingest takes no events');
+    if (key === null) return this.#take(body, format, null);
+    const digest = await bodyDigest(body, format);
+    for (let first = this.#underWay.get(key); first; first = this.#underWay.get(key)) {
+      if (first.digest !== digest) throw conflict(key);
+      // Whatever became of it, the log knows.
+      await first.done;
+    }
+    const taking = this.#takeOnce(body, format, { key, digest });
+    const done = taking.then(
+      () => this.#underWay.delete(key),
+      () => this.#underWay.delete(key),
+    );
+    this.#underWay.set(key, { digest, done });
+    return taking;
+  }
+
+  async #takeOnce(body: Uint8Array, format: BodyFormat, id: BatchKey): Promise<Receipt> {
+    const known = this.#parts.log.recall(id.key, this.#arrivalMicros());
+    if (!known) return this.#take(body, format, id);
+    if (known.digest !== id.digest) throw conflict(id.key);
+    const { rejected } = await this.#admit(body, format);
+    return { accepted: known.count, rejected, position: known.position + known.count - 1, replayed: true };
+  }
+
+  async #take(body: Uint8Array, format: BodyFormat, id: BatchKey | null): Promise<Receipt> {
+    // What fits a slice reaches the log within this turn: bodies are logged in the order in which they are posted.
+    const { lines, count, rejected } = isSlice(body, format)
+      ? this.#admitWhole(body, format)
+      : await this.#admit(body, format);
+    const first = count > 0 ? await this.#append(lines, count, id) : null;
+    const position = id && first !== null ? first + count - 1 : this.position;
+    return { accepted: count, rejected, position, replayed: false };
+  }
+
+  async #admit(body: Uint8Array, format: BodyFormat): Promise<TakenBody> {
+    if (isSlice(body, format)) return this.#admitWhole(body, format);
+    const admitted = await admitSlices(this.#parts.pipeline.layout.kernel, body);
+    return { ...admitted, rejected: admitted.rejected.map(rejection) };
+  }
+
+  #admitWhole(body: Uint8Array, format: BodyFormat): TakenBody {
     const admitted = admit(this.#parts.pipeline.layout.kernel, body, format);
     if ('problem' in admitted) throw new Fault('request', `the body is no JSON: ${PROBLEMS[admitted.problem]!.reason}`);
-    const { lines, count } = admitted;
-    if (count > 0) await this.#append(lines, count);
-    const rejected = admitted.rejected.map(({ line, code, reason }) => ({ line, code, reason }));
-    return { accepted: count, rejected, position: this.position };
+    return { ...admitted, rejected: admitted.rejected.map(rejection) };
   }
 
   /** Rows changed since the last barrier, bad events and the position go to the store in one transaction. */
@@ -129,14 +208,18 @@ export class Ingest {
     const { pipeline, store, meta } = this.#parts;
     const mark = store.mark();
     if (mark.position === this.#folded && this.#errors.length === 0) return;
+    const startMs = performance.now();
     const errors = this.#errors;
-    store.commit(
-      pipeline.folds.flatMap(fold => fold.dirtyRows()),
-      { position: this.#folded, clocks: this.#clocks() },
-      () => meta.addErrors(errors.map(errorRow)),
-    );
+    const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());
+    const clocks = this.#clocks();
+    store.commit(rows, { position: this.#folded, clocks }, () => {
+      meta.addErrors(errors.map(errorRow));
+      const keysMax = SWEPT_KEYS_MIN + Math.floor(rows.length / ROWS_PER_SWEPT_KEY);
+      this.#expiredRows += store.sweep(horizonsOf(this.#keeping, clocks), keysMax);
+    });
     this.#errors = [];
     for (const fold of pipeline.folds) fold.settle();
+    this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rows.length);
     const stateBytes = pipeline.folds.reduce((sum, fold) => sum + fold.stateBytes, 0);
     if (stateBytes > this.#parts.foldMemoryBytes) for (const fold of pipeline.folds) fold.forget(store.readRow);
   }
@@ -149,50 +232,81 @@ export class Ingest {
     this.barrier();
   }
 
-  async #append(lines: Uint8Array, count: number): Promise<void> {
-    const { log, nowMicros } = this.#parts;
-    const now = nowMicros();
+  /** Arrivals never go back, whatever the wall does. */
+  #arrivalMicros(): bigint {
+    const now = this.#parts.nowMicros();
     if (now > this.#lastArrival) this.#lastArrival = now;
-    const arrivalMicros = this.#lastArrival;
-    const position = await log.append(lines, count, arrivalMicros);
+    return this.#lastArrival;
+  }
+
+  /** Returns the position of the first line, once all are folded. */
+  async #append(lines: Uint8Array, count: number, id: BatchKey | null): Promise<number> {
+    const arrivalMicros = this.#arrivalMicros();
+    const position = await this.#parts.log.append(lines, count, arrivalMicros, id);
     await new Promise<void>((resolve, reject) => {
       this.#appended.set(position, { lines, arrivalMicros, resolve, reject });
-      this.#foldAppended();
+      this.#foldAppended().catch(reject);
     });
+    return position;
   }
 
   /** Folds what is durable, in the log's order, as far as there is no gap. */
-  #foldAppended(): void {
+  async #foldAppended(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    if (this.#isFolding) return;
+    this.#isFolding = true;
     for (let next = this.#appended.get(this.#folded); next; next = this.#appended.get(this.#folded)) {
       this.#appended.delete(this.#folded);
       try {
-        this.#fold(next.lines, next.arrivalMicros);
+        await this.#fold(next.lines, next.arrivalMicros);
       } catch (error) {
         // The log has the events and memory is part of the way: only a restart makes it whole again.
-        next.reject(error);
+        this.#failure = error;
+        for (const { reject } of [next, ...this.#appended.values()]) reject(error);
         this.#fail(error);
         return;
       }
       next.resolve();
     }
+    this.#isFolding = false;
   }
 
   async #catchUp(): Promise<void> {
-    for await (const block of this.#parts.log.read(this.#folded)) this.#fold(block.bytes, block.arrivalMicros);
-    assert(this.#folded === this.#parts.log.end, 'the log has been folded to its end');
+    const { log, watcher } = this.#parts;
+    const { end } = log;
+    for await (const block of log.read(this.#folded)) {
+      await this.#fold(block.bytes, block.arrivalMicros);
+      watcher?.caughtUp?.(this.#folded, end);
+      await turn();
+    }
+    assert(this.#folded === end, 'the log has been folded to its end');
   }
 
-  /** decode -> advance, batch by batch. */
-  #fold(lines: Uint8Array, arrivalMicros: bigint | null): void {
-    this.#decoder.fill(lines);
-    while (this.#decoder.next(arrivalMicros)) {
-      advance(this.#parts.pipeline);
-      for (const bad of this.#decoder.bad()) this.#errors.push({ ...bad, position: this.#folded + bad.record });
-      this.#folded += this.#decoder.count;
-      assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
-      const dirtyCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
-      if (dirtyCount > DIRTY_MAX || this.#errors.length > ERRORS_PENDING_MAX) this.barrier();
+  /**
+   * decode -> advance, batch by batch, with a turn of the event loop between them: lookups see how far it has come.
+   * The kernel's input is anybody's meanwhile, so each batch is filled in anew.
+   */
+  async #fold(lines: Uint8Array, arrivalMicros: bigint | null): Promise<void> {
+    for (let from = 0; from < lines.length; from += this.#decoder.offset) {
+      if (from > 0) await turn();
+      assert(!this.#closed, 'an ingest is closed when nothing is on its way');
+      this.#decoder.fill(lines.subarray(from, sliceEnd(lines, from)));
+      this.#foldBatch(arrivalMicros);
     }
+  }
+
+  /** Memory is exactly at a record before it and after it: a barrier may come between any two. */
+  #foldBatch(arrivalMicros: bigint | null): void {
+    this.#decoder.next(arrivalMicros);
+    advance(this.#parts.pipeline);
+    for (const bad of this.#decoder.bad()) {
+      this.#errors.push({ ...bad, position: this.#folded + bad.record });
+      this.#parts.watcher?.bad(bad.code);
+    }
+    this.#folded += this.#decoder.count;
+    assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
+    const dirtyCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
+    if (dirtyCount > DIRTY_MAX || this.#errors.length > ERRORS_PENDING_MAX) this.barrier();
   }
 
   #clocks(): Map<string, bigint> {
@@ -214,6 +328,26 @@ export class Ingest {
     if (this.#timer) clearInterval(this.#timer);
     this.#parts.onFailure(error);
   }
+}
+
+/** What the door has made of a body. */
+interface TakenBody {
+  lines: Uint8Array;
+  count: number;
+  rejected: Rejection[];
+}
+
+/** A document is one value, and is judged in one go. */
+function isSlice(body: Uint8Array, format: BodyFormat): boolean {
+  return format === 'json' || body.length <= SLICE_BYTES;
+}
+
+function rejection({ line, code, reason }: Rejection): Rejection {
+  return { line, code, reason };
+}
+
+function conflict(key: string): Fault {
+  return new Fault('conflict', `another body was sent under the key ${key}; a key names one body, for a day`);
 }
 
 interface Appended {

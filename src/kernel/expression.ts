@@ -1,9 +1,11 @@
 import { assert } from '../base/assert.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
+import { TIME_PARTS } from '../plan/expression.ts';
 import type { Type, Value } from '../plan/value.ts';
+import { INT64 } from '../plan/value.ts';
 import type { Kernel } from './instance.ts';
 
-/** The kernel's instructions, as assembly/expression.ts numbers them. */
+/** The kernel's instructions, as assembly/op.ts numbers them. */
 export enum Op {
   COPY,
   ADD_INT,
@@ -35,6 +37,64 @@ export enum Op {
   DOUBLE_TO_INT,
   CLEAR_STATUS,
   STATUS,
+  ABS_INT,
+  SIGN_INT,
+  ROUND_INT,
+  QUOTIENT_INT,
+  BIT_AND,
+  BIT_OR,
+  BIT_XOR,
+  BIT_NOT,
+  SHIFT_LEFT,
+  SHIFT_RIGHT,
+  ABS_DOUBLE,
+  SIGN_DOUBLE,
+  ROUND_DOUBLE,
+  ROUND_TO_DOUBLE,
+  FLOOR_DOUBLE,
+  CEIL_DOUBLE,
+  TRUNC_DOUBLE,
+  SQRT_DOUBLE,
+  GREATEST_INT,
+  LEAST_INT,
+  GREATEST_DOUBLE,
+  LEAST_DOUBLE,
+  GREATEST_STRING,
+  LEAST_STRING,
+  LOWER,
+  UPPER,
+  LENGTH,
+  BYTE_LENGTH,
+  CONCAT,
+  SUBSTRING,
+  LEFT,
+  RIGHT,
+  TRIM,
+  TRIM_START,
+  TRIM_END,
+  REPLACE,
+  STARTS_WITH,
+  ENDS_WITH,
+  CONTAINS,
+  POSITION,
+  REVERSE,
+  PAD_START,
+  PAD_END,
+  REPEAT,
+  SPLIT_PART,
+  LIKE,
+  INT_TO_TEXT,
+  BOOL_TO_TEXT,
+  TIME_TO_TEXT,
+  TEXT_TO_INT,
+  TEXT_TO_BOOL,
+  TEXT_TO_TIME,
+  DATE_PART,
+  DATE_TRUNC,
+  DATE_DIFF,
+  ADD_MICROS,
+  ADD_MONTHS,
+  MICROS_TO_TIME,
 }
 
 interface Instruction {
@@ -104,14 +164,14 @@ export class Lowering {
       case 'read':
         return this.leaf(expression, this);
       case 'call':
-        return this.call(expression.fn, expression.args);
+        return this.call(expression.fn, expression.args, expression.type);
       case 'field':
       case 'index':
         assert(false, `${expression.kind} has no kernel yet: the compiler refuses it`);
     }
   }
 
-  private call(fn: FunctionName, args: Expression[]): number {
+  private call(fn: FunctionName, args: Expression[], type: Type): number {
     const [first, second] = args as [Expression, Expression];
     switch (fn) {
       case 'add':
@@ -147,14 +207,67 @@ export class Lowering {
       case 'isNull':
         return this.emit(Op.IS_NULL, this.lower(first));
       case 'coalesce':
-        return this.coalesce(args);
+        return this.coalesce(args, type);
       case 'case':
-        return this.choose(args);
+        return this.choose(args, type);
       case 'toInt64':
-        return first.type.kind === 'double' ? this.emit(Op.DOUBLE_TO_INT, this.lower(first)) : this.lower(first);
+        return this.toInt64(first);
       case 'toDouble':
         return this.asDouble(first);
+      case 'absolute':
+        return this.emit(first.type.kind === 'double' ? Op.ABS_DOUBLE : Op.ABS_INT, this.lower(first));
+      case 'sign':
+        return this.emit(first.type.kind === 'double' ? Op.SIGN_DOUBLE : Op.SIGN_INT, this.lower(first));
+      case 'roundTo':
+        return this.roundTo(first, second);
+      case 'greatest':
+        return this.extreme([Op.GREATEST_INT, Op.GREATEST_DOUBLE, Op.GREATEST_STRING], args, type);
+      case 'least':
+        return this.extreme([Op.LEAST_INT, Op.LEAST_DOUBLE, Op.LEAST_STRING], args, type);
+      case 'concat':
+        return this.chain(Op.CONCAT, args);
+      case 'toText': {
+        const ops: Partial<Record<Type['kind'], Op>> = { bool: Op.BOOL_TO_TEXT, time: Op.TIME_TO_TEXT };
+        return this.emit(ops[first.type.kind] ?? Op.INT_TO_TEXT, this.lower(first));
+      }
+      case 'datePart':
+      case 'dateTrunc':
+      case 'dateDiff':
+        return this.emit(PLAIN[fn], this.timePart(first), ...args.slice(1).map(arg => this.lower(arg)));
+      default:
+        return this.emit(PLAIN[fn], ...(args.map(arg => this.lower(arg)) as [number]));
     }
+  }
+
+  private toInt64(of: Expression): number {
+    const register = this.lower(of);
+    if (of.type.kind === 'double') return this.emit(Op.DOUBLE_TO_INT, register);
+    return of.type.kind === 'string' ? this.emit(Op.TEXT_TO_INT, register) : register;
+  }
+
+  private roundTo(of: Expression, digits: Expression): number {
+    if (of.type.kind === 'double') return this.emit(Op.ROUND_TO_DOUBLE, this.lower(of), this.lower(digits));
+    assert(digits.kind === 'literal' && typeof digits.value === 'bigint', 'roundTo has a literal');
+    return digits.value >= 0n
+      ? this.lower(of)
+      : this.emit(Op.ROUND_INT, this.lower(of), this.integer(10n ** -digits.value));
+  }
+
+  private extreme([ints, doubles, strings]: [Op, Op, Op], args: Expression[], type: Type): number {
+    const op = type.kind === 'double' ? doubles : type.kind === 'string' ? strings : ints;
+    const registers = args.map(arg => (type.kind === 'double' ? this.asDouble(arg) : this.lower(arg)));
+    return registers.reduce((left, right) => this.emit(op, left, right));
+  }
+
+  /** A register with the kernel's number of a part of times. */
+  private timePart(part: Expression): number {
+    const index = part.kind === 'literal' ? TIME_PARTS.findIndex(name => name === part.value) : -1;
+    assert(index >= 0, 'the part of a time is a literal');
+    return this.integer(BigInt(index));
+  }
+
+  private integer(value: bigint): number {
+    return this.lower({ kind: 'literal', value, type: INT64, at: null });
   }
 
   private arithmetic(ints: Op, doubles: Op, a: Expression, b: Expression): number {
@@ -173,18 +286,15 @@ export class Lowering {
     return args.map(arg => this.lower(arg)).reduce((left, right) => this.emit(op, left, right));
   }
 
-  private coalesce(args: Expression[]): number {
-    const anyDouble = args.some(arg => arg.type.kind === 'double');
-    const registers = args.map(arg => (anyDouble ? this.asDouble(arg) : this.lower(arg)));
+  private coalesce(args: Expression[], type: Type): number {
+    const registers = args.map(arg => (type.kind === 'double' ? this.asDouble(arg) : this.lower(arg)));
     return registers.reduce((left, right) => this.emit(Op.COALESCE, left, right));
   }
 
   /** From the last condition to the first: each SELECT stands in front of what the later ones chose. */
-  private choose(args: Expression[]): number {
+  private choose(args: Expression[], type: Type): number {
     assert(args.length % 2 === 1, 'case has pairs and a default');
-    const values = args.filter((_, i) => i % 2 === 1 || i === args.length - 1);
-    const anyDouble = values.some(value => value.type.kind === 'double');
-    const registerFor = (value: Expression) => (anyDouble ? this.asDouble(value) : this.lower(value));
+    const registerFor = (value: Expression) => (type.kind === 'double' ? this.asDouble(value) : this.lower(value));
     let chosen = registerFor(args.at(-1)!);
     for (let i = args.length - 3; i >= 0; i -= 2)
       chosen = this.emit(Op.SELECT, this.lower(args[i]!), registerFor(args[i + 1]!), chosen);
@@ -197,6 +307,51 @@ export class Lowering {
   }
 }
 
+/** Functions that are one instruction over their arguments as they are. */
+const PLAIN = {
+  quotient: Op.QUOTIENT_INT,
+  bitAnd: Op.BIT_AND,
+  bitOr: Op.BIT_OR,
+  bitXor: Op.BIT_XOR,
+  bitNot: Op.BIT_NOT,
+  shiftLeft: Op.SHIFT_LEFT,
+  shiftRight: Op.SHIFT_RIGHT,
+  round: Op.ROUND_DOUBLE,
+  floor: Op.FLOOR_DOUBLE,
+  ceil: Op.CEIL_DOUBLE,
+  truncate: Op.TRUNC_DOUBLE,
+  squareRoot: Op.SQRT_DOUBLE,
+  lower: Op.LOWER,
+  upper: Op.UPPER,
+  length: Op.LENGTH,
+  byteLength: Op.BYTE_LENGTH,
+  substring: Op.SUBSTRING,
+  left: Op.LEFT,
+  right: Op.RIGHT,
+  trim: Op.TRIM,
+  trimStart: Op.TRIM_START,
+  trimEnd: Op.TRIM_END,
+  replace: Op.REPLACE,
+  startsWith: Op.STARTS_WITH,
+  endsWith: Op.ENDS_WITH,
+  contains: Op.CONTAINS,
+  position: Op.POSITION,
+  reverse: Op.REVERSE,
+  padStart: Op.PAD_START,
+  padEnd: Op.PAD_END,
+  repeat: Op.REPEAT,
+  splitPart: Op.SPLIT_PART,
+  like: Op.LIKE,
+  toBool: Op.TEXT_TO_BOOL,
+  toTime: Op.TEXT_TO_TIME,
+  datePart: Op.DATE_PART,
+  dateTrunc: Op.DATE_TRUNC,
+  dateDiff: Op.DATE_DIFF,
+  addMicros: Op.ADD_MICROS,
+  addMonths: Op.ADD_MONTHS,
+  timeOfMicros: Op.MICROS_TO_TIME,
+} satisfies Partial<Record<FunctionName, Op>>;
+
 const LESS_OR_EQUAL: [Op, Op, Op] = [Op.LESS_OR_EQUAL_INT, Op.LESS_OR_EQUAL_DOUBLE, Op.LESS_OR_EQUAL_STRING];
 
 /** What an expression computes, without where it stands: equal text, equal value in the same frame. */
@@ -204,6 +359,7 @@ export function identityOf(expression: Expression): string {
   return JSON.stringify(expression, (name, value) => {
     if (name === 'at') return undefined;
     if (typeof value === 'bigint') return `${value}n`;
+    if (Object.is(value, -0)) return '-0d';
     return typeof value === 'number' && !Number.isInteger(value) ? `${value}d` : value;
   });
 }

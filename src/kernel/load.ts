@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { Expression } from '../plan/expression.ts';
+import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, EventType, Plan } from '../plan/plan.ts';
 import { keptLevels } from '../plan/window.ts';
 import { caseOf } from './aggregate.ts';
@@ -58,6 +59,7 @@ function layType(kernel: Kernel, plan: Plan, event: EventType, index: number): T
     assert(expression.kind === 'column', `${expression.kind} in an event's scope has no kernel yet`);
     const input = inputs.findIndex(i => i.name === expression.name);
     if (input >= 0) return input;
+    if (expression.name === EVENT_TIME) return inputs.length;
     const column = event.columns.find(c => c.name === expression.name);
     assert(column, `event ${event.name} has no column ${expression.name}`);
     return lowering.lower(column.expression);

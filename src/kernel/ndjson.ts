@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { Fault } from '../base/fault.ts';
 import type { EventType } from '../plan/plan.ts';
 import type { Field, ScalarKind } from '../plan/value.ts';
 import { putCell } from './expression.ts';
@@ -38,12 +39,13 @@ export const PROBLEMS: readonly { code: string; reason: string }[] = [
   { code: 'none', reason: 'nothing is wrong' },
   { code: 'not_json', reason: 'not valid JSON' },
   { code: 'bad_utf8', reason: 'a string is not valid UTF-8' },
-  { code: 'too_deep', reason: 'objects and arrays are nested deeper than 64' },
+  { code: 'too_deep', reason: 'objects and arrays are nested deeper than 64, the limit event_depth' },
   { code: 'not_object', reason: 'an event is a JSON object' },
   { code: 'no_type', reason: 'no event type: a non-empty string `type` (or `_type` in the flat form) is wanted' },
   { code: 'no_time', reason: 'no event time: `time` (or `_time` in the flat form) is wanted' },
   { code: 'bad_time', reason: 'the event time is neither RFC 3339 nor integral epoch milliseconds' },
-  { code: 'too_long', reason: 'the event is longer than 1 MiB' },
+  { code: 'too_long', reason: 'the event is longer than 1048576 bytes, the limit event_bytes' },
+  { code: 'too_many', reason: 'more than 4096 of its elements are no events' },
 ];
 
 /** Why a logged event is bad (Bad in assembly/ndjson.ts). */
@@ -106,6 +108,11 @@ export class Decoder {
     return true;
   }
 
+  /** Bytes of the block that have been decoded. */
+  get offset(): number {
+    return this.#from;
+  }
+
   /** Records of the batch: each has a position in the log. */
   get count(): number {
     return this.kernel.exports.recordCount.value;
@@ -165,6 +172,9 @@ function sampleOf(kernel: Kernel, start: number, length: number): string {
   return new TextDecoder().decode(kernel.bytes(start, Math.min(length, SAMPLE_MAX_BYTES)));
 }
 
+/** Of one body, rejected ones among them: a body of tiny lines must not become a reply with a line for each. */
+export const EVENTS_PER_BODY_MAX = 1_000_000;
+
 /** What the door let in: one record a line, each ending in a newline. */
 export interface Admitted {
   lines: Uint8Array;
@@ -176,6 +186,8 @@ export interface Admitted {
  * Checks a body of events before they enter the log. For `json` (one record, or an array of records) a body that is no
  * JSON gives nothing but its problem; for `ndjson` each line is judged by itself. A rejected record's `line` is its
  * line, or its place in the array, from 1.
+ *
+ * @throws Fault `too_large` beyond `EVENTS_PER_BODY_MAX`
  */
 export function admit(kernel: Kernel, body: Uint8Array, format: 'json' | 'ndjson'): Admitted | { problem: number } {
   const { exports } = kernel;
@@ -196,6 +208,8 @@ export function admit(kernel: Kernel, body: Uint8Array, format: 'json' | 'ndjson
     for (const one of rejectedLines(kernel, input)) rejected.push({ ...one, line: one.line + lines });
     count += exports.acceptedCount.value;
     lines += exports.lineCount.value;
+    if (count + rejected.length > EVENTS_PER_BODY_MAX)
+      throw new Fault('too_large', `too many events; the limit events_per_body is ${EVENTS_PER_BODY_MAX}`);
   }
   return { lines: parts.length === 1 ? parts[0]! : Buffer.concat(parts), count, rejected };
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import type { Expression } from './expression.ts';
+import { EVENT_TIME } from './expression.ts';
 import type { Aggregate, EventType, Plan } from './plan.ts';
 import type { Slot, Type, Value } from './value.ts';
 import { keptLevels } from './window.ts';
@@ -50,6 +51,7 @@ function canonicalExpression(expression: Expression, event: EventType, plan: Pla
       const column = event.columns.find(c => c.name === expression.name);
       if (column) return inScope(column.expression);
       const input = event.inputs.find(i => i.name === expression.name);
+      if (!input && expression.name === EVENT_TIME) return ['time'];
       assert(input, `column ${expression.name} is neither an input nor a column of event ${event.name}`);
       return ['input', canonicalInput(input)];
     }

@@ -15,6 +15,20 @@ import type { Type, Value } from './value.ts';
  * - `case`: condition, value, condition, value, ..., default; a condition that is null counts as false.
  * - `toInt64`: bool -> 0/1, double -> nearest with ties to even (null when out of range or NaN), time -> microseconds.
  *   `toDouble`: bool, int64.
+ *
+ * What follows is null where its result is beyond its type: of int64, of times (years 0000 to 9999), of made texts.
+ *
+ * - `absolute`, `sign` (int64), `bitAnd` ... `shiftRight` and `quotient` (of int64, toward zero, null when the divisor
+ *   is 0). `round` (ties away from zero), `floor`, `ceil`, `truncate`, `squareRoot` (null below 0) of doubles;
+ *   `roundTo`: a number, and a literal: how many digits stay behind the point, or with a minus become 0 before it.
+ * - `greatest`, `least`: of the arguments that are not null; a NaN is greater than all.
+ * - Texts count code points; positions are from 1. `trim...`: a text and the literal set of characters to take off;
+ *   `like`: a text, a literal pattern, a literal escape ('' for none). `concat`, `replace`, `pad...` and `repeat` are
+ *   null where the result would be longer than 16 KiB and than each argument.
+ * - `toText`: int64, bool, time (RFC 3339). `toBool`, `toTime`, and `toInt64`, of a string: null where it spells none.
+ * - Times are UTC. `datePart`, `dateTrunc`: a literal `TimePart` and a time; `dateDiff`: how many starts of the part lie
+ *   between two times. `addMicros`, `addMonths` (to the last day of a month that is too short): a time and an int64.
+ *   `timeOfMicros`: int64.
  */
 export type FunctionName =
   | 'add'
@@ -36,7 +50,79 @@ export type FunctionName =
   | 'coalesce'
   | 'case'
   | 'toInt64'
-  | 'toDouble';
+  | 'toDouble'
+  | 'absolute'
+  | 'sign'
+  | 'quotient'
+  | 'bitAnd'
+  | 'bitOr'
+  | 'bitXor'
+  | 'bitNot'
+  | 'shiftLeft'
+  | 'shiftRight'
+  | 'round'
+  | 'roundTo'
+  | 'floor'
+  | 'ceil'
+  | 'truncate'
+  | 'squareRoot'
+  | 'greatest'
+  | 'least'
+  | 'lower'
+  | 'upper'
+  | 'length'
+  | 'byteLength'
+  | 'concat'
+  | 'substring'
+  | 'left'
+  | 'right'
+  | 'trim'
+  | 'trimStart'
+  | 'trimEnd'
+  | 'replace'
+  | 'startsWith'
+  | 'endsWith'
+  | 'contains'
+  | 'position'
+  | 'reverse'
+  | 'padStart'
+  | 'padEnd'
+  | 'repeat'
+  | 'splitPart'
+  | 'like'
+  | 'toText'
+  | 'toBool'
+  | 'toTime'
+  | 'datePart'
+  | 'dateTrunc'
+  | 'dateDiff'
+  | 'addMicros'
+  | 'addMonths'
+  | 'timeOfMicros';
+
+/** In this order the kernel numbers them. `dateTrunc` and `dateDiff` know those up to `year`. */
+export const TIME_PARTS = [
+  'microsecond',
+  'millisecond',
+  'second',
+  'minute',
+  'hour',
+  'day',
+  'week',
+  'month',
+  'quarter',
+  'year',
+  'dow',
+  'isodow',
+  'doy',
+  'isoyear',
+  'epoch_ms',
+] as const;
+
+export type TimePart = (typeof TIME_PARTS)[number];
+
+/** The column of every event type that is its time. An input of this name stands before it. */
+export const EVENT_TIME = '_time';
 
 /** Every expression has a type and may be null. `at` is where it stands in the user's file, for faults. */
 export type Expression = { type: Type; at: Position | null } & (

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import { formatMicros } from '../base/time.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { KeyInput } from '../kernel/key.ts';
@@ -76,7 +77,7 @@ export class Reader {
     if (isPast) for (const feature of features) this.#refuseExpired(answer, feature, timeMicros);
     const encoded = keys.map(key => keyBytes(entity, key));
     if (encoded.some(key => key.length > KEY_MAX_BYTES))
-      throw new Fault('too_large', `a key of ${entity.name} is longer than ${KEY_MAX_BYTES} bytes`);
+      throw new Fault('too_large', `a key of ${entity.name} is longer; the limit key_bytes is ${KEY_MAX_BYTES}`);
     const id = layout.ids.entities.get(entity.name)!;
     const columns = features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, keys.length));
     const readRange = fold.readBack
@@ -112,13 +113,21 @@ export class Reader {
     for (const answer of this.parts.layout.lookups.values())
       for (const feature of answer.features.values())
         if (feature.feature.name === name || name === `${feature.feature.set}:*`) found.push([answer, feature]);
-    if (found.length === 0) throw new Fault('not_found', `no feature ${name}`);
+    if (found.length === 0) throw new Fault('not_found', `no feature ${name}${didYouMean(name, this.#names(name))}`);
     return found;
   }
 
+  /** What a name could have been: features for a feature, sets for a star. */
+  *#names(asked: string): Iterable<string> {
+    for (const answer of this.parts.layout.lookups.values())
+      for (const { feature } of answer.features.values())
+        yield asked.endsWith(':*') ? `${feature.set}:*` : feature.name;
+  }
+
   #answerOf(entity: string): AnswerLayout {
-    const answer = this.parts.layout.lookups.get(entity);
-    if (!answer) throw new Fault('not_found', `no entity ${entity}`);
+    const { lookups } = this.parts.layout;
+    const answer = lookups.get(entity);
+    if (!answer) throw new Fault('not_found', `no entity ${entity}${didYouMean(entity, lookups.keys())}`);
     return answer;
   }
 

@@ -1,5 +1,5 @@
 import { closeSync, fdatasync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, readdir, truncate } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, truncate } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -13,7 +13,7 @@ export interface Disk {
   makeFolder(path: string): Promise<void>;
   /** File names in a folder, ascending. */
   list(folder: string): Promise<string[]>;
-  /** At most `length` bytes from `offset`; fewer at the end of the file. */
+  /** At most `length` bytes from `offset`; fewer at the end of the file. Throws what `isMissing` knows where there is none. */
   read(path: string, offset: number, length: number): Promise<Uint8Array>;
   /** Makes a new file that must not exist, to append to. It is durable once `syncFolder` has returned. */
   create(path: string): Promise<AppendFile>;
@@ -21,7 +21,11 @@ export interface Disk {
   append(path: string): Promise<AppendFile>;
   /** Cuts a file to `size` bytes, durably: what is left of it is synced. */
   truncate(path: string, size: number): Promise<void>;
-  /** Makes the creation of files in a folder durable. */
+  /** Gives a file another name, at once whole; one that has the name already is gone. Durable once `syncFolder` has returned. */
+  rename(from: string, to: string): Promise<void>;
+  /** Durable once `syncFolder` has returned. */
+  remove(path: string): Promise<void>;
+  /** Makes the creation, renaming and removal of files in a folder durable. */
   syncFolder(folder: string): Promise<void>;
 }
 
@@ -31,6 +35,11 @@ export interface AppendFile {
   /** All that was written before is durable once this returns. */
   sync(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Is it the error of a file that is not there? */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 const fdatasyncAsync = promisify(fdatasync);
@@ -70,6 +79,12 @@ export const localDisk: Disk = {
   async truncate(path, size) {
     await truncate(path, size);
     syncPath(path);
+  },
+  async rename(from, to) {
+    await rename(from, to);
+  },
+  async remove(path) {
+    await rm(path);
   },
   async syncFolder(folder) {
     syncPath(folder);

@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { formatDuration } from '../base/time.ts';
+import { turn } from '../base/turn.ts';
+import { Corrupt, corrupt } from './corrupt.ts';
 import type { AppendFile, Disk } from './disk.ts';
+import { type BatchKey, type KeyedBatch, KeyMemory, keysFromMicros } from './keys.ts';
 import type { Batch, Next, SegmentHeader } from './segment.ts';
 import {
   BATCH_MAX_BYTES,
-  corrupt,
   encodeBatch,
   encodeHeader,
   HEADER_MAX_BYTES,
@@ -14,13 +16,24 @@ import {
   readBatch,
   readHeader,
   segmentBlocks,
-  segmentFirst,
-  segmentName,
   wasSynced,
 } from './segment.ts';
+import {
+  listSegments,
+  packSegment,
+  plainPath,
+  removeIfThere,
+  type SegmentFiles,
+  segmentChunks,
+  segmentName,
+  segmentStart,
+  shownPath,
+  summaryOf,
+} from './segments.ts';
 import type { Block, Clock, Source } from './source.ts';
 import { LINE_MAX_BYTES } from './source.ts';
-import { ByteStream, fileChunks } from './stream.ts';
+import { ByteStream } from './stream.ts';
+import type { Pack } from './zstd.ts';
 
 /** What one write and one sync take along at most: enough to hide the sync, little enough to keep it short. */
 const GROUP_MAX_BYTES = 16 << 20;
@@ -28,14 +41,18 @@ const GROUP_MAX_BYTES = 16 << 20;
 /** Appends waiting, headers included: a disk that is slower than its writers is told to them, not kept in memory. */
 export const QUEUE_MAX_BYTES = 64 << 20;
 
-export const SEGMENT_DEFAULT_BYTES = 64 << 20;
-
 export interface LogSettings {
   disk: Disk;
   folder: string;
   clock: Clock;
   /** A segment that has reached this size is closed, and the next append begins a new one. */
   segmentBytes: number;
+  /** So is one whose first record arrived this long before what is appended now; without it size alone counts. */
+  segmentAgeMs?: number;
+  /** Packs closed segments, one after the other, beside everything else; without it they stay as they are. */
+  pack?: Pack | undefined;
+  /** Hears what became of something that no call waits for, in a sentence. */
+  onNote?: (note: string) => void;
 }
 
 /**
@@ -50,11 +67,14 @@ export class EventLog implements Source {
   /** What was cut off on opening, a sentence each, for the caller to log. */
   readonly notes: string[];
   readonly #settings: LogSettings;
-  /** Positions that segments begin at, ascending; the last one is written to. */
-  readonly #firsts: number[];
+  /** Ascending; the last one is written to. */
+  readonly #segments: SegmentFiles[];
+  readonly #keys: KeyMemory;
   #file: AppendFile;
   /** Of the last segment; all of it is durable. */
   #bytes: number;
+  /** Of the last segment; null while it has no batch. */
+  #firstArrivalMicros: bigint | null;
   #end: number;
   #lastArrivalMicros: bigint | null;
   /** As `#lastArrivalMicros`, but of what is queued too. */
@@ -62,6 +82,7 @@ export class EventLog implements Source {
   #queue: Waiting[] = [];
   #queuedBytes = 0;
   #writing: Promise<void> | null = null;
+  #packing: Promise<void> | null = null;
   #failure: Fault | null = null;
   #closed = false;
 
@@ -69,8 +90,10 @@ export class EventLog implements Source {
     this.clock = settings.clock;
     this.#settings = settings;
     this.notes = opened.notes;
-    this.#firsts = opened.firsts;
+    this.#segments = opened.segments;
+    this.#keys = opened.keys;
     this.#bytes = opened.bytes;
+    this.#firstArrivalMicros = opened.firstArrivalMicros;
     this.#end = opened.end;
     this.#lastArrivalMicros = opened.lastArrivalMicros;
     this.#queuedArrivalMicros = opened.lastArrivalMicros;
@@ -87,12 +110,14 @@ export class EventLog implements Source {
     const { disk, folder } = settings;
     await disk.makeFolder(folder);
     const opened = await recover(settings);
-    const file = await disk.append(join(folder, segmentName(opened.firsts.at(-1)!)));
+    const file = await disk.append(plainPath(folder, opened.segments.at(-1)!.first));
     // What is found here may have been written by a process that was killed before it could sync: from now on it
     // counts, so it has to be durable now.
     await file.sync();
     await disk.syncFolder(folder);
-    return new EventLog(settings, opened, file);
+    const log = new EventLog(settings, opened, file);
+    log.#startPacking();
+    return log;
   }
 
   /** How many records there are: the position of the next one. All of them are durable. */
@@ -112,9 +137,10 @@ export class EventLog implements Source {
    * While a write and its sync are under way further appends queue up, and go out together with the next.
    *
    * @param lines `count` lines that have passed the door, each ending in a newline
+   * @param id is remembered once the batch is durable; that nothing else has this key is the caller's to see to
    * @throws Fault `too_large` beyond `BATCH_MAX_BYTES`, `busy` when the queue is full or an earlier write failed
    */
-  async append(lines: Uint8Array, count: number, arrivalMicros: bigint): Promise<number> {
+  async append(lines: Uint8Array, count: number, arrivalMicros: bigint, id: BatchKey | null = null): Promise<number> {
     assert(!this.#closed, 'nothing is appended to a closed log');
     assertLines(lines, count);
     if (this.#failure) throw this.#failure;
@@ -128,33 +154,45 @@ export class EventLog implements Source {
     this.#queuedArrivalMicros = arrival;
     this.#queuedBytes += bytes;
     return new Promise<number>((resolve, reject) => {
-      this.#queue.push({ batch: { arrivalMicros: arrival, count, lines: lines.slice() }, bytes, resolve, reject });
+      const batch = { arrivalMicros: arrival, count, lines: lines.slice(), id };
+      this.#queue.push({ batch, bytes, resolve, reject });
       this.#writing ??= this.#drain();
     });
+  }
+
+  /** The durable batch that had this key, if it would still be known to one that arrives now. */
+  recall(key: string, nowMicros: bigint): KeyedBatch | null {
+    return this.#keys.recall(key, nowMicros);
   }
 
   /** Reads what is durable at the time of the call; appends may go on meanwhile. */
   read(from: number): AsyncIterable<Block> {
     assert(from >= 0 && from <= this.#end, `position ${from} is not within the log of ${this.#end} records`);
-    return this.#blocks(from, this.#firsts.slice(), this.#bytes, this.#end);
+    return this.#blocks(from, this.#segments.slice(), this.#bytes, this.#end);
   }
 
-  /** Waits for what is queued, and lets go of the file. */
+  /** Resolves once no closed segment is on its way to be packed. */
+  async packed(): Promise<void> {
+    await this.#packing;
+  }
+
+  /** Waits for what is queued, and lets go of the file. What is being packed is left to the next process. */
   async close(): Promise<void> {
     assert(!this.#closed, 'a log is closed once');
     this.#closed = true;
     await this.#writing;
+    await this.#packing;
     await this.#file.close();
   }
 
-  async *#blocks(from: number, firsts: number[], lastBytes: number, end: number): AsyncGenerator<Block> {
-    for (const [i, first] of firsts.entries()) {
-      const next = firsts[i + 1] ?? end;
+  async *#blocks(from: number, segments: SegmentFiles[], lastBytes: number, end: number): AsyncGenerator<Block> {
+    const { disk, folder } = this.#settings;
+    for (const [i, segment] of segments.entries()) {
+      const next = segments[i + 1]?.first ?? end;
       if (next <= from) continue;
-      const path = this.#path(first);
-      const stream = new ByteStream(
-        fileChunks(this.#settings.disk, path, i === firsts.length - 1 ? lastBytes : Infinity),
-      );
+      const path = shownPath(folder, segment);
+      const endBytes = i === segments.length - 1 ? lastBytes : Infinity;
+      const stream = new ByteStream(segmentChunks(disk, folder, segment.first, endBytes));
       const stop = yield* segmentBlocks(stream, path, from, 'whole');
       if (stop !== next) throw corrupt(path, stream.offset, `the end of the segment with record ${stop} of ${next}`);
     }
@@ -181,32 +219,67 @@ export class EventLog implements Source {
   }
 
   async #writeGroup(group: Waiting[]): Promise<void> {
-    if (this.#bytes >= this.#settings.segmentBytes && this.#end > this.#firsts.at(-1)!) await this.#roll();
+    if (this.#isFull(group[0]!.batch.arrivalMicros)) await this.#roll();
     const bytes = Buffer.concat(group.flatMap(({ batch }) => encodeBatch(batch, this.#bytes)));
     await this.#file.write(bytes);
     await this.#file.sync();
     this.#bytes += bytes.length;
+    this.#firstArrivalMicros ??= group[0]!.batch.arrivalMicros;
     for (const { batch, resolve } of group) {
+      const { arrivalMicros, count, id } = batch;
+      if (id) this.#keys.remember(id.key, { digest: id.digest, position: this.#end, count, arrivalMicros });
       resolve(this.#end);
-      this.#end += batch.count;
-      this.#lastArrivalMicros = batch.arrivalMicros;
+      this.#end += count;
+      this.#lastArrivalMicros = arrivalMicros;
     }
+  }
+
+  /** A segment without a batch never is. */
+  #isFull(arrivalMicros: bigint): boolean {
+    const first = this.#firstArrivalMicros;
+    if (first === null) return false;
+    const { segmentBytes, segmentAgeMs = Infinity } = this.#settings;
+    return this.#bytes >= segmentBytes || Number(arrivalMicros - first) >= segmentAgeMs * 1000;
   }
 
   /** The old segment is synced whenever no write is under way. The new one is durable before it is written to. */
   async #roll(): Promise<void> {
     const { disk, folder, clock } = this.#settings;
-    const path = this.#path(this.#end);
-    const bytes = await beginSegment(await disk.create(path), {
-      clock,
-      first: this.#end,
-      previous: this.#firsts.at(-1)!,
-    });
+    const first = this.#end;
+    const path = plainPath(folder, first);
+    const previous = this.#segments.at(-1)!.first;
+    const bytes = await beginSegment(await disk.create(path), { clock, first, previous });
     await disk.syncFolder(folder);
     await this.#file.close();
     this.#file = await disk.append(path);
-    this.#firsts.push(this.#end);
+    this.#segments.push({ first, hasPlain: true, hasPacked: false });
     this.#bytes = bytes;
+    this.#firstArrivalMicros = null;
+    this.#startPacking();
+  }
+
+  #startPacking(): void {
+    const { pack } = this.#settings;
+    if (pack) this.#packing ??= this.#packClosed(pack);
+  }
+
+  /** A failure costs nobody anything but room: the plain file stays, and the next closed segment brings another try. */
+  async #packClosed(pack: Pack): Promise<void> {
+    const { disk, folder, onNote = () => {} } = this.#settings;
+    // Whoever opens a log, or appends to it, goes first.
+    await turn();
+    try {
+      for (let i = 0; i < this.#segments.length - 1 && !this.#closed; i++) {
+        const segment = this.#segments[i]!;
+        if (!segment.hasPlain) continue;
+        if (!(await packSegment(disk, folder, segment.first, pack, () => this.#closed))) break;
+        segment.hasPacked = true;
+        segment.hasPlain = false;
+      }
+    } catch (error) {
+      onNote(`a segment of the event log could not be packed: ${errorText(error)}`);
+    }
+    this.#packing = null;
   }
 
   /**
@@ -217,15 +290,11 @@ export class EventLog implements Source {
   async #fail(error: unknown): Promise<void> {
     const why = `the event log in ${this.#settings.folder} could not be written (${errorText(error)})`;
     this.#failure = new Fault('busy', `${why}: nothing more is accepted until this process is restarted`);
-    const path = this.#path(this.#firsts.at(-1)!);
+    const path = plainPath(this.#settings.folder, this.#segments.at(-1)!.first);
     await this.#settings.disk.truncate(path, this.#bytes).catch((cutError: unknown) => {
       const text = `${this.#failure!.message}; nor could ${path} be cut to ${this.#bytes} bytes (${errorText(cutError)})`;
       this.#failure = new Fault('busy', text);
     });
-  }
-
-  #path(first: number): string {
-    return join(this.#settings.folder, segmentName(first));
   }
 }
 
@@ -237,41 +306,95 @@ interface Waiting {
   reject(failure: Fault): void;
 }
 
-interface Opened {
-  firsts: number[];
+interface Opened extends Tail {
+  segments: SegmentFiles[];
+  keys: KeyMemory;
+}
+
+/** The last segment. */
+interface Tail {
   bytes: number;
   end: number;
+  firstArrivalMicros: bigint | null;
+  /** Of the log: of the segment before where this one is empty. */
   lastArrivalMicros: bigint | null;
+  keys: KeyMemory;
   notes: string[];
 }
 
 /** Finds where the log ends, and makes it end there. Being killed at any point of it leaves the same to be done. */
 async function recover(settings: LogSettings): Promise<Opened> {
   const { disk, folder, clock } = settings;
-  const firsts = (await disk.list(folder)).map(segmentFirst).filter(first => first !== null);
-  if (firsts.length === 0) {
-    await beginSegment(await disk.create(join(folder, segmentName(0))), { clock, first: 0, previous: null });
-    firsts.push(0);
+  const { segments, parts } = await listSegments(disk, folder);
+  for (const part of parts) await removeIfThere(disk, join(folder, part));
+  // Only closed segments are packed: whoever has lost the one after it gets a new one.
+  if (!segments.at(-1)?.hasPlain) segments.push(await beginLast(settings, segments.at(-1) ?? null));
+  const last = segments.at(-1)!;
+  const headerOf = (i: number) => ({ clock, first: segments[i]!.first, previous: segments[i - 1]?.first ?? null });
+  for (const [i, segment] of segments.entries()) await checkHeader(settings, segment, headerOf(i), segment === last);
+  const tail = await recoverTail(settings, headerOf(segments.length - 1));
+  const before = segments.at(-2);
+  if (tail.lastArrivalMicros === null && before)
+    tail.lastArrivalMicros = (await summaryOf(disk, folder, before)).lastArrivalMicros;
+  const keys = await readKeys(settings, segments.slice(0, -1), tail);
+  return { ...tail, segments, keys };
+}
+
+async function beginLast(settings: LogSettings, before: SegmentFiles | null): Promise<SegmentFiles> {
+  const { disk, folder, clock } = settings;
+  const first = before ? before.first + (await summaryOf(disk, folder, before)).records : 0;
+  await beginSegment(await disk.create(plainPath(folder, first)), { clock, first, previous: before?.first ?? null });
+  return { first, hasPlain: true, hasPacked: false };
+}
+
+/** The keys of the last day: those of the segments that reach into it, then those of the tail. */
+async function readKeys(settings: LogSettings, closed: SegmentFiles[], tail: Tail): Promise<KeyMemory> {
+  if (tail.lastArrivalMicros === null || closed.length === 0) return tail.keys;
+  const { disk, folder } = settings;
+  const fromMicros = keysFromMicros(tail.lastArrivalMicros);
+  const read: SegmentFiles[] = [];
+  for (const segment of closed.toReversed()) {
+    const { lastArrivalMicros, keyedCount } = await summaryOf(disk, folder, segment);
+    if (lastArrivalMicros <= fromMicros) break;
+    if (keyedCount > 0) read.unshift(segment);
   }
-  const last = firsts.length - 1;
-  for (const [i, first] of firsts.entries())
-    await checkHeader(settings, { clock, first, previous: firsts[i - 1] ?? null }, i === last);
-  const tail = await recoverTail(settings, { clock, first: firsts[last]!, previous: firsts[last - 1] ?? null });
-  if (tail.lastArrivalMicros === null && last > 0)
-    tail.lastArrivalMicros = await lastArrival(disk, join(folder, segmentName(firsts[last - 1]!)));
-  return { firsts, ...tail };
+  const keys = new KeyMemory();
+  for (const segment of read) await readSegmentKeys(settings, segment, keys);
+  for (const [key, batch] of tail.keys.batches()) keys.remember(key, batch);
+  return keys;
+}
+
+async function readSegmentKeys({ disk, folder }: LogSettings, segment: SegmentFiles, keys: KeyMemory): Promise<void> {
+  const path = shownPath(folder, segment);
+  const stream = new ByteStream(segmentChunks(disk, folder, segment.first));
+  if (!(await readHeader(stream, path))) throw corrupt(path, 0, 'no log header');
+  let position = segment.first;
+  let next = await readBatch(stream);
+  for (; next.kind === 'batch'; next = await readBatch(stream)) position = rememberBatch(keys, next, position);
+  if (next.kind === 'damage') throw corrupt(path, next.offset, next.reason);
+}
+
+/** Returns the position after it. */
+function rememberBatch(keys: KeyMemory, { arrivalMicros, count, id }: Batch, position: number): number {
+  if (id) keys.remember(id.key, { digest: id.digest, position, count, arrivalMicros });
+  return position + count;
 }
 
 /** Every segment says where it begins, what it follows and how its time passes. The last one may not have got to that. */
-async function checkHeader({ disk, folder }: LogSettings, wanted: SegmentHeader, isLast: boolean): Promise<void> {
-  const path = join(folder, segmentName(wanted.first));
-  const header = await readHeader(new ByteStream(fileChunks(disk, path, HEADER_MAX_BYTES)), path);
+async function checkHeader(
+  { disk, folder }: LogSettings,
+  segment: SegmentFiles,
+  wanted: SegmentHeader,
+  isLast: boolean,
+): Promise<void> {
+  const path = shownPath(folder, segment);
+  const header = await readHeader(new ByteStream(segmentStart(disk, folder, segment.first)), path);
   if (!header) {
     if (isLast) return;
     throw corrupt(path, 0, 'no log header');
   }
   if (header.first !== wanted.first) throw corrupt(path, 0, `the header of the segment from record ${header.first}`);
-  if (header.previous !== wanted.previous) throw new Fault('corrupt', gapText(path, header, wanted));
+  if (header.previous !== wanted.previous) throw new Corrupt(path, 0, gapText(path, header, wanted));
   const made = clockText(header.clock);
   const asked = clockText(wanted.clock);
   if (made !== asked)
@@ -289,15 +412,17 @@ function clockText(clock: Clock): string {
 }
 
 /** The last segment's whole batches; what is left of an unfinished write is cut off. */
-async function recoverTail(settings: LogSettings, wanted: SegmentHeader): Promise<Omit<Opened, 'firsts'>> {
+async function recoverTail(settings: LogSettings, wanted: SegmentHeader): Promise<Tail> {
   const { disk, folder } = settings;
-  const path = join(folder, segmentName(wanted.first));
-  const stream = new ByteStream(fileChunks(disk, path));
-  const tail = { end: wanted.first, bytes: 0, lastArrivalMicros: null as bigint | null, notes: [] as string[] };
+  const path = plainPath(folder, wanted.first);
+  const stream = new ByteStream(segmentChunks(disk, folder, wanted.first));
+  const ends = { end: wanted.first, bytes: 0, firstArrivalMicros: null, lastArrivalMicros: null };
+  const tail: Tail = { ...ends, keys: new KeyMemory(), notes: [] };
   const header = await readHeader(stream, path);
   let next: Next = header ? await readBatch(stream) : { kind: 'damage', offset: 0, reason: 'no log header' };
   for (; next.kind === 'batch'; next = await readBatch(stream)) {
-    tail.end += next.count;
+    tail.end = rememberBatch(tail.keys, next, tail.end);
+    tail.firstArrivalMicros ??= next.arrivalMicros;
     tail.lastArrivalMicros = next.arrivalMicros;
   }
   tail.bytes = stream.offset;
@@ -316,18 +441,6 @@ async function beginSegment(file: AppendFile, header: SegmentHeader): Promise<nu
   await file.sync();
   await file.close();
   return bytes.length;
-}
-
-/** Segments are only left once they hold a batch. */
-async function lastArrival(disk: Disk, path: string): Promise<bigint> {
-  const stream = new ByteStream(fileChunks(disk, path));
-  const header = await readHeader(stream, path);
-  let arrivalMicros: bigint | null = null;
-  let next: Next = header ? await readBatch(stream) : { kind: 'damage', offset: 0, reason: 'no log header' };
-  for (; next.kind === 'batch'; next = await readBatch(stream)) arrivalMicros = next.arrivalMicros;
-  if (next.kind === 'damage') throw corrupt(path, next.offset, next.reason);
-  if (arrivalMicros === null) throw corrupt(path, stream.offset, 'the end of a segment without batches');
-  return arrivalMicros;
 }
 
 /** Positions are counted by lines, so a miscount would shift every record after it. */

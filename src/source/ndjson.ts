@@ -1,13 +1,15 @@
 import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { localDisk } from './disk.ts';
 import type { SegmentHeader } from './segment.ts';
-import { corrupt, lineCount, NEWLINE, readHeader, segmentBlocks } from './segment.ts';
+import { corrupt } from './corrupt.ts';
+import { lineCount, NEWLINE, readHeader, segmentBlocks } from './segment.ts';
 import type { Block, Clock, Source } from './source.ts';
 import { BLOCK_MAX_BYTES, LINE_MAX_BYTES } from './source.ts';
 import { ByteStream, fileChunks } from './stream.ts';
+import { damagedFrame, framePieces, ZSTD_MAGICS } from './zstd.ts';
 
 /** Every gzip member starts with these, and no JSON does. */
 const GZIP_MAGIC = [0x1f, 0x8b];
@@ -15,14 +17,14 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 const NEWLINE_BYTES = Uint8Array.of(NEWLINE);
 
 /**
- * NDJSON files in the order given, gzip or not. A file that starts with the header of an event log's segment is read
+ * NDJSON files in the order given, packed with gzip or zstd or not. A file that starts with the header of an event log's segment is read
  * as that: its arrivals and its clock count.
  *
  * Positions of other files are only known once their lines have been judged, so those are read from 0 only.
  *
  * @param clock of plain files
  * @throws Fault `not_found` for a missing file, `config` where files do not belong together, `corrupt` for damaged
- *   gzip or segments (while reading)
+ *   gzip, zstd or segments (while reading)
  */
 export async function ndjsonFiles(paths: string[], clock: Clock): Promise<Source> {
   const headers = await Promise.all(paths.map(segmentHeader));
@@ -111,8 +113,9 @@ async function segmentHeader(path: string): Promise<SegmentHeader | null> {
 
 async function* textChunks(path: string): AsyncGenerator<Uint8Array> {
   try {
-    const start = await localDisk.read(path, 0, GZIP_MAGIC.length);
+    const start = await localDisk.read(path, 0, 4);
     if (path.endsWith('.gz') || startsWith(start, GZIP_MAGIC)) yield* gunzipped(path);
+    else if (path.endsWith('.zst') || ZSTD_MAGICS.some(magic => startsWith(start, magic))) yield* unpacked(path);
     else yield* fileChunks(localDisk, path);
   } catch (error) {
     const code = errorCode(error);
@@ -137,6 +140,32 @@ async function* gunzipped(path: string): AsyncGenerator<Uint8Array> {
   } finally {
     packed.destroy();
     gunzip.destroy();
+  }
+}
+
+/** A frame may be of any size, as those that other programs make are. */
+async function* unpacked(path: string): AsyncGenerator<Uint8Array> {
+  const unpack = createZstdDecompress();
+  let frameOffset = 0;
+  const stream = new ByteStream(fileChunks(localDisk, path));
+  const pieces = async function* () {
+    // The decompressor does not notice a file that is cut off; whoever walks its frames does.
+    for await (const piece of framePieces(stream, path)) {
+      frameOffset = piece.frameOffset;
+      yield piece.bytes.slice();
+    }
+  };
+  const packed = Readable.from(pieces());
+  packed.on('error', error => unpack.destroy(error));
+  packed.pipe(unpack);
+  try {
+    for await (const chunk of unpack) yield chunk;
+  } catch (error) {
+    if (!errorCode(error).startsWith('ZSTD_')) throw error;
+    throw damagedFrame(path, frameOffset, error instanceof Error ? error.message : String(error));
+  } finally {
+    packed.destroy();
+    unpack.destroy();
   }
 }
 

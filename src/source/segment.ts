@@ -1,6 +1,8 @@
 import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import { corrupt } from './corrupt.ts';
+import { type BatchKey, isBatchKey, KEY_MAX_CHARACTERS } from './keys.ts';
 import { BLOCK_MAX_BYTES, type Block, type Clock } from './source.ts';
 import type { ByteStream } from './stream.ts';
 
@@ -19,6 +21,10 @@ import type { ByteStream } from './stream.ts';
  * `synced` is how many bytes of the segment were known to be durable when the batch was written. It tells a torn
  * write from rotten bytes. A power cut may lose any part of what was not synced, in any order; damage at a place
  * that a later whole batch says was synced can only be corruption.
+ *
+ * A batch that its client has named says so between `synced` and `crc`, and is known again by it for a while:
+ *
+ *     {"$batch":{"arrival":...,"synced":90,"key":"8e03978e-40d5","digest":"9f86d0...","crc":2634010641}}
  */
 export interface SegmentHeader {
   clock: Clock;
@@ -30,8 +36,8 @@ export interface SegmentHeader {
 
 const VERSION = 1;
 
-/** No header is longer; it bounds the look ahead for one. */
-export const HEADER_MAX_BYTES = 256;
+/** No header is longer, with a key of nothing but quotes either; it bounds the look ahead for one. */
+export const HEADER_MAX_BYTES = 1024;
 
 /** What a reader has to hold to check a batch. */
 export const BATCH_MAX_BYTES = 16 << 20;
@@ -40,18 +46,11 @@ export const NEWLINE = 10;
 const LOG_VERSION = /^\{"\$log":\{"version":(\d{1,9})[,}]/;
 const LOG_HEADER =
   /^\{"\$log":\{"version":1,"clock":"(event|wall)","max_jump_ms":(\d{1,16}),"first":(\d{1,16}),"previous":(\d{1,16}|null)\}\}$/;
-const BATCH_HEADER =
-  /^(\{"\$batch":\{"arrival":(-?\d{1,19}),"count":(\d{1,9}),"bytes":(\d{1,9}),"synced":(\d{1,16}),"crc":)(\d{1,10})\}\}$/;
+const BATCH_KEY = `"key":"((?:[!#-\\[\\]-~]|\\\\["\\\\]){1,${KEY_MAX_CHARACTERS}})","digest":"([0-9a-f]{64})",`;
+const BATCH_HEADER = new RegExp(
+  `^(\\{"\\$batch":\\{"arrival":(-?\\d{1,19}),"count":(\\d{1,9}),"bytes":(\\d{1,9}),"synced":(\\d{1,16}),(?:${BATCH_KEY})?"crc":)(\\d{1,10})\\}\\}$`,
+);
 const BATCH_MARK = Buffer.from('{"$batch":{"arrival":');
-
-export function segmentName(first: number): string {
-  return `${String(first).padStart(20, '0')}.ndjson`;
-}
-
-/** The position in a segment's file name; null for files that are none. */
-export function segmentFirst(name: string): number | null {
-  return /^\d{20}\.ndjson$/.test(name) ? Number(name.slice(0, 20)) : null;
-}
 
 export function encodeHeader({ clock, first, previous }: SegmentHeader): Uint8Array {
   const text = `"version":${VERSION},"clock":"${clock.kind}","max_jump_ms":${clock.maxJumpMs},"first":${first},"previous":${previous}`;
@@ -85,12 +84,16 @@ export interface Batch {
   count: number;
   /** The event lines, each ending in a newline. */
   lines: Uint8Array;
+  /** What its client has called it. */
+  id: BatchKey | null;
 }
 
 /** Header and lines of a batch, ready to be written. */
-export function encodeBatch({ arrivalMicros, count, lines }: Batch, syncedBytes: number): Uint8Array[] {
-  const text = `"arrival":${arrivalMicros},"count":${count},"bytes":${lines.length},"synced":${syncedBytes},"crc":`;
-  const checked = Buffer.from(`{"$batch":{${text}`);
+export function encodeBatch({ arrivalMicros, count, lines, id }: Batch, syncedBytes: number): Uint8Array[] {
+  assert(id === null || isBatchKey(id.key), 'a batch key is visible ASCII');
+  const named = id === null ? '' : `"key":${JSON.stringify(id.key)},"digest":"${id.digest}",`;
+  const text = `"arrival":${arrivalMicros},"count":${count},"bytes":${lines.length},"synced":${syncedBytes},${named}`;
+  const checked = Buffer.from(`{"$batch":{${text}"crc":`);
   return [checked, Buffer.from(`${crc32(lines, crc32(checked))}}}\n`), lines];
 }
 
@@ -108,7 +111,7 @@ export async function readBatch(stream: ByteStream): Promise<Next> {
   const line = headerLine(ahead);
   const match = line === null ? null : BATCH_HEADER.exec(line);
   if (line === null || !match) return { kind: 'damage', offset, reason: 'no batch header' };
-  const [, checked, arrival, count, bytes, synced, crc] = match;
+  const [, checked, arrival, count, bytes, synced, key, digest, crc] = match;
   const headerBytes = line.length + 1;
   const length = Number(bytes);
   if (length > BATCH_MAX_BYTES) return { kind: 'damage', offset, reason: `a batch of ${length} bytes` };
@@ -117,7 +120,8 @@ export async function readBatch(stream: ByteStream): Promise<Next> {
   const lines = whole.subarray(headerBytes);
   if (crc32(lines, crc32(checked!)) !== Number(crc)) return { kind: 'damage', offset, reason: 'a wrong checksum' };
   stream.skip(headerBytes + length);
-  const batch = { arrivalMicros: BigInt(arrival!), count: Number(count), lines };
+  const id = key === undefined ? null : { key: key.replace(/\\(.)/g, '$1'), digest: digest! };
+  const batch = { arrivalMicros: BigInt(arrival!), count: Number(count), lines, id };
   return { kind: 'batch', ...batch, syncedBytes: Number(synced) };
 }
 
@@ -166,10 +170,6 @@ export async function* segmentBlocks(
     position += next.count;
     line += next.count + 1;
   }
-}
-
-export function corrupt(file: string, offset: number, found: string): Fault {
-  return new Fault('corrupt', `${file}: ${found} at byte ${offset}, where a whole one was written`);
 }
 
 /** A batch without its first `skipCount` lines, cut at line ends so that no block is too large. */

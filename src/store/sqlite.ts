@@ -1,12 +1,15 @@
 import type { Database } from 'bun:sqlite';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
-import type { Mark, Row, Store } from './store.ts';
+import type { Horizon, Mark, Row, Store } from './store.ts';
 
 const VERSION = 1;
 
 /** Read at a time by `scan`: many rows for one query, few bytes to hold. */
 const SCAN_ROWS_MAX = 1_000;
+
+/** Deleted by one sweep at most: what a lookup waits for, some ten milliseconds. */
+export const SWEPT_ROWS_MAX = 10_000;
 
 /** Pages of hot rows; what it does not hold, the machine's page cache does. */
 const CACHE_BYTES = 64 << 20;
@@ -26,7 +29,16 @@ const TABLES = `
     clocks TEXT NOT NULL
   ) STRICT;
   INSERT OR IGNORE INTO rows_state VALUES (1, ${VERSION}, 0, '{}');
+  CREATE TABLE IF NOT EXISTS rows_swept (
+    one INTEGER PRIMARY KEY CHECK (one = 1), entity INTEGER NOT NULL, key BLOB NOT NULL
+  ) STRICT;
+  INSERT OR IGNORE INTO rows_swept VALUES (1, 0, x'');
 `;
+
+type Key = Pick<Row, 'entity' | 'key'>;
+
+/** Before all keys: the dictionary's numbers begin with 1. */
+const START: Key = { entity: 0, key: new Uint8Array(0) };
 
 type Address = [entity: number, key: Uint8Array, levelMs: number, tileStartMs: number];
 
@@ -62,6 +74,18 @@ export function sqliteStore(db: Database): Store {
        WHERE (entity, key, level, tile_start) > (?, ?, ?, ?) ORDER BY entity, key, level, tile_start LIMIT ?`,
     ),
     clear: db.prepare('DELETE FROM rows'),
+    swept: db.prepare<Key, []>('SELECT entity, key FROM rows_swept'),
+    setSwept: db.prepare<null, [number, Uint8Array]>('UPDATE rows_swept SET entity = ?, key = ?'),
+    nextKey: db.prepare<Key, [number, Uint8Array]>(
+      'SELECT entity, key FROM rows WHERE (entity, key) > (?, ?) ORDER BY entity, key LIMIT 1',
+    ),
+    nextEntity: db.prepare<Key, [number]>('SELECT entity, key FROM rows WHERE entity > ? ORDER BY entity, key LIMIT 1'),
+    /** Of the rows before the horizon the one behind so many; null where there are no more. */
+    rest: db.prepare<{ tileStartMs: number }, [...Address, number]>(
+      `SELECT tile_start AS tileStartMs FROM rows
+       WHERE entity = ? AND key = ? AND level = ? AND tile_start < ? ORDER BY tile_start LIMIT 1 OFFSET ?`,
+    ),
+    expire: db.prepare<null, Address>('DELETE FROM rows WHERE entity = ? AND key = ? AND level = ? AND tile_start < ?'),
   };
   const mark = (): Mark => {
     const { position, clocks } = statements.mark.get()!;
@@ -78,10 +102,37 @@ export function sqliteStore(db: Database): Store {
     alongside();
   }
   const commitAtOnce = db.transaction(commit);
-  const clearAtOnce = db.transaction(() => {
+  const clearAtOnce = db.transaction((alongside: () => void) => {
     statements.clear.run();
     statements.setMark.run(0, '{}');
+    alongside();
   });
+
+  /** Deletes what has expired of one key, oldest first within a level, at most so many rows. */
+  function sweepKey({ entity, key }: Key, horizons: Horizon[], rowsMax: number): number {
+    let deleted = 0;
+    for (const { levelMs, beforeMs } of horizons) {
+      const rest = statements.rest.get(entity, key, levelMs, beforeMs, rowsMax - deleted);
+      deleted += statements.expire.run(entity, key, levelMs, rest?.tileStartMs ?? beforeMs).changes;
+    }
+    return deleted;
+  }
+
+  /** From key to key, and within each only to what has expired: rows that stay are not looked at. */
+  function sweep(horizons: Horizon[], keysMax: number): number {
+    if (horizons.length === 0) return 0;
+    const byEntity = Map.groupBy(horizons, ({ entity }) => entity);
+    let deleted = 0;
+    let at: Key | null = statements.swept.get()!;
+    for (let n = 0; n < keysMax && at && deleted < SWEPT_ROWS_MAX; n++) {
+      const isSwept: boolean = byEntity.has(at.entity) || at.entity === START.entity;
+      at = isSwept ? statements.nextKey.get(at.entity, at.key) : statements.nextEntity.get(at.entity);
+      if (at) deleted += sweepKey(at, byEntity.get(at.entity) ?? [], SWEPT_ROWS_MAX - deleted);
+    }
+    const { entity, key } = at ?? START;
+    statements.setSwept.run(entity, key);
+    return deleted;
+  }
 
   return {
     mark,
@@ -103,7 +154,8 @@ export function sqliteStore(db: Database): Store {
         last = [entity, key, levelMs, tileStartMs];
       }
     },
-    clear: () => clearAtOnce.immediate(),
+    sweep,
+    clear: (alongside = () => {}) => clearAtOnce.immediate(alongside),
     close() {
       for (const statement of Object.values(statements)) statement.finalize();
     },

@@ -23,8 +23,14 @@ export interface Store {
    * show in part.
    */
   scan(): Iterable<Row>;
-  /** Forgets all rows and goes back to position 0, in one transaction. */
-  clear(): void;
+  /**
+   * Deletes rows that lie before the horizon of their entity and level, of as many keys as asked for and no more than
+   * `SWEPT_ROWS_MAX`, going on where the last call has stopped, and round and round. Within `alongside` of a commit it
+   * is part of that. Returns how many rows it has deleted.
+   */
+  sweep(horizons: Horizon[], keysMax: number): number;
+  /** Forgets all rows and goes back to position 0, in one transaction together with what `alongside` does. */
+  clear(alongside?: () => void): void;
   /** Lets go of what it holds. Whoever opened a driver closes that. */
   close(): void;
 }
@@ -35,6 +41,14 @@ export interface Mark {
   position: number;
   /** Each event type's clock at that position, microseconds since 1970 UTC. */
   clocks: Map<string, bigint>;
+}
+
+/** Rows of an entity kind and a level that may go. */
+export interface Horizon {
+  entity: number;
+  levelMs: number;
+  /** Tiles that start before it. */
+  beforeMs: number;
 }
 
 export interface Row {

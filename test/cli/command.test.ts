@@ -72,7 +72,8 @@ async function run(folder: string, ...words: string[]) {
 
 /** A server on a free port. `said` is everything it has printed so far. */
 async function serve(folder: string) {
-  const child = Bun.spawn([process.execPath, MAIN, 'serve', '--port', '0'], { cwd: folder, stderr: 'inherit' });
+  const env = { ...process.env, LOG_LEVEL: 'warn' };
+  const child = Bun.spawn([process.execPath, MAIN, 'serve', '--port', '0'], { cwd: folder, stderr: 'inherit', env });
   ran.push(child);
   const server = { child, said: '', url: '' };
   const decoder = new TextDecoder();
@@ -91,12 +92,13 @@ describe('usage', () => {
     const { code, out } = await run(root, '--help');
     expect(code).toBe(0);
     for (const verb of ['check', 'serve', 'ingest', 'lookup', 'errors', 'replay']) expect(out).toContain(`  ${verb} `);
-    expect(out).toContain('2  wrong usage');
+    expect(out).toMatch(/ 2 +wrong usage/);
   });
 
   test.each([
     [[], 'Usage:'],
     [['frobnicate'], 'unknown command'],
+    [['chekc'], 'Did you mean check?'],
     [['lookup', 'shop'], "missing required argument 'key'"],
     [['serve', '--port', 'http'], 'wanted a number from 0 to 65535'],
     [['replay', '--out', 'x.arrow'], 'required option'],
@@ -118,6 +120,19 @@ describe('check', () => {
     const { code, out } = await run(await folderWith(), 'check');
     expect(out).toBe('no faults: 2 feature sets, 5 features, 3 stored aggregates, 1 event type\n');
     expect(code).toBe(0);
+  });
+
+  test('--json: counts, or faults with their places', async () => {
+    const good = await run(await folderWith(), 'check', '--json');
+    expect(JSON.parse(good.out)).toEqual({ faults: [], sets: 2, features: 5, aggregates: 3, events: 1 });
+    const faulty = await folderWith({ 'features/more.yaml': 'entities:\n  shelf: strin\n' });
+    const { code, out, err } = await run(faulty, 'check', '--json');
+    expect([code, err]).toEqual([1, '']);
+    const { faults } = JSON.parse(out);
+    expect(faults.length).toBe(1);
+    expect(faults[0]).toMatchObject({ code: 'definition', at: { file: 'features/more.yaml', line: 2, column: 10 } });
+    const nowhere = await run(faulty, 'check', 'nowhere', '--json');
+    expect([nowhere.code, JSON.parse(nowhere.out).faults[0].at]).toEqual([1, null]);
   });
 
   test('tells every fault of every file with its line, and exits with 1', async () => {
@@ -177,7 +192,10 @@ describe('without a server', () => {
   });
 
   test.each([
-    [['lookup', 'shopp', 'north'], 'there is no entity shopp'],
+    [['lookup', 'shopp', 'north'], 'there is no entity shopp; did you mean "shop"?'],
+    [['lookup', 'x', 'north'], 'there is no entity x; there are shop, till'],
+    [['lookup', 'shop', 'north', '--feature', 'shops:n_1hh'], 'no feature shops:n_1hh; did you mean "shops:n_1h"?'],
+    [['lookup', 'shop', 'north', '--feature', 'shop:*'], 'no feature shop:*; did you mean "shops:*"?'],
     [['lookup', 'till', 'north'], 'till has 2 key columns'],
     [['lookup', 'till', 'north', 'one'], 'a key of till is int64'],
     [['lookup', 'shop', 'north', '--at', 'noon'], 'no RFC 3339 time'],
@@ -197,6 +215,16 @@ describe('without a server', () => {
     expect(out).toBe('accepted 5, rejected 2\n');
     expect(err).toMatch(/^mixed\.ndjson:2: .+\nmixed\.ndjson:4: .+\n$/);
     expect(code).toBe(1);
+    const json = await run(folder, 'ingest', 'mixed.ndjson', '--json');
+    expect([json.code, json.err]).toEqual([1, '']);
+    expect(JSON.parse(json.out)).toEqual({
+      accepted: 5,
+      rejected: 2,
+      rejections: [
+        { file: 'mixed.ndjson', line: 2, code: 'not_json', reason: expect.any(String) },
+        { file: 'mixed.ndjson', line: 4, code: 'not_object', reason: expect.any(String) },
+      ],
+    });
   });
 
   test('bad events come out of errors, page by page', async () => {
@@ -308,7 +336,10 @@ describe('replay', () => {
       [4, 6, 'wrong_type'],
     ]);
 
-    await replay(folder, '--log', 'log.ndjson', '--out', 'out.arrow');
+    const json = await replay(folder, '--log', 'log.ndjson', '--out', 'out.arrow', '--json');
+    const done = JSON.parse(json.out);
+    expect(done).toMatchObject({ events: 5, errors: 2, out: 'out.arrow', errors_out: null });
+    expect(done.seconds).toBeGreaterThan(0);
     const table = tableFromIPC(await readFile(join(folder, 'out.arrow')));
     expect(table.numRows).toBe(rows.length);
     for (const [i, row] of rows.entries()) {

@@ -5,7 +5,13 @@ import { loadConfig, parseConfig, parseSize } from '../../src/cli/config.ts';
 import { lineOf, unmark } from './marked.ts';
 
 const DEFAULTS = {
-  log: { dir: '/x/data/log', clock: { kind: 'wall', maxJumpMs: 31 * 86_400_000 }, segmentBytes: 64 * 1024 * 1024 },
+  log: {
+    dir: '/x/data/log',
+    clock: { kind: 'wall', maxJumpMs: 31 * 86_400_000 },
+    segmentBytes: 64 * 1024 * 1024,
+    segmentAgeMs: 3_600_000,
+    compress: true,
+  },
   store: { sqlite: '/x/data/tilefold.db' },
   definitions: '/x/features',
   serve: { port: 8080, host: '127.0.0.1' },
@@ -19,7 +25,7 @@ describe('tilefold.yaml', () => {
       expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual(DEFAULTS);
   });
   test('sets everything', () => {
-    const text = `log: { dir: ../log, clock: event, max_jump: 1d, segment: { bytes: 16KiB } }
+    const text = `log: { dir: ../log, clock: event, max_jump: 1d, segment: { bytes: 16KiB, age: 5m }, compress: false }
 store: { sqlite: /y/a.db }
 definitions: defs/
 serve: { port: 0, host: 0.0.0.0 }
@@ -27,7 +33,13 @@ fold: { memory: 1048576, barrier: 250ms }
 lateness: 0s
 `;
     expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
-      log: { dir: '/log', clock: { kind: 'event', maxJumpMs: 86_400_000 }, segmentBytes: 16 * 1024 },
+      log: {
+        dir: '/log',
+        clock: { kind: 'event', maxJumpMs: 86_400_000 },
+        segmentBytes: 16 * 1024,
+        segmentAgeMs: 300_000,
+        compress: false,
+      },
       store: { sqlite: '/y/a.db' },
       definitions: '/x/defs',
       serve: { port: 0, host: '0.0.0.0' },
@@ -54,7 +66,7 @@ for (const [marked, ...messages] of [
     'unknown key "latenes"; did you mean "lateness"?',
     'unknown key "prot"; did you mean "port"?',
   ],
-  ['log: { «workers»: 2 }\n', 'unknown key "workers"; known here: dir, clock, max_jump, segment'],
+  ['log: { «workers»: 2 }\n', 'unknown key "workers"; known here: dir, clock, max_jump, segment, compress'],
   [
     'log: { clock: «evnt», max_jump: «1x», segment: { bytes: «1KiB» } }\n',
     'clock: got "evnt", wanted event or wall',

@@ -51,7 +51,12 @@ export function sourceSuite({ name, make, seeks }: SourceBackend): void {
     test('a block says where its first line stands', async () => {
       for (const { file, line, bytes } of await blocksOf(await make(many), 0)) {
         const packed = readFileSync(file);
-        const text = file.endsWith('.gz') ? Buffer.from(Bun.gunzipSync(packed)) : packed;
+        const unpack = file.endsWith('.gz')
+          ? Bun.gunzipSync
+          : file.endsWith('.zst')
+            ? Bun.zstdDecompressSync
+            : Buffer.from;
+        const text = Buffer.from(unpack(packed));
         expect(text.toString().split('\n')[line - 1]).toBe(linesOf(bytes)[0]!);
       }
     });

@@ -1,88 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import { AssertionError } from '../../src/base/assert.ts';
 import { Fault, type FaultCode } from '../../src/base/fault.ts';
-import { app, type Services } from '../../src/http/app.ts';
-import { EVENTS_BODY_MAX_BYTES } from '../../src/http/events.ts';
-import { LOOKUP_VALUES_MAX } from '../../src/http/features.ts';
-import type { BodyFormat, Receipt } from '../../src/ingest/ingest.ts';
-import type { ErrorRow, ErrorsPage } from '../../src/meta/meta.ts';
-import type { Expression } from '../../src/plan/expression.ts';
-import type { Feature, Plan } from '../../src/plan/plan.ts';
+import { LIMITS } from '../../src/http/limits.ts';
 import { DOUBLE, INT64 } from '../../src/plan/value.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
+import { appWith, ORIGIN, post, problemIn } from './told.ts';
 
-const ORIGIN = 'http://localhost';
-
-/** Two features of one entity: all that the HTTP layer itself looks at. */
-const PLAN: Plan = {
-  events: [],
-  entities: [],
-  aggregates: [],
-  sets: [],
-  features: [feature('delays:flights_2h'), feature('delays:rate_2h')],
-  latenessMs: 0,
-};
-
-function feature(name: string): Feature {
-  const expression: Expression = { kind: 'literal', value: 0n, type: INT64, at: null };
-  return { name, set: 'delays', entity: 'origin', expression, description: '', at: null };
-}
-
-function errorRow(id: number): ErrorRow {
-  const event = { position: 70 + id, source: 'log', line: null, type: 'flight', time: '2001-01-07T00:00:00Z' };
-  return { id, ...event, code: 'missing', message: 'required input origin is missing or null', sample: '{}' };
-}
-
-interface Seen {
-  bodies: { text: string; format: BodyFormat }[];
-  lookups: Lookup[];
-  pages: ErrorsPage[];
-  logged: string[];
-  broken: unknown[];
-}
-
-/** The app over parts that record what they were asked and answer what they are told to. */
-function appWith(told: { receipt?: Receipt; answer?: Answer; fails?: unknown } = {}) {
-  const seen: Seen = { bodies: [], lookups: [], pages: [], logged: [], broken: [] };
-  const services: Services = {
-    ingest: {
-      async post(body, format) {
-        if (told.fails) throw told.fails;
-        seen.bodies.push({ text: new TextDecoder().decode(body), format });
-        return told.receipt ?? { accepted: 1, rejected: [], position: 0 };
-      },
-    },
-    reader: {
-      lookup(lookup) {
-        if (told.fails) throw told.fails;
-        seen.lookups.push(lookup);
-        return told.answer ?? { timeMicros: 0n, position: 0, entities: [] };
-      },
-    },
-    meta: {
-      errors(page) {
-        seen.pages.push(page);
-        return [errorRow(3), errorRow(9)].slice(0, page.limit);
-      },
-    },
-    plan: PLAN,
-    log: text => seen.logged.push(text),
-    broken: error => seen.broken.push(error),
-  };
-  return { app: app(services), seen };
-}
-
-function post(path: string, body: string | ReadableStream, type = 'application/json'): Request {
-  return new Request(`${ORIGIN}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
-}
-
-async function problemIn(response: Response) {
-  expect(response.headers.get('content-type')).toBe('application/problem+json');
-  const body = (await response.json()) as Record<string, unknown>;
-  expect(body.status).toBe(response.status);
-  expect(body.type).toBe('about:blank');
-  return body;
-}
+const EVENTS_BODY_MAX_BYTES = LIMITS.events_body_bytes.value;
+const LOOKUP_VALUES_MAX = LIMITS.lookup_values.value;
 
 describe('events', () => {
   test('go to ingest as the bytes that came, with the format of their content type', async () => {
@@ -125,7 +50,7 @@ describe('events', () => {
   test('another content type is refused before ingest sees it', async () => {
     const { app, seen } = appWith();
     const response = await app.request(post('/v1/events', 'a=b', 'application/x-www-form-urlencoded'));
-    expect(response.status).toBe(400);
+    expect(response.status).toBe(415);
     expect((await problemIn(response)).detail).toContain('content-type is application/x-www-form-urlencoded');
     expect(seen.bodies).toEqual([]);
   });
@@ -143,7 +68,9 @@ describe('events', () => {
     });
     const response = await app.request(post('/v1/events', endless, 'application/x-ndjson'));
     expect(response.status).toBe(413);
-    expect((await problemIn(response)).code).toBe('too_large');
+    const { code, detail } = await problemIn(response);
+    expect(code).toBe('too_large');
+    expect(detail).toContain(`the limit events_body_bytes is ${EVENTS_BODY_MAX_BYTES}`);
     expect(sent).toBeLessThanOrEqual(count + 2);
 
     const announced = post('/v1/events', 'x', 'application/x-ndjson');
@@ -218,8 +145,25 @@ describe('features', () => {
     expect((await ask(['delays:*', 'delays:rate_2h'], LOOKUP_VALUES_MAX / 2)).status).toBe(200);
     const refused = await ask(['delays:*'], LOOKUP_VALUES_MAX / 2 + 1);
     expect(refused.status).toBe(413);
-    expect((await problemIn(refused)).detail).toContain(`at most ${LOOKUP_VALUES_MAX}`);
+    expect((await problemIn(refused)).detail).toContain(`the limit lookup_values is ${LOOKUP_VALUES_MAX}`);
     expect(seen.lookups.length).toBe(2);
+  });
+
+  test.each(['lookup_features', 'lookup_keys'] as const)('%s is a limit', async limit => {
+    const { app, seen } = appWith();
+    const most = LIMITS[limit].value;
+    const ask = (count: number) => {
+      const [features, keys] = limit === 'lookup_features' ? [count, 1] : [1, count];
+      const origin = new Array(keys).fill('A');
+      return app.request(
+        post('/v1/features', JSON.stringify({ features: new Array(features).fill('a:b'), entities: { origin } })),
+      );
+    };
+    expect((await ask(most)).status).toBe(200);
+    const refused = await ask(most + 1);
+    expect(refused.status).toBe(413);
+    expect((await problemIn(refused)).detail).toContain(`the limit ${limit} is ${most}`);
+    expect(seen.lookups.length).toBe(1);
   });
 
   test('the reply is columnar, with statuses only where a value has one', async () => {
@@ -283,6 +227,7 @@ describe('failures', () => {
     ['not_found', 404],
     ['expired', 410],
     ['too_large', 413],
+    ['media_type', 415],
     ['definition', 422],
     ['config', 422],
     ['corrupt', 500],
@@ -302,7 +247,7 @@ describe('failures', () => {
     const response = await app.request(post('/v1/events', ''));
     expect(response.status).toBe(500);
     expect(JSON.stringify(await problemIn(response))).not.toContain('secret');
-    expect(seen.logged.join()).toContain('secret detail');
+    expect(JSON.stringify(seen.logged)).toContain('secret detail');
     expect(seen.broken).toEqual([]);
   });
 

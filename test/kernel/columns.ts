@@ -61,17 +61,18 @@ export function decodeBlock(of: Layout, block: Uint8Array): Decoded {
 
 function recordAt({ kernel, types }: Layout, record: number, bad: BadEvent | null, linesBefore: number): DecodedRecord {
   const { exports } = kernel;
-  const int = (global: { value: number }) => kernel.ints(global.value + record * 4, 1)[0];
+  const int = (global: { value: number }) => kernel.ints(global.value + record * 4, 1)[0]!;
   const type = int(exports.recordType);
   const row = int(exports.recordRow);
+  const declared = types[type] ?? null;
   const inputs: { [name: string]: Value } = {};
   if (row >= 0)
-    for (const [register, input] of types[type].inputs.entries())
-      inputs[input.name] = cellAt(kernel, types[type].frame, register, input.type, row);
+    for (const [register, input] of declared!.inputs.entries())
+      inputs[input.name] = cellAt(kernel, declared!.frame, register, input.type, row);
   return {
     line: int(exports.recordLine) + linesBefore,
-    type: type < 0 ? null : types[type].event.name,
-    timeMicros: kernel.longs(exports.recordTime.value + record * 8, 1)[0],
+    type: declared?.event.name ?? null,
+    timeMicros: kernel.longs(exports.recordTime.value + record * 8, 1)[0]!,
     bad,
     inputs: row < 0 ? null : inputs,
   };
@@ -82,8 +83,8 @@ export function cellAt(kernel: Kernel, frame: number, register: number, type: Ty
   const { exports } = kernel;
   if (kernel.bytes(exports.frameNulls(frame, register) + row, 1)[0] !== 0) return null;
   const at = exports.frameValues(frame, register) + row * 8;
-  if (type.kind === 'double') return kernel.doubles(at, 1)[0];
-  const word = kernel.longs(at, 1)[0];
+  if (type.kind === 'double') return kernel.doubles(at, 1)[0]!;
+  const word = kernel.longs(at, 1)[0]!;
   if (type.kind === 'bool') return word !== 0n;
   if (type.kind !== 'string') return word;
   const bytes = kernel.bytes(Number(word & 0xffffffffn), Number((word >> 32n) & 0xffffffffn));

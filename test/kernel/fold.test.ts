@@ -54,7 +54,9 @@ test('sums go beyond int64 in both directions and come back', async () => {
   expect(await folded(sum(least), sum(-1n), sum(1n))).toEqual({ sum: least });
   expect(await folded(sum(2n ** 64n), sum(-(2n ** 64n) - 5n))).toEqual({ sum: -5n });
   expect(await folded(sum(2n ** 64n - 1n), sum(1n))).toEqual({ sum: 2n ** 64n });
-  expect(await folded(...Array.from({ length: 40 }, () => mean(most, 1n)))).toEqual({ mean: { sum: 40n * most, count: 40n } });
+  expect(await folded(...Array.from({ length: 40 }, () => mean(most, 1n)))).toEqual({
+    mean: { sum: 40n * most, count: 40n },
+  });
 });
 
 test('extremes of nothing but nulls stay empty, and any value beats them', async () => {
@@ -96,7 +98,13 @@ function sharedFold(): Promise<Fold> {
   return shared;
 }
 
-type Plain = { count?: bigint; sum?: bigint; mean?: { sum: bigint; count: bigint }; min?: bigint | null; max?: bigint | null };
+type Plain = {
+  count?: bigint;
+  sum?: bigint;
+  mean?: { sum: bigint; count: bigint };
+  min?: bigint | null;
+  max?: bigint | null;
+};
 
 function byBigints(rows: Uint8Array[]): [number, unknown][] {
   const merged = new Map<number, Plain>();
@@ -134,10 +142,12 @@ test('rows are kept apart by entity, key, level and tile, and each is listed onc
     fold.apply(changeBatch([addresses[at]!, row([3, count(1n)])]));
     applied[at]!++;
   }
-  const rows = fold.dirtyRows().map(({ entity, key, levelMs, tileStartMs, value }) => [
-    `${entity} ${new TextDecoder().decode(key)} ${levelMs} ${tileStartMs}`,
-    statesOf(value),
-  ]);
+  const rows = fold
+    .dirtyRows()
+    .map(({ entity, key, levelMs, tileStartMs, value }) => [
+      `${entity} ${new TextDecoder().decode(key)} ${levelMs} ${tileStartMs}`,
+      statesOf(value),
+    ]);
   const wanted = addresses.map(({ entity, key, level = 0n, tileStart = 0n }, i) => [
     `${entity} ${key} ${level} ${tileStart}`,
     [[3, { count: applied[i] }]],
@@ -164,7 +174,13 @@ test('rows that have left memory are read back before they change', async () => 
   const states = new Map(fold.dirtyRows().map(({ key, value }) => [new TextDecoder().decode(key), statesOf(value)]));
   expect(states).toEqual(
     new Map([
-      ['a', [[1, { sum: 7n }], [2, { count: 1n }]]],
+      [
+        'a',
+        [
+          [1, { sum: 7n }],
+          [2, { count: 1n }],
+        ],
+      ],
       ['c', [[1, { sum: 1n }]]],
     ] as [string, [number, unknown][]][]),
   );
@@ -183,10 +199,20 @@ function entry(id: number[], value: number[]): number[] {
 
 describe('an aggregate that this version has never heard of', () => {
   // FeatureValue { state: field 6 (message), 15 (varint), 16 (message, a tag of two bytes), 200 }
-  const unknowns = [[0x32, 1, 7], [0x78, 5], [0x82, 0x01, 2, 8, 1], [0xc2, 0x0c, 0]];
+  const unknowns = [
+    [0x32, 1, 7],
+    [0x78, 5],
+    [0x82, 0x01, 2, 8, 1],
+    [0xc2, 0x0c, 0],
+  ];
 
   test.each(unknowns)('%p %p %p %p is carried while only one side has it', async (...bytes) => {
-    const unknown = Uint8Array.from(entry([9], bytes.filter(byte => byte !== undefined)));
+    const unknown = Uint8Array.from(
+      entry(
+        [9],
+        bytes.filter(byte => byte !== undefined),
+      ),
+    );
     const fold = await freshFold();
     fold.apply(changeBatch([{}, unknown]));
     fold.apply(changeBatch([{}, row([4, count(2n)], [300, sum(1n)])]));
@@ -198,7 +224,13 @@ describe('an aggregate that this version has never heard of', () => {
 });
 
 describe('malformed', () => {
-  const good = row([1, count(1n)], [2, sum(2n ** 70n)], [3, mean(5n, 2n)], [4, extreme('min', 4n)], [5, extreme('max', null)]);
+  const good = row(
+    [1, count(1n)],
+    [2, sum(2n ** 70n)],
+    [3, mean(5n, 2n)],
+    [4, extreme('min', 4n)],
+    [5, extreme('max', null)],
+  );
   const value = (state: State) => [...row([1, state])].slice(6);
 
   const rows: [string, number[]][] = [
@@ -249,7 +281,11 @@ describe('malformed', () => {
     ['min under the id of a max', extreme('max', 1n), value(extreme('min', 1n))],
     ['an empty value', count(1n), []],
     ['sum: empty', sum(1n), [0x12, 0]],
-    ['sum: wide where narrow would do', sum(1n), [0x12, 18, 0x11, 1, 0, 0, 0, 0, 0, 0, 0, 0x19, 0, 0, 0, 0, 0, 0, 0, 0]],
+    [
+      'sum: wide where narrow would do',
+      sum(1n),
+      [0x12, 18, 0x11, 1, 0, 0, 0, 0, 0, 0, 0, 0x19, 0, 0, 0, 0, 0, 0, 0, 0],
+    ],
     ['sum: wide -1', sum(1n), [0x12, 18, 0x11, ...Array(8).fill(255), 0x19, ...Array(8).fill(255)]],
     ['sum: low alone', sum(1n), [0x12, 9, 0x11, 1, 0, 0, 0, 0, 0, 0, 0]],
     ['sum: a length too long', sum(1n), [0x12, 3, 8, 2]],
@@ -271,13 +307,16 @@ describe('malformed', () => {
     expect(refusal(() => left.apply(changeBatch([{}, other])))).toBe('corrupt');
     const right = await freshFold();
     right.apply(changeBatch([{}, other]));
-    expect(refusal(() => right.apply(changeBatch([{}, row([1, known])])))).toMatch(bytes.length === 0 ? /unsupported|corrupt/ : 'corrupt');
+    expect(refusal(() => right.apply(changeBatch([{}, row([1, known])])))).toMatch(
+      bytes.length === 0 ? /unsupported|corrupt/ : 'corrupt',
+    );
   });
 
   const batches: [string, number[]][] = [
     ['not a change', [0x12, 0]],
     ['a length beyond the end', [0x0a, 3, 8, 1]],
     ['a key beyond the change', [0x0a, 4, 8, 1, 0x12, 1]],
+    ['a key that reaches into the next change', [0x0a, 4, 8, 1, 0x12, 3, 0x0a, 2, 8, 1]],
     ['an unknown field', [0x0a, 2, 0x30, 1]],
     ['a field number above 15', [0x0a, 3, 0x88, 0x01, 1]],
     ['an overlong number', [0x0a, 3, 8, 0x81, 0]],
@@ -302,35 +341,40 @@ describe('malformed', () => {
     expect(refusal(() => fold.apply(changeBatch([{}, row([1, count(1n)])])))).toBe('corrupt');
   });
 
-  test.each([11, 12, 13, 14])('thousands of damaged batches: a fault, or a row that protobuf reads alike, seed %p', async seed => {
-    const rng = new Random(seed);
-    const fold = await sharedFold();
-    const whole = changeBatch(
-      [{ key: 'a', level: 60_000n, tileStart: -60_000n }, good],
-      [{ key: 'b' }, good],
-      [{ key: 'a', level: 60_000n, tileStart: -60_000n }, good],
-    );
-    const outcomes: { [code: string]: number } = {};
-    for (let round = 0; round < 2500; round++) {
-      const bytes = rng.chance(0.9) ? damage(whole, rng) : Uint8Array.from({ length: rng.below(80) }, () => rng.below(256));
-      reset(fold);
-      // The second time every entry meets itself, so that all of them are looked at.
-      const outcome = refusal(() => {
-        fold.apply(bytes);
-        fold.apply(bytes);
-      });
-      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-      expect(['none', 'corrupt', 'unsupported']).toContain(outcome);
-      if (outcome !== 'none') continue;
-      for (const { value: bytesOfRow } of fold.dirtyRows()) {
-        const read = statesOf(bytesOfRow);
-        const ids = read.map(([id]) => id);
-        expect(ids).toEqual(ids.toSorted((a, b) => a - b));
+  test.each([11, 12, 13, 14])(
+    'thousands of damaged batches: a fault, or a row that protobuf reads alike, seed %p',
+    async seed => {
+      const rng = new Random(seed);
+      const fold = await sharedFold();
+      const whole = changeBatch(
+        [{ key: 'a', level: 60_000n, tileStart: -60_000n }, good],
+        [{ key: 'b' }, good],
+        [{ key: 'a', level: 60_000n, tileStart: -60_000n }, good],
+      );
+      const outcomes: { [code: string]: number } = {};
+      for (let round = 0; round < 2500; round++) {
+        const bytes = rng.chance(0.9)
+          ? damage(whole, rng)
+          : Uint8Array.from({ length: rng.below(80) }, () => rng.below(256));
+        reset(fold);
+        // The second time every entry meets itself, so that all of them are looked at.
+        const outcome = refusal(() => {
+          fold.apply(bytes);
+          fold.apply(bytes);
+        });
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+        expect(['none', 'corrupt', 'unsupported']).toContain(outcome);
+        if (outcome !== 'none') continue;
+        for (const { value: bytesOfRow } of fold.dirtyRows()) {
+          const read = statesOf(bytesOfRow);
+          const ids = read.map(([id]) => id);
+          expect(ids).toEqual(ids.toSorted((a, b) => a - b));
+        }
       }
-    }
-    expect(outcomes.corrupt).toBeGreaterThan(1000);
-    expect(outcomes.none).toBeGreaterThan(20);
-  });
+      expect(outcomes.corrupt).toBeGreaterThan(1000);
+      expect(outcomes.none).toBeGreaterThan(20);
+    },
+  );
 });
 
 /** Forgets all rows, those of a fold that has failed too. */

@@ -4,7 +4,7 @@ import type { Random } from '../sim/random.ts';
 /** What a string may hold; lone surrogates can only be written as escapes. */
 const CODES = [0, 1, 8, 9, 10, 12, 13, 0x1f, 0x20, 0x22, 0x2f, 0x5c, 0x61, 0x7f, 0x80, 0x7ff, 0x800, 0x2028, 0xd7ff];
 const MORE_CODES = [0xd800, 0xdbff, 0xdc00, 0xdfff, 0xe000, 0xfeff, 0xfffd, 0xffff, 0x10000, 0x1f600, 0x10ffff];
-const SHORT: Record<number, string> = { 8: 'b', 9: 't', 10: 'n', 12: 'f', 13: 'r', 0x22: '"', 0x2f: '/', 0x5c: '\\' };
+const SHORT: Record<number, string> = { 8: 'b', 9: 't', 10: 'n', 12: 'f', 13: 'r', 34: '"', 47: '/', 92: '\\' };
 
 export const NUMBERS = [
   '0,-0,1,-1,15,100,1.0,-1.50,1e2,1E+2,10e-1,1e-1,0.1e1,1.5,0e999999999999,0.000e-5,1e18,1e19,1e400,-1e400',

@@ -1,6 +1,16 @@
 /** The reader of NDJSON, judged by JSON.parse, TextDecoder and Date.parse, and by the oracle, which stands on them. */
 import { describe, expect, test } from 'bun:test';
-import { BOOL, type Field, INT64, OPTIONAL, REQUIRED, STRING, TIME, type Type, type Value } from '../../src/plan/value.ts';
+import {
+  BOOL,
+  type Field,
+  INT64,
+  OPTIONAL,
+  REQUIRED,
+  STRING,
+  TIME,
+  type Type,
+  type Value,
+} from '../../src/plan/value.ts';
 import { plan } from '../oracle/fixtures/spell.ts';
 import { nestingDepth } from '../oracle/json.ts';
 import { parseLog } from '../oracle/log.ts';
@@ -76,7 +86,11 @@ function recordText(json: JsonText, rng: Random): string {
   const data = dataOf(json, rng);
   const members: [string, string][] = rng.chance(0.3)
     ? [['_type', type], ['_time', time], ...data.filter(([name]) => name !== 'type' && name !== 'time')]
-    : [['type', type], ['time', time], ['data', rng.chance(0.95) ? json.object(data) : json.value(2)]];
+    : [
+        ['type', type],
+        ['time', time],
+        ['data', rng.chance(0.95) ? json.object(data) : json.value(2)],
+      ];
   return json.space() + json.object(json.shuffled([...members, ...some(json, rng)])) + json.space();
 }
 
@@ -95,7 +109,8 @@ function isRecord(line: Uint8Array): boolean {
   const prefix = own('type') === undefined ? '_' : '';
   const [type, time] = [own(`${prefix}type`), own(`${prefix}time`)];
   if (typeof type !== 'string' || type === '') return false;
-  if (typeof time === 'number') return Number.isInteger(time) && time >= -62_167_219_200_000 && time <= 253_402_300_799_999;
+  if (typeof time === 'number')
+    return Number.isInteger(time) && time >= -62_167_219_200_000 && time <= 253_402_300_799_999;
   return typeof time === 'string' && timeFromJson(time) !== null;
 }
 
@@ -120,7 +135,8 @@ async function judge(lines: Uint8Array[]): Promise<{ records: number; good: numb
       ? { line: theirs.line, type: theirs.type, time: theirs.time, bad: theirs.bad !== null }
       : { line: theirs.line, type: null, time: theirs.time, bad: false };
     const got = { line: record.line, type: record.type, time: record.timeMicros, bad: record.bad !== null };
-    if (!Bun.deepEquals(got, wanted)) throw new Error(`${show(lines[record.line - 1]!)}: ${say(got)}, not ${say(wanted)}`);
+    if (!Bun.deepEquals(got, wanted))
+      throw new Error(`${show(lines[record.line - 1]!)}: ${say(got)}, not ${say(wanted)}`);
     if (record.inputs !== null && !Bun.deepEquals(record.inputs, theirs.inputs))
       throw new Error(`${show(lines[record.line - 1]!)}: ${say(record.inputs)}, not ${say(theirs.inputs)}`);
     const [fault] = theirs.faults;
@@ -152,9 +168,10 @@ describe('JSON of any form', () => {
     const rng = new Random(seed);
     const json = new JsonText(rng);
     const lines = Array.from({ length: 6000 }, () =>
-      damage(bytesOf(rng.chance(0.5) ? recordText(json, rng) : '{"type":"ev","time":1,"data":{"s":"é","i":1}}'), rng).map(
-        byte => (byte === 10 ? 32 : byte),
-      ),
+      damage(
+        bytesOf(rng.chance(0.5) ? recordText(json, rng) : '{"type":"ev","time":1,"data":{"s":"é","i":1}}'),
+        rng,
+      ).map(byte => (byte === 10 ? 32 : byte)),
     );
     const { records } = await judge(lines);
     expect(records).toBeGreaterThan(300);
@@ -162,7 +179,9 @@ describe('JSON of any form', () => {
   });
 
   test('of any depth of damage: every prefix of a record, and every byte in every place', async () => {
-    const line = bytesOf('{"type":"ev","time":1e3,"data":{"b":true,"s":"\\ud83d\\ude00é\\n","x":[false,null,-0.5E+1,{}]}}');
+    const line = bytesOf(
+      '{"type":"ev","time":1e3,"data":{"b":true,"s":"\\ud83d\\ude00é\\n","x":[false,null,-0.5E+1,{}]}}',
+    );
     const prefixes = Array.from(line, (_, at) => line.slice(0, at));
     await judge(prefixes);
     const changed = Array.from(line, (_, at) =>
@@ -205,8 +224,7 @@ describe('UTF-8', () => {
   ];
 
   test.each(cases)('%s', async (_, bytes, valid) => {
-    const wrap = (head: string, tail: string) =>
-      new Uint8Array([...bytesOf(head), ...bytes, ...bytesOf(tail)]);
+    const wrap = (head: string, tail: string) => new Uint8Array([...bytesOf(head), ...bytes, ...bytesOf(tail)]);
     const inValue = wrap('{"type":"ev","time":0,"data":{"s":"', '"}}');
     const inName = wrap('{"type":"ev","time":0,"data":{"', '":1}}');
     const unread = wrap('{"type":"ev","time":0,"x":["', '"]}');
@@ -223,13 +241,21 @@ describe('UTF-8', () => {
   });
 
   test('outside of strings only ASCII is JSON', async () => {
-    const { records } = await decode('{"type":"ev","time":0\u00a0}\n{"type":"ev",\u2028"time":0}\n{"type":"ev","time":0}\u0085');
+    const { records } = await decode(
+      '{"type":"ev","time":0\u00a0}\n{"type":"ev",\u2028"time":0}\n{"type":"ev","time":0}\u0085',
+    );
     expect(records).toEqual([]);
   });
 });
 
 test('strings: escapes, pairs, lone surrogates', async () => {
-  const texts = ['"\\"\\\\\\/\\b\\f\\n\\r\\t"', '"\\u0041\\u00e9\\u20AC"', '"\\ud83d\\ude00"', '"\\ud83d"', '"\\ude00x"'];
+  const texts = [
+    '"\\"\\\\\\/\\b\\f\\n\\r\\t"',
+    '"\\u0041\\u00e9\\u20AC"',
+    '"\\ud83d\\ude00"',
+    '"\\ud83d"',
+    '"\\ude00x"',
+  ];
   const more = ['"\\ud83d\\ud83d\\ude00"', '"\\ud83d\\u0041"', '"\\ud83dx"', '"\\u0000"', '""', '"\\udbff\\udfff"'];
   const read = await values('s', [...texts, ...more]);
   expect(read).toEqual([...texts, ...more].map(text => (JSON.parse(text) as string).toWellFormed()));
@@ -259,10 +285,31 @@ test('int64: exact by digits, in any spelling, and nothing beyond', async () => 
     [`0.${'0'.repeat(5000)}7e5001`, 7n],
     [`123.${'0'.repeat(5000)}`, 123n],
   ];
-  const bad = ['9223372036854775808', '-9223372036854775809', '1e19', '1.5', '1e-1', '1e400', '-1e19', '1e999999999999'];
-  const worse = ['0.1', '9.223372036854775808e18', '18446744073709551616', '18446744073709551617', '99999999999999999999'];
-  expect(await values('i', good.map(([text]) => text))).toEqual(good.map(([, value]) => value));
-  for (const fault of await values('i', [...bad, ...worse, '1e-999999999999'])) expect(fault).toBe('fault out_of_range');
+  const bad = [
+    '9223372036854775808',
+    '-9223372036854775809',
+    '1e19',
+    '1.5',
+    '1e-1',
+    '1e400',
+    '-1e19',
+    '1e999999999999',
+  ];
+  const worse = [
+    '0.1',
+    '9.223372036854775808e18',
+    '18446744073709551616',
+    '18446744073709551617',
+    '99999999999999999999',
+  ];
+  expect(
+    await values(
+      'i',
+      good.map(([text]) => text),
+    ),
+  ).toEqual(good.map(([, value]) => value));
+  for (const fault of await values('i', [...bad, ...worse, '1e-999999999999']))
+    expect(fault).toBe('fault out_of_range');
   for (const fault of await values('i', ['"1"', 'true', '[1]', '{}'])) expect(fault).toBe('fault wrong_type');
 });
 
@@ -277,21 +324,39 @@ describe('time', () => {
 
   test('valid forms are what Date.parse says', async () => {
     const wanted = forms.map(text => BigInt(Date.parse(text.toUpperCase().replace(' ', 'T'))) * 1000n);
-    expect(await values('t', forms.map(text => `"${text}"`))).toEqual(wanted);
-    expect((await decode(forms.map(text => `{"type":"ev","time":"${text}"}`).join('\n'))).records.map(r => r.timeMicros)).toEqual(wanted);
+    expect(
+      await values(
+        't',
+        forms.map(text => `"${text}"`),
+      ),
+    ).toEqual(wanted);
+    expect(
+      (await decode(forms.map(text => `{"type":"ev","time":"${text}"}`).join('\n'))).records.map(r => r.timeMicros),
+    ).toEqual(wanted);
   });
 
   test('no offset is UTC, and fractions are cut to microseconds', async () => {
-    expect(await values('t', zoneless.map(text => `"${text}"`))).toEqual([983772428000000n, 983772428250000n, 1n]);
+    expect(
+      await values(
+        't',
+        zoneless.map(text => `"${text}"`),
+      ),
+    ).toEqual([983772428000000n, 983772428250000n, 1n]);
     const fractions = Array.from({ length: 9 }, (_, i) => '987654321'.slice(0, i + 1));
-    const read = await values('t', fractions.map(digits => `"1970-01-01T00:00:00.${digits}Z"`));
+    const read = await values(
+      't',
+      fractions.map(digits => `"1970-01-01T00:00:00.${digits}Z"`),
+    );
     expect(read).toEqual(fractions.map(digits => BigInt(digits.slice(0, 6).padEnd(6, '0'))));
     expect(await values('t', ['"1969-12-31T23:59:59.9999999Z"'])).toEqual([-1n]);
   });
 
   test('every day of 400 years, and the day after a month’s last', async () => {
     const days = Array.from({ length: 146_097 / 7 }, (_, i) => new Date(Date.UTC(1890, 0, 1 + i * 7)));
-    const read = await values('t', days.map(day => `"${day.toISOString()}"`));
+    const read = await values(
+      't',
+      days.map(day => `"${day.toISOString()}"`),
+    );
     expect(read).toEqual(days.map(day => BigInt(day.getTime()) * 1000n));
     for (let year = 1896; year < 2005; year++)
       for (let month = 1; month <= 12; month++) {
@@ -315,7 +380,9 @@ describe('time', () => {
 
   test.each(invalid)('%p is none', async text => {
     expect(await values('t', [JSON.stringify(text)])).toEqual(['fault wrong_type']);
-    expect((await decode(`{"type":"ev","time":${JSON.stringify(text)}}`)).rejected.map(one => one.code)).toEqual(['bad_time']);
+    expect((await decode(`{"type":"ev","time":${JSON.stringify(text)}}`)).rejected.map(one => one.code)).toEqual([
+      'bad_time',
+    ]);
   });
 
   test('numbers are epoch milliseconds, integral, of the years 0000 to 9999', async () => {
@@ -339,7 +406,9 @@ describe('lines', () => {
       const head = '{"type":"ev","time":0,"data":{"s":"';
       return `${head}${'x'.repeat(size - head.length - 3)}"}}`;
     };
-    const { records, rejected } = await decode([line(LINE_MAX_BYTES), line(LINE_MAX_BYTES + 1), line(LINE_MAX_BYTES)].join('\n'));
+    const { records, rejected } = await decode(
+      [line(LINE_MAX_BYTES), line(LINE_MAX_BYTES + 1), line(LINE_MAX_BYTES)].join('\n'),
+    );
     expect(rejected.map(({ line: at, code }) => [at, code])).toEqual([[2, 'too_long']]);
     expect(records.map(record => (record.inputs!.s as string).length)).toEqual([1_048_538, 1_048_538]);
     const crlf = await decode(`${line(LINE_MAX_BYTES)}\r\n`);
@@ -350,7 +419,13 @@ describe('lines', () => {
     const nested = (open: string, close: string, depth: number) =>
       `{"type":"ev","time":0,"x":${open.repeat(depth)}${close.repeat(depth)}}`;
     const objects = (depth: number) => `{"type":"ev","time":0,"x":${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}}`;
-    const lines = [nested('[', ']', 63), nested('[', ']', 64), objects(63), objects(64), `${'['.repeat(64)}${']'.repeat(64)}`];
+    const lines = [
+      nested('[', ']', 63),
+      nested('[', ']', 64),
+      objects(63),
+      objects(64),
+      `${'['.repeat(64)}${']'.repeat(64)}`,
+    ];
     const { records, rejected } = await decode([...lines, '['.repeat(100_000)].join('\n'));
     expect(records.map(record => record.line)).toEqual([1, 3]);
     expect(rejected.map(({ line, code }) => [line, code])).toEqual([
@@ -360,7 +435,10 @@ describe('lines', () => {
       [6, 'too_deep'],
     ]);
     // In the data, where inputs are looked for, and as an array's element behind others.
-    await judge([...lines.map(bytesOf), bytesOf(`{"type":"ev","time":0,"data":{"o":${'{"o":'.repeat(62)}1${'}'.repeat(62)}}}`)]);
+    await judge([
+      ...lines.map(bytesOf),
+      bytesOf(`{"type":"ev","time":0,"data":{"o":${'{"o":'.repeat(62)}1${'}'.repeat(62)}}}`),
+    ]);
   });
 
   test('end in LF or CRLF, may be blank, and the last may end in nothing', async () => {
@@ -429,7 +507,9 @@ describe('lines', () => {
     const rejected = Array.from({ length: BATCH_ROWS * 2 + 3 }, (_, i) => (i === BATCH_ROWS ? kinds[0]!(i) : `${i}`));
     const decoded = await decode(rejected.join('\n'));
     expect(decoded.rejected.length).toBe(BATCH_ROWS * 2 + 2);
-    expect(decoded.rejected.map(one => one.line)).toEqual(rejected.flatMap((_, i) => (i === BATCH_ROWS ? [] : [i + 1])));
+    expect(decoded.rejected.map(one => one.line)).toEqual(
+      rejected.flatMap((_, i) => (i === BATCH_ROWS ? [] : [i + 1])),
+    );
     expect(decoded.records.map(record => record.line)).toEqual([BATCH_ROWS + 1]);
   });
 
@@ -455,12 +535,16 @@ describe('inputs', () => {
     [DEFAULT, [9n, 9n, 'fault wrong_type', 'fault out_of_range', 5n]],
   ];
 
-  test.each(table)('%p', async (presence, wanted) => {
+  test.each(table)('%p', async (presence, wanted: unknown[]) => {
     const of = await decodingLayout([eventType('e', [input('x', INT64, ['x'], presence)])]);
-    const read = (lines: string[]) =>
-      decodeBlock(of, bytesOf(lines.join('\n'))).records.map(({ inputs, bad }) => (bad ? `fault ${bad.code}` : inputs!.x!));
+    const read = (lines: string[]): unknown[] =>
+      decodeBlock(of, bytesOf(lines.join('\n'))).records.map(({ inputs, bad }) =>
+        bad ? `fault ${bad.code}` : inputs!.x!,
+      );
     expect(read(Object.values(GIVEN).map(data => `{"type":"e","time":0,"data":${data}}`))).toEqual(wanted);
-    expect(read(Object.values(GIVEN).map(data => `{"_time":0,"_type":"e",${data.slice(1)}`.replace(',}', '}')))).toEqual(wanted);
+    expect(
+      read(Object.values(GIVEN).map(data => `{"_time":0,"_type":"e",${data.slice(1)}`.replace(',}', '}'))),
+    ).toEqual(wanted);
     expect(read(['{"type":"e","time":0}', '{"type":"e","time":0,"data":null}'])).toEqual([wanted[0]!, wanted[0]!]);
     for (const data of ['1', '[]', '"x"', 'true'])
       expect(read([`{"type":"e","time":0,"data":${data}}`])).toEqual(['fault data_not_object']);
@@ -476,7 +560,10 @@ describe('inputs', () => {
       input('t', TIME, ['t'], fallback(-1n)),
     ];
     const of = await decodingLayout([eventType('e', inputs)]);
-    const { records } = decodeBlock(of, bytesOf('{"type":"e","time":0}\n{"type":"e","time":0,"data":{"s":"x","b":false}}'));
+    const { records } = decodeBlock(
+      of,
+      bytesOf('{"type":"e","time":0}\n{"type":"e","time":0,"data":{"s":"x","b":false}}'),
+    );
     const all = { i: -(2n ** 63n), s: 'größe', e: '', b: true, t: -1n };
     expect(records.map(record => record.inputs)).toEqual([all, { ...all, s: 'x', b: false }]);
   });

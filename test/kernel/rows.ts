@@ -1,7 +1,12 @@
 /** Rows and changes made and read by @bufbuild/protobuf, which knows nothing of the kernels. */
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { ChangeBatchSchema } from '../../src/gen/tilefold/v1/change_pb.ts';
-import { FeaturesCombinedCompatibleSchema, type FeatureValue, FeatureValueSchema, type Int128 } from '../../src/gen/tilefold/v1/row_pb.ts';
+import {
+  FeaturesCombinedCompatibleSchema,
+  type FeatureValue,
+  type FeatureValueSchema,
+  type Int128,
+} from '../../src/gen/tilefold/v1/row_pb.ts';
 import type { Fold } from '../../src/kernel/fold.ts';
 import type { Random } from '../sim/random.ts';
 import { bytesOf } from './columns.ts';

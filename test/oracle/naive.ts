@@ -67,6 +67,7 @@ function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord): 
     column(name) {
       const column = event.columns.find(c => c.name === name);
       if (column) return evaluate(column.expression, scope);
+      if (name === '_time' && !event.inputs.some(input => input.name === name)) return record.time;
       if (!Object.hasOwn(record.inputs, name)) throw new Error(`event ${event.name} has no column ${name}`);
       return record.inputs[name]!;
     },

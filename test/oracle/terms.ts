@@ -1,7 +1,8 @@
 /** How the oracle evaluates an expression. What a column or a read of an aggregate is, its scope says. */
 import type { Expression, FunctionName, Read } from '../../src/plan/expression.ts';
 import type { Value } from '../../src/plan/value.ts';
-import { int64, nearestInt64 } from './number.ts';
+import { castInteger, extreme, LIBRARY, spelled } from './library.ts';
+import { int64 } from './number.ts';
 
 export interface Scope {
   column(name: string): Value;
@@ -54,8 +55,17 @@ function call(fn: FunctionName, args: Expression[], scope: Scope): Value {
       for (let i = 0; i + 1 < values.length; i += 2) if (values[i] === true) return values[i + 1]!;
       return values.at(-1)!;
     }
-    default:
-      return values.includes(null) ? null : ofPresent(fn, values[0]!, values[1] ?? null);
+    case 'greatest':
+      return extreme(values, 1, compare);
+    case 'least':
+      return extreme(values, -1, compare);
+    case 'toText':
+      return values[0] === null ? null : spelled(values[0]!, args[0]!.type.kind === 'time');
+    default: {
+      if (values.includes(null)) return null;
+      const known = LIBRARY[fn];
+      return known ? known(...(values as never[])) : ofPresent(fn, values[0]!, values[1] ?? null);
+    }
   }
 }
 
@@ -77,7 +87,7 @@ function ofPresent(fn: FunctionName, a: Value, b: Value): Value {
     case 'not':
       return !a;
     case 'toInt64':
-      return typeof a === 'bigint' ? a : typeof a === 'boolean' ? BigInt(a) : nearestInt64(real(a));
+      return castInteger(a);
     case 'toDouble':
       return real(a);
     case 'equal':

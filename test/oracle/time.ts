@@ -19,7 +19,7 @@ const DATE = /^(\d{4})-(\d\d)-(\d\d)/;
 const CLOCK = /^[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?/;
 const ZONE = /^(?:[Zz]|([+-])(\d\d):(\d\d))?$/;
 
-function timeFromText(text: string): bigint | null {
+export function timeFromText(text: string): bigint | null {
   const date = DATE.exec(text);
   if (!date) return null;
   const clock = CLOCK.exec(text.slice(10));

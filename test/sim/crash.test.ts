@@ -15,15 +15,18 @@ import { type Death, makeStory, type Mistake, type Story, survive } from './live
 
 /** `bun scripts/long.ts crash` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 2000 : 36;
+const SEEDS = LONG ? 1000 : 24;
 const TIMEOUT_MS = LONG ? 3_600_000 : 120_000;
 
 /** Every mistake shows within so many; most do in the first few. */
 const MISTAKE_SEEDS = 60;
 
+/** About what opening the short story's log takes. */
+const RECOVERY_OPERATIONS = 24;
+
 const plan = flightsPlan();
 const small = await smallWeek(6, 22);
-const short = await smallWeek(4, 30);
+const short = await smallWeek(4, 40);
 const stories: [string, Story][] = [
   ['tame flights', await makeStory(plan, tame(small), 'event')],
   ['perturbed flights', await makeStory(plan, wild(small, 20010305), 'event')],
@@ -35,7 +38,7 @@ test.each(stories)(
   async (name, story) => {
     let deaths = 0;
     for (let seed = 1; seed <= SEEDS; seed++) {
-      deaths += (await told(name, seed, null, survive(story, seed))).deaths;
+      deaths += (await told(name, seed, [], survive(story, seed))).deaths;
       if (LONG && seed % 100 === 0) console.log(`${name}: ${seed} of ${SEEDS} seeds, ${deaths} deaths`);
     }
     expect(deaths).toBeGreaterThan(2 * SEEDS);
@@ -44,18 +47,24 @@ test.each(stories)(
 );
 
 test(
-  'every operation and every moment of a commit is a place to die at first',
+  'every operation and every moment of a commit is a place to die, and every operation of the recovery after it',
   async () => {
     const story = await makeStory(plan, wild(short, 7), 'event');
-    for (let seed = 1; seed <= (LONG ? 40 : 1); seed++) {
-      const { operations, commits } = await survive(story, seed, {}, { kind: 'none' });
-      expect(operations).toBeGreaterThan(40);
+    for (let seed = 1; seed <= (LONG ? 30 : 1); seed++) {
+      const { operations, commits } = await survive(story, seed, {}, [{ kind: 'none' }]);
+      expect(operations).toBeGreaterThan(30);
       expect(commits).toBeGreaterThan(2);
-      const deaths: Death[] = [];
-      for (let n = 0; n < operations; n++) deaths.push({ kind: 'operation', n });
-      for (let n = 0; n < commits; n++) for (const moment of MOMENTS) deaths.push({ kind: 'commit', n, moment });
-      for (const death of deaths) await told('short story', seed, death, survive(story, seed, {}, death));
-      if (LONG) console.log(`seed ${seed}: ${deaths.length} deaths`);
+      const places: Death[][] = [];
+      for (let n = 0; n < operations; n++) places.push([{ kind: 'operation', n }]);
+      for (let n = 0; n < commits; n++) for (const moment of MOMENTS) places.push([{ kind: 'commit', n, moment }]);
+      // The second process dies while it recovers from the death of the first.
+      for (let n = 0; n < RECOVERY_OPERATIONS; n++)
+        places.push([
+          { kind: 'operation', n: operations - 1 },
+          { kind: 'operation', n },
+        ]);
+      for (const deaths of places) await told('short story', seed, deaths, survive(story, seed, {}, deaths));
+      if (LONG) console.log(`seed ${seed}: ${places.length} places`);
     }
   },
   TIMEOUT_MS,
@@ -65,11 +74,7 @@ describe('found out is', () => {
   const mistakes: [string, Mistake, RegExp][] = [
     ['a disk whose sync does nothing', { lie: 'sync' }, /ndjson: |the log has (only )?\d+/],
     ['a disk whose sync of folders does nothing', { lie: 'syncFolder' }, /ndjson follows|the log has (only )?\d+/],
-    [
-      'an ingest that acknowledges what is not durable yet',
-      { wrapLog: tooEarly },
-      /the log has (only )?\d+/,
-    ],
+    ['an ingest that acknowledges what is not durable yet', { wrapLog: tooEarly }, /the log has (only )?\d+/],
     ['a barrier that writes the position ahead of its rows', { wrapStore: positionFirst }, /the rows of the first/],
     ['a barrier that writes rows ahead of their position', { wrapStore: positionLast }, /the rows of the first/],
     ['a barrier that writes errors on their own', { wrapStore: errorsApart }, /errors are of/],
@@ -87,7 +92,7 @@ describe('found out is', () => {
 async function firstFailure(mistake: Mistake): Promise<string | null> {
   const story = stories[1]![1];
   for (let seed = 1; seed <= MISTAKE_SEEDS; seed++) {
-    const failure = await told('perturbed flights', seed, null, survive(story, seed, mistake)).then(
+    const failure = await told('perturbed flights', seed, [], survive(story, seed, mistake)).then(
       () => null,
       (error: Error) => error.message,
     );
@@ -96,11 +101,11 @@ async function firstFailure(mistake: Mistake): Promise<string | null> {
   return null;
 }
 
-async function told<T>(name: string, seed: number, death: Death | null, run: Promise<T>): Promise<T> {
+async function told<T>(name: string, seed: number, deaths: Death[], run: Promise<T>): Promise<T> {
   try {
     return await run;
   } catch (error) {
-    const first = death ? `, first death ${JSON.stringify(death)}` : '';
+    const first = deaths.length > 0 ? `, first deaths ${JSON.stringify(deaths)}` : '';
     throw new Error(`${name}, seed ${seed}${first}: ${(error as Error).message}`, { cause: error });
   }
 }

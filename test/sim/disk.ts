@@ -17,6 +17,9 @@ interface File {
   syncedBytes: number;
 }
 
+/** What was done to the entry of a folder since it was synced: after it the path names this file, or nothing. */
+type Entry = { path: string; file: File | null }[];
+
 /** What a lying disk leaves out, so that tests show that they would notice. */
 export type Lie = 'sync' | 'syncFolder';
 
@@ -26,8 +29,8 @@ export type Lie = 'sync' | 'syncFolder';
  * - `kill(n)` lets the process die in the n-th operation from now (0 is the next): before it, after it, or half way
  *   through a write. Everything else fails from then on.
  * - `restart()` starts the machine's next process: written bytes are there, whether synced or not.
- * - `powerCut()` is that after a power cut: of unsynced bytes any part survives, and of files in an unsynced folder
- *   any.
+ * - `powerCut()` is that after a power cut: of unsynced bytes any part survives, and of what was done to the
+ *   entries of an unsynced folder (files made, renamed, removed) anything; but a renaming is whole.
  * - `fail(n)` lets the n-th operation fail without harm to the process.
  */
 export class SimulatedDisk implements Disk {
@@ -36,8 +39,9 @@ export class SimulatedDisk implements Disk {
   readonly #random: Random;
   readonly #lie: Lie | null;
   #files = new Map<string, File>();
-  /** Files whose entry in their folder is durable. */
-  #entered = new Set<File>();
+  /** The entries of folders as they are durable, and what was done to them since. */
+  #durable = new Map<string, File>();
+  #pending: Entry[] = [];
   #killAt = Number.POSITIVE_INFINITY;
   #failAt = Number.POSITIVE_INFINITY;
   #process = 0;
@@ -64,11 +68,10 @@ export class SimulatedDisk implements Disk {
   }
 
   powerCut(): void {
-    for (const [path, file] of this.#files) {
-      if (!this.#entered.has(file) && this.#random.chance(0.5)) this.#files.delete(path);
-      else this.#forget(file);
-      this.#entered.add(file);
-    }
+    for (const entry of this.#pending) if (this.#random.chance(0.5)) enter(this.#durable, entry);
+    this.#pending = [];
+    this.#files = new Map(this.#durable);
+    for (const file of new Set(this.#files.values())) this.#forget(file);
     this.restart();
   }
 
@@ -82,6 +85,12 @@ export class SimulatedDisk implements Disk {
   /** Deletes a file for good. */
   lose(path: string): void {
     this.#files.delete(path);
+    this.#durable.delete(path);
+  }
+
+  /** Of all files, as a process sees them. */
+  paths(): string[] {
+    return [...this.#files.keys()];
   }
 
   /** A file's bytes as a process sees them. */
@@ -106,7 +115,7 @@ export class SimulatedDisk implements Disk {
     return this.#operation(() => {
       assert(!this.#files.has(path), `${path} is there already`);
       const file = { bytes: new Uint8Array(0), syncedBytes: 0 };
-      this.#files.set(path, file);
+      this.#change([{ path, file }]);
       return this.#handle(file);
     });
   }
@@ -123,11 +132,34 @@ export class SimulatedDisk implements Disk {
     });
   }
 
+  async rename(from: string, to: string): Promise<void> {
+    await this.#operation(() =>
+      this.#change([
+        { path: to, file: this.#file(from) },
+        { path: from, file: null },
+      ]),
+    );
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#operation(() => {
+      this.#file(path);
+      this.#change([{ path, file: null }]);
+    });
+  }
+
   async syncFolder(folder: string): Promise<void> {
     await this.#operation(() => {
       if (this.#lie === 'syncFolder') return;
-      for (const [path, file] of this.#files) if (dirname(path) === folder) this.#entered.add(file);
+      const isWithin = (entry: Entry) => dirname(entry[0]!.path) === folder;
+      for (const entry of this.#pending.filter(isWithin)) enter(this.#durable, entry);
+      this.#pending = this.#pending.filter(entry => !isWithin(entry));
     });
+  }
+
+  #change(entry: Entry): void {
+    enter(this.#files, entry);
+    this.#pending.push(entry);
   }
 
   #handle(file: File): AppendFile {
@@ -192,7 +224,13 @@ export class SimulatedDisk implements Disk {
 
   #file(path: string): File {
     const file = this.#files.get(path);
-    assert(file, `there is no file ${path}`);
+    if (!file) throw Object.assign(new Error(`ENOENT: there is no file ${path}`), { code: 'ENOENT' });
     return file;
   }
+}
+
+function enter(files: Map<string, File>, entry: Entry): void {
+  for (const { path, file } of entry)
+    if (file) files.set(path, file);
+    else files.delete(path);
 }

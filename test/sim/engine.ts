@@ -22,6 +22,8 @@ export interface EngineSettings {
   shards?: number;
   foldMemoryBytes?: number;
   segmentBytes?: number;
+  /** Rows that have expired leave the store; without it stores can be compared row by row. */
+  expires?: boolean;
   nowMicros?: () => bigint;
   /** What stands between ingest and its log or store: tests put deaths and mistakes there. */
   wrapLog?: (log: EventLog) => EventLog;
@@ -67,7 +69,7 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
   const onFailure = (error: unknown) => {
     throw error;
   };
-  const limits = { foldMemoryBytes, barrierMs: NEVER_MS };
+  const limits = { foldMemoryBytes, barrierMs: NEVER_MS, expires: settings.expires };
   const ingest = await Ingest.open({ pipeline, plan, ids, log, store, meta, ...limits, nowMicros, onFailure });
   const moments = { position: () => ingest.position, nowMicros: () => ingest.now() };
   const reader = new Reader({ layout, fold: folds[0]!, store, ...moments });
@@ -93,6 +95,17 @@ export function countedIds(plan: Plan): Ids {
 /** Every row under its address, for comparing stores. */
 export function rowMap(store: Store): Map<string, string> {
   return new Map([...store.scan()].map(row => [addressOf(row), Buffer.from(row.value).toString('hex')]));
+}
+
+/** For comparing many stores, or large ones: how many rows there are, and a hash of them all. */
+export function rowsHash(store: Store): { count: number; hash: string } {
+  const hash = new Bun.CryptoHasher('sha1');
+  let count = 0;
+  for (const { entity, key, levelMs, tileStartMs, value } of store.scan()) {
+    hash.update(`${entity} ${levelMs} ${tileStartMs} ${key.length} ${value.length} `).update(key).update(value);
+    count++;
+  }
+  return { count, hash: hash.digest('hex') };
 }
 
 function addressOf({ entity, key, levelMs, tileStartMs }: Row): string {

@@ -6,6 +6,7 @@ import { localDisk } from '../../src/source/disk.ts';
 import { EventLog } from '../../src/source/log.ts';
 import { ndjsonFiles } from '../../src/source/ndjson.ts';
 import { type Clock, LINE_MAX_BYTES } from '../../src/source/source.ts';
+import { skippedFrame } from '../../src/source/zstd.ts';
 import { folders } from './folder.ts';
 import { bytesOf, linesOf } from './lines.ts';
 
@@ -69,6 +70,34 @@ test('gzip that is cut off, changed or followed by something else is a fault wit
     expect(error).toBeInstanceOf(Fault);
     expect((error as Fault).code).toBe('corrupt');
     expect((error as Fault).message).toMatch(new RegExp(`^${path}: gzip is truncated or damaged near its byte \\d+`));
+  }
+});
+
+test('zstd is known by its first bytes too, may have several frames, and some that hold nothing', async () => {
+  const part = (text: string) => Bun.zstdCompressSync(Buffer.from(text));
+  const nothing = skippedFrame(Buffer.from('not for you'));
+  const path = write('packed', nothing, part('{"a":1}\n{"b"'), nothing, part(':2}\n'));
+  expect((await read(path)).lines).toEqual(['{"a":1}', '{"b":2}']);
+});
+
+test('zstd that is cut off anywhere, changed or followed by something else is a fault with its file and place', async () => {
+  const text = Array.from({ length: 60_000 }, (_, n) => `{"n":${n * n}}\n`).join('');
+  const first = Bun.zstdCompressSync(Buffer.from('{}\n'));
+  const whole = Buffer.concat([first, Bun.zstdCompressSync(Buffer.from(text))]);
+  // Behind the magic, the descriptor and a content size of four bytes: the header of the first block.
+  const changed = Uint8Array.from(whole).fill(0xff, first.length + 9, first.length + 12);
+  const cuts = [0, 3, first.length - 1, first.length + 5, first.length + 10, whole.length >> 1, whole.length - 1];
+  for (const bytes of [
+    ...cuts.map(cut => whole.subarray(0, cut)),
+    changed,
+    Buffer.concat([whole, Buffer.from('more')]),
+  ]) {
+    const path = write('a.ndjson.zst', bytes);
+    const error = await read(path).catch((error: unknown) => error);
+    expect(error).toMatchObject({ code: 'corrupt', file: path });
+    const offset = bytes.length < first.length ? 0 : bytes.length > whole.length ? whole.length : first.length;
+    if (bytes !== changed)
+      expect((error as Fault).message).toStartWith(`${path}: the zstd frame at byte ${offset} is damaged`);
   }
 });
 

@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import { FUNCTIONS, type Param, type SqlFunction } from '../src/compile/functions.ts';
+
+/**
+ * Writes docs/functions.md, out of the table that the compiler checks and builds calls by. A test keeps the page as it
+ * is made here, and computes every example in the kernel.
+ */
+interface Row {
+  form: string;
+  result: string;
+  note: string;
+  examples: [sql: string, value: string][];
+}
+
+/** What is no function of the table. */
+export const OPERATORS: Row[] = [
+  {
+    form: '`x + y`, `x - y`, `x * y`, `-x`',
+    result: 'int64; double where either is',
+    note: 'Null beyond int64.',
+    examples: [
+      ['7 - 2 * 3', '1'],
+      ['1 + 0.5', '1.5'],
+    ],
+  },
+  { form: '`x / y`', result: 'double', note: 'Null where `y` is 0.', examples: [['7 / 2', '3.5']] },
+  { form: '`x % y`', result: 'int64', note: 'The sign of `x`; null where `y` is 0.', examples: [['-7 % 3', '-1']] },
+  {
+    form: '`=`, `<>`, `<`, `<=`, `>`, `>=`, `BETWEEN`, `IN`',
+    result: 'bool',
+    note: 'Texts by their UTF-8 bytes; a text beside a time is read as a time.',
+    examples: [
+      ["'a' < 'b'", 'true'],
+      ["TIMESTAMP '2001-03-11' BETWEEN '2001-03-01' AND '2001-03-31'", 'true'],
+      ['3 NOT IN (1, 2)', 'true'],
+    ],
+  },
+  {
+    form: '`AND`, `OR`, `NOT`, `IS NULL`, `IS NOT NULL`',
+    result: 'bool',
+    note: 'Three-valued: `FALSE AND NULL` is false.',
+    examples: [
+      ['FALSE AND NULL', 'false'],
+      ['NULL IS NULL', 'true'],
+    ],
+  },
+  {
+    form: '`CASE [x] WHEN ... THEN ... ELSE ... END`',
+    result: 'as its values',
+    note: 'Null without ELSE.',
+    examples: [["CASE WHEN 2 > 1 THEN 'yes' ELSE 'no' END", "'yes'"]],
+  },
+  {
+    form: '`time + INTERVAL n unit`, `time - INTERVAL ...`',
+    result: 'time',
+    note: "Microseconds to weeks, months, quarters, years; `INTERVAL '1 day 12 hours'`, or `INTERVAL (x) DAY` of a computed int64. Months first; a day that the month does not have becomes its last.",
+    examples: [
+      ["TIMESTAMP '2001-03-11T23:59:00Z' + INTERVAL 2 MINUTES", '2001-03-12T00:01:00Z'],
+      ["TIMESTAMP '2001-03-31' - INTERVAL '1 month'", '2001-02-28T00:00:00Z'],
+      ["TIMESTAMP '2001-03-11' + INTERVAL (3 * 2) HOUR", '2001-03-11T06:00:00Z'],
+    ],
+  },
+  {
+    form: '`time - time`',
+    result: 'int64',
+    note: 'Microseconds (DuckDB makes an INTERVAL, which is no value here). DATE_DIFF and DATE_SUB count other units.',
+    examples: [["TIMESTAMP '2001-03-11T00:00:01Z' - TIMESTAMP '2001-03-11'", '1000000']],
+  },
+  {
+    form: "`TIMESTAMP '...'`, `DATE '...'`",
+    result: 'time',
+    note: 'RFC 3339, UTC where no offset is written, or a date alone: its midnight.',
+    examples: [["DATE '2001-03-11'", '2001-03-11T00:00:00Z']],
+  },
+  {
+    form: '`CAST(x AS type)`, `TRY_CAST(x AS type)`, `x::type`',
+    result: 'the type',
+    note: 'BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP and their other names. A text that spells no value is null, for CAST as for TRY_CAST. Texts spell an int64 by a sign and digits with spaces around them; a bool by true, t, yes, y, 1 or false, f, no, n, 0 in any case; a time as event times are written, or by a date. A time as a text is RFC 3339. Doubles are rounded to int64, ties to even; they have no spelling.',
+    examples: [
+      ["CAST(' 42 ' AS BIGINT)", '42'],
+      ["CAST('4.2' AS BIGINT)", 'NULL'],
+      ["CAST('Yes' AS BOOLEAN)", 'true'],
+      ["CAST('2001-03-11T02:00:00+02:00' AS TIMESTAMP)", '2001-03-11T00:00:00Z'],
+      ["CAST(TIMESTAMP '2001-03-11' AS VARCHAR)", "'2001-03-11T00:00:00Z'"],
+      ['2.5::BIGINT', '2'],
+    ],
+  },
+];
+
+const HEAD = `# Functions of expressions
+
+What SQL in a feature set can compute: in WHERE, FILTER and arguments of aggregates over the columns of an event, among
+them \`_time\`, the event's own time; beside aggregates and under \`derive:\` over what was aggregated. Names are DuckDB's,
+and so are the values, but where a line says otherwise.
+
+Unless a line says otherwise a null argument gives null, and so does a result that its type cannot hold: int64 beyond
+64 bits, times outside of the years 0000 to 9999. CONCAT, \`||\`, REPLACE, LPAD, RPAD and REPEAT give null where the
+text would be longer than 16 KiB and than each of their arguments. All times are UTC. Nothing is random, and nothing
+depends on the machine: lookups and replays compute the same, to the last bit.
+
+This page is made by \`bun scripts/functions.ts\`; a test computes its examples.
+`;
+
+const GROUPS: SqlFunction['group'][] = ['Texts', 'Times', 'Numbers', 'Choices'];
+
+export function functionsPage(): string {
+  const sections = GROUPS.map(group => section(group, FUNCTIONS.filter(fn => fn.group === group).map(rowOf)));
+  return [HEAD, section('Operators and casts', OPERATORS), ...sections].join('\n');
+}
+
+function section(title: string, rows: Row[]): string {
+  const lines = rows.map(({ form, result, note, examples }) => {
+    const shown = examples.map(([sql, value]) => `\`${sql}\` = \`${value}\``).join('<br>');
+    return `| ${[form, result, note, shown].map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  });
+  return [`## ${title}`, '', '| | gives | | |', '|---|---|---|---|', ...lines, ''].join('\n');
+}
+
+function rowOf(fn: SqlFunction): Row {
+  const [first, ...others] = fn.names;
+  const form = fn.form ?? `${first}(${paramsOf(fn)})`;
+  const also = others.map(name => `\`${name}\``).join(', ');
+  const types = fn.params.flatMap(({ name, kinds, literal }) => {
+    if (!kinds || fn.params.find(other => other.name === name)?.kinds !== kinds) return [];
+    return `${name}: ${kinds.join(' or ')}${literal ? ', a literal' : ''}`;
+  });
+  const form2 = `\`${form}\`${types.length > 0 ? `<br>${types.join('<br>')}` : ''}${also && !fn.form ? `<br>also ${also}` : ''}`;
+  return { form: form2, result: fn.result, note: fn.note ?? '', examples: fn.examples };
+}
+
+function paramsOf({ params, required = params.length, repeats = false }: SqlFunction): string {
+  const text = (list: Param[]) => list.map(({ name }) => name).join(', ');
+  const optional = params.slice(required);
+  const tail = optional.length > 0 ? `[, ${text(optional)}]` : '';
+  return text(params.slice(0, required)) + tail + (repeats ? ', ...' : '');
+}
+
+if (import.meta.main) await Bun.write(join(import.meta.dir, '..', 'docs', 'functions.md'), functionsPage());

@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+
+/**
+ * long.ts [PART...]: what takes too long for every change. All parts, or those named:
+ *
+ *   parity    online = replay = oracle with more seeds and cuts, and over the whole week
+ *   crash     thousands of seeds of simulated crashes
+ *   kill      kill -9 of the real process, 200 times
+ *   mutants   scripted mistakes, each of which the fast suites must notice
+ */
+const ROOT = join(import.meta.dir, '..');
+const PARTS: Record<string, string[]> = {
+  parity: ['test', './test/sim/parity.test.ts'],
+  crash: ['test', './test/sim/crash.test.ts'],
+  kill: ['test', './test/cli/kill.test.ts'],
+  mutants: ['scripts/mutants.ts'],
+};
+
+/** Several times what the slowest part takes: one that hangs must not hold up the others for ever. */
+const PART_MAX_MS = 3 * 3_600_000;
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter(name => !Object.hasOwn(PARTS, name));
+if (unknown.length > 0) throw new Error(`no part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`);
+
+const outcomes: [name: string, exitCode: number, minutes: string][] = [];
+for (const name of wanted.length > 0 ? wanted : Object.keys(PARTS)) {
+  console.log(`--- ${name}`);
+  const startMs = performance.now();
+  const exitCode = await run(PARTS[name]!);
+  outcomes.push([name, exitCode, ((performance.now() - startMs) / 60_000).toFixed(1)]);
+}
+for (const [name, exitCode, minutes] of outcomes)
+  console.log(`${exitCode === 0 ? 'passed' : 'FAILED'}  ${name.padEnd(8)} ${minutes} min`);
+process.exitCode = outcomes.every(([, exitCode]) => exitCode === 0) ? 0 : 1;
+
+async function run(words: string[]): Promise<number> {
+  // Mutants are judged by the suites as they are for every change.
+  const { TILEFOLD_LONG: _, ...env } = process.env;
+  const child = Bun.spawn([process.execPath, ...words], {
+    cwd: ROOT,
+    env: words[0] === 'test' ? { ...env, TILEFOLD_LONG: '1' } : env,
+    stdin: 'ignore',
+    stdout: 'inherit',
+    stderr: 'inherit',
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), PART_MAX_MS);
+  const exitCode = await child.exited;
+  clearTimeout(timer);
+  return exitCode;
+}

@@ -1,0 +1,413 @@
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * mutants.ts [NAME...]: would the tests notice? Puts one mistake at a time into a copy of the repository and runs the
+ * fast suites on it. A mistake that no suite notices ends in exit code 1, and so does one whose place in the source
+ * is no longer there or no longer the only one.
+ */
+interface Mutant {
+  name: string;
+  /** What goes wrong with it. */
+  why: string;
+  file: string;
+  from: string;
+  to: string;
+}
+
+const ADVANCE: Mutant[] = [
+  {
+    name: 'unseen',
+    why: 'reads do not learn how far the prefix and its clocks have come',
+    file: 'src/ingest/advance.ts',
+    from: '  layout.kernel.exports.seeRecords(from, to);\n',
+    to: '',
+  },
+  {
+    name: 'first-shard',
+    why: 'every shard folds the changes of the first',
+    file: 'src/ingest/advance.ts',
+    from: 'fold.apply(changes(layout.kernel, shard))',
+    to: 'fold.apply(changes(layout.kernel, shard * 0))',
+  },
+  {
+    name: 'last-unselected',
+    why: 'the last event of a batch keeps the columns of an earlier one',
+    file: 'src/ingest/advance.ts',
+    from: '0, exports.typeRows(index));',
+    to: '0, Math.max(0, exports.typeRows(index) - 1));',
+  },
+];
+
+const ANSWER: Mutant[] = [
+  {
+    name: 'store-unread',
+    why: 'rows that memory has let go of do not count',
+    file: 'src/read/answer.ts',
+    from: 'readRange ? tileRanges(kernel, answer) : []',
+    to: 'readRange && tileRanges(kernel, answer).length < 0 ? tileRanges(kernel, answer) : []',
+  },
+  {
+    name: 'memory-unread',
+    why: 'what came after the last barrier does not count',
+    file: 'src/read/answer.ts',
+    from: '      checkRead(kernel, exports.addMemoryRows(answer.index));\n',
+    to: '',
+  },
+  {
+    name: 'frame-twice',
+    why: 'of more keys than fit a frame the later ones overwrite the first',
+    file: 'src/read/answer.ts',
+    from: 'columns[i]!, from);',
+    to: 'columns[i]!, from * 0);',
+  },
+  {
+    name: 'last-underived',
+    why: 'the last key of a lookup has no derived features of its own',
+    file: 'src/read/answer.ts',
+    from: 'derive(kernel, answer, count);',
+    to: 'derive(kernel, answer, count - 1);',
+  },
+];
+
+const COVER: Mutant[] = [
+  {
+    name: 'start-late',
+    why: 'a window starts one tile late',
+    file: 'assembly/window.ts',
+    from: 'floorTile(timeMs - window.lengthMs, window.resolutionMs',
+    to: 'floorTile(timeMs - window.lengthMs + window.resolutionMs, window.resolutionMs',
+  },
+  {
+    name: 'climb-down',
+    why: 'where a coarser level takes over, its first tile reaches back before the window',
+    file: 'assembly/window.ts',
+    from: '-floorTile(-start, coarser, -window.offsetMs)',
+    to: 'floorTile(start, coarser, window.offsetMs)',
+  },
+  {
+    name: 'climb-fall',
+    why: 'climb and fall are swapped',
+    file: 'assembly/window.ts',
+    from: '    start = climb;\n    end = fall;\n',
+    to: '    start = fall;\n    end = climb;\n',
+  },
+  {
+    name: 'fall-up',
+    why: 'at a past moment the last coarse tile reaches beyond it',
+    file: 'assembly/window.ts',
+    from: 'end == OPEN ? end : floorTile(end, coarser, window.offsetMs)',
+    to: 'end == OPEN ? end : -floorTile(-end, coarser, -window.offsetMs)',
+  },
+  {
+    name: 'end-cut',
+    why: 'the open end is cut at the last whole tile',
+    file: 'assembly/window.ts',
+    from: 'answer.isPast ? floorTile(timeMs, window.resolutionMs, window.offsetMs) : OPEN',
+    to: 'floorTile(timeMs, window.resolutionMs, window.offsetMs)',
+  },
+  {
+    name: 'resolution-ignored',
+    why: 'every window is cut at its coarsest tiles',
+    file: 'assembly/window.ts',
+    from: 'floorTile(timeMs - window.lengthMs, window.resolutionMs, window.offsetMs)',
+    to: 'floorTile(timeMs - window.lengthMs, load<i64>(window.levels + (<usize>(window.levelCount - 1) << 3)), window.offsetMs)',
+  },
+  {
+    name: 'cover-kept',
+    why: 'the cover of an earlier moment is used again',
+    file: 'assembly/window.ts',
+    from: 'answer.timeMicros == timeMicros && ',
+    to: '',
+  },
+  {
+    name: 'mask-first',
+    why: 'a tile counts for the first of its windows alone',
+    file: 'assembly/window.ts',
+    from: 'for (let rest = mask; rest != 0; rest &= rest - 1)',
+    to: 'for (let rest = mask; rest != 0; rest = 0)',
+  },
+  {
+    name: 'mask-end',
+    why: 'a range takes the tile that begins where it ends',
+    file: 'assembly/window.ts',
+    from: 'tileStart < load<f64>(range, 16))',
+    to: 'tileStart <= load<f64>(range, 16))',
+  },
+  {
+    name: 'store-and-memory',
+    why: 'a row counts twice where both the store and memory have it',
+    file: 'assembly/window.ts',
+    from: '    if (level && findRow(level, <i64>tileStart)) return READ_OK;\n',
+    to: '',
+  },
+  {
+    name: 'no-lateness',
+    why: 'an event that is late at all reads nothing',
+    file: 'assembly/window.ts',
+    from: 'answer.timeMicros < clock - latenessMicros',
+    to: 'answer.timeMicros < clock',
+  },
+];
+
+const FOLD: Mutant[] = [
+  {
+    name: 'dirty-once',
+    why: 'a row that was written once is never written again',
+    file: 'assembly/fold.ts',
+    from: '    if (row) row.dirty = 0;\n',
+    to: '',
+  },
+  {
+    name: 'dirty-new',
+    why: 'a row that was read back does not become dirty',
+    file: 'assembly/fold.ts',
+    from: '    setBytes(row, merged.start, merged.length);\n    if (row.dirty == 0)',
+    to: '    const isNew = row.length == 0;\n    setBytes(row, merged.start, merged.length);\n    if (isNew)',
+  },
+  {
+    name: 'bound-off',
+    why: 'a search passes over the row that it looks for',
+    file: 'assembly/fold.ts',
+    from: 'if (rowAt(level, middle).tileStart < tileStart) low',
+    to: 'if (rowAt(level, middle).tileStart <= tileStart) low',
+  },
+  {
+    name: 'missing-unread',
+    why: 'of an entity that memory knows no rows are read back',
+    file: 'assembly/fold.ts',
+    from: 'return level ? findRow(level, tileStart) != null : false;',
+    to: 'return level != null;',
+  },
+  {
+    name: 'lifetime-unread',
+    why: 'lifetime rows that memory has let go of begin anew',
+    file: 'src/kernel/fold.ts',
+    from: 'const value = readBack(entity, key, levelMs, tileStartMs);',
+    to: 'const value = tileStartMs === 0 ? null : readBack(entity, key, levelMs, tileStartMs);',
+  },
+];
+
+const TILE: Mutant[] = [
+  {
+    name: 'floor-to-zero',
+    why: 'division rounds negative numbers up',
+    file: 'assembly/tile.ts',
+    from: 'return dividend % divisor < 0 ? quotient - 1 : quotient;',
+    to: 'return quotient;',
+  },
+  {
+    name: 'ttl-edge',
+    why: 'a tile takes events at the very moment at which it has expired',
+    file: 'assembly/tile.ts',
+    from: '(startMs + level.ttlMs) * 1000 <= clockMicros',
+    to: '(startMs + level.ttlMs) * 1000 < clockMicros',
+  },
+  {
+    name: 'late-everywhere',
+    why: 'an event too late for one level is refused by the coarser ones too',
+    file: 'assembly/tile.ts',
+    from: '      level.refused++;\n      continue;\n',
+    to: '      level.refused++;\n      return;\n',
+  },
+  {
+    name: 'start-nearest',
+    why: 'an event goes to the nearest tile, not to the one that holds it',
+    file: 'assembly/tile.ts',
+    from: '0 : floorTile(timeMs, level.lengthMs, group.offsetMs)',
+    to: '0 : floorTile(timeMs + level.lengthMs / 2, level.lengthMs, group.offsetMs)',
+  },
+  {
+    name: 'offset-ignored',
+    why: 'tiles are not shifted by their offset',
+    file: 'assembly/tile.ts',
+    from: '0 : floorTile(timeMs, level.lengthMs, group.offsetMs)',
+    to: '0 : floorTile(timeMs, level.lengthMs, 0)',
+  },
+];
+
+const AGGREGATE: Mutant[] = [
+  {
+    name: 'min-max',
+    why: 'two minima merge into the greater',
+    file: 'assembly/aggregate.ts',
+    from: 'load<i64>(from, 8) < load<i64>(into, 8)',
+    to: 'load<i64>(from, 8) > load<i64>(into, 8)',
+  },
+  {
+    name: 'no-carry',
+    why: 'a sum drops what it carries from its lower word',
+    file: 'assembly/aggregate.ts',
+    from: 'const carry = <i64>(sum < low);',
+    to: 'const carry: i64 = 0;',
+  },
+];
+
+const DURABLE: Mutant[] = [
+  {
+    name: 'append-unsynced',
+    why: 'an append is acknowledged while it is in the page cache only',
+    file: 'src/source/log.ts',
+    from: '    await this.#file.write(bytes);\n    await this.#file.sync();\n',
+    to: '    await this.#file.write(bytes);\n',
+  },
+  {
+    name: 'found-unsynced',
+    why: 'what a killed process left unsynced counts, and is not synced',
+    file: 'src/source/log.ts',
+    from: '    await file.sync();\n    await disk.syncFolder(folder);\n    return new',
+    to: '    await disk.syncFolder(folder);\n    return new',
+  },
+  {
+    name: 'roll-unsynced',
+    why: 'a new segment is written to before its name is durable',
+    file: 'src/source/log.ts',
+    from: '    await disk.syncFolder(folder);\n    await this.#file.close();\n',
+    to: '    await this.#file.close();\n',
+  },
+  {
+    name: 'names-unsynced',
+    why: 'segments found on opening are not made durable in their folder',
+    file: 'src/source/log.ts',
+    from: '    await file.sync();\n    await disk.syncFolder(folder);\n    return new',
+    to: '    await file.sync();\n    return new',
+  },
+  {
+    name: 'errors-again',
+    why: 'errors that were written are written again',
+    file: 'src/ingest/ingest.ts',
+    from: '    this.#errors = [];\n',
+    to: '',
+  },
+  {
+    name: 'clocks-lost',
+    why: 'a restart forgets the clocks of the types',
+    file: 'src/ingest/ingest.ts',
+    from: '      exports.setTypeClock(type, clock);\n',
+    to: '',
+  },
+  {
+    name: 'seen-lost',
+    why: 'after a restart lookups do not know the clocks of the types',
+    file: 'src/ingest/ingest.ts',
+    from: '      exports.setSeen(type, clock);\n',
+    to: '',
+  },
+  {
+    name: 'settle-early',
+    why: 'rows count as written before they are',
+    file: 'src/ingest/ingest.ts',
+    from: '    const errors = this.#errors;\n',
+    to: '    const errors = this.#errors;\n    for (const fold of pipeline.folds) fold.settle();\n',
+  },
+];
+
+const MUTANTS = [...ADVANCE, ...ANSWER, ...COVER, ...FOLD, ...TILE, ...AGGREGATE, ...DURABLE];
+
+const ROOT = join(import.meta.dir, '..');
+const COPIED = [
+  'src',
+  'assembly',
+  'test',
+  'scripts',
+  'examples',
+  'wasm',
+  'package.json',
+  'bunfig.toml',
+  'tsconfig.json',
+];
+
+/** The one most likely to notice comes first. */
+const SUITES = ['test/sim/parity.test.ts', 'test/sim/crash.test.ts', 'test/kernel'];
+const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
+
+/** Ten times what the slowest suite takes: a mistake that never ends is noticed too. */
+const SUITE_MAX_MS = 300_000;
+
+const wanted = process.argv.slice(2);
+const chosen = MUTANTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+const unknown = wanted.filter(name => !MUTANTS.some(mutant => mutant.name === name));
+if (unknown.length > 0) throw new Error(`no mutant ${unknown.join(', ')}`);
+
+const folder = await mkdtemp(join(tmpdir(), 'tilefold-mutants-'));
+try {
+  for (const name of COPIED) await cp(join(ROOT, name), join(folder, name), { recursive: true });
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  for (const mutant of chosen) await checkPlace(mutant);
+  const broken = await noticedBy(SUITES);
+  if (broken) throw new Error(`${broken} fails without any mistake`);
+  process.exitCode = (await hunt(chosen)) ? 0 : 1;
+} finally {
+  await rm(folder, { recursive: true });
+}
+
+async function checkPlace({ name, file, from }: Mutant): Promise<void> {
+  const count = (await readFile(join(folder, file), 'utf8')).split(from).length - 1;
+  if (count !== 1) throw new Error(`mutant ${name}: its place is ${count} times in ${file}, wanted once`);
+}
+
+/** @returns whether each was caught */
+async function hunt(mutants: Mutant[]): Promise<boolean> {
+  const rows: string[] = [];
+  let caughtCount = 0;
+  for (const [i, mutant] of mutants.entries()) {
+    const startMs = performance.now();
+    const by = await suiteThatNotices(mutant);
+    if (by !== null) caughtCount++;
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    const row = `${(by === null ? 'SURVIVED' : 'caught').padEnd(9)}${mutant.name.padEnd(20)}${(by ?? '').padEnd(26)}${seconds.padStart(6)} s  ${mutant.why}`;
+    console.log(`${i + 1}/${mutants.length} ${row}`);
+    rows.push(row);
+  }
+  console.log(`\n${rows.join('\n')}\n\n${caughtCount} of ${mutants.length} mutants caught`);
+  return caughtCount === mutants.length;
+}
+
+async function suiteThatNotices({ name, file, from, to }: Mutant): Promise<string | null> {
+  const path = join(folder, file);
+  const whole = await readFile(path, 'utf8');
+  await writeFile(
+    path,
+    whole.replace(from, () => to),
+  );
+  try {
+    return await noticedBy(DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES);
+  } finally {
+    await writeFile(path, whole);
+  }
+}
+
+/** The first suite that fails; the kernels are built anew where their sources have changed. */
+async function noticedBy(suites: string[]): Promise<string | null> {
+  const built = await run(['scripts/kernels.ts']);
+  if (built.exitCode !== 0) throw new Error(`a mutant must compile:\n${built.output}`);
+  for (const suite of suites) {
+    if (!existsSync(join(folder, suite))) throw new Error(`there is no suite ${suite}`);
+    const { exitCode, output, isStopped } = await run(['test', '--bail', `./${suite}`]);
+    if (exitCode === 0) continue;
+    // A suite that could not even start has noticed nothing.
+    if (!isStopped && !/^\(fail\)/m.test(output)) throw new Error(`${suite} did not run:\n${output}`);
+    return suite;
+  }
+  return null;
+}
+
+async function run(words: string[]): Promise<{ exitCode: number; output: string; isStopped: boolean }> {
+  const child = Bun.spawn([process.execPath, ...words], {
+    cwd: folder,
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  let isStopped = false;
+  const timer = setTimeout(() => {
+    isStopped = true;
+    child.kill('SIGKILL');
+  }, SUITE_MAX_MS);
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const exitCode = await child.exited;
+  clearTimeout(timer);
+  return { exitCode, output: out + err, isStopped };
+}

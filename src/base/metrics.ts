@@ -1,0 +1,112 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What is asked of a running server each time somebody collects, so that nothing has to be kept up to date for it. */
+export interface State {
+  /** Position of the next record of the log. */
+  logEnd: number;
+  /** Records folded in memory. */
+  folded: number;
+  /** Rows changed since the last barrier. */
+  rowsDirty: number;
+  /** What the folded rows and their index occupy. */
+  foldBytes: number;
+}
+
+/** Of a lookup on a local machine up to a large one over a slow line. */
+const REQUEST_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const BARRIER_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/**
+ * Everything that is counted, in the one place that knows how. Counts go up once for a request, a body of events, a
+ * barrier or a bad event; nothing here is called for each event.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests = new Histogram({
+    name: 'tilefold_http_request_seconds',
+    help: 'Time from a request to its reply, in seconds, by route, method and status; _count is how many there were',
+    labelNames: ['route', 'method', 'status'],
+    buckets: REQUEST_SECONDS,
+    registers: [this.#registry],
+  });
+  readonly #accepted = this.#counter('events_accepted_total', 'Events posted and now durable, a count');
+  readonly #rejected = this.#counter('events_rejected_total', 'Lines refused at the door, a count, by code', 'code');
+  readonly #bad = this.#counter(
+    'events_bad_total',
+    'Events logged that count nowhere, a count since the start, by code; after a crash those since the last barrier count again',
+    'code',
+  );
+  readonly #barriers = new Histogram({
+    name: 'tilefold_barrier_seconds',
+    help: 'Time to write changed rows and their position to the store, in seconds',
+    buckets: BARRIER_SECONDS,
+    registers: [this.#registry],
+  });
+  readonly #rowsWritten = this.#counter('barrier_rows_total', 'Rows written at barriers, a count');
+  readonly #keys = this.#counter('lookup_keys_total', 'Keys looked up, a count over all entities');
+  readonly #values = this.#counter('lookup_values_total', 'Values answered: keys times features, a count');
+
+  /** @param state null while there is nothing to say yet: the gauges of it are then left out */
+  constructor(state: () => State | null) {
+    // Event-loop and garbage-collection figures come with it; what Bun does not measure stays 0.
+    collectDefaultMetrics({ register: this.#registry });
+    this.#gauge('log_end_position', 'Position of the next event of the log, a count', () => state()?.logEnd);
+    this.#gauge('folded_position', 'Events of the log that lookups contain, a count', () => state()?.folded);
+    this.#gauge('rows_dirty', 'Rows changed since the last barrier, a count', () => state()?.rowsDirty);
+    this.#gauge(
+      'fold_state_bytes',
+      'Memory that folded rows and their index occupy, in bytes',
+      () => state()?.foldBytes,
+    );
+  }
+
+  request(route: string, method: string, status: number, seconds: number): void {
+    this.#requests.observe({ route, method, status }, seconds);
+  }
+
+  /** @param rejected codes, one for each line refused */
+  posted(accepted: number, rejected: Iterable<string>): void {
+    this.#accepted.inc(accepted);
+    for (const code of rejected) this.#rejected.inc({ code });
+  }
+
+  bad(code: string): void {
+    this.#bad.inc({ code });
+  }
+
+  barrier(seconds: number, rows: number): void {
+    this.#barriers.observe(seconds);
+    this.#rowsWritten.inc(rows);
+  }
+
+  lookup(keys: number, values: number): void {
+    this.#keys.inc(keys);
+    this.#values.inc(values);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** In Prometheus' text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #counter(name: string, help: string, ...labelNames: string[]): Counter {
+    return new Counter({ name: `tilefold_${name}`, help, labelNames, registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string, read: () => number | undefined): void {
+    new Gauge({
+      name: `tilefold_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        const value = read();
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+  }
+}

@@ -1,0 +1,65 @@
+import { Argument, type Command } from 'commander';
+import { formatDuration } from '../base/time.ts';
+import { definitionsSchema, schemaOf } from '../compile/schema.ts';
+import { CONFIG } from './config.ts';
+
+/** What an editor shows of the keys of `tilefold.yaml`. */
+const NOTES = {
+  log: 'The event log: every event that was accepted, in order.',
+  'log.dir': 'The folder of its segments.',
+  'log.clock': 'How its time passes: with the wall, or with the times of its events, as recorded ones need.',
+  'log.max_jump': 'With clock event, an event further ahead of its type than this is bad.',
+  'log.segment': 'When a segment is closed and the next one begun.',
+  'log.segment.bytes': 'At this size.',
+  store: 'Where rows, names and errors rest.',
+  'store.sqlite': 'The database.',
+  definitions: 'The folder of definitions: *.yaml, in folders below it too.',
+  serve: 'Where tilefold serve listens.',
+  'serve.port': '0 takes a free one.',
+  'serve.host': 'An address of this machine; 0.0.0.0 lets other machines in.',
+  fold: 'How events are folded into rows.',
+  'fold.memory': 'Rows in memory beyond this are let go of, and read back when they are needed.',
+  'fold.barrier': 'How often changed rows are written to the store.',
+  lateness:
+    'How long past its windows a tile is kept for late events, and how late an event may be and still read them.',
+};
+
+export const SCHEMAS = { definitions: definitionsSchema, config: configSchema };
+
+type Json = Record<string, unknown>;
+
+/** The JSON Schema of `tilefold.yaml`: nothing of it has to be there. */
+function configSchema(): Json {
+  const schema = schemaOf(CONFIG, 'tilefold.yaml', NOTES);
+  relax(schema, CONFIG.parse({}));
+  return schema;
+}
+
+/** Says what holds where a key is left out, or a section is empty. */
+function relax(schema: Json, defaults: Json): void {
+  delete schema.required;
+  schema.type = ['object', 'null'];
+  for (const [name, property] of Object.entries(schema.properties as Record<string, Json>)) {
+    if (property.properties) relax(property, defaults[name] as Json);
+    else property.default = written(property, defaults[name]);
+  }
+}
+
+/** Durations and sizes are written as texts, and kept as numbers. */
+function written({ type }: Json, value: unknown): unknown {
+  if (typeof value !== 'number' || type === 'integer') return value;
+  return type === 'string' ? formatDuration(value) : `${value / 1024 ** 2}MiB`;
+}
+
+/** `tilefold schema`: JSON Schema, for editors to complete and check YAML with. */
+export function addSchema(program: Command) {
+  program
+    .command('schema')
+    .description('print the JSON Schema of definitions or of tilefold.yaml, for editors')
+    .addArgument(new Argument('<what>', 'what the schema is of').choices(Object.keys(SCHEMAS)))
+    .action((what: keyof typeof SCHEMAS) => console.log(schemaText(what)));
+}
+
+export function schemaText(what: keyof typeof SCHEMAS): string {
+  return JSON.stringify(SCHEMAS[what](), null, 2);
+}

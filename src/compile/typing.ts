@@ -1,0 +1,111 @@
+import { Fault } from '../base/fault.ts';
+import type { Position } from '../base/fault.ts';
+import { parseMicros } from '../base/time.ts';
+import type { Expression, FunctionName } from '../plan/expression.ts';
+import type { Type } from '../plan/value.ts';
+import { BOOL, DOUBLE, INT64, TIME, typeName } from '../plan/value.ts';
+import type { SqlNode, Word } from './sql.ts';
+
+/** Typed terms of the plan, and the rules by which values of several types stand beside each other. */
+
+export function call(fn: FunctionName, args: Expression[], type: Type, at: Position): Expression {
+  return { kind: 'call', fn, args, type, at };
+}
+
+/** NULL has no type of its own: it takes that of its neighbours, and is int64 where it has none. */
+export function nullLiteral(type: Type, at: Position | null): Expression {
+  return { kind: 'literal', value: null, type, at };
+}
+
+export function isNullLiteral(expression: Expression): boolean {
+  return expression.kind === 'literal' && expression.value === null;
+}
+
+export function wantBool(expression: Expression, node: SqlNode, what: string, faults: Fault[]): Expression | null {
+  if (isNullLiteral(expression)) return nullLiteral(BOOL, expression.at);
+  if (expression.type.kind === 'bool') return expression;
+  const hint = expression.type.kind === 'int64' ? `; write ${node.text} <> 0` : '';
+  const message = `${what} wants a condition (bool), got ${typeName(expression.type)}${hint}`;
+  faults.push(new Fault('definition', message, node.at));
+  return null;
+}
+
+/** A comparison of two values of one kind; a text beside a time is read as a time. */
+export function compare(
+  fn: FunctionName,
+  left: Expression,
+  right: Expression,
+  symbol: Word,
+  at: Position,
+  faults: Fault[],
+): Expression | null {
+  const a = adapt(left, right.type, faults);
+  const b = a && adapt(right, a.type, faults);
+  if (!a || !b) return null;
+  const kinds = [a.type.kind, b.type.kind];
+  if (a.type.kind === b.type.kind || kinds.every(kind => kind === 'int64' || kind === 'double'))
+    return call(fn, [a, b], BOOL, at);
+  const hint = kinds.includes('bool') && kinds.includes('int64') ? '; a bool is a condition already' : '';
+  const message = `${symbol.name} compares values of one type, got ${typeName(a.type)} and ${typeName(b.type)}${hint}`;
+  faults.push(new Fault('definition', message, symbol.at));
+  return null;
+}
+
+/** Lets a literal take the type of what it is compared with. */
+export function adapt(expression: Expression, type: Type, faults: Fault[]): Expression | null {
+  if (isNullLiteral(expression)) return nullLiteral(type, expression.at);
+  const isText = expression.kind === 'literal' && typeof expression.value === 'string';
+  if (!isText || type.kind !== 'time') return expression;
+  const text = String(expression.value);
+  const value = parseMicros(text) ?? parseMicros(`${text}T00:00:00Z`);
+  if (value !== null) return { kind: 'literal', value, type: TIME, at: expression.at };
+  const message = `'${text}' is no time; wanted one like '2001-01-31' or '2001-01-31T08:30:00Z'`;
+  faults.push(new Fault('definition', message, expression.at));
+  return null;
+}
+
+/** Values that stand for each other get one type: nulls adapt, and beside a double an int64 becomes one. */
+export function unify(
+  values: Expression[],
+  nodes: SqlNode[],
+  what: string,
+  faults: Fault[],
+): { values: Expression[]; type: Type } | null {
+  if (values.some(value => value.type.kind === 'time')) {
+    const adapted = values.map(value => adapt(value, TIME, faults));
+    if (adapted.includes(null)) return null;
+    values = adapted as Expression[];
+  }
+  const typed = values.filter(value => !isNullLiteral(value));
+  const isNumber = ({ type }: Expression) => type.kind === 'int64' || type.kind === 'double';
+  const type =
+    typed.length > 0 && typed.every(isNumber) && typed.some(v => v.type.kind === 'double') ? DOUBLE : typed[0]?.type;
+  if (!type) return { values, type: INT64 };
+  const odd = values.findIndex(value => {
+    const fits = value.type.kind === type.kind || (type.kind === 'double' && isNumber(value));
+    return !isNullLiteral(value) && !fits;
+  });
+  if (odd >= 0) {
+    const message = `${what} wants values of one type, got ${typeName(type)} and ${typeName(values[odd]!.type)}`;
+    faults.push(new Fault('definition', message, nodes[odd]!.at));
+    return null;
+  }
+  const convert = (value: Expression) => {
+    if (isNullLiteral(value)) return nullLiteral(type, value.at);
+    return value.type.kind === type.kind ? value : toDouble(value);
+  };
+  return { values: values.map(convert), type };
+}
+
+export function toDouble(value: Expression): Expression {
+  return { kind: 'call', fn: 'toDouble', args: [value], type: DOUBLE, at: value.at };
+}
+
+export function literal(value: bigint | number | string, type: Type, at: Position | null): Expression {
+  return { kind: 'literal', value, type, at };
+}
+
+/** The text of a literal; null for anything else. */
+export function literalText(expression: Expression): string | null {
+  return expression.kind === 'literal' && typeof expression.value === 'string' ? expression.value : null;
+}

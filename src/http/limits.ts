@@ -1,0 +1,60 @@
+import { Fault } from '../base/fault.ts';
+import { KEY_MAX_BYTES } from '../kernel/key.ts';
+import { EVENTS_PER_BODY_MAX } from '../kernel/ndjson.ts';
+import { BATCH_MAX_BYTES } from '../source/segment.ts';
+import { LINE_MAX_BYTES } from '../source/source.ts';
+
+/**
+ * What is refused for its size, by name: a fault that stands on one of these says its name and its value. `event_bytes`
+ * and `event_depth` are the kernels' own numbers, which judge events one by one.
+ */
+export const LIMITS = {
+  events_body_bytes: {
+    // One append to the event log, with room for the newline that the last line may lack.
+    value: BATCH_MAX_BYTES - 1,
+    what: 'bytes of a body of events, unpacked',
+  },
+  events_per_body: { value: EVENTS_PER_BODY_MAX, what: 'events of one body, rejected ones among them' },
+  event_bytes: { value: LINE_MAX_BYTES, what: 'bytes of one event' },
+  event_depth: { value: 64, what: 'objects and arrays of an event within one another' },
+  lookup_body_bytes: {
+    // Room for the keys of the largest lookup, and some.
+    value: 8 * 1024 * 1024,
+    what: 'bytes of a body of POST /v1/features, unpacked',
+  },
+  lookup_features: {
+    // Each is looked for among all that there are.
+    value: 10_000,
+    what: 'names of features in one lookup',
+  },
+  lookup_keys: {
+    // A value for each would be the most that is answered.
+    value: 1_000_000,
+    what: 'keys of one lookup, over all entities',
+  },
+  lookup_values: {
+    // Five times a ranking request of 2,000 candidates with 100 features each; about 20 MB of reply.
+    value: 1_000_000,
+    what: 'values of one lookup: keys times features',
+  },
+  key_bytes: { value: KEY_MAX_BYTES, what: 'bytes of one key' },
+  errors_page: {
+    // A page that a browser still shows at once; who wants more asks for the next one.
+    value: 10_000,
+    what: 'errors in one page',
+  },
+} as const satisfies Record<string, { value: number; what: string }>;
+
+export type LimitName = keyof typeof LIMITS;
+
+/** @param found what was sent, as the beginning of a sentence: `the body is larger` */
+export function tooLarge(name: LimitName, found: string): Fault {
+  return new Fault('too_large', `${found}; the limit ${name} is ${LIMITS[name].value} ${LIMITS[name].what}`);
+}
+
+/** `name  value  what`, a line each. */
+export function limitLines(): string[] {
+  const entries = Object.entries(LIMITS).map(([name, { value, what }]) => [name, String(value), what] as const);
+  const [names, values] = [0, 1].map(column => Math.max(...entries.map(entry => entry[column]!.length)));
+  return entries.map(([name, value, what]) => `${name.padEnd(names!)}  ${value.padStart(values!)}  ${what}`);
+}

@@ -1,0 +1,40 @@
+import type { z } from 'zod';
+
+/** A shape that replies or requests have, under the name that the document of the API gives it. */
+export interface Named {
+  name: string;
+  schema: z.ZodType;
+}
+
+/** What a method of a path takes and gives: the handler stands beside it, and the document of the API is made of it. */
+export interface Operation {
+  /** Unique, in camel case: what generated clients call it. */
+  id: string;
+  summary: string;
+  /** Paragraphs of plain text. */
+  description: string;
+  query?: z.ZodObject;
+  body?: Record<string, Content>;
+  replies: Record<number, Reply>;
+  /** Statuses of replies as application/problem+json, beside 500, which any may have. */
+  problems?: number[];
+}
+
+export interface Content {
+  /** Null for what is no JSON. */
+  shape: Named | null;
+  example?: unknown;
+}
+
+export interface Reply {
+  description: string;
+  type: string;
+  content: Content;
+}
+
+/** Where something is in the API, for its document. */
+export interface Place {
+  path: string;
+  method: 'get' | 'post';
+  operation: Operation;
+}

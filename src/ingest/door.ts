@@ -1,0 +1,56 @@
+import { turn } from '../base/turn.ts';
+import { Fault } from '../base/fault.ts';
+import type { Kernel } from '../kernel/instance.ts';
+import type { Admitted, Rejected } from '../kernel/ndjson.ts';
+import { admit, EVENTS_PER_BODY_MAX } from '../kernel/ndjson.ts';
+import { lineCount, NEWLINE } from '../source/segment.ts';
+import { BLOCK_MAX_BYTES } from '../source/source.ts';
+
+/** Judged, or folded, between two turns of the event loop: a few milliseconds of work, which is what a lookup waits. */
+export const SLICE_BYTES = BLOCK_MAX_BYTES;
+
+/** Hashed between two turns: about as long. */
+const HASHED_BYTES = 4 << 20;
+
+/** The end of whole lines from `from` on, about as many as make a slice. */
+export function sliceEnd(lines: Uint8Array, from: number): number {
+  if (lines.length - from <= SLICE_BYTES) return lines.length;
+  const end = lines.indexOf(NEWLINE, from + SLICE_BYTES - 1) + 1;
+  return end === 0 ? lines.length : end;
+}
+
+/**
+ * Judges the lines of a large body slice by slice; what comes out is what `admit` makes of all of it. The kernel's
+ * buffers are anybody's between slices.
+ *
+ * @throws Fault `too_large` beyond `EVENTS_PER_BODY_MAX`
+ */
+export async function admitSlices(kernel: Kernel, body: Uint8Array): Promise<Admitted> {
+  const parts: Uint8Array[] = [];
+  const rejected: Rejected[] = [];
+  let count = 0;
+  let lines = 0;
+  for (let from = 0; from < body.length; ) {
+    if (from > 0) await turn();
+    const slice = body.subarray(from, sliceEnd(body, from));
+    const admitted = admit(kernel, slice, 'ndjson') as Admitted;
+    parts.push(admitted.lines);
+    for (const one of admitted.rejected) rejected.push({ ...one, line: one.line + lines });
+    count += admitted.count;
+    if (count + rejected.length > EVENTS_PER_BODY_MAX)
+      throw new Fault('too_large', `too many events; the limit events_per_body is ${EVENTS_PER_BODY_MAX}`);
+    lines += lineCount(slice);
+    from += slice.length;
+  }
+  return { lines: Buffer.concat(parts), count, rejected };
+}
+
+/** What tells bodies apart that come under one key: 64 hex digits. */
+export async function bodyDigest(body: Uint8Array, format: string): Promise<string> {
+  const hash = new Bun.CryptoHasher('sha256').update(`${format}\n`);
+  for (let from = 0; from < body.length; from += HASHED_BYTES) {
+    if (from > 0) await turn();
+    hash.update(body.subarray(from, from + HASHED_BYTES));
+  }
+  return hash.digest('hex');
+}

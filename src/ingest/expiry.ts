@@ -1,0 +1,48 @@
+import type { Ids } from '../kernel/layout.ts';
+import type { Plan } from '../plan/plan.ts';
+import { keptLevels, LIFETIME_LEVEL_MS } from '../plan/window.ts';
+import type { Horizon } from '../store/store.ts';
+
+/** One level of an entity's rows, and how long each of those that write it can still ask for a tile, or change it. */
+export interface Keeping {
+  entity: number;
+  levelMs: number;
+  /** `ttlMs` from a tile's start, by the clock of the event type. */
+  users: { event: string; ttlMs: number }[];
+}
+
+/** Aggregates of one entity share rows, whatever set they are of and whatever events they count. */
+export function keepingOf(plan: Plan, ids: Ids): Keeping[] {
+  const found = new Map<string, Keeping>();
+  for (const aggregate of plan.aggregates) {
+    if (aggregate.entity === null) continue;
+    const entity = ids.entities.get(aggregate.entity)!;
+    for (const { levelMs, ttlMs } of keptLevels(aggregate, plan)) {
+      if (levelMs === LIFETIME_LEVEL_MS) continue;
+      const place = `${entity} ${levelMs}`;
+      if (!found.has(place)) found.set(place, { entity, levelMs, users: [] });
+      found.get(place)!.users.push({ event: aggregate.event, ttlMs });
+    }
+  }
+  return [...found.values()];
+}
+
+/**
+ * Where rows end that nothing can read or change any more: a tile is over, for those that write it, once its start and
+ * their time to live are not after their type's clock; a row goes when it is over for all. Clocks never go back, and
+ * an event for a tile that is over is dropped (`Level.ttlMs` in assembly/tile.ts), so what has gone never comes back.
+ */
+export function horizonsOf(keeping: Keeping[], clocks: Map<string, bigint>): Horizon[] {
+  const horizons: Horizon[] = [];
+  for (const { entity, levelMs, users } of keeping) {
+    const ends = users.map(({ event, ttlMs }) => overBefore(clocks.get(event), ttlMs));
+    const beforeMs = Math.min(...ends);
+    if (beforeMs > -Infinity) horizons.push({ entity, levelMs, beforeMs });
+  }
+  return horizons;
+}
+
+/** (start + ttl) * 1000 <= clock, for every start before it. A type without events yet has no clock, and ends nothing. */
+function overBefore(clockMicros: bigint | undefined, ttlMs: number): number {
+  return clockMicros === undefined ? -Infinity : Math.floor(Number(clockMicros) / 1000) - ttlMs + 1;
+}

@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'bun:test';
+import { Fault } from '../../src/base/fault.ts';
+import type { Document } from '../../src/http/openapi.ts';
+import { LIMITS } from '../../src/http/limits.ts';
+import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
+import type { Answer } from '../../src/read/read.ts';
+import { Conformance } from './conforms.ts';
+import { appWith, ORIGIN, post, type Told } from './told.ts';
+
+async function documentNow(): Promise<Document> {
+  return (await (await appWith().app.request('/openapi.json')).json()) as Document;
+}
+
+const ANSWER: Answer = {
+  timeMicros: 978_865_200_000_001n,
+  position: null,
+  entities: [
+    {
+      entity: 'origin',
+      keys: ['ATL', ['x', 9007199254740993n]],
+      features: [
+        {
+          name: 'delays:flights_2h',
+          type: INT64,
+          values: new BigInt64Array([9223372036854775807n, 0n]),
+          nulls: new Uint8Array([0, 0]),
+          statuses: new Uint8Array([0, 1]),
+        },
+        {
+          name: 'delays:rate_2h',
+          type: DOUBLE,
+          values: new Float64Array([0.1, 5]),
+          nulls: new Uint8Array([0, 1]),
+          statuses: new Uint8Array([0, 3]),
+        },
+        {
+          name: 'delays:last_2h',
+          type: STRING,
+          values: ['a', ''],
+          nulls: new Uint8Array([0, 1]),
+          statuses: new Uint8Array([0, 0]),
+        },
+      ],
+    },
+  ],
+};
+
+const LOOKUP = '{"features":["delays:*"],"entities":{"origin":["ATL"]}}';
+const REJECTED = { line: 1, code: 'not_json', reason: 'not valid JSON' };
+
+/** What is asked, as name and as request; the status of the answer; what the parts are told. */
+const EXCHANGES: [string, Request, number, Told][] = [
+  ['GET /', new Request(`${ORIGIN}/`), 200, {}],
+  ['GET /healthz', new Request(`${ORIGIN}/healthz`), 200, {}],
+  ['GET /readyz', new Request(`${ORIGIN}/readyz`), 200, {}],
+  ['GET /readyz', new Request(`${ORIGIN}/readyz`), 503, { unready: 'the log is still being folded' }],
+  ['GET /metrics', new Request(`${ORIGIN}/metrics`), 200, {}],
+  ['GET /openapi.json', new Request(`${ORIGIN}/openapi.json`), 200, {}],
+  ['GET /docs', new Request(`${ORIGIN}/docs`), 200, {}],
+  ['GET /v1/errors?limit=1', new Request(`${ORIGIN}/v1/errors?limit=1`), 200, {}],
+  ['GET /v1/errors?limit=0', new Request(`${ORIGIN}/v1/errors?limit=0`), 400, {}],
+  ['GET /v1/errors', new Request(`${ORIGIN}/v1/errors`), 503, { opening: true }],
+  ['GET /v1/errors', new Request(`${ORIGIN}/v1/errors`), 500, { fails: new TypeError('a bug') }],
+  ['POST /v1/events', post('/v1/events', '{}'), 202, { receipt: { accepted: 2, rejected: [REJECTED], position: 7 } }],
+  ['POST /v1/events', post('/v1/events', '{}'), 400, { receipt: { accepted: 0, rejected: [REJECTED], position: -1 } }],
+  ['POST /v1/events', post('/v1/events', '{'), 400, { fails: new Fault('request', 'the body is no JSON') }],
+  ['POST /v1/events', post('/v1/events', '{}'), 409, { fails: new Fault('conflict', 'another body under this key') }],
+  ['POST /v1/events', post('/v1/events', 'a', 'text/plain'), 415, {}],
+  ['POST /v1/events', post('/v1/events', ' '.repeat(LIMITS.events_body_bytes.value + 1)), 413, {}],
+  ['POST /v1/events', post('/v1/events', '{}'), 503, { opening: true }],
+  ['POST /v1/features', post('/v1/features', LOOKUP), 200, { answer: ANSWER }],
+  ['POST /v1/features', post('/v1/features', LOOKUP), 200, {}],
+  ['POST /v1/features', post('/v1/features', '{}'), 400, {}],
+  ['POST /v1/features', post('/v1/features', LOOKUP), 404, { fails: new Fault('not_found', 'no feature') }],
+  ['POST /v1/features', post('/v1/features', LOOKUP), 410, { fails: new Fault('expired', 'tiles have expired') }],
+  ['POST /v1/features', post('/v1/features', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
+  ['POST /v1/features', post('/v1/features', LOOKUP), 503, { opening: true }],
+];
+
+describe('/openapi.json', () => {
+  test('has every route of the app, and no other', async () => {
+    const { paths } = await documentNow();
+    const documented = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`),
+    );
+    const routed = appWith().app.routes.filter(({ method }) => method !== 'ALL');
+    expect(documented.sort()).toEqual(routed.map(({ method, path }) => `${method} ${path}`).sort());
+  });
+
+  for (const [name, request, status, told] of EXCHANGES)
+    test(`answers ${name} as it says: ${status}`, async () => {
+      const conformance = new Conformance(await documentNow());
+      const response = await appWith(told).app.request(request.clone());
+      expect(response.status).toBe(status);
+      await conformance.expectOf(request.method, new URL(request.url).pathname, response);
+    });
+
+  test('names no status that is not tried above, but 500, and 415 of lookups', async () => {
+    const { paths } = await documentNow();
+    const tried = new Set(EXCHANGES.map(([name, , status]) => `${name.split('?')[0]} ${status}`));
+    const named = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { responses }]) =>
+        Object.keys(responses).map(status => `${method.toUpperCase()} ${path} ${status}`),
+      ),
+    );
+    expect(named.filter(each => !tried.has(each) && !each.endsWith(' 500'))).toEqual(['POST /v1/features 415']);
+  });
+
+  test('a reply that is not as it says is found out', async () => {
+    const conformance = new Conformance(await documentNow());
+    expect(conformance.faultsOf('Receipt', { accepted: 1, rejected: [], position: 3 })).toBeNull();
+    expect(conformance.faultsOf('Receipt', { accepted: 1, rejected: [] })).toContain('position');
+    expect(conformance.faultsOf('Receipt', { accepted: 1, rejected: [], position: 3, more: 1 })).toContain(
+      'additional',
+    );
+    expect(conformance.faultsOf('Answer', { time: '', position: 0, entities: { a: {} } })).toContain('keys');
+    expect(conformance.faultsOf('Lookup', { features: [], entities: {} })).toContain('fewer');
+  });
+
+  test('its examples are as it says', async () => {
+    const document = await documentNow();
+    const conformance = new Conformance(document);
+    let count = 0;
+    for (const operation of Object.values(document.paths).flatMap(methods => Object.values(methods))) {
+      const bodies = [operation.requestBody?.content ?? {}, ...Object.values(operation.responses).map(r => r.content)];
+      for (const { schema, example } of bodies.flatMap(content => Object.values(content))) {
+        if (example === undefined || typeof schema?.$ref !== 'string') continue;
+        count++;
+        expect(conformance.faultsOf(schema.$ref.split('/').at(-1)!, example)).toBeNull();
+      }
+    }
+    expect(count).toBeGreaterThanOrEqual(8);
+  });
+
+  test('names every limit with its value', async () => {
+    const { info } = await documentNow();
+    for (const [name, { value }] of Object.entries(LIMITS)) expect(info.description).toContain(`${name} (${value} `);
+  });
+});
+
+describe('/docs', () => {
+  test('shows every path, every limit and every schema, and needs nothing from elsewhere', async () => {
+    const response = await appWith().app.request('/docs');
+    expect(response.headers.get('content-type')).toStartWith('text/html');
+    const page = await response.text();
+    const document = await documentNow();
+    for (const path of Object.keys(document.paths)) expect(page).toContain(path);
+    for (const name of Object.keys(document.components.schemas)) expect(page).toContain(`<h3 id="${name}">`);
+    for (const name of Object.keys(LIMITS)) expect(page).toContain(name);
+    expect(page).not.toMatch(/<script|<link|<img|@import|url\(|(?:src|href)="(?!#|\/openapi\.json")/);
+  });
+
+  test('every link within it leads somewhere', async () => {
+    const page = await (await appWith().app.request('/docs')).text();
+    const ids = new Set(Array.from(page.matchAll(/ id="([^"]+)"/g), match => match[1]));
+    const links = Array.from(page.matchAll(/href="#([^"]+)"/g), match => match[1]);
+    expect(links.length).toBeGreaterThan(10);
+    expect(links.filter(link => !ids.has(link))).toEqual([]);
+  });
+});

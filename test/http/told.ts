@@ -1,0 +1,103 @@
+import { expect } from 'bun:test';
+import type { Log } from '../../src/base/log.ts';
+import { Metrics, type State } from '../../src/base/metrics.ts';
+import { app, type Services } from '../../src/http/app.ts';
+import type { BodyFormat, Receipt } from '../../src/ingest/ingest.ts';
+import type { ErrorRow, ErrorsPage } from '../../src/meta/meta.ts';
+import type { Expression } from '../../src/plan/expression.ts';
+import type { Feature, Plan } from '../../src/plan/plan.ts';
+import { INT64 } from '../../src/plan/value.ts';
+import type { Answer, Lookup } from '../../src/read/read.ts';
+
+export const ORIGIN = 'http://localhost';
+
+/** Two features of one entity: all that the HTTP layer itself looks at. */
+const PLAN: Plan = {
+  events: [],
+  entities: [],
+  aggregates: [],
+  sets: [],
+  features: [feature('delays:flights_2h'), feature('delays:rate_2h')],
+  latenessMs: 0,
+};
+
+function feature(name: string): Feature {
+  const expression: Expression = { kind: 'literal', value: 0n, type: INT64, at: null };
+  return { name, set: 'delays', entity: 'origin', expression, description: '', at: null };
+}
+
+function errorRow(id: number): ErrorRow {
+  const event = { position: 70 + id, source: 'log', line: null, type: 'flight', time: '2001-01-07T00:00:00Z' };
+  return { id, ...event, code: 'missing', message: 'required input origin is missing or null', sample: '{}' };
+}
+
+export interface Seen {
+  bodies: { text: string; format: BodyFormat }[];
+  lookups: Lookup[];
+  pages: ErrorsPage[];
+  logged: Record<string, unknown>[];
+  broken: unknown[];
+}
+
+export interface Told {
+  receipt?: Receipt;
+  answer?: Answer;
+  /** Thrown by whatever is asked. */
+  fails?: unknown;
+  unready?: string;
+  state?: State;
+  /** The parts are not there yet. */
+  opening?: true;
+}
+
+/** The app over parts that record what they were asked and answer what they are told to. */
+export function appWith(told: Told = {}) {
+  const seen: Seen = { bodies: [], lookups: [], pages: [], logged: [], broken: [] };
+  const log = (level: keyof Log) => (fields: object, text: string) => {
+    seen.logged.push({ level, text, ...fields });
+  };
+  const parts: Services['parts'] = {
+    ingest: {
+      async post(body, format) {
+        if (told.fails) throw told.fails;
+        seen.bodies.push({ text: new TextDecoder().decode(body), format });
+        return told.receipt ?? { accepted: 1, rejected: [], position: 0 };
+      },
+    },
+    reader: {
+      lookup(lookup) {
+        if (told.fails) throw told.fails;
+        seen.lookups.push(lookup);
+        return told.answer ?? { timeMicros: 0n, position: 0, entities: [] };
+      },
+    },
+    meta: {
+      errors(page) {
+        if (told.fails) throw told.fails;
+        seen.pages.push(page);
+        return [errorRow(3), errorRow(9)].slice(0, page.limit);
+      },
+    },
+    plan: PLAN,
+  };
+  const services: Services = {
+    parts: told.opening ? null : parts,
+    unready: () => told.unready ?? null,
+    log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
+    metrics: new Metrics(() => told.state ?? null),
+    broken: error => seen.broken.push(error),
+  };
+  return { app: app(services), seen };
+}
+
+export function post(path: string, body: string | ReadableStream, type = 'application/json'): Request {
+  return new Request(`${ORIGIN}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
+}
+
+export async function problemIn(response: Response) {
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  const body = (await response.json()) as Record<string, unknown>;
+  expect(body.status).toBe(response.status);
+  expect(body.type).toBe('about:blank');
+  return body;
+}

@@ -1,0 +1,372 @@
+/** Every function of SQL: SQL -> plan -> kernel, against the oracle, and against the page that describes it. */
+import { describe, expect, test } from 'bun:test';
+import { OPERATORS, functionsPage } from '../../scripts/functions.ts';
+import { lettersSource } from '../../scripts/letters.ts';
+import { formatMicros } from '../../src/base/time.ts';
+import { FUNCTIONS } from '../../src/compile/functions.ts';
+import { loadKernel } from '../../src/kernel/instance.ts';
+import { BOOL, DOUBLE, INT64, STRING, TIME, type Type, type Value } from '../../src/plan/value.ts';
+import { evaluate } from '../oracle/terms.ts';
+import { Random } from '../sim/random.ts';
+import { compile, evaluateAll, type Row } from './evaluate.ts';
+
+const NO_READS = () => {
+  throw new Error('no reads here');
+};
+
+/** As the page writes values. */
+function shown(value: Value, type: Type): string {
+  if (value === null) return 'NULL';
+  if (type.kind === 'time') return formatMicros(value as bigint);
+  if (type.kind === 'double') return Number.isInteger(value) ? `${value}.0` : String(value);
+  return type.kind === 'string' ? `'${value}'` : String(value);
+}
+
+describe('the page of functions', () => {
+  test('is as the table makes it', async () => {
+    const page = await Bun.file(new URL('../../docs/functions.md', import.meta.url)).text();
+    expect(page).toBe(functionsPage());
+  });
+
+  const examples = [...OPERATORS, ...FUNCTIONS].flatMap(({ examples }) => examples);
+  test.each(examples)('%s = %s', async (sql, value) => {
+    const kernel = await loadKernel();
+    const expression = await compile(sql);
+    const [[found]] = evaluateAll(kernel, [expression], {}, [{}]) as [[Value]];
+    expect(shown(found, expression.type)).toBe(value);
+    expect(found).toBe(evaluate(expression, { column: () => null, read: NO_READS }) as never);
+  });
+
+  test('has an example of every function', () => {
+    expect(FUNCTIONS.filter(fn => fn.examples.length === 0).map(fn => fn.names)).toEqual([]);
+  });
+});
+
+test('the table of letters is as JavaScript maps them', async () => {
+  const table = await Bun.file(new URL('../../assembly/letters.ts', import.meta.url)).text();
+  expect(table).toBe(lettersSource());
+});
+
+const COLUMNS = {
+  s: STRING,
+  u: STRING,
+  v: STRING,
+  i: INT64,
+  j: INT64,
+  x: DOUBLE,
+  y: DOUBLE,
+  b: BOOL,
+  t: TIME,
+  r: TIME,
+};
+
+const PARTS = ['microsecond', 'millisecond', 'second', 'minute', 'hour', 'day', 'week', 'month', 'quarter', 'year'];
+const FIELDS = [...PARTS, 'dow', 'isodow', 'doy', 'isoyear', 'epoch'];
+
+const TEXTS = [
+  ...[
+    'LOWER(s)',
+    'UPPER(s)',
+    'LENGTH(s)',
+    'STRLEN(s)',
+    'REVERSE(s)',
+    'CONCAT(s, u, i, b, t)',
+    "s || '-' || u || i || b || t",
+  ],
+  ...[
+    'SUBSTRING(s, i, j)',
+    'SUBSTRING(s, i)',
+    'SUBSTR(s, j, i)',
+    'LEFT(s, i)',
+    'RIGHT(s, i)',
+    'TRIM(s)',
+    'LTRIM(s)',
+    'RTRIM(s)',
+  ],
+  ...[
+    "TRIM(s, 'aé😀')",
+    "LTRIM(s, 'ab ')",
+    "RTRIM(s, '😀ß')",
+    'REPLACE(s, u, v)',
+    "REPLACE(s, 'a', u)",
+    "REPLACE(s, 'ab', '')",
+  ],
+  ...[
+    'STARTS_WITH(s, u)',
+    'ENDS_WITH(s, u)',
+    'CONTAINS(s, u)',
+    'STRPOS(s, u)',
+    'LPAD(s, i, u)',
+    'RPAD(s, i, u)',
+    'REPEAT(s, i)',
+  ],
+  ...[
+    'SPLIT_PART(s, u, i)',
+    "SPLIT_PART(s, 'a', i)",
+    "s LIKE 'a%'",
+    "s LIKE '%a%b%'",
+    "s LIKE '_%é'",
+    "s NOT LIKE '%'",
+    "s LIKE ''",
+  ],
+  ...["s LIKE '!%a!_%' ESCAPE '!'", "s LIKE '%😀_' ESCAPE 'a'", "s ILIKE '%A_'", "s LIKE '%a_b'", "s LIKE '__'"],
+  ...[
+    "s LIKE '%%a' ESCAPE '%'",
+    's < u',
+    's = u',
+    'GREATEST(s, u, v)',
+    'LEAST(s, u)',
+    'NULLIF(s, u)',
+    'IF(b, s, u)',
+    'IFNULL(s, u)',
+  ],
+  ...['CAST(i AS VARCHAR)', 'CAST(b AS VARCHAR)', 'CAST(t AS VARCHAR)', 'CAST(s AS BIGINT)', 'CAST(s AS BOOLEAN)'],
+  ...['CAST(s AS TIMESTAMP)', 'CAST(CAST(i AS VARCHAR) AS BIGINT)', 'CAST(CAST(t AS VARCHAR) AS TIMESTAMP)'],
+  ...['LOWER(REVERSE(UPPER(s)))', 'REPLACE(UPPER(s), UPPER(u), LOWER(v))', 'LENGTH(CONCAT(s, u)) - LENGTH(s)'],
+];
+
+const TIMES = [
+  ...FIELDS.map(field => `EXTRACT(${field} FROM t)`),
+  ...PARTS.map(part => `DATE_TRUNC('${part}', t)`),
+  ...PARTS.map(part => `DATE_DIFF('${part}', t, r)`),
+  ...PARTS.slice(0, 7).map(part => `DATE_SUB('${part}', t, r)`),
+  ...[
+    't - r',
+    't + INTERVAL 5 MINUTE',
+    "t - INTERVAL '1 day 12 hours'",
+    't + INTERVAL (i) DAY',
+    't + INTERVAL (j) MONTH',
+  ],
+  ...[
+    "t + INTERVAL '1 month'",
+    "t - INTERVAL '1 year 1 month 3 days'",
+    't + INTERVAL (j) SECOND',
+    'INTERVAL 1 WEEK + t',
+  ],
+  ...[
+    'EPOCH_MS(t)',
+    'EPOCH_US(t)',
+    'EPOCH(t)',
+    'EPOCH_MS(i)',
+    'TO_TIMESTAMP(i)',
+    'MAKE_TIMESTAMP(i)',
+    'YEAR(t)',
+    'DAYOFYEAR(t)',
+  ],
+  ...[
+    "t BETWEEN '1999-12-31' AND r",
+    'GREATEST(t, r)',
+    'LEAST(t, r)',
+    "COALESCE(t, '2001-01-01')",
+    "t = TIMESTAMP '2000-02-29'",
+  ],
+];
+
+const NUMBERS = [
+  ...[
+    'ABS(i)',
+    'ABS(x)',
+    'SIGN(i)',
+    'SIGN(x)',
+    'ROUND(x)',
+    'ROUND(i)',
+    'FLOOR(x)',
+    'CEIL(x)',
+    'TRUNC(x)',
+    'FLOOR(i)',
+    'SQRT(x)',
+  ],
+  ...[
+    'SQRT(i)',
+    'MOD(i, j)',
+    'i // j',
+    'i % j // 3',
+    'i & j',
+    'i | j',
+    'XOR(i, j)',
+    '~i',
+    'i << j',
+    'i >> j',
+    '5 << 3',
+  ],
+  ...[-18, -5, -1, 0, 1, 2, 18].flatMap(digits => [`ROUND(x, ${digits})`, `ROUND(i, ${digits})`]),
+  ...['GREATEST(x, y)', 'LEAST(x, y)', 'GREATEST(i, x)', 'LEAST(i, j, 0)', 'GREATEST(b, FALSE)', 'CAST(i AS BOOLEAN)'],
+  ...['CAST(x AS BOOLEAN)', 'NULLIF(i, j)', 'IF(b, i, x)', 'NVL(i, 0)'],
+];
+
+/** One, two, three and four bytes; letters that grow when they change case, and some that have none. */
+const ALPHABET = [...'aabbAB  %_!,019-é\u00a0ßİıǅȺſKσςΣ\u0301\u3000ﬁẞ😀𐐀𐐨\u{10ffff}'];
+const SPELLINGS = [
+  ...[
+    '0',
+    '-0',
+    '+7',
+    ' 42 ',
+    '9223372036854775807',
+    '-9223372036854775808',
+    '9223372036854775808',
+    '-9223372036854775809',
+  ],
+  ...[
+    '-',
+    '+',
+    ' ',
+    '1 2',
+    '--1',
+    '00000000000000000000000012',
+    '1e3',
+    '0x1f',
+    '1_0',
+    '\t\n12\r',
+    '12\u00a0',
+    'true',
+    'FALSE',
+  ],
+  ...[
+    'T',
+    'yes',
+    'No',
+    'y',
+    'tru',
+    'truee',
+    'on',
+    '\u0010',
+    '\u0011',
+    'ye\u0053',
+    '2001-02-29',
+    '2000-02-29',
+    '2001-02-03T04:05:06Z',
+  ],
+  ...[
+    '2001-02-03 04:05:06.1234567+02:00',
+    '2001-02-03T04:05',
+    '0000-01-01',
+    '9999-12-31T23:59:59.999999999Z',
+    '2001-2-3',
+  ],
+];
+const INTS = [
+  0n,
+  1n,
+  -1n,
+  2n,
+  -2n,
+  3n,
+  5n,
+  -7n,
+  15n,
+  25n,
+  63n,
+  64n,
+  2n ** 62n,
+  2n ** 63n - 1n,
+  -(2n ** 63n),
+  -(2n ** 63n) + 1n,
+];
+const DOUBLES = [
+  0,
+  -0,
+  0.5,
+  -0.5,
+  1.5,
+  2.5,
+  -2.5,
+  0.49999999999999994,
+  2.675,
+  1e15 + 0.5,
+  2 ** 52 + 1,
+  1e300,
+  -1e308,
+  5e-324,
+];
+const ODD = [Number.NaN, Infinity, -Infinity];
+const TIME_MIN = -62_167_219_200_000_000n;
+const TIME_MAX = 253_402_300_799_999_999n;
+const MOMENTS = [0n, -1n, 1n, TIME_MIN, TIME_MAX, 951_782_400_000_000n, 946_684_799_999_999n, 980_899_200_000_000n];
+
+function text(rng: Random): string {
+  if (rng.chance(0.15)) return rng.pick(SPELLINGS);
+  return Array.from({ length: rng.below(rng.chance(0.1) ? 60 : 6) }, () => rng.pick(ALPHABET)).join('');
+}
+
+function randomValue(type: Type, rng: Random): Value {
+  if (rng.chance(0.1)) return null;
+  switch (type.kind) {
+    case 'string':
+      return text(rng);
+    case 'bool':
+      return rng.chance(0.5);
+    case 'double':
+      if (rng.chance(0.1)) return rng.pick(ODD);
+      return rng.chance(0.4) ? rng.pick(DOUBLES) : (rng.next() - 0.5) * 10 ** (rng.below(40) - 10);
+    case 'time':
+      if (rng.chance(0.2)) return rng.pick(MOMENTS);
+      return rng.chance(0.5)
+        ? TIME_MIN + (BigInt(rng.below(2 ** 30)) * (TIME_MAX - TIME_MIN)) / 2n ** 30n
+        : (BigInt(rng.below(2 ** 31) - 2 ** 30) * 86_400_000_000n) / BigInt(1 + rng.below(100_000));
+    default:
+      if (rng.chance(0.3)) return rng.pick(INTS);
+      return rng.chance(0.6)
+        ? BigInt(rng.below(24) - 8)
+        : BigInt.asIntN(64, BigInt(rng.below(2 ** 32)) * BigInt(rng.below(2 ** 32)));
+  }
+}
+
+function randomRows(seed: number, count: number): Row[] {
+  const rng = new Random(seed);
+  return Array.from({ length: count }, () =>
+    Object.fromEntries(Object.entries(COLUMNS).map(([name, type]) => [name, randomValue(type, rng)])),
+  );
+}
+
+const SEED = 20_011_103;
+const ROWS = 1500;
+
+describe.each([
+  ['texts', TEXTS],
+  ['times', TIMES],
+  ['numbers', NUMBERS],
+])('kernel = oracle over random rows: %s', (_, list) => {
+  // One program for all of them, as in a plan: they share what they have in common.
+  test(`seed ${SEED}`, async () => {
+    const kernel = await loadKernel();
+    const expressions = await Promise.all(list.map(sql => compile(sql, COLUMNS)));
+    const rows = randomRows(SEED, ROWS);
+    const found = evaluateAll(kernel, expressions, COLUMNS, rows);
+    for (const [i, expression] of expressions.entries()) {
+      let known = 0;
+      for (const [at, row] of rows.entries()) {
+        const wanted = evaluate(expression, { column: name => row[name]!, read: NO_READS });
+        const got = found[i]![at]!;
+        if (got !== null) known++;
+        if (!Object.is(got, wanted))
+          throw new Error(
+            `${list[i]} of row ${at} ${Bun.inspect(row)}: ${Bun.inspect(got)}, not ${Bun.inspect(wanted)}`,
+          );
+      }
+      // A column of nulls would show nothing.
+      if (known < ROWS / 100) throw new Error(`${list[i]} is null in all rows but ${known}`);
+    }
+  });
+});
+
+test('every function is in one of the lists', () => {
+  const all = [...TEXTS, ...TIMES, ...NUMBERS].join('\n');
+  const missing = FUNCTIONS.filter(({ names }) => !names.some(name => all.includes(name)));
+  expect(missing.map(({ names }) => names[0])).toEqual([]);
+});
+
+test('times beyond the years 0000 to 9999 are spelled with a sign', async () => {
+  const kernel = await loadKernel();
+  const expression = await compile('CAST(t AS VARCHAR)', COLUMNS);
+  const moments = [TIME_MIN - 1n, TIME_MAX + 1n, -8_640_000_000_000_000_000n, 8_640_000_000_000_000_000n];
+  const rows = moments.map(t => ({ ...randomRows(1, 1)[0], t }));
+  expect(evaluateAll(kernel, [expression], COLUMNS, rows)[0]).toEqual([
+    ...[
+      '-000001-12-31T23:59:59.999999Z',
+      '+010000-01-01T00:00:00Z',
+      '-271821-04-20T00:00:00Z',
+      '+275760-09-13T00:00:00Z',
+    ],
+  ]);
+});

@@ -1,0 +1,247 @@
+/** The cover of a window by tiles, against brute force. */
+import { describe, expect, test } from 'bun:test';
+import type { Kernel } from '../../src/kernel/instance.ts';
+import type { AnswerLayout } from '../../src/kernel/layout.ts';
+import { type TileRange, tileRanges, windowRanges } from '../../src/kernel/window.ts';
+import { INT64, STRING } from '../../src/plan/value.ts';
+import { aggregate, column, feature, plan, read, required, sliding } from '../oracle/fixtures/spell.ts';
+import { Random } from '../sim/random.ts';
+import { eventType, layout } from './columns.ts';
+
+const S = 1000;
+const M = 60 * S;
+const H = 60 * M;
+const D = 24 * H;
+const W = 7 * D;
+
+interface Shape {
+  levelsMs: number[];
+  offsetMs: number;
+  /** (length, resolution) of each window. */
+  windows: [number, number][];
+}
+
+const USUAL: Shape = {
+  levelsMs: [M, 30 * M, D],
+  offsetMs: 0,
+  windows: [
+    [2 * H, M],
+    [D, 30 * M],
+    [5 * D, 30 * M],
+    [5 * D, M],
+  ],
+};
+const SHAPES: [string, Shape][] = [
+  ['the usual tiles', USUAL],
+  ['tiles moved by 5h30m', { ...USUAL, offsetMs: 5 * H + 30 * M }],
+  ['tiles moved the other way', { ...USUAL, offsetMs: -3 * H - 30 * M }],
+  [
+    'tiles of one level',
+    {
+      levelsMs: [30 * M],
+      offsetMs: 7 * M,
+      windows: [
+        [2 * H, 30 * M],
+        [W, 30 * M],
+        [10 * M, 30 * M],
+      ],
+    },
+  ],
+  [
+    'weeks',
+    {
+      levelsMs: [H, D, W],
+      offsetMs: 4 * D,
+      windows: [
+        [W, H],
+        [30 * D, D],
+        [26 * W, W],
+      ],
+    },
+  ],
+  [
+    'seconds up to days',
+    {
+      levelsMs: [S, M, 30 * M, 6 * H, D],
+      offsetMs: 0,
+      windows: [
+        [90 * S, S],
+        [H, S],
+        [3 * D, M],
+      ],
+    },
+  ],
+  [
+    'a window shorter than its tile',
+    {
+      levelsMs: [H, D],
+      offsetMs: 0,
+      windows: [
+        [M, H],
+        [D, D],
+        [25 * H, D],
+      ],
+    },
+  ],
+];
+
+async function answerOf(shape: Shape): Promise<{ kernel: Kernel; answer: AnswerLayout }> {
+  const key = column('k', STRING);
+  const set = { name: 's', description: '', owner: '', entity: 'k', event: 'e', keys: [key], sql: '', at: null };
+  const { levelsMs, offsetMs, windows } = shape;
+  const of = await layout(
+    plan({
+      events: [eventType('e', [required('k', STRING)])],
+      entities: [{ name: 'k', keys: [STRING], at: null }],
+      aggregates: [aggregate('s:n', 'e', [key], 'count', null, { entity: 'k', tiles: { levelsMs, offsetMs } })],
+      sets: [set],
+      features: windows.map(([lengthMs, resolutionMs], i) =>
+        feature(set, `n_${i}`, read('s:n', INT64, { window: sliding(lengthMs, resolutionMs) })),
+      ),
+    }),
+  );
+  return { kernel: of.kernel, answer: of.lookups.get('k')! };
+}
+
+/** The cover of each window at a time in milliseconds, its ranges ascending. */
+function covers(
+  { kernel, answer }: { kernel: Kernel; answer: AnswerLayout },
+  timeMs: number,
+  isPast: boolean,
+): TileRange[][] {
+  kernel.exports.coverAt(answer.index, BigInt(timeMs) * 1000n, isPast ? 1 : 0);
+  const found: TileRange[][] = answer.windows.map(() => []);
+  for (const { window, ...range } of windowRanges(kernel, answer)) found[window]!.push(range);
+  return found.map(ranges => ranges.sort((a, b) => a.fromMs - b.fromMs));
+}
+
+function floorTo(ms: number, step: number, offset: number): number {
+  const past = (((ms - offset) % step) + step) % step;
+  return ms - past;
+}
+
+/** Ranges follow on each other from `from` to `to`, each on the grid of its level. */
+function checkExact(ranges: TileRange[], from: number, to: number, offsetMs: number): void {
+  let at = from;
+  for (const { levelMs, fromMs, toMs } of ranges) {
+    const onGrid = (ms: number) => ms === Infinity || floorTo(ms, levelMs, offsetMs) === ms;
+    if (fromMs !== at || toMs <= fromMs || !onGrid(fromMs) || !onGrid(toMs))
+      throw new Error(`[${from}, ${to}): a range of ${levelMs} from ${fromMs} to ${toMs} stands at ${at}`);
+    at = toMs;
+  }
+  if (at !== Math.max(from, to)) throw new Error(`[${from}, ${to}): covered up to ${at} only`);
+}
+
+/** The least number of tiles of these levels that make up [from, to), by trying all. */
+function fewestTiles(from: number, to: number, levelsMs: number[], offsetMs: number): number {
+  const unit = levelsMs[0]!;
+  const fewest = [0];
+  for (let end = from + unit; end <= to; end += unit) {
+    const ways = levelsMs.filter(levelMs => end - levelMs >= from && floorTo(end, levelMs, offsetMs) === end);
+    fewest.push(1 + Math.min(...ways.map(levelMs => fewest[(end - levelMs - from) / unit]!)));
+  }
+  return fewest.at(-1)!;
+}
+
+function tileCount(ranges: TileRange[]): number {
+  return ranges.reduce((sum, { levelMs, fromMs, toMs }) => sum + (toMs - fromMs) / levelMs, 0);
+}
+
+const WEEK_START = Date.parse('2001-03-04T00:00:00Z');
+
+describe.each(SHAPES)('%s', (_, shape) => {
+  const { levelsMs, offsetMs } = shape;
+  const coarsest = levelsMs.at(-1)!;
+
+  /** Checks every window at a moment; `count` compares the numbers of tiles with brute force, too. */
+  function check(of: { kernel: Kernel; answer: AnswerLayout }, timeMs: number, count: boolean): void {
+    for (const isPast of [false, true])
+      for (const [i, ranges] of covers(of, timeMs, isPast).entries()) {
+        const { lengthMs, resolutionMs } = of.answer.windows[i]!;
+        const from = floorTo(timeMs - lengthMs, resolutionMs, offsetMs);
+        const to = isPast ? floorTo(timeMs, resolutionMs, offsetMs) : Infinity;
+        checkExact(ranges, from, to, offsetMs);
+        if (!count) continue;
+        const levels = levelsMs.filter(levelMs => levelMs >= resolutionMs);
+        // An open cover ends in coarsest tiles without end: what is before them is to be small.
+        const finite = isPast ? ranges : ranges.slice(0, -1);
+        const end = isPast ? to : floorTo(from + coarsest - 1, coarsest, offsetMs);
+        if (!isPast) expect(ranges.at(-1)).toEqual({ levelMs: coarsest, fromMs: end, toMs: Infinity });
+        if (from < end) expect(tileCount(finite)).toBe(fewestTiles(from, end, levels, offsetMs));
+      }
+  }
+
+  test('every minute of a week: no gap, no overlap, and nothing else', async () => {
+    const of = await answerOf(shape);
+    for (let minute = 0; minute < 7 * 24 * 60; minute++) check(of, WEEK_START + minute * M, false);
+  });
+
+  test('no other cover has fewer tiles', async () => {
+    const of = await answerOf(shape);
+    const rng = new Random(1);
+    for (let i = 0; i < 25; i++) check(of, WEEK_START + rng.below(W), true);
+    for (const ms of [0, -1, 1, D, D - 1, -D, coarsest, offsetMs, offsetMs - 1]) check(of, WEEK_START + ms, true);
+  });
+
+  test('before 1970, at the ends of time, and within a millisecond', async () => {
+    const of = await answerOf(shape);
+    const rng = new Random(2);
+    for (const ms of [0, -1, 1, -M, -D - 1, -W, Date.UTC(9999, 11, 31), -62_167_219_200_000]) check(of, ms, false);
+    for (let i = 0; i < 500; i++) check(of, -rng.below(400) * W - rng.below(W), i < 10);
+    const { kernel, answer } = of;
+    for (const ms of [WEEK_START, -WEEK_START, -1]) {
+      const whole = covers(of, ms, true);
+      kernel.exports.coverAt(answer.index, BigInt(ms) * 1000n + 999n, 1);
+      expect(windowRanges(kernel, answer).length).toBe(whole.flat().length);
+      checkExact(
+        sorted(windowRanges(kernel, answer).filter(r => r.window === 0)),
+        whole[0]![0]?.fromMs ?? 0,
+        whole[0]?.at(-1)?.toMs ?? 0,
+        offsetMs,
+      );
+    }
+  });
+});
+
+function sorted(ranges: TileRange[]): TileRange[] {
+  return ranges.toSorted((a, b) => a.fromMs - b.fromMs);
+}
+
+test('2 hours at 3:37 pm', async () => {
+  const of = await answerOf(USUAL);
+  const at = (text: string) => Date.parse(`2001-03-05T${text}Z`);
+  const nextDay = Date.parse('2001-03-06T00:00:00Z');
+  expect(covers(of, at('15:37:42.5'), false)[0]).toEqual([
+    { levelMs: M, fromMs: at('13:37:00'), toMs: at('14:00:00') },
+    { levelMs: 30 * M, fromMs: at('14:00:00'), toMs: nextDay },
+    { levelMs: D, fromMs: nextDay, toMs: Infinity },
+  ]);
+  expect(covers(of, at('15:37:42.5'), true)[0]).toEqual([
+    { levelMs: M, fromMs: at('13:37:00'), toMs: at('14:00:00') },
+    { levelMs: 30 * M, fromMs: at('14:00:00'), toMs: at('15:30:00') },
+    { levelMs: M, fromMs: at('15:30:00'), toMs: at('15:37:00') },
+  ]);
+});
+
+test('with an offset of 5h30m days begin at 5:30 UTC', async () => {
+  const of = await answerOf({ levelsMs: [30 * M, D], offsetMs: 5 * H + 30 * M, windows: [[D, 30 * M]] });
+  const at = (text: string) => Date.parse(`2001-03-${text}Z`);
+  expect(covers(of, at('05T15:37:00'), false)[0]).toEqual([
+    { levelMs: 30 * M, fromMs: at('04T15:30:00'), toMs: at('05T05:30:00') },
+    { levelMs: D, fromMs: at('05T05:30:00'), toMs: Infinity },
+  ]);
+});
+
+test('ranges joined for the store hold every range of their level', async () => {
+  const of = await answerOf(USUAL);
+  for (let hour = 0; hour < 48; hour++)
+    for (const isPast of [false, true]) {
+      const all = covers(of, WEEK_START + hour * H + 7 * M, isPast).flat();
+      const joined = tileRanges(of.kernel, of.answer);
+      expect(new Set(joined.map(range => range.levelMs)).size).toBe(joined.length);
+      for (const { levelMs, fromMs, toMs } of all) {
+        const one = joined.find(range => range.levelMs === levelMs)!;
+        expect(one.fromMs <= fromMs && toMs <= one.toMs).toBe(true);
+      }
+    }
+});

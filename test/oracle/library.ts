@@ -1,0 +1,300 @@
+/** What the oracle makes of the functions beyond arithmetic and logic: by JavaScript's strings, BigInt and Date. */
+import type { FunctionName, TimePart } from '../../src/plan/expression.ts';
+import type { Value } from '../../src/plan/value.ts';
+import { int64, nearestInt64 } from './number.ts';
+import { timeFromText } from './time.ts';
+
+const TEXT_MAX_BYTES = 16_384;
+const MICROS_PER_MS = 1000n;
+
+/** Of arguments that are not null. */
+export const LIBRARY: Partial<Record<FunctionName, (...args: never[]) => Value>> = {
+  absolute: (x: bigint | number) => (typeof x === 'bigint' ? int64(x < 0n ? -x : x) : Math.abs(x)),
+  sign: (x: bigint | number) => (x > 0 ? 1n : x < 0 ? -1n : 0n),
+  quotient: (x: bigint, y: bigint) => (y === 0n ? null : int64(x / y)),
+  bitAnd: (x: bigint, y: bigint) => x & y,
+  bitOr: (x: bigint, y: bigint) => x | y,
+  bitXor: (x: bigint, y: bigint) => x ^ y,
+  bitNot: (x: bigint) => ~x,
+  shiftLeft: (x: bigint, y: bigint) => (x < 0n || y < 0n || y > 63n ? null : int64(x << y)),
+  shiftRight: (x: bigint, y: bigint) => (y < 0n || y > 63n ? 0n : x >> y),
+  round: (x: number) => roundAway(x),
+  roundTo: (x: bigint | number, digits: bigint) =>
+    typeof x === 'bigint' ? roundInteger(x, digits) : roundReal(x, digits),
+  floor: (x: number) => Math.floor(x),
+  ceil: (x: number) => Math.ceil(x),
+  truncate: (x: number) => Math.trunc(x),
+  squareRoot: (x: number) => (x < 0 ? null : Math.sqrt(x)),
+
+  lower: (s: string) => byCharacter(s, c => c.toLowerCase()),
+  upper: (s: string) => byCharacter(s, c => c.toUpperCase()),
+  length: (s: string) => BigInt([...s].length),
+  byteLength: (s: string) => BigInt(bytes(s)),
+  concat: (...parts: string[]) => parts.reduce<string | null>((a, b) => (a === null ? null : made(a + b, a, b)), ''),
+  substring: (s: string, offset: bigint, length: bigint) => substring([...s], offset, length),
+  left: (s: string, n: bigint) => [...s].slice(0, countOf(s, n)).join(''),
+  right: (s: string, n: bigint) => [...s].slice([...s].length - countOf(s, n)).join(''),
+  trim: (s: string, set: string) => trim(s, set, true, true),
+  trimStart: (s: string, set: string) => trim(s, set, true, false),
+  trimEnd: (s: string, set: string) => trim(s, set, false, true),
+  replace: (s: string, from: string, to: string) => (from === '' ? s : made(s.split(from).join(to), s, to)),
+  startsWith: (s: string, t: string) => s.startsWith(t),
+  endsWith: (s: string, t: string) => s.endsWith(t),
+  contains: (s: string, t: string) => s.includes(t),
+  position: (s: string, t: string) => (s.includes(t) ? BigInt([...s.slice(0, s.indexOf(t))].length) + 1n : 0n),
+  reverse: (s: string) => [...s].reverse().join(''),
+  padStart: (s: string, n: bigint, fill: string) => pad(s, n, fill, (text, filling) => filling + text),
+  padEnd: (s: string, n: bigint, fill: string) => pad(s, n, fill, (text, filling) => text + filling),
+  repeat: (s: string, n: bigint) => repeat(s, n),
+  splitPart: (s: string, separator: string, index: bigint) => splitPart(s, separator, index),
+  like: (s: string, pattern: string, escaping: string) => like(s, pattern, escaping),
+
+  toBool: (s: string) => spelledBool(s),
+  toTime: (s: string) => timeFromText(/^\d{4}-\d\d-\d\d$/.test(s) ? `${s}T00:00:00` : s),
+
+  datePart: (part: TimePart, t: bigint) => datePart(part, t),
+  dateTrunc: (part: TimePart, t: bigint) => time(startOf(part, t)),
+  dateDiff: (part: TimePart, a: bigint, b: bigint) => indexOf(part, b) - indexOf(part, a),
+  addMicros: (t: bigint, n: bigint) => time(t + n),
+  addMonths: (t: bigint, n: bigint) => addMonths(t, n),
+  timeOfMicros: (n: bigint) => time(n),
+};
+
+/** CAST to a string of what is no string; times as events are written. */
+export function spelled(value: Value, isTime: boolean): Value {
+  if (!isTime || typeof value !== 'bigint') return String(value);
+  const ms = floorDiv(value, MICROS_PER_MS);
+  const micros = value - ms * MICROS_PER_MS;
+  const iso = new Date(Number(ms)).toISOString();
+  if (micros !== 0n) return `${iso.slice(0, -1)}${String(micros).padStart(3, '0')}Z`;
+  return iso.replace('.000Z', 'Z');
+}
+
+export function spelledInteger(text: string): bigint | null {
+  const digits = /^[\t-\r ]*([+-]?)([0-9]+)[\t-\r ]*$/.exec(text);
+  return digits && int64(digits[1] === '-' ? -BigInt(digits[2]!) : BigInt(digits[2]!));
+}
+
+/** NaN above all; between equals it does not matter which. */
+export function extreme(values: Value[], sign: 1 | -1, compare: (a: Value, b: Value) => number): Value {
+  const beats = (a: Value, b: Value) =>
+    Number.isNaN(a) || Number.isNaN(b) ? Number(Number.isNaN(a)) - Number(Number.isNaN(b)) : compare(a, b);
+  return values
+    .filter(value => value !== null)
+    .reduce<Value>((best, value) => (best === null || beats(value, best) * sign > 0 ? value : best), null);
+}
+
+function roundAway(x: number): number {
+  const whole = Math.trunc(x);
+  if (Math.abs(x - whole) < 0.5 || !Number.isFinite(x)) return whole;
+  return whole + Math.sign(x);
+}
+
+function roundInteger(x: bigint, digits: bigint): bigint | null {
+  if (digits >= 0n) return x;
+  const unit = 10n ** -digits;
+  const size = x < 0n ? -x : x;
+  const rounded = ((size + unit / 2n) / unit) * unit;
+  return int64(x < 0n ? -rounded : rounded);
+}
+
+function roundReal(x: number, digits: bigint): number {
+  const power = Number(10n ** (digits < 0n ? -digits : digits));
+  if (digits < 0n) return roundAway(x / power) * power;
+  const rounded = roundAway(x * power) / power;
+  return Number.isFinite(rounded) ? rounded : x;
+}
+
+function bytes(text: string): number {
+  return Buffer.byteLength(text);
+}
+
+/** A text made of others, unless it is too long. */
+function made(text: string, ...from: string[]): string | null {
+  return bytes(text) > Math.max(TEXT_MAX_BYTES, ...from.map(bytes)) ? null : text;
+}
+
+function byCharacter(text: string, fold: (character: string) => string): string {
+  return [...text].map(character => ([...fold(character)].length === 1 ? fold(character) : character)).join('');
+}
+
+function substring(characters: string[], offset: bigint, length: bigint): string {
+  const begin = offset >= 0n ? offset - 1n : BigInt(characters.length) + offset;
+  const [from, to] = length >= 0n ? [begin, begin + length] : [begin + length, begin];
+  return characters.filter((_, i) => from <= BigInt(i) && BigInt(i) < to).join('');
+}
+
+/** How many characters LEFT and RIGHT take: all but so many where n is negative. */
+function countOf(text: string, n: bigint): number {
+  const count = BigInt([...text].length);
+  const taken = n < 0n ? count + n : n;
+  return Number(taken < 0n ? 0n : taken > count ? count : taken);
+}
+
+function trim(text: string, set: string, atStart: boolean, atEnd: boolean): string {
+  const characters = [...text];
+  const others = characters.map(character => ![...set].includes(character));
+  const first = others.indexOf(true);
+  if (first < 0) return '';
+  return characters.slice(atStart ? first : 0, atEnd ? others.lastIndexOf(true) + 1 : undefined).join('');
+}
+
+function pad(text: string, n: bigint, fill: string, join: (text: string, filling: string) => string): string | null {
+  const characters = [...text];
+  if (n <= BigInt(characters.length)) return characters.slice(0, n < 0n ? 0 : Number(n)).join('');
+  const missing = n - BigInt(characters.length);
+  if (fill === '' || missing > 100_000n) return null;
+  const filling = Array.from({ length: Number(missing) }, (_, i) => [...fill][i % [...fill].length]);
+  return made(join(text, filling.join('')), text, fill);
+}
+
+function repeat(text: string, n: bigint): string | null {
+  if (n <= 0n || text === '') return '';
+  return n > 100_000n ? null : made(text.repeat(Number(n)), text);
+}
+
+function splitPart(text: string, separator: string, index: bigint): string {
+  const parts = separator === '' ? [...text] : text.split(separator);
+  const at = index < 0n ? BigInt(parts.length) + index : index - 1n;
+  return index !== 0n && at >= 0n && at < BigInt(parts.length) ? parts[Number(at)]! : '';
+}
+
+/** By the table of which prefixes of the pattern fit which prefixes of the text. */
+function like(text: string, pattern: string, escaping: string): boolean | null {
+  const signs: { any?: boolean; one?: boolean; is?: string }[] = [];
+  const characters = [...pattern];
+  for (let i = 0; i < characters.length; i++) {
+    const character = characters[i]!;
+    if (character === escaping) {
+      if (++i === characters.length) return null;
+      signs.push({ is: characters[i]! });
+    } else signs.push(character === '%' ? { any: true } : character === '_' ? { one: true } : { is: character });
+  }
+  let fits = [true, ...[...text].map(() => false)];
+  for (const sign of signs) {
+    const next = fits.map(() => false);
+    for (const [i] of fits.entries()) {
+      if (sign.any) next[i] = fits[i]! || (i > 0 && next[i - 1]!);
+      else if (i > 0) next[i] = fits[i - 1]! && (sign.one === true || sign.is === [...text][i - 1]);
+    }
+    fits = next;
+  }
+  return fits.at(-1)!;
+}
+
+function spelledBool(text: string): boolean | null {
+  const word = text.replace(/[A-Z]/g, letter => letter.toLowerCase());
+  if (['true', 't', 'yes', 'y', '1'].includes(word)) return true;
+  return ['false', 'f', 'no', 'n', '0'].includes(word) ? false : null;
+}
+
+const TIME_MIN = -62_167_219_200_000_000n;
+const TIME_MAX = 253_402_300_799_999_999n;
+
+function time(micros: bigint): bigint | null {
+  return micros < TIME_MIN || micros > TIME_MAX ? null : micros;
+}
+
+function floorDiv(x: bigint, y: bigint): bigint {
+  return (x - (((x % y) + y) % y)) / y;
+}
+
+const LENGTHS: Partial<Record<TimePart, bigint>> = {
+  microsecond: 1n,
+  millisecond: 1_000n,
+  second: 1_000_000n,
+  minute: 60_000_000n,
+  hour: 3_600_000_000n,
+  day: 86_400_000_000n,
+};
+
+function dateOf(micros: bigint): Date {
+  return new Date(Number(floorDiv(micros, MICROS_PER_MS)));
+}
+
+function microsOf(year: number, month: number, day: number): bigint {
+  const date = new Date(0);
+  date.setUTCFullYear(year, month, day);
+  return BigInt(date.getTime()) * MICROS_PER_MS;
+}
+
+/** Monday's midnight. */
+function mondayOf(micros: bigint): bigint {
+  const date = dateOf(micros);
+  return microsOf(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate() - ((date.getUTCDay() + 6) % 7));
+}
+
+function startOf(part: TimePart, t: bigint): bigint {
+  const date = dateOf(t);
+  const length = LENGTHS[part];
+  if (length !== undefined) return floorDiv(t, length) * length;
+  if (part === 'week') return mondayOf(t);
+  const month = { month: date.getUTCMonth(), quarter: Math.floor(date.getUTCMonth() / 3) * 3, year: 0 }[part as 'year'];
+  return microsOf(date.getUTCFullYear(), month, 1);
+}
+
+/** The how-manieth of its kind a part of time is. */
+function indexOf(part: TimePart, t: bigint): bigint {
+  const date = dateOf(t);
+  const length = LENGTHS[part];
+  if (length !== undefined) return floorDiv(t, length);
+  const months = BigInt(date.getUTCFullYear() * 12 + date.getUTCMonth());
+  // 1970-01-05 was a Monday.
+  if (part === 'week') return floorDiv(mondayOf(t) - 4n * LENGTHS.day!, 7n * LENGTHS.day!);
+  return floorDiv(months, { month: 1n, quarter: 3n, year: 12n }[part as 'year']);
+}
+
+function datePart(part: TimePart, t: bigint): bigint {
+  const date = dateOf(t);
+  const ofMinute = t - startOf('minute', t);
+  switch (part) {
+    case 'microsecond':
+      return ofMinute;
+    case 'millisecond':
+      return ofMinute / 1_000n;
+    case 'second':
+      return BigInt(date.getUTCSeconds());
+    case 'minute':
+      return BigInt(date.getUTCMinutes());
+    case 'hour':
+      return BigInt(date.getUTCHours());
+    case 'day':
+      return BigInt(date.getUTCDate());
+    case 'month':
+      return BigInt(date.getUTCMonth() + 1);
+    case 'quarter':
+      return BigInt(Math.ceil((date.getUTCMonth() + 1) / 3));
+    case 'year':
+      return BigInt(date.getUTCFullYear());
+    case 'dow':
+      return BigInt(date.getUTCDay());
+    case 'isodow':
+      return BigInt(date.getUTCDay() || 7);
+    case 'doy':
+      return (startOf('day', t) - startOf('year', t)) / LENGTHS.day! + 1n;
+    case 'epoch_ms':
+      return floorDiv(t, MICROS_PER_MS);
+    default: {
+      const thursday = mondayOf(t) + 3n * LENGTHS.day!;
+      if (part === 'isoyear') return BigInt(dateOf(thursday).getUTCFullYear());
+      return (thursday - startOf('year', thursday)) / (7n * LENGTHS.day!) + 1n;
+    }
+  }
+}
+
+function addMonths(t: bigint, n: bigint): bigint | null {
+  if (n > 200_000n || n < -200_000n) return null;
+  const date = dateOf(t);
+  const month = date.getUTCMonth() + Number(n);
+  const first = microsOf(date.getUTCFullYear(), month, 1);
+  const lastDay = dateOf(microsOf(date.getUTCFullYear(), month + 1, 0)).getUTCDate();
+  const day = Math.min(date.getUTCDate(), lastDay);
+  return time(first + BigInt(day - 1) * LENGTHS.day! + (t - startOf('day', t)));
+}
+
+/** Of a double as of a text: CAST to int64. */
+export function castInteger(value: Value): Value {
+  if (typeof value === 'string') return spelledInteger(value);
+  if (typeof value === 'bigint') return value;
+  return typeof value === 'boolean' ? BigInt(value) : nearestInt64(value as number);
+}
