@@ -185,7 +185,7 @@ export class Ingest {
   /** decode -> advance, batch by batch. */
   #fold(lines: Uint8Array, arrivalMicros: bigint | null): void {
     this.#decoder.fill(lines);
-    while (this.#decoder.next(arrivalMicros)) {
+    while (this.#decoder.next(this.#folded, arrivalMicros)) {
       advance(this.#parts.pipeline);
       for (const bad of this.#decoder.bad()) this.#errors.push({ ...bad, position: this.#folded + bad.record });
       this.#folded += this.#decoder.count;
