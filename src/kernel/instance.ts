@@ -74,14 +74,7 @@ export interface Exports {
     levelCount: number,
   ): number;
   setKeyColumn(group: number, index: number, register: number, kind: number): void;
-  setMember(
-    group: number,
-    index: number,
-    id: number,
-    aggregateCase: number,
-    value: number,
-    kind: number,
-  ): void;
+  setMember(group: number, index: number, id: number, aggregateCase: number, value: number, kind: number): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
   setShards(count: number): void;
   refusedCount(group: number, level: number): number;

@@ -65,11 +65,7 @@ describe('found out is', () => {
   const mistakes: [string, Mistake, RegExp][] = [
     ['a disk whose sync does nothing', { lie: 'sync' }, /ndjson: |the log has (only )?\d+/],
     ['a disk whose sync of folders does nothing', { lie: 'syncFolder' }, /ndjson follows|the log has (only )?\d+/],
-    [
-      'an ingest that acknowledges what is not durable yet',
-      { wrapLog: tooEarly },
-      /the log has (only )?\d+/,
-    ],
+    ['an ingest that acknowledges what is not durable yet', { wrapLog: tooEarly }, /the log has (only )?\d+/],
     ['a barrier that writes the position ahead of its rows', { wrapStore: positionFirst }, /the rows of the first/],
     ['a barrier that writes rows ahead of their position', { wrapStore: positionLast }, /the rows of the first/],
     ['a barrier that writes errors on their own', { wrapStore: errorsApart }, /errors are of/],
