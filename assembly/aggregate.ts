@@ -8,11 +8,28 @@
  *   COUNT  count i64
  *   SUM    low u64, high i64                 one signed 128-bit number
  *   MEAN   low u64, high i64, count i64
- *   MIN    seen i64 (0 or 1), value i64
- *   MAX    seen i64 (0 or 1), value i64
+ *   MIN    seen i64 (0, INTEGER or REAL), value i64 or f64
+ *   MAX    seen i64 (0, INTEGER or REAL), value i64 or f64
+ *   REAL_SUM, REAL_MEAN   an exact sum, see exact.ts; the mean's count is in it
+ *   FIRST, LAST   seen i64 (0, INTEGER, REAL or TEXT), time i64, position i64, value: i64, f64 or (address u32, length u32)
+ *
+ * Text in a state is only pointed at: it stands where it was read from (the input, or a row), and has to stay there for as
+ * long as the state is used.
  *
  * The encoding is canonical: one state has one spelling. `decode` accepts that spelling alone.
  */
+import {
+  EXACT_CLEAR,
+  EXACT_ENCODED_MAX,
+  EXACT_OVERFLOW,
+  EXACT_SIZE,
+  addDouble,
+  addExact,
+  decodeExact,
+  encodeExact,
+  finishMean,
+  finishSum,
+} from './exact';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint, zigzag, unzigzag } from './varint';
 
 export const COUNT: i32 = 1;
@@ -20,32 +37,64 @@ export const SUM: i32 = 2;
 export const MEAN: i32 = 3;
 export const MIN: i32 = 4;
 export const MAX: i32 = 5;
+export const REAL_SUM: i32 = 6;
+export const REAL_MEAN: i32 = 7;
+export const FIRST: i32 = 8;
+export const LAST: i32 = 9;
 
-/** Room for any unpacked state. */
-export const STATE_SIZE_MAX: usize = 24;
+/** What a value's 8 bytes are: an int64, a time or a bool; a double; text. Also what an extreme or a moment has seen. */
+export const INTEGER: i32 = 1;
+export const REAL: i32 = 2;
+export const TEXT: i32 = 3;
 
-/** Room for any encoded FeatureValue: MEAN's tag and length, sum with both words, count. */
-export const ENCODED_SIZE_MAX: usize = 48;
+/** Room for any unpacked state: an exact sum. */
+export const STATE_SIZE_MAX: usize = 592;
 
-export function isKnownCase(aggregateCase: i32): bool {
-  return aggregateCase >= COUNT && aggregateCase <= MAX;
+/** Room for an encoded FeatureValue: a mean's tags, lengths and count around an exact sum; a moment's around its text. */
+export function encodedSizeMax(aggregateCase: i32, state: usize): usize {
+  const isText = (aggregateCase == FIRST || aggregateCase == LAST) && load<i64>(state) == TEXT;
+  return EXACT_ENCODED_MAX + 64 + (isText ? <usize>load<u32>(state, 28) : 0);
 }
 
-/** All-zero bytes are every case's empty state. */
+export function isKnownCase(aggregateCase: i32): bool {
+  return aggregateCase >= COUNT && aggregateCase <= LAST;
+}
+
+/** How much of a state has to be zero for it to be empty. */
+export function clearSize(aggregateCase: i32): usize {
+  return aggregateCase == REAL_SUM || aggregateCase == REAL_MEAN ? EXACT_CLEAR : stateSize(aggregateCase);
+}
+
 export function stateSize(aggregateCase: i32): usize {
   switch (aggregateCase) {
     case COUNT:
       return 8;
     case MEAN:
       return 24;
+    case REAL_SUM:
+    case REAL_MEAN:
+      return EXACT_SIZE;
+    case FIRST:
+    case LAST:
+      return 32;
     default:
       return 16;
   }
 }
 
-/** Counts one value that is not null (any value for an argumentless count), `weight` times. */
+/** When the event was whose values are counted next. */
+let momentTime: i64 = 0;
+let momentPosition: i64 = 0;
+
 @inline
-export function update(aggregateCase: i32, state: usize, value: i64, weight: i64): void {
+export function setMoment(timeMicros: i64, position: i64): void {
+  momentTime = timeMicros;
+  momentPosition = position;
+}
+
+/** Counts one value that is not null (any value for an argumentless count), `weight` times. `kind`: INTEGER, REAL or TEXT. */
+@inline
+export function update(aggregateCase: i32, kind: i32, state: usize, value: i64, weight: i64): void {
   switch (aggregateCase) {
     case COUNT:
       store<i64>(state, load<i64>(state) + weight);
@@ -58,10 +107,22 @@ export function update(aggregateCase: i32, state: usize, value: i64, weight: i64
       store<i64>(state, load<i64>(state, 16) + weight, 16);
       return;
     case MIN:
-      if (load<i64>(state) == 0 || value < load<i64>(state, 8)) setExtreme(state, value);
+      if (load<i64>(state) == 0 || isBelow(kind, value, load<i64>(state, 8))) setExtreme(kind, state, value);
       return;
     case MAX:
-      if (load<i64>(state) == 0 || value > load<i64>(state, 8)) setExtreme(state, value);
+      if (load<i64>(state) == 0 || isBelow(kind, load<i64>(state, 8), value)) setExtreme(kind, state, value);
+      return;
+    case REAL_SUM:
+      addDouble(state, reinterpret<f64>(value), weight);
+      return;
+    case REAL_MEAN:
+      addDouble(state, reinterpret<f64>(value), weight);
+      store<i64>(state, load<i64>(state, COUNT_AT) + weight, COUNT_AT);
+      return;
+    case FIRST:
+    case LAST:
+      if (winsMoment(aggregateCase, momentTime, momentPosition, state))
+        storeMoment(state, kind, momentTime, momentPosition, value);
       return;
     default:
       abort('update of an unknown aggregate');
@@ -83,12 +144,19 @@ export function merge(aggregateCase: i32, into: usize, from: usize): void {
       store<i64>(into, load<i64>(into, 16) + load<i64>(from, 16), 16);
       return;
     case MIN:
-      if (load<i64>(from) != 0 && (load<i64>(into) == 0 || load<i64>(from, 8) < load<i64>(into, 8)))
-        setExtreme(into, load<i64>(from, 8));
+    case MAX: {
+      const kind = <i32>load<i64>(from);
+      if (kind != 0) update(aggregateCase, kind, into, load<i64>(from, 8), 1);
       return;
-    case MAX:
-      if (load<i64>(from) != 0 && (load<i64>(into) == 0 || load<i64>(from, 8) > load<i64>(into, 8)))
-        setExtreme(into, load<i64>(from, 8));
+    }
+    case REAL_SUM:
+    case REAL_MEAN:
+      addExact(into, from);
+      return;
+    case FIRST:
+    case LAST:
+      if (load<i64>(from) != 0 && winsMoment(aggregateCase, load<i64>(from, 8), load<i64>(from, 16), into))
+        memory.copy(into, from, 32);
       return;
     default:
       abort('merge of an unknown aggregate');
@@ -96,9 +164,46 @@ export function merge(aggregateCase: i32, into: usize, from: usize): void {
 }
 
 @inline
-function setExtreme(state: usize, value: i64): void {
-  store<i64>(state, 1);
-  store<i64>(state, value, 8);
+function winsMoment(aggregateCase: i32, time: i64, position: i64, state: usize): bool {
+  if (load<i64>(state) == 0) return true;
+  const other = load<i64>(state, 8);
+  if (time != other) return aggregateCase == FIRST ? time < other : time > other;
+  return aggregateCase == FIRST ? position < load<i64>(state, 16) : position > load<i64>(state, 16);
+}
+
+@inline
+function storeMoment(state: usize, kind: i32, time: i64, position: i64, value: i64): void {
+  store<i64>(state, <i64>kind);
+  store<i64>(state, time, 8);
+  store<i64>(state, position, 16);
+  store<i64>(state, kind == REAL ? canonicalNaN(value) : value, 24);
+}
+
+/** Where an exact sum keeps the count of a mean. */
+const COUNT_AT: usize = 24;
+
+@inline
+function setExtreme(kind: i32, state: usize, value: i64): void {
+  store<i64>(state, <i64>kind);
+  store<i64>(state, kind == REAL ? canonicalNaN(value) : value, 8);
+}
+
+@inline
+function isBelow(kind: i32, x: i64, y: i64): bool {
+  return kind == REAL ? orderOf(x) < orderOf(y) : x < y;
+}
+
+/** A double's bits as an integer that is ordered like it: -0 below 0, NaN above all. */
+@inline
+function orderOf(bits: i64): i64 {
+  const canonical = canonicalNaN(bits);
+  return canonical < 0 ? canonical ^ i64.MAX_VALUE : canonical;
+}
+
+/** All NaNs are one value, so they are one spelling. */
+@inline
+function canonicalNaN(bits: i64): i64 {
+  return (bits & i64.MAX_VALUE) > 0x7ff0000000000000 ? 0x7ff8000000000000 : bits;
 }
 
 @inline
@@ -120,7 +225,7 @@ export const FINISHED: i32 = 0;
 export const FINISHED_NULL: i32 = 1;
 export const FINISHED_OVERFLOW: i32 = 2;
 
-/** Writes the 8 bytes of the value (int64, or a double for MEAN) to `out`, or says why there is none. */
+/** Writes the 8 bytes of the value (int64, double or text) to `out`, or says why there is none. */
 export function finish(aggregateCase: i32, state: usize, out: usize): i32 {
   switch (aggregateCase) {
     case COUNT:
@@ -139,6 +244,18 @@ export function finish(aggregateCase: i32, state: usize, out: usize): i32 {
       if (load<i64>(state) == 0) return FINISHED_NULL;
       store<i64>(out, load<i64>(state, 8));
       return FINISHED;
+    case FIRST:
+    case LAST:
+      if (load<i64>(state) == 0) return FINISHED_NULL;
+      store<i64>(out, load<i64>(state, 24));
+      return FINISHED;
+    case REAL_SUM:
+      return finishSum(state, out) == EXACT_OVERFLOW ? FINISHED_OVERFLOW : FINISHED;
+    case REAL_MEAN: {
+      const count = load<i64>(state, COUNT_AT);
+      if (count == 0) return FINISHED_NULL;
+      return finishMean(state, count, out) == EXACT_OVERFLOW ? FINISHED_OVERFLOW : FINISHED;
+    }
     default:
       abort('finish of an unknown aggregate');
       return FINISHED_NULL;
@@ -215,8 +332,18 @@ const TAG_HIGH: u8 = 0x19;
 const TAG_MEAN_SUM: u8 = 0x0a;
 const TAG_MEAN_COUNT: u8 = 0x10;
 const TAG_INTEGER: u8 = 0x08;
+const TAG_REAL: u8 = 0x11;
+const TAG_REAL_SUM: u8 = 0x32;
+const TAG_REAL_MEAN: u8 = 0x3a;
+const TAG_FIRST: u8 = 0x42;
+const TAG_LAST: u8 = 0x4a;
+const TAG_MOMENT_TIME: u8 = 0x08;
+const TAG_MOMENT_POSITION: u8 = 0x10;
+const TAG_MOMENT_INTEGER: u8 = 0x18;
+const TAG_MOMENT_REAL: u8 = 0x21;
+const TAG_MOMENT_TEXT: u8 = 0x2a;
 
-/** Writes a FeatureValue and returns its size. `out` has room for ENCODED_SIZE_MAX bytes. */
+/** Writes a FeatureValue and returns its size. `out` has room for `encodedSizeMax` bytes. */
 export function encode(aggregateCase: i32, state: usize, out: usize): usize {
   switch (aggregateCase) {
     case COUNT:
@@ -239,6 +366,29 @@ export function encode(aggregateCase: i32, state: usize, out: usize): usize {
       store<u8>(out, <u8>(end - out - 2), 1);
       return end - out;
     }
+    case REAL_SUM:
+      return encodeNested(TAG_REAL_SUM, out, encodeExact(state, nested));
+    case REAL_MEAN: {
+      const sumSize = encodeExact(state, nested + NESTED_HEAD);
+      // The sum's own head goes right in front of it.
+      const headSize: usize = 1 + varintSize(<u64>sumSize);
+      const head = nested + NESTED_HEAD - headSize;
+      store<u8>(head, TAG_MEAN_SUM);
+      writeVarint(head + 1, <u64>sumSize);
+      let end = head + headSize + sumSize;
+      store<u8>(end, TAG_MEAN_COUNT);
+      end += 1 + writeVarint(end + 1, zigzag(load<i64>(state, COUNT_AT)));
+      memory.copy(nested, head, end - head);
+      return encodeNested(TAG_REAL_MEAN, out, end - head);
+    }
+    case FIRST:
+    case LAST: {
+      const size = momentSize(state);
+      store<u8>(out, aggregateCase == FIRST ? TAG_FIRST : TAG_LAST);
+      const head: usize = 1 + writeVarint(out + 1, <u64>size);
+      encodeMoment(state, out + head);
+      return head + size;
+    }
     default: {
       assert(aggregateCase == MIN || aggregateCase == MAX);
       store<u8>(out, aggregateCase == MIN ? TAG_MIN : TAG_MAX);
@@ -246,12 +396,64 @@ export function encode(aggregateCase: i32, state: usize, out: usize): usize {
         store<u8>(out, 0, 1);
         return 2;
       }
+      if (load<i64>(state) == REAL) {
+        store<u8>(out, 9, 1);
+        store<u8>(out, TAG_REAL, 2);
+        store<i64>(out, load<i64>(state, 8), 3);
+        return 11;
+      }
       store<u8>(out, TAG_INTEGER, 2);
       const size: usize = 1 + writeVarint(out + 3, zigzag(load<i64>(state, 8)));
       store<u8>(out, <u8>size, 1);
       return 2 + size;
     }
   }
+}
+
+function momentSize(state: usize): usize {
+  const kind = load<i64>(state);
+  if (kind == 0) return 0;
+  const length = <usize>load<u32>(state, 28);
+  const value: usize =
+    kind == INTEGER
+      ? 1 + varintSize(zigzag(load<i64>(state, 24)))
+      : kind == REAL
+        ? 9
+        : 1 + varintSize(<u64>length) + length;
+  return 2 + varintSize(zigzag(load<i64>(state, 8))) + varintSize(load<u64>(state, 16)) + value;
+}
+
+function encodeMoment(state: usize, out: usize): void {
+  const kind = load<i64>(state);
+  if (kind == 0) return;
+  let at = out;
+  store<u8>(at++, TAG_MOMENT_TIME);
+  at += writeVarint(at, zigzag(load<i64>(state, 8)));
+  store<u8>(at++, TAG_MOMENT_POSITION);
+  at += writeVarint(at, load<u64>(state, 16));
+  if (kind == INTEGER) {
+    store<u8>(at++, TAG_MOMENT_INTEGER);
+    writeVarint(at, zigzag(load<i64>(state, 24)));
+  } else if (kind == REAL) {
+    store<u8>(at++, TAG_MOMENT_REAL);
+    store<i64>(at, load<i64>(state, 24));
+  } else {
+    const length = <usize>load<u32>(state, 28);
+    store<u8>(at++, TAG_MOMENT_TEXT);
+    at += writeVarint(at, <u64>length);
+    memory.copy(at, <usize>load<u32>(state, 24), length);
+  }
+}
+
+/** An exact sum on its way to its place, with room for a head before it. */
+const NESTED_HEAD: usize = 16;
+const nested: usize = memory.data(512, 8);
+
+function encodeNested(tag: u8, out: usize, size: usize): usize {
+  store<u8>(out, tag);
+  const head: usize = 1 + writeVarint(out + 1, <u64>size);
+  memory.copy(out + head, nested, size);
+  return head + size;
 }
 
 function encode128(state: usize, out: usize): usize {
@@ -283,8 +485,9 @@ export function decode(aggregateCase: i32, from: usize, end: usize, state: usize
     store<i64>(state, unzigzag(readVarint(from + 1, end)));
     return varintOk && varintNext == end;
   }
-  if (end - from < 2 || <usize>load<u8>(from, 1) != end - from - 2) return false;
-  const body = from + 2;
+  const length = readVarint(from + 1, end);
+  if (!varintOk || length != <u64>(end - varintNext)) return false;
+  const body = varintNext;
   switch (aggregateCase) {
     case SUM:
       return decode128(body, end, state);
@@ -303,13 +506,60 @@ export function decode(aggregateCase: i32, from: usize, end: usize, state: usize
         store<i64>(state, 0, 8);
         return true;
       }
+      if (load<u8>(body) == TAG_REAL) {
+        if (end - body != 9) return false;
+        store<i64>(state, REAL);
+        store<i64>(state, load<i64>(body, 1), 8);
+        return canonicalNaN(load<i64>(body, 1)) == load<i64>(body, 1);
+      }
       if (load<u8>(body) != TAG_INTEGER) return false;
-      store<i64>(state, 1);
+      store<i64>(state, INTEGER);
       store<i64>(state, unzigzag(readVarint(body + 1, end)), 8);
       return varintOk && varintNext == end;
+    case FIRST:
+    case LAST:
+      return decodeMoment(body, end, state);
+    case REAL_SUM:
+      return decodeExact(body, end, state);
+    case REAL_MEAN: {
+      if (body >= end || load<u8>(body) != TAG_MEAN_SUM) return false;
+      const sumLength = readVarint(body + 1, end);
+      if (!varintOk || sumLength >= <u64>(end - varintNext)) return false;
+      const sum = varintNext;
+      const sumEnd = sum + <usize>sumLength;
+      if (load<u8>(sumEnd) != TAG_MEAN_COUNT || !decodeExact(sum, sumEnd, state)) return false;
+      store<i64>(state, unzigzag(readVarint(sumEnd + 1, end)), COUNT_AT);
+      return varintOk && varintNext == end;
+    }
     default:
       return false;
   }
+}
+
+function decodeMoment(from: usize, end: usize, state: usize): bool {
+  memory.fill(state, 0, 32);
+  if (from == end) return true;
+  if (load<u8>(from) != TAG_MOMENT_TIME) return false;
+  const time = unzigzag(readVarint(from + 1, end));
+  if (!varintOk || varintNext >= end || load<u8>(varintNext) != TAG_MOMENT_POSITION) return false;
+  const position = <i64>readVarint(varintNext + 1, end);
+  if (!varintOk || varintNext >= end) return false;
+  const tag = load<u8>(varintNext);
+  const at = varintNext + 1;
+  if (tag == TAG_MOMENT_INTEGER) {
+    storeMoment(state, INTEGER, time, position, unzigzag(readVarint(at, end)));
+    return varintOk && varintNext == end;
+  }
+  if (tag == TAG_MOMENT_REAL) {
+    if (end - at != 8) return false;
+    storeMoment(state, REAL, time, position, load<i64>(at));
+    return canonicalNaN(load<i64>(at)) == load<i64>(at);
+  }
+  if (tag != TAG_MOMENT_TEXT) return false;
+  const length = readVarint(at, end);
+  if (!varintOk || length != <u64>(end - varintNext)) return false;
+  storeMoment(state, TEXT, time, position, <i64>(<u64>varintNext | (length << 32)));
+  return true;
 }
 
 function decode128(from: usize, end: usize, state: usize): bool {

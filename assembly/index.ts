@@ -92,6 +92,7 @@ export {
   bindEvent,
   coverAt,
   finishKey,
+  forgetTexts,
   rangesCount,
   rangesStart,
   seeRecords,

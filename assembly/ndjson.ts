@@ -9,6 +9,7 @@
  * A batch has room for BATCH_ROWS records and as many rejected lines. Strings in columns are slices of the input, or
  * of a side buffer where they had escapes: both stay as they are until the next batch is decoded.
  */
+import { readDouble } from './decimal';
 import { BATCH_ROWS, Frame, makeFrame, registerOf } from './expression';
 import {
   Problem,
@@ -42,6 +43,7 @@ export enum Kind {
   INT64,
   STRING,
   TIME,
+  DOUBLE,
 }
 
 export enum Presence {
@@ -228,6 +230,8 @@ export const recordLine: usize = memory.data(4096 * 4, 16);
 export const recordBad: usize = memory.data(4096 * 4, 16);
 export const recordInput: usize = memory.data(4096 * 4, 16);
 export let recordCount: i32 = 0;
+/** Position in the log of the batch's first record. */
+export let firstPosition: i64 = 0;
 
 /** Per rejected line: its number within the input, the problem, its place. */
 export const rejectedLine: usize = memory.data(4096 * 4, 16);
@@ -275,10 +279,11 @@ function sideRoom(size: usize): usize {
 
 /**
  * Decodes lines from byte `from` of the input buffer until its `size` bytes or the batch are used up, and returns the
- * offset behind the last line taken. Bytes behind the last newline are a line only if `isEnd`.
+ * offset behind the last line taken. `position` is that of the batch's first record. Bytes behind the last newline are a line only if `isEnd`.
  */
-export function decode(from: usize, size: usize, arrivalMicros: i64, isEnd: bool): usize {
+export function decode(from: usize, size: usize, position: i64, arrivalMicros: i64, isEnd: bool): usize {
   assert(from <= size && size <= inputCapacity);
+  firstPosition = position;
   recordCount = 0;
   rejectedCount = 0;
   lineCount = 0;
@@ -603,6 +608,10 @@ function readInput(input: Input, start: usize, end: usize): void {
         return;
       }
       input.value = <u64>integer;
+      break;
+    case Kind.DOUBLE:
+      if (!isNumber(byte)) return;
+      input.value = reinterpret<u64>(readDouble(start, end));
       break;
     case Kind.TIME:
       if (byte != 0x22 && !isNumber(byte)) return;

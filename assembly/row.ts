@@ -7,10 +7,10 @@
  * where both have the id are states unpacked, merged and packed again.
  */
 import {
-  ENCODED_SIZE_MAX,
   caseOf,
   decode,
   encode,
+  encodedSizeMax,
   idSize,
   merge as mergeStates,
 } from './aggregate';
@@ -56,13 +56,14 @@ export function readEntry(at: usize, end: usize): bool {
   return true;
 }
 
-/** One FeatureValue on its way into a row: at least ENCODED_SIZE_MAX bytes. */
-const packed: usize = memory.data(64, 16);
+/** One FeatureValue on its way into a row. */
+const packed: Bytes = Bytes.make();
 
 /** Appends an entry to a row. Callers append ids in ascending order. */
 export function appendEntry(row: Bytes, id: i32, aggregateCase: i32, state: usize): void {
-  const valueSize = encode(aggregateCase, state, packed);
-  assert(valueSize <= ENCODED_SIZE_MAX);
+  packed.reserve(encodedSizeMax(aggregateCase, state));
+  const valueSize = encode(aggregateCase, state, packed.start);
+  assert(valueSize <= packed.capacity);
   row.reserve(ENTRY_OVERHEAD_MAX + valueSize);
   let at = row.end;
   store<u8>(at++, TAG_ENTRY);
@@ -71,13 +72,13 @@ export function appendEntry(row: Bytes, id: i32, aggregateCase: i32, state: usiz
   at += writeVarint(at, <u64>id);
   store<u8>(at++, TAG_VALUE);
   at += writeVarint(at, <u64>valueSize);
-  memory.copy(at, packed, valueSize);
+  memory.copy(at, packed.start, valueSize);
   row.length = at + valueSize - row.start;
 }
 
 /** Two unpacked states: at least STATE_SIZE_MAX bytes each. */
-const leftState: usize = memory.data(32, 16);
-const rightState: usize = memory.data(32, 16);
+const leftState: usize = memory.data(592, 16);
+const rightState: usize = memory.data(592, 16);
 
 /** Appends the merge of two rows to `out`. On a fault `out` holds a part, to be thrown away. */
 export function mergeRows(left: usize, leftEnd: usize, right: usize, rightEnd: usize, out: Bytes): i32 {

@@ -10,11 +10,11 @@
  * tile levels. Every aggregate of the group gets an entry in every row that a selected event touches, nulls or not,
  * so what a row holds does not depend on how events were cut into batches.
  */
-import { stateSize, update } from './aggregate';
+import { clearSize, setMoment, stateSize, update } from './aggregate';
 import { BATCH_ROWS, Frame, registerOf } from './expression';
 import { buildKey, hashKey, key } from './key';
 import { Bytes, allocateZeroed } from './memory';
-import { recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
+import { firstPosition, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { appendEntry } from './row';
 import { varintSize, writeVarint, zigzag } from './varint';
 
@@ -25,8 +25,9 @@ export const LEVELS_MAX: i32 = 8;
 class Member {
   id: i32;
   aggregateCase: i32;
-  /** Register of the value; -1 counts the event itself. */
+  /** Register of the value, and INTEGER, REAL or TEXT; register -1 counts the event itself. */
   value: i32;
+  kind: i32;
   offset: usize;
 }
 
@@ -116,13 +117,14 @@ export function setKeyColumn(group: i32, index: i32, register: i32, kind: i32): 
 }
 
 /** Members come in ascending order of id: that is the order of a row's entries. */
-export function setMember(group: i32, index: i32, id: i32, aggregateCase: i32, value: i32): void {
+export function setMember(group: i32, index: i32, id: i32, aggregateCase: i32, value: i32, kind: i32): void {
   const owner = groupAt(group);
   assert(<u32>index < <u32>owner.memberCount && (index == 0 || memberAt(owner, index - 1).id < id));
   const member = memberAt(owner, index);
   member.id = id;
   member.aggregateCase = aggregateCase;
   member.value = value;
+  member.kind = kind;
   member.offset = owner.stateSize;
   owner.stateSize += stateSize(aggregateCase);
 }
@@ -207,6 +209,7 @@ function tileGroup(group: Group, from: usize, to: usize): void {
     if (load<i32>(recordType + (record << 2)) != group.type) continue;
     const row = load<i32>(recordRow + (record << 2));
     if (row < 0) continue;
+    setMoment(load<i64>(recordTime + (record << 3)), firstPosition + <i64>record);
     tileEvent(group, <usize>row, load<i64>(recordTime + (record << 3)), load<i64>(recordClock + (record << 3)));
   }
   for (let i: u32 = 0; i < touchedCount; i++) emit(group, touchedAt(i));
@@ -257,7 +260,7 @@ function updateStates(group: Group, states: usize, row: usize, weight: i64): voi
       if (load<u8>(register.nulls + row) != 0) continue;
       value = load<i64>(register.values + (row << 3));
     }
-    update(member.aggregateCase, states + member.offset, value, weight);
+    update(member.aggregateCase, member.kind, states + member.offset, value, weight);
   }
 }
 
@@ -303,7 +306,10 @@ function addTouched(group: Group, keyHash: u32, levelMs: i64, startMs: i64): usi
   arena.reserve(group.stateSize + 8);
   arena.length = (arena.length + 7) & ~(<usize>7);
   entry.states = arena.length;
-  memory.fill(arena.end, 0, group.stateSize);
+  for (let i = 0; i < group.memberCount; i++) {
+    const member = memberAt(group, i);
+    memory.fill(arena.end + member.offset, 0, clearSize(member.aggregateCase));
+  }
   arena.length += group.stateSize;
   return arena.start + entry.states;
 }

@@ -23,16 +23,20 @@
 import {
   FINISHED,
   FINISHED_OVERFLOW,
-  STATE_SIZE_MAX,
+  FIRST,
+  LAST,
+  TEXT,
   caseOf,
+  clearSize,
   decode as decodeState,
   finish,
   merge,
+  stateSize,
 } from './aggregate';
 import { Frame, makeFrame, registerOf } from './expression';
 import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt } from './fold';
 import { buildKey, key } from './key';
-import { allocateZeroed } from './memory';
+import { Arena, allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
 import { LEVELS_MAX, floorTile } from './tile';
@@ -67,6 +71,8 @@ class Member {
   aggregateCase: i32;
   /** The event type whose clock decides what has expired. */
   type: i32;
+  /** Its states, one for each window, from here on in the answer's. */
+  states: usize;
   /** Windows that somebody reads, and those of them that this lookup wants. */
   read: u64;
   wanted: u64;
@@ -85,8 +91,9 @@ class Answer {
   members: usize;
   /** Register of (member, window), i32 each. */
   registers: usize;
-  /** State of (member, window), STATE_SIZE_MAX bytes each, and whether anything was merged into it. */
+  /** State of (member, window), of its case's size, and whether anything was merged into it. */
   states: usize;
+  statesSize: usize;
   found: usize;
   rangeCount: i32;
   ranges: usize;
@@ -115,7 +122,6 @@ export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, mem
   answer.memberCount = memberCount;
   answer.members = allocateZeroed(<usize>memberCount * offsetof<Member>() + 1);
   answer.registers = allocateZeroed((cells << 2) + 1);
-  answer.states = allocateZeroed(cells * STATE_SIZE_MAX + 1);
   answer.found = allocateZeroed(cells + 1);
   answer.ranges = allocateZeroed(<usize>windowCount * <usize>(LEVELS_MAX * 2) * RANGE_SIZE + 1);
   answer.type = -1;
@@ -170,6 +176,15 @@ export function setAnswerMember(answer: i32, index: i32, id: i32, aggregateCase:
   member.id = id;
   member.aggregateCase = aggregateCase;
   member.type = type;
+  // Members are set once and in order: with the last one all states have their places.
+  member.states = owner.statesSize;
+  owner.statesSize += stateSize(aggregateCase) * <usize>owner.windowCount;
+  if (index + 1 == owner.memberCount) owner.states = allocateZeroed(owner.statesSize + 1);
+}
+
+@inline
+function stateAt(answer: Answer, member: Member, window: i32): usize {
+  return answer.states + member.states + <usize>window * stateSize(member.aggregateCase);
 }
 
 /** The value of `member` over `window` goes to `register` of the answer's frame. */
@@ -311,7 +326,11 @@ export function startKey(answer: i32, keyStart: usize, keyLength: usize): void {
 
 function startEntity(answer: Answer, keyStart: usize, keyLength: usize): void {
   const cells = <usize>answer.windowCount * <usize>answer.memberCount;
-  memory.fill(answer.states, 0, cells * STATE_SIZE_MAX);
+  for (let i = 0; i < answer.memberCount; i++) {
+    const member = memberAt(answer, i);
+    for (let rest = member.wanted; rest != 0; rest &= rest - 1)
+      memory.fill(stateAt(answer, member, <i32>ctz<u64>(rest)), 0, clearSize(member.aggregateCase));
+  }
   memory.fill(answer.found, 0, cells);
   const entity = findEntity(answer.entity, keyStart, keyLength);
   answer.current = entity ? changetype<usize>(entity) : 0;
@@ -376,7 +395,8 @@ function windowsOf(answer: Answer, levelMs: f64, tileStart: f64): u64 {
   return mask;
 }
 
-const unpacked: usize = memory.data(32, 16);
+/** One unpacked state: at least STATE_SIZE_MAX bytes. */
+const unpacked: usize = memory.data(592, 16);
 
 function addRow(answer: Answer, windows: u64, at: usize, end: usize): i32 {
   let index = 0;
@@ -391,18 +411,18 @@ function addRow(answer: Answer, windows: u64, at: usize, end: usize): i32 {
     if (mask == 0) continue;
     if (caseOf(entryValue, entryEnd) != member.aggregateCase) return READ_MALFORMED;
     if (!decodeState(member.aggregateCase, entryValue, entryEnd, unpacked)) return READ_MALFORMED;
-    mergeInto(answer, index, member.aggregateCase, mask);
+    mergeInto(answer, index, member, mask);
   }
   return READ_OK;
 }
 
 @inline
-function mergeInto(answer: Answer, member: i32, aggregateCase: i32, mask: u64): void {
-  const first = <usize>member * <usize>answer.windowCount;
+function mergeInto(answer: Answer, index: i32, member: Member, mask: u64): void {
+  const first = <usize>index * <usize>answer.windowCount;
   for (let rest = mask; rest != 0; rest &= rest - 1) {
-    const cell = first + <usize>ctz<u64>(rest);
-    merge(aggregateCase, answer.states + cell * STATE_SIZE_MAX, unpacked);
-    store<u8>(answer.found + cell, 1);
+    const window = <i32>ctz<u64>(rest);
+    merge(member.aggregateCase, stateAt(answer, member, window), unpacked);
+    store<u8>(answer.found + first + <usize>window, 1);
   }
 }
 
@@ -423,27 +443,46 @@ function finishRow(answer: Answer, row: usize): void {
     for (let rest = member.wanted; rest != 0; rest &= rest - 1) {
       const window = <i32>ctz<u64>(rest);
       const isLifetime = windowAt(answer, window).lengthMs == 0;
-      finishCell(answer, first + <usize>window, member.aggregateCase, expired && !isLifetime, row);
+      finishCell(answer, first + <usize>window, member, window, expired && !isLifetime, row);
     }
   }
 }
 
 @inline
-function finishCell(answer: Answer, cell: usize, aggregateCase: i32, expired: bool, row: usize): void {
+function finishCell(answer: Answer, cell: usize, member: Member, window: i32, expired: bool, row: usize): void {
   const register = registerOf(answer.frame, load<i32>(answer.registers + (cell << 2)));
   const value = register.values + (row << 3);
   store<u64>(value, 0);
   let isNull: u8 = 1;
   let status = STATUS_EXPIRED;
   if (!expired) {
-    const outcome = finish(aggregateCase, answer.states + cell * STATE_SIZE_MAX, value);
+    const outcome = finish(member.aggregateCase, stateAt(answer, member, window), value);
     isNull = outcome == FINISHED ? 0 : 1;
     status = STATUS_NONE;
     if (load<u8>(answer.found + cell) == 0) status = STATUS_NOT_FOUND;
     else if (outcome == FINISHED_OVERFLOW) status = STATUS_OVERFLOW;
   }
+  if (isNull == 0 && (member.aggregateCase == FIRST || member.aggregateCase == LAST))
+    keepText(stateAt(answer, member, window), value);
   store<u8>(register.nulls + row, isNull);
   store<u8>(register.statuses + row, status);
+}
+
+/** Text of finished values: rows change and go, an answer is read when it is whole. */
+const texts: Arena = Arena.make();
+
+/** Forgets the text of answers that have been read. */
+export function forgetTexts(): void {
+  texts.reset();
+}
+
+@inline
+function keepText(state: usize, value: usize): void {
+  if (load<i64>(state) != TEXT) return;
+  const length = <usize>load<u32>(value, 4);
+  const copy = texts.take(length);
+  memory.copy(copy, <usize>load<u32>(value), length);
+  store<u32>(value, <u32>copy);
 }
 
 /** Nothing has the null key: every value is null. */

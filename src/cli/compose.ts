@@ -1,7 +1,9 @@
 import { Database } from 'bun:sqlite';
 import { createHash } from 'node:crypto';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Fault } from '../base/fault.ts';
 import { compileFolder } from '../compile/compile.ts';
 import type { State } from '../base/metrics.ts';
 import { Ingest, type Watcher } from '../ingest/ingest.ts';
@@ -15,11 +17,11 @@ import type { Entity, Plan } from '../plan/plan.ts';
 import { Reader } from '../read/read.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
 import { localDisk } from '../source/disk.ts';
-import { EventLog, type LogSettings } from '../source/log.ts';
+import { EventLog, type LogSettings, prefixOf } from '../source/log.ts';
 import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
 import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
-import { sqliteStore } from '../store/sqlite.ts';
+import { damageOf, integrityOf, sqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
 
@@ -43,6 +45,8 @@ export interface Surroundings {
   /** Takes a sentence on what was found on opening. */
   note: (text: string) => void;
   watcher?: Watcher;
+  /** Forgets all rows and errors, and folds the log anew; killed on the way, the next process goes on with it. */
+  rebuilds?: true;
 }
 
 /**
@@ -52,42 +56,19 @@ export interface Surroundings {
  * @throws Fault `busy` where another process holds the folder
  */
 export async function compose(config: Config, surroundings: Surroundings): Promise<Parts> {
-  const { announce, onFailure, note, watcher } = surroundings;
-  const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
-  const locks = await lockFolders(config);
-  const undo: (() => unknown)[] = [() => releaseAll(locks)];
+  const { announce, onFailure, note, watcher, rebuilds } = surroundings;
+  const held = await hold(config, note, rebuilds ? 'replace' : 'refuse');
+  const { undo, plan, log, store, meta, locks } = held;
   try {
-    const db = new Database(config.store.sqlite, { create: true, readwrite: true, strict: true });
-    undo.unshift(() => db.close());
-    const { clock } = config.log;
-    const log = await EventLog.open({ ...logSettings(config), onNote: note });
-    undo.unshift(() => log.close());
-    for (const text of log.notes) note(text);
-    const store = sqliteStore(db);
-    undo.unshift(() => store.close());
-    const meta = openMeta(db);
+    if (rebuilds) store.clear(() => meta.clearErrors());
     applyPlan(plan, store, meta, note);
     const ids = idsOf(plan, meta);
-    const kernel = await loadKernel();
-    const layout = layPlan(kernel, plan, ids, { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-    const fold = new Fold(kernel, null);
+    const { layout, fold } = await foldOf(config, plan, ids);
     const { memoryBytes: foldMemoryBytes, barrierMs } = config.fold;
     const pipeline = { layout, folds: [fold] };
     const ingest = await Ingest.open({
-      ...{
-        pipeline,
-        plan,
-        ids,
-        log,
-        store,
-        meta,
-        foldMemoryBytes,
-        barrierMs,
-        nowMicros,
-        onFailure,
-        watcher,
-        expires: true,
-      },
+      ...{ pipeline, plan, ids, log, store, meta, foldMemoryBytes, barrierMs, nowMicros, onFailure, watcher },
+      expires: true,
     });
     undo.unshift(() => ingest.close());
     const reader = new Reader({
@@ -105,6 +86,142 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     await closeAll(undo);
     throw error;
   }
+}
+
+/** What lies in a data folder, held so that nobody else works in it. */
+interface Held {
+  plan: Plan;
+  log: EventLog;
+  store: Store;
+  meta: Meta;
+  db: Database;
+  locks: FolderLock[];
+  /** Closes it all, in order. */
+  undo: (() => unknown)[];
+}
+
+/** @param damaged what becomes of a database that cannot be read: `replace` puts it aside and makes an empty one */
+async function hold(config: Config, note: (text: string) => void, damaged: 'refuse' | 'replace'): Promise<Held> {
+  const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
+  const locks = await lockFolders(config);
+  const undo: (() => unknown)[] = [() => releaseAll(locks)];
+  try {
+    const log = await EventLog.open({ ...logSettings(config), onNote: note });
+    undo.unshift(() => log.close());
+    for (const text of log.notes) note(text);
+    const path = config.store.sqlite;
+    const database = openDatabase(path, damaged === 'replace' ? note : null);
+    undo.unshift(() => database.close());
+    return { plan, log, locks, undo, ...database };
+  } catch (error) {
+    await closeAll(undo);
+    throw error;
+  }
+}
+
+interface OpenDatabase {
+  db: Database;
+  store: Store;
+  meta: Meta;
+  close(): void;
+}
+
+/**
+ * @param note hears that a damaged database was put aside for an empty one; null leaves it as it is
+ * @throws Fault `corrupt`
+ */
+function openDatabase(path: string, note: ((text: string) => void) | null): OpenDatabase {
+  const db = new Database(path, { create: true, readwrite: true, strict: true });
+  try {
+    const store = sqliteStore(db);
+    const meta = openMeta(db);
+    const close = () => {
+      store.close();
+      db.close();
+    };
+    return { db, store, meta, close };
+  } catch (error) {
+    db.close();
+    const damage = damageOf(error, path);
+    if (!damage || !note) throw damage ?? error;
+    note(`${damage.message}; it is put aside as ${path}.damaged`);
+    putAside(path);
+    return openDatabase(path, null);
+  }
+}
+
+/** Its write-ahead log goes first: one that were left would be read as that of the database which comes after. */
+function putAside(path: string) {
+  for (const suffix of ['-wal', '-shm', ''])
+    if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged${suffix}`);
+}
+
+/** What is needed to compare rows with what the log makes of them. */
+export interface Comparison {
+  plan: Plan;
+  meta: Meta;
+  ids: Ids;
+  store: Store;
+  /** What SQLite finds wrong with the file of the database. */
+  damages: { offset: number | null; message: string }[];
+  /** Rows of the log up to the store's position, folded anew into a store of its own, which `close` deletes. */
+  refold(watcher: Watcher): Promise<{ store: Store; meta: Meta }>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a data folder without changing its rows.
+ *
+ * @throws Fault `busy` where another process holds the folder, `config` where the rows are of other definitions
+ */
+export async function composeComparison(config: Config, note: (text: string) => void): Promise<Comparison> {
+  const held = await hold(config, note, 'refuse');
+  const { undo, plan, log, store, meta, db } = held;
+  try {
+    const damages = integrityOf(db);
+    if (meta.currentPlan()?.hash !== planHash(plan))
+      throw new Fault('config', 'the rows are of other definitions: the next command that opens the folder folds anew');
+    const ids = idsOf(plan, meta);
+    const refold = async (watcher: Watcher) => {
+      const { position } = store.mark();
+      if (position > log.end)
+        throw new Fault('corrupt', `the rows contain ${position} records, the log has only ${log.end}`);
+      const path = `${config.store.sqlite}.refold`;
+      removeDatabase(path);
+      undo.unshift(() => removeDatabase(path));
+      const other = openDatabase(path, null);
+      undo.unshift(() => other.close());
+      const { layout, fold } = await foldOf(config, plan, ids);
+      const ingest = await Ingest.open({
+        ...{ pipeline: { layout, folds: [fold] }, plan, ids, log: prefixOf(log, position), nowMicros, watcher },
+        ...{ store: other.store, meta: other.meta, foldMemoryBytes: config.fold.memoryBytes, barrierMs: NEVER_MS },
+        onFailure: raise,
+      });
+      await ingest.close();
+      return { store: other.store, meta: other.meta };
+    };
+    return { plan, meta, ids, store, damages, refold, close: () => closeAll(undo) };
+  } catch (error) {
+    await closeAll(undo);
+    throw error;
+  }
+}
+
+/** The longest that a timer takes. */
+const NEVER_MS = 2 ** 31 - 1;
+
+function raise(error: unknown): never {
+  throw error;
+}
+
+function removeDatabase(path: string) {
+  for (const suffix of ['-wal', '-shm', '']) rmSync(path + suffix, { force: true });
+}
+
+async function foldOf(config: Config, plan: Plan, ids: Ids) {
+  const kernel = await loadKernel();
+  const layout = layPlan(kernel, plan, ids, { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
+  return { layout, fold: new Fold(kernel, null) };
 }
 
 /** A replay keeps its rows in memory and numbers its definitions itself: it touches no data folder. */
@@ -158,8 +275,7 @@ function applyPlan(plan: Plan, store: Store, meta: Meta, note: (text: string) =>
   if (current?.hash === hash) return;
   if (current) {
     note('the definitions have changed: folding the log anew');
-    store.clear();
-    meta.clearErrors();
+    store.clear(() => meta.clearErrors());
   }
   meta.recordPlan({ hash, position: 0, appliedAtMicros: nowMicros(), json: JSON.stringify(plan, exactly) });
 }

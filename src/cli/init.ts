@@ -192,7 +192,7 @@ function inputLine({ name, path, type, seen }: Column, count: number): string {
   const at = path.length > 1 || path[0] !== name ? `, path: ${JSON.stringify(`$.data.${path.join('.')}`)}` : '';
   const spec = isOptional || at ? `{ type: ${type}${at}${isOptional ? ', optional: true' : ''} }` : type;
   const line = `    ${yamlName(name)}: ${spec}`;
-  return isOptional ? `${line}   # there in ${seen} of ${count}\n` : `${line}\n`;
+  return isOptional ? `${line}   # seen in ${seen} of ${count}\n` : `${line}\n`;
 }
 
 function setText({ type }: Inferred, entity: Column, measures: Column[]): string {
@@ -202,7 +202,7 @@ function setText({ type }: Inferred, entity: Column, measures: Column[]): string
   const items = [sqlName(entity.name), 'COUNT(*) AS events', ...calls];
   return `# Every aggregate of the select is kept under every window: ${entity.name}_activity:events_1h, ..._lifetime.
 feature_set: ${entity.name}_activity
-description: what happens to a ${entity.name}
+description: what happens, by ${entity.name}
 owner: ${process.env.USER && NAME.test(process.env.USER) ? process.env.USER : 'nobody yet'}
 entity: ${yamlName(entity.name)}
 source: ${yamlName(type)}
@@ -213,7 +213,7 @@ sql: |
   GROUP BY ${sqlName(entity.name)}
 derive:
   # The last hour beside the last day; null where there was nothing.
-  hour_of_day: events_1h / events_1d
+  events_hour_share: events_1h / events_1d
 `;
 }
 

@@ -5,7 +5,7 @@ import { formatDuration, formatMicros } from '../base/time.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import { TypePicker } from '../kernel/pick.ts';
 import { localDisk } from '../source/disk.ts';
-import { lineCount, NEWLINE } from '../source/segment.ts';
+import { firstLines, lineCount } from '../source/segment.ts';
 import { folderBlocks } from '../source/segments.ts';
 import { surveyLog, type SurveyedSegment } from '../source/survey.ts';
 import { loadConfig } from './config.ts';
@@ -68,7 +68,9 @@ async function statLog({ config: path, json }: Options) {
   const rows = segments.map(({ file, first, records, bytes, stored_bytes, first_arrival, last_arrival }) =>
     [file, first, records, bytes, stored_bytes, first_arrival ?? '-', last_arrival ?? '-'].map(String),
   );
-  console.log(tableText([['segment', 'first', 'records', 'bytes', 'stored', 'first arrival', 'last arrival'], ...rows]));
+  console.log(
+    tableText([['segment', 'first', 'records', 'bytes', 'stored', 'first arrival', 'last arrival'], ...rows]),
+  );
   console.log(`\n${total.records} records, ${total.bytes} bytes in ${total.stored_bytes} stored; clock ${total.clock}`);
 }
 
@@ -115,13 +117,6 @@ function namesOf(types: string): string[] {
   return names;
 }
 
-function firstLines(bytes: Uint8Array, count: number): Uint8Array {
-  if (count >= bytes.length) return bytes;
-  let end = 0;
-  for (let i = 0; i < count && end < bytes.length; i++) end = bytes.indexOf(NEWLINE, end) + 1;
-  return bytes.subarray(0, end);
-}
-
 /** False where nobody reads any more, such as behind `| head`. */
 async function written(bytes: Uint8Array): Promise<boolean> {
   try {
@@ -166,10 +161,13 @@ async function verifyLog({ config: path, json }: Options) {
 
 export function tellReport({ segments, records, damages, unfinished }: LogReport) {
   for (const { file, offset, message } of damages) console.error(`${file}:${offset}: ${message}`);
-  if (damages.length > 0) console.error('what is damaged has to come back from a copy: the log is where all else comes from');
+  if (damages.length > 0)
+    console.error('what is damaged has to come back from a copy: the log is where all else comes from');
   for (const { file, offset } of unfinished)
     console.error(`${file}:${offset}: an unfinished write, which the next process that opens the log cuts off`);
-  console.log(`${segments} segments, ${records} records: ${damages.length === 0 ? 'whole' : `${damages.length} damages`}`);
+  console.log(
+    `${segments} segments, ${records} records: ${damages.length === 0 ? 'whole' : `${damages.length} damages`}`,
+  );
 }
 
 function positionOf(text: string): number {

@@ -307,7 +307,6 @@ function declareEntity(name: string, { document, path }: Place, faults: Fault[])
 }
 
 const INSTEAD: Record<string, string> = {
-  double: 'declare it int64, in a unit small enough (cents, milliseconds)',
   list: 'leave it out, or let the writer of the event add what you need of it as a number or text',
   map: 'leave it out, or declare the members you need: { type: int64, path: $.data.map.member }',
   struct: 'leave it out, or declare the fields you need: { type: int64, path: $.data.struct.field }',

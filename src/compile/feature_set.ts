@@ -461,25 +461,24 @@ function filtered(argument: Expression | null, filter: Expression, { at }: SqlNo
 
 function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
   const { kind } = type;
-  if (node.name === 'count' || kind === 'int64') return true;
+  if (node.name === 'count' || kind === 'int64' || kind === 'double') return true;
   const ordered = node.name === 'min' || node.name === 'max';
   if (ordered && (kind === 'bool' || kind === 'time')) return true;
   const { text } = node.of!;
   const hints: Record<string, string> = {
     bool: `write CASE WHEN ${text} THEN 1 ELSE 0 END`,
-    double: `write CAST(${text} AS BIGINT), which rounds, or multiply before you round`,
     string: ordered ? 'COUNT takes any type' : 'COUNT takes any type; declare the input int64 if it is a number',
     time: 'MIN and MAX take a time',
   };
-  const wanted = ordered ? 'int64, bool or time' : 'int64';
+  const wanted = ordered ? 'int64, double, bool or time' : 'int64 or double';
   const message = `${node.name.toUpperCase()} wants ${wanted}, got ${typeName(type)}; ${hints[kind] ?? 'COUNT takes any type'}`;
-  faults.push(new Fault(kind === 'double' ? 'unsupported' : 'definition', message, node.of!.at));
+  faults.push(new Fault('definition', message, node.of!.at));
   return false;
 }
 
 function resultType(node: SqlNode & { kind: 'aggregate' }, argument: Expression | null): Type {
   if (node.name === 'avg') return DOUBLE;
-  return node.name === 'min' || node.name === 'max' ? argument!.type : INT64;
+  return node.name === 'count' ? INT64 : argument!.type;
 }
 
 function featureOf(set: SetScope, entity: Entity, item: BoundItem, { label, window }: NamedWindow): Feature {

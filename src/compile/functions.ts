@@ -375,7 +375,7 @@ const TIMES: SqlFunction[] = [
     names: ['EPOCH_MS'],
     params: [param('time', 'time', 'int64')],
     result: 'int64 of a time, time of an int64',
-    note: 'Milliseconds since 1970, rounded down (DuckDB rounds toward 1970), or the time that is so many after it.',
+    note: 'Milliseconds since 1970, rounded down (DuckDB rounds to the nearest), or the time that is so many after it.',
     examples: [
       ["EPOCH_MS(TIMESTAMP '1970-01-01T00:00:01Z')", '1000'],
       ['EPOCH_MS(1000)', '1970-01-01T00:00:01Z'],
@@ -430,7 +430,7 @@ const TIMES: SqlFunction[] = [
     names: ['DATE_DIFF', 'DATEDIFF'],
     params: [PART, param('from', 'time'), param('to', 'time')],
     result: 'int64',
-    note: 'How many starts of the part lie after `from`, up to `to`; negative where `to` is before `from`. Before 1970, too (DuckDB miscounts weeks there).',
+    note: 'How many starts of the part lie after `from`, up to `to`; negative where `to` is before `from`. Weeks begin on Monday (DuckDB counts every seven days after `from`).',
     examples: [
       ["DATE_DIFF('hour', TIMESTAMP '2001-03-11T22:59:00Z', TIMESTAMP '2001-03-11T23:01:00Z')", '1'],
       ["DATE_DIFF('month', TIMESTAMP '2001-03-11', TIMESTAMP '2001-01-31')", '-2'],
@@ -500,7 +500,7 @@ const NUMBERS: SqlFunction[] = [
     names: ['SQRT'],
     params: [NUMBER],
     result: 'double',
-    note: 'Rounded correctly. Null of a negative number.',
+    note: 'Rounded correctly. Null of a negative number (DuckDB gives NaN).',
     examples: [['SQRT(2)', '1.4142135623730951']],
     make: ([x], { at }) => {
       const real = x!.type.kind === 'double' ? x! : call('toDouble', [x!], DOUBLE, at);

@@ -297,7 +297,7 @@ export class Ingest {
 
   /** Memory is exactly at a record before it and after it: a barrier may come between any two. */
   #foldBatch(arrivalMicros: bigint | null): void {
-    this.#decoder.next(arrivalMicros);
+    this.#decoder.next(this.#folded, arrivalMicros);
     advance(this.#parts.pipeline);
     for (const bad of this.#decoder.bad()) {
       this.#errors.push({ ...bad, position: this.#folded + bad.record });

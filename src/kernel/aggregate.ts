@@ -1,11 +1,22 @@
 import { assert } from '../base/assert.ts';
-import type { AggregateName } from '../plan/plan.ts';
+import type { AggregateFunction, AggregateName } from '../plan/plan.ts';
 
 /** The field of FeatureValue's oneof (proto/tilefold/v1/row.proto) that holds an aggregate's state, and names its merge. */
-const CASES: Partial<Record<AggregateName, number>> = { count: 1, sum: 2, avg: 3, min: 4, max: 5 };
+const CASES: Partial<Record<AggregateName, number>> = { count: 1, sum: 2, avg: 3, min: 4, max: 5, first: 8, last: 9 };
+const REAL_CASES: Partial<Record<AggregateName, number>> = { sum: 6, avg: 7 };
 
-export function caseOf(name: AggregateName): number {
-  const found = CASES[name];
-  assert(found !== undefined, `aggregate ${name} has no kernel yet: the compiler refuses it`);
+/** What 8 bytes of a value are (assembly/aggregate.ts). */
+const INTEGER = 1;
+const REAL = 2;
+const TEXT = 3;
+
+export function caseOf(fn: AggregateFunction): number {
+  const found = (kindOf(fn) === REAL ? REAL_CASES[fn.name] : undefined) ?? CASES[fn.name];
+  assert(found !== undefined, `aggregate ${fn.name} has no kernel yet: the compiler refuses it`);
   return found;
+}
+
+export function kindOf({ args }: AggregateFunction): number {
+  const kind = args[0]?.type.kind;
+  return kind === 'double' ? REAL : kind === 'string' ? TEXT : INTEGER;
 }

@@ -36,7 +36,7 @@ export interface Exports {
   greatestClock(): bigint;
   setClock(isWall: number, jumpMs: number): void;
   inputBuffer(size: number): number;
-  decode(from: number, size: number, arrivalMicros: bigint, isEnd: number): number;
+  decode(from: number, size: number, position: bigint, arrivalMicros: bigint, isEnd: number): number;
   admitLines(from: number, size: number): number;
   admitDocument(size: number): number;
   acceptedCount: Global;
@@ -74,7 +74,7 @@ export interface Exports {
     levelCount: number,
   ): number;
   setKeyColumn(group: number, index: number, register: number, kind: number): void;
-  setMember(group: number, index: number, id: number, aggregateCase: number, value: number): void;
+  setMember(group: number, index: number, id: number, aggregateCase: number, value: number, kind: number): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
   setShards(count: number): void;
   refusedCount(group: number, level: number): number;
@@ -136,6 +136,7 @@ export interface Exports {
   addStoredRow(answer: number, levelMs: number, tileStart: number, bytes: number, length: number): number;
   addMemoryRows(answer: number): number;
   finishKey(answer: number, row: number): void;
+  forgetTexts(): void;
   answerRecord(answer: number, record: number, row: number): number;
 }
 

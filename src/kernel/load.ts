@@ -3,7 +3,7 @@ import type { Expression } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, EventType, Plan } from '../plan/plan.ts';
 import { keptLevels } from '../plan/window.ts';
-import { caseOf } from './aggregate.ts';
+import { caseOf, kindOf } from './aggregate.ts';
 import { identityOf, Lowering } from './expression.ts';
 import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
@@ -99,7 +99,8 @@ function layGroups(layout: Layout): { index: number; group: Group }[] {
     const [argument] = aggregate.fn.args;
     groups.get(identity)!.members.push({
       id: ids.aggregates.get(aggregate.name)!,
-      aggregateCase: caseOf(aggregate.fn.name),
+      aggregateCase: caseOf(aggregate.fn),
+      kind: kindOf(aggregate.fn),
       value: argument ? registerOf(typeLayout, argument) : null,
     });
   }

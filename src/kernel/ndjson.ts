@@ -6,7 +6,7 @@ import { putCell } from './expression.ts';
 import type { Kernel } from './instance.ts';
 
 /** What the kernel can read into a column (Kind in assembly/ndjson.ts). */
-const KINDS: Partial<Record<ScalarKind, number>> = { bool: 0, int64: 1, string: 2, time: 3 };
+const KINDS: Partial<Record<ScalarKind, number>> = { bool: 0, int64: 1, string: 2, time: 3, double: 4 };
 const PRESENCES = { required: 0, optional: 1, default: 2 };
 
 export function isReadable(input: Field): boolean {
@@ -100,11 +100,15 @@ export class Decoder {
     this.#from = 0;
   }
 
-  /** Decodes the next batch of the block; false when there is none left. */
-  next(arrivalMicros: bigint | null): boolean {
+  /**
+   * Decodes the next batch of the block; false when there is none left.
+   *
+   * @param position in the log, of the batch's first record
+   */
+  next(position: number, arrivalMicros: bigint | null): boolean {
     if (this.#from === this.#size) return false;
     const { exports } = this.kernel;
-    this.#from = exports.decode(this.#from, this.#size, arrivalMicros ?? 0n, 1) >>> 0;
+    this.#from = exports.decode(this.#from, this.#size, BigInt(position), arrivalMicros ?? 0n, 1) >>> 0;
     return true;
   }
 

@@ -20,7 +20,7 @@ export class TypePicker {
     const { exports } = this.kernel;
     const parts: Uint8Array[] = [];
     this.#decoder.fill(block);
-    while (this.#decoder.next(null)) {
+    while (this.#decoder.next(0, null)) {
       const { count } = this.#decoder;
       const types = this.kernel.ints(exports.recordType.value, count);
       const starts = this.kernel.ints(exports.recordStart.value, count);

@@ -20,6 +20,7 @@ export interface GroupMember {
   aggregateCase: number;
   /** Register of the argument; null counts events. */
   value: number | null;
+  kind: number;
 }
 
 export function addGroup(kernel: Kernel, group: Group): number {
@@ -37,7 +38,7 @@ export function addGroup(kernel: Kernel, group: Group): number {
   );
   for (const [i, key] of group.keys.entries()) exports.setKeyColumn(index, i, key.register, key.kind);
   for (const [i, member] of members.entries())
-    exports.setMember(index, i, member.id, member.aggregateCase, member.value ?? -1);
+    exports.setMember(index, i, member.id, member.aggregateCase, member.value ?? -1, member.kind);
   for (const [i, level] of group.levels.entries())
     exports.setLevel(index, i, level.levelMs, level.ttlMs === Infinity ? -1 : level.ttlMs);
   return index;

@@ -144,7 +144,7 @@ function loadAnswer(layout: Layout, answer: AnswerLayout, cells: { aggregate: Ag
   }
   for (const [i, { aggregate, id }] of answer.members.entries()) {
     const type = typeIndex(layout, aggregate.event);
-    exports.setAnswerMember(answer.index, i, id, caseOf(aggregate.fn.name), type);
+    exports.setAnswerMember(answer.index, i, id, caseOf(aggregate.fn), type);
   }
   for (const [register, { aggregate, window }] of cells.entries()) {
     const member = answer.members.findIndex(m => m.aggregate === aggregate);

@@ -68,9 +68,10 @@ export interface Aggregate {
  * Nulls never count: they are passed over by each of these.
  *
  * - `count`: events, or events whose argument is not null. Linear.
- * - `sum`: of int64, in 128 bits; OVERFLOW at finish beyond int64. 0 when empty. Linear.
- * - `avg`: the exact quotient, rounded once to a double. Null when empty. Linear.
- * - `min`, `max`: of int64, bool or time. Null when empty. Monotone.
+ * - `sum`: of int64, in 128 bits; OVERFLOW at finish beyond int64. Of double, exact, rounded once at finish; OVERFLOW
+ *   beyond the largest double; infinities and NaN as IEEE 754 adds them. 0 when empty. Linear.
+ * - `avg`: the exact quotient of the exact sum, rounded once to a double. Null when empty. Linear.
+ * - `min`, `max`: of int64, double (-0 below 0, NaN above all), bool or time. Null when empty. Monotone.
  * - `first`, `last`: in order of (time, position). Null when empty. Monotone.
  * - `countUnique`: distinct values. Linear, bounded.
  */

@@ -35,12 +35,14 @@ export function answerKeys(
   const chunk = exports.ANSWER_ROWS.value;
   for (let from = 0; from < keys.length; from += chunk) {
     const count = Math.min(chunk, keys.length - from);
+    exports.forgetTexts();
     for (let row = 0; row < count; row++) {
       const key = keys[from + row]!;
       startKey(kernel, answer, key);
-      for (const range of ranges) addRange(kernel, answer, readRange!(key, range));
+      const blocks = ranges.flatMap(range => addRange(kernel, answer, readRange!(key, range)));
       checkRead(kernel, exports.addMemoryRows(answer.index));
       exports.finishKey(answer.index, row);
+      for (const { start, length } of blocks) exports.release(start, length);
     }
     derive(kernel, answer, count);
     for (const [i, feature] of features.entries()) copyRows(kernel, answer, feature, count, columns[i]!, from);
@@ -58,11 +60,19 @@ function startKey(kernel: Kernel, answer: AnswerLayout, key: Uint8Array): void {
   kernel.exports.release(block, key.length);
 }
 
-function addRange(kernel: Kernel, answer: AnswerLayout, rows: ReturnType<ReadRange>): void {
+/** Stored rows stand in the kernel until the key is finished: states point at their text. */
+function addRange(kernel: Kernel, answer: AnswerLayout, rows: ReturnType<ReadRange>): Block[] {
   const { exports } = kernel;
+  const blocks: Block[] = [];
   for (const { levelMs, tileStartMs, value } of rows) {
-    const block = kernel.put(value);
-    checkRead(kernel, exports.addStoredRow(answer.index, levelMs, tileStartMs, block, value.length));
-    exports.release(block, value.length);
+    const start = kernel.put(value);
+    blocks.push({ start, length: value.length });
+    checkRead(kernel, exports.addStoredRow(answer.index, levelMs, tileStartMs, start, value.length));
   }
+  return blocks;
+}
+
+interface Block {
+  start: number;
+  length: number;
 }

@@ -55,7 +55,7 @@ async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: S
   for await (const block of source.read(0)) {
     decoder.fill(block.bytes);
     let { line } = block;
-    while (decoder.next(block.arrivalMicros)) {
+    while (decoder.next(position, block.arrivalMicros)) {
       const { file } = block;
       for (const one of decoder.rejected()) parts.onRejected({ ...one, file, line: line + one.line - 1 });
       for (const one of decoder.bad())
@@ -89,6 +89,7 @@ function replayRecords(
   const recordRows = kernel.ints(exports.recordRow.value + from * 4, to - from).slice();
   const readers = types.map(type => subjects.filter(subject => subject.event === type.event.name));
   const filled = new Map(subjects.map(subject => [subject, 0]));
+  exports.forgetTexts();
   for (let i = 0; i < to - from; i++) {
     advanceRecords(pipeline, from + i, from + i + 1);
     if (recordRows[i]! < 0) continue;

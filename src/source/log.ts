@@ -11,7 +11,9 @@ import {
   BATCH_MAX_BYTES,
   encodeBatch,
   encodeHeader,
+  firstLines,
   HEADER_MAX_BYTES,
+  lineCount,
   NEWLINE,
   readBatch,
   readHeader,
@@ -295,6 +297,32 @@ export class EventLog implements Source {
       const text = `${this.#failure!.message}; nor could ${path} be cut to ${this.#bytes} bytes (${errorText(cutError)})`;
       this.#failure = new Fault('busy', text);
     });
+  }
+}
+
+/** The log as it was when it ended at `end`: it can be read, and nothing else. */
+export function prefixOf(
+  log: EventLog,
+  end: number,
+): Pick<EventLog, 'clock' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'> {
+  return {
+    clock: log.clock,
+    end,
+    lastArrivalMicros: null,
+    append: () => assert(false, 'nothing is appended to what a log was'),
+    recall: () => null,
+    read: from => firstBlocks(log.read(from), end - from),
+  };
+}
+
+async function* firstBlocks(blocks: AsyncIterable<Block>, count: number): AsyncGenerator<Block> {
+  let rest = count;
+  if (rest === 0) return;
+  for await (const block of blocks) {
+    const bytes = firstLines(block.bytes, rest);
+    rest -= lineCount(bytes);
+    yield { ...block, bytes };
+    if (rest === 0) return;
   }
 }
 

@@ -197,6 +197,14 @@ export function lineCount(bytes: Uint8Array): number {
   return count;
 }
 
+/** At most so many lines, from the start. */
+export function firstLines(bytes: Uint8Array, count: number): Uint8Array {
+  if (count >= bytes.length) return bytes;
+  let end = 0;
+  for (let i = 0; i < count && end < bytes.length; i++) end = bytes.indexOf(NEWLINE, end) + 1;
+  return bytes.subarray(0, end);
+}
+
 /** The line at the start of `ahead` without its newline; null where none ends there. Headers are ASCII. */
 function headerLine(ahead: Uint8Array): string | null {
   const end = ahead.indexOf(NEWLINE);

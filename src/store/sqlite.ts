@@ -162,6 +162,37 @@ export function sqliteStore(db: Database): Store {
   };
 }
 
+/** The repair that every message of damage names. */
+const REPAIR = '`tilefold rebuild --from-log` makes it anew';
+
+/** SQLite's error as a fault of the file; null where it is another error. */
+export function damageOf(error: unknown, file: string): Fault | null {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!/^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ)/.test(code)) return null;
+  return new Fault('corrupt', `${file}: ${(error as Error).message}; ${REPAIR}`);
+}
+
+/** So many damages are told: one is enough to make the database anew. */
+const DAMAGES_MAX = 20;
+
+/** What SQLite itself finds wrong with a database, page by page, with the byte that the page starts at. */
+export function integrityOf(db: Database): { offset: number | null; message: string }[] {
+  const { page_size } = db.query<{ page_size: number }, []>('PRAGMA page_size').get()!;
+  const place = (message: string) => {
+    const page = /\b[Pp]age (\d+)/.exec(message)?.[1];
+    return { offset: page === undefined ? null : (Number(page) - 1) * page_size, message };
+  };
+  try {
+    const found = db.query<{ integrity_check: string }, []>(`PRAGMA integrity_check(${DAMAGES_MAX})`).all();
+    const lines = found.flatMap(({ integrity_check }) => integrity_check.split('\n'));
+    return lines.filter(line => line !== 'ok' && !line.startsWith('*** in database')).map(place);
+  } catch (error) {
+    const damage = damageOf(error, db.filename);
+    if (!damage) throw error;
+    return [{ offset: null, message: damage.message }];
+  }
+}
+
 /** Microseconds as text: they need more digits than a JSON number keeps. */
 function clocksText(clocks: Map<string, bigint>): string {
   return JSON.stringify(Object.fromEntries([...clocks].map(([type, micros]) => [type, String(micros)])));

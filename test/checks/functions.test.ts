@@ -29,10 +29,10 @@ const THEIRS: Record<string, string> = {
 };
 
 /**
- * Ours, and DuckDB's where it is written otherwise there. `k` is small, `n` spells a number or nothing. Deliberately
- * different, and so not here: the case of ß and İ, REVERSE of combining marks, CAST of texts like `1e3` and of times
- * with an offset, times as texts, DATE_DIFF of weeks and EPOCH_MS before 1970 (`t` and `r` are later), integers in
- * FLOOR and CEIL, `//` of doubles.
+ * Ours, and DuckDB's where it is written otherwise there: where we give null for what is infinite, NaN or an error
+ * there, count weeks from Monday, and round milliseconds down. Other differences are deliberate too, and kept out: the
+ * case of ß and İ, REVERSE of combining marks, CAST of texts like `1e3` and of times with an offset, times as texts,
+ * and the types of FLOOR and CEIL of integers. `k` is small, `n` spells a number or nothing.
  */
 const LIST: (string | [ours: string, theirs: string])[] = [
   ...[
@@ -46,7 +46,14 @@ const LIST: (string | [ours: string, theirs: string])[] = [
     'TRIM(s)',
     'LTRIM(s)',
   ],
-  ...['SUBSTRING(s, k, j)', 'SUBSTRING(s, k)', 'SUBSTRING(s FROM k FOR k)', 'LEFT(s, k)', 'RIGHT(s, k)', 'RTRIM(s)'],
+  ...[
+    'SUBSTRING(s, k, i % 5)',
+    'SUBSTRING(s, k)',
+    'SUBSTRING(s FROM k FOR k)',
+    'LEFT(s, k)',
+    'RIGHT(s, k)',
+    'RTRIM(s)',
+  ],
   ...[
     "TRIM(s, 'aé😀')",
     "LTRIM(s, 'ab ')",
@@ -61,8 +68,8 @@ const LIST: (string | [ours: string, theirs: string])[] = [
     'CONTAINS(s, u)',
     'STRPOS(s, u)',
     'POSITION(u IN s)',
-    ['LPAD(s, k, u)', 'lpad(s, k::INT, u)'] as [string, string],
-    ['RPAD(s, k, v)', 'rpad(s, k::INT, v)'] as [string, string],
+    ['LPAD(s, k, u)', 'lpad(s, k::INT, u)'],
+    ['RPAD(s, k, v)', 'rpad(s, k::INT, v)'],
   ],
   ...[
     'REPEAT(s, k)',
@@ -90,11 +97,15 @@ const LIST: (string | [ours: string, theirs: string])[] = [
     .map(part => `EXTRACT(${part} FROM t)`),
   ...'year quarter month week day hour minute second millisecond microsecond'
     .split(' ')
-    .flatMap(part => [`DATE_TRUNC('${part}', t)`, `DATE_DIFF('${part}', t, r)`]),
+    .map(part => `DATE_TRUNC('${part}', t)`),
+  ...'year quarter month day hour minute second millisecond microsecond'
+    .split(' ')
+    .map(part => `DATE_DIFF('${part}', t, r)`),
+  ["DATE_DIFF('week', t, r)", "(epoch_us(date_trunc('week', r)) - epoch_us(date_trunc('week', t))) // 604800000000"],
   ...'week day hour minute second millisecond microsecond'.split(' ').map(part => `DATE_SUB('${part}', t, r)`),
   ...[
     'EPOCH(t)',
-    'EPOCH_MS(t)',
+
     'EPOCH_US(t)',
     't + INTERVAL 5 MINUTE',
     "t - INTERVAL '1 day 12 hours'",
@@ -109,6 +120,10 @@ const LIST: (string | [ours: string, theirs: string])[] = [
     'HOUR(t)',
   ],
   ...["t BETWEEN '2000-01-01' AND r", 'GREATEST(t, r)'],
+  ['EPOCH_MS(t)', 'epoch_us(t) // 1000'],
+  ['SQRT(x)', 'CASE WHEN x >= 0 THEN sqrt(x) END'],
+  ['i % k', 'CASE WHEN k = -1 THEN 0 ELSE i % k END'],
+  ['k / j', 'k / nullif(j, 0)'],
   ['t - r', 'epoch_us(t) - epoch_us(r)'],
   ['MAKE_TIMESTAMP(k)', 'make_timestamp(k)'],
   ['EPOCH_MS(k)', 'epoch_ms(k)'],
@@ -123,7 +138,7 @@ const LIST: (string | [ours: string, theirs: string])[] = [
     'FLOOR(x)',
     'CEIL(x)',
     'TRUNC(x)',
-    'SQRT(x)',
+
     'SQRT(ABS(k))',
   ],
   ...[
@@ -132,7 +147,7 @@ const LIST: (string | [ours: string, theirs: string])[] = [
     'ROUND(x, -2)',
     'ROUND(k, -1)',
     'MOD(k, j)',
-    'i % k',
+
     'i // k',
     'i // j',
     'i & j',
@@ -157,7 +172,7 @@ const LIST: (string | [ours: string, theirs: string])[] = [
     'i + j',
     'i * j',
     'i - j',
-    'k / j',
+
     'COALESCE(i, k, 0)',
     'x > y',
     'CASE WHEN b THEN s ELSE u END',

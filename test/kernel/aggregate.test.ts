@@ -210,7 +210,7 @@ describe('weights', () => {
     for (let from = 0; from < all.length; ) {
       const to = from + 1 + rng.below(80);
       decoder.fill(bytesOf(all.slice(from, to).join('\n')));
-      while (decoder.next(null)) advance(pipeline);
+      while (decoder.next(0, null)) advance(pipeline);
       from = to;
       const log = parseLog(all.slice(0, to).join('\n'), of.plan, { clock: 'event', maxJumpMs: NEVER_MS });
       const found = answers(of, ['a', 'b', 'c']);
@@ -230,7 +230,7 @@ describe('weights', () => {
       decoder.fill(
         bytesOf(changes.map(([v, w]) => `{"type":"e","time":0,"data":{"k":"x","v":${v},"w":${w}}}`).join('\n')),
       );
-      while (decoder.next(null)) advance(pipeline);
+      while (decoder.next(0, null)) advance(pipeline);
       return FNS.slice(0, 3).map(fn => answers(of, ['x']).get(fn)![0]!.value);
     };
     expect(post([3n, 1n])).toEqual([1n, 3n, 3]);

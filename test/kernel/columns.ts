@@ -49,7 +49,7 @@ export function decodeBlock(of: Layout, block: Uint8Array): Decoded {
   decoder.fill(block);
   const decoded: Decoded = { records: [], rejected: [], batches: 0 };
   let line = 0;
-  while (decoder.next(null)) {
+  while (decoder.next(0, null)) {
     decoded.batches++;
     for (const one of decoder.rejected()) decoded.rejected.push({ ...one, line: one.line + line });
     const bads = new Map(decoder.bad().map(bad => [bad.record, bad]));

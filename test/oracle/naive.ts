@@ -19,7 +19,7 @@ import type { Expression, Read, Window } from '../../src/plan/expression.ts';
 import type { Aggregate, AggregateFunction, EventType, Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
 import type { Log, LogRecord } from './log.ts';
-import { int64, roundedQuotient } from './number.ts';
+import { compareReals, exactQuotient, int64, roundedQuotient } from './number.ts';
 import { compare, evaluate, type Scope } from './terms.ts';
 
 /** Gravest last. */
@@ -148,15 +148,18 @@ function finish(fn: AggregateFunction, asked: Counted[]): Answer {
     case 'count':
       return good(weights);
     case 'sum': {
+      if (fn.args[0]!.type.kind === 'double') return realQuotient(present, 1n);
       const sum = int64(total());
       return sum === null ? { value: null, status: 'OVERFLOW' } : good(sum);
     }
     case 'avg':
-      return good(weights === 0n ? null : roundedQuotient(total(), weights));
+      if (weights === 0n) return good(null);
+      if (fn.args[0]!.type.kind === 'double') return realQuotient(present, weights);
+      return good(roundedQuotient(total(), weights));
     case 'min':
-      return good(best((a, b) => compare(a.value, b.value) < 0));
+      return good(best((a, b) => order(a.value, b.value) < 0));
     case 'max':
-      return good(best((a, b) => compare(a.value, b.value) > 0));
+      return good(best((a, b) => order(a.value, b.value) > 0));
     // Ties of time break by position, and `present` is in the order of positions.
     case 'first':
       return good(best((a, b) => a.time < b.time));
@@ -170,6 +173,17 @@ function finish(fn: AggregateFunction, asked: Counted[]): Answer {
       return good(BigInt(distinct));
     }
   }
+}
+
+/** Of doubles, with NaN and the infinities as IEEE 754 would add them; null beyond the largest double. */
+function realQuotient(present: Counted[], divisor: bigint): Answer {
+  const terms = present.map(({ value, weight }) => ({ value: value as number, weight }));
+  const quotient = exactQuotient(terms, divisor);
+  return quotient === null ? { value: null, status: 'OVERFLOW' } : good(quotient);
+}
+
+function order(a: Value, b: Value): number {
+  return typeof a === 'number' && typeof b === 'number' ? compareReals(a, b) : compare(a, b);
 }
 
 function good(value: Value): Answer {

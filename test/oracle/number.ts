@@ -48,6 +48,64 @@ export function roundedQuotient(dividend: bigint, divisor: bigint): number {
   return negative ? -real : real;
 }
 
+/** -0 below 0, NaN above all. */
+export function compareReals(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  if (a === 0 && b === 0) return Number(Object.is(b, -0)) - Number(Object.is(a, -0));
+  return a < b ? -1 : Number(a > b);
+}
+
+/**
+ * The exact sum of weight * value over the divisor, rounded once to the nearest double, ties to even; null where that
+ * is beyond the largest one. A NaN or an infinity counts while its weights do not cancel out.
+ */
+export function exactQuotient(terms: { value: number; weight: bigint }[], divisor: bigint): number | null {
+  const count = (is: (value: number) => boolean) =>
+    terms.reduce((sum, { value, weight }) => (is(value) ? sum + weight : sum), 0n);
+  const [plus, minus] = [count(value => value === Infinity), count(value => value === -Infinity)];
+  if (count(Number.isNaN) !== 0n || (plus !== 0n && minus !== 0n)) return Number.NaN;
+  if (plus !== 0n) return Infinity;
+  if (minus !== 0n) return -Infinity;
+  const finite = terms.filter(({ value }) => Number.isFinite(value));
+  const units = finite.reduce((sum, { value, weight }) => sum + weight * unitsOf(value), 0n);
+  return doubleOf(units, divisor);
+}
+
+const word = new DataView(new ArrayBuffer(8));
+
+/** A double as a whole number of 2^-1074. */
+function unitsOf(real: number): bigint {
+  word.setFloat64(0, real);
+  const bits = word.getBigUint64(0);
+  const exponent = (bits >> 52n) & 0x7ffn;
+  const fraction = bits & (2n ** 52n - 1n);
+  const units = exponent === 0n ? fraction : (fraction + 2n ** 52n) << (exponent - 1n);
+  return real < 0 ? -units : units;
+}
+
+/** dividend / divisor units of 2^-1074 as a double. */
+function doubleOf(dividend: bigint, divisor: bigint): number | null {
+  if (dividend === 0n) return 0;
+  const negative = dividend < 0n !== divisor < 0n;
+  const [n, d] = [abs(dividend), abs(divisor)];
+  // Up to 2^53 units every whole number of units is a double; beyond it every 2^exponent-th one.
+  let exponent = Math.max(0, bitLength(n / d || 1n) - 53);
+  let units = roundedInteger(n, d << BigInt(exponent));
+  if (units === 2n ** 53n) {
+    units /= 2n;
+    exponent++;
+  }
+  if (exponent > 2045) return null;
+  word.setBigUint64(0, exponent === 0 ? units : units + (BigInt(exponent) << 52n));
+  return negative ? -word.getFloat64(0) : word.getFloat64(0);
+}
+
+function roundedInteger(n: bigint, d: bigint): bigint {
+  const floor = n / d;
+  const twice = 2n * (n % d);
+  return twice > d || (twice === d && floor % 2n === 1n) ? floor + 1n : floor;
+}
+
 function abs(integer: bigint): bigint {
   return integer < 0n ? -integer : integer;
 }

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tilefold/v1/row.proto.
  */
 export const file_tilefold_v1_row: GenFile = /*@__PURE__*/
-  fileDesc("ChV0aWxlZm9sZC92MS9yb3cucHJvdG8SC3RpbGVmb2xkLnYxIp0BChBGZWF0dXJlc0NvbWJpbmVkEj0KCGZlYXR1cmVzGAEgAygLMisudGlsZWZvbGQudjEuRmVhdHVyZXNDb21iaW5lZC5GZWF0dXJlc0VudHJ5GkoKDUZlYXR1cmVzRW50cnkSCwoDa2V5GAEgASgFEigKBXZhbHVlGAIgASgLMhkudGlsZWZvbGQudjEuRmVhdHVyZVZhbHVlOgI4ASJKChpGZWF0dXJlc0NvbWJpbmVkQ29tcGF0aWJsZRIsCghmZWF0dXJlcxgBIAMoCzIaLnRpbGVmb2xkLnYxLk1hcEZpZWxkRW50cnkiKAoURmVhdHVyZXNDb21iaW5lZExhenkSEAoIZmVhdHVyZXMYASADKAwiRgoNTWFwRmllbGRFbnRyeRILCgNrZXkYASABKAUSKAoFdmFsdWUYAiABKAsyGS50aWxlZm9sZC52MS5GZWF0dXJlVmFsdWUiuQEKDEZlYXR1cmVWYWx1ZRIPCgVjb3VudBgBIAEoEkgAEiIKA3N1bRgCIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOEgAEiEKBG1lYW4YAyABKAsyES50aWxlZm9sZC52MS5NZWFuSAASIwoDbWluGAQgASgLMhQudGlsZWZvbGQudjEuRXh0cmVtZUgAEiMKA21heBgFIAEoCzIULnRpbGVmb2xkLnYxLkV4dHJlbWVIAEIHCgVzdGF0ZSJeCgZJbnQxMjgSEwoGbmFycm93GAEgASgSSACIAQESEAoDbG93GAIgASgGSAGIAQESEQoEaGlnaBgDIAEoEEgCiAEBQgkKB19uYXJyb3dCBgoEX2xvd0IHCgVfaGlnaCJGCgRNZWFuEiAKA3N1bRgBIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOBISCgVjb3VudBgCIAEoEkgAiAEBQggKBl9jb3VudCJFCgdFeHRyZW1lEhEKB2ludGVnZXIYASABKBJIABIOCgRyZWFsGAIgASgBSAASDgoEdGV4dBgDIAEoCUgAQgcKBXZhbHVlYgZwcm90bzM");
+  fileDesc("ChV0aWxlZm9sZC92MS9yb3cucHJvdG8SC3RpbGVmb2xkLnYxIp0BChBGZWF0dXJlc0NvbWJpbmVkEj0KCGZlYXR1cmVzGAEgAygLMisudGlsZWZvbGQudjEuRmVhdHVyZXNDb21iaW5lZC5GZWF0dXJlc0VudHJ5GkoKDUZlYXR1cmVzRW50cnkSCwoDa2V5GAEgASgFEigKBXZhbHVlGAIgASgLMhkudGlsZWZvbGQudjEuRmVhdHVyZVZhbHVlOgI4ASJKChpGZWF0dXJlc0NvbWJpbmVkQ29tcGF0aWJsZRIsCghmZWF0dXJlcxgBIAMoCzIaLnRpbGVmb2xkLnYxLk1hcEZpZWxkRW50cnkiKAoURmVhdHVyZXNDb21iaW5lZExhenkSEAoIZmVhdHVyZXMYASADKAwiRgoNTWFwRmllbGRFbnRyeRILCgNrZXkYASABKAUSKAoFdmFsdWUYAiABKAsyGS50aWxlZm9sZC52MS5GZWF0dXJlVmFsdWUi3AIKDEZlYXR1cmVWYWx1ZRIPCgVjb3VudBgBIAEoEkgAEiIKA3N1bRgCIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOEgAEiEKBG1lYW4YAyABKAsyES50aWxlZm9sZC52MS5NZWFuSAASIwoDbWluGAQgASgLMhQudGlsZWZvbGQudjEuRXh0cmVtZUgAEiMKA21heBgFIAEoCzIULnRpbGVmb2xkLnYxLkV4dHJlbWVIABIpCghyZWFsX3N1bRgGIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtSAASKwoJcmVhbF9tZWFuGAcgASgLMhYudGlsZWZvbGQudjEuRXhhY3RNZWFuSAASJAoFZmlyc3QYCCABKAsyEy50aWxlZm9sZC52MS5Nb21lbnRIABIjCgRsYXN0GAkgASgLMhMudGlsZWZvbGQudjEuTW9tZW50SABCBwoFc3RhdGUiXgoGSW50MTI4EhMKBm5hcnJvdxgBIAEoEkgAiAEBEhAKA2xvdxgCIAEoBkgBiAEBEhEKBGhpZ2gYAyABKBBIAogBAUIJCgdfbmFycm93QgYKBF9sb3dCBwoFX2hpZ2giRgoETWVhbhIgCgNzdW0YASABKAsyEy50aWxlZm9sZC52MS5JbnQxMjgSEgoFY291bnQYAiABKBJIAIgBAUIICgZfY291bnQi/gEKCEV4YWN0U3VtEhYKCW1hZ25pdHVkZRgBIAEoDEgAiAEBEhUKCGV4cG9uZW50GAIgASgRSAGIAQESFQoIbmVnYXRpdmUYAyABKAhIAogBARIQCgNuYW4YBCABKBJIA4gBARIeChFwb3NpdGl2ZV9pbmZpbml0eRgFIAEoEkgEiAEBEh4KEW5lZ2F0aXZlX2luZmluaXR5GAYgASgSSAWIAQFCDAoKX21hZ25pdHVkZUILCglfZXhwb25lbnRCCwoJX25lZ2F0aXZlQgYKBF9uYW5CFAoSX3Bvc2l0aXZlX2luZmluaXR5QhQKEl9uZWdhdGl2ZV9pbmZpbml0eSJNCglFeGFjdE1lYW4SIgoDc3VtGAEgASgLMhUudGlsZWZvbGQudjEuRXhhY3RTdW0SEgoFY291bnQYAiABKBJIAIgBAUIICgZfY291bnQihAEKBk1vbWVudBIRCgR0aW1lGAEgASgSSAGIAQESFQoIcG9zaXRpb24YAiABKANIAogBARIRCgdpbnRlZ2VyGAMgASgSSAASDgoEcmVhbBgEIAEoAUgAEg4KBHRleHQYBSABKAlIAEIHCgV2YWx1ZUIHCgVfdGltZUILCglfcG9zaXRpb24iRQoHRXh0cmVtZRIRCgdpbnRlZ2VyGAEgASgSSAASDgoEcmVhbBgCIAEoAUgAEg4KBHRleHQYAyABKAlIAEIHCgV2YWx1ZWIGcHJvdG8z");
 
 /**
  * @generated from message tilefold.v1.FeaturesCombined
@@ -137,6 +137,38 @@ export type FeatureValue = Message<"tilefold.v1.FeatureValue"> & {
      */
     value: Extreme;
     case: "max";
+  } | {
+    /**
+     * linear: the sum of weight * value, for doubles
+     *
+     * @generated from field: tilefold.v1.ExactSum real_sum = 6;
+     */
+    value: ExactSum;
+    case: "realSum";
+  } | {
+    /**
+     * linear
+     *
+     * @generated from field: tilefold.v1.ExactMean real_mean = 7;
+     */
+    value: ExactMean;
+    case: "realMean";
+  } | {
+    /**
+     * monotone: the least (time, position)
+     *
+     * @generated from field: tilefold.v1.Moment first = 8;
+     */
+    value: Moment;
+    case: "first";
+  } | {
+    /**
+     * monotone: the greatest (time, position)
+     *
+     * @generated from field: tilefold.v1.Moment last = 9;
+     */
+    value: Moment;
+    case: "last";
   } | { case: undefined; value?: undefined };
 };
 
@@ -199,6 +231,124 @@ export const MeanSchema: GenMessage<Mean> = /*@__PURE__*/
   messageDesc(file_tilefold_v1_row, 6);
 
 /**
+ * An exact sum of doubles: magnitude * 2^exponent, negative or not, and how often NaN and the infinities were added.
+ * The magnitude is odd (so the sum has one spelling), little-endian, without zero bytes at its end; it is absent, with
+ * exponent and sign, when the finite part is 0. A count of 0 is absent.
+ *
+ * @generated from message tilefold.v1.ExactSum
+ */
+export type ExactSum = Message<"tilefold.v1.ExactSum"> & {
+  /**
+   * @generated from field: optional bytes magnitude = 1;
+   */
+  magnitude?: Uint8Array | undefined;
+
+  /**
+   * @generated from field: optional sint32 exponent = 2;
+   */
+  exponent?: number | undefined;
+
+  /**
+   * present only as true
+   *
+   * @generated from field: optional bool negative = 3;
+   */
+  negative?: boolean | undefined;
+
+  /**
+   * @generated from field: optional sint64 nan = 4;
+   */
+  nan?: bigint | undefined;
+
+  /**
+   * @generated from field: optional sint64 positive_infinity = 5;
+   */
+  positiveInfinity?: bigint | undefined;
+
+  /**
+   * @generated from field: optional sint64 negative_infinity = 6;
+   */
+  negativeInfinity?: bigint | undefined;
+};
+
+/**
+ * Describes the message tilefold.v1.ExactSum.
+ * Use `create(ExactSumSchema)` to create a new message.
+ */
+export const ExactSumSchema: GenMessage<ExactSum> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 7);
+
+/**
+ * @generated from message tilefold.v1.ExactMean
+ */
+export type ExactMean = Message<"tilefold.v1.ExactMean"> & {
+  /**
+   * @generated from field: tilefold.v1.ExactSum sum = 1;
+   */
+  sum?: ExactSum | undefined;
+
+  /**
+   * @generated from field: optional sint64 count = 2;
+   */
+  count?: bigint | undefined;
+};
+
+/**
+ * Describes the message tilefold.v1.ExactMean.
+ * Use `create(ExactMeanSchema)` to create a new message.
+ */
+export const ExactMeanSchema: GenMessage<ExactMean> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 8);
+
+/**
+ * A value and when it was: event time in microseconds since 1970 UTC, and the event's position in its log, which breaks
+ * ties. Without a value: nothing but nulls was seen, and time and position are absent too.
+ *
+ * @generated from message tilefold.v1.Moment
+ */
+export type Moment = Message<"tilefold.v1.Moment"> & {
+  /**
+   * @generated from field: optional sint64 time = 1;
+   */
+  time?: bigint | undefined;
+
+  /**
+   * @generated from field: optional int64 position = 2;
+   */
+  position?: bigint | undefined;
+
+  /**
+   * @generated from oneof tilefold.v1.Moment.value
+   */
+  value: {
+    /**
+     * @generated from field: sint64 integer = 3;
+     */
+    value: bigint;
+    case: "integer";
+  } | {
+    /**
+     * @generated from field: double real = 4;
+     */
+    value: number;
+    case: "real";
+  } | {
+    /**
+     * @generated from field: string text = 5;
+     */
+    value: string;
+    case: "text";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tilefold.v1.Moment.
+ * Use `create(MomentSchema)` to create a new message.
+ */
+export const MomentSchema: GenMessage<Moment> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 9);
+
+/**
  * Without a value: nothing but nulls was seen.
  *
  * @generated from message tilefold.v1.Extreme
@@ -235,5 +385,5 @@ export type Extreme = Message<"tilefold.v1.Extreme"> & {
  * Use `create(ExtremeSchema)` to create a new message.
  */
 export const ExtremeSchema: GenMessage<Extreme> = /*@__PURE__*/
-  messageDesc(file_tilefold_v1_row, 7);
+  messageDesc(file_tilefold_v1_row, 10);
 
