@@ -120,12 +120,11 @@ function rowOf(fn: SqlFunction): Row {
   const [first, ...others] = fn.names;
   const form = fn.form ?? `${first}(${paramsOf(fn)})`;
   const also = others.map(name => `\`${name}\``).join(', ');
-  const types = fn.params.flatMap(({ name, kinds, literal }) => {
-    if (!kinds || fn.params.find(other => other.name === name)?.kinds !== kinds) return [];
-    return `${name}: ${kinds.join(' or ')}${literal ? ', a literal' : ''}`;
-  });
-  const form2 = `\`${form}\`${types.length > 0 ? `<br>${types.join('<br>')}` : ''}${also && !fn.form ? `<br>also ${also}` : ''}`;
-  return { form: form2, result: fn.result, note: fn.note ?? '', examples: fn.examples };
+  const types = fn.params.flatMap(({ name, kinds, literal }) =>
+    kinds ? [`${name}: ${kinds.join(' or ')}${literal ? ', a literal' : ''}`] : [],
+  );
+  const lines = [`\`${form}\``, ...new Set(types), ...(also && !fn.form ? [`also ${also}`] : [])];
+  return { form: lines.join('<br>'), result: fn.result, note: fn.note ?? '', examples: fn.examples };
 }
 
 function paramsOf({ params, required = params.length, repeats = false }: SqlFunction): string {

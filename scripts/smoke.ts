@@ -45,6 +45,28 @@ function run(words: string[], exitCode = 0): string {
   return out;
 }
 
+/** The server's own pages, its log, and its way out. */
+async function serveOnce() {
+  const child = Bun.spawn([binary, 'serve', '--port', '0', '--grace', '0s'], { cwd: folder, env: {}, stderr: 'pipe' });
+  const log = new Response(child.stderr).text();
+  let said = '';
+  for await (const chunk of child.stdout) {
+    said += new TextDecoder().decode(chunk);
+    const url = / on (http:\S+)\n/.exec(said)?.[1];
+    if (!url) continue;
+    for (const path of ['/readyz', '/metrics', '/openapi.json', '/docs']) {
+      const { status } = await fetch(url + path);
+      if (status !== 200) throw new Error(`${path} answers ${status}`);
+    }
+    child.kill('SIGTERM');
+    break;
+  }
+  const lines = (await log).trimEnd().split('\n');
+  console.log(`$ tilefold serve\n${said}${lines.at(-1)}`);
+  if ((await child.exited) !== 0) throw new Error(`exit code ${child.exitCode}, wanted 0`);
+  if (JSON.parse(lines.at(-1)!).path !== '/docs') throw new Error('the log does not end with the last request');
+}
+
 try {
   await writeFile(join(folder, 'tilefold.yaml'), CONFIG);
   await mkdir(join(folder, 'features'));
@@ -65,6 +87,10 @@ try {
   const replayed = JSON.parse(last);
   for (const [name, value] of Object.entries(WANTED))
     if (replayed[name] !== value) throw new Error(`replayed, ${name} is ${replayed[name]}, wanted ${value}`);
+  run(['init', 'made', '--events', 'sales.ndjson']);
+  run(['check', 'made']);
+  run(['completion', 'bash']);
+  await serveOnce();
   console.log('OK');
 } finally {
   await rm(folder, { recursive: true });

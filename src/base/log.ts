@@ -5,3 +5,7 @@ export interface Log {
   warn(fields: object, text: string): void;
   error(fields: object, text: string): void;
 }
+
+/** What is told, and what is more urgent than that. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -142,7 +142,7 @@ function openDatabase(path: string, note: ((text: string) => void) | null): Open
     return { db, store, meta, close };
   } catch (error) {
     db.close();
-    const damage = damageOf(error, path);
+    const damage = error instanceof Fault && error.code === 'corrupt' ? error : damageOf(error, path);
     if (!damage || !note) throw damage ?? error;
     note(`${damage.message}; it is put aside as ${path}.damaged`);
     putAside(path);

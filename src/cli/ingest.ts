@@ -22,6 +22,7 @@ interface Rejected {
   reason: string;
 }
 
+/** `tilefold ingest`: files -> log, here or through the server that holds it. */
 export function addIngest(program: Command) {
   program
     .command('ingest')

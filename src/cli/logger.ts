@@ -1,9 +1,6 @@
 import { pino } from 'pino';
 import { isRecord } from '../compile/yaml.ts';
-import type { Log } from '../base/log.ts';
-
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+import type { Log, LogLevel } from '../base/log.ts';
 
 /**
  * Writes to standard error: a JSON object a line, or where that is a terminal a line for people. At once and in this

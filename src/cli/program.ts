@@ -6,10 +6,13 @@ import { addErrors } from './errors.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
 import { addIngest } from './ingest.ts';
 import { addInit } from './init.ts';
+import { addLog } from './log.ts';
 import { addLookup } from './lookup.ts';
+import { addRebuild } from './rebuild.ts';
 import { addReplay } from './replay.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
+import { addVerify } from './verify.ts';
 
 /** @returns the process's exit code */
 export async function run(argv: string[]): Promise<number> {
@@ -20,7 +23,20 @@ export async function run(argv: string[]): Promise<number> {
     .addHelpText('afterAll', EXIT_HELP)
     .configureHelp({ showGlobalOptions: true })
     .exitOverride();
-  for (const add of [addInit, addCheck, addServe, addIngest, addLookup, addErrors, addReplay, addSchema, addCompletion])
+  for (const add of [
+    addInit,
+    addCheck,
+    addServe,
+    addIngest,
+    addLookup,
+    addErrors,
+    addReplay,
+    addLog,
+    addVerify,
+    addRebuild,
+    addSchema,
+    addCompletion,
+  ])
     add(program);
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
+import type { Watcher } from '../ingest/ingest.ts';
 import type { Block, Source } from '../source/source.ts';
 
 /** How often a log file of somebody's batch job gets a line. */
@@ -81,4 +82,18 @@ async function unpackedBytes(path: string): Promise<number> {
   } finally {
     await file.close();
   }
+}
+
+/** Tells how far a log is folded, a line now and then on standard error. */
+export function foldProgress(verb: string): Watcher {
+  let lineMs = performance.now();
+  return {
+    bad() {},
+    barrier() {},
+    caughtUp(folded, end) {
+      if (performance.now() - lineMs < LINE_EVERY_MS) return;
+      lineMs = performance.now();
+      console.error(`${verb}: ${Math.floor((100 * folded) / end)}% of the log, ${folded} of ${end} records folded`);
+    },
+  };
 }

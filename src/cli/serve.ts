@@ -1,13 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Fault } from '../base/fault.ts';
-import type { Log } from '../base/log.ts';
-import { Metrics } from '../base/metrics.ts';
+import { LOG_LEVELS, type Log, type LogLevel } from '../base/log.ts';
 import { parseDuration } from '../base/time.ts';
 import { app, type Served, STILL_FOLDING } from '../http/app.ts';
 import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
-import { LOG_LEVELS, type LogLevel, openLog } from './logger.ts';
 
 interface Options {
   config: string;
@@ -49,6 +47,8 @@ export function addServe(program: Command) {
       const { config: path, host, port, logLevel, grace } = command.optsWithGlobals<Options>();
       const config = await loadConfig(path);
       const place = { host: host ?? config.serve.host, port: port ?? config.serve.port };
+      // The other commands start without them.
+      const { openLog } = await import('./logger.ts');
       await serve(config, place, openLog(logLevel), grace);
     });
 }
@@ -61,6 +61,7 @@ export function addServe(program: Command) {
 async function serve(config: Config, { host, port }: { host: string; port: number }, log: Log, graceMs: number) {
   let parts: Parts | null = null;
   let unready: string | null = STILL_FOLDING;
+  const { Metrics } = await import('../base/metrics.ts');
   const metrics = new Metrics(() => parts?.state() ?? null);
   const end = (error: unknown) => endProcess(error, log);
   const services = { unready: () => unready, log, metrics, broken: end };

@@ -459,19 +459,22 @@ function filtered(argument: Expression | null, filter: Expression, { at }: SqlNo
   return call('case', [filter, value, otherwise], value.type, at);
 }
 
+const TAKE_ANY = 'COUNT, FIRST and LAST take any type';
+
 function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
   const { kind } = type;
-  if (node.name === 'count' || kind === 'int64' || kind === 'double') return true;
+  const takesAny = node.name === 'count' || node.name === 'first' || node.name === 'last';
+  if (takesAny || kind === 'int64' || kind === 'double') return true;
   const ordered = node.name === 'min' || node.name === 'max';
   if (ordered && (kind === 'bool' || kind === 'time')) return true;
   const { text } = node.of!;
   const hints: Record<string, string> = {
     bool: `write CASE WHEN ${text} THEN 1 ELSE 0 END`,
-    string: ordered ? 'COUNT takes any type' : 'COUNT takes any type; declare the input int64 if it is a number',
+    string: ordered ? TAKE_ANY : `${TAKE_ANY}; declare the input int64 if it is a number`,
     time: 'MIN and MAX take a time',
   };
   const wanted = ordered ? 'int64, double, bool or time' : 'int64 or double';
-  const message = `${node.name.toUpperCase()} wants ${wanted}, got ${typeName(type)}; ${hints[kind] ?? 'COUNT takes any type'}`;
+  const message = `${node.name.toUpperCase()} wants ${wanted}, got ${typeName(type)}; ${hints[kind] ?? TAKE_ANY}`;
   faults.push(new Fault('definition', message, node.of!.at));
   return false;
 }

@@ -676,8 +676,8 @@ export function bindFunction(bound: Expression[], written: Written): Expression 
   const most = fn.repeats ? Infinity : fn.params.length;
   const least = fn.required ?? fn.params.length;
   if (bound.length < least || bound.length > most) {
-    const wanted =
-      most === Infinity ? `at least ${plural(least)}` : least === most ? plural(least) : `${least} to ${plural(most)}`;
+    const range = least === most ? plural(least) : `${COUNTS[least]} or ${plural(most)}`;
+    const wanted = fn.repeats ? `at least ${plural(least)}` : range;
     faults.push(new Fault('definition', `${name} wants ${wanted}, got ${bound.length}`, symbol.at));
     return null;
   }
@@ -685,8 +685,10 @@ export function bindFunction(bound: Expression[], written: Written): Expression 
   return args.includes(null) ? null : fn.make(args as Expression[], written);
 }
 
+const COUNTS = ['no', 'one', 'two', 'three'];
+
 function plural(count: number): string {
-  return `${['no', 'one', 'two', 'three'][count]} argument${count === 1 ? '' : 's'}`;
+  return `${COUNTS[count]} argument${count === 1 ? '' : 's'}`;
 }
 
 /** An argument as its param wants it; null where it cannot be that. */

@@ -52,7 +52,7 @@ export interface Word {
 
 export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
 
-export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max';
+export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
 
 /** `at` is the whole node's place, `text` what is written there. */
 export type SqlNode = { at: Position; text: string } & (
@@ -461,6 +461,8 @@ function walk(cursor: Cursor, node: Node): SqlNode {
     case 'avg':
     case 'min':
     case 'max':
+    case 'first':
+    case 'last':
       return walkAggregate(cursor, kind, body, first);
     case 'concat':
     case 'bitwise_and':

@@ -6,7 +6,7 @@ export const SUB_SELECT = 'sub-selects are not supported';
 export const ONE_EVENT_TYPE = 'a feature set reads one event type; let the writer of the event add what it needs';
 const ONE_SELECT = 'write a feature set for each select';
 const DISTINCT_VALUES = 'distinct values are not counted yet';
-const NOT_KEPT = 'no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN and MAX';
+const NOT_KEPT = 'no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN, MAX, FIRST and LAST';
 const ROWS_ARE_KEYS = 'a lookup asks for its entities by key, so there is nothing to order or cut';
 
 /** By the word that stands where nothing known can stand. */
@@ -74,10 +74,12 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ['COUNT_IF', 'write COUNT(*) FILTER (WHERE condition)'],
   ['COUNTIF', 'write COUNT(*) FILTER (WHERE condition)'],
   ['SUM_IF', 'write SUM(x) FILTER (WHERE condition)'],
+  ['FIRST_VALUE', 'write FIRST'],
+  ['LAST_VALUE', 'write LAST'],
   ['BOOL_OR', 'write MAX'],
   ['BOOL_AND', 'write MIN'],
   ['APPROX_COUNT_DISTINCT', DISTINCT_VALUES],
-  ...'FIRST LAST FIRST_VALUE LAST_VALUE ANY_VALUE ARG_MIN ARG_MAX MIN_BY MAX_BY MEDIAN MODE QUANTILE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP LIST ARRAY_AGG STRING_AGG PERCENTILE_CONT PERCENTILE_DISC APPROX_QUANTILE HISTOGRAM'
+  ...'ANY_VALUE ARG_MIN ARG_MAX MIN_BY MAX_BY MEDIAN MODE QUANTILE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP LIST ARRAY_AGG STRING_AGG PERCENTILE_CONT PERCENTILE_DISC APPROX_QUANTILE HISTOGRAM'
     .split(' ')
     .map(word => [word, NOT_KEPT] as const),
   ...'POWER POW EXP LN LOG LOG2 LOG10 SIN COS TAN CBRT PI'
@@ -99,4 +101,4 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ['CUBE', 'GROUP BY takes columns only'],
 ]);
 
-export const KNOWN_FUNCTIONS = ['COUNT', 'SUM', 'AVG', 'MIN', 'MAX', 'CAST', 'TRY_CAST', ...CALLABLE];
+export const KNOWN_FUNCTIONS = ['COUNT', 'SUM', 'AVG', 'MIN', 'MAX', 'FIRST', 'LAST', 'CAST', 'TRY_CAST', ...CALLABLE];

@@ -18,7 +18,8 @@ export const ENCODINGS_READ = 'gzip, deflate, zstd, br';
  * is left where it passes the limit.
  *
  * @throws Fault `too_large` as soon as the body is known to be longer, `media_type` for an encoding that is not known
- *   here, `request` where the body is not in the encoding that it says
+ *   here, `request` where the body breaks off, or is not in the encoding
+ *   that it says
  */
 export async function readBody(request: Request, limit: LimitName): Promise<Uint8Array> {
   const encoding = (request.headers.get('content-encoding') ?? 'identity').trim().toLowerCase();
@@ -28,17 +29,19 @@ export async function readBody(request: Request, limit: LimitName): Promise<Uint
   const maxBytes = LIMITS[limit].value;
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(limit, 'the body is larger');
   if (!request.body) return new Uint8Array(0);
-  if (format === undefined) return gather(request.body, limit);
-  const unpacker = new DecompressionStream(format as CompressionFormat);
+  const stream = format === undefined ? request.body : unpack(request.body, format);
   try {
-    return await gather(request.body.pipeThrough(unpacker as ReadableWritablePair<Uint8Array, Uint8Array>), limit);
+    return await gather(stream, limit);
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault(
-      'request',
-      `the body is not ${encoding}, as its content-encoding says: ${(error as Error).message}`,
-    );
+    const what = format === undefined ? 'whole' : `${encoding}, as its content-encoding says`;
+    throw new Fault('request', `the body is not ${what}: ${(error as Error).message}`);
   }
+}
+
+function unpack(body: ReadableStream<Uint8Array>, format: string): ReadableStream<Uint8Array> {
+  const unpacker = new DecompressionStream(format as CompressionFormat);
+  return body.pipeThrough(unpacker as ReadableWritablePair<Uint8Array, Uint8Array>);
 }
 
 async function gather(stream: ReadableStream<Uint8Array>, limit: LimitName): Promise<Uint8Array> {

@@ -46,15 +46,15 @@ ${Object.entries(document.components.schemas)
 function operationPart(name: string, operation: DocumentedOperation): string {
   const { operationId, summary, description, parameters, requestBody, responses } = operation;
   const rows = parameters.map(
-    ({ name, description, schema }) =>
-      `<tr><td><code>${name}</code><td>${text(description ?? '')}<td><code>${text(JSON.stringify(schema))}</code></tr>`,
+    ({ name, in: place, description, schema }) =>
+      `<tr><td><code>${name}</code> (${place})<td>${text(description ?? '')}<td><code>${text(JSON.stringify(schema))}</code></tr>`,
   );
   const replies = Object.entries(responses).map(
     ([status, { description, content }]) => `<h4>${status}: ${text(description)}</h4>${contentPart(content)}`,
   );
   return `<h2 id="${operationId}"><code>${name}</code></h2>
 <p><strong>${text(summary)}.</strong> ${text(description)}</p>
-${rows.length > 0 ? `<h3>Query</h3><table>${rows.join('')}</table>` : ''}
+${rows.length > 0 ? `<h3>Parameters</h3><table>${rows.join('')}</table>` : ''}
 ${requestBody ? `<h3>Body</h3>${contentPart(requestBody.content)}` : ''}
 <h3>Replies</h3>
 ${replies.join('\n')}`;

@@ -57,6 +57,14 @@ export const POST_EVENTS: Operation = {
   summary: 'Append events to the log',
   description:
     'Takes one event, an array of them, or NDJSON, packed as Content-Encoding says. The reply comes when every accepted event is durable and is part of every lookup that follows. Lines that are no events are rejected and listed; events whose inputs are not what is declared are accepted, count nowhere, and come out of GET /v1/errors. With an Idempotency-Key header (1 to 255 visible ASCII characters) a body that is sent again within 24 hours counts once: the reply is that of the first time, with Idempotency-Replayed: true. Another body under the same key is refused with 409.',
+  headers: z.object({
+    'Idempotency-Key': z
+      .string()
+      .regex(/^[\x21-\x7e]+$/)
+      .max(KEY_MAX_CHARACTERS)
+      .optional()
+      .describe('what the client calls this body: sent again under the same key it counts once'),
+  }),
   body: {
     'application/json': { shape: EVENTS, example: EXAMPLE },
     'application/x-ndjson': { shape: null, example: `${JSON.stringify(EXAMPLE)}\n` },
@@ -65,6 +73,7 @@ export const POST_EVENTS: Operation = {
     202: {
       description: 'Accepted: durable and counted. Some lines may have been rejected.',
       type: 'application/json',
+      headers: { 'Idempotency-Replayed': '`true` where this is the reply of the first time' },
       content: {
         shape: { name: 'Receipt', schema: RECEIPT },
         example: { accepted: 1, rejected: [], position: 112987 },
@@ -102,10 +111,12 @@ export function postEvents(ingest: Pick<Ingest, 'post'>, metrics: Pick<Metrics, 
     const receipt = await ingest.post(await readBody(c.req.raw, 'events_body_bytes'), format, key);
     if (receipt.replayed) c.header('idempotency-replayed', 'true');
     const { accepted, rejected, position } = receipt;
-    metrics.posted(
-      accepted,
-      rejected.map(({ code }) => code),
-    );
+    // What was counted the first time is not counted again.
+    if (!receipt.replayed)
+      metrics.posted(
+        accepted,
+        rejected.map(({ code }) => code),
+      );
     if (accepted === 0 && rejected.length > 0) return refused(receipt);
     return c.json({ accepted, rejected, position }, 202);
   };

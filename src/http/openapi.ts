@@ -20,9 +20,17 @@ export interface DocumentedOperation {
   operationId: string;
   summary: string;
   description: string;
-  parameters: { name: string; in: string; required: boolean; description?: string; schema: Json }[];
+  parameters: Parameter[];
   requestBody?: { required: true; content: DocumentedContent };
   responses: Record<string, { description: string; headers: Json; content: DocumentedContent }>;
+}
+
+interface Parameter {
+  name: string;
+  in: string;
+  required: boolean;
+  description?: string;
+  schema: Json;
 }
 
 type DocumentedContent = Record<string, { schema?: Json; example?: unknown }>;
@@ -67,7 +75,7 @@ function documented(operation: Operation): DocumentedOperation {
     status,
     {
       description: reply.description,
-      headers: { 'X-Request-Id': REQUEST_ID },
+      headers: headersOf(reply),
       content: { [reply.type]: documentedContent(reply.type, reply.content) },
     },
   ]);
@@ -102,12 +110,21 @@ function documentedContent(type: string, { shape, example }: Content) {
   };
 }
 
-function parametersOf({ query }: Operation): DocumentedOperation['parameters'] {
-  if (!query) return [];
-  const { properties = {}, required = [] } = z.toJSONSchema(query, { io: 'input' });
+function headersOf({ headers = {} }: Reply): Json {
+  const own = Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]);
+  return { ...Object.fromEntries(own), 'X-Request-Id': REQUEST_ID };
+}
+
+function parametersOf({ query, headers }: Operation): Parameter[] {
+  return [...parametersIn('query', query), ...parametersIn('header', headers)];
+}
+
+function parametersIn(place: string, shape: z.ZodObject | undefined): Parameter[] {
+  if (!shape) return [];
+  const { properties = {}, required = [] } = z.toJSONSchema(shape, { io: 'input' });
   return Object.entries(properties).map(([name, property]) => {
     const { description, ...schema } = property as Json & { description?: string };
-    return { name, in: 'query', required: required.includes(name), ...(description && { description }), schema };
+    return { name, in: place, required: required.includes(name), ...(description && { description }), schema };
   });
 }
 

@@ -14,6 +14,7 @@ export interface Operation {
   /** Paragraphs of plain text. */
   description: string;
   query?: z.ZodObject;
+  headers?: z.ZodObject;
   body?: Record<string, Content>;
   replies: Record<number, Reply>;
   /** Statuses of replies as application/problem+json, beside 500, which any may have. */
@@ -29,6 +30,8 @@ export interface Content {
 export interface Reply {
   description: string;
   type: string;
+  /** What they say, by name. */
+  headers?: Record<string, string>;
   content: Content;
 }
 

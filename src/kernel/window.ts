@@ -277,7 +277,10 @@ export function copyRows(
   column.statuses.set(kernel.bytes(exports.frameStatuses(answer.frame, feature.register), count), to);
 }
 
-/** A string in a register is (address, length): text that a feature chooses stands in the kernel as long as the plan does. */
+/**
+ * A string in a register is (address, length): what a feature chooses stands in the kernel as long as the plan does,
+ * what it makes until the program runs again.
+ */
 function copyTexts(kernel: Kernel, start: number, count: number, values: string[], to: number): void {
   const cells = kernel.ints(start, count * 2);
   const decoder = new TextDecoder();

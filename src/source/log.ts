@@ -309,7 +309,9 @@ export function prefixOf(
     clock: log.clock,
     end,
     lastArrivalMicros: null,
-    append: () => assert(false, 'nothing is appended to what a log was'),
+    append() {
+      assert(false, 'nothing is appended to what a log was');
+    },
     recall: () => null,
     read: from => firstBlocks(log.read(from), end - from),
   };

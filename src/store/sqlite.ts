@@ -49,9 +49,18 @@ type Address = [entity: number, key: Uint8Array, levelMs: number, tileStartMs: n
  * last commits away, in order and each whole; their events are still in the event log, which is synced before any
  * of it is folded, and `mark` says from where to fold again.
  *
- * @throws Fault `unsupported` when the rows were written by another version
+ * @throws Fault `unsupported` when the rows were written by another version, `corrupt` (then and later) where the file
+ *   is no database or a damaged one
  */
 export function sqliteStore(db: Database): Store {
+  try {
+    return openStore(db);
+  } catch (error) {
+    throw damageOf(error, db.filename) ?? error;
+  }
+}
+
+function openStore(db: Database): Store {
   db.run('PRAGMA journal_mode = WAL');
   db.run('PRAGMA synchronous = NORMAL');
   db.run(`PRAGMA cache_size = ${-CACHE_BYTES / 1024}`);
@@ -134,28 +143,36 @@ export function sqliteStore(db: Database): Store {
     return deleted;
   }
 
+  const guard = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw damageOf(error, db.filename) ?? error;
+    }
+  };
+
   return {
-    mark,
-    commit: (rows, to, alongside = () => {}) => commitAtOnce.immediate(rows, to, alongside),
+    mark: () => guard(mark),
+    commit: (rows, to, alongside = () => {}) => guard(() => commitAtOnce.immediate(rows, to, alongside)),
     readRange: (entity, key, levelMs, fromMs, toMs) =>
-      statements.readRange
-        .all(entity, key, levelMs, fromMs, toMs)
-        .map(({ tileStartMs, value }) => ({ entity, key, levelMs, tileStartMs, value })),
+      guard(() => statements.readRange.all(entity, key, levelMs, fromMs, toMs)).map(({ tileStartMs, value }) => {
+        return { entity, key, levelMs, tileStartMs, value };
+      }),
     readRow: (entity, key, levelMs, tileStartMs) =>
-      statements.readRow.get(entity, key, levelMs, tileStartMs)?.value ?? null,
+      guard(() => statements.readRow.get(entity, key, levelMs, tileStartMs))?.value ?? null,
     *scan() {
       // Page by page, so that no statement stays open over commits.
       let last: Address = [Number.MIN_SAFE_INTEGER, new Uint8Array(0), 0, 0];
       for (;;) {
-        const rows = statements.scan.all(...last, SCAN_ROWS_MAX);
+        const rows = guard(() => statements.scan.all(...last, SCAN_ROWS_MAX));
         yield* rows;
         if (rows.length < SCAN_ROWS_MAX) return;
         const { entity, key, levelMs, tileStartMs } = rows.at(-1)!;
         last = [entity, key, levelMs, tileStartMs];
       }
     },
-    sweep,
-    clear: (alongside = () => {}) => clearAtOnce.immediate(alongside),
+    sweep: (horizons, keysMax) => guard(() => sweep(horizons, keysMax)),
+    clear: (alongside = () => {}) => guard(() => clearAtOnce.immediate(alongside)),
     close() {
       for (const statement of Object.values(statements)) statement.finalize();
     },
@@ -209,6 +226,7 @@ function checkVersion(db: Database): void {
     throw new Fault('unsupported', `rows of version ${version} in the database; this program reads version ${VERSION}`);
 }
 
-function byAddress(a: Row, b: Row): number {
+/** The order of scans. */
+export function byAddress(a: Row, b: Row): number {
   return a.entity - b.entity || Buffer.compare(a.key, b.key) || a.levelMs - b.levelMs || a.tileStartMs - b.tileStartMs;
 }

@@ -219,6 +219,7 @@ describe('without a server', () => {
     expect([json.code, json.err]).toEqual([1, '']);
     expect(JSON.parse(json.out)).toEqual({
       accepted: 5,
+      replayed: 5,
       rejected: 2,
       rejections: [
         { file: 'mixed.ndjson', line: 2, code: 'not_json', reason: expect.any(String) },

@@ -39,9 +39,23 @@ describe('in bash', () => {
   });
 
   test('options are those of the command, and those of all', () => {
-    expect(completed('serve', '--')).toEqual(['--config', '--grace', '--help', '--host', '--log-level', '--port']);
+    expect(completed('serve', '--')).toEqual([
+      '--config',
+      '--grace',
+      '--help',
+      '--host',
+      '--log-level',
+      '--port',
+      '--version',
+    ]);
     expect(completed('lookup', 'origin', 'ATL', '--js')).toEqual(['--json']);
     expect(completed('--v')).toEqual(['--version']);
+  });
+
+  test('commands of commands too', () => {
+    expect(completed('log', '')).toEqual(['cat', 'stat', 'verify']);
+    expect(completed('log', 'stat', '--j')).toEqual(['--json']);
+    expect(completed('log', 'stat', '--f')).toEqual([]);
   });
 
   test('values: choices, files, or nothing', () => {

@@ -133,6 +133,18 @@ describe('a running server', () => {
     expect(lines.some(line => line.level === 'debug' && line.path === '/readyz')).toBe(true);
   });
 
+  test('a client that goes away in the middle of its body is no bug of the server', async () => {
+    const { child, url, errors } = await serve(['--grace', '0s']);
+    const slow = await beginRequest(url, FLIGHT);
+    await Bun.sleep(100);
+    slow.socket.destroy();
+    await Bun.sleep(200);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    child.kill('SIGTERM');
+    expect(await child.exited).toBe(0);
+    expect(await errors).not.toContain('"level":"error"');
+  });
+
   test('a large reply is packed', async () => {
     const { child, url } = await serve(['--log-level', 'warn', '--grace', '0s']);
     const origin = Array.from({ length: 2000 }, (_, i) => `A${i}`);

@@ -44,7 +44,7 @@ describe('examples/flights', () => {
     expect(plan.aggregates.length).toBe(3 * 6);
     expect(plan.features.length).toBe(3 * (6 * 4 + 2));
     expect(plan.features.map(feature => feature.name)).toContain('origin_delays:flights_lifetime');
-    expect(plan.sets[0]!.at).toMatchObject({ file: 'examples/flights/features/destination_delays.yaml', line: 1 });
+    expect(plan.sets[0]!.at).toMatchObject({ file: 'examples/flights/features/destination_delays.yaml', line: 2 });
   });
   test('a configuration in the folder is no definition', async () => {
     const plan = await compileFolder('examples/flights', HOUR);

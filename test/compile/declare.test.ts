@@ -190,13 +190,12 @@ entities: { k: string }
 events:
   e:
     a: string
-    b: { type: «double», optional: true }
+    b: { type: double, optional: true }
     c: «[int64]»
     d: { path: $.data.x, type: «t» }
   unused: { b: double, c: [int64], d: t }
 `;
   const messages = [
-    'double inputs are not read yet: e.b, of the source of feature set s; declare it int64, in a unit small enough (cents, milliseconds)',
     'list inputs are not read yet: e.c, of the source of feature set s; leave it out, or let the writer of the event add what you need of it as a number or text',
     'struct inputs are not read yet: e.d, of the source of feature set s; leave it out, or declare the fields you need: { type: int64, path: $.data.struct.field }',
   ];

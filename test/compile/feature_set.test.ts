@@ -169,14 +169,14 @@ describe('what is refused, by name and place', () => {
       'owner: got 1, wanted a text',
       'tiles: got 1, wanted a duration like 30m, 1d or 1h30m',
       'SQL: Unexpected token: Plus',
-      'SUM wants int64, got bool; write CASE WHEN ok THEN 1 ELSE 0 END',
+      'SUM wants int64 or double, got bool; write CASE WHEN ok THEN 1 ELSE 0 END',
       'WHERE wants a condition (bool), got int64; write delay <> 0',
     ]);
   });
   test('what a faulty item would be called is not missed elsewhere', async () => {
     const sql = 'SELECT origin, SUM(«ok») AS a, COUNT(*) AS b FROM flight GROUP BY origin';
     await expectSetFaults(setOf(sql, 'derive: { x: a_2h / b_2h }\n'), [
-      'SUM wants int64, got bool; write CASE WHEN ok THEN 1 ELSE 0 END',
+      'SUM wants int64 or double, got bool; write CASE WHEN ok THEN 1 ELSE 0 END',
     ]);
   });
 });

@@ -115,6 +115,40 @@ export function storeSuite({ name, make }: StoreBackend): void {
       expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('y'));
     });
 
+    test('clear takes a companion along, and is undone with it', () => {
+      const { store } = make();
+      store.commit([row('a', 0, 0, 'x')], at(1));
+      const failing = () => {
+        throw new Error('no');
+      };
+      expect(() => store.clear(failing)).toThrow('no');
+      expect([store.mark().position, [...store.scan()].length]).toEqual([1, 1]);
+    });
+
+    test('a sweep deletes what lies before its horizon, key by key, round and round, over restarts', () => {
+      const { store, reopen } = make();
+      const rows = [1, 2, 3].flatMap(entity =>
+        ['', 'a', 'ab', 'b'].flatMap(key =>
+          [0, 60_000].flatMap(level => [-60_000, 0, 60_000].map(start => row(key, level, start, 'x', entity))),
+        ),
+      );
+      store.commit(rows, at(1));
+      const horizons = [
+        { entity: 1, levelMs: 60_000, beforeMs: 60_000 },
+        { entity: 3, levelMs: 60_000, beforeMs: 0 },
+      ];
+      expect(store.sweep([], 10)).toBe(0);
+      expect(store.sweep(horizons, 3)).toBe(6);
+      store.close();
+      const again = reopen();
+      expect(again.sweep(horizons, 2)).toBe(2);
+      expect([0, 1, 2, 3, 4].map(() => again.sweep(horizons, 1))).toEqual([1, 1, 1, 1, 0]);
+      const isOver = ({ entity, levelMs, tileStartMs }: Row) =>
+        horizons.some(h => h.entity === entity && h.levelMs === levelMs && tileStartMs < h.beforeMs);
+      expect([...again.scan()]).toEqual(rows.filter(each => !isOver(each)));
+      again.commit([row('a', 60_000, -120_000, 'x')], at(2), () => expect(again.sweep(horizons, 10)).toBe(1));
+    });
+
     test('random commits leave what a map of them holds, and a scan is in order, across its pages', () => {
       const { store } = make();
       const random = new Random(42);

@@ -59,7 +59,7 @@ export function evaluateAll(kernel: Kernel, expressions: Expression[], columns: 
 }
 
 /** @returns the block that a text takes */
-function setCell(
+export function setCell(
   kernel: Kernel,
   frame: number,
   register: number,

@@ -4,11 +4,12 @@ import { OPERATORS, functionsPage } from '../../scripts/functions.ts';
 import { lettersSource } from '../../scripts/letters.ts';
 import { formatMicros } from '../../src/base/time.ts';
 import { FUNCTIONS } from '../../src/compile/functions.ts';
+import { Lowering } from '../../src/kernel/expression.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { BOOL, DOUBLE, INT64, STRING, TIME, type Type, type Value } from '../../src/plan/value.ts';
 import { evaluate } from '../oracle/terms.ts';
 import { Random } from '../sim/random.ts';
-import { compile, evaluateAll, type Row } from './evaluate.ts';
+import { compile, evaluateAll, type Row, setCell } from './evaluate.ts';
 
 const NO_READS = () => {
   throw new Error('no reads here');
@@ -369,4 +370,67 @@ test('times beyond the years 0000 to 9999 are spelled with a sign', async () => 
       '+275760-09-13T00:00:00Z',
     ],
   ]);
+});
+
+describe('long texts', () => {
+  const S = { s: STRING, u: STRING, i: INT64 };
+  const of = async (sql: string, rows: Row[]) =>
+    evaluateAll(await loadKernel(), [await compile(sql, S)], S, rows)[0]!.map(
+      value => (value as string | null)?.length ?? null,
+    );
+  const row = (s: string, u = '', i = 0n): Row => ({ s, u, i });
+
+  test('a text that is made has at most 16 KiB, or as much as its longest argument', async () => {
+    const half = 'x'.repeat(8192);
+    const long = 'x'.repeat(200_000);
+    expect(await of('s || u', [row(half, half), row(half, `${half}y`), row(long, ''), row(long, 'y')])).toEqual([
+      ...[16384, null, 200_000, null],
+    ]);
+    expect(await of('REPEAT(s, i)', [row('ab', '', 8192n), row('ab', '', 8193n), row(long, '', 1n)])).toEqual([
+      ...[16384, null, 200_000],
+    ]);
+    expect(await of('LPAD(s, i, u)', [row('', 'é', 8192n), row('', 'é', 8193n), row(long, 'y', 200_001n)])).toEqual([
+      ...[8192, null, null],
+    ]);
+    expect(
+      await of("REPLACE(s, 'x', u)", [row(half, 'yz'), row(half, 'yzz'), row(long, 'y'), row(long, 'yz')]),
+    ).toEqual([...[16384, null, 200_000, null]]);
+    expect(await of('UPPER(REVERSE(s))', [row(long), row('ȿ'.repeat(50_000))])).toEqual([200_000, 50_000]);
+  });
+
+  test('memory does not grow from batch to batch', async () => {
+    const kernel = await loadKernel();
+    const expressions = [await compile('UPPER(s) || LPAD(s, 4000, u)', S), await compile('REVERSE(s)', S)];
+    const rows = (seed: number) =>
+      Array.from({ length: 64 }, (_, i) => row('é'.repeat(1 + ((i * 37 + seed) % 3000)), 'ab'));
+    const columns = Object.keys(S);
+    const lowering = new Lowering(columns.length, e =>
+      columns.findIndex(name => e.kind === 'column' && e.name === name),
+    );
+    for (const expression of expressions) lowering.lower(expression);
+    const { exports } = kernel;
+    const frame = exports.answerFrame(exports.addAnswer(1, lowering.registerCount, 0, 0)) >>> 0;
+    const program = lowering.load(kernel, frame)!;
+    const sizes = Array.from({ length: 40 }, (_, seed) => {
+      const texts = rows(seed).flatMap((one, i) =>
+        columns.flatMap((name, register) => setCell(kernel, frame, register, i, S[name as 's'], one[name]!)),
+      );
+      exports.runProgram(program, frame, 0, 64);
+      for (const [block, length] of texts) exports.release(block, length);
+      return exports.memory.buffer.byteLength;
+    });
+    // What the first batches took is enough for all.
+    expect(sizes.at(-1)).toBe(sizes[9]!);
+    exports.runProgram(program, frame, 0, 0);
+    expect(exports.memoryInUse()).toBeLessThan(4 << 20);
+  });
+
+  // Searched for by comparing at every place it would take minutes.
+  test('what repeats itself takes no more time than its length', async () => {
+    const a = 'a'.repeat(400_000);
+    const needle = `${'a'.repeat(200_000)}b`;
+    const sum = 'LENGTH(REPLACE(s, u, u)) + STRPOS(s, u) + LENGTH(SPLIT_PART(s, u, 1))';
+    expect(await of(`CAST(${sum} = 800000 AS VARCHAR)`, [row(a, needle)])).toEqual(['true'.length]);
+    expect(await of("CAST(s LIKE '%a%a%a%a%a%a%b' AS VARCHAR)", [row(a)])).toEqual(['false'.length]);
+  }, 5_000);
 });

@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { compose } from './compose.ts';
+import { loadConfig } from './config.ts';
+import { foldProgress } from './progress.ts';
+import { stopFirst } from './verify.ts';
+
+interface Options {
+  config: string;
+  json?: true;
+}
+
+/** `tilefold rebuild --from-log`: what the log makes, made anew. */
+export function addRebuild(program: Command) {
+  program
+    .command('rebuild')
+    .description('forget all rows and errors, and fold the log anew')
+    .requiredOption('--from-log', 'from the event log; killed on the way, the next command goes on with it')
+    .option('--json', 'as one JSON object')
+    .action(async (_options, command: Command) => {
+      const { config: path, json } = command.optsWithGlobals<Options>();
+      const onFailure = (error: unknown) => {
+        throw error;
+      };
+      const watcher = foldProgress('rebuild');
+      const surroundings = { announce: null, onFailure, note: console.error, watcher, rebuilds: true } as const;
+      const parts = await compose(await loadConfig(path), surroundings).catch((error: unknown) => {
+        throw stopFirst(error);
+      });
+      const records = parts.ingest.position + 1;
+      await parts.close();
+      console.log(json ? JSON.stringify({ records }) : `${records} records folded anew`);
+    });
+}
