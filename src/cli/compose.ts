@@ -135,6 +135,8 @@ function openDatabase(path: string, note: ((text: string) => void) | null): Open
   try {
     const store = sqliteStore(db);
     const meta = openMeta(db);
+    const [damage] = note ? integrityOf(db) : [];
+    if (damage) throw new Fault('corrupt', `${path}: ${damage.message}`);
     const close = () => {
       store.close();
       db.close();

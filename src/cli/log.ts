@@ -160,7 +160,8 @@ async function verifyLog({ config: path, json }: Options) {
 }
 
 export function tellReport({ segments, records, damages, unfinished }: LogReport) {
-  for (const { file, offset, message } of damages) console.error(`${file}:${offset}: ${message}`);
+  for (const { file, offset, message } of damages)
+    console.error(`${file}:${offset}: ${message.replace(`${file}: `, '')}`);
   if (damages.length > 0)
     console.error('what is damaged has to come back from a copy: the log is where all else comes from');
   for (const { file, offset } of unfinished)

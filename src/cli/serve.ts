@@ -102,9 +102,11 @@ class Gate {
 /** First whoever sends requests learns that there should be no more of them, then there are none. */
 async function drain(server: Bun.Server<undefined>, graceMs: number, log: Log) {
   await Bun.sleep(graceMs);
-  const late = Symbol();
-  const answered = await Promise.race([server.stop(), Bun.sleep(DRAIN_MAX_MS).then(() => late)]);
-  if (answered !== late) return;
+  const cutOff = Promise.withResolvers<'late'>();
+  const timer = setTimeout(() => cutOff.resolve('late'), DRAIN_MAX_MS);
+  const outcome = await Promise.race([server.stop(), cutOff.promise]);
+  clearTimeout(timer);
+  if (outcome !== 'late') return;
   log.warn({ requests: server.pendingRequests }, `cutting off what is not answered after ${DRAIN_MAX_MS / 1000} s`);
   await server.stop(true);
 }

@@ -18,8 +18,7 @@ export const ENCODINGS_READ = 'gzip, deflate, zstd, br';
  * is left where it passes the limit.
  *
  * @throws Fault `too_large` as soon as the body is known to be longer, `media_type` for an encoding that is not known
- *   here, `request` where the body breaks off, or is not in the encoding
- *   that it says
+ *   here, `request` where the body breaks off, or is not in the encoding that it says
  */
 export async function readBody(request: Request, limit: LimitName): Promise<Uint8Array> {
   const encoding = (request.headers.get('content-encoding') ?? 'identity').trim().toLowerCase();

@@ -194,20 +194,24 @@ const DAMAGES_MAX = 20;
 
 /** What SQLite itself finds wrong with a database, page by page, with the byte that the page starts at. */
 export function integrityOf(db: Database): { offset: number | null; message: string }[] {
-  const { page_size } = db.query<{ page_size: number }, []>('PRAGMA page_size').get()!;
-  const place = (message: string) => {
-    const page = /\b[Pp]age (\d+)/.exec(message)?.[1];
-    return { offset: page === undefined ? null : (Number(page) - 1) * page_size, message };
-  };
+  const damages: { offset: number | null; message: string }[] = [];
   try {
-    const found = db.query<{ integrity_check: string }, []>(`PRAGMA integrity_check(${DAMAGES_MAX})`).all();
-    const lines = found.flatMap(({ integrity_check }) => integrity_check.split('\n'));
-    return lines.filter(line => line !== 'ok' && !line.startsWith('*** in database')).map(place);
+    const { page_size } = db.query<{ page_size: number }, []>('PRAGMA page_size').get()!;
+    const place = (message: string) => {
+      const page = /\b[Pp]age (\d+)/.exec(message)?.[1];
+      return { offset: page === undefined ? null : (Number(page) - 1) * page_size, message };
+    };
+    const lines = db.query<{ integrity_check: string }, []>(`PRAGMA integrity_check(${DAMAGES_MAX})`);
+    // Row by row: it may find something, and then not be able to go on.
+    for (const { integrity_check } of lines.iterate())
+      for (const line of integrity_check.split('\n'))
+        if (line !== 'ok' && !line.startsWith('*** in database')) damages.push(place(line));
   } catch (error) {
     const damage = damageOf(error, db.filename);
     if (!damage) throw error;
-    return [{ offset: null, message: damage.message }];
+    damages.push({ offset: null, message: damage.message });
   }
+  return damages;
 }
 
 /** Microseconds as text: they need more digits than a JSON number keeps. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 /** The commands that look after the log and what is made of it, from outside. */
 const MAIN = join(import.meta.dir, '../../src/main.ts');
 const CONFIG =
-  'log: { clock: event, segment: { bytes: 4KiB } }\ndefinitions: features\nlateness: 1h\nfold: { memory: 1MiB }\n';
+  'log: { clock: event, segment: { bytes: 4KiB }, compress: false }\ndefinitions: features\nlateness: 1h\nfold: { memory: 1MiB }\n';
 const DEFINITIONS = `
 events:
   sale: { shop: string, cents: int64 }
@@ -89,7 +89,7 @@ describe('ingest', () => {
     expect(held.err).toContain('50 events were ingested before');
     const stat = await run(folder, 'log', 'stat', '--json');
     expect(JSON.parse(stat.out).records).toBe(COUNT);
-    server.kill('SIGTERM');
+    server.kill('SIGKILL');
     await server.exited;
     expect((await run(folder, 'ingest', '--again', 'copy.ndjson')).err).toBe('');
     expect(JSON.parse((await run(folder, 'log', 'stat', '--json')).out).records).toBe(COUNT + 50);
@@ -123,7 +123,6 @@ describe('log', () => {
   test('verify finds damage, and says in which file at which byte', async () => {
     const folder = await filled();
     expect(await run(folder, 'log', 'verify')).toMatchObject({ code: 0, err: '' });
-    // All but the last are packed once a process stays for long enough; here both kinds are damaged.
     const names = await segments(folder);
     const damaged = join(folder, 'data/log', names[1]!);
     const bytes = await readFile(damaged);
@@ -213,6 +212,31 @@ describe('verify and rebuild', () => {
     expect((await run(folder, 'verify')).code).toBe(0);
     expect((await run(folder, 'lookup', 'shop', 's1', 's2', '--json')).out).toBe(lookup);
   });
+
+  test('so is one with damaged pages: verify says at which byte', async () => {
+    const folder = await filled();
+    const bytes = await readFile(sqlite(folder));
+    const table = bytes.length / 4096 - 6;
+    await writeFile(sqlite(folder), bytes.fill(0xee, table * 4096, (table + 4) * 4096));
+    const { code, err } = await run(folder, 'verify');
+    expect([code, err]).toEqual([1, expect.stringMatching(/tilefold\.db:\d+: .*[Pp]age \d+/)]);
+    expect(err).toContain('`tilefold rebuild --from-log` makes');
+    expect((await run(folder, 'rebuild', '--from-log')).code).toBe(0);
+    expect((await run(folder, 'verify')).code).toBe(0);
+  });
+
+  test('a rebuild that is killed goes on with the next command that opens the folder', async () => {
+    const folder = await filled();
+    const lookup = (await run(folder, 'lookup', 'shop', 's1', 's2', '--json')).out;
+    for (const delayMs of [150, 200, 250, 300]) {
+      const rebuild = start(folder, 'rebuild', '--from-log');
+      await Bun.sleep(delayMs);
+      rebuild.kill('SIGKILL');
+      await rebuild.exited;
+      expect((await run(folder, 'lookup', 'shop', 's1', 's2', '--json')).out).toBe(lookup);
+      expect((await run(folder, 'verify')).err).toBe('');
+    }
+  }, 60_000);
 
   test('beside a server they say that it has to stop', async () => {
     const folder = await filled();
