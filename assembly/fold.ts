@@ -7,8 +7,11 @@
  * the last place is the right one), merges, and marks it dirty. Windows read a range of tiles as one stretch of the
  * array. The fold knows no plan: it merges whatever entries come (see row.ts).
  *
- * Rows that were written back and left memory are read back before a change may touch them: `fold` applies a batch
- * only after `missing` has listed the rows to be loaded. While nothing has ever left memory there is none (`complete`).
+ * Memory is bounded by letting rows go that were not used for longest (`evict`, when all are clean). A row that is not in
+ * memory is read back before a change may touch it: `fold` applies a batch only after `missing` has listed the rows to be
+ * loaded. Not listed are rows that cannot exist: for each (kind, level) there is a floor, and every row that starts at or
+ * above it is in memory. It stands above all rows that a restart found in the store, and rises above each row that leaves;
+ * so tiles that time has newly come to cost no read.
  */
 import { hashKey } from './key';
 import { Bytes, allocate, allocateZeroed, release, roundedSize } from './memory';
@@ -22,7 +25,8 @@ export class Row {
   length: u32;
   capacity: u32;
   dirty: u32;
-  unused: u32;
+  /** The era in which it was last changed or read. */
+  used: u32;
 }
 
 @unmanaged
@@ -42,6 +46,53 @@ export class Entity {
   key: usize;
   keyLength: u32;
   levels: usize;
+}
+
+/** What is known of all rows of one kind and level together. A short list: there are few kinds and levels. */
+@unmanaged
+class Stratum {
+  kind: i32;
+  levelMs: i64;
+  next: usize;
+  /** Every row that starts at or above it is in memory. */
+  floor: i64;
+  /** The greatest tile start of any row, in memory or in the store. */
+  highest: i64;
+}
+
+let strata: usize = 0;
+let stratumCount: i32 = 0;
+
+function stratumFor(kind: i32, levelMs: i64): Stratum {
+  for (let at = strata; at != 0; at = changetype<Stratum>(at).next) {
+    const known = changetype<Stratum>(at);
+    if (known.kind == kind && known.levelMs == levelMs) return known;
+  }
+  const stratum = changetype<Stratum>(allocateZeroed(offsetof<Stratum>()));
+  stratum.kind = kind;
+  stratum.levelMs = levelMs;
+  stratum.next = strata;
+  stratum.floor = i64.MIN_VALUE;
+  stratum.highest = i64.MIN_VALUE;
+  strata = changetype<usize>(stratum);
+  stratumCount++;
+  return stratum;
+}
+
+/** For a restart: the store has rows of this kind and level up to this tile. */
+export function setHighest(kind: i32, levelMs: f64, tileStart: f64): void {
+  const stratum = stratumFor(kind, <i64>levelMs);
+  stratum.highest = max(stratum.highest, <i64>tileStart);
+  stratum.floor = max(stratum.floor, stratum.highest + 1);
+}
+
+/** Fills the list with (kind, level, greatest tile start): an address without a key each. */
+export function listHighest(): void {
+  listed.length = 0;
+  for (let at = strata; at != 0; at = changetype<Stratum>(at).next) {
+    const stratum = changetype<Stratum>(at);
+    if (stratum.highest != i64.MIN_VALUE) listRow(stratum.kind, 0, 0, stratum.levelMs, stratum.highest, 0, 0);
+  }
 }
 
 // --- entities
@@ -128,6 +179,11 @@ function growTable(): void {
   const old = table;
   const oldSize = tableSize;
   tableSize = max(TABLE_SIZE_MIN, tableSize << 1);
+  moveTable(old, oldSize);
+}
+
+/** Moves all entities from an old table to a new one of `tableSize` places. */
+function moveTable(old: usize, oldSize: u32): void {
   table = take(<usize>tableSize * sizeof<usize>());
   memory.fill(table, 0, <usize>tableSize * sizeof<usize>());
   for (let i: u32 = 0; i < oldSize; i++) {
@@ -179,6 +235,12 @@ export function lowerBound(level: Level, tileStart: i64): i32 {
   return low;
 }
 
+/** Notes that a row is read. */
+@inline
+export function useRow(row: Row): void {
+  row.used = era;
+}
+
 export function findRow(level: Level, tileStart: i64): Row | null {
   const index = lowerBound(level, tileStart);
   if (index == level.count) return null;
@@ -202,8 +264,11 @@ function rowFor(level: Level, tileStart: i64): Row {
   memory.copy(changetype<usize>(row) + offsetof<Row>(), changetype<usize>(row), <usize>(level.count - index) * offsetof<Row>());
   memory.fill(changetype<usize>(row), 0, offsetof<Row>());
   row.tileStart = tileStart;
+  row.used = era;
   level.count++;
   rowCount++;
+  const stratum = stratumFor(level.entity.kind, level.lengthMs);
+  stratum.highest = max(stratum.highest, tileStart);
   return row;
 }
 
@@ -290,6 +355,7 @@ export function fold(start: usize, length: usize): i32 {
     );
     if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
     setBytes(row, merged.start, merged.length);
+    row.used = era;
     if (row.dirty == 0) markDirty(level, row);
     at = next;
   }
@@ -324,14 +390,17 @@ function listRow(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStar
   listed.length += ADDRESS_SIZE;
 }
 
-/** Lists the rows that a batch of changes touches and memory does not hold. The keys stay where the changes are. */
+/** Lists the rows that a batch of changes touches, that memory does not hold and that may exist. The keys stay where the changes are. */
 export function missing(start: usize, length: usize): i32 {
   listed.length = 0;
   const end = start + length;
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
     if (next == 0) return FOLD_MALFORMED;
-    if (!holds(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart))
+    if (
+      changeTileStart < stratumFor(changeEntity, changeLevel).floor &&
+      !holds(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart)
+    )
       listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart, 0, 0);
     at = next;
   }
@@ -391,29 +460,127 @@ export function settle(): void {
   dirty.length = 0;
 }
 
-/** Gives all memory of the state back. Only when nothing is dirty: what was not written would be lost. */
-export function forget(): void {
+// --- eviction
+
+/** Counts barriers: how long ago a row was used, in a coarse way. */
+let era: u32 = 0;
+
+/** Ages are told apart up to here; older ones are alike. */
+const AGES: i32 = 64;
+const bytesByAge: usize = memory.data(64 * 8, 8);
+
+export let evictedCount: i32 = 0;
+
+/**
+ * Lets the rows go that were not used for longest, until rows and their index occupy at most `targetBytes` (0 lets go of
+ * all). Only when nothing is dirty: what was not written would be lost. A new era begins.
+ */
+export function evict(targetBytes: f64): void {
   assert(dirty.length == 0);
-  for (let i: u32 = 0; i < tableSize; i++) {
-    const at = load<usize>(table + <usize>i * sizeof<usize>());
-    if (at != 0) forgetEntity(changetype<Entity>(at));
+  evictedCount = 0;
+  if (<f64>stateBytes > targetBytes) {
+    const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
+    for (let i: u32 = 0; i < tableSize; i++) {
+      const place = table + <usize>i * sizeof<usize>();
+      const at = load<usize>(place);
+      if (at != 0 && evictFrom(changetype<Entity>(at), age)) store<usize>(place, 0);
+    }
+    rebuildTable();
   }
-  give(table, <usize>tableSize * sizeof<usize>());
-  table = 0;
-  tableSize = 0;
-  entityCount = 0;
-  rowCount = 0;
-  assert(stateBytes == 0);
+  era++;
 }
 
-function forgetEntity(entity: Entity): void {
+@inline
+function ageOf(row: Row): i32 {
+  return <i32>min<u32>(era - row.used, <u32>(AGES - 1));
+}
+
+/** The greatest age that, with all beyond it, frees enough. */
+function ageToEvict(bytes: i64): i32 {
+  memory.fill(bytesByAge, 0, <usize>AGES << 3);
+  for (let i: u32 = 0; i < tableSize; i++) {
+    const at = load<usize>(table + <usize>i * sizeof<usize>());
+    if (at == 0) continue;
+    for (let level = changetype<Entity>(at).levels; level != 0; level = changetype<Level>(level).next)
+      weigh(changetype<Level>(level));
+  }
+  let freed: i64 = 0;
+  for (let age = AGES - 1; age > 0; age--) {
+    freed += load<i64>(bytesByAge + (<usize>age << 3));
+    if (freed >= bytes) return age;
+  }
+  return 0;
+}
+
+function weigh(level: Level): void {
+  for (let i = 0; i < level.count; i++) {
+    const row = rowAt(level, i);
+    const cell = bytesByAge + (<usize>ageOf(row) << 3);
+    store<i64>(cell, load<i64>(cell) + <i64>row.capacity + <i64>offsetof<Row>());
+  }
+}
+
+/** True when nothing of the entity is left. */
+function evictFrom(entity: Entity, age: i32): bool {
+  let link: usize = 0;
   for (let at = entity.levels; at != 0; ) {
     const level = changetype<Level>(at);
-    at = level.next;
-    for (let i = 0; i < level.count; i++) give(rowAt(level, i).bytes, <usize>rowAt(level, i).capacity);
-    give(level.rows, <usize>level.capacity * offsetof<Row>());
-    give(changetype<usize>(level), offsetof<Level>());
+    const next = level.next;
+    evictRows(level, age);
+    if (level.count == 0) {
+      give(level.rows, <usize>level.capacity * offsetof<Row>());
+      give(at, offsetof<Level>());
+      if (link == 0) entity.levels = next;
+      else changetype<Level>(link).next = next;
+    } else link = at;
+    at = next;
   }
+  if (entity.levels != 0) return false;
   give(entity.key, <usize>entity.keyLength);
   give(changetype<usize>(entity), offsetof<Entity>());
+  entityCount--;
+  return true;
+}
+
+function evictRows(level: Level, age: i32): void {
+  let kept = 0;
+  for (let i = 0; i < level.count; i++) {
+    const row = rowAt(level, i);
+    if (ageOf(row) < age) {
+      if (kept != i) memory.copy(changetype<usize>(rowAt(level, kept)), changetype<usize>(row), offsetof<Row>());
+      kept++;
+      continue;
+    }
+    give(row.bytes, <usize>row.capacity);
+    const stratum = stratumFor(level.entity.kind, level.lengthMs);
+    stratum.floor = max(stratum.floor, row.tileStart + 1);
+    evictedCount++;
+  }
+  rowCount -= level.count - kept;
+  level.count = kept;
+  if (kept > 0 && kept * 4 <= level.capacity) shrinkLevel(level);
+}
+
+function shrinkLevel(level: Level): void {
+  const capacity = max(2, level.count);
+  const rows = take(<usize>capacity * offsetof<Row>());
+  memory.copy(rows, level.rows, <usize>level.count * offsetof<Row>());
+  give(level.rows, <usize>level.capacity * offsetof<Row>());
+  level.rows = rows;
+  level.capacity = capacity;
+}
+
+/** Holes in an open table would end searches too early: what is left gets places anew, in a table of its size. */
+function rebuildTable(): void {
+  const old = table;
+  const oldSize = tableSize;
+  if (entityCount == 0) {
+    give(old, <usize>oldSize * sizeof<usize>());
+    table = 0;
+    tableSize = 0;
+    return;
+  }
+  tableSize = TABLE_SIZE_MIN;
+  while (tableSize < entityCount * 2 + 2) tableSize <<= 1;
+  moveTable(old, oldSize);
 }

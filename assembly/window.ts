@@ -34,7 +34,7 @@ import {
   stateSize,
 } from './aggregate';
 import { Frame, makeFrame, registerOf } from './expression';
-import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt } from './fold';
+import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt, useRow } from './fold';
 import { buildKey, key } from './key';
 import { Arena, allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
@@ -377,6 +377,7 @@ function gatherLevel(answer: Answer, level: Level): i32 {
     if (tileStart >= to) break;
     const windows = windowsOf(answer, levelMs, tileStart);
     if (windows == 0) continue;
+    useRow(row);
     const outcome = addRow(answer, windows, row.bytes, row.bytes + <usize>row.length);
     if (outcome != READ_OK) return outcome;
   }

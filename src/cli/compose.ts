@@ -63,7 +63,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     if (rebuilds) store.clear(() => meta.clearErrors());
     applyPlan(plan, store, meta, note);
     const ids = idsOf(plan, meta);
-    const { layout, fold } = await foldOf(config, plan, ids);
+    const { layout, fold } = await foldOf(config, plan, ids, store);
     const { memoryBytes: foldMemoryBytes, barrierMs } = config.fold;
     const pipeline = { layout, folds: [fold] };
     const ingest = await Ingest.open({
@@ -193,7 +193,7 @@ export async function composeComparison(config: Config, note: (text: string) => 
       undo.unshift(() => removeDatabase(path));
       const other = openDatabase(path, null);
       undo.unshift(() => other.close());
-      const { layout, fold } = await foldOf(config, plan, ids);
+      const { layout, fold } = await foldOf(config, plan, ids, other.store);
       const ingest = await Ingest.open({
         ...{ pipeline: { layout, folds: [fold] }, plan, ids, log: prefixOf(log, position), nowMicros, watcher },
         ...{ store: other.store, meta: other.meta, foldMemoryBytes: config.fold.memoryBytes, barrierMs: NEVER_MS },
@@ -220,10 +220,10 @@ function removeDatabase(path: string) {
   for (const suffix of ['-wal', '-shm', '']) rmSync(path + suffix, { force: true });
 }
 
-async function foldOf(config: Config, plan: Plan, ids: Ids) {
+async function foldOf(config: Config, plan: Plan, ids: Ids, store: Store) {
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, ids, { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  return { layout, fold: new Fold(kernel, null) };
+  return { layout, fold: new Fold(kernel, store.readRow) };
 }
 
 /** A replay keeps its rows in memory and numbers its definitions itself: it touches no data folder. */

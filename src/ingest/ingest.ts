@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { turn } from '../base/turn.ts';
 import { Fault } from '../base/fault.ts';
+import type { Fold } from '../kernel/fold.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
 import { admit, Decoder, PROBLEMS } from '../kernel/ndjson.ts';
@@ -37,7 +38,7 @@ export interface IngestParts {
   log: Pick<EventLog, 'clock' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'>;
   store: Store;
   meta: Meta;
-  /** Rows in memory beyond this are let go of at the next barrier, all of them. */
+  /** What rows in memory may occupy. Beyond it there is a barrier, and the rows not used for longest leave. */
   foldMemoryBytes: number;
   barrierMs: number;
   /** The wall, microseconds since 1970 UTC. */
@@ -123,8 +124,7 @@ export class Ingest {
       exports.setTypeClock(type, clock);
       exports.setSeen(type, clock);
     }
-    const readBack = mark.position === 0 ? null : store.readRow;
-    for (const fold of pipeline.folds) fold.readBack = readBack;
+    for (const fold of pipeline.folds) fold.resume(mark.highest);
     const ingest = new Ingest(parts, mark.position);
     await ingest.#catchUp();
     ingest.barrier();
@@ -215,7 +215,8 @@ export class Ingest {
     const errors = this.#errors;
     const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());
     const clocks = this.#clocks();
-    store.commit(rows, { position: this.#folded, clocks }, () => {
+    const highest = pipeline.folds.flatMap(fold => fold.highest());
+    store.commit(rows, { position: this.#folded, clocks, highest }, () => {
       meta.addErrors(errors.map(errorRow));
       const keysMax = SWEPT_KEYS_MIN + Math.floor(rows.length / ROWS_PER_SWEPT_KEY);
       this.#expiredRows += store.sweep(horizonsOf(this.#keeping, clocks), keysMax);
@@ -223,8 +224,7 @@ export class Ingest {
     this.#errors = [];
     for (const fold of pipeline.folds) fold.settle();
     this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rows.length);
-    const stateBytes = pipeline.folds.reduce((sum, fold) => sum + fold.stateBytes, 0);
-    if (stateBytes > this.#parts.foldMemoryBytes) for (const fold of pipeline.folds) fold.forget(store.readRow);
+    for (const fold of pipeline.folds) fold.evict(this.#isOver(fold) ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY);
   }
 
   /** Writes what is in memory and stops. Bodies that are on their way are waited for by the caller. */
@@ -309,7 +309,17 @@ export class Ingest {
     this.#folded += this.#decoder.count;
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
     const dirtyCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
-    if (dirtyCount > DIRTY_MAX || this.#errors.length > ERRORS_PENDING_MAX) this.barrier();
+    const isOver = this.#parts.pipeline.folds.some(fold => this.#isOver(fold));
+    if (isOver || dirtyCount > DIRTY_MAX || this.#errors.length > ERRORS_PENDING_MAX) this.barrier();
+  }
+
+  /** Of the memory for rows, what one shard may take. */
+  get #shareBytes(): number {
+    return this.#parts.foldMemoryBytes / this.#parts.pipeline.folds.length;
+  }
+
+  #isOver(fold: Fold): boolean {
+    return fold.stateBytes > this.#shareBytes;
   }
 
   #clocks(): Map<string, bigint> {

@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Kernel } from './instance.ts';
 
@@ -13,17 +14,42 @@ export interface FoldedRow {
 /** Reads a row back that memory has let go of; null where there is none. */
 export type ReadBack = (entity: number, key: Uint8Array, levelMs: number, tileStartMs: number) => Uint8Array | null;
 
+/** The latest tile that any row of an entity kind and a level starts at. */
+export interface HighestTile {
+  entity: number;
+  levelMs: number;
+  tileStartMs: number;
+}
+
 /** The rows of one shard, in one kernel instance. It knows no plan: changes say themselves how they merge. */
 export class Fold {
+  /** Every row that exists is in memory: nothing of it lies in a store alone. */
+  isComplete = true;
+  /** Rows that left memory, and rows read back, since it was made. */
+  evicted = 0;
+  loaded = 0;
   /** Bytes of changes that come from another instance are copied here first. */
   #inbox = 0;
   #inboxSize = 0;
 
   constructor(
     readonly kernel: Kernel,
-    /** Null while every row that exists is in memory: then nothing ever has to be read back. */
-    public readBack: ReadBack | null,
+    /** Null where rows never leave memory. */
+    private readonly readBack: ReadBack | null,
   ) {}
+
+  /** For a restart: the store has rows, up to these tiles. Whatever lies beyond them is new, and costs no read. */
+  resume(highest: HighestTile[]): void {
+    for (const { entity, levelMs, tileStartMs } of highest)
+      this.kernel.exports.setHighest(entity, levelMs, tileStartMs);
+    if (highest.length > 0) this.isComplete = false;
+  }
+
+  /** What `resume` needs to know after the rows that are dirty now have been written. */
+  highest(): HighestTile[] {
+    this.kernel.exports.listHighest();
+    return this.#addresses().map(({ entity, levelMs, tileStartMs }) => ({ entity, levelMs, tileStartMs }));
+  }
 
   /**
    * Merges changes into rows, reading back first what memory does not hold.
@@ -36,7 +62,7 @@ export class Fold {
     if (batch.length === 0) return;
     const start = batch.buffer === this.kernel.exports.memory.buffer ? batch.byteOffset : this.#receive(batch);
     const { length } = batch;
-    if (this.readBack) this.#loadMissing(start, length, this.readBack);
+    if (!this.isComplete) this.#loadMissing(start, length);
     check(this.kernel, this.kernel.exports.fold(start, length));
   }
 
@@ -51,10 +77,13 @@ export class Fold {
     return this.#inbox;
   }
 
-  #loadMissing(start: number, length: number, readBack: ReadBack): void {
+  #loadMissing(start: number, length: number): void {
     const { exports } = this.kernel;
+    const { readBack } = this;
+    assert(readBack, 'rows that have left memory can be read back');
     check(this.kernel, exports.missing(start, length));
     const addresses = this.#addresses();
+    this.loaded += addresses.length;
     for (const { entity, key, keyStart, levelMs, tileStartMs } of addresses) {
       const value = readBack(entity, key, levelMs, tileStartMs);
       const block = value ? this.kernel.put(value) : 0;
@@ -83,10 +112,16 @@ export class Fold {
     this.kernel.exports.settle();
   }
 
-  /** Lets go of all rows. None may be dirty; from now on rows are read back. */
-  forget(readBack: ReadBack): void {
-    this.kernel.exports.forget();
-    this.readBack = readBack;
+  /**
+   * Lets go of the rows that were not used for longest, until `stateBytes` is at most `targetBytes`. None may be dirty.
+   * They are read back when a change touches them.
+   */
+  evict(targetBytes: number): void {
+    assert(this.readBack, 'rows that leave memory can be read back');
+    this.kernel.exports.evict(targetBytes);
+    const count = this.kernel.exports.evictedCount.value;
+    this.evicted += count;
+    if (count > 0) this.isComplete = false;
   }
 
   /** Rows that the kernel has listed: keys are copied, for they may stand where the next call writes. */

@@ -101,7 +101,10 @@ export interface Exports {
   listedStart(): number;
   listedCount(): number;
   settle(): void;
-  forget(): void;
+  evict(targetBytes: number): void;
+  evictedCount: Global;
+  setHighest(kind: number, levelMs: number, tileStart: number): void;
+  listHighest(): void;
   dirtyCount(): number;
   foldBytes(): number;
   foldRows(): number;

@@ -80,7 +80,7 @@ export class Reader {
       throw new Fault('too_large', `a key of ${entity.name} is longer; the limit key_bytes is ${KEY_MAX_BYTES}`);
     const id = layout.ids.entities.get(entity.name)!;
     const columns = features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, keys.length));
-    const readRange = fold.readBack
+    const readRange = !fold.isComplete
       ? (key: Uint8Array, range: { levelMs: number; fromMs: number; toMs: number }) =>
           store.readRange(id, key, range.levelMs, range.fromMs, range.toMs)
       : null;

@@ -3,7 +3,7 @@ import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Horizon, Mark, Row, Store } from './store.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 
 /** Read at a time by `scan`: many rows for one query, few bytes to hold. */
 const SCAN_ROWS_MAX = 1_000;
@@ -26,9 +26,9 @@ const TABLES = `
   ) WITHOUT ROWID, STRICT;
   CREATE TABLE IF NOT EXISTS rows_state (
     one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, position INTEGER NOT NULL,
-    clocks TEXT NOT NULL
+    clocks TEXT NOT NULL, highest TEXT NOT NULL
   ) STRICT;
-  INSERT OR IGNORE INTO rows_state VALUES (1, ${VERSION}, 0, '{}');
+  INSERT OR IGNORE INTO rows_state VALUES (1, ${VERSION}, 0, '{}', '[]');
   CREATE TABLE IF NOT EXISTS rows_swept (
     one INTEGER PRIMARY KEY CHECK (one = 1), entity INTEGER NOT NULL, key BLOB NOT NULL
   ) STRICT;
@@ -64,12 +64,16 @@ function openStore(db: Database): Store {
   db.run('PRAGMA journal_mode = WAL');
   db.run('PRAGMA synchronous = NORMAL');
   db.run(`PRAGMA cache_size = ${-CACHE_BYTES / 1024}`);
-  db.transaction(() => db.run(TABLES))();
   checkVersion(db);
+  db.transaction(() => db.run(TABLES))();
 
   const statements = {
-    mark: db.prepare<{ position: number; clocks: string }, []>('SELECT position, clocks FROM rows_state'),
-    setMark: db.prepare<null, [number, string]>('UPDATE rows_state SET position = ?, clocks = ?'),
+    mark: db.prepare<{ position: number; clocks: string; highest: string }, []>(
+      'SELECT position, clocks, highest FROM rows_state',
+    ),
+    setMark: db.prepare<null, [number, string, string]>(
+      'UPDATE rows_state SET position = ?, clocks = ?, highest = ?',
+    ),
     write: db.prepare<null, [...Address, Uint8Array]>('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)'),
     readRange: db.prepare<{ tileStartMs: number; value: Uint8Array }, [...Address, number]>(
       `SELECT tile_start AS tileStartMs, value FROM rows
@@ -97,8 +101,8 @@ function openStore(db: Database): Store {
     expire: db.prepare<null, Address>('DELETE FROM rows WHERE entity = ? AND key = ? AND level = ? AND tile_start < ?'),
   };
   const mark = (): Mark => {
-    const { position, clocks } = statements.mark.get()!;
-    return { position, clocks: clocksFrom(clocks) };
+    const { position, clocks, highest } = statements.mark.get()!;
+    return { position, clocks: clocksFrom(clocks), highest: JSON.parse(highest) as Mark['highest'] };
   };
 
   function commit(rows: Iterable<Row>, to: Mark, alongside: () => void): void {
@@ -107,13 +111,13 @@ function openStore(db: Database): Store {
     // In the order of the tree, neighbours share the pages they are written to.
     for (const { entity, key, levelMs, tileStartMs, value } of [...rows].sort(byAddress))
       statements.write.run(entity, key, levelMs, tileStartMs, value);
-    statements.setMark.run(to.position, clocksText(to.clocks));
+    statements.setMark.run(to.position, clocksText(to.clocks), JSON.stringify(to.highest));
     alongside();
   }
   const commitAtOnce = db.transaction(commit);
   const clearAtOnce = db.transaction((alongside: () => void) => {
     statements.clear.run();
-    statements.setMark.run(0, '{}');
+    statements.setMark.run(0, '{}', '[]');
     alongside();
   });
 
@@ -225,6 +229,8 @@ function clocksFrom(text: string): Map<string, bigint> {
 }
 
 function checkVersion(db: Database): void {
+  const made = db.query("SELECT 1 FROM sqlite_schema WHERE name = 'rows_state'").get();
+  if (!made) return;
   const { version } = db.query<{ version: number }, []>('SELECT version FROM rows_state').get()!;
   if (version !== VERSION)
     throw new Fault('unsupported', `rows of version ${version} in the database; this program reads version ${VERSION}`);

@@ -41,6 +41,8 @@ export interface Mark {
   position: number;
   /** Each event type's clock at that position, microseconds since 1970 UTC. */
   clocks: Map<string, bigint>;
+  /** The latest tile of any row, for each entity kind and level; what is not listed has no rows. */
+  highest: { entity: number; levelMs: number; tileStartMs: number }[];
 }
 
 /** Rows of an entity kind and a level that may go. */

@@ -42,7 +42,7 @@ test.skipIf(python === null)(
       posted = position + 1;
       // From memory, from the store alone, and from both.
       if (i >= 2) engine.ingest.barrier();
-      if (i === 3) engine.folds[0]!.forget(engine.store.readRow);
+      if (i === 3) engine.folds[0]!.evict(0);
       const keys = Object.fromEntries(Object.entries(entities).map(([entity, of]) => [entity, of.keys]));
       const answer = engine.reader.lookup({
         features: plan.sets.map(set => `${set.name}:*`),

@@ -18,14 +18,18 @@ const row = (key: string, levelMs: number, tileStartMs: number, value: string, e
 });
 
 /** A mark with a clock that needs all of an int64's digits. */
-const at = (position: number): Mark => ({ position, clocks: new Map([['view', 9_007_199_254_740_993n]]) });
+const at = (position: number): Mark => ({
+  position,
+  clocks: new Map([['view', 9_007_199_254_740_993n]]),
+  highest: [{ entity: 1, levelMs: 60_000, tileStartMs: -60_000 }],
+});
 
 /** What every store does, whatever is behind it. */
 export function storeSuite({ name, make }: StoreBackend): void {
   describe(`store: ${name}`, () => {
     test('an empty store has nothing, at position 0', () => {
       const { store } = make();
-      expect(store.mark()).toEqual({ position: 0, clocks: new Map() });
+      expect(store.mark()).toEqual({ position: 0, clocks: new Map(), highest: [] });
       expect([...store.scan()]).toEqual([]);
       expect(store.readRow(1, bytes('a'), 0, 0)).toBeNull();
       expect(store.readRange(1, bytes('a'), 60_000, 0, Number.POSITIVE_INFINITY)).toEqual([]);
@@ -109,7 +113,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
       const { store } = make();
       store.commit([row('a', 0, 0, 'x')], at(1));
       store.clear();
-      expect(store.mark()).toEqual({ position: 0, clocks: new Map() });
+      expect(store.mark()).toEqual({ position: 0, clocks: new Map(), highest: [] });
       expect([...store.scan()]).toEqual([]);
       store.commit([row('a', 0, 0, 'y')], at(1));
       expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('y'));

@@ -61,7 +61,7 @@ test.each([
       await engine.ingest.post(body(lines.slice(from, to)), 'ndjson');
       await kept.ingest.post(body(lines.slice(from, to)), 'ndjson');
       engine.ingest.barrier();
-      if (random.chance(0.4)) engine.folds[0]!.forget(engine.store.readRow);
+      if (random.chance(0.4)) engine.folds[0]!.evict(0);
       if (random.chance(0.2) || to === lines.length) compareLookups(engine, log, keys);
       comparePast(engine, kept);
       if (random.chance(0.2)) {

@@ -9,7 +9,7 @@ import { damage } from './json_text.ts';
 import { changeBatch, count, extreme, mean, onlyRow, randomState, row, type State, statesOf, sum } from './rows.ts';
 
 async function freshFold(): Promise<Fold> {
-  return new Fold(await loadKernel(), null);
+  return new Fold(await loadKernel(), () => null);
 }
 
 /** The row that states of one id leave behind, folded in this order. */
@@ -78,8 +78,7 @@ test.each([1, 2, 3])('merge is associative and commutative, byte for byte, seed 
     const fold = await sharedFold();
     const merged = (...parts: Uint8Array[]) => {
       fold.settle();
-      fold.forget(() => null);
-      fold.readBack = null;
+      fold.evict(0);
       fold.apply(changeBatch(...parts.map(part => [{}, part] as [object, Uint8Array])));
       return onlyRow(fold);
     };
@@ -157,15 +156,16 @@ test('rows are kept apart by entity, key, level and tile, and each is listed onc
 });
 
 test('rows that have left memory are read back before they change', async () => {
-  const fold = await freshFold();
-  fold.apply(changeBatch([{ key: 'a' }, row([1, sum(5n)], [2, count(1n)])], [{ key: 'b' }, row([1, sum(7n)])]));
-  const stored = new Map(fold.dirtyRows().map(({ key, value }) => [new TextDecoder().decode(key), value.slice()]));
-  fold.settle();
+  const stored = new Map<string, Uint8Array>();
   const asked: string[] = [];
-  fold.forget((entity, key, levelMs, tileStartMs) => {
+  const fold = new Fold(await loadKernel(), (entity, key, levelMs, tileStartMs) => {
     asked.push(`${entity} ${new TextDecoder().decode(key)} ${levelMs} ${tileStartMs}`);
     return stored.get(new TextDecoder().decode(key)) ?? null;
   });
+  fold.apply(changeBatch([{ key: 'a' }, row([1, sum(5n)], [2, count(1n)])], [{ key: 'b' }, row([1, sum(7n)])]));
+  for (const { key, value } of fold.dirtyRows()) stored.set(new TextDecoder().decode(key), value.slice());
+  fold.settle();
+  fold.evict(0);
   expect(fold.stateBytes).toBe(0);
   const delta = row([1, sum(1n)]);
   fold.apply(changeBatch([{ key: 'a' }, delta], [{ key: 'c' }, delta], [{ key: 'a' }, delta]));
@@ -332,12 +332,14 @@ describe('malformed', () => {
     expect(refusal(() => fold.apply(Uint8Array.from(bytes)))).toBe('corrupt');
     // And the same where rows have to be read back first.
     const reading = new Fold(await loadKernel(), () => null);
+    reading.resume([{ entity: 1, levelMs: 0, tileStartMs: 0 }]);
     expect(refusal(() => reading.apply(Uint8Array.from(bytes)))).toBe('corrupt');
   });
 
   test('a row read back that is not canonical is corrupt', async () => {
     const bad = Uint8Array.from([...row([2, count(1n)]), ...row([1, count(1n)])]);
     const fold = new Fold(await loadKernel(), () => bad);
+    fold.resume([{ entity: 1, levelMs: 0, tileStartMs: 0 }]);
     expect(refusal(() => fold.apply(changeBatch([{}, row([1, count(1n)])])))).toBe('corrupt');
   });
 
@@ -380,8 +382,7 @@ describe('malformed', () => {
 /** Forgets all rows, those of a fold that has failed too. */
 function reset(fold: Fold): void {
   fold.settle();
-  fold.forget(() => null);
-  fold.readBack = null;
+  fold.evict(0);
 }
 
 /** Where the first entries of a row end. */

@@ -168,7 +168,8 @@ describe('rows', () => {
       bytes = bytes.slice(0, size);
       // At the very end of the block, so that its guard comes right behind.
       const start = block + size - bytes.length;
-      const outcomes = [0, 1].map(filler => {
+      // Once before: rows that were never seen cannot be missing.
+      const [, ...outcomes] = [0, 0, 1].map(filler => {
         kernel.bytes(block, size).fill(filler * 0x0a);
         kernel.bytes(start, bytes.length).set(bytes);
         const found = [
@@ -181,7 +182,7 @@ describe('rows', () => {
           throw new Error('the changes were written to');
         exports.listDirty();
         exports.settle();
-        exports.forget();
+        exports.evict(0);
         return found.join();
       });
       if (outcomes[0] !== outcomes[1])
@@ -203,7 +204,7 @@ describe('rows', () => {
         isWhole ? exports.FOLD_OK.value : exports.FOLD_MALFORMED.value,
       ]);
       exports.settle();
-      exports.forget();
+      exports.evict(0);
     }
   });
 
@@ -257,7 +258,7 @@ test('what is given back is handed out again: folding and forgetting needs no mo
   const fold = () => {
     for (let i = 0; i < 3; i++) expect(exports.fold(block, changes.length)).toBe(exports.FOLD_OK.value);
     exports.settle();
-    exports.forget();
+    exports.evict(0);
   };
   fold();
   const [inUse, size] = [exports.memoryInUse(), exports.memory.buffer.byteLength];

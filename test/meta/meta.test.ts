@@ -107,9 +107,9 @@ test('errors and dictionary commit and roll back together with rows', () => {
     alongside();
     throw new Error('no');
   };
-  expect(() => store.commit([row], { position: 4, clocks: new Map() }, failing)).toThrow('no');
+  expect(() => store.commit([row], { position: 4, clocks: new Map(), highest: [] }, failing)).toThrow('no');
   expect([store.mark().position, meta.errorCount(), [...store.scan()].length]).toEqual([0, 0, 0]);
-  store.commit([row], { position: 4, clocks: new Map() }, alongside);
+  store.commit([row], { position: 4, clocks: new Map(), highest: [] }, alongside);
   expect([store.mark().position, meta.errorCount(), [...store.scan()].length]).toEqual([4, 1, 1]);
 });
 

@@ -81,7 +81,7 @@ test('first and last = oracle at many prefixes, and their rows do not show how e
       await engine.ingest.post(new TextEncoder().encode(lines.slice(from, from + step).join('\n')), 'ndjson');
       if (step !== 30) continue;
       if (rng.chance(0.3)) engine.ingest.barrier();
-      if (engine.folds[0]!.dirtyCount === 0) engine.folds[0]!.forget(engine.store.readRow);
+      if (engine.folds[0]!.dirtyCount === 0) engine.folds[0]!.evict(0);
       const p = engine.ingest.position;
       const answer = engine.reader.lookup({ features: ['s:*'], entities: { who: [...WHO, 'nobody'] }, at: null });
       for (const found of answer.entities[0]!.features)

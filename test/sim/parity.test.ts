@@ -59,7 +59,7 @@ describe.each(logs)('%s flights', (name, lines, seed, cutCount, stride) => {
       for (const [i, [from, to]] of cuts.entries()) {
         await engine.ingest.post(body(lines.slice(from, to)), 'ndjson');
         if (i % 3 === 1) engine.ingest.barrier();
-        if (i % 6 === 4) engine.folds[0]!.forget(engine.store.readRow);
+        if (i % 6 === 4) engine.folds[0]!.evict(0);
         asked += compareLookups(engine, log, keys);
         if (LONG && i % 10 === 9) console.log(`${name}: ${i + 1} of ${cuts.length} prefixes`);
       }
@@ -158,7 +158,7 @@ test(
     for (const [i, [from, to]] of cutsOf(wildSmall.length, LONG ? 100 : 16, rng).entries()) {
       await engine.ingest.post(body(wildSmall.slice(from, to)), 'ndjson');
       if (i % 2 === 1) engine.ingest.barrier();
-      if (i % 4 === 3) engine.folds[0]!.forget(engine.store.readRow);
+      if (i % 4 === 3) engine.folds[0]!.evict(0);
       const p = engine.ingest.position;
       // All tiles that its windows need are kept this long.
       const at = now(log, p) - BigInt(rng.below(Number(micros(plan.latenessMs))));
