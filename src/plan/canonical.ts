@@ -53,7 +53,7 @@ function canonicalExpression(expression: Expression, event: EventType, plan: Pla
       const input = event.inputs.find(i => i.name === expression.name);
       if (!input && expression.name === EVENT_TIME) return ['time'];
       assert(input, `column ${expression.name} is neither an input nor a column of event ${event.name}`);
-      return ['input', canonicalInput(input)];
+      return ['input', canonicalInput(input), event.onFault === 'convert'];
     }
     case 'field':
       return ['field', inScope(expression.of), expression.name];

@@ -24,9 +24,11 @@ export interface EventType {
   columns: { name: string; expression: Expression }[];
   /**
    * What a faulty input does: `reject` makes the whole event bad, so that it counts nowhere and is listed in the
-   * errors stream (feature sets); `null` makes that one value null, with an error beside it (topologies).
+   * errors stream (feature sets); `null` makes that one value null, or its default, with an error beside it; `convert`
+   * does the same after trying harder (topologies): the text "5" is the int64 5, "1.5" a double, "true" a bool, 5.6 is
+   * the int64 5 with an error beside it, and the text "null" is null.
    */
-  onFault: 'reject' | 'null';
+  onFault: 'reject' | 'null' | 'convert';
   /**
    * +1 or -1: how an event of a changelog counts. Null for append-only events. Only linear aggregates may stand over
    * a changelog.

@@ -213,3 +213,38 @@ describe('clocks', () => {
     expect(log.records.map(r => now(log, r.position))).toEqual(arrivals);
   });
 });
+
+describe('with onFault convert', () => {
+  const inputs = [
+    required('a', INT64),
+    { ...required('b', INT64), presence: { kind: 'default', value: 0n } as const },
+    optional('c', DOUBLE),
+    optional('d', BOOL),
+  ];
+  const event = { name: 'e', inputs, columns: [], onFault: 'convert', weight: null, at: null } as const;
+  const converting = plan({ events: [{ ...event, inputs: [...inputs], columns: [] }] });
+
+  test.each([
+    ['{"a":"5","b":"5","c":"1.5","d":"true"}', [5n, 5n, 1.5, true], []],
+    [
+      '{"a":5.6,"b":-5.6,"c":2,"d":"no"}',
+      [5n, -5n, 2, null],
+      ['a: loss of precision', 'b: loss of precision', 'd: expected bool'],
+    ],
+    ['{"a":null,"b":null,"c":null}', [null, 0n, null, null], ['a: required, but null']],
+    ['{"a":"null","b":"null","c":"null","d":"null"}', [null, 0n, null, null], ['a: required, but null']],
+    ['{}', [null, 0n, null, null], ['a: required, but missing']],
+    [
+      '{"a":"bar","b":"bar","c":"bar"}',
+      [null, 0n, null, null],
+      ['a: expected int64', 'b: expected int64', 'c: expected double'],
+    ],
+    ['{"a":"1e2","b":"9223372036854775808"}', [100n, 0n, null, null], ['b: expected int64']],
+  ])('%s', (data, values, faults) => {
+    const line = `{"type":"e","time":0,"data":${data}}`;
+    const [record] = parseLog(line, converting, { clock: 'event', maxJumpMs: 1 }).records;
+    expect(record!.bad).toBeNull();
+    expect(Object.values(record!.inputs)).toEqual(values);
+    expect(record!.faults.map(({ path, text }) => `${path}: ${text}`)).toEqual(faults);
+  });
+});

@@ -8,7 +8,7 @@
 import type { EventType, Plan } from '../../src/plan/plan.ts';
 import type { Field, Slot, Type, Value } from '../../src/plan/value.ts';
 import { isObject, type Json, JsonNumber, type JsonObject, member, nestingDepth, parseJson } from './json.ts';
-import { integerFromText } from './number.ts';
+import { int64, integerFromText } from './number.ts';
 import { timeFromJson } from './time.ts';
 
 export interface LogOptions {
@@ -151,44 +151,49 @@ function greatest(clocks: Iterable<bigint>): bigint {
 }
 
 function readInputs(event: EventType, data: JsonObject, record: LogRecord): void {
-  const read = (input: Field) => [input.name, readField(data, input, input.path.join('.'), record.faults)];
+  const reading = { converts: event.onFault === 'convert', faults: record.faults };
+  const read = (input: Field) => [input.name, readField(data, input, input.path.join('.'), reading)];
   record.inputs = Object.fromEntries(event.inputs.map(read));
   const fault = record.faults[0];
   if (fault && event.onFault === 'reject') record.bad = `${fault.path}: ${fault.text}`;
 }
 
-type Faults = LogRecord['faults'];
+interface Reading {
+  /** Tries to make something of what is of another type. */
+  converts: boolean;
+  faults: LogRecord['faults'];
+}
 
 /** Walks an input's path, or a struct field's. `where` names the place for faults. */
-function readField(object: JsonObject, field: Field, where: string, faults: Faults): Value {
+function readField(object: JsonObject, field: Field, where: string, reading: Reading): Value {
   let at: Json | undefined = object;
   for (const step of field.path) {
     if (at === undefined || at === null) break;
-    if (!isObject(at)) return faulty(field, where, 'a step of the path is not an object', faults);
+    if (!isObject(at)) return faulty(field, where, 'a step of the path is not an object', reading);
     at = member(at, step);
   }
-  return readSlot(at, field, where, faults);
+  return readSlot(at, field, where, reading);
 }
 
-function readSlot(json: Json | undefined, slot: Slot, where: string, faults: Faults): Value {
-  if (json === undefined || json === null) {
+function readSlot(json: Json | undefined, slot: Slot, where: string, reading: Reading): Value {
+  if (json === undefined || json === null || (reading.converts && json === 'null')) {
     if (slot.presence.kind === 'default') return slot.presence.value;
     if (slot.presence.kind === 'required')
-      faults.push({ path: where, text: `required, but ${json === null ? 'null' : 'missing'}` });
+      reading.faults.push({ path: where, text: `required, but ${json === undefined ? 'missing' : 'null'}` });
     return null;
   }
-  const value = readValue(json, slot.type, where, faults);
-  return value === undefined ? faulty(slot, where, `expected ${slot.type.kind}`, faults) : value;
+  const value = readValue(json, slot.type, where, reading) ?? convert(json, slot.type, where, reading);
+  return value === undefined ? faulty(slot, where, `expected ${slot.type.kind}`, reading) : value;
 }
 
-/** What stands where a value is not of its type; seen only with `onFault: null`. */
-function faulty(slot: Slot, path: string, text: string, faults: Faults): Value {
-  faults.push({ path, text });
+/** What stands where a value is not of its type; never seen with `onFault: reject`. */
+function faulty(slot: Slot, path: string, text: string, reading: Reading): Value {
+  reading.faults.push({ path, text });
   return slot.presence.kind === 'default' ? slot.presence.value : null;
 }
 
 /** Undefined where the JSON is not of the type. */
-function readValue(json: Json & {}, type: Type, where: string, faults: Faults): Value | undefined {
+function readValue(json: Json & {}, type: Type, where: string, reading: Reading): Value | undefined {
   switch (type.kind) {
     case 'bool':
       return typeof json === 'boolean' ? json : undefined;
@@ -202,19 +207,38 @@ function readValue(json: Json & {}, type: Type, where: string, faults: Faults): 
       return timeFromJson(json) ?? undefined;
     case 'list':
       if (!Array.isArray(json)) return undefined;
-      return json.map((element, i) => readSlot(element, type.of, `${where}[${i}]`, faults));
+      return json.map((element, i) => readSlot(element, type.of, `${where}[${i}]`, reading));
     case 'map':
       if (!isObject(json)) return undefined;
       return Object.fromEntries(
         Object.entries(json).map(([key, of]) => [
           key.toWellFormed(),
-          readSlot(of, type.of, `${where}['${key}']`, faults),
+          readSlot(of, type.of, `${where}['${key}']`, reading),
         ]),
       );
     case 'struct':
       if (!isObject(json)) return undefined;
       return Object.fromEntries(
-        type.fields.map(f => [f.name, readField(json, f, `${where}.${f.path.join('.')}`, faults)]),
+        type.fields.map(f => [f.name, readField(json, f, `${where}.${f.path.join('.')}`, reading)]),
       );
   }
 }
+
+/** With `onFault: convert`, numbers and bools out of text, and an int64 out of a number that is none. */
+function convert(json: Json & {}, type: Type, where: string, reading: Reading): Value | undefined {
+  if (!reading.converts) return undefined;
+  const isText = typeof json === 'string' && NUMBER.test(json);
+  const text = isText ? json : json instanceof JsonNumber ? json.text : null;
+  if (type.kind === 'bool') return json === 'true' ? true : json === 'false' ? false : undefined;
+  if (type.kind === 'double') return text === null ? undefined : Number(text);
+  if (type.kind !== 'int64' || text === null) return undefined;
+  const whole = integerFromText(text);
+  if (whole !== null) return whole;
+  const cut = Math.trunc(Number(text));
+  if (cut === Number(text) || int64(BigInt(cut)) === null) return undefined;
+  reading.faults.push({ path: where, text: 'loss of precision' });
+  return BigInt(cut);
+}
+
+/** A JSON number, as text. */
+const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
