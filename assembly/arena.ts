@@ -1,6 +1,7 @@
 /**
- * Texts that a program makes, side by side in blocks that never move: registers hold their addresses. Every frame has
- * an arena of its own, for one program's texts are still read when the next one runs.
+ * Texts that are made, side by side in blocks that never move: registers and states hold their addresses. All of an
+ * arena's texts go at once. Every frame has an arena of its own, for one program's texts are still read when the next one
+ * runs; answers have one for the texts of finished values.
  */
 import { allocate, allocateZeroed, release } from './memory';
 
@@ -15,45 +16,58 @@ export class Arena {
   block: usize;
   at: usize;
   end: usize;
+
+  static make(): Arena {
+    return changetype<Arena>(allocateZeroed(offsetof<Arena>()));
+  }
+
+  /** Room for `size` bytes, not taken yet: write there, then `keep` what is needed of it. */
+  reserve(size: usize): usize {
+    if (this.at + size > this.end) {
+      const blockSize = max(BLOCK_SIZE, size + HEAD_SIZE);
+      const block = allocate(blockSize);
+      store<usize>(block, this.block);
+      store<u32>(block, <u32>blockSize, 8);
+      this.block = block;
+      this.at = block + HEAD_SIZE;
+      this.end = block + blockSize;
+    }
+    return this.at;
+  }
+
+  @inline
+  keep(size: usize): void {
+    this.at += size;
+  }
+
+  /** Forgets the texts, and gives back all blocks but one of the usual size. */
+  reset(): void {
+    let block = this.block;
+    while (block != 0 && (load<usize>(block) != 0 || <usize>load<u32>(block, 8) != BLOCK_SIZE)) {
+      const before = load<usize>(block);
+      release(block, <usize>load<u32>(block, 8));
+      block = before;
+    }
+    this.block = block;
+    this.at = block == 0 ? 0 : block + HEAD_SIZE;
+    this.end = block == 0 ? 0 : block + BLOCK_SIZE;
+  }
 }
 
 let current: Arena = changetype<Arena>(0);
 
-export function makeArena(): Arena {
-  return changetype<Arena>(allocateZeroed(offsetof<Arena>()));
-}
-
-/** Where texts go from now on. `isEmpty` forgets those that are in it, and gives back all of its blocks but one. */
+/** Where texts go from now on. `isEmpty` forgets those that are in it. */
 export function useArena(arena: Arena, isEmpty: bool): void {
   current = arena;
-  if (!isEmpty || arena.block == 0) return;
-  let block = arena.block;
-  while (load<usize>(block) != 0 || <usize>load<u32>(block, 8) != BLOCK_SIZE) {
-    const before = load<usize>(block);
-    release(block, <usize>load<u32>(block, 8));
-    block = before;
-    if (block == 0) break;
-  }
-  arena.block = block;
-  arena.at = block == 0 ? 0 : block + HEAD_SIZE;
-  arena.end = block == 0 ? 0 : block + BLOCK_SIZE;
+  if (isEmpty) arena.reset();
 }
 
-/** Room for `size` bytes, not taken yet: write there, then `keep` what is needed of it. */
+@inline
 export function reserve(size: usize): usize {
-  if (current.at + size > current.end) {
-    const blockSize = max(BLOCK_SIZE, size + HEAD_SIZE);
-    const block = allocate(blockSize);
-    store<usize>(block, current.block);
-    store<u32>(block, <u32>blockSize, 8);
-    current.block = block;
-    current.at = block + HEAD_SIZE;
-    current.end = block + blockSize;
-  }
-  return current.at;
+  return current.reserve(size);
 }
 
 @inline
 export function keep(size: usize): void {
-  current.at += size;
+  current.keep(size);
 }

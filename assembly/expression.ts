@@ -8,7 +8,7 @@
  *              nulls    1 byte a row: 1 where the value is null
  *              statuses 1 byte a row: why it is missing; the graver, the greater (see window.ts)
  */
-import { Arena, makeArena, useArena } from './arena';
+import { Arena, useArena } from './arena';
 import { runCalendar } from './calendar';
 import { allocate, allocateZeroed } from './memory';
 import { runExtreme, runRounding, runWhole } from './number';
@@ -35,7 +35,7 @@ export function makeFrame(registerCount: i32, rows: i32): Frame {
   const frame = changetype<Frame>(allocateZeroed(offsetof<Frame>()));
   frame.rows = rows;
   frame.registerCount = registerCount;
-  frame.arena = makeArena();
+  frame.arena = Arena.make();
   frame.registers = allocateZeroed(<usize>registerCount * offsetof<Register>() + 1);
   for (let i = 0; i < registerCount; i++) {
     const register = registerOf(frame, i);

@@ -81,52 +81,6 @@ export function allocateZeroed(size: usize): usize {
   return block;
 }
 
-/** Blocks that are given back all at once. What stands in them does not move. */
-@unmanaged
-export class Arena {
-  /** Head of a list of blocks, each with (next block, size) in front. */
-  blocks: usize;
-  next: usize;
-  end: usize;
-
-  static make(): Arena {
-    return changetype<Arena>(allocateZeroed(offsetof<Arena>()));
-  }
-
-  take(size: usize): usize {
-    const rounded = (size + 7) & ~(<usize>7);
-    if (this.next + rounded > this.end) this.grow(rounded);
-    const at = this.next;
-    this.next += rounded;
-    return at;
-  }
-
-  private grow(size: usize): void {
-    const block = roundedSize(max<usize>(size + ARENA_HEAD, ARENA_BLOCK));
-    const at = allocate(block);
-    store<usize>(at, this.blocks);
-    store<usize>(at, block, sizeof<usize>());
-    this.blocks = at;
-    this.next = at + ARENA_HEAD;
-    this.end = at + block;
-  }
-
-  /** Everything taken is free again; the latest block is kept for what comes. */
-  reset(): void {
-    if (this.blocks == 0) return;
-    for (let at = load<usize>(this.blocks); at != 0; ) {
-      const next = load<usize>(at);
-      release(at, load<usize>(at, sizeof<usize>()));
-      at = next;
-    }
-    store<usize>(this.blocks, 0);
-    this.next = this.blocks + ARENA_HEAD;
-  }
-}
-
-const ARENA_HEAD: usize = 16;
-const ARENA_BLOCK: usize = 65536;
-
 /** Bytes that grow at the end. Its address moves when it grows. */
 @unmanaged
 export class Bytes {

@@ -33,10 +33,11 @@ import {
   merge,
   stateSize,
 } from './aggregate';
+import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
 import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt, useRow } from './fold';
 import { buildKey, key } from './key';
-import { Arena, allocateZeroed } from './memory';
+import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
 import { LEVELS_MAX, floorTile } from './tile';
@@ -481,8 +482,9 @@ export function forgetTexts(): void {
 function keepText(state: usize, value: usize): void {
   if (load<i64>(state) != TEXT) return;
   const length = <usize>load<u32>(value, 4);
-  const copy = texts.take(length);
+  const copy = texts.reserve(length);
   memory.copy(copy, <usize>load<u32>(value), length);
+  texts.keep(length);
   store<u32>(value, <u32>copy);
 }
 

@@ -71,9 +71,7 @@ function openStore(db: Database): Store {
     mark: db.prepare<{ position: number; clocks: string; highest: string }, []>(
       'SELECT position, clocks, highest FROM rows_state',
     ),
-    setMark: db.prepare<null, [number, string, string]>(
-      'UPDATE rows_state SET position = ?, clocks = ?, highest = ?',
-    ),
+    setMark: db.prepare<null, [number, string, string]>('UPDATE rows_state SET position = ?, clocks = ?, highest = ?'),
     write: db.prepare<null, [...Address, Uint8Array]>('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)'),
     readRange: db.prepare<{ tileStartMs: number; value: Uint8Array }, [...Address, number]>(
       `SELECT tile_start AS tileStartMs, value FROM rows

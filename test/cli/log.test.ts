@@ -49,6 +49,15 @@ function start(folder: string, ...words: string[]) {
   return child;
 }
 
+async function serving(server: ReturnType<typeof start>): Promise<void> {
+  let said = '';
+  for await (const chunk of server.stdout) {
+    said += new TextDecoder().decode(chunk);
+    if (said.includes(' on http')) return;
+  }
+  throw new Error(`the server ended and said: ${said}`);
+}
+
 async function run(folder: string, ...words: string[]) {
   const child = start(folder, ...words);
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
@@ -82,8 +91,7 @@ describe('ingest', () => {
     const copy = await run(folder, 'ingest', 'copy.ndjson', '--json');
     expect(JSON.parse(copy.out)).toEqual({ accepted: 50, replayed: 50, rejected: 0, rejections: [] });
     const server = start(folder, 'serve', '--port', '0');
-    let said = '';
-    for await (const chunk of server.stdout) if ((said += new TextDecoder().decode(chunk)).includes(' on http')) break;
+    await serving(server);
     const held = await run(folder, 'ingest', 'copy.ndjson');
     expect(held.out).toBe('accepted 50, rejected 0\n');
     expect(held.err).toContain('50 events were ingested before');
@@ -241,8 +249,7 @@ describe('verify and rebuild', () => {
   test('beside a server they say that it has to stop', async () => {
     const folder = await filled();
     const server = start(folder, 'serve', '--port', '0');
-    let said = '';
-    for await (const chunk of server.stdout) if ((said += new TextDecoder().decode(chunk)).includes(' on http')) break;
+    await serving(server);
     for (const words of [['verify'], ['rebuild', '--from-log']]) {
       const { code, err } = await run(folder, ...words);
       expect([code, err]).toEqual([1, expect.stringContaining('stop it first')]);
