@@ -16,6 +16,16 @@ import { addVerify } from './verify.ts';
 
 /** @returns the process's exit code */
 export async function run(argv: string[]): Promise<number> {
+  try {
+    await programOf().parseAsync(argv, { from: 'user' });
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
+
+/** All commands, as the command line and whatever describes it have them. */
+export function programOf(): Command {
   const program = new Command('tilefold')
     .description('Features from events: the same online and in replay, to the last bit.')
     .version(manifest.version)
@@ -38,10 +48,5 @@ export async function run(argv: string[]): Promise<number> {
     addCompletion,
   ])
     add(program);
-  try {
-    await program.parseAsync(argv, { from: 'user' });
-    return Number(process.exitCode ?? EXIT.ok);
-  } catch (error) {
-    return exitCodeOf(error);
-  }
+  return program;
 }
