@@ -20,7 +20,8 @@ const ERRORS_PENDING_MAX = 1000;
 
 /**
  * Dirty rows that bring a barrier forward: they bound its transaction, and so how long a lookup may wait behind it.
- * So many take 150 ms; with twice as many a large body is taken no faster, with half as many a quarter slower.
+ * 20,000 took 140 ms and 50,000 took 230 ms; fewer are written more often: a week of flights took 3.8 s with 20,000,
+ * 3.1 s with 50,000 and no less with 200,000.
  */
 const DIRTY_MAX = 25_000;
 

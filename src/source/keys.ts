@@ -3,7 +3,7 @@ export const KEY_KEPT_MS = 24 * 3_600_000;
 const KEY_KEPT_MICROS = BigInt(KEY_KEPT_MS) * 1000n;
 
 /**
- * Keys remembered at a time, at about 400 bytes each. Beyond it the oldest are forgotten before their time: what is
+ * Keys remembered at a time, at about 560 bytes each. Beyond it the oldest are forgotten before their time: what is
  * remembered are the last so many batches with keys of the last 24 hours. That too is a matter of the log alone, so
  * every process that opens it remembers the same.
  */
