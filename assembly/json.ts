@@ -49,6 +49,11 @@ export function peek(): u8 {
 
 @inline
 export function skipSpace(): void {
+  // Mostly there is none.
+  if (cursor < limit && load<u8>(cursor) <= 0x20) skipSpaces();
+}
+
+function skipSpaces(): void {
   while (cursor < limit) {
     const byte = load<u8>(cursor);
     if (byte != 0x20 && byte != 0x0a && byte != 0x0d && byte != 0x09) return;
@@ -163,33 +168,59 @@ function isDigit(byte: u8): bool {
 
 function skipDigits(): bool {
   const start = cursor;
-  while (isDigit(peek())) cursor++;
-  return cursor > start;
+  let at = start;
+  while (at < limit && isDigit(load<u8>(at))) at++;
+  cursor = at;
+  return at > start;
 }
 
-/** Reads a string from its opening quote to past its closing one: escapes, control characters, UTF-8 all checked. */
+/**
+ * Reads a string from its opening quote to past its closing one: escapes, control characters, UTF-8 all checked. Sixteen
+ * bytes at a time while they are plain: neither a quote, a backslash, a control character nor beyond ASCII.
+ */
 export function readString(): bool {
   if (peek() != 0x22) return fail(Problem.NOT_JSON);
-  cursor++;
-  stringStart = cursor;
+  const end = limit;
+  let at = cursor + 1;
+  stringStart = at;
   stringEscaped = false;
-  while (cursor < limit) {
-    const byte = load<u8>(cursor);
+  while (at < end) {
+    if (end - at >= 16) {
+      const chunk = v128.load(at);
+      // Signed, bytes from 0x80 on are below 0x20 too.
+      const special = v128.or(
+        v128.or(i8x16.eq(chunk, i8x16.splat(0x22)), i8x16.eq(chunk, i8x16.splat(0x5c))),
+        i8x16.lt_s(chunk, i8x16.splat(0x20)),
+      );
+      const mask = i8x16.bitmask(special);
+      if (mask == 0) {
+        at += 16;
+        continue;
+      }
+      at += ctz<i32>(mask);
+    }
+    const byte = load<u8>(at);
     if (byte == 0x22) {
-      stringEnd = cursor++;
+      stringEnd = at;
+      cursor = at + 1;
       return true;
     }
+    if (byte >= 0x20 && byte < 0x80 && byte != 0x5c) {
+      at++;
+      continue;
+    }
+    cursor = at;
     if (byte == 0x5c) {
       stringEscaped = true;
       if (!skipEscape()) return fail(Problem.NOT_JSON);
     } else if (byte < 0x20) {
       return fail(Problem.NOT_JSON);
-    } else if (byte < 0x80) {
-      cursor++;
     } else if (!skipSequence(byte)) {
       return fail(Problem.BAD_UTF8);
     }
+    at = cursor;
   }
+  cursor = end;
   return fail(Problem.NOT_JSON);
 }
 

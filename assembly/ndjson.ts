@@ -3,7 +3,8 @@
  *
  *   1. line      cut at \n; \r and blank lines are passed over
  *   2. record    the whole line is checked as JSON, and the spans of its type, time and data are found
- *   3. project   the data of a declared type is read again, along the trie of its input paths, into slots
+ *   3. project   the data of a declared type is walked along the trie of its input paths, into slots: in the same pass
+ *                where the type stands before the data, as it mostly does; else in a second one
  *   4. commit    slots become a row of the type's frame, or the event is bad
  *
  * A batch has room for BATCH_ROWS records and as many rejected lines. Strings in columns are slices of the input, or
@@ -12,6 +13,7 @@
 import { readDouble } from './decimal';
 import { BATCH_ROWS, Frame, makeFrame, registerOf } from './expression';
 import {
+  DEPTH_MAX,
   Problem,
   cursor,
   fail,
@@ -85,6 +87,8 @@ class Input {
 class Node {
   name: usize;
   nameLength: usize;
+  /** The first eight bytes of the name, zeros behind a shorter one: mostly they decide. */
+  head: u64;
   sibling: usize;
   child: usize;
   /** Head of a list of input indices plus one, through `nextInput`. */
@@ -166,6 +170,7 @@ export function stepNode(from: usize, name: usize, nameLength: usize): usize {
   const node = changetype<Node>(allocateZeroed(offsetof<Node>()));
   node.name = name;
   node.nameLength = nameLength;
+  node.head = headOf(name, nameLength);
   node.sibling = parent.child;
   parent.child = changetype<usize>(node);
   return changetype<usize>(node);
@@ -173,13 +178,25 @@ export function stepNode(from: usize, name: usize, nameLength: usize): usize {
 
 @inline
 function childOf(parent: Node, name: usize, nameLength: usize): usize {
+  const head = headOf(name, nameLength);
   for (let at = parent.child; at != 0; ) {
     const node = changetype<Node>(at);
-    if (node.nameLength == nameLength && memory.compare(node.name, name, nameLength) == 0) return at;
+    if (node.head == head && node.nameLength == nameLength)
+      if (nameLength <= 8 || memory.compare(node.name, name, nameLength) == 0) return at;
     at = node.sibling;
   }
   return 0;
 }
+
+/** Eight bytes are read whatever the length: every buffer that names stand in has SLACK bytes to spare behind it. */
+@inline
+function headOf(name: usize, nameLength: usize): u64 {
+  const word = load<u64>(name);
+  return nameLength >= 8 ? word : word & ((<u64>1 << (nameLength << 3)) - 1);
+}
+
+/** Behind the input and the side buffer, for loads that are wider than what they are for. */
+const SLACK: usize = 16;
 
 export function typeFrame(type: i32): Frame {
   return typeAt(type).frame;
@@ -260,13 +277,13 @@ let sideEnd: usize = 0;
 /** The input buffer, at least `size` bytes; what was in it is lost when it has to grow. */
 export function inputBuffer(size: usize): usize {
   if (size > inputCapacity) {
-    release(inputStart, inputCapacity);
-    release(sideStart, sideCapacity);
+    if (inputStart != 0) release(inputStart, inputCapacity + SLACK);
+    if (sideStart != 0) release(sideStart, sideCapacity + SLACK);
     inputCapacity = roundedSize(size);
-    inputStart = allocate(inputCapacity);
-    // Each string is unescaped at most once as a value, and names one at a time behind that: twice the input is room enough.
-    sideCapacity = roundedSize((inputCapacity << 1) + 64);
-    sideStart = allocate(sideCapacity);
+    inputStart = allocate(inputCapacity + SLACK);
+    // A string is unescaped at most twice as a value, and names one at a time behind that: three times the input is room enough.
+    sideCapacity = roundedSize(inputCapacity * 3 + 64);
+    sideStart = allocate(sideCapacity + SLACK);
   }
   return inputStart;
 }
@@ -284,6 +301,7 @@ function sideRoom(size: usize): usize {
 export function decode(from: usize, size: usize, position: i64, arrivalMicros: i64, isEnd: bool): usize {
   assert(from <= size && size <= inputCapacity);
   firstPosition = position;
+  isDecoding = true;
   recordCount = 0;
   rejectedCount = 0;
   lineCount = 0;
@@ -356,6 +374,14 @@ let flatTimeEnd: usize = 0;
 let dataStart: usize = 0;
 let objectStart: usize = 0;
 
+/** How often the members came: once each, what the first pass projected stands. */
+let typeMembers = 0;
+let dataMembers = 0;
+let typeEscaped = false;
+/** Is this a decoding, that wants slots filled? And the type whose slots the first pass has filled; -1 for none. */
+let isDecoding = false;
+let projectedType = -1;
+
 /** The record's type name, and its time. */
 let nameStart: usize = 0;
 let nameLength: usize = 0;
@@ -365,6 +391,8 @@ let isFlat: bool = false;
 /** Reads one record at the cursor, checking all of it. The cursor ends behind it. */
 function readRecord(): bool {
   typeStart = flatTypeStart = timeStart = flatTimeStart = dataStart = 0;
+  typeMembers = dataMembers = 0;
+  projectedType = -1;
   objectStart = cursor;
   if (peek() != 0x7b) return skipValue(0) ? fail(Problem.NOT_OBJECT) : false;
   if (!readMembers()) return false;
@@ -391,8 +419,13 @@ function readMembers(): bool {
     if (!take(0x3a)) return false;
     skipSpace();
     const start = cursor;
-    if (!skipValue(1)) return false;
-    noteMember(name, length, start, cursor);
+    if (isDecoding && length == 4 && load<u32>(name) == NAME_DATA && projectsNow()) {
+      if (!project(typeAt(projectedType), typeAt(projectedType).root, 1)) return false;
+      noteData(start);
+    } else {
+      if (!skipValue(1)) return false;
+      noteMember(name, length, start, cursor);
+    }
     skipSpace();
     const byte = peek();
     if (byte == 0x7d) {
@@ -402,6 +435,26 @@ function readMembers(): bool {
     if (byte != 0x2c) return fail(Problem.NOT_JSON);
     moveTo(cursor + 1);
   }
+}
+
+/** `data`, as a word of four bytes; `type` and `time` likewise. */
+const NAME_DATA: u32 = 0x61746164;
+const NAME_TYPE: u32 = 0x65707974;
+const NAME_TIME: u32 = 0x656d6974;
+
+/** Can the object at the cursor be projected in this pass? Its type has to be known, and declared. */
+function projectsNow(): bool {
+  if (dataMembers != 0 || typeMembers != 1 || typeEscaped || peek() != 0x7b || load<u8>(typeStart) != 0x22) return false;
+  nameStart = typeStart + 1;
+  nameLength = typeEnd - typeStart - 2;
+  projectedType = findType();
+  if (projectedType < 0) return false;
+  clearSlots(typeAt(projectedType));
+  return true;
+}
+
+function clearSlots(type: EventType): void {
+  for (let i = 0; i < type.inputCount; i++) inputAt(type, i).slot = Slot.MISSING;
 }
 
 let plainLength: usize = 0;
@@ -418,26 +471,35 @@ function plainName(): usize {
   return room;
 }
 
+/** An unescaped name stands where projection has unescaped others since: this one is told by its caller. */
+@inline
+function noteData(start: usize): void {
+  dataStart = start;
+  dataMembers++;
+}
+
 /** Remembers the members that a record is known by; a later one of the same name wins. */
 @inline
 function noteMember(name: usize, length: usize, start: usize, end: usize): void {
   if (length == 4) {
     const word = load<u32>(name);
-    if (word == 0x65707974) {
+    if (word == NAME_TYPE) {
       typeStart = start;
       typeEnd = end;
-    } else if (word == 0x656d6974) {
+      typeEscaped = stringEscaped;
+      typeMembers++;
+    } else if (word == NAME_TIME) {
       timeStart = start;
       timeEnd = end;
-    } else if (word == 0x61746164) {
-      dataStart = start;
+    } else if (word == NAME_DATA) {
+      noteData(start);
     }
   } else if (length == 5 && load<u8>(name) == 0x5f) {
     const word = load<u32>(name, 1);
-    if (word == 0x65707974) {
+    if (word == NAME_TYPE) {
       flatTypeStart = start;
       flatTypeEnd = end;
-    } else if (word == 0x656d6974) {
+    } else if (word == NAME_TIME) {
       flatTimeStart = start;
       flatTimeEnd = end;
     }
@@ -499,7 +561,7 @@ function commitRecord(start: usize, end: usize, arrivalMicros: i64): void {
   store<i64>(recordClock + (index << 3), CLOCK_NONE);
   if (type < 0) return;
   const eventType = typeAt(type);
-  const bad = judge(eventType, index, arrivalMicros);
+  const bad = judge(eventType, type, index, arrivalMicros);
   store<i64>(recordClock + (index << 3), eventType.clock);
   store<i32>(recordBad + (index << 2), bad);
   if (bad == Bad.NONE) store<i32>(recordRow + (index << 2), eventType.rows++);
@@ -514,16 +576,17 @@ function findType(): i32 {
 }
 
 /** Moves the type's clock, projects the data and fills the next row; or says what is bad. */
-function judge(type: EventType, index: usize, arrivalMicros: i64): i32 {
+function judge(type: EventType, number: i32, index: usize, arrivalMicros: i64): i32 {
   if (!moveClock(type, arrivalMicros)) return Bad.TIME_JUMP;
-  for (let i = 0; i < type.inputCount; i++) inputAt(type, i).slot = Slot.MISSING;
+  if (projectedType == number && typeMembers == 1 && dataMembers == 1) return fillRow(type, index);
+  clearSlots(type);
   if (isFlat) {
     moveTo(objectStart);
-    project(type, type.root);
+    project(type, type.root, 0);
   } else if (dataStart != 0 && load<u8>(dataStart) != 0x6e) {
     if (load<u8>(dataStart) != 0x7b) return Bad.DATA_NOT_OBJECT;
     moveTo(dataStart);
-    project(type, type.root);
+    project(type, type.root, 1);
   }
   return fillRow(type, index);
 }
@@ -539,43 +602,46 @@ function moveClock(type: EventType, arrivalMicros: i64): bool {
   return true;
 }
 
-/** Walks an object of checked JSON at the cursor and fills the slots of the inputs below `node`. */
-function project(type: EventType, node: Node): void {
+/** Walks the object at the cursor, checking all of it, and fills the slots of the inputs below `node`. */
+function project(type: EventType, node: Node, depth: i32): bool {
+  if (depth >= DEPTH_MAX) return fail(Problem.TOO_DEEP);
   moveTo(cursor + 1);
   skipSpace();
   if (peek() == 0x7d) {
     moveTo(cursor + 1);
-    return;
+    return true;
   }
   while (true) {
     skipSpace();
-    readString();
+    if (!readString()) return false;
     const name = plainName();
     const child = childOf(node, name, plainLength);
-    take(0x3a);
+    if (!take(0x3a)) return false;
     skipSpace();
-    if (child == 0) skipValue(0);
-    else projectValue(type, changetype<Node>(child));
+    const isRead = child == 0 ? skipValue(depth + 1) : projectValue(type, changetype<Node>(child), depth + 1);
+    if (!isRead) return false;
     skipSpace();
     const byte = peek();
+    if (byte != 0x7d && byte != 0x2c) return fail(Problem.NOT_JSON);
     moveTo(cursor + 1);
-    if (byte == 0x7d) return;
+    if (byte == 0x7d) return true;
   }
 }
 
-function projectValue(type: EventType, node: Node): void {
+function projectValue(type: EventType, node: Node, depth: i32): bool {
   const start = cursor;
   if (node.child != 0) {
     // The last of equal names wins whole, so what an earlier one left below is forgotten.
     const byte = peek();
     markBelow(type, changetype<Node>(node.child), byte == 0x7b || byte == 0x6e ? Slot.MISSING : Slot.WRONG_TYPE);
-    if (byte == 0x7b) project(type, node);
+    if (byte == 0x7b && !project(type, node, depth)) return false;
   }
-  if (cursor == start) skipValue(0);
+  if (cursor == start && !skipValue(depth)) return false;
   const end = cursor;
   for (let index = node.input; index != 0; index = load<i32>(type.nextInput + (<usize>(index - 1) << 2)))
     readInput(inputAt(type, index - 1), start, end);
   moveTo(end);
+  return true;
 }
 
 function markBelow(type: EventType, first: Node, slot: i32): void {
@@ -709,6 +775,7 @@ export function admitLines(from: usize, size: usize): usize {
 
 function beginAdmission(from: usize, size: usize): void {
   assert(from <= size && size <= inputCapacity);
+  isDecoding = false;
   accepted.length = 0;
   acceptedCount = 0;
   rejectedCount = 0;
