@@ -126,8 +126,7 @@ class ParseSide {
     for (let row = 0; row < lines.length; row++) {
       const { time, data } = JSON.parse(lines[row]!) as { time: string; data: Record<string, unknown> };
       columns[0]![row] = Date.parse(time) * 1000;
-      for (let i = 0; i < this.#names.length; i++)
-        columns[i + 1]![row] = data[this.#names[i]!] ?? this.#defaults[i];
+      for (let i = 0; i < this.#names.length; i++) columns[i + 1]![row] = data[this.#names[i]!] ?? this.#defaults[i];
     }
     return columns;
   }
@@ -152,7 +151,8 @@ export async function blocksOf(path: string): Promise<Uint8Array[]> {
   const bytes = path.endsWith('.gz') ? gunzipSync(packed) : packed;
   const blocks: Uint8Array[] = [];
   for (let from = 0; from < bytes.length; ) {
-    const to = bytes.length - from <= BLOCK_MAX_BYTES ? bytes.length : bytes.lastIndexOf(10, from + BLOCK_MAX_BYTES) + 1;
+    const to =
+      bytes.length - from <= BLOCK_MAX_BYTES ? bytes.length : bytes.lastIndexOf(10, from + BLOCK_MAX_BYTES) + 1;
     blocks.push(bytes.subarray(from, to));
     from = to;
   }

@@ -85,8 +85,7 @@ export async function foldEvents(settings: FoldSettings): Promise<FoldedState> {
       rowsWritten += rows;
       barrierSeconds += seconds;
     },
-    caughtUp: events =>
-      progress.push({ events, seconds: secondsPassed(), rowsWritten, rowsReadBack: fold.loaded }),
+    caughtUp: events => progress.push({ events, seconds: secondsPassed(), rowsWritten, rowsReadBack: fold.loaded }),
   };
   const ingest = await Ingest.open({
     ...{ pipeline: { layout, folds: [fold] }, plan, ids, log: logOf(source, end), store, meta: openMeta(db), watcher },

@@ -42,7 +42,8 @@ export async function sideBySide(ours: Side, peer: Side): Promise<{ ours: number
 
 /** @throws Error with the first of the differences: no ratio is worth anything then */
 export function checkEqual(what: string, ours: ArrayLike<unknown>, peer: ArrayLike<unknown>): void {
-  if (ours.length !== peer.length) throw new Error(`${what}: ${ours.length} values of ours, ${peer.length} of the peer`);
+  if (ours.length !== peer.length)
+    throw new Error(`${what}: ${ours.length} values of ours, ${peer.length} of the peer`);
   for (let i = 0; i < ours.length; i++)
     if (!Object.is(ours[i], peer[i])) throw new Error(`${what}, value ${i}: ours is ${ours[i]}, the peer's ${peer[i]}`);
 }

@@ -14,6 +14,9 @@ import { checkEqual, type Row, sideBySide, toMiB } from './measure.ts';
 /** Rows merged in one run at least. */
 const ROWS_PER_RUN_MIN = 300_000;
 
+/** Of the keys, those with the most rows are taken: so many at most. */
+const KEYS_MAX = 1_000;
+
 /** A row and the windows, by their index in the answer, that its tile lies in. */
 interface Tile extends StoredRow {
   windows: number[];
@@ -55,8 +58,22 @@ export async function windowRows(name: string, definitions: string, events: stri
     note: `${name}: ${rowCount} rows of ${work.keys.length} keys, ${work.features.length} features`,
   });
   return [
-    row('rows in memory', await sideBySide(timed(() => mergePlaced(work, placed)), peer), 60),
-    row('rows copied in', await sideBySide(timed(() => mergeCopied(work)), peer), null),
+    row(
+      'rows in memory',
+      await sideBySide(
+        timed(() => mergePlaced(work, placed)),
+        peer,
+      ),
+      60,
+    ),
+    row(
+      'rows copied in',
+      await sideBySide(
+        timed(() => mergeCopied(work)),
+        peer,
+      ),
+      null,
+    ),
   ];
 }
 
@@ -83,7 +100,8 @@ async function workOf({ plan, ids, layout: from, store }: FoldedState, entity: s
     if (!keys.has(text)) keys.set(text, { key: row.key, tiles: [] });
     keys.get(text)!.tiles.push({ ...row, windows: covers.map(({ window }) => window) });
   }
-  return { kernel, answer, features, timeMicros, keys: [...keys.values()] };
+  const longest = [...keys.values()].sort((a, b) => b.tiles.length - a.tiles.length).slice(0, KEYS_MAX);
+  return { kernel, answer, features, timeMicros, keys: longest };
 }
 
 /** Addresses of the rows' bytes in the kernel, key by key. */

@@ -1,0 +1,112 @@
+/**
+ * bench.ts [decode|window|tiles|serving|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
+ * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { compileFolder } from '../../src/compile/compile.ts';
+import { buildKernels } from '../kernels.ts';
+import { findPython, MAKE_VENV } from '../python.ts';
+import packages from '../../package.json' with { type: 'json' };
+import { blocksOf, decodeRows } from './decode.ts';
+import { eventLog } from './events.ts';
+import { type Row, ratioOf, table } from './measure.ts';
+import { makeFolder, programOf, servingRows } from './serving.ts';
+import { type Tired, tileRows, tiredRun, tiredTable } from './tiles.ts';
+import { windowRows } from './window.ts';
+
+const ROOT = join(import.meta.dir, '../..');
+const FLIGHTS = join(ROOT, 'examples/flights');
+const FLIGHTS_WEEK = join(FLIGHTS, 'flights-week.ndjson.gz');
+const VIEWS = join(import.meta.dir, 'features/tiles/view.yaml');
+const OUT = join(ROOT, '.cache/bench.json');
+
+const EVENTS = 1_000_000;
+const EVENTS_FULL = 10_000_000;
+/** Decoded: enough for a second or so of JSON.parse, and held in memory whole. */
+const EVENTS_DECODED = 200_000;
+const SEED = 42;
+/** Of the tired run every tenth event is of a user who was never there before. */
+const NEW_USERS = 10;
+
+const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
+  decode: async () => {
+    const views = await eventLog({ events: EVENTS_DECODED, seed: SEED, newUsers: 0 });
+    return [
+      ...(await decodeRows('flights', await blocksOf(FLIGHTS_WEEK), await eventType(join(FLIGHTS, 'features')))),
+      ...(await decodeRows('views', await blocksOf(views), await eventType(dirname(VIEWS)))),
+    ];
+  },
+  window: async () => {
+    const views = await eventLog({ events: EVENTS_DECODED, seed: SEED, newUsers: 0 });
+    return [
+      ...(await windowRows('flights', join(FLIGHTS, 'features'), FLIGHTS_WEEK, 'route')),
+      ...(await windowRows('views', dirname(VIEWS), views, 'post')),
+    ];
+  },
+  tiles: async ({ full }) => {
+    const python = findPython();
+    if (python === null) console.error(`bench: no Python, so DuckDB is left out. Make one with: ${MAKE_VENV}`);
+    return tileRows(await eventLog({ events: full ? EVENTS_FULL : EVENTS, seed: SEED, newUsers: 0 }), python);
+  },
+  serving: async ({ binary }) => {
+    const events = await eventLog({ events: EVENTS, seed: SEED, newUsers: 0 });
+    const program = programOf(binary);
+    const { folder, row } = await makeFolder(events, EVENTS, program);
+    return [row, ...(await servingRows(folder, events, program))];
+  },
+};
+
+interface Options {
+  full: boolean;
+  binary?: string | undefined;
+}
+
+async function eventType(definitions: string) {
+  return (await compileFolder(definitions, { latenessMs: 0 })).events[0]!;
+}
+
+async function bench(names: string[], options: Options): Promise<void> {
+  const unknown = names.filter(name => name !== 'tired' && !Object.hasOwn(PARTS, name));
+  if (unknown.length > 0)
+    throw new Error(`no part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}, tired`);
+  await buildKernels();
+  const machine = machineText();
+  console.log(machine.join('\n'));
+  const rows: Row[] = [];
+  for (const name of names.length > 0 ? names : Object.keys(PARTS)) {
+    if (name === 'tired') continue;
+    console.error(`bench: ${name}`);
+    rows.push(...(await PARTS[name]!(options)));
+  }
+  if (rows.length > 0) console.log(`\n${table(rows)}`);
+  let tired: Tired | null = null;
+  if (names.includes('tired')) {
+    tired = await tiredRun(
+      await eventLog({ events: options.full ? EVENTS_FULL : EVENTS, seed: SEED, newUsers: NEW_USERS }),
+    );
+    console.log(`\n${tiredTable(tired)}`);
+  }
+  await mkdir(dirname(OUT), { recursive: true });
+  const told = rows.map(row => ({ ...row, ratio: ratioOf(row) }));
+  await writeFile(OUT, `${JSON.stringify({ machine, rows: told, tired }, null, 2)}\n`);
+}
+
+/** What the numbers are worth nothing without. */
+function machineText(): string[] {
+  const cores = cpus();
+  const { name, version } = packages;
+  return [
+    `${new Date().toISOString().slice(0, 16)}Z, ${['bench', ...process.argv.slice(2)].join(' ')}`,
+    `machine: ${cores.length} cores, ${cores[0]!.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB; load before ${loadavg()[0]!.toFixed(1)}`,
+    `versions: ${name} ${version}, Bun ${Bun.version}, @bufbuild/protobuf ${packages.dependencies['@bufbuild/protobuf']}, hono ${packages.dependencies.hono}`,
+  ];
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { full: { type: 'boolean', default: false }, binary: { type: 'string' } },
+});
+await bench(positionals, values);
