@@ -14,12 +14,7 @@ export { problem } from './json';
 export {
   CLOCK_NONE,
   LINE_MAX_BYTES,
-  acceptedCount,
-  acceptedLength,
-  acceptedStart,
   addType,
-  admitDocument,
-  admitLines,
   decode,
   greatestClock,
   inputBuffer,
@@ -48,6 +43,7 @@ export {
   typeFrame,
   typeRows,
 } from './ndjson';
+export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
 export { hashKey } from './key';
 export {
   LEVELS_MAX,

@@ -35,7 +35,7 @@ import {
   take,
   unescape,
 } from './json';
-import { Bytes, allocate, allocateZeroed, release, roundedSize } from './memory';
+import { allocate, allocateZeroed, release, roundedSize } from './memory';
 
 /** A longer line is rejected: it bounds what one event may cost. */
 export const LINE_MAX_BYTES: usize = 1 << 20;
@@ -320,7 +320,7 @@ export function decode(from: usize, size: usize, position: i64, arrivalMicros: i
   return min(at, end) - inputStart;
 }
 
-function findNewline(at: usize, end: usize): usize {
+export function findNewline(at: usize, end: usize): usize {
   const sixteen = i8x16.splat(0x0a);
   while (at + 16 <= end) {
     const mask = i8x16.bitmask(i8x16.eq(v128.load(at), sixteen));
@@ -329,6 +329,22 @@ function findNewline(at: usize, end: usize): usize {
   }
   while (at < end && load<u8>(at) != 0x0a) at++;
   return at;
+}
+
+/** Begins a list of rejected lines that nothing is decoded of (door.ts); returns where the input starts. */
+export function beginLines(from: usize, size: usize): usize {
+  assert(from <= size && size <= inputCapacity);
+  isDecoding = false;
+  rejectedCount = 0;
+  lineCount = 0;
+  return inputStart;
+}
+
+/** One line, or one element of an array, more. */
+@inline
+export function beginLine(): void {
+  lineCount++;
+  sideEnd = sideStart;
 }
 
 function decodeLine(start: usize, end: usize, arrivalMicros: i64): void {
@@ -346,12 +362,12 @@ function decodeLine(start: usize, end: usize, arrivalMicros: i64): void {
 }
 
 @inline
-function endsHere(): bool {
+export function endsHere(): bool {
   skipSpace();
   return cursor == limit ? true : fail(Problem.NOT_JSON);
 }
 
-function reject(start: usize, end: usize, reason: i32): void {
+export function reject(start: usize, end: usize, reason: i32): void {
   const at = <usize>rejectedCount << 2;
   store<i32>(rejectedLine + at, lineCount);
   store<i32>(rejectedProblem + at, reason);
@@ -389,7 +405,7 @@ let recordMicros: i64 = 0;
 let isFlat: bool = false;
 
 /** Reads one record at the cursor, checking all of it. The cursor ends behind it. */
-function readRecord(): bool {
+export function readRecord(): bool {
   typeStart = flatTypeStart = timeStart = flatTimeStart = dataStart = 0;
   typeMembers = dataMembers = 0;
   projectedType = -1;
@@ -739,119 +755,4 @@ function faultOf(input: Input): i32 {
   if (input.slot == Slot.WRONG_TYPE) return Bad.WRONG_TYPE;
   if (input.slot == Slot.OUT_OF_RANGE) return Bad.OUT_OF_RANGE;
   return input.presence == Presence.REQUIRED ? Bad.MISSING : Bad.NONE;
-}
-
-// --- the door: what may enter the log
-
-/** Accepted records, one a line. */
-const accepted: Bytes = Bytes.make();
-export let acceptedCount: i32 = 0;
-
-export function acceptedStart(): usize {
-  return accepted.start;
-}
-
-export function acceptedLength(): usize {
-  return accepted.length;
-}
-
-/**
- * Checks lines as `decode` does, but projects nothing: accepted ones are gathered, the others listed as rejected.
- * Stops when the list of rejected lines is full, and returns the offset behind the last line taken.
- */
-export function admitLines(from: usize, size: usize): usize {
-  beginAdmission(from, size);
-  const end = inputStart + size;
-  let at = inputStart + from;
-  while (at < end && rejectedCount < BATCH_ROWS) {
-    const newline = findNewline(at, end);
-    lineCount++;
-    sideEnd = sideStart;
-    admitLine(at, newline);
-    at = newline + 1;
-  }
-  return min(at, end) - inputStart;
-}
-
-function beginAdmission(from: usize, size: usize): void {
-  assert(from <= size && size <= inputCapacity);
-  isDecoding = false;
-  accepted.length = 0;
-  acceptedCount = 0;
-  rejectedCount = 0;
-  lineCount = 0;
-  sideEnd = sideStart;
-}
-
-function admitLine(start: usize, end: usize): void {
-  if (end > start && load<u8>(end - 1) == 0x0d) end--;
-  openText(start, end);
-  skipSpace();
-  if (cursor == end) return;
-  if (end - start > LINE_MAX_BYTES) reject(start, end, Problem.TOO_LONG);
-  else if (!readRecord() || !endsHere()) reject(start, end, problem);
-  else accept(start, end);
-}
-
-function accept(start: usize, end: usize): void {
-  accepted.append(start, end - start);
-  accepted.reserve(1);
-  store<u8>(accepted.end, 0x0a);
-  accepted.length++;
-  acceptedCount++;
-}
-
-/**
- * Checks a body that is one JSON value: a record, or an array of records. Line breaks inside become spaces. Returns
- * false where the body is no JSON (`problem` says why): then nothing of it is accepted. A record's `line` is its index
- * in the array plus one.
- */
-export function admitDocument(size: usize): bool {
-  beginAdmission(0, size);
-  openText(inputStart, inputStart + size);
-  skipSpace();
-  const isArray = peek() == 0x5b;
-  if (isArray) moveTo(cursor + 1);
-  skipSpace();
-  if (isArray && peek() == 0x5d) {
-    moveTo(cursor + 1);
-    return endsHere();
-  }
-  while (true) {
-    skipSpace();
-    if (!admitElement()) return false;
-    skipSpace();
-    if (!isArray) break;
-    const byte = peek();
-    if (byte != 0x5d && byte != 0x2c) return fail(Problem.NOT_JSON);
-    moveTo(cursor + 1);
-    if (byte == 0x5d) break;
-  }
-  return endsHere();
-}
-
-function admitElement(): bool {
-  lineCount++;
-  sideEnd = sideStart;
-  const start = cursor;
-  if (!skipValue(0)) return false;
-  const end = cursor;
-  moveTo(start);
-  const isRecord = readRecord();
-  moveTo(end);
-  if (end - start > LINE_MAX_BYTES) return rejectElement(start, end, Problem.TOO_LONG);
-  if (!isRecord) return rejectElement(start, end, problem);
-  accept(start, end);
-  for (let at = accepted.end - 1 - (end - start); at < accepted.end - 1; at++) {
-    const byte = load<u8>(at);
-    if (byte == 0x0a || byte == 0x0d) store<u8>(at, 0x20);
-  }
-  return true;
-}
-
-/** False, ending the whole body, when the list of rejected records is full. */
-function rejectElement(start: usize, end: usize, reason: i32): bool {
-  if (rejectedCount == BATCH_ROWS) return fail(Problem.TOO_MANY);
-  reject(start, end, reason);
-  return true;
 }

@@ -1,6 +1,6 @@
 import { Fault } from '../base/fault.ts';
 import { KEY_MAX_BYTES } from '../kernel/key.ts';
-import { EVENTS_PER_BODY_MAX } from '../kernel/ndjson.ts';
+import { EVENTS_PER_BODY_MAX } from '../kernel/door.ts';
 import { BATCH_MAX_BYTES } from '../source/segment.ts';
 import { LINE_MAX_BYTES } from '../source/source.ts';
 

@@ -1,8 +1,9 @@
 import { turn } from '../base/turn.ts';
 import { Fault } from '../base/fault.ts';
 import type { Kernel } from '../kernel/instance.ts';
-import type { Admitted, Rejected } from '../kernel/ndjson.ts';
-import { admit, EVENTS_PER_BODY_MAX } from '../kernel/ndjson.ts';
+import type { Admitted } from '../kernel/door.ts';
+import { admit, EVENTS_PER_BODY_MAX } from '../kernel/door.ts';
+import type { Rejected } from '../kernel/ndjson.ts';
 import { lineCount, NEWLINE } from '../source/segment.ts';
 import { BLOCK_MAX_BYTES } from '../source/source.ts';
 

@@ -261,7 +261,7 @@ export class Lowering {
 
   /** A register with the kernel's number of a part of times. */
   private timePart(part: Expression): number {
-    const index = part.kind === 'literal' ? TIME_PARTS.findIndex(name => name === part.value) : -1;
+    const index = part.kind === 'literal' ? TIME_PARTS.indexOf(part.value as (typeof TIME_PARTS)[number]) : -1;
     assert(index >= 0, 'the part of a time is a literal');
     return this.integer(BigInt(index));
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import manifest from '../../package.json' with { type: 'json' };
 import { loadKernel } from '../../src/kernel/instance.ts';
-import { admit } from '../../src/kernel/ndjson.ts';
+import { admit } from '../../src/kernel/door.ts';
 import { faultsOfSql, faultsOfYaml } from './definitions.ts';
 import { jsonDifference, textDifference } from './match.ts';
 import { type Fence, pages } from './page.ts';

@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test';
 import { turn } from '../../src/base/turn.ts';
 import { admitSlices, SLICE_BYTES, sliceEnd } from '../../src/ingest/door.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
-import { admit } from '../../src/kernel/ndjson.ts';
+import { admit } from '../../src/kernel/door.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { parseLog } from '../oracle/log.ts';
 import { SimulatedDisk } from '../sim/disk.ts';

@@ -1,6 +1,7 @@
 /** The door: what may enter the log, from bodies of either format, judged by JSON.parse. */
 import { expect, test } from 'bun:test';
-import { admit, type Admitted, PROBLEMS } from '../../src/kernel/ndjson.ts';
+import { admit, type Admitted } from '../../src/kernel/door.ts';
+import { PROBLEMS } from '../../src/kernel/ndjson.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { Random } from '../sim/random.ts';
 import { bytesOf } from './columns.ts';

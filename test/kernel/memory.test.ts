@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { Kernel } from '../../src/kernel/instance.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
-import { admit } from '../../src/kernel/ndjson.ts';
+import { admit } from '../../src/kernel/door.ts';
 import { BOOL, INT64, STRING, TIME } from '../../src/plan/value.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { optional } from '../oracle/fixtures/spell.ts';

@@ -126,6 +126,25 @@ test.each([
   expect(rows[2]).toEqual(rows[0]!);
 });
 
+test('thousands of the widest doubles in one tile and one batch', async () => {
+  const prices = pricesPlan(false);
+  // Just below 4 a double's bits lie as far up in two chunks of the sum as they can.
+  const lines = Array.from(
+    { length: 4096 },
+    (_, i) => `{"type":"price","time":${1_700_000_000_000 + i},"data":{"kind":"wide","x":3.9999999999999996}}`,
+  );
+  const log = parseLog(lines.join('\n'), prices, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+  const engine = await openEngine(prices, { disk: new SimulatedDisk(1), db: memoryDatabase() });
+  await engine.ingest.post(new TextEncoder().encode(lines.join('\n')), 'ndjson');
+  const features = ['s:sum_lifetime', 's:avg_lifetime'];
+  const answer = engine.reader.lookup({ features, entities: { kind: ['wide'] }, at: null });
+  const p = engine.ingest.position;
+  const wanted = features.map(name => value(prices, log, name, ['wide'], p, now(log, p)).value);
+  expect(answer.entities[0]!.features.map(found => valueAt(found, 0))).toEqual(wanted);
+  expect(wanted).toEqual([16383.999999999998, 3.9999999999999996]);
+  await engine.close();
+});
+
 const python = pythonOrSkip('sums of doubles by math.fsum and fractions');
 
 test.skipIf(python === null)('sums and means are those of math.fsum and of fractions', async () => {
