@@ -20,13 +20,7 @@ type Columns = unknown[][];
 export async function decodeRows(name: string, blocks: Uint8Array[], event: EventType): Promise<Row[]> {
   const ours = await KernelSide.make(event);
   const peer = new ParseSide(event);
-  let events = 0;
-  for (const block of blocks) {
-    const columns = peer.columns(linesOf(block));
-    const got = ours.columns(block);
-    for (const [i, column] of columns.entries()) checkEqual(`${name}, column ${i}`, got[i]!, column);
-    events += columns[0]!.length;
-  }
+  const events = await checkDecoded(blocks, event);
   // Short inputs several times, so that each run is long enough for both compilers to be done with it.
   const passes = Math.ceil(EVENTS_PER_RUN_MIN / events);
   const timed = (each: (block: Uint8Array) => number) => () => {
@@ -53,6 +47,26 @@ export async function decodeRows(name: string, blocks: Uint8Array[], event: Even
     row('JSON.parse of lines', await sideBySide(kernel, ready), 8),
     row('JSON.parse from bytes', await sideBySide(kernel, fromBytes), null),
   ];
+}
+
+/**
+ * Compares what both read, value by value.
+ *
+ * @param parsed what the peer reads
+ * @returns how many events there are
+ * @throws Error with the first difference
+ */
+export async function checkDecoded(blocks: Uint8Array[], event: EventType, parsed = blocks): Promise<number> {
+  const ours = await KernelSide.make(event);
+  const peer = new ParseSide(event);
+  let events = 0;
+  for (const [at, block] of blocks.entries()) {
+    const got = ours.columns(block);
+    for (const [i, column] of peer.columns(linesOf(parsed[at]!)).entries())
+      checkEqual(`block ${at}, column ${i}`, got[i]!, column);
+    events += got[0]!.length;
+  }
+  return events;
 }
 
 class KernelSide {

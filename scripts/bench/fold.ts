@@ -140,11 +140,11 @@ export function* exportTiles({ store, ids }: FoldedState): Generator<string> {
   const decoder = new TextDecoder();
   for (const { key, levelMs, tileStartMs, value } of store.scan()) {
     const { features } = fromBinary(FeaturesCombinedSchema, value);
-    const valueOf = (id: number) => {
+    const stateOf = (id: number) => {
       const { case: name, value: held } = features[id]!.state;
       return name === 'sum' ? narrow(held) : held;
     };
-    yield `${decoder.decode(key)},${levelMs},${tileStartMs},${valueOf(n!)},${valueOf(ms!)},${valueOf(liked!)}\n`;
+    yield `${decoder.decode(key)},${levelMs},${tileStartMs},${stateOf(n!)},${stateOf(ms!)},${stateOf(liked!)}\n`;
   }
 }
 

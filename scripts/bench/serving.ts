@@ -8,8 +8,8 @@ const MAIN = join(import.meta.dir, '../../src/main.ts');
 const KEYS = 100;
 const FEATURES = 20;
 const CONNECTIONS = [1, 16];
-/** In one run: a second or so. */
-const REQUESTS = 2_000;
+/** In one run. */
+const REQUESTS = 1_000;
 const REQUESTS_FIRST = 200;
 /** What a server that nobody asks does with its memory is done by then. */
 const IDLE_MS = 3_000;

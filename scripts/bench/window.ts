@@ -32,15 +32,10 @@ interface Work {
 
 /** Features of all keys of an entity, out of rows as stores keep them: by the kernel, and by @bufbuild/protobuf. */
 export async function windowRows(name: string, definitions: string, events: string, entity: string): Promise<Row[]> {
-  const state = await foldEvents({ definitions, events, database: ':memory:', memoryBytes: 2 ** 28, expires: false });
-  const work = await workOf(state, entity);
-  state.close();
-  const rowCount = work.keys.reduce((sum, { tiles }) => sum + tiles.length, 0);
+  const work = await workOf(definitions, events, entity);
   const placed = placeRows(work);
-  const wanted = mergeByProtobuf(work);
-  const check = (columns: FeatureColumn[]) => checkEqual(`windows, ${name}`, columns.flatMap(valuesOf), wanted);
-  check(mergePlaced(work, placed));
-  check(mergeCopied(work));
+  const rowCount = rowsOf(work);
+  checkWork(work, placed);
   const passes = Math.ceil(ROWS_PER_RUN_MIN / rowCount);
   const timed = (merge: () => unknown) => () => {
     const startMs = performance.now();
@@ -77,8 +72,32 @@ export async function windowRows(name: string, definitions: string, events: stri
   ];
 }
 
+/** Compares what the kernel and protobuf make of the rows, and says of how many, and how many values those are. */
+export async function checkMerged(definitions: string, events: string, entity: string) {
+  const work = await workOf(definitions, events, entity);
+  return { rows: rowsOf(work), values: checkWork(work, placeRows(work)) };
+}
+
+function checkWork(work: Work, placed: Placed[]): number {
+  const wanted = mergeByProtobuf(work);
+  for (const columns of [mergePlaced(work, placed), mergeCopied(work)])
+    checkEqual('windows', columns.flatMap(valuesOf), wanted);
+  return wanted.length;
+}
+
+function rowsOf({ keys }: Work): number {
+  return keys.reduce((sum, { tiles }) => sum + tiles.length, 0);
+}
+
+async function workOf(definitions: string, events: string, entity: string): Promise<Work> {
+  const state = await foldEvents({ definitions, events, database: ':memory:', memoryBytes: 2 ** 28, expires: false });
+  const work = await storedWork(state, entity);
+  state.close();
+  return work;
+}
+
 /** A kernel that holds no rows itself; all that the answer needs comes from the store. */
-async function workOf({ plan, ids, layout: from, store }: FoldedState, entity: string): Promise<Work> {
+async function storedWork({ plan, ids, layout: from, store }: FoldedState, entity: string): Promise<Work> {
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, ids, { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
   for (const type of layout.types.keys()) kernel.exports.setSeen(type, from.kernel.exports.typeClock(type));
@@ -104,13 +123,18 @@ async function workOf({ plan, ids, layout: from, store }: FoldedState, entity: s
   return { kernel, answer, features, timeMicros, keys: longest };
 }
 
+interface Placed {
+  key: number;
+  tiles: number[];
+}
+
 /** Addresses of the rows' bytes in the kernel, key by key. */
-function placeRows({ kernel, keys }: Work): { key: number; tiles: number[] }[] {
+function placeRows({ kernel, keys }: Work): Placed[] {
   return keys.map(({ key, tiles }) => ({ key: kernel.put(key), tiles: tiles.map(({ value }) => kernel.put(value)) }));
 }
 
 /** The kernel's part of a lookup alone. */
-function mergePlaced({ kernel, answer, features, timeMicros, keys }: Work, placed: ReturnType<typeof placeRows>) {
+function mergePlaced({ kernel, answer, features, timeMicros, keys }: Work, placed: Placed[]) {
   const { exports } = kernel;
   const columns = features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, keys.length));
   want(kernel, answer, features);
@@ -209,5 +233,5 @@ function finish(aggregate: string, { total, count, extreme }: Held): number | bi
 }
 
 function valuesOf({ values, nulls }: FeatureColumn): unknown[] {
-  return Array.from(values, (value, row) => (nulls[row] ? null : value));
+  return Array.from<unknown, unknown>(values, (value, row) => (nulls[row] ? null : value));
 }

@@ -2,7 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { Fault, Faults } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
+import { walk } from '../plan/expression.ts';
 import type { Plan } from '../plan/plan.ts';
+import { WINDOWS_PER_ENTITY_MAX } from '../plan/window.ts';
 import type { Declared } from './declare.ts';
 import { declare, refuseUnread } from './declare.ts';
 import type { CompiledSet } from './feature_set.ts';
@@ -83,7 +85,9 @@ export async function compileSources(
   checkSources(setDocuments, declared, faults);
   const sets: CompiledSet[] = [];
   for (const document of setDocuments) sets.push(await compileSet(document, declared, faults));
-  return { plan: planOf(declared, sets, settings), faults: faults.sort(byPlace) };
+  const plan = planOf(declared, sets, settings);
+  for (const { name } of plan.entities) checkWindows(name, plan, faults);
+  return { plan, faults: faults.sort(byPlace) };
 }
 
 const DECLARATIONS = ['types', 'events', 'entities'];
@@ -130,6 +134,23 @@ function checkSources(documents: YamlDocument[], declared: Declared, faults: Fau
     checked.add(value.source);
     const event = declared.events.get(String(value.source));
     if (event) refuseUnread(event, String(value.feature_set), faults);
+  }
+}
+
+/** The fault stands at the set with which there are too many. */
+function checkWindows(entity: string, plan: Plan, faults: Fault[]): void {
+  const distinct = new Set<string>();
+  for (const set of plan.sets.filter(s => s.entity === entity)) {
+    for (const feature of plan.features.filter(f => f.set === set.name))
+      walk(feature.expression, node => {
+        if (node.kind !== 'read') return;
+        const { tiles } = plan.aggregates.find(a => a.name === node.read.aggregate)!;
+        distinct.add(JSON.stringify([node.read.window, tiles]));
+      });
+    if (distinct.size <= WINDOWS_PER_ENTITY_MAX) continue;
+    const message = `${entity} has ${distinct.size} different windows up to this set, and at most ${WINDOWS_PER_ENTITY_MAX} are read together; use fewer lengths, or the same tiles`;
+    faults.push(new Fault('too_large', message, set.at));
+    return;
   }
 }
 

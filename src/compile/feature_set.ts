@@ -32,8 +32,8 @@ export interface CompiledSet {
 export const WINDOWS_PER_SET_MAX = 32;
 /** A reply has a column for each; more than this is several sets. */
 export const FEATURES_PER_SET_MAX = 4096;
-/** Each level is a row more for every event to write. */
-export const TILE_LEVELS_MAX = 8;
+/** Each level is a row more for every event to write; with the lifetime the kernels hold eight. */
+export const TILE_LEVELS_MAX = 7;
 /** A lookup reads and merges each tile of a window's cover. */
 export const TILES_PER_WINDOW_MAX = 4096;
 

@@ -117,6 +117,23 @@ describe('folders', () => {
   });
 });
 
+test('an entity has no more windows than are read together, over all its sets', async () => {
+  const windows = (from: number) => Array.from({ length: 32 }, (_, i) => `${from + i}h`).join(', ');
+  const setWith = (name: string, from: number) => ({
+    file: `${name}.yaml`,
+    text: setOf(COUNTED)
+      .replace(/feature_set: .*/, `feature_set: ${name}`)
+      .replace(/windows: .*/, `windows: [${windows(from)}]`),
+  });
+  const sources = [setWith('a', 24), setWith('b', 56), setWith('c', 88)];
+  const events = { file: '0.yaml', text: FLIGHT };
+  expect((await compileSources([events, ...sources.slice(0, 2)], HOUR)).faults).toEqual([]);
+  const { faults } = await compileSources([events, ...sources], HOUR);
+  expect(faults.map(({ message, at }) => `${at!.file}: ${message}`)).toEqual([
+    'c.yaml: origin has 96 different windows up to this set, and at most 64 are read together; use fewer lengths, or the same tiles',
+  ]);
+});
+
 test('faults are listed with the line they are about', () => {
   const at = { file: 'a.yaml', line: 2, column: 4, length: 3 };
   const faults = [

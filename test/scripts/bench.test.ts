@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { blocksOf, checkDecoded } from '../../scripts/bench/decode.ts';
+import { eventChunks } from '../../scripts/bench/events.ts';
+import { exportTiles, foldEvents } from '../../scripts/bench/fold.ts';
+import { checkEqual, median, type Row, ratioOf } from '../../scripts/bench/measure.ts';
+import { tenthsOf } from '../../scripts/bench/tiles.ts';
+import { checkMerged } from '../../scripts/bench/window.ts';
+import { compileFolder } from '../../src/compile/compile.ts';
+
+const TILES = join(import.meta.dir, '../../scripts/bench/features/tiles');
+const SHAPE = { events: 2_000, seed: 42, newUsers: 0 };
+
+interface View {
+  id: string;
+  time: string;
+  type: string;
+  data: { user: string; post: string; creator: string; ms: number; liked: boolean; lang: string };
+}
+
+let folder = '';
+let path = '';
+const text = (shape = SHAPE) => [...eventChunks(shape)].join('');
+const views = (of: string) =>
+  of
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as View);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tilefold-bench-'));
+  path = join(folder, 'events.ndjson');
+  await writeFile(path, text());
+});
+
+afterAll(() => rm(folder, { recursive: true }));
+
+test('the same options give the same events, another seed gives others', () => {
+  expect(text()).toBe(text());
+  expect(text({ ...SHAPE, seed: 43 })).not.toBe(text());
+  // Benchmarks of different days are of the same events: whoever changes them writes docs/bench.md anew.
+  expect(new Bun.CryptoHasher('sha1').update(text()).digest('hex')).toBe('a39e25fc3b6f13789ad3344caa22c1b79345d5b3');
+});
+
+test('events have the shape that the benchmarks say', () => {
+  const all = views(text());
+  expect(all.length).toBe(SHAPE.events);
+  expect(text().length / all.length).toBeWithin(180, 200);
+  const times = all.map(({ time }) => Date.parse(time));
+  expect(Math.min(...times)).toBeGreaterThanOrEqual(Date.UTC(2026, 2, 1));
+  expect(Math.max(...times)).toBeLessThan(Date.UTC(2026, 2, 9));
+  const posts = Map.groupBy(all, ({ data }) => data.post);
+  const busiest = Math.max(...Array.from(posts.values(), each => each.length));
+  // By Zipf's law the first of 100,000 has one view in twelve.
+  expect(busiest / all.length).toBeWithin(0.06, 0.11);
+  expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+});
+
+test('events are a little out of order, never by more than three seconds', () => {
+  // All within seconds of one another, which 2,000 in a week are not.
+  const times = views(
+    text({ ...SHAPE, events: 500_000 })
+      .slice(0, 400_000)
+      .replace(/[^\n]*$/, ''),
+  ).map(({ time }) => Date.parse(time));
+  let latest = 0;
+  let behind = 0;
+  for (const time of times) {
+    latest = Math.max(latest, time);
+    behind = Math.max(behind, latest - time);
+  }
+  expect(behind).toBeWithin(1, 3_001);
+});
+
+test('new users come at a fixed rate', () => {
+  const users = views(text({ ...SHAPE, newUsers: 10 })).map(({ data }) => Number(data.user.slice(1)));
+  expect(users.filter(user => user >= 1_000_000).length).toBe(SHAPE.events / 10);
+});
+
+test('the kernel and JSON.parse read the same', async () => {
+  const event = (await compileFolder(TILES, { latenessMs: 0 })).events[0]!;
+  const blocks = await blocksOf(path);
+  expect(await checkDecoded(blocks, event, blocks)).toBe(SHAPE.events);
+});
+
+test('where they read different things there is no ratio', async () => {
+  const event = (await compileFolder(TILES, { latenessMs: 0 })).events[0]!;
+  const blocks = await blocksOf(path);
+  const other = blocks.map(block =>
+    Buffer.from(Buffer.from(block).toString().replace('"liked":false', '"liked":true ')),
+  );
+  expect(checkDecoded(blocks, event, other)).rejects.toThrow('column 5, value 0: ours is false');
+});
+
+test('the kernel and protobuf merge the same', async () => {
+  const { rows, values } = await checkMerged(TILES, path, 'post');
+  expect(rows).toBeGreaterThan(1_000);
+  expect(values).toBeGreaterThan(1_000);
+});
+
+test('tiles that are exported are those of the events', async () => {
+  const settings = { definitions: TILES, events: path, database: ':memory:', memoryBytes: 2 ** 24, expires: false };
+  const state = await foldEvents(settings);
+  const exported = [...exportTiles(state)].sort();
+  state.close();
+  const wanted = new Map<string, [n: number, ms: number, liked: number]>();
+  for (const { time, data } of views(text()))
+    for (const level of [60_000, 1_800_000, 86_400_000]) {
+      const place = `${data.post},${level},${Math.floor(Date.parse(time) / level) * level}`;
+      const [n, ms, liked] = wanted.get(place) ?? [0, 0, 0];
+      wanted.set(place, [n + 1, ms + data.ms, liked + Number(data.liked)]);
+    }
+  expect(exported).toEqual(Array.from(wanted, ([place, numbers]) => `${place},${numbers.join(',')}\n`).sort());
+  expect(state.folded.events).toBe(SHAPE.events);
+});
+
+test('medians and ratios', () => {
+  expect(median([3, 1, 2])).toBe(2);
+  const row: Row = {
+    ...{ work: 'w', unit: 'ms', ours: 2, peer: { name: 'p', value: 6 }, goal: null, note: '' },
+    memory: { ours: null, peer: null },
+  };
+  expect(ratioOf(row)).toBe(3);
+  expect(ratioOf({ ...row, unit: 'events/s' })).toBe(1 / 3);
+  expect(ratioOf({ ...row, peer: null })).toBe(null);
+});
+
+test('values that differ are told, the first of them', () => {
+  expect(() => checkEqual('w', [1, 0, 3], [1, -0, 4])).toThrow("w, value 1: ours is 0, the peer's 0");
+  expect(() => checkEqual('w', [1], [1, 2])).toThrow('1 values of ours, 2 of the peer');
+});
+
+test('tenths of a run', () => {
+  const progress = Array.from({ length: 20 }, (_, i) => ({
+    ...{ events: (i + 1) * 5, seconds: (i + 1) * (i < 10 ? 1 : 2), rowsWritten: i + 1, rowsReadBack: 0 },
+  }));
+  const tenths = tenthsOf(progress, 100);
+  expect(tenths.length).toBe(10);
+  expect(tenths[0]).toEqual({ eventsPerSecond: 5, rowsWritten: 2, rowsReadBack: 0 });
+  expect(tenths[9]!.eventsPerSecond).toBe(3);
+});
