@@ -12,6 +12,9 @@ import { type Ran, Session } from './session.ts';
 /** Scripts of package.json that are not run here, as tests of their own do. */
 const NPM_KNOWN = ['ci', 'test', 'run demo', 'run build', 'run typecheck', 'run lint', 'run format', 'run tilefold'];
 
+/** The longest page folds a week of flights. */
+const PAGE_MAX_MS = 60_000;
+
 /** `npm run replay -- WORDS` is the program itself. */
 const NPM_RUN = /^npm run (replay|tilefold) -- /;
 
@@ -126,5 +129,5 @@ describe('every block of', () => {
       } finally {
         await runner.session.close();
       }
-    });
+    }, PAGE_MAX_MS);
 });

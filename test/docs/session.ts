@@ -43,7 +43,7 @@ export class Session {
   /** Runs the lines of a block, up to the first that fails. */
   async run(text: string): Promise<Ran> {
     const keep = 'cd "$(cat "$TILEFOLD_DOCS/cwd")"; trap \'pwd > "$TILEFOLD_DOCS/cwd"\' EXIT';
-    const child = Bun.spawn(['bash', '-euo', 'pipefail', '-c', `${keep}\n${text}`], this.#surroundings());
+    const child = Bun.spawn(['bash', '-eu', '-c', `${keep}\n${text}`], this.#surroundings());
     const [stdout, stderr, exitCode] = await Promise.all([
       new Response(child.stdout).text(),
       new Response(child.stderr).text(),
