@@ -363,6 +363,10 @@ const INT64_DIGITS_MAX: i64 = 19;
 export function readInt(from: usize, end: usize): bool {
   const negative = load<u8>(from) == 0x2d;
   if (negative) from++;
+  if (end - from <= PLAIN_DIGITS_MAX && readPlainInt(from, end)) {
+    if (negative) integer = -integer;
+    return true;
+  }
   // First the digits' count and the power of ten that they stand before, then the digits again into 64 bits.
   let pointAt: i64 = -1;
   let digits: i64 = 0;
@@ -408,6 +412,22 @@ export function readInt(from: usize, end: usize): bool {
   // Nineteen digits are below 2^64, so nothing has wrapped around yet.
   if (value > (<u64>i64.MAX_VALUE) + <u64>negative) return false;
   integer = negative ? <i64>(<u64>0 - value) : <i64>value;
+  return true;
+}
+
+/** Digits that an int64 always holds. */
+const PLAIN_DIGITS_MAX: usize = 18;
+
+/** Digits and nothing else, as integers mostly are. */
+@inline
+function readPlainInt(from: usize, end: usize): bool {
+  let value: i64 = 0;
+  for (let at = from; at < end; at++) {
+    const byte = load<u8>(at);
+    if (!isDigit(byte)) return false;
+    value = value * 10 + (byte - 0x30);
+  }
+  integer = value;
   return true;
 }
 

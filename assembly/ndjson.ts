@@ -547,8 +547,7 @@ function readRecordTime(): bool {
 function readTimeValue(start: usize, end: usize): bool {
   const byte = load<u8>(start);
   if (byte == 0x22) {
-    moveTo(start);
-    readString();
+    rereadString(start);
     const text = plainName();
     return readTime(text, text + plainLength);
   }
@@ -709,14 +708,21 @@ function readInput(input: Input, start: usize, end: usize): void {
   input.slot = Slot.VALUE;
 }
 
+/** A checked string's place and whether it has escapes; mostly it is the one that was read last. */
+@inline
+function rereadString(start: usize): void {
+  if (stringStart == start + 1) return;
+  moveTo(start);
+  readString();
+}
+
 let lastTextStart: usize = 0;
 let lastText: u64 = 0;
 
 /** A checked JSON string as a column holds it. Several inputs on one path share what was unescaped. */
 function textOf(start: usize): u64 {
   if (start == lastTextStart) return lastText;
-  moveTo(start);
-  readString();
+  rereadString(start);
   const text = plainName();
   if (stringEscaped) sideEnd += plainLength;
   lastTextStart = start;
