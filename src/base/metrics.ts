@@ -10,6 +10,12 @@ export interface State {
   rowsDirty: number;
   /** What the folded rows and their index occupy. */
   foldBytes: number;
+  /** Since the start: rows that left memory, were read back into it, and were deleted from the store as expired. */
+  rowsEvicted: number;
+  rowsLoaded: number;
+  rowsExpired: number;
+  /** Since the start: how often a tile was too old to take an event, level by level. */
+  tilesRefused: number;
 }
 
 /** Of a lookup on a local machine up to a large one over a slow line. */
@@ -58,6 +64,22 @@ export class Metrics {
       'Memory that folded rows and their index occupy, in bytes',
       () => state()?.foldBytes,
     );
+    this.#total('rows_evicted_total', 'Rows that left memory, a count', () => state()?.rowsEvicted);
+    this.#total(
+      'rows_loaded_total',
+      'Rows looked for in the store before a change, a count',
+      () => state()?.rowsLoaded,
+    );
+    this.#total(
+      'rows_expired_total',
+      'Rows deleted because nothing can read them, a count',
+      () => state()?.rowsExpired,
+    );
+    this.#total(
+      'tiles_refused_total',
+      'Late events that a tile no longer took, a count over tile levels; lifetimes take them all the same',
+      () => state()?.tilesRefused,
+    );
   }
 
   request(route: string, method: string, status: number, seconds: number): void {
@@ -95,6 +117,19 @@ export class Metrics {
 
   #counter(name: string, help: string, ...labelNames: string[]): Counter {
     return new Counter({ name: `tilefold_${name}`, help, labelNames, registers: [this.#registry] });
+  }
+
+  /** A count that somebody else keeps. */
+  #total(name: string, help: string, read: () => number | undefined): void {
+    new Counter({
+      name: `tilefold_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(read() ?? 0);
+      },
+    });
   }
 
   #gauge(name: string, help: string, read: () => number | undefined): void {

@@ -11,6 +11,7 @@ import { Fold } from '../kernel/fold.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import type { Ids } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
+import { refusedTiles } from '../kernel/tile.ts';
 import { type Meta, openMeta } from '../meta/meta.ts';
 import { aggregateHash, planHash } from '../plan/canonical.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
@@ -80,6 +81,10 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       folded: ingest.position + 1,
       rowsDirty: fold.dirtyCount,
       foldBytes: fold.stateBytes,
+      rowsEvicted: fold.evicted,
+      rowsLoaded: fold.loaded,
+      rowsExpired: ingest.expiredRows,
+      tilesRefused: refusedTiles(layout),
     });
     return { plan, ingest, reader, meta, state, close: () => closeAll(undo) };
   } catch (error) {

@@ -213,19 +213,22 @@ describe('/metrics', () => {
   });
 
   test('say what the server holds now, and nothing of it before it holds anything', async () => {
-    const state = { logEnd: 9, folded: 7, rowsDirty: 2, foldBytes: 4096 };
+    const counts = { rowsEvicted: 11, rowsLoaded: 12, rowsExpired: 13, tilesRefused: 14 };
+    const state = { logEnd: 9, folded: 7, rowsDirty: 2, foldBytes: 4096, ...counts };
     const metrics = await metricsOf(appWith({ state }).app);
     expect(metrics.get('tilefold_log_end_position')).toBe(9);
     expect(metrics.get('tilefold_folded_position')).toBe(7);
     expect(metrics.get('tilefold_rows_dirty')).toBe(2);
     expect(metrics.get('tilefold_fold_state_bytes')).toBe(4096);
+    const totals = ['rows_evicted', 'rows_loaded', 'rows_expired', 'tiles_refused'];
+    expect(totals.map(name => metrics.get(`tilefold_${name}_total`))).toEqual([11, 12, 13, 14]);
     expect((await metricsOf(appWith().app)).has('tilefold_log_end_position')).toBe(false);
   });
 
   test('each says its meaning and its unit', async () => {
     const text = await (await appWith().app.request('/metrics')).text();
     const helps = Array.from(text.matchAll(/^# HELP (tilefold_\w+) (.+)$/gm), ([, name, help]) => [name!, help!]);
-    expect(helps.length).toBe(12);
+    expect(helps.length).toBe(16);
     for (const [name, help] of helps) {
       const unit = /_seconds$/.test(name!) ? 'in seconds' : /_bytes$/.test(name!) ? 'in bytes' : 'a count';
       expect(help).toContain(unit);
