@@ -6,7 +6,7 @@ import { children } from '../plan/expression.ts';
 import type { Type } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, STRING, TIME, typeName } from '../plan/value.ts';
 import { bindFunction } from './functions.ts';
-import type { CastKind, SqlNode } from './sql.ts';
+import type { CastKind, SqlNode } from './node.ts';
 import { adapt, call, compare, isNullLiteral, literal, literalText, nullLiteral, unify, wantBool } from './typing.ts';
 
 /** What the names and the aggregates of an expression mean where it stands. Both put their faults into `faults`. */

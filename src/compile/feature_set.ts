@@ -15,7 +15,7 @@ import type { Declared } from './declare.ts';
 import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
-import type { Select, SelectItem, SqlNode } from './sql.ts';
+import type { Select, SelectItem, SqlNode } from './node.ts';
 import { readExpression, readSelect } from './sql.ts';
 import { call } from './typing.ts';
 import type { YamlDocument } from './yaml.ts';

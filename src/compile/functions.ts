@@ -6,7 +6,7 @@ import type { Expression, FunctionName, TimePart } from '../plan/expression.ts';
 import { TIME_PARTS } from '../plan/expression.ts';
 import type { ScalarKind, Type } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, STRING, TIME, typeName } from '../plan/value.ts';
-import type { SqlNode, Word } from './sql.ts';
+import type { SqlNode, Word } from './node.ts';
 import { adapt, call, compare, isNullLiteral, literal, literalText, nullLiteral, unify, wantBool } from './typing.ts';
 
 /**

@@ -7,6 +7,7 @@ import { didYouMean } from '../base/name.ts';
 import type { FunctionName } from '../plan/expression.ts';
 import { CALLABLE } from './functions.ts';
 import { readInterval } from './interval.ts';
+import type { AggregateWord, CastKind, Select, SelectItem, SqlNode, Word } from './node.ts';
 import {
   KNOWN_FUNCTIONS,
   ONE_EVENT_TYPE,
@@ -16,6 +17,9 @@ import {
   SUB_SELECT,
 } from './unsupported.ts';
 import type { LocatedText } from './yaml.ts';
+
+/** A select that needs more than this was written by a program; the parser's time grows with it. */
+export const SQL_LENGTH_MAX = 64 * 1024;
 
 /**
  * SQL text -> the few kinds of nodes that feature sets are made of, each with its place in the user's file.
@@ -29,56 +33,9 @@ import type { LocatedText } from './yaml.ts';
  *
  * Whatever the library reads beyond what is known here (or reads and drops) therefore meets a token that is not the
  * one expected, and is refused by that token's name.
+ *
+ * Reads `SELECT ... FROM ... WHERE ... GROUP BY ...`; null where nothing of it could be read.
  */
-export interface Select {
-  /** In the text's order. A faulty item is left out. */
-  items: SelectItem[];
-  /** Were all items read? If not, names that are missing here may well be in the text. */
-  whole: boolean;
-  from: Word | null;
-  where: SqlNode | null;
-  groupBy: SqlNode[];
-}
-
-export interface SelectItem {
-  node: SqlNode;
-  alias: Word | null;
-}
-
-export interface Word {
-  name: string;
-  at: Position;
-}
-
-export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
-
-export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
-
-/** `at` is the whole node's place, `text` what is written there. */
-export type SqlNode = { at: Position; text: string } & (
-  | { kind: 'literal'; value: null | boolean | bigint | number | string }
-  | { kind: 'name'; table: Word | null; name: string }
-  /** Something unsupported, reported already; what stands around it is still checked. */
-  | { kind: 'faulty' }
-  /** Arithmetic, comparisons, and/or/not: `fn` of `args`, written `symbol`. */
-  | { kind: 'operator'; fn: FunctionName; symbol: Word; args: SqlNode[] }
-  | { kind: 'in'; symbol: Word; of: SqlNode; list: SqlNode[]; negated: boolean }
-  | { kind: 'between'; symbol: Word; of: SqlNode; low: SqlNode; high: SqlNode; negated: boolean }
-  | { kind: 'isNull'; of: SqlNode; negated: boolean }
-  | { kind: 'case'; operand: SqlNode | null; whens: { when: SqlNode; result: SqlNode }[]; otherwise: SqlNode | null }
-  /** A function of functions.ts, by the name it was called by. */
-  | { kind: 'function'; name: string; symbol: Word; args: SqlNode[] }
-  | { kind: 'cast'; of: SqlNode; to: CastKind }
-  /** A count of its own is computed, and then one of `months` and `micros` is what it counts. */
-  | { kind: 'interval'; months: bigint; micros: bigint; count: SqlNode | null }
-  /** `of` is null for COUNT(*). */
-  | { kind: 'aggregate'; name: AggregateWord; symbol: Word; of: SqlNode | null; filter: SqlNode | null }
-);
-
-/** A select that needs more than this was written by a program; the parser's time grows with it. */
-export const SQL_LENGTH_MAX = 64 * 1024;
-
-/** Reads `SELECT ... FROM ... WHERE ... GROUP BY ...`. Null where nothing of it could be read. */
 export async function readSelect(source: LocatedText, faults: Fault[]): Promise<Select | null> {
   const parsed = await parse(source, '', faults);
   if (!parsed) return null;

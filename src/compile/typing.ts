@@ -4,7 +4,7 @@ import { parseMicros } from '../base/time.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
 import type { Type } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, TIME, typeName } from '../plan/value.ts';
-import type { SqlNode, Word } from './sql.ts';
+import type { SqlNode, Word } from './node.ts';
 
 /** Typed terms of the plan, and the rules by which values of several types stand beside each other. */
 

@@ -1,6 +1,5 @@
 import type { KeptLevel } from '../plan/window.ts';
 import type { Kernel } from './instance.ts';
-import type { Layout } from './layout.ts';
 
 /** What shares the work of one hash: aggregates over one event type with the same keys, selection and tile levels. */
 export interface Group {
@@ -53,12 +52,4 @@ export function tile(kernel: Kernel, from: number, to: number): void {
 /** The changes of one shard (ChangeBatch bytes), as a view that holds until the next call. */
 export function changes(kernel: Kernel, shard: number): Uint8Array {
   return kernel.bytes(kernel.exports.changesStart(shard), kernel.exports.changesLength(shard));
-}
-
-/** How often, since the start, a tile of any group and level had expired when an event came for it. */
-export function refusedTiles({ kernel, groups }: Layout): number {
-  let count = 0;
-  for (const { index, group } of groups)
-    for (const level of group.levels.keys()) count += kernel.exports.refusedCount(index, level);
-  return count;
 }

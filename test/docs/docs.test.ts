@@ -119,7 +119,8 @@ async function refused(line: string): Promise<void> {
 
 describe('every block of', () => {
   for (const { path, fences } of pages())
-    test(path, async () => {
+    // Each has a terminal of its own, and mostly waits for it.
+    test.concurrent(path, async () => {
       const runner = new Runner();
       try {
         for (const fence of fences)

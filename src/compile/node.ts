@@ -1,0 +1,48 @@
+import type { Position } from '../base/fault.ts';
+import type { FunctionName } from '../plan/expression.ts';
+
+/** What a feature set's select says, read from SQL: every node with its place in the user's file. */
+export interface Select {
+  /** In the text's order. A faulty item is left out. */
+  items: SelectItem[];
+  /** Were all items read? If not, names that are missing here may well be in the text. */
+  whole: boolean;
+  from: Word | null;
+  where: SqlNode | null;
+  groupBy: SqlNode[];
+}
+
+export interface SelectItem {
+  node: SqlNode;
+  alias: Word | null;
+}
+
+export interface Word {
+  name: string;
+  at: Position;
+}
+
+export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
+
+export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
+
+/** `at` is the whole node's place, `text` what is written there. */
+export type SqlNode = { at: Position; text: string } & (
+  | { kind: 'literal'; value: null | boolean | bigint | number | string }
+  | { kind: 'name'; table: Word | null; name: string }
+  /** Something unsupported, reported already; what stands around it is still checked. */
+  | { kind: 'faulty' }
+  /** Arithmetic, comparisons, and/or/not: `fn` of `args`, written `symbol`. */
+  | { kind: 'operator'; fn: FunctionName; symbol: Word; args: SqlNode[] }
+  | { kind: 'in'; symbol: Word; of: SqlNode; list: SqlNode[]; negated: boolean }
+  | { kind: 'between'; symbol: Word; of: SqlNode; low: SqlNode; high: SqlNode; negated: boolean }
+  | { kind: 'isNull'; of: SqlNode; negated: boolean }
+  | { kind: 'case'; operand: SqlNode | null; whens: { when: SqlNode; result: SqlNode }[]; otherwise: SqlNode | null }
+  /** A function of functions.ts, by the name it was called by. */
+  | { kind: 'function'; name: string; symbol: Word; args: SqlNode[] }
+  | { kind: 'cast'; of: SqlNode; to: CastKind }
+  /** A count of its own is computed, and then one of `months` and `micros` is what it counts. */
+  | { kind: 'interval'; months: bigint; micros: bigint; count: SqlNode | null }
+  /** `of` is null for COUNT(*). */
+  | { kind: 'aggregate'; name: AggregateWord; symbol: Word; of: SqlNode | null; filter: SqlNode | null }
+);
