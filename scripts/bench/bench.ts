@@ -20,7 +20,8 @@ import { windowRows } from './window.ts';
 const ROOT = join(import.meta.dir, '../..');
 const FLIGHTS = join(ROOT, 'examples/flights');
 const FLIGHTS_WEEK = join(FLIGHTS, 'flights-week.ndjson.gz');
-const VIEWS = join(import.meta.dir, 'features/tiles/view.yaml');
+const TILES = join(import.meta.dir, 'features/tiles');
+const SERVING = join(import.meta.dir, 'features/serving');
 const OUT = join(ROOT, '.cache/bench.json');
 
 const EVENTS = 1_000_000;
@@ -36,14 +37,14 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
     const views = await eventLog({ events: EVENTS_DECODED, seed: SEED, newUsers: 0 });
     return [
       ...(await decodeRows('flights', await blocksOf(FLIGHTS_WEEK), await eventType(join(FLIGHTS, 'features')))),
-      ...(await decodeRows('views', await blocksOf(views), await eventType(dirname(VIEWS)))),
+      ...(await decodeRows('views', await blocksOf(views), await eventType(TILES))),
     ];
   },
   window: async () => {
     const views = await eventLog({ events: EVENTS_DECODED, seed: SEED, newUsers: 0 });
     return [
       ...(await windowRows('flights', join(FLIGHTS, 'features'), FLIGHTS_WEEK, 'route')),
-      ...(await windowRows('views', dirname(VIEWS), views, 'post')),
+      ...(await windowRows('views', SERVING, views, 'post')),
     ];
   },
   tiles: async ({ full }) => {

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { assert } from '../../src/base/assert.ts';
 
 /** Each number is the median of so many. */
@@ -48,12 +49,30 @@ export function checkEqual(what: string, ours: ArrayLike<unknown>, peer: ArrayLi
     if (!Object.is(ours[i], peer[i])) throw new Error(`${what}, value ${i}: ours is ${ours[i]}, the peer's ${peer[i]}`);
 }
 
+/** How often a child is asked for its memory: what it takes only between the last time and its end is not seen. */
+const MEMORY_ASKED_MS = 20;
+
 /** A child process: what it wrote, and its memory at most in MiB. */
 export async function runChild(command: string[]): Promise<{ out: string; peakMiB: number }> {
   const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' });
+  let peakMiB = 0;
+  // Not from getrusage: there a child starts with the memory of the process that has made it.
+  const timer = setInterval(() => {
+    peakMiB = Math.max(peakMiB, memoryOf(child.pid, 'VmHWM') ?? 0);
+  }, MEMORY_ASKED_MS);
   const out = await new Response(child.stdout).text();
-  if ((await child.exited) !== 0) throw new Error(`${command.join(' ')} exited with ${child.exitCode}`);
-  return { out, peakMiB: toMiB(child.resourceUsage()!.maxRSS) };
+  const exitCode = await child.exited;
+  clearInterval(timer);
+  if (exitCode !== 0) throw new Error(`${command.join(' ')} exited with ${exitCode}`);
+  return { out, peakMiB };
+}
+
+/** MiB that are resident (VmRSS), or were at most (VmHWM); null where the process has ended. */
+export function memoryOf(pid: number, what: 'VmRSS' | 'VmHWM'): number | null {
+  const path = `/proc/${pid}/status`;
+  if (!existsSync(path)) return null;
+  const found = new RegExp(`${what}:\\s+(\\d+) kB`).exec(readFileSync(path, 'utf8'));
+  return found ? toMiB(Number(found[1]) * 1024) : null;
 }
 
 export function toMiB(bytes: number): number {

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CACHE, uniform } from './events.ts';
 import type { Load } from './load.ts';
-import { median, type Row, RUNS, runChild, toMiB } from './measure.ts';
+import { median, memoryOf, type Row, RUNS, runChild } from './measure.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
 const KEYS = 100;
@@ -67,7 +67,7 @@ export async function servingRows(folder: string, events: string, program: strin
     for (const side of ['ours', 'peer'] as const) {
       const server = await start(commands[side], body);
       await Bun.sleep(IDLE_MS);
-      starts[side].push({ firstMs: server.firstMs, idleMiB: await residentMiB(server.pid) });
+      starts[side].push({ firstMs: server.firstMs, idleMiB: residentMiB(server.pid) });
       await server.stop();
     }
   const both = (of: (started: Started) => number) => ({
@@ -113,7 +113,7 @@ async function lookupRows(commands: { ours: string[]; peer: string[] }, body: st
         ours: REQUESTS / of(runs.ours, load => load.seconds),
         peer: { name: 'bare Hono', value: REQUESTS / of(runs.peer, load => load.seconds) },
         goal: null,
-        memory: { ours: await residentMiB(ours.pid), peer: await residentMiB(peer.pid) },
+        memory: { ours: residentMiB(ours.pid), peer: residentMiB(peer.pid) },
         note: `${KEYS} keys x ${FEATURES} features, ${ours.reply.length} bytes; p99 ${p99.join(' / ')} ms`,
       });
     }
@@ -181,9 +181,10 @@ async function loadOn(url: string, body: string, connections: number, requests: 
   return JSON.parse((await runChild(command)).out) as Load;
 }
 
-async function residentMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return toMiB(Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) * 1024);
+function residentMiB(pid: number): number {
+  const mib = memoryOf(pid, 'VmRSS');
+  if (mib === null) throw new Error('the server is gone');
+  return mib;
 }
 
 /** The program that is measured: the sources, or a binary made of them. */

@@ -14,6 +14,9 @@ import { checkEqual, type Row, sideBySide, toMiB } from './measure.ts';
 /** Rows merged in one run at least. */
 const ROWS_PER_RUN_MIN = 300_000;
 
+/** Both logs end at midnight, when a day is one tile; at 13:42 it is some dozens. */
+const BEFORE_END_MICROS = 37_080_000_000n;
+
 /** Of the keys, those with the most rows are taken: so many at most. */
 const KEYS_MAX = 1_000;
 
@@ -99,12 +102,12 @@ async function workOf(definitions: string, events: string, entity: string): Prom
 /** A kernel that holds no rows itself; all that the answer needs comes from the store. */
 async function storedWork({ plan, ids, layout: from, store }: FoldedState, entity: string): Promise<Work> {
   const kernel = await loadKernel();
+  const timeMicros = from.kernel.exports.greatestClock() - BEFORE_END_MICROS;
   const layout = layPlan(kernel, plan, ids, { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  for (const type of layout.types.keys()) kernel.exports.setSeen(type, from.kernel.exports.typeClock(type));
+  for (const type of layout.types.keys()) kernel.exports.setSeen(type, timeMicros);
   const answer = layout.lookups.get(entity)!;
   // What is derived from them is arithmetic on both sides, and not what is compared.
   const features = [...answer.features.values()].filter(({ feature }) => feature.expression.kind === 'read');
-  const timeMicros = from.kernel.exports.greatestClock();
   want(kernel, answer, features);
   kernel.exports.coverAt(answer.index, timeMicros, 0);
   const ranges = windowRanges(kernel, answer);

@@ -95,7 +95,10 @@ class Gate {
       if (this.closed) throw new Fault('busy', SHUTTING_DOWN);
       return parts.ingest.post(...body);
     };
-    this.served = { ...parts, ingest: { post } };
+    const barrier = () => {
+      if (!this.closed) parts.ingest.barrier();
+    };
+    this.served = { ...parts, ingest: { post, barrier } };
   }
 }
 

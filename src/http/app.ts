@@ -32,7 +32,7 @@ export interface Services {
 }
 
 export interface Served {
-  ingest: Pick<Ingest, 'post'>;
+  ingest: Pick<Ingest, 'post' | 'barrier'>;
   reader: Pick<Reader, 'lookup'>;
   meta: Pick<Meta, 'errors'>;
   plan: Plan;
@@ -56,7 +56,7 @@ export function app(services: Services): Hono {
     get('/', GET_WELCOME, showWelcome(places)),
     post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics) : wait),
     post('/v1/features', POST_FEATURES, parts ? postFeatures(parts.reader, parts.plan, metrics) : wait),
-    get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.meta) : wait),
+    get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.ingest, parts.meta) : wait),
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),
     get('/metrics', GET_METRICS, showMetrics(metrics)),

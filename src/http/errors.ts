@@ -1,6 +1,7 @@
 import type { Handler } from 'hono';
 import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
+import type { Ingest } from '../ingest/ingest.ts';
 import type { Meta } from '../meta/meta.ts';
 import { LIMITS } from './limits.ts';
 import type { Operation } from './operation.ts';
@@ -69,9 +70,13 @@ export const GET_ERRORS: Operation = {
   problems: [400, 503],
 };
 
-/** Events that were logged but cannot count, and why, in the order they were found. */
-export function showErrors(meta: Pick<Meta, 'errors'>): Handler {
-  return c => c.json(errorsPage(meta, c.req.query()));
+/** Events that were logged but cannot count, and why, in the order they were found: of every event acknowledged before. */
+export function showErrors(ingest: Pick<Ingest, 'barrier'>, meta: Pick<Meta, 'errors'>): Handler {
+  return c => {
+    // Errors reach the database with the rows.
+    ingest.barrier();
+    return c.json(errorsPage(meta, c.req.query()));
+  };
 }
 
 /**

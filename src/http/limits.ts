@@ -29,12 +29,12 @@ export const LIMITS = {
   },
   lookup_keys: {
     // A value for each would be the most that is answered.
-    value: 1_000_000,
+    value: 250_000,
     what: 'keys of one lookup, over all entities',
   },
   lookup_values: {
-    // Five times a ranking request of 2,000 candidates with 100 features each; about 20 MB of reply.
-    value: 1_000_000,
+    // A ranking request of 2,000 candidates with 100 features each, and some: nobody else is answered meanwhile.
+    value: 250_000,
     what: 'values of one lookup: keys times features',
   },
   key_bytes: { value: KEY_MAX_BYTES, what: 'bytes of one key' },

@@ -204,7 +204,7 @@ export class Ingest {
 
   #admitWhole(body: Uint8Array, format: BodyFormat): TakenBody {
     const admitted = admit(this.#parts.pipeline.layout.kernel, body, format);
-    if ('problem' in admitted) throw new Fault('request', `the body is no JSON: ${PROBLEMS[admitted.problem]!.reason}`);
+    if ('problem' in admitted) throw refusal(PROBLEMS[admitted.problem]!);
     return { ...admitted, rejected: admitted.rejected.map(rejection) };
   }
 
@@ -363,6 +363,12 @@ function rejection({ line, code, reason }: Rejection): Rejection {
 
 function conflict(key: string): Fault {
   return new Fault('conflict', `another body was sent under the key ${key}; a key names one body, for a day`);
+}
+
+/** Of a whole body: it is no JSON, or too much of it is no event. */
+function refusal({ code, reason }: { code: string; reason: string }): Fault {
+  if (code === 'too_many') return new Fault('too_large', `nothing of the body is taken: ${reason}`);
+  return new Fault('request', `the body is no JSON: ${reason}`);
 }
 
 interface Appended {

@@ -12,8 +12,8 @@ export function keyKindOf(type: Type): number {
 export type KeyPart = string | number | bigint | boolean;
 export type KeyInput = KeyPart | KeyPart[];
 
-/** Longest key that is stored or looked up. */
-export const KEY_MAX_BYTES = 64 << 10;
+/** No event has a longer one: its whole line is no longer. */
+export const KEY_MAX_BYTES = 1 << 20;
 
 /**
  * Canonical key bytes, as the kernel makes them from events (assembly/key.ts).

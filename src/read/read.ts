@@ -52,7 +52,11 @@ export class Reader {
    */
   lookup(request: Lookup): Answer {
     const isPast = request.at !== null;
-    const timeMicros = request.at ?? this.parts.nowMicros();
+    const now = this.parts.nowMicros();
+    if (request.at !== null && request.at > now)
+      throw new Fault('request', `at: ${formatMicros(request.at)} is later than now, ${formatMicros(now)}`);
+    const timeMicros = request.at ?? now;
+    for (const entity of Object.keys(request.entities)) this.#answerOf(entity);
     const wanted = this.#resolve(request.features, isPast);
     const missing = [...wanted.keys()].filter(answer => !Object.hasOwn(request.entities, answer.entity));
     if (missing.length > 0)

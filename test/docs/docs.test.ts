@@ -1,19 +1,26 @@
 import { describe, expect, test } from 'bun:test';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { admit } from '../../src/kernel/door.ts';
 import { faultsOfSql, faultsOfYaml } from './definitions.ts';
 import { jsonDifference, textDifference } from './match.ts';
-import { type Fence, pages } from './page.ts';
+import { type Fence, pages, ROOT } from './page.ts';
 import { type Ran, Session } from './session.ts';
 
 /** Every block of every page is run, read or compiled: what a page shows is what there is. */
 
-/** Scripts of package.json that are not run here, as tests of their own do. */
-const NPM_KNOWN = ['ci', 'test', 'run demo', 'run build', 'run typecheck', 'run lint', 'run format', 'run tilefold'];
+/** Scripts of package.json that are not run here: other tests do, or they take too long. */
+const NPM_KNOWN = ['ci', 'test', 'run demo', 'run build', 'run bench'];
 
-/** The longest page folds a week of flights. */
-const PAGE_MAX_MS = 60_000;
+/** Nor is what reaches out of this machine. */
+const NOT_RUN = new Set([
+  'python3 -m venv .cache/venv && .cache/venv/bin/pip install -r scripts/python/requirements.txt',
+]);
+
+/** The longest page folds a week of flights, while all others are under way. */
+const PAGE_MAX_MS = 120_000;
 
 /** `npm run replay -- WORDS` is the program itself. */
 const NPM_RUN = /^npm run (replay|tilefold) -- /;
@@ -57,12 +64,15 @@ class Runner {
   async #shell(text: string, kind: string): Promise<void> {
     const lines = text.split('\n').filter(line => line !== '');
     const isNpm = (line: string) => line.startsWith('npm ') && !NPM_RUN.test(line);
+    const isRun = (line: string) => !isNpm(line) && !NOT_RUN.has(line);
     for (const line of lines.filter(isNpm)) knownScript(line);
+    for (const line of lines.filter(line => NOT_RUN.has(line))) knownFiles(line);
     if (lines.some(line => line.includes('npm run demo'))) await this.#demo();
-    if (lines.every(isNpm)) return;
+    if (!lines.some(isRun)) return;
     if (text.startsWith('tilefold serve')) return void (await this.session.serve(text));
-    const words = lines.filter(line => !isNpm(line)).map(line => line.replace(/^npm run tilefold -- /, 'tilefold '));
-    this.#last = await this.session.run(words.map(line => line.replace(/^npm run replay -- /, 'tilefold replay ')).join('\n'));
+    const words = (line: string) =>
+      line.replace(NPM_RUN, (_, name) => (name === 'replay' ? 'tilefold replay ' : 'tilefold '));
+    this.#last = await this.session.run(lines.filter(isRun).map(words).join('\n'));
     const wanted = Number(/^exit=(\d+)$/.exec(kind)?.[1] ?? 0);
     if (this.#last.exitCode !== wanted) throw new Error(`exit code ${this.#last.exitCode}: ${this.#last.stderr}`);
   }
@@ -94,6 +104,12 @@ function knownScript(line: string): void {
   }
 }
 
+/** What a line that is not run speaks of is there. */
+function knownFiles(line: string): void {
+  for (const path of line.match(/\bscripts\/\S+/g) ?? [])
+    expect([path, existsSync(join(ROOT, path))]).toEqual([path, true]);
+}
+
 function jsonLines(text: string): unknown[] {
   return text
     .trim()
@@ -117,18 +133,54 @@ async function refused(line: string): Promise<void> {
   expect(faults.join('\n')).toContain(message!.trim());
 }
 
+/** A test of pages that finds nothing wrong would pass for good. */
+describe('what is shown is compared', () => {
+  test('value by value', () => {
+    const found = { time: 'now', values: [1, null] };
+    expect(jsonDifference({ time: '...', values: [1, null] }, found)).toBeNull();
+    expect(jsonDifference({ time: '...', values: [1, 2] }, found)).toBe('$.values.1: found null, shown is 2');
+    expect(jsonDifference({ values: [1, null] }, found)).toBe('$.time is not shown');
+    expect(jsonDifference({ ...found, more: 1 }, found)).toBe('$.more is only shown');
+    expect(jsonDifference({ time: 'now', values: [1] }, found)).toBe('$.values.1 is not shown');
+  });
+
+  test('line by line', () => {
+    expect(textDifference('a (1)\n...\nd ... f', 'a (1)\nb\nc\nd e f\n')).toBeNull();
+    for (const shown of ['a (1)\nc', 'a (1)', 'a 1\nb', 'a (1)\nb\nc'])
+      expect(textDifference(shown, 'a (1)\nb\n')).not.toBeNull();
+  });
+
+  test('blocks that nothing knows', async () => {
+    const runner = new Runner();
+    try {
+      const fence = (language: string, text: string) => runner.fence({ place: '', language, kind: '', text });
+      await expect(fence('toml', 'a = 1\n')).rejects.toThrow('nothing here knows blocks of toml');
+      await expect(fence('sh', 'npm run nonsense\n')).rejects.toThrow();
+      await expect(fence('sh', 'false\n')).rejects.toThrow('exit code 1');
+      await expect(fence('yaml', 'windows: [2x]\n')).rejects.toThrow();
+      await expect(fence('sql', 'SELECT origin FROM flight\n')).rejects.toThrow();
+    } finally {
+      await runner.session.close();
+    }
+  });
+});
+
 describe('every block of', () => {
+  // Each has a terminal of its own, and mostly waits for it.
   for (const { path, fences } of pages())
-    // Each has a terminal of its own, and mostly waits for it.
-    test.concurrent(path, async () => {
-      const runner = new Runner();
-      try {
-        for (const fence of fences)
-          await runner.fence(fence).catch((error: unknown) => {
-            throw new Error(`${fence.place}: ${(error as Error).message}`, { cause: error });
-          });
-      } finally {
-        await runner.session.close();
-      }
-    }, PAGE_MAX_MS);
+    test.concurrent(
+      path,
+      async () => {
+        const runner = new Runner();
+        try {
+          for (const fence of fences)
+            await runner.fence(fence).catch((error: unknown) => {
+              throw new Error(`${fence.place}: ${(error as Error).message}`, { cause: error });
+            });
+        } finally {
+          await runner.session.close();
+        }
+      },
+      PAGE_MAX_MS,
+    );
 });

@@ -5,7 +5,9 @@ const ANY = '...';
 export function jsonDifference(shown: unknown, found: unknown, path = '$'): string | null {
   if (shown === ANY) return null;
   if (typeof shown !== 'object' || shown === null || typeof found !== 'object' || found === null)
-    return Object.is(shown, found) ? null : `${path}: found ${JSON.stringify(found)}, shown is ${JSON.stringify(shown)}`;
+    return Object.is(shown, found)
+      ? null
+      : `${path}: found ${JSON.stringify(found)}, shown is ${JSON.stringify(shown)}`;
   const [left, right] = [shown as Record<string, unknown>, found as Record<string, unknown>];
   for (const name of new Set([...Object.keys(left), ...Object.keys(right)])) {
     if (!(name in left) || !(name in right)) return `${path}.${name} is ${name in left ? 'only shown' : 'not shown'}`;

@@ -48,7 +48,12 @@ function section(path: string, heading: string): string {
 /** Rows of tables, cell by cell, without what marks code. */
 function rows(text: string): string[][] {
   const lines = text.split('\n').filter(line => line.startsWith('| '));
-  return lines.map(line => line.slice(2, -2).split(' | ').map(cell => cell.replaceAll('`', '').trim()));
+  return lines.map(line =>
+    line
+      .slice(2, -2)
+      .split(' | ')
+      .map(cell => cell.replaceAll('`', '').trim()),
+  );
 }
 
 describe('the command line', () => {
@@ -92,7 +97,9 @@ describe('HTTP', () => {
   });
 
   test('what is kept', () => {
-    expect(section('docs/http.md', '## Errors')).toContain(`The latest ${ERRORS_KEPT_MAX.toLocaleString('en')} are kept`);
+    expect(section('docs/http.md', '## Errors')).toContain(
+      `The latest ${ERRORS_KEPT_MAX.toLocaleString('en')} are kept`,
+    );
     expect(section('docs/http.md', '### Idempotency keys')).toContain(KEYS_MAX.toLocaleString('en'));
   });
 });

@@ -212,6 +212,7 @@ describe('errors', () => {
       { after: 1, limit: 2 },
       { after: -1, limit: 100 },
     ]);
+    expect(seen.barriers).toBe(2);
   });
 
   test.each(['limit=0', 'limit=x', 'after=1.5', 'limit=10001'])('%s is refused', async query => {

@@ -32,6 +32,8 @@ function errorRow(id: number): ErrorRow {
 }
 
 export interface Seen {
+  /** Errors of what was acknowledged are only in the database after one. */
+  barriers: number;
   bodies: { text: string; format: BodyFormat }[];
   lookups: Lookup[];
   pages: ErrorsPage[];
@@ -52,12 +54,15 @@ export interface Told {
 
 /** The app over parts that record what they were asked and answer what they are told to. */
 export function appWith(told: Told = {}) {
-  const seen: Seen = { bodies: [], lookups: [], pages: [], logged: [], broken: [] };
+  const seen: Seen = { bodies: [], lookups: [], pages: [], barriers: 0, logged: [], broken: [] };
   const log = (level: keyof Log) => (fields: object, text: string) => {
     seen.logged.push({ level, text, ...fields });
   };
   const parts: Services['parts'] = {
     ingest: {
+      barrier() {
+        seen.barriers++;
+      },
       async post(body, format) {
         if (told.fails) throw told.fails;
         seen.bodies.push({ text: new TextDecoder().decode(body), format });
