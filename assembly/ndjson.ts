@@ -62,6 +62,7 @@ export enum Bad {
   OUT_OF_RANGE,
   DATA_NOT_OBJECT,
   TIME_JUMP,
+  TIME_AHEAD,
 }
 
 /** What projection found for an input. */
@@ -226,11 +227,16 @@ export function greatestClock(): i64 {
 
 let clockIsWall = false;
 let jumpMaxMicros: i64 = 0;
+let aheadMaxMicros: i64 = 0;
 
-/** Event clock: `jumpMs` ahead of the type's clock is bad. Wall clock: `jumpMs` ahead of the arrival is bad. */
-export function setClock(isWall: bool, jumpMs: f64): void {
+/** For a source that does not know when its records arrived. */
+const NO_ARRIVAL: i64 = i64.MIN_VALUE;
+
+/** An event further than `aheadMs` ahead of its arrival is bad; with an event clock, one `jumpMs` ahead of its type's clock too. */
+export function setClock(isWall: bool, jumpMs: f64, aheadMs: f64): void {
   clockIsWall = isWall;
   jumpMaxMicros = <i64>jumpMs * 1000;
+  aheadMaxMicros = <i64>aheadMs * 1000;
 }
 
 // --- the batch
@@ -592,7 +598,8 @@ function findType(): i32 {
 
 /** Moves the type's clock, projects the data and fills the next row; or says what is bad. */
 function judge(type: EventType, number: i32, index: usize, arrivalMicros: i64): i32 {
-  if (!moveClock(type, arrivalMicros)) return Bad.TIME_JUMP;
+  const wrongTime = moveClock(type, arrivalMicros);
+  if (wrongTime != Bad.NONE) return wrongTime;
   if (projectedType == number && typeMembers == 1 && dataMembers == 1) return fillRow(type, index);
   clearSlots(type);
   if (isFlat) {
@@ -606,15 +613,17 @@ function judge(type: EventType, number: i32, index: usize, arrivalMicros: i64): 
   return fillRow(type, index);
 }
 
-function moveClock(type: EventType, arrivalMicros: i64): bool {
+/** What is bad about the event's time, if anything; a bad one leaves the clock as it was. */
+function moveClock(type: EventType, arrivalMicros: i64): i32 {
+  const isKnown = arrivalMicros != NO_ARRIVAL;
+  if (isKnown && recordMicros - arrivalMicros > aheadMaxMicros) return Bad.TIME_AHEAD;
   if (clockIsWall) {
-    if (recordMicros - arrivalMicros > jumpMaxMicros) return false;
     type.clock = max(type.clock, arrivalMicros);
-    return true;
+    return Bad.NONE;
   }
-  if (type.clock != CLOCK_NONE && recordMicros - type.clock > jumpMaxMicros) return false;
+  if (type.clock != CLOCK_NONE && recordMicros - type.clock > jumpMaxMicros) return Bad.TIME_JUMP;
   type.clock = max(type.clock, recordMicros);
-  return true;
+  return Bad.NONE;
 }
 
 /** Walks the object at the cursor, checking all of it, and fills the slots of the inputs below `node`. */

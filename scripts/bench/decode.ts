@@ -1,9 +1,11 @@
 import { gunzipSync } from 'node:zlib';
 import { assert } from '../../src/base/assert.ts';
 import { type Kernel, loadKernel } from '../../src/kernel/instance.ts';
-import { addType, Decoder } from '../../src/kernel/ndjson.ts';
+import { layPlan } from '../../src/kernel/load.ts';
+import { Decoder } from '../../src/kernel/ndjson.ts';
 import type { EventType } from '../../src/plan/plan.ts';
-import { BLOCK_MAX_BYTES } from '../../src/source/source.ts';
+import { AHEAD_MAX_MS, BLOCK_MAX_BYTES } from '../../src/source/source.ts';
+import { EVENT_CLOCK } from './fold.ts';
 import { checkEqual, type Row, sideBySide, toMiB } from './measure.ts';
 
 const EVENTS_PER_RUN_MIN = 1_000_000;
@@ -76,10 +78,11 @@ class KernelSide {
     readonly kernel: Kernel,
     readonly event: EventType,
   ) {
-    const type = addType(kernel, event, event.inputs, event.inputs.length + 1);
-    this.#decoder = new Decoder(kernel, [{ event, inputs: event.inputs }]);
-    this.frame = kernel.exports.typeFrame(type) >>> 0;
-    kernel.exports.setClock(0, Number.MAX_SAFE_INTEGER / 1000);
+    const plan = { events: [event], entities: [], aggregates: [], sets: [], features: [], latenessMs: 0 };
+    const ids = { entities: new Map(), aggregates: new Map() };
+    const { types } = layPlan(kernel, plan, ids, { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
+    this.#decoder = new Decoder(kernel, types);
+    this.frame = types[0]!.frame;
   }
 
   readonly frame: number;

@@ -100,15 +100,7 @@ async function fromSamples(file: string): Promise<Start> {
   const first = types[0];
   if (!first)
     throw new Fault('request', `${file} holds no events: wanted JSON objects with a type and a time, one a line`);
-  const whole = await compiled(startOf(types, leftOut, file));
-  if (whole) return whole;
-  // This version computes with no doubles: it can still do the rest.
-  const isDouble = ({ type }: Column) => type === 'double';
-  const doubles = types.flatMap(({ type, columns }) =>
-    columns.filter(isDouble).map(({ path }) => ({ type, path, why: 'double, which is not read yet' })),
-  );
-  const rest = types.map(type => ({ ...type, columns: type.columns.filter(column => !isDouble(column)) }));
-  const start = await compiled(startOf(rest, [...leftOut, ...doubles], file));
+  const start = await compiled(startOf(types, leftOut, file));
   assert(start, `what is written for ${file} can be read`);
   return start;
 }

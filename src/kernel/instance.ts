@@ -34,7 +34,7 @@ export interface Exports {
   typeClock(type: number): bigint;
   setTypeClock(type: number, clock: bigint): void;
   greatestClock(): bigint;
-  setClock(isWall: number, jumpMs: number): void;
+  setClock(isWall: number, jumpMs: number, aheadMs: number): void;
   inputBuffer(size: number): number;
   decode(from: number, size: number, position: bigint, arrivalMicros: bigint, isEnd: number): number;
   admitLines(from: number, size: number): number;

@@ -16,7 +16,7 @@ import { layAnswer } from './window.ts';
 
 export interface Settings {
   clock: { kind: 'event' | 'wall'; maxJumpMs: number };
-  /** An event this far ahead of its arrival is bad (wall clock). */
+  /** An event this far ahead of its arrival is bad, where that is known. */
   aheadMaxMs: number;
   shards: number;
 }
@@ -25,7 +25,7 @@ export interface Settings {
 export function layPlan(kernel: Kernel, plan: Plan, ids: Ids, settings: Settings): Layout {
   const { exports } = kernel;
   const isWall = settings.clock.kind === 'wall';
-  exports.setClock(isWall ? 1 : 0, isWall ? settings.aheadMaxMs : settings.clock.maxJumpMs);
+  exports.setClock(isWall ? 1 : 0, settings.clock.maxJumpMs, settings.aheadMaxMs);
   exports.setLateness(plan.latenessMs);
   exports.setShards(settings.shards);
   const layout: Layout = { kernel, plan, ids, types: [], groups: [], lookups: new Map() };

@@ -48,13 +48,17 @@ export const PROBLEMS: readonly { code: string; reason: string }[] = [
 ];
 
 /** Why a logged event is bad (Bad in assembly/ndjson.ts). */
-const BADS: readonly { code: string; reason: (event: EventType, input: Field | null) => string }[] = [
+export const BADS: readonly { code: string; reason: (event: EventType, input: Field | null) => string }[] = [
   { code: 'none', reason: () => 'nothing is wrong' },
   { code: 'missing', reason: (_, input) => `required input ${input?.name} is missing or null` },
   { code: 'wrong_type', reason: (_, input) => `input ${input?.name} is no ${input?.type.kind}` },
   { code: 'out_of_range', reason: (_, input) => `input ${input?.name} is no integer within int64` },
   { code: 'data_not_object', reason: () => '`data` is not an object' },
-  { code: 'time_jump', reason: event => `the event time is too far ahead of the clock of ${event.name}` },
+  {
+    code: 'time_jump',
+    reason: event => `the event time is further ahead of the latest ${event.name} than log.max_jump allows`,
+  },
+  { code: 'time_ahead', reason: () => 'the event time is more than 10 minutes ahead of its arrival' },
 ];
 
 /** A line that is no record. `line` counts from 1 within the bytes that were decoded. */
@@ -75,6 +79,9 @@ export interface BadEvent {
   reason: string;
   sample: string;
 }
+
+/** For a source that does not know when its records arrived (assembly/ndjson.ts). */
+const NO_ARRIVAL = -(2n ** 63n);
 
 /** What is shown of a bad line. */
 const SAMPLE_MAX_BYTES = 200;
@@ -107,7 +114,7 @@ export class Decoder {
   next(position: number, arrivalMicros: bigint | null): boolean {
     if (this.#from === this.#size) return false;
     const { exports } = this.kernel;
-    this.#from = exports.decode(this.#from, this.#size, BigInt(position), arrivalMicros ?? 0n, 1) >>> 0;
+    this.#from = exports.decode(this.#from, this.#size, BigInt(position), arrivalMicros ?? NO_ARRIVAL, 1) >>> 0;
     return true;
   }
 

@@ -49,5 +49,5 @@ export const BLOCK_MAX_BYTES = LINE_MAX_BYTES + (64 << 10);
 
 export const MAX_JUMP_DEFAULT_MS = 31 * 86_400_000;
 
-/** With a wall clock, an event this far ahead of its arrival is bad. */
+/** An event this far ahead of its arrival is bad, where that is known. */
 export const AHEAD_MAX_MS = 10 * 60_000;

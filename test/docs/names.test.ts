@@ -18,6 +18,7 @@ import { YAML_LENGTH_MAX } from '../../src/compile/yaml.ts';
 import { app } from '../../src/http/app.ts';
 import { LIMITS } from '../../src/http/limits.ts';
 import type { Document } from '../../src/http/openapi.ts';
+import { BADS, PROBLEMS } from '../../src/kernel/ndjson.ts';
 import { STATUS } from '../../src/kernel/window.ts';
 import { ERRORS_KEPT_MAX } from '../../src/meta/meta.ts';
 import { WINDOWS_PER_ENTITY_MAX } from '../../src/plan/window.ts';
@@ -154,6 +155,14 @@ describe('definitions', () => {
     ]);
     expect(textOf('docs/definitions.md')).toContain(`at most ${NAME_LENGTH_MAX} characters`);
   });
+});
+
+test('every code of what is wrong with an event', () => {
+  const listed = rows(section('docs/meaning.md', '## Events that cannot count')).map(([code]) => code!);
+  for (const { code } of BADS) if (code !== 'none') expect(listed).toContain(code);
+  const records = section('docs/meaning.md', '## Records');
+  // The last one is of a body, not of an event.
+  for (const { code } of PROBLEMS) if (code !== 'none' && code !== 'too_many') expect(records).toContain(`\`${code}\``);
 });
 
 test('every status', () => {

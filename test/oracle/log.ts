@@ -49,7 +49,7 @@ export interface LogRecord {
 const LINE_BYTES_MAX = 1 << 20;
 const DEPTH_MAX = 64;
 
-/** With a wall clock, an event further ahead of its arrival is bad. */
+/** An event further ahead of its arrival is bad, where that is known. */
 const AHEAD_MAX_MICROS = 600_000_000n;
 
 export const UNDECLARED = 'undeclared type';
@@ -139,7 +139,8 @@ function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: 
 }
 
 function jumps(time: bigint, clock: bigint | undefined, options: LogOptions, arrival: bigint | undefined): boolean {
-  if (options.clock === 'wall') return time - arrival! > AHEAD_MAX_MICROS;
+  if (arrival !== undefined && time - arrival > AHEAD_MAX_MICROS) return true;
+  if (options.clock === 'wall') return false;
   return clock !== undefined && time - clock > BigInt(options.maxJumpMs) * 1000n;
 }
 

@@ -56,7 +56,7 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
     foldMemoryBytes = PLENTY_BYTES,
     segmentBytes = 1 << 20,
   } = settings;
-  const nowMicros = settings.nowMicros ?? (() => 1_700_000_000_000_000n);
+  const nowMicros = settings.nowMicros ?? (() => 4_102_444_800_000_000n);
   const { wrapLog = log => log, wrapStore = store => store } = settings;
   const log = wrapLog(await EventLog.open({ disk, folder: 'log', clock, segmentBytes }));
   const store = wrapStore(sqliteStore(db));
