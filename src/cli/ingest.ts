@@ -40,7 +40,12 @@ export function addIngest(program: Command) {
       };
       const keyOf = again ? async () => null : fileKeys();
       const counts = await withParts(config, {
-        open: parts => ingestHere(parts, files, source, keyOf, list),
+        open: async parts => {
+          const tooLate = parts.state().tilesRefused;
+          const here = await ingestHere(parts, files, source, keyOf, list);
+          if (parts.state().tilesRefused > tooLate && !json) console.error(TOO_LATE);
+          return here;
+        },
         held: url => ingestAll(source, keyOf, (bytes, key) => postLines(url, bytes, key), list),
       });
       if (json) console.log(JSON.stringify({ ...counts, rejections: listed }));
@@ -48,6 +53,10 @@ export function addIngest(program: Command) {
       if (counts.rejected > 0) process.exitCode = EXIT.fault;
     });
 }
+
+/** Events of a recorded file are late by a wall clock: their windows are long past when they arrive. */
+const TOO_LATE =
+  'some events came too late for their windows, and count in lifetimes only; recorded events want log: { clock: event }';
 
 interface Options {
   config: string;

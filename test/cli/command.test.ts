@@ -228,6 +228,15 @@ describe('without a server', () => {
     });
   });
 
+  test('says so when a recorded file is too late for the wall clock', async () => {
+    const folder = await folderWith({ 'old.ndjson': sale('10:00:00', 'a', 1, 1) });
+    const path = join(folder, 'tilefold.yaml');
+    await writeFile(path, (await Bun.file(path).text()).replace('clock: event', 'clock: wall'));
+    const { code, out, err } = await run(folder, 'ingest', 'old.ndjson');
+    expect([code, out]).toEqual([0, 'accepted 1, rejected 0\n']);
+    expect(err).toContain('too late for their windows');
+  });
+
   test('bad events come out of errors, page by page', async () => {
     const bad = sale('10:05:00', 'a', 'x', 1) + sale('10:06:00', 'a', 1, '1') + sale('10:07:00', 'a', 1.5, 1);
     const folder = await folderWith({ 'bad.ndjson': bad });
