@@ -1,0 +1,27 @@
+/** The kernel and its glue number instructions, and reasons to refuse, alike. */
+import { expect, test } from 'bun:test';
+import { readFile } from 'node:fs/promises';
+import { Op } from '../../src/kernel/expression.ts';
+import { BADS, PROBLEMS } from '../../src/kernel/ndjson.ts';
+
+/** Members of an enum in assembly/, in order. */
+async function membersOf(file: string, name: string): Promise<string[]> {
+  const text = await readFile(new URL(`../../assembly/${file}`, import.meta.url), 'utf8');
+  const body = new RegExp(`enum ${name} \\{([^}]*)\\}`).exec(text)![1]!;
+  return body
+    .replaceAll(/\/\*\*[\s\S]*?\*\/|\/\/.*/g, '')
+    .split(',')
+    .map(member => member.trim())
+    .filter(Boolean);
+}
+
+test('instructions', async () => {
+  const ours = Object.keys(Op).filter(name => Number.isNaN(Number(name)));
+  expect(ours).toEqual(await membersOf('op.ts', 'Op'));
+});
+
+test('why a line is no record, and why an event is bad', async () => {
+  const codes = (list: readonly { code: string }[]) => list.map(({ code }) => code.toUpperCase());
+  expect(codes(PROBLEMS)).toEqual(await membersOf('json.ts', 'Problem'));
+  expect(codes(BADS)).toEqual(await membersOf('ndjson.ts', 'Bad'));
+});
