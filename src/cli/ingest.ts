@@ -43,7 +43,8 @@ export function addIngest(program: Command) {
         open: async parts => {
           const tooLate = parts.state().tilesRefused;
           const here = await ingestHere(parts, files, source, keyOf, list);
-          if (parts.state().tilesRefused > tooLate && !json) console.error(TOO_LATE);
+          const isLate = parts.state().tilesRefused > tooLate;
+          if (isLate && config.log.clock.kind === 'wall' && !json) console.error(TOO_LATE);
           return here;
         },
         held: url => ingestAll(source, keyOf, (bytes, key) => postLines(url, bytes, key), list),
