@@ -6,6 +6,7 @@ import type { Fold } from '../kernel/fold.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import { KEY_MAX_BYTES, keyBytes } from '../kernel/key.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
+import { typeIndex } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { makeColumn } from '../kernel/window.ts';
 import { floorTile, keptLevels } from '../plan/window.ts';
@@ -141,7 +142,7 @@ export class Reader {
     for (const cell of feature.cells) {
       const { aggregate } = answer.members[cell.member]!;
       const { lengthMs, resolutionMs, offsetMs } = answer.windows[cell.window]!;
-      const clock = layout.kernel.exports.seenClock(layout.types.findIndex(t => t.event.name === aggregate.event));
+      const clock = layout.kernel.exports.seenClock(typeIndex(layout, aggregate.event));
       if (clock === layout.kernel.exports.CLOCK_NONE.value) continue;
       const level = keptLevels(aggregate, layout.plan).find(({ levelMs }) => levelMs === resolutionMs);
       assert(level, 'a window is read at a level that is kept');
