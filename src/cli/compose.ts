@@ -21,7 +21,7 @@ import { EventLog, type LogSettings, prefixOf } from '../source/log.ts';
 import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
 import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
-import { damageOf, integrityOf, sqliteStore } from '../store/sqlite.ts';
+import { damageOf, forgetOldRows, integrityOf, sqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
 
@@ -57,7 +57,7 @@ export interface Surroundings {
  */
 export async function compose(config: Config, surroundings: Surroundings): Promise<Parts> {
   const { announce, onFailure, note, watcher, rebuilds } = surroundings;
-  const held = await hold(config, note, rebuilds ? 'replace' : 'refuse');
+  const held = await hold(config, note, { damaged: rebuilds ? 'replace' : 'refuse', old: 'replace' });
   const { undo, plan, log, store, meta, locks } = held;
   try {
     if (rebuilds) store.clear(() => meta.clearErrors());
@@ -104,8 +104,15 @@ interface Held {
   undo: (() => unknown)[];
 }
 
-/** @param damaged what becomes of a database that cannot be read: `replace` puts it aside and makes an empty one */
-async function hold(config: Config, note: (text: string) => void, damaged: 'refuse' | 'replace'): Promise<Held> {
+/** What becomes of a database that cannot be read, and of rows that an older version has written. */
+interface Unreadable {
+  /** `replace` puts it aside and makes an empty one. */
+  damaged: 'refuse' | 'replace';
+  /** `replace` forgets them, for the log to make them anew. */
+  old: 'refuse' | 'replace';
+}
+
+async function hold(config: Config, note: (text: string) => void, unreadable: Unreadable): Promise<Held> {
   const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
   const locks = await lockFolders(config);
   const undo: (() => unknown)[] = [() => releaseAll(locks)];
@@ -114,7 +121,7 @@ async function hold(config: Config, note: (text: string) => void, damaged: 'refu
     undo.unshift(() => log.close());
     for (const text of log.notes) note(text);
     const path = config.store.sqlite;
-    const database = openDatabase(path, damaged === 'replace' ? note : null);
+    const database = openDatabase(path, unreadable, note);
     undo.unshift(() => database.close());
     return { plan, log, locks, undo, ...database };
   } catch (error) {
@@ -131,15 +138,17 @@ interface OpenDatabase {
 }
 
 /**
- * @param note hears that a damaged database was put aside for an empty one; null leaves it as it is
- * @throws Fault `corrupt`
+ * @param note hears what was replaced
+ * @throws Fault `corrupt` or `unsupported` where nothing is to be replaced
  */
-function openDatabase(path: string, note: ((text: string) => void) | null): OpenDatabase {
+function openDatabase(path: string, { damaged, old }: Unreadable, note: (text: string) => void): OpenDatabase {
   const db = new Database(path, { create: true, readwrite: true, strict: true });
   try {
+    if (old === 'replace' && forgetOldRows(db, () => openMeta(db).clearErrors()))
+      note('the rows are of an older version: folding the log anew');
     const store = sqliteStore(db);
     const meta = openMeta(db);
-    const [damage] = note ? integrityOf(db) : [];
+    const [damage] = damaged === 'replace' ? integrityOf(db) : [];
     if (damage) throw new Fault('corrupt', `${path}: ${damage.message}`);
     const close = () => {
       store.close();
@@ -149,10 +158,10 @@ function openDatabase(path: string, note: ((text: string) => void) | null): Open
   } catch (error) {
     db.close();
     const damage = error instanceof Fault && error.code === 'corrupt' ? error : damageOf(error, path);
-    if (!damage || !note) throw damage ?? error;
+    if (!damage || damaged !== 'replace') throw damage ?? error;
     note(`${damage.message}; it is put aside as ${path}.damaged`);
     putAside(path);
-    return openDatabase(path, null);
+    return openDatabase(path, { damaged: 'refuse', old }, note);
   }
 }
 
@@ -181,7 +190,7 @@ export interface Comparison {
  * @throws Fault `busy` where another process holds the folder, `config` where the rows are of other definitions
  */
 export async function composeComparison(config: Config, note: (text: string) => void): Promise<Comparison> {
-  const held = await hold(config, note, 'refuse');
+  const held = await hold(config, note, { damaged: 'refuse', old: 'refuse' });
   const { undo, plan, log, store, meta, db } = held;
   try {
     const damages = integrityOf(db);
@@ -195,7 +204,7 @@ export async function composeComparison(config: Config, note: (text: string) => 
       const path = `${config.store.sqlite}.refold`;
       removeDatabase(path);
       undo.unshift(() => removeDatabase(path));
-      const other = openDatabase(path, null);
+      const other = openDatabase(path, { damaged: 'refuse', old: 'refuse' }, note);
       undo.unshift(() => other.close());
       const { layout, fold } = await foldOf(config, plan, ids, other.store);
       const ingest = await Ingest.open({

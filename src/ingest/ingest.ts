@@ -20,11 +20,12 @@ import { horizonsOf, type Keeping, keepingOf } from './expiry.ts';
 const ERRORS_PENDING_MAX = 1000;
 
 /**
- * Dirty rows that bring a barrier forward: they bound its transaction, and so how long a lookup may wait behind it.
- * 20,000 took 140 ms and 50,000 took 230 ms; fewer are written more often: a week of flights took 3.8 s with 20,000,
- * 3.1 s with 50,000 and no less with 200,000.
+ * Dirty rows that bring a barrier forward: they bound its transaction, and so how long a lookup may wait behind it. A
+ * page of rows is written once a barrier however many of them have changed, so a row costs less the more there are; on
+ * opening, when nobody looks anything up yet, there may be more.
  */
-const DIRTY_MAX = 25_000;
+const DIRTY_MAX = 40_000;
+const DIRTY_OPENING_MAX = 200_000;
 
 /**
  * Keys looked through at a barrier for rows that have expired: so many, and one more for this many rows written. A key
@@ -96,6 +97,7 @@ export class Ingest {
   /** Appended, not folded yet, by position: folding follows the log's order. */
   readonly #appended = new Map<number, Appended>();
   #isFolding = false;
+  #dirtyMax = DIRTY_OPENING_MAX;
   #failure: unknown = null;
   /** Bodies with keys that are on their way. */
   readonly #underWay = new Map<string, { digest: string; done: Promise<unknown> }>();
@@ -130,6 +132,7 @@ export class Ingest {
     const ingest = new Ingest(parts, mark.position);
     await ingest.#catchUp();
     ingest.barrier();
+    ingest.#dirtyMax = DIRTY_MAX;
     ingest.#timer = setInterval(() => ingest.#onTimer(), parts.barrierMs);
     return ingest;
   }
@@ -312,7 +315,7 @@ export class Ingest {
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
     const dirtyCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
     const isOver = this.#parts.pipeline.folds.some(fold => this.#isOver(fold));
-    if (isOver || dirtyCount > DIRTY_MAX || this.#errors.length > ERRORS_PENDING_MAX) this.barrier();
+    if (isOver || dirtyCount > this.#dirtyMax || this.#errors.length > ERRORS_PENDING_MAX) this.barrier();
   }
 
   /** Of the memory for rows, what one shard may take. */

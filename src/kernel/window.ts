@@ -4,6 +4,7 @@ import type { Expression, Read } from '../plan/expression.ts';
 import { walk } from '../plan/expression.ts';
 import type { Aggregate, Feature } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
+import type { TileRange } from '../plan/window.ts';
 import { caseOf } from './aggregate.ts';
 import { identityOf, Lowering, Op } from './expression.ts';
 import type { Kernel } from './instance.ts';
@@ -178,13 +179,6 @@ export function want(kernel: Kernel, answer: AnswerLayout, features: AnswerFeatu
     for (const { member, window } of feature.cells) masks[member]! |= 1n << BigInt(window);
   for (const [member, mask] of masks.entries())
     kernel.exports.setWanted(answer.index, member, Number(mask & 0xffffffffn), Number(mask >> 32n));
-}
-
-/** A range of tiles that a store has to be asked for; `toMs` may be Infinity. */
-export interface TileRange {
-  levelMs: number;
-  fromMs: number;
-  toMs: number;
 }
 
 /** The tiles of all windows at a moment, joined to one range per level. */

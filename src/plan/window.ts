@@ -7,6 +7,13 @@ export const LIFETIME_LEVEL_MS = 0;
 /** Distinct windows over all sets of an entity: while one is answered they are the bits of a mask. */
 export const WINDOWS_PER_ENTITY_MAX = 64;
 
+/** Tiles of one level that start in [fromMs, toMs); `toMs` may be Infinity. */
+export interface TileRange {
+  levelMs: number;
+  fromMs: number;
+  toMs: number;
+}
+
 /** The start of the tile that holds a moment. */
 export function floorTile(ms: number, levelMs: number, offsetMs: number): number {
   return Math.floor((ms - offsetMs) / levelMs) * levelMs + offsetMs;

@@ -1,29 +1,48 @@
 import type { Database } from 'bun:sqlite';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
-import type { Horizon, Mark, Row, Store } from './store.ts';
+import type { TileRange } from '../plan/window.ts';
+import {
+  addressOf,
+  addressSizeMax,
+  entityAt,
+  entityStart,
+  keyAt,
+  keyEnd,
+  levelAt,
+  tileStartAt,
+  writeAddress,
+} from './address.ts';
+import { type Batch, batchOf } from './batch.ts';
+import { cutPack, dropRows, mergePack, PACK_MAX_BYTES, PackDamage, PackWalk, PackWriter } from './pack.ts';
+import type { Horizon, Mark, Row, RowReader, Store, TakeRow } from './store.ts';
 
-const VERSION = 2;
-
-/** Read at a time by `scan`: many rows for one query, few bytes to hold. */
-const SCAN_ROWS_MAX = 1_000;
+/** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
+const VERSION = 3;
 
 /** Deleted by one sweep at most: what a lookup waits for, some ten milliseconds. */
 export const SWEPT_ROWS_MAX = 10_000;
+
+/** Two or three packs, so that little of a page stays empty; only a new database takes it. */
+const PAGE_BYTES = 8192;
 
 /** Pages of hot rows; what it does not hold, the machine's page cache does. */
 const CACHE_BYTES = 64 << 20;
 
 /**
- * Rows of one entity lie side by side in the tree that the table is, tiles in order: a range is one walk. The store
- * makes its tables itself, not the migrations of meta: every backend has its own, and drizzle cannot say WITHOUT ROWID.
+ * Pages that the write-ahead log gathers before they go to their places, once for however many commits have changed
+ * them: its file grows to 64 MiB.
+ */
+const CHECKPOINT_PAGES = 8192;
+
+/**
+ * Rows lie in packs (pack.ts). Each is under an address and has all rows from there to where the next one begins; the
+ * first begins before everything. The store makes its tables itself, not the migrations of meta: every backend has its
+ * own.
  */
 const TABLES = `
-  CREATE TABLE IF NOT EXISTS rows (
-    entity INTEGER NOT NULL, key BLOB NOT NULL, level INTEGER NOT NULL, tile_start INTEGER NOT NULL,
-    value BLOB NOT NULL,
-    PRIMARY KEY (entity, key, level, tile_start)
-  ) WITHOUT ROWID, STRICT;
+  CREATE TABLE IF NOT EXISTS packs (id INTEGER PRIMARY KEY, first BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;
+  INSERT OR IGNORE INTO packs (first, bytes) VALUES (x'', x'');
   CREATE TABLE IF NOT EXISTS rows_state (
     one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, position INTEGER NOT NULL,
     clocks TEXT NOT NULL, highest TEXT NOT NULL
@@ -40,7 +59,13 @@ type Key = Pick<Row, 'entity' | 'key'>;
 /** Before all keys: the dictionary's numbers begin with 1. */
 const START: Key = { entity: 0, key: new Uint8Array(0) };
 
-type Address = [entity: number, key: Uint8Array, levelMs: number, tileStartMs: number];
+interface Pack {
+  id: number;
+  first: Uint8Array;
+  bytes: Uint8Array;
+  /** Where the next one begins; null for the last. */
+  next: Uint8Array | null;
+}
 
 /**
  * Rows in SQLite. The handle stays its opener's: others write to it alongside, and `close` leaves it open.
@@ -53,78 +78,108 @@ type Address = [entity: number, key: Uint8Array, levelMs: number, tileStartMs: n
  *   is no database or a damaged one
  */
 export function sqliteStore(db: Database): Store {
+  return guarded(db, () => openStore(db));
+}
+
+/** What readers need of it, over a handle of their own, which may be a read-only one. Faults are those of `sqliteStore`. */
+export function sqliteRows(db: Database): RowReader {
+  return guarded(db, () => {
+    db.run(`PRAGMA cache_size = ${-CACHE_BYTES / 1024}`);
+    checkVersion(db);
+    return readerOver(db, openPacks(db));
+  });
+}
+
+function guarded<T>(db: Database, work: () => T): T {
   try {
-    return openStore(db);
+    return work();
   } catch (error) {
     throw damageOf(error, db.filename) ?? error;
   }
 }
 
 function openStore(db: Database): Store {
+  db.run(`PRAGMA page_size = ${PAGE_BYTES}`);
   db.run('PRAGMA journal_mode = WAL');
   db.run('PRAGMA synchronous = NORMAL');
   db.run(`PRAGMA cache_size = ${-CACHE_BYTES / 1024}`);
+  db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   checkVersion(db);
   db.transaction(() => db.run(TABLES))();
 
+  const packs = openPacks(db);
+  const reader = readerOver(db, packs);
   const statements = {
-    mark: db.prepare<{ position: number; clocks: string; highest: string }, []>(
-      'SELECT position, clocks, highest FROM rows_state',
-    ),
     setMark: db.prepare<null, [number, string, string]>('UPDATE rows_state SET position = ?, clocks = ?, highest = ?'),
-    write: db.prepare<null, [...Address, Uint8Array]>('INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)'),
-    readRange: db.prepare<{ tileStartMs: number; value: Uint8Array }, [...Address, number]>(
-      `SELECT tile_start AS tileStartMs, value FROM rows
-       WHERE entity = ? AND key = ? AND level = ? AND tile_start >= ? AND tile_start < ? ORDER BY tile_start`,
-    ),
-    readRow: db.prepare<{ value: Uint8Array }, Address>(
-      'SELECT value FROM rows WHERE entity = ? AND key = ? AND level = ? AND tile_start = ?',
-    ),
-    scan: db.prepare<Row, [...Address, number]>(
-      `SELECT entity, key, level AS levelMs, tile_start AS tileStartMs, value FROM rows
-       WHERE (entity, key, level, tile_start) > (?, ?, ?, ?) ORDER BY entity, key, level, tile_start LIMIT ?`,
-    ),
-    clear: db.prepare('DELETE FROM rows'),
+    replace: db.prepare<null, [Uint8Array, number]>('UPDATE packs SET bytes = ? WHERE id = ?'),
+    add: db.prepare<null, [Uint8Array, Uint8Array]>('INSERT INTO packs (first, bytes) VALUES (?, ?)'),
+    remove: db.prepare<null, [number]>('DELETE FROM packs WHERE id = ?'),
+    clear: db.prepare("DELETE FROM packs WHERE first > x''"),
+    clearFirst: db.prepare("UPDATE packs SET bytes = x''"),
     swept: db.prepare<Key, []>('SELECT entity, key FROM rows_swept'),
     setSwept: db.prepare<null, [number, Uint8Array]>('UPDATE rows_swept SET entity = ?, key = ?'),
-    nextKey: db.prepare<Key, [number, Uint8Array]>(
-      'SELECT entity, key FROM rows WHERE (entity, key) > (?, ?) ORDER BY entity, key LIMIT 1',
-    ),
-    nextEntity: db.prepare<Key, [number]>('SELECT entity, key FROM rows WHERE entity > ? ORDER BY entity, key LIMIT 1'),
-    /** Of the rows before the horizon the one behind so many; null where there are no more. */
-    rest: db.prepare<{ tileStartMs: number }, [...Address, number]>(
-      `SELECT tile_start AS tileStartMs FROM rows
-       WHERE entity = ? AND key = ? AND level = ? AND tile_start < ? ORDER BY tile_start LIMIT 1 OFFSET ?`,
-    ),
-    expire: db.prepare<null, Address>('DELETE FROM rows WHERE entity = ? AND key = ? AND level = ? AND tile_start < ?'),
   };
-  const mark = (): Mark => {
-    const { position, clocks, highest } = statements.mark.get()!;
-    return { position, clocks: clocksFrom(clocks), highest: JSON.parse(highest) as Mark['highest'] };
-  };
+  const out = new PackWriter();
+
+  /** Replaces a pack by what `out` has. */
+  function write({ id, first }: Pack): void {
+    if (out.size === 0 && first.length > 0) statements.remove.run(id);
+    else if (out.size <= PACK_MAX_BYTES) statements.replace.run(out.bytes(), id);
+    else {
+      const [head, ...more] = cutPack(out.bytes());
+      statements.replace.run(head!.bytes, id);
+      for (const piece of more) statements.add.run(piece.first, piece.bytes);
+    }
+  }
+
+  /** Pack by pack: each is read and written once, however many of its rows have changed. */
+  function writeRows(batch: Batch): void {
+    const { addresses, addressStarts, order } = batch;
+    const addressAt = (i: number) => addresses.subarray(addressStarts[order[i]!]!, addressStarts[order[i]! + 1]!);
+    for (let from = 0; from < order.length; ) {
+      const pack = packs.at(addressAt(from));
+      let to = from + 1;
+      while (to < order.length && isWithin(addressAt(to), pack)) to++;
+      mergePack(pack.bytes, batch, from, to, out);
+      write(pack);
+      from = to;
+    }
+  }
 
   function commit(rows: Iterable<Row>, to: Mark, alongside: () => void): void {
-    const { position } = mark();
+    const { position } = reader.mark();
     assert(to.position >= position, `rows up to ${to.position} after rows up to ${position}`);
-    // In the order of the tree, neighbours share the pages they are written to.
-    for (const { entity, key, levelMs, tileStartMs, value } of [...rows].sort(byAddress))
-      statements.write.run(entity, key, levelMs, tileStartMs, value);
+    writeRows(batchOf(rows));
     statements.setMark.run(to.position, clocksText(to.clocks), JSON.stringify(to.highest));
     alongside();
   }
   const commitAtOnce = db.transaction(commit);
   const clearAtOnce = db.transaction((alongside: () => void) => {
     statements.clear.run();
+    statements.clearFirst.run();
     statements.setMark.run(0, '{}', '[]');
     alongside();
   });
+
+  /** Deletes the first rows from an address on and before another, at most so many. */
+  function deleteRange(from: Uint8Array, to: Uint8Array, rowsMax: number): number {
+    let deleted = 0;
+    for (let at: Uint8Array | null = from; at && deleted < rowsMax && Buffer.compare(at, to) < 0; ) {
+      const pack = packs.at(at);
+      const dropped = dropRows(pack.bytes, from, to, rowsMax - deleted, out);
+      if (dropped > 0) write(pack);
+      deleted += dropped;
+      at = pack.next;
+    }
+    return deleted;
+  }
 
   /** Deletes what has expired of one key, oldest first within a level, at most so many rows. */
   function sweepKey({ entity, key }: Key, horizons: Horizon[], rowsMax: number): number {
     let deleted = 0;
     for (const { levelMs, beforeMs } of horizons) {
-      const rest = statements.rest.get(entity, key, levelMs, beforeMs, rowsMax - deleted);
-      deleted += statements.expire.run(entity, key, levelMs, rest?.tileStartMs ?? beforeMs).changes;
+      const from = addressOf(entity, key, levelMs, -Infinity);
+      deleted += deleteRange(from, addressOf(entity, key, levelMs, beforeMs), rowsMax - deleted);
     }
     return deleted;
   }
@@ -137,7 +192,7 @@ function openStore(db: Database): Store {
     let at: Key | null = statements.swept.get()!;
     for (let n = 0; n < keysMax && at && deleted < SWEPT_ROWS_MAX; n++) {
       const isSwept: boolean = byEntity.has(at.entity) || at.entity === START.entity;
-      at = isSwept ? statements.nextKey.get(at.entity, at.key) : statements.nextEntity.get(at.entity);
+      at = packs.keyFrom(isSwept ? keyEnd(at.entity, at.key) : entityStart(at.entity + 1));
       if (at) deleted += sweepKey(at, byEntity.get(at.entity) ?? [], SWEPT_ROWS_MAX - deleted);
     }
     const { entity, key } = at ?? START;
@@ -145,49 +200,172 @@ function openStore(db: Database): Store {
     return deleted;
   }
 
-  const guard = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      throw damageOf(error, db.filename) ?? error;
-    }
-  };
-
   return {
-    mark: () => guard(mark),
-    commit: (rows, to, alongside = () => {}) => guard(() => commitAtOnce.immediate(rows, to, alongside)),
-    readRange: (entity, key, levelMs, fromMs, toMs) =>
-      guard(() => statements.readRange.all(entity, key, levelMs, fromMs, toMs)).map(({ tileStartMs, value }) => {
-        return { entity, key, levelMs, tileStartMs, value };
-      }),
-    readRow: (entity, key, levelMs, tileStartMs) =>
-      guard(() => statements.readRow.get(entity, key, levelMs, tileStartMs))?.value ?? null,
-    *scan() {
-      // Page by page, so that no statement stays open over commits.
-      let last: Address = [Number.MIN_SAFE_INTEGER, new Uint8Array(0), 0, 0];
-      for (;;) {
-        const rows = guard(() => statements.scan.all(...last, SCAN_ROWS_MAX));
-        yield* rows;
-        if (rows.length < SCAN_ROWS_MAX) return;
-        const { entity, key, levelMs, tileStartMs } = rows.at(-1)!;
-        last = [entity, key, levelMs, tileStartMs];
-      }
-    },
-    sweep: (horizons, keysMax) => guard(() => sweep(horizons, keysMax)),
-    clear: (alongside = () => {}) => guard(() => clearAtOnce.immediate(alongside)),
+    ...reader,
+    commit: (rows, to, alongside = () => {}) => guarded(db, () => commitAtOnce.immediate(rows, to, alongside)),
+    sweep: (horizons, keysMax) => guarded(db, () => sweep(horizons, keysMax)),
+    clear: (alongside = () => {}) => guarded(db, () => clearAtOnce.immediate(alongside)),
     close() {
       for (const statement of Object.values(statements)) statement.finalize();
+      reader.close();
     },
+  };
+}
+
+interface Packs {
+  /** The pack that has what there is under an address. */
+  at(address: Uint8Array): Pack;
+  /** The key of the first row at or after an address. */
+  keyFrom(address: Uint8Array): Key | null;
+  close(): void;
+}
+
+function openPacks(db: Database): Packs {
+  const pack = db.prepare<Pack, [Uint8Array]>(
+    `SELECT id, first, bytes,
+       (SELECT behind.first FROM packs AS behind WHERE behind.first > packs.first ORDER BY behind.first LIMIT 1) AS next
+     FROM packs WHERE first <= ? ORDER BY first DESC LIMIT 1`,
+  );
+  const walk = new PackWalk();
+  function at(address: Uint8Array): Pack {
+    const found = pack.get(address);
+    if (!found) throw new Fault('corrupt', `${db.filename}: the first rows are missing; ${REPAIR}`);
+    return found;
+  }
+  function keyFrom(address: Uint8Array): Key | null {
+    for (let from: Uint8Array | null = address; from; ) {
+      const { bytes, next } = at(from);
+      if (walk.open(bytes).next() && walk.seek(address, 0, address.length))
+        return { entity: entityAt(walk.address), key: keyAt(walk.address, walk.length) };
+      from = next;
+    }
+    return null;
+  }
+  return { at, keyFrom, close: () => pack.finalize() };
+}
+
+function readerOver(db: Database, packs: Packs): RowReader {
+  const markStatement = db.prepare<{ position: number; clocks: string; highest: string }, []>(
+    'SELECT position, clocks, highest FROM rows_state',
+  );
+  const walk = new PackWalk();
+  const [low, high] = [new Scratch(), new Scratch()];
+
+  function mark(): Mark {
+    const { position, clocks, highest } = markStatement.get()!;
+    return { position, clocks: clocksFrom(clocks), highest: JSON.parse(highest) as Mark['highest'] };
+  }
+
+  /** Range by range and pack by pack; mostly all of a key lies in one, and one walk finds it. */
+  function readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): void {
+    let pack: Pack | null = null;
+    let isThere = false;
+    for (const { levelMs, fromMs, toMs } of ranges) {
+      low.set(entity, key, levelMs, fromMs);
+      high.set(entity, key, levelMs, toMs);
+      if (!pack || !isWithin(low.view(), pack)) {
+        pack = packs.at(low.view());
+        isThere = walk.open(pack.bytes).next();
+      }
+      for (;;) {
+        isThere = isThere && walk.seek(low.bytes, 0, low.length);
+        while (isThere && walk.isBelow(high.bytes, 0, high.length)) {
+          take(levelMs, tileStartAt(walk.address, walk.length), pack.bytes, walk.valueStart, walk.end);
+          isThere = walk.next();
+        }
+        if (isThere || isWithin(high.view(), pack)) break;
+        pack = packs.at(pack.next!);
+        isThere = walk.open(pack.bytes).next();
+      }
+    }
+  }
+
+  function readRange(entity: number, key: Uint8Array, range: TileRange): Row[] {
+    const rows: Row[] = [];
+    readKey(entity, key, [range], (levelMs, tileStartMs, bytes, start, end) => {
+      rows.push({ entity, key, levelMs, tileStartMs, value: bytes.slice(start, end) });
+    });
+    return rows;
+  }
+
+  function readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null {
+    low.set(entity, key, levelMs, tileStartMs);
+    walk.open(packs.at(low.view()).bytes);
+    const isThere = walk.next() && walk.seek(low.bytes, 0, low.length);
+    return isThere && walk.isAt(low.bytes, 0, low.length) ? walk.value().slice() : null;
+  }
+
+  function* scan(): Generator<Row> {
+    // Pack by pack, so that no statement stays open over commits, and each from where the last one ended.
+    for (let from: Uint8Array | null = START.key; from; ) {
+      const { next, rows } = guarded(db, () => rowsFrom(packs, from!));
+      yield* rows;
+      from = next;
+    }
+  }
+
+  return {
+    mark: () => guarded(db, mark),
+    readKey: (entity, key, ranges, take) => guarded(db, () => readKey(entity, key, ranges, take)),
+    readRange: (entity, key, levelMs, fromMs, toMs) =>
+      guarded(db, () => readRange(entity, key, { levelMs, fromMs, toMs })),
+    readRow: (entity, key, levelMs, tileStartMs) => guarded(db, () => readRow(entity, key, levelMs, tileStartMs)),
+    scan,
+    close() {
+      markStatement.finalize();
+      packs.close();
+    },
+  };
+}
+
+/** An address that is written again and again. */
+class Scratch {
+  bytes = new Uint8Array(256);
+  length = 0;
+
+  set(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): void {
+    if (this.bytes.length < addressSizeMax(key)) this.bytes = new Uint8Array(2 * addressSizeMax(key));
+    this.length = writeAddress(this.bytes, 0, entity, key, levelMs, tileStartMs);
+  }
+
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
+}
+
+/** Of addresses that are not below the pack: nothing of the next ones comes before it. */
+function isWithin(address: Uint8Array, { next }: Pack): boolean {
+  return next === null || Buffer.compare(address, next) < 0;
+}
+
+/** The rows of a pack at or after an address. */
+function rowsFrom(packs: Packs, address: Uint8Array): { rows: Row[]; next: Uint8Array | null } {
+  const { bytes, next } = packs.at(address);
+  const walk = new PackWalk().open(bytes);
+  const rows: Row[] = [];
+  let isThere = walk.next() && walk.seek(address, 0, address.length);
+  for (; isThere; isThere = walk.next()) rows.push(rowOf(walk));
+  return { rows, next };
+}
+
+function rowOf(walk: PackWalk): Row {
+  const { address, length } = walk;
+  return {
+    entity: entityAt(address),
+    key: keyAt(address, length),
+    levelMs: levelAt(address, length),
+    tileStartMs: tileStartAt(address, length),
+    value: walk.value(),
   };
 }
 
 /** The repair that every message of damage names. */
 const REPAIR = '`tilefold rebuild --from-log` makes it anew';
 
-/** SQLite's error as a fault of the file; null where it is another error. */
+/** SQLite's error, or that of a pack, as a fault of the file; null where it is another error. */
 export function damageOf(error: unknown, file: string): Fault | null {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (!/^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ)/.test(code)) return null;
+  if (!/^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ)/.test(code) && !(error instanceof PackDamage)) return null;
   return new Fault('corrupt', `${file}: ${(error as Error).message}; ${REPAIR}`);
 }
 
@@ -226,12 +404,38 @@ function clocksFrom(text: string): Map<string, bigint> {
   return new Map(clocks.map(([type, micros]) => [type, BigInt(micros)]));
 }
 
-function checkVersion(db: Database): void {
+/** Of the rows in a database; null where there are none yet. */
+function versionOf(db: Database): number | null {
   const made = db.query("SELECT 1 FROM sqlite_schema WHERE name = 'rows_state'").get();
-  if (!made) return;
-  const { version } = db.query<{ version: number }, []>('SELECT version FROM rows_state').get()!;
-  if (version !== VERSION)
-    throw new Fault('unsupported', `rows of version ${version} in the database; this program reads version ${VERSION}`);
+  if (!made) return null;
+  return db.query<{ version: number }, []>('SELECT version FROM rows_state').get()!.version;
+}
+
+function checkVersion(db: Database): void {
+  const version = versionOf(db);
+  if (version === null || version === VERSION) return;
+  const found = `rows of version ${version} in ${db.filename}; this program reads version ${VERSION}`;
+  if (version > VERSION) throw new Fault('unsupported', `${found}: use a newer tilefold`);
+  throw new Fault(
+    'unsupported',
+    `${found}: a command that opens the folder to write makes them anew from the log, by itself`,
+  );
+}
+
+/**
+ * Takes away rows that an older version has written, and what `alongside` does with them, in one transaction; the store
+ * that is opened then is empty, and the log makes them anew. Returns whether there were any.
+ */
+export function forgetOldRows(db: Database, alongside: () => void): boolean {
+  return guarded(db, () => {
+    const version = versionOf(db);
+    if (version === null || version >= VERSION) return false;
+    db.transaction(() => {
+      for (const table of ['rows', 'packs', 'rows_state', 'rows_swept']) db.run(`DROP TABLE IF EXISTS ${table}`);
+      alongside();
+    }).immediate();
+    return true;
+  });
 }
 
 /** The order of scans. */

@@ -1,3 +1,5 @@
+import type { TileRange } from '../plan/window.ts';
+
 /**
  * Where rows rest. A row is opaque bytes under (entity kind, key, level, tile start); a store never looks inside.
  *
@@ -5,24 +7,13 @@
  * of the one under way, never a mixture. It may fall back to an earlier commit after a power cut; `position` says
  * which.
  */
-export interface Store {
-  /** What the rows have been folded from, as the last commit said; position 0 and no clocks when empty. */
-  mark(): Mark;
+export interface Store extends RowReader {
   /**
    * Writes rows (each replaces the one under its address) and the mark they are folded up to, in one transaction,
    * together with whatever `alongside` writes to the same database. An error that `alongside` throws undoes all of it.
    * The position never goes back. Of rows under the same address the last one stays.
    */
   commit(rows: Iterable<Row>, mark: Mark, alongside?: () => void): void;
-  /** The rows of one entity with tile starts in [fromMs, toMs), ascending; `toMs` may be Infinity. */
-  readRange(entity: number, key: Uint8Array, levelMs: number, fromMs: number, toMs: number): Row[];
-  /** One row's bytes, or null. */
-  readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null;
-  /**
-   * Every row, ordered by (entity, key bytes, level, tile start). For checks and exports: a commit made meanwhile may
-   * show in part.
-   */
-  scan(): Iterable<Row>;
   /**
    * Deletes rows that lie before the horizon of their entity and level, of as many keys as asked for and no more than
    * `SWEPT_ROWS_MAX`, going on where the last call has stopped, and round and round. Within `alongside` of a commit it
@@ -31,9 +22,32 @@ export interface Store {
   sweep(horizons: Horizon[], keysMax: number): number;
   /** Forgets all rows and goes back to position 0, in one transaction together with what `alongside` does. */
   clear(alongside?: () => void): void;
+}
+
+/** What a store is to those who only read: there may be several, in as many threads. */
+export interface RowReader {
+  /** What the rows have been folded from, as the last commit said; position 0 and no clocks when empty. */
+  mark(): Mark;
+  /**
+   * The rows of one key in ranges that ascend by (level, start) and do not overlap, in that order. Made for lookups: one
+   * walk for all, as far as the rows are neighbours, and no object for a row.
+   */
+  readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): void;
+  /** The rows of one key with tile starts in [fromMs, toMs), ascending; `toMs` may be Infinity. */
+  readRange(entity: number, key: Uint8Array, levelMs: number, fromMs: number, toMs: number): Row[];
+  /** One row's bytes, or null. */
+  readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null;
+  /**
+   * Every row, ordered by (entity, key bytes, level, tile start). For checks and exports: a commit made meanwhile may
+   * show in part.
+   */
+  scan(): Iterable<Row>;
   /** Lets go of what it holds. Whoever opened a driver closes that. */
   close(): void;
 }
+
+/** Is handed a row: its value is [start, end) of bytes that hold until it returns, and that neighbours share. */
+export type TakeRow = (levelMs: number, tileStartMs: number, bytes: Uint8Array, start: number, end: number) => void;
 
 /** How far a log has been folded, and what folding has to know to go on from there. */
 export interface Mark {

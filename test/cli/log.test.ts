@@ -3,6 +3,8 @@ import { Database } from 'bun:sqlite';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sqliteStore } from '../../src/store/sqlite.ts';
+import type { Row } from '../../src/store/store.ts';
 
 /** The commands that look after the log and what is made of it, from outside. */
 const MAIN = join(import.meta.dir, '../../src/main.ts');
@@ -177,13 +179,22 @@ describe('verify and rebuild', () => {
     const folder = await filled();
     const lookup = (await run(folder, 'lookup', 'shop', 's1', 's2', '--json')).out;
     const db = new Database(sqlite(folder));
-    const [one, two] = db
-      .query<{ key: Uint8Array; value: Uint8Array }, []>('SELECT key, value FROM rows WHERE level = 0')
-      .all();
-    db.query('UPDATE rows SET value = ? WHERE level = 0 AND key = ?').run(two!.value, one!.key);
-    db.query('UPDATE rows SET value = ? WHERE level = 0 AND key = ?').run(Buffer.from('what'), two!.key);
-    db.query("DELETE FROM rows WHERE level = 0 AND key = CAST('s5' AS BLOB)").run();
-    db.query("INSERT INTO rows VALUES (1, CAST('s9' AS BLOB), 0, 0, x'0a')").run();
+    const store = sqliteStore(db);
+    const mark = store.mark();
+    const rows = [...store.scan()];
+    const [one, two] = rows.filter(({ levelMs }) => levelMs === 0);
+    const isOf = ({ key, levelMs }: Row, shop: string) => levelMs === 0 && Buffer.from(key).toString() === shop;
+    store.clear();
+    store.commit(
+      [
+        ...rows.filter(row => !isOf(row, 's5')),
+        { ...one!, value: two!.value },
+        { ...two!, value: Buffer.from('what') },
+        { ...one!, key: Buffer.from('s9'), value: Buffer.from([0x0a]) },
+      ],
+      mark,
+    );
+    store.close();
     db.query('DELETE FROM errors WHERE id = 2').run();
     db.close();
     const { code, err } = await run(folder, 'verify');

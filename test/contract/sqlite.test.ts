@@ -2,8 +2,17 @@ import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { Fault } from '../../src/base/fault.ts';
-import { integrityOf, sqliteStore, SWEPT_ROWS_MAX } from '../../src/store/sqlite.ts';
+import { batchOf } from '../../src/store/batch.ts';
+import {
+  byAddress,
+  forgetOldRows,
+  integrityOf,
+  sqliteRows,
+  sqliteStore,
+  SWEPT_ROWS_MAX,
+} from '../../src/store/sqlite.ts';
 import { folders } from '../source/folder.ts';
+import { Random } from '../sim/random.ts';
 import { storeSuite } from './store.suite.ts';
 
 const folder = folders();
@@ -16,6 +25,8 @@ storeSuite({
     return { store: open(), reopen: open };
   },
 });
+
+const PAGE = 8192;
 
 const rowOf = (n: number) => ({
   entity: 1,
@@ -39,6 +50,70 @@ test('sqlite: one sweep deletes only so many rows, the oldest first', () => {
   const rest = [1, 2, 3, 4].map(() => store.sweep(horizons, 10));
   expect(rest.reduce((sum, n) => sum + n)).toBe(SWEPT_ROWS_MAX + 2);
   expect([...store.scan()].length).toBe(3);
+});
+
+test('sqlite: rows of an older version are refused, and forgotten where that is wanted', () => {
+  const db = new Database(':memory:');
+  const written = sqliteStore(db);
+  written.commit([rowOf(1)], MARK);
+  written.close();
+  expect(forgetOldRows(db, () => {})).toBe(false);
+  db.run('UPDATE rows_state SET version = 2');
+  expect(() => sqliteStore(db)).toThrow('rows of version 2 in :memory:; this program reads version 3: a command');
+  expect(() => forgetOldRows(db, () => expect(0).toBe(1))).toThrow();
+  let told = 0;
+  expect(forgetOldRows(db, () => told++)).toBe(true);
+  const store = sqliteStore(db);
+  expect([told, store.mark().position, [...store.scan()]]).toEqual([1, 0, []]);
+  db.run('UPDATE rows_state SET version = 4');
+  expect(forgetOldRows(db, () => {})).toBe(false);
+  expect(() => sqliteStore(db)).toThrow('use a newer tilefold');
+});
+
+test('sqlite: readers have a read-only handle of their own, and see each commit', () => {
+  const path = folder();
+  const store = sqliteStore(new Database(path));
+  const reader = sqliteRows(new Database(path, { readonly: true }));
+  expect(reader.mark().position).toBe(0);
+  store.commit([rowOf(5)], MARK);
+  expect([reader.mark().position, reader.readRow(1, Buffer.from('a'), 1, 5)]).toEqual([1, Buffer.from('x')]);
+  reader.close();
+});
+
+test('sqlite: a pack whose bytes are no rows is a fault', () => {
+  const db = new Database(':memory:');
+  const store = sqliteStore(db);
+  for (const bytes of [[9], [1, 1, 1], [0, 200], [0, 1, 7, 200, 1], [0, 1, 7, 255, 255, 255, 255, 255, 1]]) {
+    db.run('UPDATE packs SET bytes = ?', [Uint8Array.from(bytes)]);
+    expect(() => [...store.scan()]).toThrow(':memory:: a pack of rows is not what was written; `tilefold rebuild');
+  }
+});
+
+test('batch: rows come in order, one for each address, the last', () => {
+  for (let seed = 1; seed <= 30; seed++) {
+    const random = new Random(seed);
+    const [bytes, keyMax] = [
+      random.pick([
+        [0, 1],
+        [0, 1, 0xff],
+        [0x61, 0x62, 0x63],
+      ]),
+      random.pick([2, 5, 30]),
+    ];
+    const rows = Array.from({ length: random.below(3_000) }, (_, n) => ({
+      entity: random.pick([1, 1, 70_000]),
+      key: Uint8Array.from({ length: random.below(keyMax) }, () => random.pick(bytes)),
+      levelMs: random.pick([0, 60_000]),
+      tileStartMs: random.below(5) - 2,
+      value: Buffer.from(String(n)),
+    }));
+    const last = new Map(
+      rows.map(row => [[row.entity, Buffer.from(row.key).toString('hex'), row.levelMs, row.tileStartMs].join(), row]),
+    );
+    const { order, values, valueStarts } = batchOf(rows);
+    const found = Array.from(order, i => Buffer.from(values.subarray(valueStarts[i]!, valueStarts[i + 1]!)).toString());
+    expect(found).toEqual([...last.values()].sort(byAddress).map(row => row.value.toString()));
+  }
 });
 
 test('sqlite: a damaged or truncated file is a fault that names it and what mends it', () => {
@@ -75,9 +150,9 @@ test('sqlite: a damaged or truncated file is a fault that names it and what mend
     expect((error as Fault).message).toStartWith(`${path}: `);
     expect((error as Fault).message).toContain('`tilefold rebuild --from-log`');
   };
-  const page = damage(() => writeFileSync(path, Buffer.from(whole).fill(0xee, 8 * 4096, 12 * 4096)));
+  const page = damage(() => writeFileSync(path, Buffer.from(whole).fill(0xee, 8 * PAGE, 12 * PAGE)));
   isFault(page.error);
-  expect(page.found.map(({ offset }) => offset)).toContain(8 * 4096);
-  isFault(damage(() => truncateSync(path, 5 * 4096 + 100)).error);
+  expect(page.found.map(({ offset }) => offset)).toContain(8 * PAGE);
+  isFault(damage(() => truncateSync(path, 5 * PAGE + 100)).error);
   isFault(damage(() => writeFileSync(path, 'no database at all'.repeat(100))).error);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import type { TileRange } from '../../src/plan/window.ts';
 import type { Mark, Row, Store } from '../../src/store/store.ts';
 import { Random } from '../sim/random.ts';
 
@@ -153,30 +154,95 @@ export function storeSuite({ name, make }: StoreBackend): void {
       again.commit([row('a', 60_000, -120_000, 'x')], at(2), () => expect(again.sweep(horizons, 10)).toBe(1));
     });
 
-    test('random commits leave what a map of them holds, and a scan is in order, across its pages', () => {
+    test('the rows of a key come in one go, range by range, and no others', () => {
       const { store } = make();
-      const random = new Random(42);
-      const model = new Map<string, Row>();
-      for (let position = 1; position <= 30; position++) {
-        const rows = Array.from({ length: 200 }, () => randomRow(random));
-        for (const written of rows) model.set(sortable(written), written);
-        store.commit(rows, at(position));
-      }
-      expect(model.size).toBeGreaterThan(2_000);
-      const wanted = [...model.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, written]) => written);
-      expect([...store.scan()]).toEqual(wanted);
+      const starts = [-60_000, 0, 60_000, 120_000];
+      const rows = ['', 'a', 'ab', 'b'].flatMap(key =>
+        [0, 1_000, 60_000].flatMap(level => starts.map(start => row(key, level, start, `${key} ${level} ${start}`))),
+      );
+      store.commit(rows, at(1));
+      const ranges = [
+        { levelMs: 0, fromMs: 0, toMs: 1 },
+        { levelMs: 1_000, fromMs: 60_001, toMs: Number.POSITIVE_INFINITY },
+        { levelMs: 30_000, fromMs: 0, toMs: 60_000 },
+        { levelMs: 60_000, fromMs: -60_000, toMs: 0 },
+        { levelMs: 60_000, fromMs: 60_000, toMs: 120_000 },
+      ];
+      for (const key of ['', 'a', 'ab', 'b'])
+        expect(texts(store, bytes(key), ranges)).toEqual([
+          [0, 0, `${key} 0 0`],
+          [1_000, 120_000, `${key} 1000 120000`],
+          [60_000, -60_000, `${key} 60000 -60000`],
+          [60_000, 60_000, `${key} 60000 60000`],
+        ]);
+      expect(texts(store, bytes('c'), ranges)).toEqual([]);
+      expect(texts(store, bytes('a'), [])).toEqual([]);
     });
+
+    test.each([1, 2, 3])(
+      'random commits and sweeps leave what a map of them holds, read in every way: seed %d',
+      seed => {
+        const { store, reopen } = make();
+        const random = new Random(seed);
+        // Some values are longer than anything that a store may keep together.
+        const valueMax = random.pick([20, 200, 9_000]);
+        const model = new Map<string, Row>();
+        const now = () => [...model.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, written]) => written);
+        for (let position = 1; position <= 30; position++) {
+          const rows = Array.from({ length: random.below(200) }, () => randomRow(random, valueMax));
+          for (const written of rows) model.set(sortable(written), written);
+          store.commit(rows, at(position));
+          if (!random.chance(0.3)) continue;
+          const horizon = { entity: 2, levelMs: 60_000, beforeMs: (random.below(40) - 20) * 60_000 };
+          let deleted = 0;
+          for (const [name, { entity, levelMs, tileStartMs }] of model)
+            if (entity === 2 && levelMs === 60_000 && tileStartMs < horizon.beforeMs && model.delete(name)) deleted++;
+          expect(store.sweep([horizon], 1_000) + store.sweep([horizon], 1_000)).toBe(deleted);
+        }
+        expect(model.size).toBeGreaterThan(1_000);
+        store.close();
+        const again = reopen();
+        expect([...again.scan()]).toEqual(now());
+        for (let n = 0; n < 200; n++) {
+          const { entity, key, levelMs, tileStartMs } = randomRow(random, 0);
+          const name = sortable({ entity, key, levelMs, tileStartMs, value: key });
+          expect(again.readRow(entity, key, levelMs, tileStartMs)).toEqual(model.get(name)?.value ?? null);
+          const toMs = random.chance(0.2) ? Number.POSITIVE_INFINITY : tileStartMs + random.below(20) * 60_000;
+          const isIn = (found: Row) =>
+            found.entity === entity && Buffer.compare(found.key, key) === 0 && found.tileStartMs >= tileStartMs;
+          const wanted = now().filter(found => isIn(found) && found.tileStartMs < toMs);
+          const ofLevel = wanted.filter(found => found.levelMs === levelMs);
+          expect(again.readRange(entity, key, levelMs, tileStartMs, toMs)).toEqual(ofLevel);
+          const ranges = [0, 1_000, 60_000].map(each => ({ levelMs: each, fromMs: tileStartMs, toMs }));
+          const read: Omit<Row, 'entity' | 'key'>[] = [];
+          again.readKey(entity, key, ranges, (each, start, held, from, to) =>
+            read.push({ levelMs: each, tileStartMs: start, value: held.slice(from, to) }),
+          );
+          expect(read).toEqual(
+            wanted.map(found => ({ levelMs: found.levelMs, tileStartMs: found.tileStartMs, value: found.value })),
+          );
+        }
+      },
+    );
   });
 }
 
-function randomRow(random: Random): Row {
+function texts(store: Store, key: Uint8Array, ranges: TileRange[]): [number, number, string][] {
+  const found: [number, number, string][] = [];
+  store.readKey(1, key, ranges, (levelMs, tileStartMs, held, start, end) =>
+    found.push([levelMs, tileStartMs, new TextDecoder().decode(held.subarray(start, end))]),
+  );
+  return found;
+}
+
+function randomRow(random: Random, valueMax: number): Row {
   const key = Uint8Array.from({ length: random.below(3) }, () => random.pick([0, 1, 0x7f, 0x80, 0xff]));
   return {
     entity: 1 + random.below(3),
     key,
     levelMs: random.pick([0, 1_000, 60_000]),
     tileStartMs: (random.below(40) - 20) * 60_000,
-    value: Uint8Array.from({ length: random.below(20) }, () => random.below(256)),
+    value: new Uint8Array(random.below(valueMax)).fill(random.below(256)),
   };
 }
 

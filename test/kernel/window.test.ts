@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'bun:test';
 import type { Kernel } from '../../src/kernel/instance.ts';
 import type { AnswerLayout } from '../../src/kernel/layout.ts';
-import { type TileRange, tileRanges, windowRanges } from '../../src/kernel/window.ts';
+import { tileRanges, windowRanges } from '../../src/kernel/window.ts';
 import { INT64, STRING } from '../../src/plan/value.ts';
+import type { TileRange } from '../../src/plan/window.ts';
 import { aggregate, column, feature, plan, read, required, sliding } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
 import { eventType, layout } from './columns.ts';

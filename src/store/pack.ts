@@ -1,0 +1,283 @@
+/**
+ * Packs: some thousand bytes of rows that are neighbours in the order of addresses, one value of the database. A
+ * database pays by the value, and for each changed value by the page: a pack is about a page.
+ *
+ *   shared | added | address bytes | length | value       one row; the numbers are varints
+ *
+ * `shared` is how many bytes its address has in common with the one before it in the pack (0 for the first), `added`
+ * how many follow. Addresses ascend.
+ */
+import { type Batch, Growing } from './batch.ts';
+
+/** A larger pack is cut into equal parts: so much is written anew for one row that has changed. */
+export const PACK_MAX_BYTES = 3_900;
+
+/** Addresses are mostly shorter; longer ones get more room. */
+const ADDRESS_BYTES = 256;
+
+/** Five bytes of a varint: no part of a pack is longer than 2^31. */
+const FACTOR_MAX = 128 ** 4;
+
+/** Bytes that are no pack: only whoever holds the database knows what to say of it. */
+export class PackDamage extends Error {
+  constructor() {
+    super('a pack of rows is not what was written');
+  }
+}
+
+/** Walks a pack row by row. */
+export class PackWalk {
+  bytes = new Uint8Array(0);
+  /** Address of the row that it stands at, in its first `length` bytes. */
+  address = new Uint8Array(ADDRESS_BYTES);
+  length = 0;
+  /** Of its address, so many bytes are those of the row before it. */
+  shared = 0;
+  start = 0;
+  valueStart = 0;
+  end = 0;
+
+  /** Before the first row of a pack. */
+  open(bytes: Uint8Array): this {
+    this.bytes = bytes as Uint8Array<ArrayBuffer>;
+    this.length = this.shared = this.start = this.valueStart = this.end = 0;
+    return this;
+  }
+
+  /**
+   * On to the next row; false behind the last.
+   *
+   * @throws PackDamage where the bytes are no pack
+   */
+  next(): boolean {
+    const { bytes } = this;
+    this.start = this.end;
+    if (this.end >= bytes.length) return false;
+    const shared = this.#varint();
+    const added = this.#varint();
+    const length = shared + added;
+    const from = this.end;
+    if (shared > this.length || from + added > bytes.length) throw new PackDamage();
+    if (length > this.address.length) this.address = widened(this.address, length);
+    const { address } = this;
+    for (let i = 0; i < added; i++) address[shared + i] = bytes[from + i]!;
+    this.length = length;
+    this.shared = shared;
+    this.end = from + added;
+    const size = this.#varint();
+    this.valueStart = this.end;
+    this.end += size;
+    if (this.end > bytes.length) throw new PackDamage();
+    return true;
+  }
+
+  /** The row that it stands at is below the address [start, end) of some bytes. */
+  isBelow(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#isBelow(bytes, start, end, this.#match(bytes, start, end, 0));
+  }
+
+  /** The row that it stands at has the address [start, end) of some bytes. */
+  isAt(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.length === end - start && this.#match(bytes, start, end, 0) === this.length;
+  }
+
+  /**
+   * From the row that it stands at on to the first one whose address is not below [start, end) of some bytes; false where
+   * the pack has none. `out` follows the rows that are passed.
+   */
+  seek(bytes: Uint8Array, start: number, end: number, out: PackWriter | null = null): boolean {
+    let matched = this.#match(bytes, start, end, 0);
+    while (this.#isBelow(bytes, start, end, matched)) {
+      // One that has more in common with the row before it than that has with the address is below the address too.
+      do {
+        out?.follow(this);
+        if (!this.next()) return false;
+      } while (this.shared > matched);
+      if (this.shared < matched) return true;
+      matched = this.#match(bytes, start, end, matched);
+    }
+    return true;
+  }
+
+  /** A view of the value. */
+  value(): Uint8Array {
+    return this.bytes.subarray(this.valueStart, this.end);
+  }
+
+  #match(bytes: Uint8Array, start: number, end: number, from: number): number {
+    const length = Math.min(this.length, end - start);
+    let matched = from;
+    while (matched < length && this.address[matched] === bytes[start + matched]) matched++;
+    return matched;
+  }
+
+  #isBelow(bytes: Uint8Array, start: number, end: number, matched: number): boolean {
+    if (matched === end - start) return false;
+    return matched === this.length || this.address[matched]! < bytes[start + matched]!;
+  }
+
+  #varint(): number {
+    const { bytes } = this;
+    let value = 0;
+    for (let factor = 1; factor <= FACTOR_MAX; factor *= 128) {
+      if (this.end >= bytes.length) throw new PackDamage();
+      const byte = bytes[this.end++]!;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+    throw new PackDamage();
+  }
+}
+
+function widened(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  const wider = new Uint8Array(length * 2);
+  wider.set(bytes);
+  return wider;
+}
+
+/** Puts rows together to a pack, in ascending order of their addresses. */
+export class PackWriter {
+  readonly #out = new Growing();
+  /** Address of the row before the next one. */
+  #address = new Uint8Array(ADDRESS_BYTES);
+  #length = 0;
+
+  get size(): number {
+    return this.#out.length;
+  }
+
+  /** A new pack begins; what was written is forgotten. */
+  begin(): void {
+    this.#out.length = 0;
+    this.#length = 0;
+  }
+
+  /** What was written since `begin`: a view that holds until the next row. */
+  bytes(): Uint8Array {
+    return this.#out.bytes.subarray(0, this.#out.length);
+  }
+
+  /** A row: its address is [start, end) of some bytes, its value [from, to) of others. */
+  put(address: Uint8Array, start: number, end: number, values: Uint8Array, from: number, to: number): void {
+    const length = end - start;
+    const alike = Math.min(length, this.#length);
+    let shared = 0;
+    while (shared < alike && this.#address[shared] === address[start + shared]) shared++;
+    this.#varint(shared);
+    this.#varint(length - shared);
+    this.#out.copy(address, start + shared, end);
+    this.#varint(to - from);
+    this.#out.copy(values, from, to);
+    this.#remember(address, start, length, shared);
+  }
+
+  /** The row that a walk stands at. */
+  take(walk: PackWalk): void {
+    this.put(walk.address, 0, walk.length, walk.bytes, walk.valueStart, walk.end);
+  }
+
+  /** The row that a walk stands at is the last one for now; `copy` brings its bytes, with those of others. */
+  follow(walk: PackWalk): void {
+    this.#remember(walk.address, 0, walk.length, walk.shared);
+  }
+
+  /** Rows as they stand in another pack, the first of them spelt behind the same row as there. */
+  copy(pack: Uint8Array, start: number, end: number): void {
+    this.#out.copy(pack, start, end);
+  }
+
+  #remember(address: Uint8Array, start: number, length: number, from: number): void {
+    if (length > this.#address.length) this.#address = widened(this.#address, length);
+    for (let i = from; i < length; i++) this.#address[i] = address[start + i]!;
+    this.#length = length;
+  }
+
+  #varint(value: number): void {
+    const bytes = this.#out.room(5);
+    let at = this.#out.length;
+    for (; value >= 0x80; value = Math.floor(value / 128)) bytes[at++] = (value & 0x7f) | 0x80;
+    bytes[at++] = value;
+    this.#out.length = at;
+  }
+}
+
+const WALK = new PackWalk();
+
+/** Merges rows [from, to) of a batch's order into a pack: each replaces the row under its address. */
+export function mergePack(pack: Uint8Array, batch: Batch, from: number, to: number, out: PackWriter): void {
+  const { addresses, addressStarts, values, valueStarts, order } = batch;
+  const walk = WALK.open(pack);
+  out.begin();
+  let isThere = walk.next();
+  for (let i = from; i < to; i++) {
+    const row = order[i]!;
+    const [start, end] = [addressStarts[row]!, addressStarts[row + 1]!];
+    if (isThere) isThere = takeBelow(walk, addresses, start, end, out);
+    if (isThere && walk.isAt(addresses, start, end)) isThere = walk.next();
+    out.put(addresses, start, end, values, valueStarts[row]!, valueStarts[row + 1]!);
+  }
+  if (!isThere) return;
+  out.take(walk);
+  out.copy(pack, walk.end, pack.length);
+}
+
+/** Takes the rows below an address: the first spelt anew, for another may be before it now; false where none is left. */
+function takeBelow(walk: PackWalk, bytes: Uint8Array, start: number, end: number, out: PackWriter): boolean {
+  if (!walk.isBelow(bytes, start, end)) return true;
+  out.take(walk);
+  const rest = walk.end;
+  const isThere = walk.next() && walk.seek(bytes, start, end, out);
+  out.copy(walk.bytes, rest, walk.start);
+  return isThere;
+}
+
+/** Leaves out the first rows at or after `from` and before `to`, at most so many; returns how many. For none nothing is written. */
+export function dropRows(
+  pack: Uint8Array,
+  from: Uint8Array,
+  to: Uint8Array,
+  countMax: number,
+  out: PackWriter,
+): number {
+  const walk = WALK.open(pack);
+  out.begin();
+  let isThere = walk.next() && walk.seek(from, 0, from.length, out);
+  if (!isThere || !walk.isBelow(to, 0, to.length)) return 0;
+  out.copy(pack, 0, walk.start);
+  let dropped = 0;
+  for (; isThere && dropped < countMax && walk.isBelow(to, 0, to.length); dropped++) isThere = walk.next();
+  if (!isThere) return dropped;
+  out.take(walk);
+  out.copy(pack, walk.end, pack.length);
+  return dropped;
+}
+
+/** A pack and the address of its first row. */
+export interface Piece {
+  first: Uint8Array;
+  bytes: Uint8Array;
+}
+
+/** Of a pack that is cut, parts are filled so far: the next rows go somewhere between. */
+const PIECE_BYTES = Math.floor((PACK_MAX_BYTES * 2) / 3);
+
+/** Equal parts of a pack that has become too large; a single row stays whole, whatever its size. */
+export function cutPack(pack: Uint8Array): Piece[] {
+  const pieceBytes = pack.length / Math.ceil(pack.length / PIECE_BYTES);
+  const pieces: Piece[] = [];
+  const walk = WALK.open(pack);
+  let first = new Uint8Array(0);
+  CUT.begin();
+  while (walk.next()) {
+    if (CUT.size >= pieceBytes) {
+      pieces.push({ first, bytes: CUT.bytes().slice() });
+      CUT.begin();
+    }
+    if (CUT.size === 0) first = walk.address.slice(0, walk.length);
+    CUT.take(walk);
+  }
+  if (CUT.size > 0) pieces.push({ first, bytes: CUT.bytes().slice() });
+  return pieces;
+}
+
+const CUT = new PackWriter();
