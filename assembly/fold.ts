@@ -11,7 +11,9 @@
  * memory is read back before a change may touch it: `fold` applies a batch only after `missing` has listed the rows to be
  * loaded. Not listed are rows that cannot exist: for each (kind, level) there is a floor, and every row that starts at or
  * above it is in memory. It stands above all rows that a restart found in the store, and rises above each row that leaves;
- * so tiles that time has newly come to cost no read.
+ * so tiles that time has newly come to cost no read. Each level of an entity that memory holds has a floor of its own,
+ * which sinks when a lookup has read what lies below it (`holdFrom`), also where that was nothing: until its rows leave
+ * again, neither lookups nor changes read them twice.
  */
 import { hashKey } from './key';
 import { Bytes, allocate, allocateZeroed, release, roundedSize } from './memory';
@@ -37,6 +39,8 @@ export class Level {
   rows: usize;
   count: i32;
   capacity: i32;
+  /** Every row of it that starts at or above this is in memory. */
+  floor: i64;
 }
 
 @unmanaged
@@ -212,6 +216,7 @@ function levelFor(entity: Entity, lengthMs: i64): Level {
   level.rows = 0;
   level.count = 0;
   level.capacity = 0;
+  level.floor = stratumFor(entity.kind, lengthMs).floor;
   entity.levels = changetype<usize>(level);
   return level;
 }
@@ -399,12 +404,20 @@ export function missing(start: usize, length: usize): i32 {
     if (next == 0) return FOLD_MALFORMED;
     if (
       changeTileStart < stratumFor(changeEntity, changeLevel).floor &&
-      !holds(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart)
+      !knows(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart)
     )
       listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart, 0, 0);
     at = next;
   }
   return FOLD_OK;
+}
+
+/** What memory has of a row is all there is: the row itself, or that there is none. */
+function knows(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): bool {
+  const entity = findEntity(kind, key, keyLength);
+  if (!entity) return false;
+  const level = findLevel(entity, levelMs);
+  return level ? tileStart >= level.floor || findRow(level, tileStart) != null : false;
 }
 
 function holds(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): bool {
@@ -419,6 +432,18 @@ export function loadRow(kind: i32, key: usize, keyLength: usize, levelMs: f64, t
   if (holds(kind, key, keyLength, <i64>levelMs, <i64>tileStart)) return;
   const row = rowFor(levelFor(entityFor(kind, key, keyLength), <i64>levelMs), <i64>tileStart);
   setBytes(row, bytes, length);
+}
+
+/** From where on memory has every row of a level of an entity; null is one that it holds nothing of. */
+export function floorOf(kind: i32, entity: Entity | null, levelMs: i64): i64 {
+  const level = entity ? findLevel(entity, levelMs) : null;
+  return level ? level.floor : stratumFor(kind, levelMs).floor;
+}
+
+/** The rows of an entity's level from a tile start on have all been loaded, as many as there were. */
+export function holdFrom(kind: i32, key: usize, keyLength: usize, levelMs: f64, tileStart: f64): void {
+  const level = levelFor(entityFor(kind, key, keyLength), <i64>levelMs);
+  level.floor = min(level.floor, <i64>tileStart);
 }
 
 // --- dirty rows
@@ -552,6 +577,7 @@ function evictRows(level: Level, age: i32): void {
       continue;
     }
     give(row.bytes, <usize>row.capacity);
+    level.floor = max(level.floor, row.tileStart + 1);
     const stratum = stratumFor(level.entity.kind, level.lengthMs);
     stratum.floor = max(stratum.floor, row.tileStart + 1);
     evictedCount++;

@@ -35,7 +35,7 @@ import {
 } from './aggregate';
 import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
-import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt, useRow } from './fold';
+import { Entity, Level, findEntity, findLevel, findRow, floorOf, lowerBound, rowAt, useRow } from './fold';
 import { buildKey, key } from './key';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
@@ -79,6 +79,9 @@ class Member {
   wanted: u64;
 }
 
+/** Tiles of one level: level, from, to (milliseconds; `to` may be infinite), f64 each. */
+const SPAN_SIZE: usize = 24;
+
 /** One range of tiles: level, from, to (milliseconds; `to` may be infinite) and the window it belongs to. */
 const RANGE_SIZE: usize = 32;
 
@@ -98,6 +101,12 @@ class Answer {
   found: usize;
   rangeCount: i32;
   ranges: usize;
+  /** Of the levels that the wanted windows reach, from where to where; below 0 where that is not known yet. */
+  spanCount: i32;
+  spans: usize;
+  /** What memory lacks of the key at hand. */
+  gapCount: i32;
+  gaps: usize;
   timeMicros: i64;
   isPast: bool;
   /** How an event names the entity: (register, KeyKind) pairs over the frame of its type. */
@@ -125,6 +134,10 @@ export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, mem
   answer.registers = allocateZeroed((cells << 2) + 1);
   answer.found = allocateZeroed(cells + 1);
   answer.ranges = allocateZeroed(<usize>windowCount * <usize>(LEVELS_MAX * 2) * RANGE_SIZE + 1);
+  const levels = <usize>windowCount * <usize>LEVELS_MAX;
+  answer.spanCount = -1;
+  answer.spans = allocateZeroed(levels * SPAN_SIZE + 1);
+  answer.gaps = allocateZeroed(levels * SPAN_SIZE + 1);
   answer.type = -1;
   store<usize>(answers + <usize>answerCount * sizeof<usize>(), changetype<usize>(answer));
   return answerCount++;
@@ -200,7 +213,9 @@ export function setRead(answer: i32, member: i32, window: i32, register: i32): v
 
 /** Which windows of a member this lookup wants: two halves of a mask. Those it has no read for are ignored. */
 export function setWanted(answer: i32, member: i32, low: u32, high: u32): void {
-  const reader = memberAt(answerAt(answer), member);
+  const owner = answerAt(answer);
+  const reader = memberAt(owner, member);
+  owner.spanCount = -1;
   reader.wanted = reader.read & (<u64>low | (<u64>high << 32));
 }
 
@@ -262,6 +277,7 @@ function coverAnswer(answer: Answer, timeMicros: i64, isPast: bool): void {
   answer.timeMicros = timeMicros;
   answer.isPast = isPast;
   answer.rangeCount = 0;
+  answer.spanCount = -1;
   let timeMs = timeMicros / 1000;
   if (timeMicros % 1000 < 0) timeMs--;
   for (let i = 0; i < answer.windowCount; i++) coverWindow(answer, i, timeMs);
@@ -314,11 +330,71 @@ export function rangesCount(answer: i32): i32 {
   return answerAt(answer).rangeCount;
 }
 
+// --- what memory lacks
+
+/** Finds the span of each level that the wanted windows reach. */
+function spanLevels(answer: Answer): void {
+  let wanted: u64 = 0;
+  for (let i = 0; i < answer.memberCount; i++) wanted |= memberAt(answer, i).wanted;
+  answer.spanCount = 0;
+  for (let i = 0; i < answer.rangeCount; i++) {
+    const range = answer.ranges + <usize>i * RANGE_SIZE;
+    if (((wanted >> <u64>load<f64>(range, 24)) & 1) == 0) continue;
+    const span = spanFor(answer, load<f64>(range));
+    store<f64>(span, min(load<f64>(span, 8), load<f64>(range, 8)), 8);
+    store<f64>(span, max(load<f64>(span, 16), load<f64>(range, 16)), 16);
+  }
+}
+
+/** Spans ascend by level, as stores have their rows. */
+function spanFor(answer: Answer, levelMs: f64): usize {
+  let at = answer.spans;
+  const end = at + <usize>answer.spanCount * SPAN_SIZE;
+  while (at < end && load<f64>(at) < levelMs) at += SPAN_SIZE;
+  if (at < end && load<f64>(at) == levelMs) return at;
+  memory.copy(at + SPAN_SIZE, at, end - at);
+  store<f64>(at, levelMs);
+  store<f64>(at, Infinity, 8);
+  store<f64>(at, -Infinity, 16);
+  answer.spanCount++;
+  return at;
+}
+
+/** Lists the spans whose rows memory may lack of the current entity: below the floor of their level. */
+function findGaps(answer: Answer): void {
+  if (answer.spanCount < 0) spanLevels(answer);
+  let current: Entity | null = null;
+  if (answer.current != 0) current = changetype<Entity>(answer.current);
+  answer.gapCount = 0;
+  for (let i = 0; i < answer.spanCount; i++) {
+    const span = answer.spans + <usize>i * SPAN_SIZE;
+    const floor = floorOf(answer.entity, current, <i64>load<f64>(span));
+    if (load<f64>(span, 8) >= <f64>floor) continue;
+    const gap = answer.gaps + <usize>answer.gapCount * SPAN_SIZE;
+    answer.gapCount++;
+    store<f64>(gap, load<f64>(span));
+    store<f64>(gap, load<f64>(span, 8), 8);
+    // What is above the floor is in memory; at a past moment less may be asked for.
+    store<f64>(gap, answer.isPast ? min(load<f64>(span, 16), <f64>floor) : <f64>floor, 16);
+  }
+}
+
+/** Where a store has to be asked for the key that `answerKey` stopped at, ascending by level: three f64 (level, from, to) each. */
+export function gapsStart(answer: i32): usize {
+  return answerAt(answer).gaps;
+}
+
+export function gapsCount(answer: i32): i32 {
+  return answerAt(answer).gapCount;
+}
+
 // --- 2. gather and 3. merge
 
 export const READ_OK: i32 = 0;
 /** A row is not in canonical form, or holds another aggregate under an id. */
 export const READ_MALFORMED: i32 = 1;
+/** Memory may lack rows of the key: `gapsStart` says which. */
+export const READ_GAPS: i32 = 2;
 
 /** Begins the answer for one key. */
 export function startKey(answer: i32, keyStart: usize, keyLength: usize): void {
@@ -486,6 +562,17 @@ function keepText(state: usize, value: usize): void {
   memory.copy(copy, <usize>load<u32>(value), length);
   texts.keep(length);
   store<u32>(value, <u32>copy);
+}
+
+/** All of the answer for one key, into row `row` of the frame, unless memory may lack some of its rows. */
+export function answerKey(answer: i32, keyStart: usize, keyLength: usize, row: i32): i32 {
+  const owner = answerAt(answer);
+  startEntity(owner, keyStart, keyLength);
+  findGaps(owner);
+  if (owner.gapCount > 0) return READ_GAPS;
+  const outcome = gather(owner);
+  if (outcome == READ_OK) finishRow(owner, <usize>row);
+  return outcome;
 }
 
 /** Nothing has the null key: every value is null. */

@@ -1,11 +1,12 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { type FeatureValue, FeaturesCombinedSchema, type Int128 } from '../../src/gen/tilefold/v1/row_pb.ts';
 import type { Kernel } from '../../src/kernel/instance.ts';
+import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../../src/kernel/layout.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { checkRead, copyRows, type FeatureColumn, makeColumn, want, windowRanges } from '../../src/kernel/window.ts';
-import { answerKeys } from '../../src/read/answer.ts';
+import { answerKeys, type Stored } from '../../src/read/answer.ts';
 import { AHEAD_MAX_MS } from '../../src/source/source.ts';
 import type { Row as StoredRow } from '../../src/store/store.ts';
 import { EVENT_CLOCK, foldEvents, type FoldedState } from './fold.ts';
@@ -105,6 +106,7 @@ async function storedWork({ plan, ids, layout: from, store }: FoldedState, entit
   const timeMicros = from.kernel.exports.greatestClock() - BEFORE_END_MICROS;
   const layout = layPlan(kernel, plan, ids, { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
   for (const type of layout.types.keys()) kernel.exports.setSeen(type, timeMicros);
+  new Fold(kernel, null).resume(store.mark().highest);
   const answer = layout.lookups.get(entity)!;
   // What is derived from them is arithmetic on both sides, and not what is compared.
   const features = [...answer.features.values()].filter(({ feature }) => feature.expression.kind === 'read');
@@ -166,8 +168,12 @@ function mergeCopied({ kernel, answer, features, timeMicros, keys }: Work): Feat
   const columns = features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, keys.length));
   const tilesOf = new Map(keys.map(({ key, tiles }) => [key, Map.groupBy(tiles, ({ levelMs }) => levelMs)]));
   const bytes = keys.map(({ key }) => key);
-  const readRange = (key: Uint8Array, { levelMs }: { levelMs: number }) => tilesOf.get(key)!.get(levelMs) ?? [];
-  answerKeys(kernel, answer, features, bytes, timeMicros, false, readRange, columns);
+  const read: Stored['read'] = (key, ranges, take) => {
+    for (const { levelMs } of ranges)
+      for (const { tileStartMs, value } of tilesOf.get(key)!.get(levelMs) ?? [])
+        take(levelMs, tileStartMs, value, 0, value.length);
+  };
+  answerKeys(kernel, answer, features, bytes, timeMicros, false, { read, hasRoom: () => false }, columns);
   return columns;
 }
 

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { turn } from '../base/turn.ts';
 import { Fault } from '../base/fault.ts';
-import type { Fold } from '../kernel/fold.ts';
+
 import { admit } from '../kernel/door.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
@@ -128,7 +128,10 @@ export class Ingest {
       exports.setTypeClock(type, clock);
       exports.setSeen(type, clock);
     }
-    for (const fold of pipeline.folds) fold.resume(mark.highest);
+    for (const fold of pipeline.folds) {
+      fold.resume(mark.highest);
+      fold.boundBytes = parts.foldMemoryBytes / pipeline.folds.length;
+    }
     const ingest = new Ingest(parts, mark.position);
     await ingest.#catchUp();
     ingest.barrier();
@@ -215,7 +218,7 @@ export class Ingest {
   barrier(): void {
     const { pipeline, store, meta } = this.#parts;
     const mark = store.mark();
-    if (mark.position === this.#folded && this.#errors.length === 0) return;
+    if (mark.position === this.#folded && this.#errors.length === 0) return this.#makeRoom();
     const startMs = performance.now();
     const errors = this.#errors;
     const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());
@@ -229,7 +232,12 @@ export class Ingest {
     this.#errors = [];
     for (const fold of pipeline.folds) fold.settle();
     this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rows.length);
-    for (const fold of pipeline.folds) fold.evict(this.#isOver(fold) ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY);
+    for (const fold of pipeline.folds) fold.evict(fold.hasRoom ? Number.POSITIVE_INFINITY : fold.boundBytes / 2);
+  }
+
+  /** What lookups have read may fill memory, too, when nothing changes. */
+  #makeRoom(): void {
+    for (const fold of this.#parts.pipeline.folds) if (!fold.hasRoom) fold.evict(fold.boundBytes / 2);
   }
 
   /** Writes what is in memory and stops. Bodies that are on their way are waited for by the caller. */
@@ -314,17 +322,8 @@ export class Ingest {
     this.#folded += this.#decoder.count;
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
     const dirtyCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
-    const isOver = this.#parts.pipeline.folds.some(fold => this.#isOver(fold));
+    const isOver = this.#parts.pipeline.folds.some(fold => !fold.hasRoom);
     if (isOver || dirtyCount > this.#dirtyMax || this.#errors.length > ERRORS_PENDING_MAX) this.barrier();
-  }
-
-  /** Of the memory for rows, what one shard may take. */
-  get #shareBytes(): number {
-    return this.#parts.foldMemoryBytes / this.#parts.pipeline.folds.length;
-  }
-
-  #isOver(fold: Fold): boolean {
-    return fold.stateBytes > this.#shareBytes;
   }
 
   #clocks(): Map<string, bigint> {

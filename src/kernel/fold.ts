@@ -28,6 +28,8 @@ export class Fold {
   /** Rows that left memory, and rows read back, since it was made. */
   evicted = 0;
   loaded = 0;
+  /** What rows may occupy: lookups leave what they read in memory up to here. Whoever evicts sets it. */
+  boundBytes = Number.POSITIVE_INFINITY;
   /** Bytes of changes that come from another instance are copied here first. */
   #inbox = 0;
   #inboxSize = 0;
@@ -99,6 +101,11 @@ export class Fold {
   /** What rows and their index occupy. */
   get stateBytes(): number {
     return this.kernel.exports.foldBytes();
+  }
+
+  /** Rows that are read may stay in memory. */
+  get hasRoom(): boolean {
+    return this.stateBytes <= this.boundBytes;
   }
 
   /** Rows changed since `settle`. */

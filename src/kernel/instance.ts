@@ -97,6 +97,7 @@ export interface Exports {
     bytes: number,
     length: number,
   ): void;
+  holdFrom(kind: number, key: number, keyLength: number, levelMs: number, tileStart: number): void;
   listDirty(): void;
   listedStart(): number;
   listedCount(): number;
@@ -112,6 +113,7 @@ export interface Exports {
   ANSWER_ROWS: Global;
   WINDOWS_MAX: Global;
   READ_OK: Global;
+  READ_GAPS: Global;
   addAnswer(entity: number, registerCount: number, windowCount: number, memberCount: number): number;
   answerFrame(answer: number): number;
   setWindow(
@@ -140,6 +142,9 @@ export interface Exports {
   addMemoryRows(answer: number): number;
   finishKey(answer: number, row: number): void;
   forgetTexts(): void;
+  answerKey(answer: number, key: number, keyLength: number, row: number): number;
+  gapsStart(answer: number): number;
+  gapsCount(answer: number): number;
   answerRecord(answer: number, record: number, row: number): number;
 }
 

@@ -38,6 +38,8 @@ export interface TypeLayout {
 export interface AnswerLayout {
   index: number;
   entity: string;
+  /** The dictionary's id of the entity. */
+  entityId: number;
   frame: number;
   /** Derives features from what was read; null where all features are plain reads. */
   program: number | null;

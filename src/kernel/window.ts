@@ -42,14 +42,12 @@ export function layAnswer(
   assert(windows.length <= kernel.exports.WINDOWS_MAX.value, `${entity} has too many windows`);
   members.sort((a, b) => a.id - b.id);
 
-  const answer: AnswerLayout = { index: 0, entity, frame: 0, program: null, windows, members, features: new Map() };
+  const entityId = ids.entities.get(entity)!;
+  const answer: AnswerLayout = {
+    ...{ index: 0, entity, entityId, frame: 0, program: null, windows, members, features: new Map() },
+  };
   const lowering = lowerFeatures(answer, features, reads, cells);
-  answer.index = kernel.exports.addAnswer(
-    ids.entities.get(entity)!,
-    lowering.registerCount,
-    windows.length,
-    members.length,
-  );
+  answer.index = kernel.exports.addAnswer(entityId, lowering.registerCount, windows.length, members.length);
   answer.frame = kernel.exports.answerFrame(answer.index) >>> 0;
   answer.program = lowering.load(kernel, answer.frame);
   loadAnswer(layout, answer, cells);
@@ -196,6 +194,18 @@ export function tileRanges(kernel: Kernel, answer: AnswerLayout): TileRange[] {
     }
   }
   return [...joined.values()];
+}
+
+/** What memory may lack of the key that `answerKey` stopped at, ascending by level. */
+export function gapsOf(kernel: Kernel, answer: AnswerLayout): TileRange[] {
+  const { exports } = kernel;
+  const count = exports.gapsCount(answer.index);
+  const view = kernel.doubles(exports.gapsStart(answer.index), count * 3);
+  return Array.from({ length: count }, (_, i) => ({
+    levelMs: view[i * 3]!,
+    fromMs: view[i * 3 + 1]!,
+    toMs: view[i * 3 + 2]!,
+  }));
 }
 
 /** The cover of each window (by its index in the layout) at the moment that `coverAt` has set. */

@@ -1,22 +1,27 @@
+import { assert } from '../base/assert.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { checkRead, copyRows, tileRanges, want } from '../kernel/window.ts';
+import { checkRead, copyRows, gapsOf, want } from '../kernel/window.ts';
 import type { TileRange } from '../plan/window.ts';
+import type { TakeRow } from '../store/store.ts';
 
-/** Rows of one entity in a range of tiles, from where memory's rows go to rest. */
-export type ReadRange = (
-  key: Uint8Array,
-  range: TileRange,
-) => Iterable<{ levelMs: number; tileStartMs: number; value: Uint8Array }>;
+/** Where memory's rows go to rest. */
+export interface Stored {
+  /** Hands over the rows of one key in ranges that ascend by level, in that order. */
+  read(key: Uint8Array, ranges: TileRange[], take: TakeRow): void;
+  /** There is room in memory: what is read stays there, for the next lookup, until eviction takes it. */
+  hasRoom(): boolean;
+}
 
 /**
  * Values of features for keys of one entity at a moment: cover -> gather -> merge -> finish -> derive. Pure: what comes
- * out depends on the rows and the moment alone. Rows in memory stand before rows of the same address in the store.
+ * out depends on the rows and the moment alone. A key is answered from memory, where that has all of its rows; what it
+ * may lack is read from the store first. Rows in memory stand before rows of the same address in the store.
  *
  * @param timeMicros microseconds since 1970 UTC
  * @param isPast answers [floor(t - W, r), floor(t, r)) instead of everything from floor(t - W, r) on
- * @param readRange null while memory holds every row
+ * @param stored null where memory holds every row
  * @param columns one per feature, with a row for each key
  */
 export function answerKeys(
@@ -26,27 +31,19 @@ export function answerKeys(
   keys: Uint8Array[],
   timeMicros: bigint,
   isPast: boolean,
-  readRange: ReadRange | null,
+  stored: Stored | null,
   columns: FeatureColumn[],
 ): void {
   const { exports } = kernel;
   want(kernel, answer, features);
   exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
-  const ranges = readRange ? tileRanges(kernel, answer) : [];
   const chunk = exports.ANSWER_ROWS.value;
   for (let from = 0; from < keys.length; from += chunk) {
-    const count = Math.min(chunk, keys.length - from);
+    const part = keys.slice(from, from + chunk);
     exports.forgetTexts();
-    for (let row = 0; row < count; row++) {
-      const key = keys[from + row]!;
-      startKey(kernel, answer, key);
-      const blocks = ranges.flatMap(range => addRange(kernel, answer, readRange!(key, range)));
-      checkRead(kernel, exports.addMemoryRows(answer.index));
-      exports.finishKey(answer.index, row);
-      for (const { start, length } of blocks) exports.release(start, length);
-    }
-    derive(kernel, answer, count);
-    for (const [i, feature] of features.entries()) copyRows(kernel, answer, feature, count, columns[i]!, from);
+    answerPart(kernel, answer, part, isPast, stored);
+    derive(kernel, answer, part.length);
+    for (const [i, feature] of features.entries()) copyRows(kernel, answer, feature, part.length, columns[i]!, from);
   }
 }
 
@@ -55,25 +52,107 @@ export function derive(kernel: Kernel, answer: AnswerLayout, count: number): voi
   if (answer.program !== null) kernel.exports.runProgram(answer.program, answer.frame, 0, count);
 }
 
-function startKey(kernel: Kernel, answer: AnswerLayout, key: Uint8Array): void {
-  const block = kernel.put(key);
-  kernel.exports.startKey(answer.index, block, key.length);
-  kernel.exports.release(block, key.length);
+/** Keys that become rows 0, 1 ... of the frame. */
+function answerPart(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  keys: Uint8Array[],
+  isPast: boolean,
+  stored: Stored | null,
+): void {
+  const { exports } = kernel;
+  const gaps = exports.READ_GAPS.value;
+  const block = putAll(kernel, keys);
+  let start = block.start;
+  for (let row = 0; row < keys.length; row++) {
+    const { length } = keys[row]!;
+    let outcome = exports.answerKey(answer.index, start, length, row);
+    if (outcome === gaps) {
+      assert(stored, 'memory that lacks rows has a store behind it');
+      const place = { bytes: keys[row]!, start };
+      if (!isPast && stored.hasRoom()) {
+        holdRows(kernel, answer, place, stored);
+        outcome = exports.answerKey(answer.index, start, length, row);
+        assert(outcome !== gaps, 'what was read is held');
+      } else outcome = answerOnce(kernel, answer, place, stored, row);
+    }
+    checkRead(kernel, outcome);
+    start += length;
+  }
+  exports.release(block.start, block.length);
 }
 
-/** Stored rows stand in the kernel until the key is finished: states point at their text. */
-function addRange(kernel: Kernel, answer: AnswerLayout, rows: ReturnType<ReadRange>): Block[] {
-  const { exports } = kernel;
-  const blocks: Block[] = [];
-  for (const { levelMs, tileStartMs, value } of rows) {
-    const start = kernel.put(value);
-    blocks.push({ start, length: value.length });
-    checkRead(kernel, exports.addStoredRow(answer.index, levelMs, tileStartMs, start, value.length));
-  }
-  return blocks;
+/** A key, and where it stands in the kernel. */
+interface PlacedKey {
+  bytes: Uint8Array;
+  start: number;
 }
 
 interface Block {
   start: number;
   length: number;
+}
+
+/** Keys behind one another in a block. */
+function putAll(kernel: Kernel, keys: Uint8Array[]): Block {
+  const length = keys.reduce((sum, key) => sum + key.length, 0);
+  const start = kernel.exports.allocate(length) >>> 0;
+  const bytes = kernel.bytes(start, length);
+  let at = 0;
+  for (const key of keys) {
+    bytes.set(key, at);
+    at += key.length;
+  }
+  return { start, length };
+}
+
+/** Brings what memory may lack of a key into it: from now on it knows all rows of these ranges, and that there are no others. */
+function holdRows(kernel: Kernel, answer: AnswerLayout, key: PlacedKey, stored: Stored): void {
+  const { exports } = kernel;
+  const { entityId } = answer;
+  const { length } = key.bytes;
+  const ranges = gapsOf(kernel, answer);
+  const copies = new Copies(kernel);
+  stored.read(key.bytes, ranges, (levelMs, tileStartMs, bytes, start, end) => {
+    const row = copies.place(bytes) + start;
+    exports.loadRow(entityId, key.start, length, levelMs, tileStartMs, row, end - start);
+  });
+  for (const { levelMs, fromMs } of ranges) exports.holdFrom(entityId, key.start, length, levelMs, fromMs);
+  copies.release();
+}
+
+/** Answers the key that `answerKey` stopped at from memory and store, and keeps nothing. */
+function answerOnce(kernel: Kernel, answer: AnswerLayout, key: PlacedKey, stored: Stored, row: number): number {
+  const { exports } = kernel;
+  let outcome = exports.READ_OK.value;
+  // They stand in the kernel until the key is finished: states point at their text.
+  const copies = new Copies(kernel);
+  stored.read(key.bytes, gapsOf(kernel, answer), (levelMs, tileStartMs, bytes, start, end) => {
+    const added = exports.addStoredRow(answer.index, levelMs, tileStartMs, copies.place(bytes) + start, end - start);
+    if (added !== exports.READ_OK.value) outcome = added;
+  });
+  checkRead(kernel, outcome);
+  outcome = exports.addMemoryRows(answer.index);
+  exports.finishKey(answer.index, row);
+  copies.release();
+  return outcome;
+}
+
+/** Copies in the kernel of bytes that a store hands over: many rows in turn share the same. */
+class Copies {
+  readonly #blocks: Block[] = [];
+  #last: Uint8Array | null = null;
+
+  constructor(private readonly kernel: Kernel) {}
+
+  /** Where the bytes stand. */
+  place(bytes: Uint8Array): number {
+    if (bytes !== this.#last) this.#blocks.push({ start: this.kernel.put(bytes), length: bytes.length });
+    this.#last = bytes;
+    return this.#blocks.at(-1)!.start;
+  }
+
+  release(): void {
+    for (const { start, length } of this.#blocks) this.kernel.exports.release(start, length);
+  }
 }

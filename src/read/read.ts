@@ -10,8 +10,8 @@ import { typeIndex } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { makeColumn } from '../kernel/window.ts';
 import { floorTile, keptLevels } from '../plan/window.ts';
-import type { Store } from '../store/store.ts';
-import { answerKeys } from './answer.ts';
+import type { RowReader } from '../store/store.ts';
+import { answerKeys, type Stored } from './answer.ts';
 
 export interface Lookup {
   /** `set:name`, or `set:*` for all of a set. */
@@ -36,8 +36,8 @@ export interface EntityAnswer {
 
 export interface ReaderParts {
   layout: Layout;
-  fold: Fold;
-  store: Store;
+  fold: Pick<Fold, 'hasRoom'>;
+  store: Pick<RowReader, 'readKey'>;
   /** Of the last record folded; -1 when there is none. */
   position: () => number;
   nowMicros: () => bigint;
@@ -83,13 +83,12 @@ export class Reader {
     const encoded = keys.map(key => keyBytes(entity, key));
     if (encoded.some(key => key.length > KEY_MAX_BYTES))
       throw new Fault('too_large', `a key of ${entity.name} is longer; the limit key_bytes is ${KEY_MAX_BYTES}`);
-    const id = layout.ids.entities.get(entity.name)!;
     const columns = features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, keys.length));
-    const readRange = !fold.isComplete
-      ? (key: Uint8Array, range: { levelMs: number; fromMs: number; toMs: number }) =>
-          store.readRange(id, key, range.levelMs, range.fromMs, range.toMs)
-      : null;
-    answerKeys(layout.kernel, answer, features, encoded, timeMicros, isPast, readRange, columns);
+    const stored: Stored = {
+      read: (key, ranges, take) => store.readKey(answer.entityId, key, ranges, take),
+      hasRoom: () => fold.hasRoom,
+    };
+    answerKeys(layout.kernel, answer, features, encoded, timeMicros, isPast, stored, columns);
     return { entity: entity.name, keys, features: columns };
   }
 
