@@ -4,30 +4,72 @@ import type { KeyInput, KeyPart } from '../kernel/key.ts';
 import { type FeatureColumn, STATUS } from '../kernel/window.ts';
 import { typeName } from '../plan/value.ts';
 import type { Answer, EntityAnswer } from '../read/read.ts';
+import { ReplyBytes } from './reply.ts';
+
+/** Room for the next reply: mostly they are about as long as the last one. */
+let roomBytes = 0;
 
 /**
- * The reply of a lookup, written straight from the columns: no value becomes an object on the way.
+ * The reply of a lookup as UTF-8, written straight from the columns: no value becomes an object on the way.
  *
  * `{"time", "position", "entities": {entity: {"keys": [...], "features": {name: {"values": [...], "statuses": [...]}}}}}`
  *
  * `statuses` is there only where some value has one. `position` is null for a lookup at a past moment.
  */
-export function answerJson(answer: Answer): string {
-  const entities = answer.entities.map(entityJson).join(',');
-  return `{"time":"${formatMicros(answer.timeMicros)}","position":${answer.position},"entities":{${entities}}}\n`;
+export function answerJson(answer: Answer): Uint8Array<ArrayBuffer> {
+  const reply = new ReplyBytes(Math.max(roomBytes, ROOM_MIN_BYTES));
+  reply.text(`{"time":"${formatMicros(answer.timeMicros)}","position":${answer.position},"entities":{`);
+  for (const [i, entity] of answer.entities.entries()) {
+    if (i > 0) reply.byte(COMMA);
+    writeEntity(reply, entity);
+  }
+  reply.ascii('}}\n');
+  roomBytes = Math.min(reply.length + ROOM_MIN_BYTES, ROOM_MAX_BYTES);
+  return reply.view();
 }
 
-function entityJson({ entity, keys, features }: EntityAnswer): string {
-  const columns = features.map(column => `${JSON.stringify(column.name)}:${columnJson(column, keys.length)}`);
-  return `${JSON.stringify(entity)}:{"keys":[${keys.map(keyJson).join(',')}],"features":{${columns.join(',')}}}`;
+/** A small reply needs no more. */
+const ROOM_MIN_BYTES = 4096;
+
+/** Not more than this is taken on suspicion: one huge reply is no reason for small ones to take as much. */
+const ROOM_MAX_BYTES = 1 << 20;
+
+const COMMA = 0x2c;
+
+function writeEntity(reply: ReplyBytes, { entity, keys, features }: EntityAnswer): void {
+  reply.text(`${JSON.stringify(entity)}:{"keys":[${keys.map(keyJson).join(',')}],"features":{`);
+  for (const [i, column] of features.entries()) {
+    if (i > 0) reply.byte(COMMA);
+    reply.text(`${JSON.stringify(column.name)}:{"values":[`);
+    writeValues(reply, column, keys.length);
+    const statuses = statusesJson(column.statuses, keys.length);
+    reply.ascii(statuses ? `],"statuses":[${statuses}]}` : ']}');
+  }
+  reply.ascii('}}');
 }
 
-function columnJson(column: FeatureColumn, count: number): string {
-  const cell = cellJson(column);
-  const cells = new Array<string>(count);
-  for (let i = 0; i < count; i++) cells[i] = cell(i);
-  const statuses = statusesJson(column.statuses, count);
-  return statuses ? `{"values":[${cells.join(',')}],"statuses":[${statuses}]}` : `{"values":[${cells.join(',')}]}`;
+function writeValues(reply: ReplyBytes, column: FeatureColumn, count: number): void {
+  const { type, values, nulls } = column;
+  if (type.kind === 'int64' && values instanceof BigInt64Array) {
+    const halves = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+    for (let i = 0; i < count; i++) {
+      if (i > 0) reply.byte(COMMA);
+      if (nulls[i]) reply.ascii('null');
+      else reply.int64(halves[2 * i]! >>> 0, halves[2 * i + 1]!);
+    }
+  } else if (type.kind === 'double' && values instanceof Float64Array) {
+    for (let i = 0; i < count; i++) {
+      if (i > 0) reply.byte(COMMA);
+      if (nulls[i] || !Number.isFinite(values[i])) reply.ascii('null');
+      else reply.double(values[i]!);
+    }
+  } else {
+    const cell = cellJson(column);
+    for (let i = 0; i < count; i++) {
+      if (i > 0) reply.byte(COMMA);
+      reply.text(cell(i));
+    }
+  }
 }
 
 /**

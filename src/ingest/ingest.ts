@@ -218,7 +218,10 @@ export class Ingest {
   barrier(): void {
     const { pipeline, store, meta } = this.#parts;
     const mark = store.mark();
-    if (mark.position === this.#folded && this.#errors.length === 0) return this.#makeRoom();
+    if (mark.position === this.#folded && this.#errors.length === 0) {
+      this.#makeRoom();
+      return;
+    }
     const startMs = performance.now();
     const errors = this.#errors;
     const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());

@@ -12,6 +12,8 @@ export function keyKindOf(type: Type): number {
 export type KeyPart = string | number | bigint | boolean;
 export type KeyInput = KeyPart | KeyPart[];
 
+const ENCODER = new TextEncoder();
+
 /** No event has a longer one: its whole line is no longer. */
 export const KEY_MAX_BYTES = 1 << 20;
 
@@ -24,7 +26,7 @@ export function keyBytes(entity: Entity, input: KeyInput): Uint8Array {
   const parts = Array.isArray(input) ? input : [input];
   if (parts.length !== entity.keys.length)
     throw new Fault('request', `a key of ${entity.name} has ${entity.keys.length} parts, got ${parts.length}`);
-  const texts = parts.map((part, i) => new TextEncoder().encode(partText(entity, part, entity.keys[i]!)));
+  const texts = parts.map((part, i) => ENCODER.encode(partText(entity, part, entity.keys[i]!)));
   if (texts.length === 1) return texts[0]!;
   const bytes: number[] = [];
   for (const text of texts) {

@@ -1,7 +1,8 @@
 import { expect, test } from 'bun:test';
-import { cellJson } from '../../src/http/columnar.ts';
+import { answerJson, cellJson } from '../../src/http/columnar.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
-import type { FeatureColumn } from '../../src/kernel/window.ts';
+import { type FeatureColumn, STATUS } from '../../src/kernel/window.ts';
+import { Random } from '../sim/random.ts';
 
 function column(type: Type, values: FeatureColumn['values']): FeatureColumn {
   const count = values.length;
@@ -48,4 +49,54 @@ test('a type that no column holds is our bug', () => {
   const list: Type = { kind: 'list', of: { type: STRING, presence: REQUIRED } };
   expect(() => cellJson(column(list, new Uint8Array(1)))).toThrow('set:name has type [string]');
   expect(cellJson(column(STRING, ['"a"']))(0)).toBe('"\\"a\\""');
+});
+
+/** What the reply is, by JSON.stringify and text for each cell. */
+function spelt(columns: FeatureColumn[], keys: string[]): string {
+  const features = columns.map(({ name, statuses, ...rest }) => {
+    const values = keys.map((_, i) => cellJson({ name, statuses, ...rest })(i)).join(',');
+    const told = `,"statuses":${JSON.stringify([...statuses].map(status => STATUS[status]))}`;
+    return `${JSON.stringify(name)}:{"values":[${values}]${statuses.some(status => status > 0) ? told : ''}}`;
+  });
+  const entity = `"e":{"keys":${JSON.stringify(keys)},"features":{${features.join(',')}}}`;
+  return `{"time":"1970-01-01T00:00:00Z","position":null,"entities":{${entity}}}\n`;
+}
+
+const randomInt64 = (random: Random) =>
+  BigInt.asIntN(
+    random.below(65),
+    BigInt.asIntN(64, (BigInt(random.below(2 ** 32)) << 32n) | BigInt(random.below(2 ** 32))),
+  );
+
+const randomDouble = (random: Random) => {
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setBigInt64(0, randomInt64(random));
+  const near = random.pick([0, 1, 1e15, 2 ** 53, -(2 ** 53), 2 ** 32, 1e21, 0.5]) + random.below(5) - 2;
+  return random.chance(0.5) ? bits.getFloat64(0) : random.pick([near, -0, near / 10]);
+};
+
+test('a reply is what JSON.stringify and BigInt make of it, whatever its length', () => {
+  for (let seed = 1; seed <= 50; seed++) {
+    const random = new Random(seed);
+    const keys = Array.from({ length: random.below(400) }, (_, i) => random.pick(['a', 'żółć', '\n"', '😀']) + i);
+    const some = (chance: number, below: number) =>
+      Uint8Array.from(keys, () => (random.chance(chance) ? random.below(below) : 0));
+    const longs = BigInt64Array.from(keys, () => randomInt64(random));
+    const edges = [0n, -1n, 2n ** 53n, -(2n ** 53n), 2n ** 32n, 2n ** 63n - 1n, -(2n ** 63n), 10n, 999n];
+    for (const [i, edge] of edges.entries()) if (i < longs.length) longs[i] = edge;
+    const columns: FeatureColumn[] = [
+      { ...column(INT64, longs), name: 'ż"', nulls: some(0.3, 2) },
+      {
+        ...column(
+          DOUBLE,
+          Float64Array.from(keys, () => randomDouble(random)),
+        ),
+        statuses: some(0.1, STATUS.length),
+      },
+      { ...column(STRING, keys), nulls: some(0.5, 2) },
+      { ...column(BOOL, some(0.5, 2)), statuses: some(1, 2) },
+    ];
+    const answer = { timeMicros: 0n, position: null, entities: [{ entity: 'e', keys, features: columns }] };
+    expect(new TextDecoder().decode(answerJson(answer))).toBe(spelt(columns, keys));
+  }
 });

@@ -25,7 +25,7 @@ function open(foldMemoryBytes: number): Promise<Engine> {
 /** The reply, or why there is none. */
 function answerOf(engine: Engine, lookup: Lookup): string {
   try {
-    return answerJson(engine.reader.lookup(lookup)).toString();
+    return new TextDecoder().decode(answerJson(engine.reader.lookup(lookup)));
   } catch (error) {
     return String(error);
   }
@@ -93,7 +93,13 @@ test('rows that were read once are not read again, nor is their absence, until t
   let reads = 0;
   const second = await openEngine(plan, {
     ...{ disk, db },
-    wrapStore: store => ({ ...store, readKey: (...asked) => (reads++, store.readKey(...asked)) }),
+    wrapStore(store) {
+      const readKey: typeof store.readKey = (...asked) => {
+        reads++;
+        store.readKey(...asked);
+      };
+      return { ...store, readKey };
+    },
   });
   const entities = {
     origin: ['ATL', 'ORD', '???'],
