@@ -4,7 +4,6 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Fault } from '../base/fault.ts';
-import { compileFolder } from '../compile/compile.ts';
 import type { State } from '../base/metrics.ts';
 import { Ingest, type Watcher } from '../ingest/ingest.ts';
 import { Fold } from '../kernel/fold.ts';
@@ -24,6 +23,7 @@ import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { damageOf, forgetOldRows, integrityOf, sqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
+import { planOf } from './plan_cache.ts';
 
 /** Everything that works on one data folder, wired together. */
 export interface Parts {
@@ -113,10 +113,11 @@ interface Unreadable {
 }
 
 async function hold(config: Config, note: (text: string) => void, unreadable: Unreadable): Promise<Held> {
-  const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
+  const { plan, keep } = await planOf(config);
   const locks = await lockFolders(config);
   const undo: (() => unknown)[] = [() => releaseAll(locks)];
   try {
+    keep();
     const log = await EventLog.open({ ...logSettings(config), onNote: note });
     undo.unshift(() => log.close());
     for (const text of log.notes) note(text);

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
-import { compileFolder } from '../compile/compile.ts';
 import { answerJson, keyJson } from '../http/columnar.ts';
 import { parseLookup } from '../http/features.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
@@ -9,6 +8,7 @@ import type { Type } from '../plan/value.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
 import { withParts } from './held.ts';
 import { type Config, loadConfig } from './config.ts';
+import { planOf } from './plan_cache.ts';
 import { askServer } from './remote.ts';
 import { tableText } from './table.ts';
 
@@ -41,7 +41,7 @@ function oneMore(name: string, names: string[] = []): string[] {
 
 /** By the server where one holds the data folder, else by opening it. Both answer in the same JSON. */
 async function lookup(config: Config, entityName: string, keys: string[], options: Options): Promise<string> {
-  const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
+  const { plan } = await planOf(config);
   const body = lookupBody(plan, entityName, keys, options);
   return withParts(config, {
     open: parts =>

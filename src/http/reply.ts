@@ -1,5 +1,3 @@
-/** The reply of a lookup grows here, byte by byte: no number of it becomes an object or a text of its own on the way. */
-
 /** The longest number: a sign and 19 digits, or the 24 characters that a double may take. */
 const NUMBER_BYTES = 32;
 
@@ -7,6 +5,7 @@ const TWO_32 = 2 ** 32;
 
 const ENCODER = new TextEncoder();
 
+/** JSON that grows byte by byte: none of its numbers that a double holds becomes a text of its own on the way. */
 export class ReplyBytes {
   #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;

@@ -1,0 +1,73 @@
+/** A plan that was kept is the plan that would be compiled, and is used for nothing else. */
+import { expect, test } from 'bun:test';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseConfig } from '../../src/cli/config.ts';
+import { PLAN_FILE, planOf } from '../../src/cli/plan_cache.ts';
+import { compileFolder } from '../../src/compile/compile.ts';
+import { folders } from '../source/folder.ts';
+
+const folder = folders();
+
+const DEFINITIONS = `
+events: { sale: { shop: string, cents: { type: int64, default: 9007199254740993 }, rate: { type: double, default: -0.0 } } }
+entities: { shop: string }
+---
+feature_set: shops
+description: what a shop sells
+owner: tests
+entity: shop
+source: sale
+windows: [1h, lifetime]
+sql: SELECT shop, COUNT(*) AS n, SUM(cents) AS sum FROM sale WHERE cents > 9007199254740993 GROUP BY shop
+derive: { mean_1h: sum_1h / n_1h }
+`;
+
+function project(lateness = '1h') {
+  const dir = folder();
+  for (const name of ['features', 'data']) mkdirSync(join(dir, name), { recursive: true });
+  const write = (text: string) => writeFileSync(join(dir, 'features', 'shops.yaml'), text);
+  write(DEFINITIONS);
+  const config = parseConfig(join(dir, 'tilefold.yaml'), `definitions: features\nlateness: ${lateness}\n`);
+  return { config, write, kept: join(dir, 'data', PLAN_FILE) };
+}
+
+test('what was kept is what is compiled', async () => {
+  const { config, kept } = project();
+  const first = await planOf(config);
+  first.keep();
+  const bytes = readFileSync(kept);
+  const second = await planOf(config);
+  expect(second.plan).toEqual(await compileFolder(config.definitions, config));
+  expect(second.plan).not.toBe(first.plan);
+  second.keep();
+  expect(readFileSync(kept)).toEqual(bytes);
+});
+
+test('other definitions, another lateness and damaged bytes are compiled', async () => {
+  const { config, write, kept } = project();
+  (await planOf(config)).keep();
+  const compiled = (changed: typeof config) => planOf(changed).then(({ plan }) => plan);
+  const late = { ...config, latenessMs: 7_200_000 };
+  expect(await compiled(late)).toEqual(await compileFolder(late.definitions, late));
+  write(DEFINITIONS.replace('[1h, lifetime]', '[1h, 2h]'));
+  expect((await compiled(config)).features.some(({ name }) => name === 'shops:n_2h')).toBe(true);
+  write(DEFINITIONS);
+  const whole = readFileSync(kept);
+  for (const damage of [
+    (bytes: Buffer) => bytes.subarray(0, 40),
+    (bytes: Buffer) => bytes.fill(0xee, bytes.length - 9),
+    (bytes: Buffer) => bytes.fill(0xee, 33, 40),
+    () => Buffer.alloc(0),
+  ]) {
+    writeFileSync(kept, damage(Buffer.from(whole)));
+    expect(await compiled(config)).toEqual(await compileFolder(config.definitions, config));
+  }
+});
+
+test('faulty definitions are faults, whatever was kept before', async () => {
+  const { config, write } = project();
+  (await planOf(config)).keep();
+  write(DEFINITIONS.replace('COUNT(*)', 'COUNTS(*)'));
+  await expect(planOf(config)).rejects.toThrow('COUNTS');
+});
