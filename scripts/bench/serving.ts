@@ -42,30 +42,25 @@ export async function makeFolder(
   return { folder, row };
 }
 
-/** Lookups, start and idle memory of the real server, beside a bare one that answers with the same bytes. */
+/** Others that answer with the same bytes: one that does not look at the request, and one that looks values up in a Map. */
+const PEERS = { 'bare Hono': 'bare.ts', 'a naive Map': 'naive.ts' };
+
+/** Lookups, start and idle memory of the real server, beside its peers. */
 export async function servingRows(folder: string, events: string, program: string[]): Promise<Row[]> {
   const [body, reply] = [join(folder, 'request.json'), join(folder, 'reply.json')];
   await writeFile(body, requestBody(await readFile(events, 'utf8').then(text => text.slice(0, 2_000_000))));
-  const commands = {
-    ours: [
-      ...program,
-      '--config',
-      join(folder, 'tilefold.yaml'),
-      'serve',
-      '--port',
-      '0',
-      '--grace',
-      '0s',
-      '--log-level',
-      'error',
-    ],
-    peer: [process.execPath, join(import.meta.dir, 'bare.ts'), reply],
-  };
-  await writeFile(reply, await firstReply(commands.ours, body));
+  const config = ['--config', join(folder, 'tilefold.yaml')];
+  const ours = [...program, ...config, 'serve', '--port', '0', '--grace', '0s', '--log-level', 'error'];
+  const peers = Object.entries(PEERS).map(([name, file]) => ({
+    name,
+    command: [process.execPath, join(import.meta.dir, file), reply],
+  }));
+  await writeFile(reply, await firstReply(ours, body));
+  const peer = peers[0]!.command;
   const starts: { ours: Started[]; peer: Started[] } = { ours: [], peer: [] };
   for (let i = 0; i < RUNS; i++)
-    for (const side of ['ours', 'peer'] as const) {
-      const server = await start(commands[side], body);
+    for (const [side, command] of [['ours', ours] as const, ['peer', peer] as const]) {
+      const server = await start(command, body);
       await Bun.sleep(IDLE_MS);
       starts[side].push({ firstMs: server.firstMs, idleMiB: residentMiB(server.pid) });
       await server.stop();
@@ -76,7 +71,7 @@ export async function servingRows(folder: string, events: string, program: strin
   });
   const shared = { goal: null, memory: { ours: null, peer: null } };
   return [
-    ...(await lookupRows(commands, body)),
+    ...(await lookupRows(ours, peers, body)),
     {
       work: 'start to first lookup',
       unit: 'ms',
@@ -93,35 +88,43 @@ interface Started {
   idleMiB: number;
 }
 
-async function lookupRows(commands: { ours: string[]; peer: string[] }, body: string): Promise<Row[]> {
+/** All servers run at once and are asked in turns; one row for each peer and number of connections. */
+async function lookupRows(
+  command: string[],
+  peers: { name: string; command: string[] }[],
+  body: string,
+): Promise<Row[]> {
+  const ours = await start(command, body);
+  const others = await Promise.all(peers.map(async peer => ({ name: peer.name, ...(await start(peer.command, body)) })));
+  const servers = [ours, ...others];
   const rows: Row[] = [];
-  const [ours, peer] = [await start(commands.ours, body), await start(commands.peer, body)];
   try {
-    if (!ours.reply.equals(peer.reply)) throw new Error('the bare server does not answer with the same bytes');
-    for (const server of [ours, peer]) await loadOn(server.url, body, 16, REQUESTS_FIRST);
+    for (const { name, reply } of others)
+      if (!ours.reply.equals(reply)) throw new Error(`${name} does not answer with the same bytes`);
+    for (const server of servers) await loadOn(server.url, body, 16, REQUESTS_FIRST);
     for (const connections of CONNECTIONS) {
-      const runs: { ours: Load[]; peer: Load[] } = { ours: [], peer: [] };
-      for (let i = 0; i < RUNS; i++) {
-        runs.ours.push(await loadOn(ours.url, body, connections, REQUESTS));
-        runs.peer.push(await loadOn(peer.url, body, connections, REQUESTS));
-      }
-      const of = (loads: Load[], pick: (load: Load) => number) => median(loads.map(pick));
-      const p99 = [runs.ours, runs.peer].map(loads => of(loads, load => load.p99Ms).toFixed(2));
-      rows.push({
-        work: `HTTP lookup, ${connections} connection${connections > 1 ? 's' : ''}`,
-        unit: 'requests/s',
-        ours: REQUESTS / of(runs.ours, load => load.seconds),
-        peer: { name: 'bare Hono', value: REQUESTS / of(runs.peer, load => load.seconds) },
-        goal: null,
-        memory: { ours: residentMiB(ours.pid), peer: residentMiB(peer.pid) },
-        note: `${KEYS} keys x ${FEATURES} features, ${ours.reply.length} bytes; p99 ${p99.join(' / ')} ms`,
-      });
+      const runs = servers.map((): Load[] => []);
+      for (let i = 0; i < RUNS; i++)
+        for (const [n, server] of servers.entries())
+          runs[n]!.push(await loadOn(server.url, body, connections, REQUESTS));
+      const of = (n: number, pick: (load: Load) => number) => median(runs[n]!.map(pick));
+      const rate = (n: number) => REQUESTS / of(n, load => load.seconds);
+      const p99 = (n: number) => of(n, load => load.p99Ms).toFixed(2);
+      for (const [i, { name, pid }] of others.entries())
+        rows.push({
+          work: `HTTP lookup, ${connections} connection${connections > 1 ? 's' : ''}`,
+          unit: 'requests/s',
+          ours: rate(0),
+          peer: { name, value: rate(i + 1) },
+          goal: null,
+          memory: { ours: residentMiB(ours.pid), peer: residentMiB(pid) },
+          note: `${KEYS} keys x ${FEATURES} features, ${ours.reply.length} bytes; p99 ${p99(0)} / ${p99(i + 1)} ms`,
+        });
     }
     // Answers do not change under load.
     if (!(await ask(ours.url, body)).equals(ours.reply)) throw new Error('the same lookup has another answer now');
   } finally {
-    await ours.stop();
-    await peer.stop();
+    for (const server of servers) await server.stop();
   }
   return rows;
 }
