@@ -49,7 +49,12 @@ export class Entity {
   hash: u32;
   key: usize;
   keyLength: u32;
+  /** Another one after each batch that has changed a row of it. */
+  version: u32;
   levels: usize;
+  /** What lookups have made of its rows, and the bytes that this takes: see window.ts. */
+  kept: usize;
+  keptSize: u32;
 }
 
 /** What is known of all rows of one kind and level together. A short list: there are few kinds and levels. */
@@ -171,7 +176,10 @@ function entityFor(kind: i32, key: usize, keyLength: usize): Entity {
   entity.key = take(keyLength);
   memory.copy(entity.key, key, keyLength);
   entity.keyLength = <u32>keyLength;
+  entity.version = 0;
   entity.levels = 0;
+  entity.kept = 0;
+  entity.keptSize = 0;
   store<usize>(place, changetype<usize>(entity));
   entityCount++;
   return entity;
@@ -198,6 +206,16 @@ function moveTable(old: usize, oldSize: u32): void {
     store<usize>(table + <usize>index * sizeof<usize>(), at);
   }
   give(old, <usize>oldSize * sizeof<usize>());
+}
+
+/** Room for what a lookup makes of an entity's rows. It goes when the entity leaves memory. */
+export function keepFor(entity: Entity, size: usize): usize {
+  if (<usize>entity.keptSize != size) {
+    give(entity.kept, <usize>entity.keptSize);
+    entity.kept = take(size);
+    entity.keptSize = <u32>size;
+  }
+  return entity.kept;
 }
 
 export function findLevel(entity: Entity, lengthMs: i64): Level | null {
@@ -348,7 +366,9 @@ export function fold(start: usize, length: usize): i32 {
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
     if (next == 0) return FOLD_MALFORMED;
-    const level = levelFor(entityFor(changeEntity, changeKey, changeKeyLength), changeLevel);
+    const entity = entityFor(changeEntity, changeKey, changeKeyLength);
+    entity.version++;
+    const level = levelFor(entity, changeLevel);
     const row = rowFor(level, changeTileStart);
     merged.length = 0;
     const outcome = mergeRows(
@@ -562,6 +582,7 @@ function evictFrom(entity: Entity, age: i32): bool {
   }
   if (entity.levels != 0) return false;
   give(entity.key, <usize>entity.keyLength);
+  give(entity.kept, <usize>entity.keptSize);
   give(changetype<usize>(entity), offsetof<Entity>());
   entityCount--;
   return true;

@@ -21,10 +21,17 @@
  * Each level is used at most twice, so a cover is a short list, and no other cover has fewer tiles.
  */
 import {
+  COUNT,
   FINISHED,
   FINISHED_OVERFLOW,
   FIRST,
   LAST,
+  MAX,
+  MEAN,
+  MIN,
+  REAL_MEAN,
+  REAL_SUM,
+  SUM,
   TEXT,
   caseOf,
   clearSize,
@@ -35,7 +42,7 @@ import {
 } from './aggregate';
 import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
-import { Entity, Level, findEntity, findLevel, findRow, floorOf, lowerBound, rowAt, useRow } from './fold';
+import { Entity, Level, findEntity, findLevel, findRow, floorOf, keepFor, lowerBound, rowAt, useRow } from './fold';
 import { buildKey, key } from './key';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
@@ -107,6 +114,10 @@ class Answer {
   /** What memory lacks of the key at hand. */
   gapCount: i32;
   gaps: usize;
+  /** Another one whenever a lookup at the present has another cover than the last one had: that is copied here. */
+  coverVersion: u32;
+  lastCount: i32;
+  lastRanges: usize;
   timeMicros: i64;
   isPast: bool;
   /** How an event names the entity: (register, KeyKind) pairs over the frame of its type. */
@@ -134,6 +145,7 @@ export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, mem
   answer.registers = allocateZeroed((cells << 2) + 1);
   answer.found = allocateZeroed(cells + 1);
   answer.ranges = allocateZeroed(<usize>windowCount * <usize>(LEVELS_MAX * 2) * RANGE_SIZE + 1);
+  answer.lastRanges = allocateZeroed(<usize>windowCount * <usize>(LEVELS_MAX * 2) * RANGE_SIZE + 1);
   const levels = <usize>windowCount * <usize>LEVELS_MAX;
   answer.spanCount = -1;
   answer.spans = allocateZeroed(levels * SPAN_SIZE + 1);
@@ -281,6 +293,16 @@ function coverAnswer(answer: Answer, timeMicros: i64, isPast: bool): void {
   let timeMs = timeMicros / 1000;
   if (timeMicros % 1000 < 0) timeMs--;
   for (let i = 0; i < answer.windowCount; i++) coverWindow(answer, i, timeMs);
+  if (!isPast) noteCover(answer);
+}
+
+/** Time passes, and mostly the cover stays: tiles are longer than what lies between two lookups. */
+function noteCover(answer: Answer): void {
+  const size = <usize>answer.rangeCount * RANGE_SIZE;
+  if (answer.lastCount == answer.rangeCount && memory.compare(answer.lastRanges, answer.ranges, size) == 0) return;
+  memory.copy(answer.lastRanges, answer.ranges, size);
+  answer.lastCount = answer.rangeCount;
+  answer.coverVersion++;
 }
 
 function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
@@ -515,8 +537,7 @@ function finishRow(answer: Answer, row: usize): void {
   assert(row < <usize>ANSWER_ROWS);
   for (let i = 0; i < answer.memberCount; i++) {
     const member = memberAt(answer, i);
-    const clock = seenClock(member.type);
-    const expired = !answer.isPast && clock != CLOCK_NONE && answer.timeMicros < clock - latenessMicros;
+    const expired = isExpired(answer, member);
     const first = <usize>i * <usize>answer.windowCount;
     for (let rest = member.wanted; rest != 0; rest &= rest - 1) {
       const window = <i32>ctz<u64>(rest);
@@ -564,15 +585,128 @@ function keepText(state: usize, value: usize): void {
   store<u32>(value, <u32>copy);
 }
 
+// --- what was finished before
+
+/**
+ * Finished values of one entity, kept with it for the next lookup: they are a function of its rows and of the cover, so they hold
+ * while neither has changed.
+ *
+ *   answer i32 | version u32, of the entity | coverVersion u32 | unused | windows that are known, u64 a member |
+ *   value u64, null u8, status u8 a cell, side by side in 16 bytes
+ */
+const KEPT_HEAD: usize = 16;
+const KEPT_CELL: usize = 16;
+
+/**
+ * Values that are eight bytes and nothing else, of a moment that no member has expired at: others depend on more than
+ * rows and cover, or stand elsewhere.
+ */
+function isKeepable(answer: Answer): bool {
+  if (answer.isPast) return false;
+  for (let i = 0; i < answer.memberCount; i++) {
+    const member = memberAt(answer, i);
+    if (member.wanted == 0) continue;
+    if (!isWord(member.aggregateCase) || isExpired(answer, member)) return false;
+  }
+  return true;
+}
+
+function isWord(aggregateCase: i32): bool {
+  switch (aggregateCase) {
+    case COUNT:
+    case SUM:
+    case MEAN:
+    case MIN:
+    case MAX:
+    case REAL_SUM:
+    case REAL_MEAN:
+      return true;
+    default:
+      return false;
+  }
+}
+
+function isExpired(answer: Answer, member: Member): bool {
+  const clock = seenClock(member.type);
+  return !answer.isPast && clock != CLOCK_NONE && answer.timeMicros < clock - latenessMicros;
+}
+
+@inline
+function keptMask(kept: usize, member: i32): usize {
+  return kept + KEPT_HEAD + (<usize>member << 3);
+}
+
+@inline
+function keptCell(answer: Answer, kept: usize, cell: usize): usize {
+  return keptMask(kept, answer.memberCount) + cell * KEPT_CELL;
+}
+
+/** They are of this answer, and of the rows and the cover as they are now. */
+function isCurrent(answer: Answer, index: i32, entity: Entity): bool {
+  const kept = entity.kept;
+  if (kept == 0 || load<i32>(kept) != index || load<u32>(kept, 4) != entity.version) return false;
+  return load<u32>(kept, 8) == answer.coverVersion;
+}
+
+/** Copies what is wanted into a row of the frame; false where some of it is not kept. */
+function takeKept(answer: Answer, index: i32, entity: Entity, row: usize): bool {
+  if (!isCurrent(answer, index, entity)) return false;
+  const kept = entity.kept;
+  for (let i = 0; i < answer.memberCount; i++)
+    if ((memberAt(answer, i).wanted & ~load<u64>(keptMask(kept, i))) != 0) return false;
+  for (let i = 0; i < answer.memberCount; i++) {
+    const first = <usize>i * <usize>answer.windowCount;
+    for (let rest = memberAt(answer, i).wanted; rest != 0; rest &= rest - 1) {
+      const cell = first + <usize>ctz<u64>(rest);
+      const from = keptCell(answer, kept, cell);
+      const register = registerOf(answer.frame, load<i32>(answer.registers + (cell << 2)));
+      store<u64>(register.values + (row << 3), load<u64>(from));
+      store<u8>(register.nulls + row, load<u8>(from, 8));
+      store<u8>(register.statuses + row, load<u8>(from, 9));
+    }
+  }
+  return true;
+}
+
+/** Keeps what has just been finished, beside what is kept already and still holds. */
+function keepRow(answer: Answer, index: i32, entity: Entity, row: usize): void {
+  const cells = <usize>answer.memberCount * <usize>answer.windowCount;
+  const isMore = isCurrent(answer, index, entity);
+  const kept = keepFor(entity, KEPT_HEAD + (<usize>answer.memberCount << 3) + cells * KEPT_CELL);
+  store<i32>(kept, index);
+  store<u32>(kept, entity.version, 4);
+  store<u32>(kept, answer.coverVersion, 8);
+  for (let i = 0; i < answer.memberCount; i++) {
+    const wanted = memberAt(answer, i).wanted;
+    const mask = keptMask(kept, i);
+    store<u64>(mask, (isMore ? load<u64>(mask) : 0) | wanted);
+    const first = <usize>i * <usize>answer.windowCount;
+    for (let rest = wanted; rest != 0; rest &= rest - 1) {
+      const cell = first + <usize>ctz<u64>(rest);
+      const to = keptCell(answer, kept, cell);
+      const register = registerOf(answer.frame, load<i32>(answer.registers + (cell << 2)));
+      store<u64>(to, load<u64>(register.values + (row << 3)));
+      store<u8>(to, load<u8>(register.nulls + row), 8);
+      store<u8>(to, load<u8>(register.statuses + row), 9);
+    }
+  }
+}
+
 /** All of the answer for one key, into row `row` of the frame, unless memory may lack some of its rows. */
 export function answerKey(answer: i32, keyStart: usize, keyLength: usize, row: i32): i32 {
   const owner = answerAt(answer);
+  assert(<u32>row < <u32>ANSWER_ROWS);
+  const isKept = isKeepable(owner);
+  const known = isKept ? findEntity(owner.entity, keyStart, keyLength) : null;
+  if (known && takeKept(owner, answer, known, <usize>row)) return READ_OK;
   startEntity(owner, keyStart, keyLength);
   findGaps(owner);
   if (owner.gapCount > 0) return READ_GAPS;
   const outcome = gather(owner);
-  if (outcome == READ_OK) finishRow(owner, <usize>row);
-  return outcome;
+  if (outcome != READ_OK) return outcome;
+  finishRow(owner, <usize>row);
+  if (known) keepRow(owner, answer, known, <usize>row);
+  return READ_OK;
 }
 
 /** Nothing has the null key: every value is null. */

@@ -95,7 +95,9 @@ async function lookupRows(
   body: string,
 ): Promise<Row[]> {
   const ours = await start(command, body);
-  const others = await Promise.all(peers.map(async peer => ({ name: peer.name, ...(await start(peer.command, body)) })));
+  const others = await Promise.all(
+    peers.map(async peer => ({ name: peer.name, ...(await start(peer.command, body)) })),
+  );
   const servers = [ours, ...others];
   const rows: Row[] = [];
   try {
