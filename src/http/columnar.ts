@@ -42,28 +42,18 @@ function writeEntity(reply: ReplyBytes, { entity, keys, features }: EntityAnswer
     if (i > 0) reply.byte(COMMA);
     reply.text(`${JSON.stringify(column.name)}:{"values":[`);
     writeValues(reply, column, keys.length);
-    const statuses = statusesJson(column.statuses, keys.length);
-    reply.ascii(statuses ? `],"statuses":[${statuses}]}` : ']}');
+    if (hasStatus(column.statuses, keys.length)) writeStatuses(reply, column.statuses, keys.length);
+    reply.ascii(']}');
   }
   reply.ascii('}}');
 }
 
 function writeValues(reply: ReplyBytes, column: FeatureColumn, count: number): void {
   const { type, values, nulls } = column;
-  if (type.kind === 'int64' && values instanceof BigInt64Array) {
-    const halves = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
-    for (let i = 0; i < count; i++) {
-      if (i > 0) reply.byte(COMMA);
-      if (nulls[i]) reply.ascii('null');
-      else reply.int64(halves[2 * i]! >>> 0, halves[2 * i + 1]!);
-    }
-  } else if (type.kind === 'double' && values instanceof Float64Array) {
-    for (let i = 0; i < count; i++) {
-      if (i > 0) reply.byte(COMMA);
-      if (nulls[i] || !Number.isFinite(values[i])) reply.ascii('null');
-      else reply.double(values[i]!);
-    }
-  } else {
+  if (type.kind === 'int64' && values instanceof BigInt64Array)
+    reply.int64s(new Int32Array(values.buffer, values.byteOffset, values.length * 2), nulls, count);
+  else if (type.kind === 'double' && values instanceof Float64Array) reply.doubles(values, nulls, count);
+  else {
     const cell = cellJson(column);
     for (let i = 0; i < count; i++) {
       if (i > 0) reply.byte(COMMA);
@@ -98,12 +88,19 @@ function doubleJson(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
-function statusesJson(statuses: Uint8Array, count: number): string | null {
-  let any = 0;
-  for (let i = 0; i < count; i++) any |= statuses[i]!;
-  if (any === 0) return null;
-  const texts = STATUS.map(status => JSON.stringify(status));
-  return Array.from(statuses.subarray(0, count), status => texts[status]).join(',');
+function hasStatus(statuses: Uint8Array, count: number): boolean {
+  for (let i = 0; i < count; i++) if (statuses[i]) return true;
+  return false;
+}
+
+const STATUS_TEXTS = STATUS.map(status => JSON.stringify(status));
+
+function writeStatuses(reply: ReplyBytes, statuses: Uint8Array, count: number): void {
+  reply.ascii('],"statuses":[');
+  for (let i = 0; i < count; i++) {
+    if (i > 0) reply.byte(COMMA);
+    reply.ascii(STATUS_TEXTS[statuses[i]!]!);
+  }
 }
 
 export function keyJson(key: KeyInput): string {

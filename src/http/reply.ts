@@ -1,6 +1,7 @@
-/** The longest number: a sign and 19 digits, or the 24 characters that a double may take. */
+/** The longest number and a comma: a sign and 19 digits, or the 24 characters that a double may take. */
 const NUMBER_BYTES = 32;
 
+const TWO_31 = 2 ** 31;
 const TWO_32 = 2 ** 32;
 
 const ENCODER = new TextEncoder();
@@ -40,34 +41,35 @@ export class ReplyBytes {
     this.#bytes[this.#length++] = byte;
   }
 
-  /** An int64 given as its two halves, `high` with the sign. */
-  int64(low: number, high: number): void {
-    const value = high * TWO_32 + low;
-    if (Number.isSafeInteger(value)) this.#integer(value);
-    else this.ascii(String((BigInt(high) << 32n) | BigInt(low)));
-  }
-
-  /** In the fewest digits that read back the same. */
-  double(value: number): void {
-    if (Object.is(value, -0)) this.ascii('-0');
-    else if (Number.isSafeInteger(value)) this.#integer(value);
-    else this.ascii(String(value));
-  }
-
-  #integer(value: number): void {
-    this.#room(NUMBER_BYTES);
-    const bytes = this.#bytes;
-    let rest = value;
-    if (rest < 0) {
-      bytes[this.#length++] = MINUS;
-      rest = -rest;
+  /**
+   * Values of an int64 column, with commas between them; null where `nulls` says so.
+   *
+   * @param halves of each value the lower 32 bits, then the upper ones with the sign
+   */
+  int64s(halves: Int32Array, nulls: Uint8Array, count: number): void {
+    this.#room(count * NUMBER_BYTES);
+    for (let i = 0; i < count; i++) {
+      if (i > 0) this.#bytes[this.#length++] = COMMA;
+      const low = halves[2 * i]! >>> 0;
+      const high = halves[2 * i + 1]!;
+      const value = high * TWO_32 + low;
+      if (nulls[i]) this.ascii('null');
+      else if (Number.isSafeInteger(value)) this.#length = writeInteger(this.#bytes, this.#length, value);
+      else this.ascii(String((BigInt(high) << 32n) | BigInt(low)));
     }
-    const end = this.#length + digitCount(rest);
-    let at = end;
-    // Remainders of whole numbers in 32 bits are cheap.
-    for (; rest >= TWO_32; rest = Math.floor(rest / 10)) bytes[--at] = ZERO + (rest % 10);
-    for (let short = rest >>> 0; at > this.#length; short = (short / 10) >>> 0) bytes[--at] = ZERO + (short % 10);
-    this.#length = end;
+  }
+
+  /** Values of a double column, with commas between them: each in the fewest digits that read back the same. */
+  doubles(values: Float64Array, nulls: Uint8Array, count: number): void {
+    this.#room(count * NUMBER_BYTES);
+    for (let i = 0; i < count; i++) {
+      if (i > 0) this.#bytes[this.#length++] = COMMA;
+      const value = values[i]!;
+      if (nulls[i] || !Number.isFinite(value)) this.ascii('null');
+      else if (Object.is(value, -0)) this.ascii('-0');
+      else if (Number.isSafeInteger(value)) this.#length = writeInteger(this.#bytes, this.#length, value);
+      else this.ascii(String(value));
+    }
   }
 
   #room(more: number): void {
@@ -80,6 +82,23 @@ export class ReplyBytes {
 
 const MINUS = 0x2d;
 const ZERO = 0x30;
+const COMMA = 0x2c;
+
+/** Writes a whole number below 2^53 at `at`; returns where it ends. */
+function writeInteger(bytes: Uint8Array, at: number, value: number): number {
+  if (value >= 0 && value < 10) {
+    bytes[at] = ZERO + value;
+    return at + 1;
+  }
+  if (value < 0) bytes[at++] = MINUS;
+  let rest = Math.abs(value);
+  const end = at + digitCount(rest);
+  let place = end;
+  for (; rest >= TWO_31; rest = Math.floor(rest / 10)) bytes[--place] = ZERO + (rest % 10);
+  // Quotients of 32 bits are cheap.
+  for (let short = rest | 0; place > at; short = (short / 10) | 0) bytes[--place] = ZERO + (short % 10);
+  return end;
+}
 
 function digitCount(value: number): number {
   let count = 1;
