@@ -19,6 +19,7 @@ export {
   greatestClock,
   inputBuffer,
   lineCount,
+  passClocks,
   recordBad,
   recordClock,
   recordCount,

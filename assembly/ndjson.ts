@@ -6,6 +6,8 @@
  *   3. project   the data of a declared type is walked along the trie of its input paths, into slots: in the same pass
  *                where the type stands before the data, as it mostly does; else in a second one
  *   4. commit    slots become a row of the type's frame, or the event is bad
+ *   5. clocks    in the log's order each record moves its type's clock, or its time is what is bad about it: a pass of
+ *                its own, for batches may be decoded side by side before it is known where the clocks stand
  *
  * A batch has room for BATCH_ROWS records and as many rejected lines. Strings in columns are slices of the input, or
  * of a side buffer where they had escapes: both stay as they are until the next batch is decoded.
@@ -304,7 +306,7 @@ function sideRoom(size: usize): usize {
  * Decodes lines from byte `from` of the input buffer until its `size` bytes or the batch are used up, and returns the
  * offset behind the last line taken. `position` is that of the batch's first record. Bytes behind the last newline are a line only if `isEnd`.
  */
-export function decode(from: usize, size: usize, position: i64, arrivalMicros: i64, isEnd: bool): usize {
+export function decode(from: usize, size: usize, position: i64, isEnd: bool): usize {
   assert(from <= size && size <= inputCapacity);
   firstPosition = position;
   isDecoding = true;
@@ -320,10 +322,28 @@ export function decode(from: usize, size: usize, position: i64, arrivalMicros: i
     const newline = findNewline(at, end);
     if (newline == end && !isEnd) break;
     lineCount++;
-    decodeLine(at, newline, arrivalMicros);
+    decodeLine(at, newline);
     at = newline + 1;
   }
   return min(at, end) - inputStart;
+}
+
+/**
+ * Moves the types' clocks past the batch's records, from where `setTypeClock` or the batch before has left them. An event
+ * whose time is wrong loses its row, whatever else is wrong with it. Called once for each batch, before it is tiled.
+ */
+export function passClocks(arrivalMicros: i64): void {
+  for (let record: usize = 0; record < <usize>recordCount; record++) {
+    const type = load<i32>(recordType + (record << 2));
+    if (type < 0) continue;
+    const eventType = typeAt(type);
+    const wrongTime = moveClock(eventType, load<i64>(recordTime + (record << 3)), arrivalMicros);
+    store<i64>(recordClock + (record << 3), eventType.clock);
+    if (wrongTime == Bad.NONE) continue;
+    store<i32>(recordBad + (record << 2), wrongTime);
+    store<i32>(recordInput + (record << 2), -1);
+    store<i32>(recordRow + (record << 2), -1);
+  }
 }
 
 export function findNewline(at: usize, end: usize): usize {
@@ -353,7 +373,7 @@ export function beginLine(): void {
   sideEnd = sideStart;
 }
 
-function decodeLine(start: usize, end: usize, arrivalMicros: i64): void {
+function decodeLine(start: usize, end: usize): void {
   if (end > start && load<u8>(end - 1) == 0x0d) end--;
   openText(start, end);
   skipSpace();
@@ -363,7 +383,7 @@ function decodeLine(start: usize, end: usize, arrivalMicros: i64): void {
   } else if (!readRecord() || !endsHere()) {
     reject(start, end, problem);
   } else {
-    commitRecord(start, end, arrivalMicros);
+    commitRecord(start, end);
   }
 }
 
@@ -567,7 +587,7 @@ function isNumber(byte: u8): bool {
 
 // --- from record to row
 
-function commitRecord(start: usize, end: usize, arrivalMicros: i64): void {
+function commitRecord(start: usize, end: usize): void {
   const index = <usize>recordCount;
   recordCount++;
   const type = findType();
@@ -582,8 +602,7 @@ function commitRecord(start: usize, end: usize, arrivalMicros: i64): void {
   store<i64>(recordClock + (index << 3), CLOCK_NONE);
   if (type < 0) return;
   const eventType = typeAt(type);
-  const bad = judge(eventType, type, index, arrivalMicros);
-  store<i64>(recordClock + (index << 3), eventType.clock);
+  const bad = judge(eventType, type, index);
   store<i32>(recordBad + (index << 2), bad);
   if (bad == Bad.NONE) store<i32>(recordRow + (index << 2), eventType.rows++);
 }
@@ -596,10 +615,8 @@ function findType(): i32 {
   return -1;
 }
 
-/** Moves the type's clock, projects the data and fills the next row; or says what is bad. */
-function judge(type: EventType, number: i32, index: usize, arrivalMicros: i64): i32 {
-  const wrongTime = moveClock(type, arrivalMicros);
-  if (wrongTime != Bad.NONE) return wrongTime;
+/** Projects the data and fills the next row; or says what is bad. */
+function judge(type: EventType, number: i32, index: usize): i32 {
   if (projectedType == number && typeMembers == 1 && dataMembers == 1) return fillRow(type, index);
   clearSlots(type);
   if (isFlat) {
@@ -614,15 +631,15 @@ function judge(type: EventType, number: i32, index: usize, arrivalMicros: i64): 
 }
 
 /** What is bad about the event's time, if anything; a bad one leaves the clock as it was. */
-function moveClock(type: EventType, arrivalMicros: i64): i32 {
+function moveClock(type: EventType, timeMicros: i64, arrivalMicros: i64): i32 {
   const isKnown = arrivalMicros != NO_ARRIVAL;
-  if (isKnown && recordMicros - arrivalMicros > aheadMaxMicros) return Bad.TIME_AHEAD;
+  if (isKnown && timeMicros - arrivalMicros > aheadMaxMicros) return Bad.TIME_AHEAD;
   if (clockIsWall) {
     type.clock = max(type.clock, arrivalMicros);
     return Bad.NONE;
   }
-  if (type.clock != CLOCK_NONE && recordMicros - type.clock > jumpMaxMicros) return Bad.TIME_JUMP;
-  type.clock = max(type.clock, recordMicros);
+  if (type.clock != CLOCK_NONE && timeMicros - type.clock > jumpMaxMicros) return Bad.TIME_JUMP;
+  type.clock = max(type.clock, timeMicros);
   return Bad.NONE;
 }
 

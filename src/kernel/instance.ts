@@ -36,7 +36,8 @@ export interface Exports {
   greatestClock(): bigint;
   setClock(isWall: number, jumpMs: number, aheadMs: number): void;
   inputBuffer(size: number): number;
-  decode(from: number, size: number, position: bigint, arrivalMicros: bigint, isEnd: number): number;
+  decode(from: number, size: number, position: bigint, isEnd: number): number;
+  passClocks(arrivalMicros: bigint): void;
   admitLines(from: number, size: number): number;
   admitDocument(size: number): number;
   acceptedCount: Global;

@@ -112,10 +112,20 @@ export class Decoder {
    * @param position in the log, of the batch's first record
    */
   next(position: number, arrivalMicros: bigint | null): boolean {
-    if (this.#from === this.#size) return false;
-    const { exports } = this.kernel;
-    this.#from = exports.decode(this.#from, this.#size, BigInt(position), arrivalMicros ?? NO_ARRIVAL, 1) >>> 0;
+    if (!this.parse(position)) return false;
+    this.passClocks(arrivalMicros);
     return true;
+  }
+
+  /** `next` without what depends on the records before: `passClocks` has to follow, with the clocks as they left them. */
+  parse(position: number): boolean {
+    if (this.#from === this.#size) return false;
+    this.#from = this.kernel.exports.decode(this.#from, this.#size, BigInt(position), 1) >>> 0;
+    return true;
+  }
+
+  passClocks(arrivalMicros: bigint | null): void {
+    this.kernel.exports.passClocks(arrivalMicros ?? NO_ARRIVAL);
   }
 
   /** Bytes of the block that have been decoded. */
