@@ -78,6 +78,7 @@ export {
   missing,
   setHighest,
   settle,
+  snapshotDirty,
 } from './fold';
 export {
   ANSWER_ROWS,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { Fault, Faults } from '../base/fault.ts';
@@ -13,7 +14,8 @@ export interface Config {
   store: { sqlite: string };
   /** The folder of definitions. */
   definitions: string;
-  serve: { port: number; host: string };
+  /** `workers` fold and answer beside the thread that serves; 0 does it all in that one. */
+  serve: { port: number; host: string; workers: number };
   fold: { memoryBytes: number; barrierMs: number };
   /** How long past its windows a tile is kept for late events, and how late an event may be and still read them. */
   latenessMs: number;
@@ -54,7 +56,7 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     },
     store: { sqlite: resolve(folder, store.sqlite) },
     definitions: resolve(folder, definitions),
-    serve: { port: serve.port, host: serve.host },
+    serve: { port: serve.port, host: serve.host, workers: serve.workers ?? workersDefault() },
     fold: { memoryBytes: fold.memory, barrierMs: fold.barrier },
     latenessMs: lateness,
   };
@@ -120,6 +122,22 @@ const PORT = z
   .refine(port => port >= 0n && port <= 65535n, 'a port is 0 to 65535')
   .transform(Number);
 
+/** Each has its own memory and its own shard of the rows: more than cores is of no use. */
+export const WORKERS_MAX = 64;
+
+const WORKERS = z
+  .bigint()
+  .describe('how many threads fold events and answer lookups, 0 to 64; as many as there are cores by default')
+  .refine(count => count >= 0n && count <= BigInt(WORKERS_MAX), `workers are 0 to ${WORKERS_MAX}`)
+  .transform(Number)
+  .optional();
+
+/** Where there is one core, a second thread would only be in its way. */
+function workersDefault(): number {
+  const cores = availableParallelism();
+  return cores === 1 ? 0 : Math.min(cores, WORKERS_MAX);
+}
+
 /** A section that is there without anything in it is one of defaults, as one that is not there. */
 function section<T extends z.ZodRawShape>(shape: T) {
   return z.preprocess(value => value ?? {}, z.strictObject(shape));
@@ -142,6 +160,7 @@ export const CONFIG = section({
   serve: section({
     port: PORT.default(8080),
     host: z.string().min(1, 'got an empty text, wanted a host').default('127.0.0.1'),
+    workers: WORKERS,
   }),
   fold: section({ memory: size(FOLD_SIZE).default(256 * 1024 ** 2), barrier: duration(1).default(1000) }),
   lateness: duration(0).default(3_600_000),

@@ -44,7 +44,7 @@ async function lookup(config: Config, entityName: string, keys: string[], option
   const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
   const body = lookupBody(plan, entityName, keys, options);
   return withParts(config, {
-    open: parts => answerJson(parts.reader.lookup(parseLookup(new TextEncoder().encode(body)))),
+    open: async parts => answerJson(await parts.reader.lookup(parseLookup(new TextEncoder().encode(body)))),
     held: url => askServer(url, '/v1/features', { method: 'POST', body }),
   });
 }

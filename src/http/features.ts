@@ -4,7 +4,7 @@ import { Fault } from '../base/fault.ts';
 import { MICROS_PER_MS, parseMicros } from '../base/time.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { Lookup, Reader } from '../read/read.ts';
+import type { Lookup, LookUp } from '../read/read.ts';
 import { STATUS } from '../kernel/window.ts';
 import { readBody } from './body.ts';
 import { answerJson } from './columnar.ts';
@@ -97,11 +97,11 @@ export const POST_FEATURES: Operation = {
 };
 
 /** Values come as columns: for each entity its keys, for each feature one array as long as the keys. */
-export function postFeatures(reader: Pick<Reader, 'lookup'>, plan: Plan, metrics: Pick<Metrics, 'lookup'>): Handler {
+export function postFeatures(reader: LookUp, plan: Plan, metrics: Pick<Metrics, 'lookup'>): Handler {
   return async c => {
     const lookup = parseLookup(await readBody(c.req.raw, 'lookup_body_bytes'));
     const { keys, values } = checkSize(lookup, plan);
-    const body = answerJson(reader.lookup(lookup));
+    const body = answerJson(await reader.lookup(lookup));
     metrics.lookup(keys, values);
     const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
     return c.body(body, 200, headers);

@@ -102,6 +102,7 @@ export interface Exports {
   listedStart(): number;
   listedCount(): number;
   settle(): void;
+  snapshotDirty(): void;
   evict(targetBytes: number): void;
   evictedCount: Global;
   setHighest(kind: number, levelMs: number, tileStart: number): void;

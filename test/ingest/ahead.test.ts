@@ -28,7 +28,7 @@ test.each(['event', 'wall'] as const)(
       [0, 'time_ahead'],
       [1, 'time_ahead'],
     ]);
-    expect(engine.ingest.now()).toBe(kind === 'wall' ? ARRIVAL : ARRIVAL + 10n * MINUTE_MICROS);
+    expect(engine.now()).toBe(kind === 'wall' ? ARRIVAL : ARRIVAL + 10n * MINUTE_MICROS);
     const features = ['origin_delays:flights_2h', 'origin_delays:flights_lifetime'];
     const answer = engine.reader.lookup({ features, entities: { origin: ['ATL'] }, at: null });
     expect(answer.entities[0]!.features.map(({ values }) => values[0])).toEqual([2n, 2n]);
