@@ -55,7 +55,7 @@ export interface Surroundings {
   /** Forgets all rows and errors, and folds the log anew; killed on the way, the next process goes on with it. */
   rebuilds?: true;
   /** Instead of the configured number. */
-  workers?: number;
+  workers?: number | undefined;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { errorOf } from '../shard/failure.ts';
 import type { Failure, FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import type { Wire } from '../shard/crew.ts';
 
@@ -5,13 +6,13 @@ import type { Wire } from '../shard/crew.ts';
 export async function startWorker<To extends ToShard | ToWriter, From extends FromShard | FromWriter>(
   first: To,
 ): Promise<Wire<To, From>> {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url).href);
+  const worker = new Worker(new URL('./worker.ts', import.meta.url));
   const opened = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   worker.addEventListener('close', () => ended.resolve());
   let hear = (message: From) => {
     if (message.kind === 'opened') opened.resolve();
-    else if (message.kind === 'failed') opened.reject(message.failure);
+    else if (message.kind === 'failed') opened.reject(errorOf(message.failure));
   };
   worker.onmessage = ({ data }: MessageEvent<From>) => hear(data);
   // An error that the worker could not tell of itself.

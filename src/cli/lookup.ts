@@ -7,6 +7,7 @@ import { parseLookup } from '../http/features.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
+import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { type Config, loadConfig } from './config.ts';
 import { askServer } from './remote.ts';
@@ -43,10 +44,11 @@ function oneMore(name: string, names: string[] = []): string[] {
 async function lookup(config: Config, entityName: string, keys: string[], options: Options): Promise<string> {
   const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
   const body = lookupBody(plan, entityName, keys, options);
-  return withParts(config, {
-    open: async parts => answerJson(await parts.reader.lookup(parseLookup(new TextEncoder().encode(body)))),
-    held: url => askServer(url, '/v1/features', { method: 'POST', body }),
-  });
+  const ways = {
+    open: async ({ reader }: Parts) => answerJson(await reader.lookup(parseLookup(new TextEncoder().encode(body)))),
+    held: (url: string) => askServer(url, '/v1/features', { method: 'POST', body }),
+  };
+  return withParts(config, ways, 0);
 }
 
 /** The request that `POST /v1/features` takes. */

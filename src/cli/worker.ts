@@ -43,9 +43,10 @@ async function open(message: Message): Promise<void> {
 
 function hear(to: Role, message: Message): void {
   try {
-    if (message.kind !== 'close') return to.hear(message);
-    to.close();
-    post({ kind: 'closed' });
+    if (message.kind === 'close') {
+      to.close();
+      post({ kind: 'closed' });
+    } else to.hear(message);
   } catch (error) {
     fail(error);
   }

@@ -1,4 +1,4 @@
-import { assert } from '../base/assert.ts';
+import { assert, unreachable } from '../base/assert.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import type { Layout } from '../kernel/layout.ts';
@@ -251,31 +251,41 @@ export class Crew implements Engine {
         const chunk = desk.decoding.find(one => one.clocks === null)!;
         chunk.clocks = message.clocks;
         chunk.bad = message.bad;
-        return this.#advance();
+        this.#advance();
+        break;
       }
       case 'tiled':
         desk.decoding.shift()!.changes = message.changes;
         desk.tilesRefused = message.tilesRefused;
-        return this.#advance();
+        this.#advance();
+        break;
       case 'applied':
         desk.sizes = message.sizes;
         desk.applied++;
         this.#countApplied();
         this.#bringForward();
-        return this.#advance();
+        this.#advance();
+        break;
       case 'answered':
-        return desk.takeAnswer(message.id).resolve(message.columns);
+        desk.takeAnswer(message.id).resolve(message.columns);
+        break;
       case 'refused':
-        return desk.takeAnswer(message.id).reject(errorOf(message.failure));
-      case 'snapshot':
-        return desk.tell(message);
+        desk.takeAnswer(message.id).reject(errorOf(message.failure));
+        break;
       case 'settled':
         desk.sizes = message.sizes;
-        return this.#wake();
+        this.#wake();
+        break;
+      case 'snapshot':
       case 'closed':
-        return desk.tell(message);
+        desk.tell(message);
+        break;
+      case 'opened':
+        break;
       case 'failed':
         throw errorOf(message.failure);
+      default:
+        unreachable(message);
     }
   }
 

@@ -3,7 +3,6 @@ import type { Meta } from '../meta/meta.ts';
 import { writeBarrier } from '../ingest/barrier.ts';
 import type { Keeping } from '../ingest/expiry.ts';
 import { unpackRows } from '../kernel/packed.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
 import type { Store } from '../store/store.ts';
 import { failureOf } from './failure.ts';
 import { type Clocks, type FromShard, type FromWriter, type ToShard, type ToWriter, unpackKeys } from './message.ts';
@@ -31,19 +30,24 @@ export class ServedShard {
       case 'decode':
         this.#waiting.push(message);
         if (!this.#current && this.#waiting.length === 1) this.#next();
-        return;
+        break;
       case 'clocks':
-        return this.#takeClocks(message.clocks);
+        this.#takeClocks(message.clocks);
+        break;
       case 'apply':
-        return post({ kind: 'applied', sizes: shard.apply(message.changes, message.clocks) });
+        post({ kind: 'applied', sizes: shard.apply(message.changes, message.clocks) });
+        break;
       case 'answer':
-        return this.#answer(message);
+        this.#answer(message);
+        break;
       case 'snapshot': {
         const snapshot = shard.snapshot();
-        return post({ kind: 'snapshot', ...snapshot }, [snapshot.rows.buffer]);
+        post({ kind: 'snapshot', ...snapshot }, [snapshot.rows.buffer]);
+        break;
       }
       case 'settle':
-        return post({ kind: 'settled', sizes: shard.settle(message.targetBytes) });
+        post({ kind: 'settled', sizes: shard.settle(message.targetBytes) });
+        break;
       default:
         unreachable(message);
     }
@@ -59,7 +63,10 @@ export class ServedShard {
 
   /** They come in the order of the chunks that were sent without. */
   #takeClocks(clocks: Clocks): void {
-    if (this.#current) return this.#finish(this.#current, clocks);
+    if (this.#current) {
+      this.#finish(this.#current, clocks);
+      return;
+    }
     const chunk = this.#waiting.find(one => one.clocks === null);
     assert(chunk, 'clocks are of a chunk that waits for them');
     chunk.clocks = clocks;
@@ -82,13 +89,12 @@ export class ServedShard {
 
   /** A lookup that fails is its own affair. */
   #answer({ id, entity, features, keys, timeMicros, isPast }: ToShard & { kind: 'answer' }): void {
-    let columns: FeatureColumn[];
     try {
-      columns = this.shard.answer(entity, features, unpackKeys(keys), timeMicros, isPast);
+      const columns = this.shard.answer(entity, features, unpackKeys(keys), timeMicros, isPast);
+      this.post({ kind: 'answered', id, columns });
     } catch (error) {
-      return this.post({ kind: 'refused', id, failure: failureOf(error) });
+      this.post({ kind: 'refused', id, failure: failureOf(error) });
     }
-    this.post({ kind: 'answered', id, columns });
   }
 }
 
