@@ -73,7 +73,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     if (rebuilds) store.clear(() => meta.clearErrors());
     applyPlan(plan, store, meta, note);
     const ids = idsOf(plan, meta);
-    const { workers = config.serve.workers } = surroundings;
+    const { workers = config.fold.workers } = surroundings;
     const folding = await foldingOf({
       config,
       plan,
@@ -169,7 +169,7 @@ export async function composeComparison(config: Config, note: (text: string) => 
       undo.unshift(() => removeDatabase(path));
       const other = openDatabase(path, null);
       undo.unshift(() => other.close());
-      const { workers } = config.serve;
+      const { workers } = config.fold;
       const folding = await foldingOf({
         config,
         plan,

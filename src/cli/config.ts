@@ -14,9 +14,9 @@ export interface Config {
   store: { sqlite: string };
   /** The folder of definitions. */
   definitions: string;
-  /** `workers` fold and answer beside the thread that serves; 0 does it all in that one. */
-  serve: { port: number; host: string; workers: number };
-  fold: { memoryBytes: number; barrierMs: number };
+  serve: { port: number; host: string };
+  /** `workers` fold and answer beside the main thread; 0 does it all in that one. `memoryBytes` is for all of them. */
+  fold: { workers: number; memoryBytes: number; barrierMs: number };
   /** How long past its windows a tile is kept for late events, and how late an event may be and still read them. */
   latenessMs: number;
 }
@@ -56,8 +56,8 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     },
     store: { sqlite: resolve(folder, store.sqlite) },
     definitions: resolve(folder, definitions),
-    serve: { port: serve.port, host: serve.host, workers: serve.workers ?? workersDefault() },
-    fold: { memoryBytes: fold.memory, barrierMs: fold.barrier },
+    serve: { port: serve.port, host: serve.host },
+    fold: { workers: workersOf(fold.workers), memoryBytes: fold.memory, barrierMs: fold.barrier },
     latenessMs: lateness,
   };
 }
@@ -126,14 +126,16 @@ const PORT = z
 export const WORKERS_MAX = 64;
 
 const WORKERS = z
-  .bigint()
-  .describe('how many threads fold events and answer lookups, 0 to 64; as many as there are cores by default')
-  .refine(count => count >= 0n && count <= BigInt(WORKERS_MAX), `workers are 0 to ${WORKERS_MAX}`)
-  .transform(Number)
-  .optional();
+  .union([z.literal('cores'), z.bigint()])
+  .describe(`cores, or a number of threads, 0 to ${WORKERS_MAX}`)
+  .refine(
+    count => count === 'cores' || (count >= 0n && count <= BigInt(WORKERS_MAX)),
+    `workers are 0 to ${WORKERS_MAX}`,
+  );
 
 /** Where there is one core, a second thread would only be in its way. */
-function workersDefault(): number {
+function workersOf(written: 'cores' | bigint): number {
+  if (written !== 'cores') return Number(written);
   const cores = availableParallelism();
   return cores === 1 ? 0 : Math.min(cores, WORKERS_MAX);
 }
@@ -160,9 +162,12 @@ export const CONFIG = section({
   serve: section({
     port: PORT.default(8080),
     host: z.string().min(1, 'got an empty text, wanted a host').default('127.0.0.1'),
-    workers: WORKERS,
   }),
-  fold: section({ memory: size(FOLD_SIZE).default(256 * 1024 ** 2), barrier: duration(1).default(1000) }),
+  fold: section({
+    workers: WORKERS.default('cores'),
+    memory: size(FOLD_SIZE).default(256 * 1024 ** 2),
+    barrier: duration(1).default(1000),
+  }),
   lateness: duration(0).default(3_600_000),
 });
 

@@ -49,8 +49,7 @@ function configOf(at: string, workers: number, memoryBytes: number): Config {
     log: { ...DEFAULTS.log, dir: join(at, 'log'), clock: EVENT_CLOCK },
     store: { sqlite: join(at, 'rows.db') },
     definitions: FEATURES,
-    serve: { ...DEFAULTS.serve, workers },
-    fold: { memoryBytes, barrierMs: 100 },
+    fold: { workers, memoryBytes, barrierMs: 100 },
   };
 }
 
