@@ -349,13 +349,6 @@ const CREW: Mutant[] = [
     to: '',
   },
   {
-    name: 'crew-unseen',
-    why: 'shards answer by clocks that stand still',
-    file: 'src/shard/shard.ts',
-    from: '    for (const [type, clock] of clocks.entries()) exports.setSeen(type, clock);\n    return this.sizes();',
-    to: '    return this.sizes();',
-  },
-  {
     name: 'crew-settle-early',
     why: 'rows leave memory before the writer has them',
     file: 'src/shard/shard.ts',

@@ -131,7 +131,8 @@ export class Crew implements Engine {
     let last: Chunk | null = null;
     for (let from = 0; from < lines.length; ) {
       const { end, count } = cutChunk(lines, from);
-      last = makeChunk(lines.slice(from, end), count, this.#expected, arrivalMicros);
+      // Not `slice`: of a Buffer that would be a view, and what is sent away would be the caller's.
+      last = makeChunk(new Uint8Array(lines.subarray(from, end)), count, this.#expected, arrivalMicros);
       this.#chunks.push(last);
       this.#expected += count;
       from = end;

@@ -7,6 +7,7 @@ import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { SLICE_BYTES } from '../../src/ingest/door.ts';
 import { horizonsOf, keepingOf } from '../../src/ingest/expiry.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { CHUNK_BYTES } from '../../src/shard/chunk.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row, Store } from '../../src/store/store.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
@@ -19,6 +20,7 @@ import { folders } from '../source/folder.ts';
 const FEATURES = join(import.meta.dir, '../../examples/flights/features');
 const SEED = 20010311;
 const PLENTY_BYTES = 256 << 20;
+const DAY_MS = 86_400_000;
 /** Far less than the rows of these logs occupy. */
 const LITTLE_BYTES = 256 << 10;
 
@@ -146,6 +148,28 @@ describe.each([
     },
     300_000,
   );
+});
+
+test('chunks that are decoded side by side take their clocks from each other', async () => {
+  // Each chunk is a day on from the one before; which of its late events still count hangs on the clock at each of them.
+  const random = new Random(SEED);
+  const days = 40;
+  const padding = 'x'.repeat(CHUNK_BYTES / 100);
+  const lines = Array.from({ length: days * 100 }, (_, i) => {
+    const clockMs = Date.UTC(2001, 0, 1) + (i / 100) * DAY_MS;
+    const time = new Date(clockMs - (random.chance(0.5) ? random.below(8 * DAY_MS) : 0)).toISOString();
+    const data = `{"origin":"${'ABC'[random.below(3)]}","destination":"D","delay":1}`;
+    return new TextEncoder().encode(`{"type":"flight","time":"${time}","data":${data},"padding":"${padding}"}`);
+  });
+  const [alone, together] = [folder(), folder()];
+  const one = await start(alone, 0);
+  await one.ingest.post(body(lines), 'ndjson');
+  const many = await start(together, 3);
+  await many.ingest.post(body(lines), 'ndjson');
+  const refused = one.state().tilesRefused;
+  expect(refused).toBeGreaterThan(500);
+  expect(many.state().tilesRefused).toBe(refused);
+  expect(await end(many, together)).toEqual(await end(one, alone));
 });
 
 test('a folder is caught up with, and answers as one thread does', async () => {
