@@ -42,6 +42,8 @@ export {
   stepNode,
   typeClock,
   typeFrame,
+  typeJump,
+  typeLastJump,
   typeRows,
 } from './ndjson';
 export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
@@ -95,8 +97,11 @@ export {
   forgetTexts,
   rangesCount,
   rangesStart,
+  recordKeyLength,
+  recordKeyStart,
   seeRecords,
   seenClock,
+  seenSince,
   setAnswerMember,
   setEventKey,
   setLateness,
@@ -106,4 +111,6 @@ export {
   setWindow,
   setWindowLevel,
   startKey,
+  startRecord,
+  warmingSince,
 } from './window';

@@ -312,15 +312,15 @@ const DURABLE: Mutant[] = [
   {
     name: 'clocks-lost',
     why: 'a restart forgets the clocks of the types',
-    file: 'src/ingest/ingest.ts',
-    from: '      exports.setTypeClock(type, clock);\n',
+    file: 'src/kernel/clock.ts',
+    from: '    exports.setTypeClock(type, at, jumps.at(-2) ?? none, jumps.at(-1) ?? none);\n',
     to: '',
   },
   {
     name: 'seen-lost',
     why: 'after a restart lookups do not know the clocks of the types',
-    file: 'src/ingest/ingest.ts',
-    from: '      exports.setSeen(type, clock);\n',
+    file: 'src/kernel/clock.ts',
+    from: '    exports.setSeen(type, at, since);\n',
     to: '',
   },
   {

@@ -1,3 +1,4 @@
+import type { TypeClock } from '../base/time.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { Plan } from '../plan/plan.ts';
 import { keptLevels, LIFETIME_LEVEL_MS } from '../plan/window.ts';
@@ -32,10 +33,10 @@ export function keepingOf(plan: Plan, ids: Ids): Keeping[] {
  * their time to live are not after their type's clock; a row goes when it is over for all. Clocks never go back, and
  * an event for a tile that is over is dropped (`Level.ttlMs` in assembly/tile.ts), so what has gone never comes back.
  */
-export function horizonsOf(keeping: Keeping[], clocks: Map<string, bigint>): Horizon[] {
+export function horizonsOf(keeping: Keeping[], clocks: Map<string, TypeClock>): Horizon[] {
   const horizons: Horizon[] = [];
   for (const { entity, levelMs, users } of keeping) {
-    const ends = users.map(({ event, ttlMs }) => overBefore(clocks.get(event), ttlMs));
+    const ends = users.map(({ event, ttlMs }) => overBefore(clocks.get(event)?.at, ttlMs));
     const beforeMs = Math.min(...ends);
     if (beforeMs > -Infinity) horizons.push({ entity, levelMs, beforeMs });
   }

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { turn } from '../base/turn.ts';
 import { Fault } from '../base/fault.ts';
+import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
 import { admit } from '../kernel/door.ts';
 import type { Ids } from '../kernel/layout.ts';
@@ -119,13 +120,7 @@ export class Ingest {
     const mark = store.mark();
     if (mark.position > log.end)
       throw new Fault('corrupt', `the rows contain ${mark.position} records, the log has only ${log.end}`);
-    const { exports } = pipeline.layout.kernel;
-    for (const [type, { event }] of pipeline.layout.types.entries()) {
-      const clock = mark.clocks.get(event.name);
-      if (clock === undefined) continue;
-      exports.setTypeClock(type, clock);
-      exports.setSeen(type, clock);
-    }
+    resumeClocks(pipeline.layout, mark.clocks);
     for (const fold of pipeline.folds) fold.resume(mark.highest);
     const ingest = new Ingest(parts, mark.position);
     await ingest.#catchUp();
@@ -216,7 +211,7 @@ export class Ingest {
     const startMs = performance.now();
     const errors = this.#errors;
     const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());
-    const clocks = this.#clocks();
+    const clocks = typeClocks(pipeline.layout);
     const highest = pipeline.folds.flatMap(fold => fold.highest());
     store.commit(rows, { position: this.#folded, clocks, highest }, () => {
       meta.addErrors(errors.map(errorRow));
@@ -322,13 +317,6 @@ export class Ingest {
 
   #isOver(fold: Fold): boolean {
     return fold.stateBytes > this.#shareBytes;
-  }
-
-  #clocks(): Map<string, bigint> {
-    const { kernel, types } = this.#parts.pipeline.layout;
-    const none = kernel.exports.CLOCK_NONE.value;
-    const clocks = types.map(({ event }, type) => [event.name, kernel.exports.typeClock(type)] as const);
-    return new Map(clocks.filter(([, clock]) => clock !== none));
   }
 
   #onTimer(): void {
