@@ -3,12 +3,13 @@ import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import { formatMicros } from '../base/time.ts';
 import type { Fold } from '../kernel/fold.ts';
+import type { Kernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import { KEY_MAX_BYTES, keyBytes } from '../kernel/key.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { makeColumn } from '../kernel/window.ts';
+import { makeColumn, WARMING } from '../kernel/window.ts';
 import { floorTile, keptLevels } from '../plan/window.ts';
 import type { Store } from '../store/store.ts';
 import { answerKeys } from './answer.ts';
@@ -31,7 +32,15 @@ export interface Answer {
 export interface EntityAnswer {
   entity: string;
   keys: KeyInput[];
-  features: FeatureColumn[];
+  features: AnswerColumn[];
+}
+
+export interface AnswerColumn extends FeatureColumn {
+  /**
+   * Where some value is WARMING: since when the events are known that its windows count, of several event types the
+   * latest, microseconds since 1970 UTC; else null.
+   */
+  sinceMicros: bigint | null;
 }
 
 export interface ReaderParts {
@@ -90,7 +99,12 @@ export class Reader {
           store.readRange(id, key, range.levelMs, range.fromMs, range.toMs)
       : null;
     answerKeys(layout.kernel, answer, features, encoded, timeMicros, isPast, readRange, columns);
-    return { entity: entity.name, keys, features: columns };
+    const sinces = features.map((feature, i) => sinceOf(layout.kernel, answer, feature, columns[i]!));
+    return {
+      entity: entity.name,
+      keys,
+      features: columns.map((column, i) => ({ ...column, sinceMicros: sinces[i]! })),
+    };
   }
 
   /** Feature names -> what lies in the kernel for them, in the order asked for. `set:*` leaves out, for a past moment, what has no past. */
@@ -156,6 +170,19 @@ export class Reader {
       );
     }
   }
+}
+
+/** The answer's cover must still be that of the column's moment. */
+function sinceOf(kernel: Kernel, answer: AnswerLayout, feature: AnswerFeature, column: FeatureColumn): bigint | null {
+  if (!column.statuses.includes(WARMING)) return null;
+  const { exports } = kernel;
+  let latest = exports.CLOCK_NONE.value;
+  for (const { member, window } of feature.cells) {
+    const since = exports.warmingSince(answer.index, member, window);
+    if (since > latest) latest = since;
+  }
+  assert(latest !== exports.CLOCK_NONE.value, `${column.name} is WARMING, and so is something that it reads`);
+  return latest;
 }
 
 function readsLifetime(answer: AnswerLayout, feature: AnswerFeature): boolean {

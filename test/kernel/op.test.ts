@@ -22,7 +22,8 @@ test('instructions', async () => {
 });
 
 test('what is to be said of a value', async () => {
-  expect(STATUS.map(status => status ?? 'NONE')).toEqual(await membersOf('register.ts', 'Status'));
+  const ours: string[] = STATUS.map(status => status ?? 'NONE');
+  expect(ours).toEqual(await membersOf('register.ts', 'Status'));
 });
 
 test('why a line is no record, and why an event is bad', async () => {

@@ -279,7 +279,8 @@ function comparePast(engine: Engine, log: Log, keys: Keys, p: number, t: bigint)
 
 function logBefore(log: Log, p: number, end: bigint, clock: bigint): Log {
   const records = log.records.slice(0, p + 1).map(record => (record.time < end ? record : { ...record, bad: 'later' }));
-  const last = { ...log.records[p]!, position: p + 1, type: 'flight', bad: 'a clock', clock };
+  const since = records.findLast(record => record.type === 'flight')?.since ?? null;
+  const last = { ...log.records[p]!, position: p + 1, type: 'flight', bad: 'a clock', clock, since };
   return { ...log, records: [...records, last] };
 }
 
