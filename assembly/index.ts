@@ -40,7 +40,6 @@ export {
   setInput,
   setTypeClock,
   stepNode,
-  typeClock,
   typeFrame,
   typeJump,
   typeLastJump,

@@ -213,10 +213,6 @@ export function typeRows(type: i32): i32 {
   return typeAt(type).rows;
 }
 
-export function typeClock(type: i32): i64 {
-  return typeAt(type).clock;
-}
-
 export function typeJump(type: i32): i64 {
   return typeAt(type).jump;
 }

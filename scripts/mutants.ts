@@ -19,6 +19,27 @@ interface Mutant {
 
 const ADVANCE: Mutant[] = [
   {
+    name: 'two-jumps',
+    why: 'two times that jump and are near each other move the clock',
+    file: 'assembly/ndjson.ts',
+    from: 'if (jump != CLOCK_NONE && last - first',
+    to: 'if (lastJump != CLOCK_NONE && last - max(min(lastJump, recordMicros), first)',
+  },
+  {
+    name: 'jumps-kept',
+    why: 'a good record between them does not end a row of jumps',
+    file: 'assembly/ndjson.ts',
+    from: '  type.clock = max(type.clock, recordMicros);\n  forgetJumps(type);\n',
+    to: '  type.clock = max(type.clock, recordMicros);\n',
+  },
+  {
+    name: 'always-warm',
+    why: 'a derived value does not say that something beneath it is WARMING',
+    file: 'assembly/expression.ts',
+    from: 'before == Status.WARMING || beneath == Status.WARMING ? Status.WARMING : Status.NONE',
+    to: 'before == Status.WARMING && beneath == Status.WARMING ? Status.WARMING : Status.NONE',
+  },
+  {
     name: 'unseen',
     why: 'reads do not learn how far the prefix and its clocks have come',
     file: 'src/ingest/advance.ts',
@@ -322,6 +343,20 @@ const DURABLE: Mutant[] = [
     file: 'src/kernel/clock.ts',
     from: '    exports.setSeen(type, at, since);\n',
     to: '',
+  },
+  {
+    name: 'jumps-lost',
+    why: 'a restart forgets the times that were too far ahead, and may yet turn out right',
+    file: 'src/kernel/clock.ts',
+    from: 'at, jumps.at(-2) ?? none, jumps.at(-1) ?? none',
+    to: 'at, none, none',
+  },
+  {
+    name: 'since-later',
+    why: 'after a restart an event type is known only since then',
+    file: 'src/kernel/clock.ts',
+    from: '    exports.setSeen(type, at, since);\n',
+    to: '    exports.setSeen(type, at, at);\n',
   },
   {
     name: 'settle-early',

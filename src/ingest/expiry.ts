@@ -4,6 +4,17 @@ import type { Plan } from '../plan/plan.ts';
 import { keptLevels, LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import type { Horizon } from '../store/store.ts';
 
+/**
+ * Keys looked through for rows that have expired when rows are written: so many, and one more for this many rows. A key
+ * then gathers about that many expired rows before its turn comes, which is little beside the rows it keeps.
+ */
+const SWEPT_KEYS_MIN = 50;
+const ROWS_PER_SWEPT_KEY = 16;
+
+export function sweptKeys(rowsWritten: number): number {
+  return SWEPT_KEYS_MIN + Math.floor(rowsWritten / ROWS_PER_SWEPT_KEY);
+}
+
 /** One level of an entity's rows, and how long each of those that write it can still ask for a tile, or change it. */
 export interface Keeping {
   entity: number;

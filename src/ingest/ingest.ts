@@ -15,7 +15,7 @@ import type { Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
 import { advance } from './advance.ts';
 import { admitSlices, bodyDigest, SLICE_BYTES, sliceEnd } from './door.ts';
-import { horizonsOf, type Keeping, keepingOf } from './expiry.ts';
+import { horizonsOf, type Keeping, keepingOf, sweptKeys } from './expiry.ts';
 
 /** Events that wait to be written with the next barrier as errors: more of them bring the barrier forward. */
 const ERRORS_PENDING_MAX = 1000;
@@ -26,13 +26,6 @@ const ERRORS_PENDING_MAX = 1000;
  * 3.1 s with 50,000 and no less with 200,000.
  */
 const DIRTY_MAX = 25_000;
-
-/**
- * Keys looked through at a barrier for rows that have expired: so many, and one more for this many rows written. A key
- * then gathers about that many expired rows before its turn comes, which is little beside the rows it keeps.
- */
-const SWEPT_KEYS_MIN = 50;
-const ROWS_PER_SWEPT_KEY = 16;
 
 export interface IngestParts {
   pipeline: Pipeline;
@@ -215,8 +208,7 @@ export class Ingest {
     const highest = pipeline.folds.flatMap(fold => fold.highest());
     store.commit(rows, { position: this.#folded, clocks, highest }, () => {
       meta.addErrors(errors.map(errorRow));
-      const keysMax = SWEPT_KEYS_MIN + Math.floor(rows.length / ROWS_PER_SWEPT_KEY);
-      this.#expiredRows += store.sweep(horizonsOf(this.#keeping, clocks), keysMax);
+      this.#expiredRows += store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rows.length));
     });
     this.#errors = [];
     for (const fold of pipeline.folds) fold.settle();

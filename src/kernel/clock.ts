@@ -2,13 +2,16 @@ import { assert } from '../base/assert.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { Layout } from './layout.ts';
 
-/** The clocks of all event types that have one, by name. All that was decoded must have been seen (`seeRecords`). */
+/**
+ * The clocks of all event types that have one, by name, as of the prefix that has been seen. Where decoding is further,
+ * the jumps are already those of that: a mark for a restart is made where it is not.
+ */
 export function typeClocks({ kernel, types }: Layout): Map<string, TypeClock> {
   const { exports } = kernel;
   const none = exports.CLOCK_NONE.value;
   const clocks = new Map<string, TypeClock>();
   for (const [type, { event }] of types.entries()) {
-    const at = exports.typeClock(type);
+    const at = exports.seenClock(type);
     if (at === none) continue;
     const jumps = [exports.typeJump(type), exports.typeLastJump(type)].filter(jump => jump !== none);
     clocks.set(event.name, { at, since: exports.seenSince(type), jumps });

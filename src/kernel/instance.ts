@@ -31,7 +31,6 @@ export interface Exports {
   setInput(type: number, index: number, kind: number, presence: number, fallback: number, node: number): void;
   typeFrame(type: number): number;
   typeRows(type: number): number;
-  typeClock(type: number): bigint;
   typeJump(type: number): bigint;
   typeLastJump(type: number): bigint;
   setTypeClock(type: number, clock: bigint, jump: bigint, lastJump: bigint): void;

@@ -199,10 +199,13 @@ describe('sliding windows', () => {
     // An event before that does not make the type known earlier: as of 14:00 the window starts when the clock did.
     expect(sum(log, 2, NOON + 30n * DAY + 2n * HOUR - 1n)).toBe('0 WARMING');
     expect(sum(log, 2, NOON + 30n * DAY + 2n * HOUR)).toBe(0n);
-    expect(value(twoHours, log, 's:sum', ['b'], 2, NOON + 30n * DAY + HOUR)).toEqual({ value: 0n, status: 'NOT_FOUND' });
+    expect(value(twoHours, log, 's:sum', ['b'], 2, NOON + 30n * DAY + HOUR)).toEqual({
+      value: 0n,
+      status: 'NOT_FOUND',
+    });
     expect(all(everyPlan(LIFETIME), log, 0)).toMatchObject({ events: 1n });
     const faulty = logOf(twoHours, [
-      [NOON, {}],
+      [NOON, { key: 'a', x: 'no' }],
       [NOON + 2n * HOUR, { key: 'a', x: 1 }],
     ]);
     expect(faulty.records[0]!.bad).not.toBeNull();
