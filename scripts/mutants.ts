@@ -23,14 +23,14 @@ const ADVANCE: Mutant[] = [
     why: 'two times that jump and are near each other move the clock',
     file: 'assembly/ndjson.ts',
     from: 'if (jump != CLOCK_NONE && last - first',
-    to: 'if (lastJump != CLOCK_NONE && last - max(min(lastJump, recordMicros), first)',
+    to: 'if (lastJump != CLOCK_NONE && last - max(min(lastJump, timeMicros), first)',
   },
   {
     name: 'jumps-kept',
     why: 'a good record between them does not end a row of jumps',
     file: 'assembly/ndjson.ts',
-    from: '  type.clock = max(type.clock, recordMicros);\n  forgetJumps(type);\n',
-    to: '  type.clock = max(type.clock, recordMicros);\n',
+    from: '  type.clock = max(type.clock, timeMicros);\n  forgetJumps(type);\n',
+    to: '  type.clock = max(type.clock, timeMicros);\n',
   },
   {
     name: 'always-warm',
