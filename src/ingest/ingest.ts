@@ -203,9 +203,10 @@ export class Ingest {
     if (mark.position === this.#folded && this.#errors.length === 0) return;
     const startMs = performance.now();
     const errors = this.#errors;
-    const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());
     const clocks = typeClocks(pipeline.layout);
     const highest = pipeline.folds.flatMap(fold => fold.highest());
+    // Last: they are views, which a call that grows the kernel's memory would empty.
+    const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());
     store.commit(rows, { position: this.#folded, clocks, highest }, () => {
       meta.addErrors(errors.map(errorRow));
       this.#expiredRows += store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rows.length));

@@ -36,9 +36,11 @@ export class Spill {
     if (fold.stateBytes <= memoryBytes) return;
     this.#store ??= this.open();
     const store = this.#store;
-    const rows = fold.dirtyRows();
     const clocks = typeClocks(layout);
-    store.commit(rows, { position, clocks, highest: fold.highest() }, () =>
+    const highest = fold.highest();
+    // Last: they are views, which a call that grows the kernel's memory would empty.
+    const rows = fold.dirtyRows();
+    store.commit(rows, { position, clocks, highest }, () =>
       store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rows.length)),
     );
     fold.settle();
