@@ -6,14 +6,14 @@
  *   register   values   8 bytes a row: i64 (int64, time in microseconds, bool as 0 or 1), f64, or a string as
  *                       (address u32, length u32)
  *              nulls    1 byte a row: 1 where the value is null
- *              statuses 1 byte a row: why it is missing; the graver, the greater (see window.ts)
+ *              statuses 1 byte a row: what is to be said of the value; the graver, the greater (Status in register.ts)
  */
 import { Arena, useArena } from './arena';
 import { runCalendar } from './calendar';
 import { allocate, allocateZeroed } from './memory';
 import { runExtreme, runRounding, runWhole } from './number';
 import { Op } from './op';
-import { Register } from './register';
+import { Register, Status } from './register';
 import { runSpelling } from './spell';
 import { compareStrings, runText } from './text';
 
@@ -349,9 +349,14 @@ function runConversion(op: i32, target: Register, a: Register, from: usize, to: 
   }
 }
 
+/** A null value has the gravest status of what it was made of; one that is there only says so if any of that is WARMING. */
 function runStatus(target: Register, a: Register, from: usize, to: usize): void {
   for (let row = from; row < to; row++) {
-    const graver = max(load<u8>(target.statuses + row), load<u8>(a.statuses + row));
-    store<u8>(target.statuses + row, load<u8>(target.nulls + row) != 0 ? graver : 0);
+    const before = load<u8>(target.statuses + row);
+    const beneath = load<u8>(a.statuses + row);
+    let status = max(before, beneath);
+    if (load<u8>(target.nulls + row) == 0)
+      status = <u8>(before == Status.WARMING || beneath == Status.WARMING ? Status.WARMING : Status.NONE);
+    store<u8>(target.statuses + row, status);
   }
 }

@@ -42,7 +42,10 @@ export {
   stepNode,
   typeClock,
   typeFrame,
+  typeJump,
+  typeLastJump,
   typeRows,
+  typeSince,
 } from './ndjson';
 export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
 export { hashKey } from './key';
@@ -96,8 +99,11 @@ export {
   forgetTexts,
   rangesCount,
   rangesStart,
+  recordKeyLength,
+  recordKeyStart,
   seeRecords,
   seenClock,
+  seenSince,
   setAnswerMember,
   setEventKey,
   setLateness,
@@ -107,4 +113,6 @@ export {
   setWindow,
   setWindowLevel,
   startKey,
+  startRecord,
+  warmingSince,
 } from './window';

@@ -113,6 +113,11 @@ class EventType {
   rows: i32;
   /** The type's clock as far as decoding has come; CLOCK_NONE before its first event. */
   clock: i64;
+  /** What it showed after the first record that moved it. */
+  since: i64;
+  /** The latest two times of records in a row that were too far ahead of it, the older one first; CLOCK_NONE for none. */
+  jump: i64;
+  lastJump: i64;
 }
 
 export const CLOCK_NONE: i64 = i64.MIN_VALUE;
@@ -133,6 +138,8 @@ export function addType(name: usize, nameLength: usize, inputCount: i32, registe
   type.root = changetype<Node>(allocateZeroed(offsetof<Node>()));
   type.frame = makeFrame(registerCount, BATCH_ROWS);
   type.clock = CLOCK_NONE;
+  type.since = CLOCK_NONE;
+  forgetJumps(type);
   store<usize>(types + <usize>typeCount * sizeof<usize>(), changetype<usize>(type));
   return typeCount++;
 }
@@ -213,9 +220,25 @@ export function typeClock(type: i32): i64 {
   return typeAt(type).clock;
 }
 
-/** For a restart: decoding goes on with the clock as it stood. */
-export function setTypeClock(type: i32, clock: i64): void {
-  typeAt(type).clock = clock;
+export function typeSince(type: i32): i64 {
+  return typeAt(type).since;
+}
+
+export function typeJump(type: i32): i64 {
+  return typeAt(type).jump;
+}
+
+export function typeLastJump(type: i32): i64 {
+  return typeAt(type).lastJump;
+}
+
+/** Decoding goes on with the clock as it stood. */
+export function setTypeClock(type: i32, clock: i64, since: i64, jump: i64, lastJump: i64): void {
+  const eventType = typeAt(type);
+  eventType.clock = clock;
+  eventType.since = since;
+  eventType.jump = jump;
+  eventType.lastJump = lastJump;
 }
 
 /** The greatest of all types' clocks, CLOCK_NONE before the first event. */
@@ -337,7 +360,9 @@ export function passClocks(arrivalMicros: i64): void {
     const type = load<i32>(recordType + (record << 2));
     if (type < 0) continue;
     const eventType = typeAt(type);
+    const isFirst = eventType.clock == CLOCK_NONE;
     const wrongTime = moveClock(eventType, load<i64>(recordTime + (record << 3)), arrivalMicros);
+    if (isFirst) eventType.since = eventType.clock;
     store<i64>(recordClock + (record << 3), eventType.clock);
     if (wrongTime == Bad.NONE) continue;
     store<i32>(recordBad + (record << 2), wrongTime);
@@ -638,9 +663,33 @@ function moveClock(type: EventType, timeMicros: i64, arrivalMicros: i64): i32 {
     type.clock = max(type.clock, arrivalMicros);
     return Bad.NONE;
   }
-  if (type.clock != CLOCK_NONE && timeMicros - type.clock > jumpMaxMicros) return Bad.TIME_JUMP;
+  const jumps = type.clock != CLOCK_NONE && timeMicros - type.clock > jumpMaxMicros;
+  if (jumps && !jumpsAgree(type, timeMicros)) return Bad.TIME_JUMP;
   type.clock = max(type.clock, timeMicros);
+  forgetJumps(type);
   return Bad.NONE;
+}
+
+/**
+ * Records in a row that jump to three times no further apart than the clock may jump are no mistake: the type was quiet
+ * for long. A time again tells nothing new, for it may be the same wrong record, sent twice.
+ */
+function jumpsAgree(type: EventType, timeMicros: i64): bool {
+  const jump = type.jump;
+  const lastJump = type.lastJump;
+  if (timeMicros == jump || timeMicros == lastJump) return false;
+  const first = min(min(jump, lastJump), timeMicros);
+  const last = max(max(jump, lastJump), timeMicros);
+  if (jump != CLOCK_NONE && last - first <= jumpMaxMicros) return true;
+  type.jump = lastJump;
+  type.lastJump = timeMicros;
+  return false;
+}
+
+@inline
+function forgetJumps(type: EventType): void {
+  type.jump = CLOCK_NONE;
+  type.lastJump = CLOCK_NONE;
 }
 
 /** Walks the object at the cursor, checking all of it, and fills the slots of the inputs below `node`. */

@@ -19,6 +19,27 @@ interface Mutant {
 
 const ADVANCE: Mutant[] = [
   {
+    name: 'two-jumps',
+    why: 'two times that jump and are near each other move the clock',
+    file: 'assembly/ndjson.ts',
+    from: 'if (jump != CLOCK_NONE && last - first',
+    to: 'if (lastJump != CLOCK_NONE && last - max(min(lastJump, timeMicros), first)',
+  },
+  {
+    name: 'jumps-kept',
+    why: 'a good record between them does not end a row of jumps',
+    file: 'assembly/ndjson.ts',
+    from: '  type.clock = max(type.clock, timeMicros);\n  forgetJumps(type);\n',
+    to: '  type.clock = max(type.clock, timeMicros);\n',
+  },
+  {
+    name: 'always-warm',
+    why: 'a derived value does not say that something beneath it is WARMING',
+    file: 'assembly/expression.ts',
+    from: 'before == Status.WARMING || beneath == Status.WARMING ? Status.WARMING : Status.NONE',
+    to: 'before == Status.WARMING && beneath == Status.WARMING ? Status.WARMING : Status.NONE',
+  },
+  {
     name: 'unseen',
     why: 'reads do not learn how far the prefix and its clocks have come',
     file: 'src/ingest/advance.ts',
@@ -312,16 +333,30 @@ const DURABLE: Mutant[] = [
   {
     name: 'clocks-lost',
     why: 'a restart forgets the clocks of the types',
-    file: 'src/ingest/here.ts',
-    from: '      exports.setTypeClock(type, clock);\n',
-    to: '',
+    file: 'src/kernel/clock.ts',
+    from: '  resumeDecoding(layout, clocks);\n  seeClocks',
+    to: '  seeClocks',
   },
   {
     name: 'seen-lost',
     why: 'after a restart lookups do not know the clocks of the types',
-    file: 'src/ingest/here.ts',
-    from: '      exports.setSeen(type, clock);\n',
-    to: '',
+    file: 'src/kernel/clock.ts',
+    from: '  seeClocks(layout, clocks);\n}',
+    to: '}',
+  },
+  {
+    name: 'jumps-lost',
+    why: 'a restart forgets the times that were too far ahead, and may yet turn out right',
+    file: 'src/kernel/clock.ts',
+    from: 'since, jumps.at(-2) ?? none, jumps.at(-1) ?? none',
+    to: 'since, none, none',
+  },
+  {
+    name: 'since-later',
+    why: 'after a restart an event type is known only since then',
+    file: 'src/kernel/clock.ts',
+    from: 'setSeen(type, clocks[type * WORDS]!, clocks[type * WORDS + 1]!)',
+    to: 'setSeen(type, clocks[type * WORDS]!, clocks[type * WORDS]!)',
   },
   {
     name: 'settle-early',
@@ -334,6 +369,13 @@ const DURABLE: Mutant[] = [
 
 /** Of folding in several threads. */
 const CREW: Mutant[] = [
+  {
+    name: 'crew-unseen',
+    why: 'shards answer by clocks that stand still',
+    file: 'src/shard/shard.ts',
+    from: '    seeClocks(this.parts.layout, clocks);\n    return this.sizes();',
+    to: '    return this.sizes();',
+  },
   {
     name: 'crew-unordered',
     why: 'changes are folded as they come, not in the order of the log',

@@ -104,7 +104,7 @@ async function storedWork({ plan, ids, layout: from, store }: FoldedState, entit
   const kernel = await loadKernel();
   const timeMicros = from.kernel.exports.greatestClock() - BEFORE_END_MICROS;
   const layout = layPlan(kernel, plan, ids, { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  for (const type of layout.types.keys()) kernel.exports.setSeen(type, timeMicros);
+  for (const type of layout.types.keys()) kernel.exports.setSeen(type, timeMicros, from.kernel.exports.seenSince(type));
   const answer = layout.lookups.get(entity)!;
   // What is derived from them is arithmetic on both sides, and not what is compared.
   const features = [...answer.features.values()].filter(({ feature }) => feature.expression.kind === 'read');

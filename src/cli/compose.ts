@@ -19,6 +19,7 @@ import { aggregateHash, planHash } from '../plan/canonical.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import { type LookUp, Reader } from '../read/read.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
+import { Spill } from '../replay/spill.ts';
 import { Crew } from '../shard/crew.ts';
 import type { FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import { localDisk } from '../source/disk.ts';
@@ -272,15 +273,30 @@ function sizesOf(
   return { rowsDirty: dirtyCount, foldBytes: stateBytes, rowsEvicted: evicted, rowsLoaded: loaded, tilesRefused };
 }
 
-/** A replay keeps its rows in memory and numbers its definitions itself: it touches no data folder. */
+/**
+ * A replay numbers its definitions itself: it touches no data folder.
+ *
+ * @param rows what they may occupy in memory, and where those go that have no room there; `close` deletes that file
+ */
 export async function composeReplay(
   plan: Plan,
   source: Source,
+  rows: { memoryBytes: number; path: string },
   listeners: Pick<ReplayParts, 'onRejected' | 'onBad'>,
-): Promise<Replay> {
+): Promise<Replay & { close(): void }> {
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, countedIds(plan), { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  return replay({ pipeline: { layout, folds: [new Fold(kernel, null)] }, source, ...listeners });
+  let close = () => {};
+  const spill = new Spill(layout, rows.memoryBytes, () => {
+    removeDatabase(rows.path);
+    const database = openDatabase(rows.path, null);
+    close = () => {
+      database.close();
+      removeDatabase(rows.path);
+    };
+    return database.store;
+  });
+  return { ...replay({ layout, spill, source, ...listeners }), close: () => close() };
 }
 
 function logSettings({ log }: Config): LogSettings {

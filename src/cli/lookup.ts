@@ -96,6 +96,7 @@ interface TextAnswer {
 interface TextColumn {
   values: (string | boolean | null)[];
   statuses?: (string | null)[];
+  since?: string;
 }
 
 /** Features down, keys across, one table for each entity. */
@@ -109,7 +110,20 @@ export function answerTable(text: string): string {
     const rows = Object.entries(features).map(([name, column]) => [name, ...keys.map((_, i) => cellText(column, i))]);
     return tableText([header, ...rows]);
   });
-  return [...tables, at].join('\n\n');
+  return [...tables, [at, ...sinceLines(answer)].join('\n')].join('\n\n');
+}
+
+/** What WARMING is about: a line for each time, with the features that it holds for where there are several. */
+function sinceLines({ entities }: TextAnswer): string[] {
+  const columns = Object.values(entities).flatMap(({ features }) => Object.entries(features));
+  const bySince = Map.groupBy(
+    columns.filter(([, { since }]) => since !== undefined),
+    ([, { since }]) => since,
+  );
+  return [...bySince].map(([since, of]) => {
+    const names = bySince.size > 1 ? `: ${of.map(([name]) => name).join(', ')}` : '';
+    return `WARMING: its events are known since ${since}${names}`;
+  });
 }
 
 function cellText({ values, statuses }: TextColumn, index: number): string {

@@ -3,14 +3,14 @@ import { formatMicros } from '../base/time.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
 import { type FeatureColumn, STATUS } from '../kernel/window.ts';
 import { typeName } from '../plan/value.ts';
-import type { Answer, EntityAnswer } from '../read/read.ts';
+import type { Answer, AnswerColumn, EntityAnswer } from '../read/read.ts';
 
 /**
  * The reply of a lookup, written straight from the columns: no value becomes an object on the way.
  *
- * `{"time", "position", "entities": {entity: {"keys": [...], "features": {name: {"values": [...], "statuses": [...]}}}}}`
+ * `{"time", "position", "entities": {entity: {"keys": [...], "features": {name: {"values": [...], "statuses": [...], "since"}}}}}`
  *
- * `statuses` is there only where some value has one. `position` is null for a lookup at a past moment.
+ * `statuses` is there only where some value has one, and `since` only where one of them is WARMING. `position` is null for a lookup at a past moment.
  */
 export function answerJson(answer: Answer): string {
   const entities = answer.entities.map(entityJson).join(',');
@@ -22,12 +22,13 @@ function entityJson({ entity, keys, features }: EntityAnswer): string {
   return `${JSON.stringify(entity)}:{"keys":[${keys.map(keyJson).join(',')}],"features":{${columns.join(',')}}}`;
 }
 
-function columnJson(column: FeatureColumn, count: number): string {
+function columnJson(column: AnswerColumn, count: number): string {
   const cell = cellJson(column);
   const cells = new Array<string>(count);
   for (let i = 0; i < count; i++) cells[i] = cell(i);
   const statuses = statusesJson(column.statuses, count);
-  return statuses ? `{"values":[${cells.join(',')}],"statuses":[${statuses}]}` : `{"values":[${cells.join(',')}]}`;
+  const since = column.sinceMicros === null ? '' : `,"since":"${formatMicros(column.sinceMicros)}"`;
+  return `{"values":[${cells.join(',')}]${statuses ? `,"statuses":[${statuses}]` : ''}${since}}`;
 }
 
 /**

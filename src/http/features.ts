@@ -50,6 +50,12 @@ const ANSWER = z.object({
             .array(z.enum(STATUS.filter(status => status !== null)).nullable())
             .optional()
             .describe('there only where some value has one: why it is not simply there'),
+          since: z
+            .string()
+            .optional()
+            .describe(
+              'there only where a status is WARMING: since when the events are known that its windows count, RFC 3339',
+            ),
         }),
       ),
     }),

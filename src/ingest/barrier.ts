@@ -1,14 +1,7 @@
 import type { Meta } from '../meta/meta.ts';
 import type { Mark, Row, Store } from '../store/store.ts';
 import type { BadRecord } from './engine.ts';
-import { horizonsOf, type Keeping } from './expiry.ts';
-
-/**
- * Keys looked through at a barrier for rows that have expired: so many, and one more for this many rows written. A key
- * then gathers about that many expired rows before its turn comes, which is little beside the rows it keeps.
- */
-const SWEPT_KEYS_MIN = 50;
-const ROWS_PER_SWEPT_KEY = 16;
+import { horizonsOf, type Keeping, sweptKeys } from './expiry.ts';
 
 /** What one barrier brings to the store. */
 export interface BarrierWork {
@@ -30,8 +23,7 @@ export function writeBarrier(store: Store, meta: Meta, keeping: Keeping[], work:
   let expired = 0;
   store.commit(rows, mark, () => {
     meta.addErrors(errors.map(errorRow));
-    const keysMax = SWEPT_KEYS_MIN + Math.floor(rowCount / ROWS_PER_SWEPT_KEY);
-    expired = store.sweep(horizonsOf(keeping, mark.clocks), keysMax);
+    expired = store.sweep(horizonsOf(keeping, mark.clocks), sweptKeys(rowCount));
   });
   return expired;
 }

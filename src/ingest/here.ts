@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { turn } from '../base/turn.ts';
+import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import type { Meta } from '../meta/meta.ts';
@@ -49,13 +50,7 @@ export class Here implements Engine {
     this.#decoder = new Decoder(layout.kernel, layout.types);
     const mark = parts.store.mark();
     this.#folded = mark.position;
-    const { exports } = layout.kernel;
-    for (const [type, { event }] of layout.types.entries()) {
-      const clock = mark.clocks.get(event.name);
-      if (clock === undefined) continue;
-      exports.setTypeClock(type, clock);
-      exports.setSeen(type, clock);
-    }
+    resumeClocks(layout, mark.clocks);
     for (const fold of folds) fold.resume(mark.highest);
   }
 
@@ -105,13 +100,10 @@ export class Here implements Engine {
     if (store.mark().position === this.#folded && this.#errors.length === 0) return;
     const startMs = performance.now();
     const errors = this.#errors;
+    const mark = this.#mark();
+    // Last: they are views, which a call that grows the kernel's memory would empty.
     const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());
-    this.#expiredRows += writeBarrier(store, meta, keeping, {
-      rows,
-      rowCount: rows.length,
-      mark: this.#mark(),
-      errors,
-    });
+    this.#expiredRows += writeBarrier(store, meta, keeping, { rows, rowCount: rows.length, mark, errors });
     this.#errors = [];
     for (const fold of pipeline.folds) fold.settle();
     this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rows.length);
@@ -154,11 +146,9 @@ export class Here implements Engine {
 
   #mark(): Mark {
     const { layout, folds } = this.#parts.pipeline;
-    const none = layout.kernel.exports.CLOCK_NONE.value;
-    const clocks = layout.types.map(({ event }, type) => [event.name, layout.kernel.exports.typeClock(type)] as const);
     return {
       position: this.#folded,
-      clocks: new Map(clocks.filter(([, clock]) => clock !== none)),
+      clocks: typeClocks(layout),
       highest: folds.flatMap(fold => fold.highest()),
     };
   }

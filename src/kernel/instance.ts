@@ -32,7 +32,10 @@ export interface Exports {
   typeFrame(type: number): number;
   typeRows(type: number): number;
   typeClock(type: number): bigint;
-  setTypeClock(type: number, clock: bigint): void;
+  typeSince(type: number): bigint;
+  typeJump(type: number): bigint;
+  typeLastJump(type: number): bigint;
+  setTypeClock(type: number, clock: bigint, since: bigint, jump: bigint, lastJump: bigint): void;
   greatestClock(): bigint;
   setClock(isWall: number, jumpMs: number, aheadMs: number): void;
   inputBuffer(size: number): number;
@@ -132,8 +135,9 @@ export interface Exports {
   setEventKey(answer: number, index: number, register: number, kind: number): void;
   setLateness(latenessMs: number): void;
   seeRecords(from: number, to: number): void;
-  setSeen(type: number, clock: bigint): void;
+  setSeen(type: number, clock: bigint, since: bigint): void;
   seenClock(type: number): bigint;
+  seenSince(type: number): bigint;
   coverAt(answer: number, timeMicros: bigint, isPast: number): void;
   rangesStart(answer: number): number;
   rangesCount(answer: number): number;
@@ -142,7 +146,11 @@ export interface Exports {
   addMemoryRows(answer: number): number;
   finishKey(answer: number, row: number): void;
   forgetTexts(): void;
+  warmingSince(answer: number, member: number, window: number): bigint;
   answerRecord(answer: number, record: number, row: number): number;
+  startRecord(answer: number, record: number, row: number): number;
+  recordKeyStart(): number;
+  recordKeyLength(): number;
 }
 
 interface Global {

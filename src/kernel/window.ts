@@ -11,8 +11,9 @@ import { keyKindOf } from './key.ts';
 import type { AnswerFeature, AnswerLayout, Layout, WindowLayout } from './layout.ts';
 import { registerOf, typeIndex } from './layout.ts';
 
-/** Why a value is missing, by the kernel's numbers (assembly/window.ts): the graver, the greater. */
-export const STATUS = [null, 'NOT_FOUND', 'EXPIRED', 'OVERFLOW'] as const;
+/** What is to be said of a value, by the kernel's numbers (Status in assembly/register.ts): the graver, the greater. */
+export const STATUS = [null, 'WARMING', 'NOT_FOUND', 'EXPIRED', 'OVERFLOW'] as const;
+export const WARMING = STATUS.indexOf('WARMING');
 
 /** The type of event that names the entity, and the expressions by which it does. */
 export interface EventBinding {

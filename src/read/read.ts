@@ -3,12 +3,13 @@ import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import { formatMicros } from '../base/time.ts';
 import type { Fold } from '../kernel/fold.ts';
+import type { Kernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import { KEY_MAX_BYTES, keyBytes } from '../kernel/key.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { makeColumn } from '../kernel/window.ts';
+import { makeColumn, WARMING } from '../kernel/window.ts';
 import { floorTile, keptLevels } from '../plan/window.ts';
 import type { Store } from '../store/store.ts';
 import type { ReadRange } from './answer.ts';
@@ -37,7 +38,15 @@ export interface LookUp {
 export interface EntityAnswer {
   entity: string;
   keys: KeyInput[];
-  features: FeatureColumn[];
+  features: AnswerColumn[];
+}
+
+export interface AnswerColumn extends FeatureColumn {
+  /**
+   * Where some value is WARMING: since when the events are known that its windows count, of several event types the
+   * latest, microseconds since 1970 UTC; else null.
+   */
+  sinceMicros: bigint | null;
 }
 
 export interface ReaderParts {
@@ -182,7 +191,7 @@ export class Reader {
       const columns = emptyColumns(features, keys.length);
       const readRange = fold.isComplete ? null : rangesOf(store, layout, answer);
       answerKeys(layout.kernel, answer, features, encoded, timeMicros, isPast, readRange, columns);
-      return { entity: answer.entity, keys, features: columns };
+      return { entity: answer.entity, keys, features: withSince(layout.kernel, answer, features, columns) };
     });
     return { timeMicros, position, entities };
   }
@@ -192,6 +201,28 @@ export type StoredRows = Pick<Store, 'readRange'>;
 
 export function emptyColumns(features: AnswerFeature[], count: number): FeatureColumn[] {
   return features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, count));
+}
+
+/** The cover of the kernel's answer is that of the columns' moment. */
+export function withSince(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  features: AnswerFeature[],
+  columns: FeatureColumn[],
+): AnswerColumn[] {
+  return columns.map((column, i) => ({ ...column, sinceMicros: sinceOf(kernel, answer, features[i]!, column) }));
+}
+
+function sinceOf(kernel: Kernel, answer: AnswerLayout, feature: AnswerFeature, column: FeatureColumn): bigint | null {
+  if (!column.statuses.includes(WARMING)) return null;
+  const { exports } = kernel;
+  let latest = exports.CLOCK_NONE.value;
+  for (const { member, window } of feature.cells) {
+    const since = exports.warmingSince(answer.index, member, window);
+    if (since > latest) latest = since;
+  }
+  assert(latest !== exports.CLOCK_NONE.value, `${column.name} is WARMING, and so is something that it reads`);
+  return latest;
 }
 
 /** The rows of an entity as `answerKeys` asks for them. */

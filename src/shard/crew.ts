@@ -1,21 +1,22 @@
 import { assert, unreachable } from '../base/assert.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
+import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
 import type { Layout } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { type Answer, Asker, emptyColumns, type Lookup, type Question, type QuestionPart } from '../read/read.ts';
+import {
+  type Answer,
+  Asker,
+  emptyColumns,
+  type Lookup,
+  type Question,
+  type QuestionPart,
+  withSince,
+} from '../read/read.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
 import { errorOf } from './failure.ts';
-import {
-  type Clocks,
-  type FromShard,
-  type FromWriter,
-  packKeys,
-  type ShardSizes,
-  type ToShard,
-  type ToWriter,
-} from './message.ts';
+import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShard, type ToWriter } from './message.ts';
 
 /**
  * Chunks that a shard has to decode: the one at work, and the next. A lookup waits for both of them at most, and for the
@@ -84,10 +85,9 @@ export class Crew implements Engine {
   constructor(parts: CrewParts, moments: { nowMicros: () => bigint }) {
     this.#parts = parts;
     const { layout, mark, shards, writer } = parts;
-    const none = layout.kernel.exports.CLOCK_NONE.value;
-    this.#foldedClocks = BigInt64Array.from(layout.types, ({ event }) => mark.clocks.get(event.name) ?? none);
+    this.#foldedClocks = clocksOf(layout, mark.clocks);
     this.#folded = this.#expected = this.#written = mark.position;
-    this.#see(this.#foldedClocks);
+    seeClocks(layout, this.#foldedClocks);
     this.#asker = new Asker({ layout, position: () => this.#folded - 1, nowMicros: moments.nowMicros });
     this.#shards = shards.map(wire => new ShardDesk(wire));
     for (const [i, { wire }] of this.#shards.entries())
@@ -104,10 +104,7 @@ export class Crew implements Engine {
   }
 
   greatestClock(): bigint | null {
-    const none = this.#parts.layout.kernel.exports.CLOCK_NONE.value;
-    let greatest = none;
-    for (const clock of this.#foldedClocks) if (clock > greatest) greatest = clock;
-    return greatest === none ? null : greatest;
+    return greatestOf(this.#parts.layout, this.#foldedClocks);
   }
 
   /** Sums over the shards, as each said last. */
@@ -166,13 +163,14 @@ export class Crew implements Engine {
     if (this.#failure) throw this.#failure;
     const question = this.#asker.ask(request);
     // All are asked before anything else can be: they answer as of one position.
-    const columns = await Promise.all(question.parts.map(part => this.#answer(question, part)));
-    const entities = question.parts.map(({ answer, keys }, i) => ({
-      entity: answer.entity,
-      keys,
-      features: columns[i]!,
-    }));
-    return { timeMicros: question.timeMicros, position: question.position, entities };
+    const { timeMicros, isPast, position, parts } = question;
+    const columns = await Promise.all(parts.map(part => this.#answer(question, part)));
+    const { kernel } = this.#parts.layout;
+    const entities = parts.map(({ answer, features, keys }, i) => {
+      kernel.exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
+      return { entity: answer.entity, keys, features: withSince(kernel, answer, features, columns[i]!) };
+    });
+    return { timeMicros, position, entities };
   }
 
   async close(): Promise<void> {
@@ -232,17 +230,12 @@ export class Crew implements Engine {
     this.#applying++;
     this.#folded = chunk.position + chunk.count;
     this.#foldedClocks = clocks;
-    this.#see(clocks);
+    seeClocks(this.#parts.layout, clocks);
     for (const bad of chunk.bad) {
       this.#errors.push(bad);
       this.#parts.watcher?.bad(bad.code);
     }
     chunk.resolve?.();
-  }
-
-  #see(clocks: Clocks): void {
-    const { exports } = this.#parts.layout.kernel;
-    for (const [type, clock] of clocks.entries()) exports.setSeen(type, clock);
   }
 
   #hear(from: number, message: FromShard): void {
@@ -325,16 +318,11 @@ export class Crew implements Engine {
 
   async #writeBarrier(): Promise<void> {
     const { layout, watcher } = this.#parts;
-    const none = layout.kernel.exports.CLOCK_NONE.value;
     const startMs = performance.now();
     const errors = this.#errors;
     this.#errors = [];
     const position = this.#folded;
-    const clocks = new Map(
-      layout.types
-        .map(({ event }, type) => [event.name, this.#foldedClocks[type]!] as const)
-        .filter(([, c]) => c !== none),
-    );
+    const clocks = namedClocks(layout, this.#foldedClocks);
     const snapshots = await Promise.all(this.#shards.map(desk => desk.snapshot()));
     const rowCount = snapshots.reduce((sum, one) => sum + one.rowCount, 0);
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };

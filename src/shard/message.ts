@@ -1,6 +1,7 @@
 import type { FaultCode } from '../base/fault.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
+import type { Clocks } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { Settings } from '../kernel/load.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
@@ -11,9 +12,6 @@ import type { Mark } from '../store/store.ts';
  * What passes between the crew and its workers. Bytes are moved, not copied: whoever has sent them has them no more.
  * Messages of one sender arrive in order, and that is all that the crew needs for an answer to be of one prefix.
  */
-
-/** The clocks of the event types, by their numbers in the layout; CLOCK_NONE before a type's first event. */
-export type Clocks = BigInt64Array;
 
 /** Keys, side by side: thousands of small arrays would be slow to send. */
 export interface PackedKeys {

@@ -2,10 +2,11 @@ import { assert, unreachable } from '../base/assert.ts';
 import type { Meta } from '../meta/meta.ts';
 import { writeBarrier } from '../ingest/barrier.ts';
 import type { Keeping } from '../ingest/expiry.ts';
+import type { Clocks } from '../kernel/clock.ts';
 import { unpackRows } from '../kernel/packed.ts';
 import type { Store } from '../store/store.ts';
 import { failureOf } from './failure.ts';
-import { type Clocks, type FromShard, type FromWriter, type ToShard, type ToWriter, unpackKeys } from './message.ts';
+import { type FromShard, type FromWriter, type ToShard, type ToWriter, unpackKeys } from './message.ts';
 import type { Shard } from './shard.ts';
 
 type Post<From> = (message: From, moved?: ArrayBufferLike[]) => void;

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import { select } from '../ingest/advance.ts';
+import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { refusedTiles } from '../kernel/load.ts';
@@ -10,7 +11,7 @@ import type { FeatureColumn } from '../kernel/window.ts';
 import { answerKeys } from '../read/answer.ts';
 import { emptyColumns, rangesOf, type StoredRows } from '../read/read.ts';
 import type { Mark } from '../store/store.ts';
-import type { Clocks, ShardSizes } from './message.ts';
+import type { ShardSizes } from './message.ts';
 
 export interface ShardParts {
   layout: Layout;
@@ -35,10 +36,7 @@ export class Shard {
     const { layout, fold } = parts;
     this.#decoder = new Decoder(layout.kernel, layout.types);
     fold.resume(mark.highest);
-    for (const [type, { event }] of layout.types.entries()) {
-      const clock = mark.clocks.get(event.name);
-      if (clock !== undefined) layout.kernel.exports.setSeen(type, clock);
-    }
+    seeClocks(layout, clocksOf(layout, mark.clocks));
   }
 
   /** Decodes a chunk, which is one batch of the kernel, as far as that goes without the clocks before it. */
@@ -50,11 +48,11 @@ export class Shard {
 
   /** Moves the clocks past the chunk; returns where they stand, and the events that are bad. */
   pass(clocks: Clocks, position: number, arrivalMicros: bigint | null): { clocks: Clocks; bad: BadRecord[] } {
-    const { exports } = this.parts.layout.kernel;
-    for (const [type, clock] of clocks.entries()) exports.setTypeClock(type, clock);
+    const { layout } = this.parts;
+    resumeDecoding(layout, clocks);
     this.#decoder.passClocks(arrivalMicros);
     const bad = this.#decoder.bad().map(one => ({ ...one, position: position + one.record }));
-    return { clocks: clocks.map((_, type) => exports.typeClock(type)), bad };
+    return { clocks: decodedClocks(layout), bad };
   }
 
   /** The changes of the chunk, for each shard a buffer of its own. */
@@ -68,9 +66,8 @@ export class Shard {
 
   /** Folds changes, and remembers the clocks as of the prefix that they complete. */
   apply(batch: Uint8Array, clocks: Clocks): ShardSizes {
-    const { exports } = this.parts.layout.kernel;
     this.parts.fold.apply(batch);
-    for (const [type, clock] of clocks.entries()) exports.setSeen(type, clock);
+    seeClocks(this.parts.layout, clocks);
     return this.sizes();
   }
 

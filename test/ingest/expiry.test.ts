@@ -96,7 +96,9 @@ test('a level goes when it is over for all sets and event types that write it, a
   two.events.push({ ...two.events[0]!, name: 'landing' });
   const ids = countedIds(two);
   const horizon = (of: Plan, clocks: [string, bigint][], level: number) =>
-    horizonsOf(keepingOf(of, ids), new Map(clocks)).find(h => h.entity === 1 && h.levelMs === level)?.beforeMs;
+    horizonsOf(keepingOf(of, ids), new Map(clocks.map(([type, at]) => [type, { at, since: at, jumps: [] }]))).find(
+      h => h.entity === 1 && h.levelMs === level,
+    )?.beforeMs;
   const clock = (ms: number) => BigInt(ms) * 1000n;
   const at = 1000 * HOUR;
   // The 1 m tiles serve 2 h; they are kept for that, one tile, and the lateness of 1 h.

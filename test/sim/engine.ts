@@ -51,7 +51,7 @@ export interface Engine {
 }
 
 const NEVER_MS = 2 ** 31 - 1;
-const PLENTY_BYTES = 2 ** 32;
+export const PLENTY_BYTES = 2 ** 32;
 
 export async function openEngine(plan: Plan, settings: EngineSettings): Promise<Engine> {
   const {
