@@ -1,7 +1,7 @@
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
 import type { FeatureColumn, TileRange } from '../kernel/window.ts';
-import { checkRead, copyRows, tileRanges, want } from '../kernel/window.ts';
+import { checkRead, copyRows, rowsAtOnce, tileRanges, want } from '../kernel/window.ts';
 
 /** Rows of one entity in a range of tiles, from where memory's rows go to rest. */
 export type ReadRange = (
@@ -32,7 +32,7 @@ export function answerKeys(
   want(kernel, answer, features);
   exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
   const ranges = readRange ? tileRanges(kernel, answer) : [];
-  const chunk = exports.ANSWER_ROWS.value;
+  const chunk = rowsAtOnce(kernel, [{ answer, features }]);
   for (let from = 0; from < keys.length; from += chunk) {
     const count = Math.min(chunk, keys.length - from);
     exports.forgetTexts();

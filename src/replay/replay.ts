@@ -5,7 +5,7 @@ import type { Layout } from '../kernel/layout.ts';
 import type { BadEvent, Rejected } from '../kernel/ndjson.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { checkRead, copyRows, makeColumn } from '../kernel/window.ts';
+import { checkRead, copyRows, makeColumn, rowsAtOnce, spreadRows } from '../kernel/window.ts';
 import { derive } from '../read/answer.ts';
 import type { Source } from '../source/source.ts';
 import type { ReplayColumn, Subject } from './subject.ts';
@@ -49,8 +49,12 @@ export function replay(parts: ReplayParts): Replay {
 
 async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: Subject[]): AsyncGenerator<ReplayBatch> {
   const { pipeline, source } = parts;
-  const { exports } = pipeline.layout.kernel;
-  const decoder = new Decoder(pipeline.layout.kernel, pipeline.layout.types);
+  const { kernel } = pipeline.layout;
+  const step = rowsAtOnce(
+    kernel,
+    subjects.map(({ answer }) => ({ answer, features: [...answer.features.values()] })),
+  );
+  const decoder = new Decoder(kernel, pipeline.layout.types);
   let position = 0;
   for await (const block of source.read(0)) {
     decoder.fill(block.bytes);
@@ -61,7 +65,6 @@ async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: S
       for (const one of decoder.bad())
         parts.onBad({ ...one, file, line: line + one.line - 1, position: position + one.record });
       select(pipeline.layout);
-      const step = exports.ANSWER_ROWS.value;
       for (let from = 0; from < decoder.count; from += step) {
         const to = Math.min(decoder.count, from + step);
         const batch = replayRecords(pipeline, columns, subjects, from, to, position);
@@ -160,10 +163,5 @@ function fillColumn(kernel: Kernel, subject: Subject, name: string, column: Feat
   const target = isWhole ? column : makeColumn(column, rows.length);
   copyRows(kernel, subject.answer, feature, rows.length, target, 0);
   if (isWhole) return;
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
-    column.values[row] = target.values[i]!;
-    column.nulls[row] = target.nulls[i]!;
-    column.statuses[row] = target.statuses[i]!;
-  }
+  spreadRows(target, rows, column);
 }

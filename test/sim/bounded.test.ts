@@ -4,6 +4,7 @@ import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { SimulatedDisk } from './disk.ts';
 import { type Engine, memoryDatabase, openEngine, rowsHash } from './engine.ts';
 import { body, tame, weekLines, wild } from './flights.ts';
+import { valueAt } from './judge.ts';
 
 const plan = flightsPlan();
 const week = await weekLines();
@@ -43,7 +44,9 @@ function look(engine: Engine): unknown {
   const route = keys.flatMap(origin => keys.map(destination => [origin, destination]));
   const entities = { origin: keys, destination: keys, route };
   const { entities: found } = engine.reader.lookup({ features: plan.sets.map(s => `${s.name}:*`), entities, at: null });
-  return found.map(({ features }) => features.map(({ values, nulls }) => [[...values].map(String), [...nulls]]));
+  return found.map(({ features }) =>
+    features.map(column => [Array.from(column.nulls.keys(), row => String(valueAt(column, row))), [...column.nulls]]),
+  );
 }
 
 test.each([
