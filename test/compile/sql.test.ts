@@ -190,7 +190,7 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   ],
   [
     '«STDDEV»(delay) AS n, SUM(«EXP»(delay)) AS m',
-    'STDDEV is not supported: no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN, MAX, FIRST and LAST',
+    'STDDEV is not supported: no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN, MAX, FIRST, LAST and LAST_N',
     'EXP is not supported: its digits are not the same on every machine; compute it from the feature',
   ],
   ['SUM(«SUM»(delay)) AS n', 'an aggregate inside SUM is not supported: SUM looks at one event at a time'],
@@ -217,10 +217,13 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   ['SUM(«ok») AS n', 'SUM wants int64 or double, got bool; write CASE WHEN ok THEN 1 ELSE 0 END'],
   [
     'SUM(«origin») AS n, AVG(«landed») AS m',
-    'SUM wants int64 or double, got string; COUNT, FIRST and LAST take any type; declare the input int64 if it is a number',
+    'SUM wants int64 or double, got string; COUNT, FIRST, LAST and LAST_N take any type; declare the input int64 if it is a number',
     'AVG wants int64 or double, got time; MIN and MAX take a time',
   ],
-  ['MAX(«origin») AS n', 'MAX wants int64, double, bool or time, got string; COUNT, FIRST and LAST take any type'],
+  [
+    'MAX(«origin») AS n',
+    'MAX wants int64, double, bool or time, got string; COUNT, FIRST, LAST and LAST_N take any type',
+  ],
   ['SUM(«dellay») AS n', 'event flight has no input "dellay"; did you mean "delay"?'],
   ['SUM(«x») AS n', 'event flight has no input "x"; it has origin, destination, delay, distance, ok, landed'],
   ['SUM(«f».delay) AS n', 'unknown table "f": the only one is flight; fields of structs are not read yet'],

@@ -1,15 +1,15 @@
 import { expect, test } from 'bun:test';
 import { cellJson } from '../../src/http/columnar.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
-import type { FeatureColumn } from '../../src/kernel/window.ts';
+import type { FeatureColumn, ScalarValues } from '../../src/kernel/window.ts';
 
-function column(type: Type, values: FeatureColumn['values']): FeatureColumn {
+function column(type: Type, values: ScalarValues): FeatureColumn {
   const count = values.length;
   return { name: 'set:name', type, values, nulls: new Uint8Array(count), statuses: new Uint8Array(count) };
 }
 
 function cells(of: FeatureColumn): string[] {
-  return Array.from({ length: of.values.length }, (_, i) => cellJson(of)(i));
+  return Array.from({ length: of.nulls.length }, (_, i) => cellJson(of)(i));
 }
 
 test('doubles read back as the very same bits; what JSON cannot say is null', () => {
