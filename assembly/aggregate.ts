@@ -38,7 +38,6 @@ import {
   addRecent,
   decodeRecent,
   encodeRecent,
-  measureRecent,
   mergeRecent,
   recentSizeMax,
 } from './last_n';
@@ -403,10 +402,11 @@ export function encode(aggregateCase: i32, state: usize, out: usize): usize {
       return head + size;
     }
     case LAST_N: {
-      const size = measureRecent(state);
       store<u8>(out, TAG_LAST_N);
+      const body = out + NESTED_HEAD;
+      const size = encodeRecent(state, body) - body;
       const head: usize = 1 + writeVarint(out + 1, <u64>size);
-      encodeRecent(state, out + head);
+      memory.copy(out + head, body, size);
       return head + size;
     }
     default: {

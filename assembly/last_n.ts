@@ -19,7 +19,7 @@ import { Arena } from './arena';
 import { INTEGER, REAL, TEXT, canonicalNaN } from './kind';
 import { allocate, allocateZeroed, release } from './memory';
 import { nestedCell, storeNested, takeNested } from './nested';
-import { readVarint, unzigzag, varintNext, varintOk, varintSize, writeVarint, zigzag } from './varint';
+import { readVarint, unzigzag, varintNext, varintOk, writeVarint, zigzag } from './varint';
 
 /** The greatest limit: what is read, merged and answered for one value. */
 export const RECENT_MAX: u32 = 1000;
@@ -266,7 +266,7 @@ export function recentSizeMax(state: usize): usize {
   const recent = recentAt(state);
   let size: usize = 64 + <usize>recent.count * 40;
   if (recent.kind == <u32>TEXT)
-    for (let i: u32 = 0; i < recent.count; i++) size += textLength(entryAt(recent, i) + 16);
+    for (let i: u32 = 0; i < recent.count; i++) size += keptLength(entryAt(recent, i));
   return size;
 }
 
@@ -278,84 +278,40 @@ const TAG_REALS: u8 = 0x2a;
 const TAG_TEXTS: u8 = 0x32;
 const TAG_TOO_LONG: u8 = 0x3a;
 
-/** What each column comes to, as `measureRecent` finds it: packed ones without tag and length, texts with theirs. */
-let timesSize: usize = 0;
-let positionsSize: usize = 0;
-let valuesSize: usize = 0;
-let tooLongSize: usize = 0;
+/** Of what is kept of a text. */
+@inline
+function keptLength(entry: usize): usize {
+  return load<u32>(entry, 20) == TOO_LONG ? 0 : <usize>load<u32>(entry, 20);
+}
 
-/** Size of the Recent that `encodeRecent` writes next. The state is put in order first. */
-export function measureRecent(state: usize): usize {
+/** Writes the state as a Recent, and returns the end of it. The state is put in order first. */
+export function encodeRecent(state: usize, out: usize): usize {
   const recent = recentAt(state);
   settle(recent);
-  timesSize = positionsSize = valuesSize = tooLongSize = 0;
-  let time: i64 = 0;
-  let position: i64 = 0;
-  for (let i: u32 = 0; i < recent.count; i++) {
-    const entry = entryAt(recent, i);
-    timesSize += varintSize(zigzag(load<i64>(entry) - time));
-    positionsSize += varintSize(zigzag(load<i64>(entry, 8) - position));
-    time = load<i64>(entry);
-    position = load<i64>(entry, 8);
-    valuesSize += valueSize(recent.kind, entry + 16);
-    if (isTooLong(recent.kind, entry + 16)) tooLongSize += varintSize(<u64>i);
-  }
-  const texts = recent.kind == <u32>TEXT;
-  return (
-    (recent.limit == 0 ? 0 : 1 + varintSize(<u64>recent.limit)) +
-    columnSize(timesSize) +
-    columnSize(positionsSize) +
-    (texts ? valuesSize : columnSize(valuesSize)) +
-    columnSize(tooLongSize)
-  );
-}
-
-@inline
-function columnSize(size: usize): usize {
-  return size == 0 ? 0 : 1 + varintSize(<u64>size) + size;
-}
-
-@inline
-function valueSize(kind: u32, value: usize): usize {
-  if (kind == <u32>INTEGER) return varintSize(zigzag(load<i64>(value)));
-  if (kind == <u32>REAL) return 8;
-  const length = textLength(value);
-  return 1 + varintSize(<u64>length) + length;
-}
-
-@inline
-function isTooLong(kind: u32, value: usize): bool {
-  return kind == <u32>TEXT && load<u32>(value, 4) == TOO_LONG;
-}
-
-/** Of what is kept of it. */
-@inline
-function textLength(value: usize): usize {
-  return load<u32>(value, 4) == TOO_LONG ? 0 : <usize>load<u32>(value, 4);
-}
-
-/** Writes the state that was measured last. */
-export function encodeRecent(state: usize, out: usize): void {
-  const recent = recentAt(state);
-  if (recent.limit == 0) return;
+  if (recent.limit == 0) return out;
   store<u8>(out, TAG_LIMIT);
   let at = out + 1 + writeVarint(out + 1, <u64>recent.limit);
-  if (recent.count == 0) return;
-  at = encodeDeltas(recent, 0, openColumn(at, TAG_TIMES, timesSize));
-  at = encodeDeltas(recent, 8, openColumn(at, TAG_POSITIONS, positionsSize));
-  if (recent.kind == <u32>INTEGER) at = openColumn(at, TAG_INTEGERS, valuesSize);
-  if (recent.kind == <u32>REAL) at = openColumn(at, TAG_REALS, valuesSize);
-  for (let i: u32 = 0; i < recent.count; i++) at = encodeValue(recent.kind, entryAt(recent, i) + 16, at);
-  if (tooLongSize == 0) return;
-  at = openColumn(at, TAG_TOO_LONG, tooLongSize);
-  for (let i: u32 = 0; i < recent.count; i++)
-    if (isTooLong(recent.kind, entryAt(recent, i) + 16)) at += writeVarint(at, <u64>i);
+  if (recent.count == 0) return at;
+  at = closeColumn(at, TAG_TIMES, encodeDeltas(recent, 0, at + COLUMN_HEAD));
+  at = closeColumn(at, TAG_POSITIONS, encodeDeltas(recent, 8, at + COLUMN_HEAD));
+  if (recent.kind == <u32>INTEGER) return closeColumn(at, TAG_INTEGERS, encodeIntegers(recent, at + COLUMN_HEAD));
+  if (recent.kind == <u32>REAL) return closeColumn(at, TAG_REALS, encodeReals(recent, at + COLUMN_HEAD));
+  at = encodeTexts(recent, at);
+  const end = encodeTooLong(recent, at + COLUMN_HEAD);
+  return end == at + COLUMN_HEAD ? at : closeColumn(at, TAG_TOO_LONG, end);
 }
 
-@inline
-function openColumn(at: usize, tag: u8, size: usize): usize {
+/** Before its size is known a column is written behind the longest head that one can have: no column has 2^21 bytes. */
+const COLUMN_HEAD: usize = 4;
+
+/** Puts the head of the column that ends at `end` at `at`, and the column right behind it. */
+function closeColumn(at: usize, tag: u8, end: usize): usize {
+  const from = at + COLUMN_HEAD;
+  const size = end - from;
   store<u8>(at, tag);
-  return at + 1 + writeVarint(at + 1, <u64>size);
+  const head: usize = 1 + writeVarint(at + 1, <u64>size);
+  memory.copy(at + head, from, size);
+  return at + head + size;
 }
 
 /** Times, or positions: the field at `offset` of every entry. */
@@ -369,18 +325,31 @@ function encodeDeltas(recent: Recent, offset: usize, at: usize): usize {
   return at;
 }
 
-@inline
-function encodeValue(kind: u32, value: usize, at: usize): usize {
-  if (kind == <u32>INTEGER) return at + writeVarint(at, zigzag(load<i64>(value)));
-  if (kind == <u32>REAL) {
-    store<i64>(at, load<i64>(value));
-    return at + 8;
+function encodeIntegers(recent: Recent, at: usize): usize {
+  for (let i: u32 = 0; i < recent.count; i++) at += writeVarint(at, zigzag(load<i64>(entryAt(recent, i), 16)));
+  return at;
+}
+
+function encodeReals(recent: Recent, at: usize): usize {
+  for (let i: u32 = 0; i < recent.count; i++, at += 8) store<i64>(at, load<i64>(entryAt(recent, i), 16));
+  return at;
+}
+
+function encodeTexts(recent: Recent, at: usize): usize {
+  for (let i: u32 = 0; i < recent.count; i++) {
+    const length = keptLength(entryAt(recent, i));
+    store<u8>(at++, TAG_TEXTS);
+    at += writeVarint(at, <u64>length);
+    memory.copy(at, <usize>load<u32>(entryAt(recent, i), 16), length);
+    at += length;
   }
-  const length = textLength(value);
-  store<u8>(at, TAG_TEXTS);
-  at += 1 + writeVarint(at + 1, <u64>length);
-  memory.copy(at, <usize>load<u32>(value), length);
-  return at + length;
+  return at;
+}
+
+function encodeTooLong(recent: Recent, at: usize): usize {
+  for (let i: u32 = 0; i < recent.count; i++)
+    if (load<u32>(entryAt(recent, i), 20) == TOO_LONG) at += writeVarint(at, <u64>i);
+  return at;
 }
 
 // --- decoding
@@ -436,28 +405,25 @@ function enterColumn(at: usize, end: usize, tag: u8): bool {
 
 /** They say how many entries there are, and never descend. */
 function decodeTimes(recent: Recent): bool {
+  recent.count = decodeNumbers(recent.entries, recent.limit);
   let last: i64 = 0;
-  while (columnAt < columnEnd) {
-    if (recent.count == recent.limit) return false;
-    const delta = unzigzag(readVarint(columnAt, columnEnd));
-    if (!varintOk) return false;
-    columnAt = varintNext;
+  for (let i: u32 = 0; i < recent.count; i++) {
+    const delta = load<i64>(entryAt(recent, i));
     const time = last + delta;
-    if (recent.count > 0 && (delta < 0 || time < last)) return false;
-    store<i64>(entryAt(recent, recent.count++), time);
+    if (i > 0 && (delta < 0 || time < last)) return false;
+    store<i64>(entryAt(recent, i), time);
     last = time;
   }
-  return true;
+  return columnAt == columnEnd;
 }
 
 /** They ascend where times are equal. */
 function decodePositions(recent: Recent): bool {
+  if (decodeNumbers(recent.entries + 8, recent.count) != recent.count) return false;
   let last: i64 = 0;
   for (let i: u32 = 0; i < recent.count; i++) {
     const entry = entryAt(recent, i);
-    last += unzigzag(readVarint(columnAt, columnEnd));
-    if (!varintOk) return false;
-    columnAt = varintNext;
+    last += load<i64>(entry, 8);
     store<i64>(entry, last, 8);
     if (i > 0 && compareMoments(entry - ENTRY_SIZE, entry) >= 0) return false;
   }
@@ -465,12 +431,33 @@ function decodePositions(recent: Recent): bool {
 }
 
 function decodeIntegers(recent: Recent): bool {
-  for (let i: u32 = 0; i < recent.count; i++) {
-    store<i64>(entryAt(recent, i), unzigzag(readVarint(columnAt, columnEnd)), 16);
-    if (!varintOk) return false;
-    columnAt = varintNext;
+  return decodeNumbers(recent.entries + 16, recent.count) == recent.count && columnAt == columnEnd;
+}
+
+/**
+ * Numbers of a packed column, up to `most` of them, to one field of the entries from `to` on; returns how many there are.
+ * It ends before the column does at a number that is not spelled as `readVarint` reads one: this is that, in one loop.
+ */
+function decodeNumbers(to: usize, most: u32): u32 {
+  const end = columnEnd;
+  let at = columnAt;
+  let count: u32 = 0;
+  for (; count < most && at < end; count++) {
+    let byte = load<u8>(at);
+    let value = <u64>(byte & 0x7f);
+    let next = at + 1;
+    for (let shift: u64 = 7; byte >= 0x80 && next < end && shift < 70; shift += 7) {
+      byte = load<u8>(next++);
+      value |= (<u64>(byte & 0x7f)) << shift;
+    }
+    // Cut or longer than 64 bits, or longer than it has to be.
+    const size = next - at;
+    if (byte >= 0x80 || (size > 1 && byte == 0) || (size == 10 && byte > 1)) break;
+    store<i64>(to + <usize>count * ENTRY_SIZE, unzigzag(value));
+    at = next;
   }
-  return columnAt == columnEnd;
+  columnAt = at;
+  return count;
 }
 
 function decodeReals(recent: Recent): bool {

@@ -126,10 +126,10 @@ describe.each([1, 2])('seed %p', seed => {
     const hashes: unknown[] = [];
     for (const [shards, step] of [
       [1, 3000],
-      [1, 7],
+      [1, 60],
       [2, 400],
       [3, 1111],
-      [7, 50],
+      [7, 150],
     ] as const) {
       const engine = await openEngine(recent, { disk: new SimulatedDisk(seed), db: memoryDatabase(), shards });
       for (let from = 0; from < lines.length; from += step) {
