@@ -91,8 +91,10 @@ interface TextAnswer {
   entities: Record<string, { keys: (string | string[])[]; features: Record<string, TextColumn> }>;
 }
 
+type TextCell = string | boolean | null;
+
 interface TextColumn {
-  values: (string | boolean | null)[];
+  values: (TextCell | TextCell[])[];
   statuses?: (string | null)[];
 }
 
@@ -110,7 +112,16 @@ export function answerTable(text: string): string {
   return [...tables, at].join('\n\n');
 }
 
+/** So many items of a list are shown: more would push the other keys out of sight. */
+const ITEMS_SHOWN_MAX = 5;
+
+function valueText(value: TextCell | TextCell[]): string {
+  if (!Array.isArray(value)) return value === null ? '-' : String(value);
+  const shown = value.slice(0, ITEMS_SHOWN_MAX).map(valueText).join(', ');
+  return value.length > ITEMS_SHOWN_MAX ? `[${shown}, ... ${value.length}]` : `[${shown}]`;
+}
+
 function cellText({ values, statuses }: TextColumn, index: number): string {
-  const value = values[index] === null ? '-' : String(values[index]);
+  const value = valueText(values[index]!);
   return statuses?.[index] ? `${value} ${statuses[index]}` : value;
 }

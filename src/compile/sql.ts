@@ -683,7 +683,7 @@ function walkLastN(cursor: Cursor, body: Node, first: number): SqlNode {
   take(cursor, 'L_PAREN', '(');
   const args = nodes(body, 'args');
   if (args.length !== 2) {
-    const message = `${text.toUpperCase()} wants a value and how many of them to keep, got ${args.length} arguments: write LAST_N(x, 10)`;
+    const message = `${text.toUpperCase()} wants two arguments, a value and how many of them to keep, got ${args.length}`;
     throw new Fault('definition', message, at);
   }
   const of = walk(cursor, args[0]!);

@@ -28,6 +28,8 @@ const lookupBody = z.strictObject({
     .describe('null for now; an RFC 3339 time or epoch milliseconds for a past moment'),
 });
 
+const SCALAR = z.union([z.number(), z.string(), z.boolean(), z.null()]);
+
 /** What `answerJson` writes. */
 const ANSWER = z.object({
   time: z.string().describe('the moment that the values are for, RFC 3339'),
@@ -44,8 +46,8 @@ const ANSWER = z.object({
         z.string(),
         z.object({
           values: z
-            .array(z.union([z.number(), z.string(), z.boolean(), z.null()]))
-            .describe('one for each key; integers come with all their digits, up to 19'),
+            .array(z.union([SCALAR, z.array(SCALAR)]))
+            .describe('one for each key, an array where it is a list; integers come with all their digits, up to 19'),
           statuses: z
             .array(z.enum(STATUS.filter(status => status !== null)).nullable())
             .optional()
