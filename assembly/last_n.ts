@@ -18,7 +18,7 @@
 import { Arena } from './arena';
 import { INTEGER, REAL, TEXT, canonicalNaN } from './kind';
 import { allocate, allocateZeroed, release } from './memory';
-import { nestedCell, storeNested, takeNested } from './nested';
+import { cellAt, nestedCell, nestedSize, nullAt } from './nested';
 import { readVarint, unzigzag, varintNext, varintOk, writeVarint, zigzag } from './varint';
 
 /** The greatest limit: what is read, merged and answered for one value. */
@@ -244,19 +244,29 @@ function own(recent: Recent, count: u32): void {
  */
 export function finishRecent(state: usize, out: usize, arena: Arena): bool {
   const recent = recentAt(state);
-  const count = recent.count;
-  const block = takeNested(arena, <usize>count);
-  for (let i: u32 = 0; i < count; i++) {
+  const count = <i32>recent.count;
+  const block = takeBlock(arena, count);
+  for (let i = 0; i < count; i++) {
     const value = entryAt(recent, count - 1 - i) + 16;
-    const cell = nestedCell(block, <usize>i);
+    const cell = cellAt(block, i);
     store<i64>(cell, load<i64>(value));
     if (recent.kind != <u32>TEXT) continue;
     const length = load<u32>(value, 4);
     if (length == TOO_LONG) return false;
     store<u32>(cell, <u32>arena.copy(<usize>load<u32>(value), <usize>length));
   }
-  storeNested(out, block, <usize>count);
+  store<u64>(out, nestedCell(block, count));
   return true;
+}
+
+/** A block of `count` elements, none of them null. */
+function takeBlock(arena: Arena, count: i32): usize {
+  const size = nestedSize(count);
+  const at = arena.reserve(size + 7);
+  const block = (at + 7) & ~(<usize>7);
+  arena.keep(block + size - at);
+  memory.fill(nullAt(block, count, 0), 0, count);
+  return block;
 }
 
 // --- encoding, as Recent of row.proto

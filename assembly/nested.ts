@@ -1,43 +1,40 @@
 /**
- * Values that hold values. The cell of a list is (address u32, count u32); at the address, which is a multiple of 8, stand
+ * How lists and structs lie in memory. A register holds them as it holds strings, by address, and so do they each other:
  *
- *   count cells of 8 bytes   as a column of the elements' type holds them
- *   count null bytes         1 is null
+ *   cell   (address u32, count u32): where the block is, and how many elements or fields it has
+ *   block  count cells of 8 bytes, as a column of their type holds them, then count null bytes (1 where it is null)
  *
- * A struct's cell is the same with one cell for each of its fields, in the order of its type. A block lives as long as
- * the texts of the register that points at it.
+ * Blocks begin at multiples of 8, and stand as long as the texts of their register do. Fields are in the order of their
+ * type. A block of nothing may have any address.
  */
-import { Arena } from './arena';
 
-/** Bytes of the block of `count` cells. */
 @inline
 export function nestedSize(count: usize): usize {
-  return count * 9;
+  return (count << 3) + ((count + 7) & ~(<usize>7));
+}
+
+/** The cell that says where a block is. */
+@inline
+export function nestedCell(block: usize, count: i32): u64 {
+  return <u64>block | (<u64>(<u32>count) << 32);
 }
 
 @inline
-export function nestedCell(block: usize, index: usize): usize {
-  return block + (index << 3);
+export function blockOf(cell: usize): usize {
+  return <usize>load<u32>(cell);
 }
 
 @inline
-export function nestedNull(block: usize, count: usize, index: usize): usize {
-  return block + (count << 3) + index;
+export function countOf(cell: usize): i32 {
+  return load<i32>(cell, 4);
 }
 
-/** A block of `count` cells in an arena, with its cells not set and its nulls all 0. */
-export function takeNested(arena: Arena, count: usize): usize {
-  const size = nestedSize(count);
-  const at = arena.reserve(size + 7);
-  const block = (at + 7) & ~(<usize>7);
-  arena.keep(block + size - at);
-  memory.fill(nestedNull(block, count, 0), 0, count);
-  return block;
-}
-
-/** Points the cell of a list or a struct at its block. */
 @inline
-export function storeNested(cell: usize, block: usize, count: usize): void {
-  store<u32>(cell, <u32>block);
-  store<u32>(cell, <u32>count, 4);
+export function cellAt(block: usize, index: i32): usize {
+  return block + (<usize>index << 3);
+}
+
+@inline
+export function nullAt(block: usize, count: i32, index: i32): usize {
+  return block + (<usize>count << 3) + <usize>index;
 }

@@ -7,13 +7,11 @@ import { layPlan } from '../../src/kernel/load.ts';
 import { type Meta, openMeta } from '../../src/meta/meta.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { Reader } from '../../src/read/read.ts';
-import { replay, type ReplayBatch } from '../../src/replay/replay.ts';
 import type { Disk } from '../../src/source/disk.ts';
 import { EventLog } from '../../src/source/log.ts';
-import { AHEAD_MAX_MS, type Block, type Clock, MAX_JUMP_DEFAULT_MS, type Source } from '../../src/source/source.ts';
+import { AHEAD_MAX_MS, type Clock, MAX_JUMP_DEFAULT_MS } from '../../src/source/source.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row, Store } from '../../src/store/store.ts';
-import { body } from './flights.ts';
 
 export const EVENT_CLOCK: Clock = { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS };
 
@@ -112,27 +110,4 @@ export function rowsHash(store: Store): { count: number; hash: string } {
 
 function addressOf({ entity, key, levelMs, tileStartMs }: Row): string {
   return `${entity} ${Buffer.from(key).toString('hex')} ${levelMs} ${tileStartMs}`;
-}
-
-/** A replay of lines, a thousand at a time. */
-export async function* replayed(of: Plan, lines: Uint8Array[]): AsyncGenerator<ReplayBatch> {
-  const kernel = await loadKernel();
-  const layout = layPlan(kernel, of, countedIds(of), { clock: EVENT_CLOCK, aheadMaxMs: 0, shards: 1 });
-  const source: Source = {
-    clock: EVENT_CLOCK,
-    async *read() {
-      for (let from = 0; from < lines.length; from += 1000) {
-        const block: Block = {
-          bytes: body(lines.slice(from, from + 1000)),
-          arrivalMicros: null,
-          file: 'lines',
-          line: from + 1,
-        };
-        yield block;
-      }
-    },
-  };
-  const nothing = () => {};
-  const parts = { pipeline: { layout, folds: [new Fold(kernel, null)] }, source, onRejected: nothing, onBad: nothing };
-  yield* replay(parts).batches;
 }

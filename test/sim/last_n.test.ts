@@ -23,10 +23,11 @@ import {
 import { type Log, parseLog } from '../oracle/log.ts';
 import { now } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
-import { EVENT_CLOCK, memoryDatabase, openEngine, replayed, rowsHash } from './engine.ts';
+import { EVENT_CLOCK, memoryDatabase, openEngine, rowsHash } from './engine.ts';
 import { body } from './flights.ts';
 import { compareValue } from './judge.ts';
 import { Random } from './random.ts';
+import { replayed } from './replayed.ts';
 
 const WINDOWS = { '2h': sliding(2 * HOUR_MS, 60_000), '1d': sliding(24 * HOUR_MS, 30 * 60_000), lifetime: LIFETIME };
 const COLUMNS: Record<string, Type> = { i: INT64, d: DOUBLE, s: STRING, b: BOOL, t: TIME };
@@ -126,10 +127,10 @@ describe.each([1, 2])('seed %p', seed => {
     const hashes: unknown[] = [];
     for (const [shards, step] of [
       [1, 3000],
-      [1, 60],
+      [1, 111],
       [2, 400],
       [3, 1111],
-      [7, 150],
+      [7, 300],
     ] as const) {
       const engine = await openEngine(recent, { disk: new SimulatedDisk(seed), db: memoryDatabase(), shards });
       for (let from = 0; from < lines.length; from += step) {

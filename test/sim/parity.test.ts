@@ -10,10 +10,11 @@ import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { parseLog, type Log } from '../oracle/log.ts';
 import { now } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
-import { type Engine, EVENT_CLOCK, memoryDatabase, openEngine, replayed, rowsHash } from './engine.ts';
+import { type Engine, EVENT_CLOCK, memoryDatabase, openEngine, rowsHash } from './engine.ts';
 import { body, smallWeek, tame, weekLines, wild } from './flights.ts';
 import { compareLookups, compareValue, isSame, type Keys, keysOf, valueAt } from './judge.ts';
 import { Random } from './random.ts';
+import { replayed } from './replayed.ts';
 
 /** `bun scripts/long.ts parity` sets it: other seeds, more cuts, and the whole week. */
 const LONG = process.env.TILEFOLD_LONG === '1';
