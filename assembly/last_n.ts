@@ -12,7 +12,7 @@
  * of two buffers, until the one after the next is decoded; a state that others are merged into has a block of its own,
  * which grows with it and stays with it when it is cleared.
  *
- * A text longer than TEXT_MAX_BYTES is not kept, but that it was there is: as long as it is among the latest, the list is
+ * A text longer than RECENT_TEXT_MAX_BYTES is not kept, but that it was there is: as long as it is among the latest, the list is
  * OVERFLOW.
  */
 import { Arena } from './arena';
