@@ -118,7 +118,8 @@ const ITEMS_SHOWN_MAX = 5;
 function valueText(value: TextCell | TextCell[]): string {
   if (!Array.isArray(value)) return value === null ? '-' : String(value);
   const shown = value.slice(0, ITEMS_SHOWN_MAX).map(valueText).join(', ');
-  return value.length > ITEMS_SHOWN_MAX ? `[${shown}, ... ${value.length}]` : `[${shown}]`;
+  const left = value.length - ITEMS_SHOWN_MAX;
+  return left > 0 ? `[${shown}, ... ${left} more]` : `[${shown}]`;
 }
 
 function cellText({ values, statuses }: TextColumn, index: number): string {
