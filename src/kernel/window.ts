@@ -172,27 +172,6 @@ export function dependenciesOf(feature: Feature): { features: string[]; reads: E
   return { features, reads };
 }
 
-/** What the lists of an answer's frame may come to, texts included: so many fewer rows are answered at once. */
-const LIST_BYTES_MAX = 64 << 20;
-
-/** How many rows of an answer with these features are finished together. */
-export function rowsAtOnce(kernel: Kernel, features: { answer: AnswerLayout; features: AnswerFeature[] }[]): number {
-  const { ANSWER_ROWS, RECENT_TEXT_MAX_BYTES } = kernel.exports;
-  const cellBytes = (answer: AnswerLayout, member: number): number => {
-    const { fn } = answer.members[member]!.aggregate;
-    if (fn.name !== 'lastN') return 0;
-    return fn.limit! * (NESTED_ITEM_SIZE + (fn.args[0]!.type.kind === 'string' ? RECENT_TEXT_MAX_BYTES.value : 0));
-  };
-  const rowBytes = features.flatMap(of =>
-    of.features.flatMap(({ cells }) => cells.map(({ member }) => cellBytes(of.answer, member))),
-  );
-  const most = Math.floor(LIST_BYTES_MAX / rowBytes.reduce((sum, bytes) => sum + bytes, 1));
-  return Math.max(1, Math.min(ANSWER_ROWS.value, most));
-}
-
-/** A cell and its null byte. */
-const NESTED_ITEM_SIZE = 9;
-
 /** Restricts what the next keys are read for to what these features need. */
 export function want(kernel: Kernel, answer: AnswerLayout, features: AnswerFeature[]): void {
   const masks = new BigUint64Array(answer.members.length);

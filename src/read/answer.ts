@@ -1,7 +1,8 @@
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
+import { rowsAtOnce } from '../kernel/last_n.ts';
 import type { FeatureColumn, TileRange } from '../kernel/window.ts';
-import { checkRead, copyRows, rowsAtOnce, tileRanges, want } from '../kernel/window.ts';
+import { checkRead, copyRows, tileRanges, want } from '../kernel/window.ts';
 
 /** Rows of one entity in a range of tiles, from where memory's rows go to rest. */
 export type ReadRange = (
