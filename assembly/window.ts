@@ -25,7 +25,7 @@ import {
   FINISHED_OVERFLOW,
   FIRST,
   LAST,
-  TEXT,
+  LAST_N,
   caseOf,
   clearSize,
   decode as decodeState,
@@ -37,6 +37,8 @@ import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
 import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt, useRow } from './fold';
 import { buildKey, key } from './key';
+import { TEXT } from './kind';
+import { finishRecent } from './last_n';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { Status } from './register';
@@ -486,7 +488,7 @@ function finishCell(answer: Answer, cell: usize, member: Member, window: i32, ex
   let isNull: u8 = 1;
   let status = Status.EXPIRED;
   if (!expired) {
-    const outcome = finish(member.aggregateCase, stateAt(answer, member, window), value);
+    const outcome = finishState(member.aggregateCase, stateAt(answer, member, window), value);
     isNull = outcome == FINISHED ? 0 : 1;
     if (load<u8>(answer.found + cell) == 0) status = Status.NOT_FOUND;
     else if (outcome == FINISHED_OVERFLOW) status = Status.OVERFLOW;
@@ -498,7 +500,13 @@ function finishCell(answer: Answer, cell: usize, member: Member, window: i32, ex
   store<u8>(register.statuses + row, <u8>status);
 }
 
-/** Text of finished values: rows change and go, an answer is read when it is whole. */
+@inline
+function finishState(aggregateCase: i32, state: usize, value: usize): i32 {
+  if (aggregateCase != LAST_N) return finish(aggregateCase, state, value);
+  return finishRecent(state, value, texts) ? FINISHED : FINISHED_OVERFLOW;
+}
+
+/** Text and lists of finished values: rows change and go, an answer is read when it is whole. */
 const texts: Arena = Arena.make();
 
 /** Forgets the text of answers that have been read. */
@@ -509,11 +517,7 @@ export function forgetTexts(): void {
 @inline
 function keepText(state: usize, value: usize): void {
   if (load<i64>(state) != TEXT) return;
-  const length = <usize>load<u32>(value, 4);
-  const copy = texts.reserve(length);
-  memory.copy(copy, <usize>load<u32>(value), length);
-  texts.keep(length);
-  store<u32>(value, <u32>copy);
+  store<u32>(value, <u32>texts.copy(<usize>load<u32>(value), <usize>load<u32>(value, 4)));
 }
 
 /** Nothing has the null key: every value is null. */

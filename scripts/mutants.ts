@@ -294,6 +294,72 @@ const AGGREGATE: Mutant[] = [
   },
 ];
 
+const LATEST: Mutant[] = [
+  {
+    name: 'list-unsorted',
+    why: 'late events of a batch stand where they came',
+    file: 'assembly/last_n.ts',
+    from: '  if (recent.isUnordered != 0) sortEntries(recent);\n',
+    to: '',
+  },
+  {
+    name: 'list-earliest',
+    why: 'of too many values the earliest remain',
+    file: 'assembly/last_n.ts',
+    from: 'memory.copy(recent.entries, entryAt(recent, recent.count - count), <usize>count * ENTRY_SIZE);\n  recent.count',
+    to: 'recent.count',
+  },
+  {
+    name: 'list-one-short',
+    why: 'where all of a row is later, one value too many of the earlier row leaves',
+    file: 'assembly/last_n.ts',
+    from: 'keepLatest(target, min(target.count, limit - count));',
+    to: 'keepLatest(target, min(target.count, limit - count) - 1);',
+  },
+  {
+    name: 'list-twice',
+    why: 'an event that two rows have is there twice',
+    file: 'assembly/last_n.ts',
+    from: '    if (order <= 0) right--;\n',
+    to: '    if (order < 0) right--;\n',
+  },
+  {
+    name: 'list-turned',
+    why: 'lists begin with the earliest value',
+    file: 'assembly/last_n.ts',
+    from: 'entryAt(recent, count - 1 - i) + 16',
+    to: 'entryAt(recent, i) + 16',
+  },
+  {
+    name: 'list-cut',
+    why: 'a text that is not kept reads as an empty one',
+    file: 'assembly/last_n.ts',
+    from: '    if (length == TOO_LONG) return false;\n',
+    to: '    if (length == TOO_LONG) continue;\n',
+  },
+  {
+    name: 'list-borrowed',
+    why: 'texts of a finished list stay in rows that go',
+    file: 'assembly/last_n.ts',
+    from: '    store<u32>(cell, <u32>arena.copy(<usize>load<u32>(value), <usize>length));\n',
+    to: '',
+  },
+  {
+    name: 'lists-overlap',
+    why: 'lists of a later chunk of an answer begin where the first one ended',
+    file: 'src/kernel/window.ts',
+    from: 'lists, offsets[to + row]!);',
+    to: 'lists, offsets[row]!);',
+  },
+  {
+    name: 'lists-swapped',
+    why: 'what another type of event filled of a column is taken from the wrong rows',
+    file: 'src/kernel/window.ts',
+    from: '    places[rows[i]!] = i;\n',
+    to: '',
+  },
+];
+
 const DURABLE: Mutant[] = [
   {
     name: 'append-unsynced',
@@ -401,12 +467,12 @@ const CREW: Mutant[] = [
     name: 'crew-scatter',
     why: 'values of a shard come in its order, not in that of the keys',
     file: 'src/shard/crew.ts',
-    from: 'for (const [n, row] of rows.entries()) {',
-    to: 'for (const n of rows.keys()) {\n    const row = n;',
+    from: 'spreadRows(found[n]!, rows, column)',
+    to: 'spreadRows(found[n]!, [...rows.keys()], column)',
   },
 ];
 
-const MUTANTS = [...ADVANCE, ...ANSWER, ...COVER, ...FOLD, ...TILE, ...AGGREGATE, ...DURABLE, ...CREW];
+const MUTANTS = [...ADVANCE, ...ANSWER, ...COVER, ...FOLD, ...TILE, ...AGGREGATE, ...LATEST, ...DURABLE, ...CREW];
 
 const ROOT = join(import.meta.dir, '..');
 const COPIED = [
@@ -426,6 +492,7 @@ const COPIED = [
 /** The one most likely to notice comes first. */
 const SUITES = ['test/sim/parity.test.ts', 'test/sim/crash.test.ts', 'test/kernel', 'test/sim'];
 const CREW_SUITES = ['test/shard'];
+const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
 
 /** Ten times what the slowest suite takes: a mistake that never ends is noticed too. */
@@ -486,6 +553,7 @@ async function suiteThatNotices({ name, file, from, to }: Mutant): Promise<strin
 
 function suitesFor(name: string): string[] {
   if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
+  if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;
   return DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES;
 }
 

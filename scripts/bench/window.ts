@@ -4,7 +4,15 @@ import type { Kernel } from '../../src/kernel/instance.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../../src/kernel/layout.ts';
 import { layPlan } from '../../src/kernel/load.ts';
-import { checkRead, copyRows, type FeatureColumn, makeColumn, want, windowRanges } from '../../src/kernel/window.ts';
+import {
+  checkRead,
+  copyRows,
+  type FeatureColumn,
+  isList,
+  makeColumn,
+  want,
+  windowRanges,
+} from '../../src/kernel/window.ts';
 import { answerKeys } from '../../src/read/answer.ts';
 import { AHEAD_MAX_MS } from '../../src/source/source.ts';
 import type { Row as StoredRow } from '../../src/store/store.ts';
@@ -236,5 +244,6 @@ function finish(aggregate: string, { total, count, extreme }: Held): number | bi
 }
 
 function valuesOf({ values, nulls }: FeatureColumn): unknown[] {
+  if (isList(values)) throw new Error('nothing here is a list');
   return Array.from<unknown, unknown>(values, (value, row) => (nulls[row] ? null : value));
 }

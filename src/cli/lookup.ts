@@ -93,8 +93,10 @@ interface TextAnswer {
   entities: Record<string, { keys: (string | string[])[]; features: Record<string, TextColumn> }>;
 }
 
+type TextCell = string | boolean | null;
+
 interface TextColumn {
-  values: (string | boolean | null)[];
+  values: (TextCell | TextCell[])[];
   statuses?: (string | null)[];
   since?: string;
 }
@@ -126,7 +128,17 @@ function sinceLines({ entities }: TextAnswer): string[] {
   });
 }
 
+/** So many items of a list are shown: more would push the other keys out of sight. */
+const ITEMS_SHOWN_MAX = 5;
+
+function valueText(value: TextCell | TextCell[]): string {
+  if (!Array.isArray(value)) return value === null ? '-' : String(value);
+  const shown = value.slice(0, ITEMS_SHOWN_MAX).map(valueText).join(', ');
+  const left = value.length - ITEMS_SHOWN_MAX;
+  return left > 0 ? `[${shown}, ... ${left} more]` : `[${shown}]`;
+}
+
 function cellText({ values, statuses }: TextColumn, index: number): string {
-  const value = values[index] === null ? '-' : String(values[index]);
+  const value = valueText(values[index]!);
   return statuses?.[index] ? `${value} ${statuses[index]}` : value;
 }

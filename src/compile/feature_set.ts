@@ -7,7 +7,7 @@ import type { Expression, Window } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
-import { DOUBLE, INT64, TIME, typeName } from '../plan/value.ts';
+import { DOUBLE, INT64, REQUIRED, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
 import type { Scope } from './bind.ts';
 import { bind, bindCondition } from './bind.ts';
@@ -32,6 +32,8 @@ export interface CompiledSet {
 export const WINDOWS_PER_SET_MAX = 32;
 /** A reply has a column for each; more than this is several sets. */
 export const FEATURES_PER_SET_MAX = 4096;
+/** How many values LAST_N keeps at most: all of them are in a row, and in a reply. */
+export const LAST_N_MAX = 1000;
 /** Each level is a row more for every event to write; with the lifetime the kernels hold eight. */
 export const TILE_LEVELS_MAX = 7;
 /** A lookup reads and merges each tile of a window's cover. */
@@ -387,6 +389,8 @@ function neitherNor(node: SqlNode & { kind: 'name' }): Fault {
 /** Stands for every window until the item's features are made. */
 const NO_WINDOW: Window = { kind: 'lifetime' };
 
+const LIST_ALONE = 'is a list, and lists are not computed with yet: it has to stand alone';
+
 function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggregate>): BoundItem | null {
   const { set, event, keys } = shared;
   const { node, alias } = item;
@@ -403,6 +407,10 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
     },
     aggregate(inner) {
       count++;
+      if (inner.name === 'lastN' && inner !== node) {
+        set.faults.push(new Fault('unsupported', `${inner.text} ${LIST_ALONE}`, inner.at));
+        return null;
+      }
       const name = node.kind === 'aggregate' ? alias!.name : `${alias!.name}$${count}`;
       const aggregate = aggregateOf(inner, `${set.name}:${name}`, shared);
       if (!aggregate) return null;
@@ -431,13 +439,14 @@ function storeOnce(aggregate: Aggregate, event: EventType, aggregates: Map<strin
 
 function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared: Shared): Aggregate | null {
   const { set, event, entity, keys, where, tiles } = shared;
-  const label = node.name.toUpperCase();
+  const label = node.symbol.name.toUpperCase();
   const argument = node.of && bind(node.of, eventScope(event, label, set.faults));
   const filter = node.filter && bindCondition(node.filter, eventScope(event, 'FILTER', set.faults), 'FILTER');
-  if ((node.of && !argument) || (node.filter && !filter)) return null;
+  const limit = node.limit && limitOf(node.limit, label, set.faults);
+  if ((node.of && !argument) || (node.filter && !filter) || (node.limit && limit === null)) return null;
   if (argument && !isAggregable(node, argument, set.faults)) return null;
   const arg = filter ? filtered(argument, filter, node) : argument;
-  const fn = { name: node.name, args: arg ? [arg] : [], limit: null };
+  const fn = { name: node.name, args: arg ? [arg] : [], limit };
   const type = resultType(node, argument);
   return {
     name,
@@ -452,6 +461,15 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   };
 }
 
+/** How many values an aggregate keeps has to be written there: it is a part of what is stored. */
+function limitOf(node: SqlNode, label: string, faults: Fault[]): number | null {
+  if (node.kind === 'literal' && typeof node.value === 'bigint' && node.value >= 1n && node.value <= LAST_N_MAX)
+    return Number(node.value);
+  const message = `${label} keeps a whole number of values, from 1 to ${LAST_N_MAX}, and ${node.text} is none`;
+  if (node.kind !== 'faulty') faults.push(new Fault('definition', message, node.at));
+  return null;
+}
+
 /** f(x) FILTER (WHERE c) -> f(CASE WHEN c THEN x END), for every f passes over nulls. */
 function filtered(argument: Expression | null, filter: Expression, { at }: SqlNode): Expression {
   const value: Expression = argument ?? { kind: 'literal', value: 1n, type: INT64, at };
@@ -459,12 +477,13 @@ function filtered(argument: Expression | null, filter: Expression, { at }: SqlNo
   return call('case', [filter, value, otherwise], value.type, at);
 }
 
-const TAKE_ANY = 'COUNT, FIRST and LAST take any type';
+const TAKE_ANY = 'COUNT, FIRST, LAST and LAST_N take any type';
+/** Aggregates that look at no value. */
+const TAKING_ANY = ['count', 'first', 'last', 'lastN'];
 
 function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
   const { kind } = type;
-  const takesAny = node.name === 'count' || node.name === 'first' || node.name === 'last';
-  if (takesAny || kind === 'int64' || kind === 'double') return true;
+  if (TAKING_ANY.includes(node.name) || kind === 'int64' || kind === 'double') return true;
   const ordered = node.name === 'min' || node.name === 'max';
   if (ordered && (kind === 'bool' || kind === 'time')) return true;
   const { text } = node.of!;
@@ -481,6 +500,7 @@ function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expressio
 
 function resultType(node: SqlNode & { kind: 'aggregate' }, argument: Expression | null): Type {
   if (node.name === 'avg') return DOUBLE;
+  if (node.name === 'lastN') return { kind: 'list', of: { type: argument!.type, presence: REQUIRED } };
   return node.name === 'count' ? INT64 : argument!.type;
 }
 
@@ -577,6 +597,11 @@ function referTo(
 ): Expression | null {
   const name = `${set.name}:${reference.name}`;
   const found = reference.table ? undefined : byName.get(name);
+  if (found?.expression.type.kind === 'list') {
+    const message = `${reference.text} is a list, and lists are not computed with yet: ask for it by its own name`;
+    set.faults.push(new Fault('unsupported', message, reference.at));
+    return null;
+  }
   if (found) return { kind: 'column', name, type: found.expression.type, at: reference.at };
   if (found === null || !allNamed) return null;
   const known = [...[...byName.keys()].map(key => key.slice(key.indexOf(':') + 1)), ...derived.map(({ name }) => name)];

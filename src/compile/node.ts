@@ -24,7 +24,7 @@ export interface Word {
 
 export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
 
-export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
+export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'lastN';
 
 /** `at` is the whole node's place, `text` what is written there. */
 export type SqlNode = { at: Position; text: string } & (
@@ -43,6 +43,13 @@ export type SqlNode = { at: Position; text: string } & (
   | { kind: 'cast'; of: SqlNode; to: CastKind }
   /** A count of its own is computed, and then one of `months` and `micros` is what it counts. */
   | { kind: 'interval'; months: bigint; micros: bigint; count: SqlNode | null }
-  /** `of` is null for COUNT(*). */
-  | { kind: 'aggregate'; name: AggregateWord; symbol: Word; of: SqlNode | null; filter: SqlNode | null }
+  /** `of` is null for COUNT(*), `limit` for what keeps no certain number of values. */
+  | {
+      kind: 'aggregate';
+      name: AggregateWord;
+      symbol: Word;
+      of: SqlNode | null;
+      limit: SqlNode | null;
+      filter: SqlNode | null;
+    }
 );

@@ -385,6 +385,7 @@ function walk(cursor: Cursor, node: Node): SqlNode {
     const args = [left, walk(cursor, child(body, 'right'))];
     return { kind: 'operator', fn, symbol, args, ...span(cursor, first) };
   }
+  if (isLastN(cursor, kind)) return walkLastN(cursor, body, first);
   if (CALL_ARGS.has(kind)) return walkFunction(cursor, kind, body, first);
   switch (kind) {
     case 'paren': {
@@ -655,15 +656,42 @@ function walkAggregate(cursor: Cursor, name: AggregateWord, body: Node, first: n
   else if (body.this) of = walk(cursor, child(body, 'this'));
   else throw here(cursor, `${text.toUpperCase()}() wants * or an argument`, 'definition');
   take(cursor, 'R_PAREN', ')');
-  let filter: SqlNode | null = null;
-  if (body.filter) {
-    take(cursor, 'FILTER', 'FILTER');
-    take(cursor, 'L_PAREN', '(');
-    take(cursor, 'WHERE', 'WHERE');
-    filter = walk(cursor, child(body, 'filter'));
-    take(cursor, 'R_PAREN', ')');
+  const filter = walkFilter(cursor, body);
+  return { kind: 'aggregate', name, symbol: { name: text, at }, of, limit: null, filter, ...span(cursor, first) };
+}
+
+/** FILTER (WHERE condition), where it is there. */
+function walkFilter(cursor: Cursor, body: Node): SqlNode | null {
+  if (!body.filter) return null;
+  take(cursor, 'FILTER', 'FILTER');
+  take(cursor, 'L_PAREN', '(');
+  take(cursor, 'WHERE', 'WHERE');
+  const filter = walk(cursor, child(body, 'filter'));
+  take(cursor, 'R_PAREN', ')');
+  return filter;
+}
+
+/** The library has not heard of LAST_N: for it that is some function, or with a FILTER some aggregate. */
+function isLastN(cursor: Cursor, kind: string): boolean {
+  const [name, bracket] = cursor.tokens.slice(cursor.next);
+  const isCall = (kind === 'function' || kind === 'aggregate_function') && bracket?.type === 'L_PAREN';
+  return isCall && name!.text.toUpperCase() === 'LAST_N';
+}
+
+function walkLastN(cursor: Cursor, body: Node, first: number): SqlNode {
+  const { at, text } = nextWord(cursor);
+  take(cursor, 'L_PAREN', '(');
+  const args = nodes(body, 'args');
+  if (args.length !== 2) {
+    const message = `${text.toUpperCase()} wants two arguments, a value and how many of them to keep, got ${args.length}`;
+    throw new Fault('definition', message, at);
   }
-  return { kind: 'aggregate', name, symbol: { name: text, at }, of, filter, ...span(cursor, first) };
+  const of = walk(cursor, args[0]!);
+  take(cursor, 'COMMA', 'a comma');
+  const limit = walk(cursor, args[1]!);
+  take(cursor, 'R_PAREN', ')');
+  const filter = walkFilter(cursor, body);
+  return { kind: 'aggregate', name: 'lastN', symbol: { name: text, at }, of, limit, filter, ...span(cursor, first) };
 }
 
 function nextWord(cursor: Cursor): { at: Position; text: string } {

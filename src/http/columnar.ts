@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { formatMicros } from '../base/time.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
-import { type FeatureColumn, STATUS } from '../kernel/window.ts';
+import { type FeatureColumn, isList, STATUS } from '../kernel/window.ts';
 import { typeName } from '../plan/value.ts';
 import type { Answer, AnswerColumn, EntityAnswer } from '../read/read.ts';
 
@@ -33,9 +33,15 @@ function columnJson(column: AnswerColumn, count: number): string {
 
 /**
  * How one value of a column is written as JSON: int64 with all its digits, a double in the fewest digits that read
- * back the same, NaN and the infinities as null, time as RFC 3339.
+ * back the same, NaN and the infinities as null, time as RFC 3339, a list as an array.
  */
-export function cellJson({ name, type, values, nulls }: FeatureColumn): (index: number) => string {
+export function cellJson({ name, type, values, nulls }: Omit<FeatureColumn, 'statuses'>): (index: number) => string {
+  if (isList(values)) {
+    assert(type.kind === 'list', `feature ${name} is ${type.kind} and holds lists`);
+    const { offsets, items, itemNulls } = values;
+    const item = cellJson({ name, type: type.of.type, values: items, nulls: itemNulls });
+    return i => (nulls[i] ? 'null' : arrayJson(item, offsets[i]!, offsets[i + 1]!));
+  }
   switch (type.kind) {
     case 'int64':
       return i => (nulls[i] ? 'null' : String(values[i]));
@@ -50,6 +56,12 @@ export function cellJson({ name, type, values, nulls }: FeatureColumn): (index: 
     default:
       assert(false, `feature ${name} has type ${typeName(type)}, which no column holds`);
   }
+}
+
+function arrayJson(item: (index: number) => string, from: number, to: number): string {
+  let text = '[';
+  for (let i = from; i < to; i++) text += i === from ? item(i) : `,${item(i)}`;
+  return `${text}]`;
 }
 
 function doubleJson(value: number): string {

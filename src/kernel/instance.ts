@@ -65,6 +65,9 @@ export interface Exports {
 
   hashKey(entity: number, start: number, length: number): number;
 
+  RECENT_MAX: Global;
+  RECENT_TEXT_MAX_BYTES: Global;
+
   LEVELS_MAX: Global;
   SHARDS_MAX: Global;
   addGroup(
@@ -78,7 +81,15 @@ export interface Exports {
     levelCount: number,
   ): number;
   setKeyColumn(group: number, index: number, register: number, kind: number): void;
-  setMember(group: number, index: number, id: number, aggregateCase: number, value: number, kind: number): void;
+  setMember(
+    group: number,
+    index: number,
+    id: number,
+    aggregateCase: number,
+    value: number,
+    kind: number,
+    limit: number,
+  ): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
   setShards(count: number): void;
   refusedCount(group: number, level: number): number;

@@ -1,5 +1,6 @@
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
+import { rowsAtOnce } from '../kernel/last_n.ts';
 import type { FeatureColumn, TileRange } from '../kernel/window.ts';
 import { checkRead, copyRows, tileRanges, want } from '../kernel/window.ts';
 
@@ -32,7 +33,7 @@ export function answerKeys(
   want(kernel, answer, features);
   exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
   const stored = readRange && { ranges: tileRanges(kernel, answer), readRange };
-  const chunk = exports.ANSWER_ROWS.value;
+  const chunk = rowsAtOnce(kernel, [{ answer, features }]);
   for (let from = 0; from < keys.length; from += chunk) {
     const count = Math.min(chunk, keys.length - from);
     exports.forgetTexts();

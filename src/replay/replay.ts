@@ -4,8 +4,9 @@ import type { Kernel } from '../kernel/instance.ts';
 import type { Layout } from '../kernel/layout.ts';
 import type { BadEvent, Rejected } from '../kernel/ndjson.ts';
 import { Decoder } from '../kernel/ndjson.ts';
+import { rowsAtOnce } from '../kernel/last_n.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { copyRows, makeColumn } from '../kernel/window.ts';
+import { copyRows, makeColumn, spreadRows } from '../kernel/window.ts';
 import { answerRecord, derive } from '../read/answer.ts';
 import type { Source } from '../source/source.ts';
 import type { Spill } from './spill.ts';
@@ -52,7 +53,10 @@ export function replay(parts: ReplayParts): Replay {
 
 async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: Subject[]): AsyncGenerator<ReplayBatch> {
   const { layout, spill, source } = parts;
-  const { exports } = layout.kernel;
+  const step = rowsAtOnce(
+    layout.kernel,
+    subjects.map(({ answer }) => ({ answer, features: [...answer.features.values()] })),
+  );
   const decoder = new Decoder(layout.kernel, layout.types);
   let position = 0;
   for await (const block of source.read(0)) {
@@ -64,7 +68,6 @@ async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: S
       for (const one of decoder.bad())
         parts.onBad({ ...one, file, line: line + one.line - 1, position: position + one.record });
       select(layout);
-      const step = exports.ANSWER_ROWS.value;
       for (let from = 0; from < decoder.count; from += step) {
         const to = Math.min(decoder.count, from + step);
         const batch = replayRecords(layout, spill, columns, subjects, from, to, position);
@@ -166,10 +169,5 @@ function fillColumn(kernel: Kernel, subject: Subject, name: string, column: Feat
   const target = isWhole ? column : makeColumn(column, rows.length);
   copyRows(kernel, subject.answer, feature, rows.length, target, 0);
   if (isWhole) return;
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
-    column.values[row] = target.values[i]!;
-    column.nulls[row] = target.nulls[i]!;
-    column.statuses[row] = target.statuses[i]!;
-  }
+  spreadRows(target, rows, column);
 }

@@ -3,7 +3,7 @@ import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
 import type { Layout } from '../kernel/layout.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
+import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
 import {
   type Answer,
   Asker,
@@ -372,7 +372,7 @@ export class Crew implements Engine {
     const columns = emptyColumns(features, encoded.length);
     for (const [i, rows] of rowsOf.entries()) {
       const found = await answers[i];
-      if (found) for (const [n, column] of columns.entries()) scatter(found[n]!, rows, column);
+      if (found) for (const [n, column] of columns.entries()) spreadRows(found[n]!, rows, column);
     }
     return columns;
   }
@@ -503,14 +503,5 @@ class ShardDesk {
     this.#told = Promise.withResolvers();
     this.wire.post(message);
     return this.#told.promise;
-  }
-}
-
-/** Row n of a shard's column goes to row `rows[n]` of the whole one. */
-function scatter(from: FeatureColumn, rows: number[], to: FeatureColumn): void {
-  for (const [n, row] of rows.entries()) {
-    to.values[row] = from.values[n]!;
-    to.nulls[row] = from.nulls[n]!;
-    to.statuses[row] = from.statuses[n]!;
   }
 }

@@ -3,6 +3,7 @@ import type { Fault } from '../../src/base/fault.ts';
 import { compileSources } from '../../src/compile/compile.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { typeName } from '../../src/plan/value.ts';
 
 /** Definitions for tests, written with the faults that are expected in them: «this part» is what one is about. */
 
@@ -94,7 +95,8 @@ export function show(expression: Expression): string {
 export function showAggregates(plan: Plan): string[] {
   return plan.aggregates.map(({ name, fn, where, type }) => {
     const condition = where ? ` where ${show(where)}` : '';
-    return `${name} = ${fn.name}(${fn.args.map(show).join(', ')})${condition}: ${type.kind}`;
+    const args = [...fn.args.map(show), ...(fn.limit === null ? [] : [fn.limit])];
+    return `${name} = ${fn.name}(${args.join(', ')})${condition}: ${typeName(type)}`;
   });
 }
 

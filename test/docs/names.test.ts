@@ -150,6 +150,7 @@ describe('definitions', () => {
       ['tile lengths of a set', sets.TILE_LEVELS_MAX],
       ['tiles that one window takes to answer', sets.TILES_PER_WINDOW_MAX],
       ['features of a set', sets.FEATURES_PER_SET_MAX],
+      ['values that a LAST_N keeps', sets.LAST_N_MAX],
       ['calls and operators of an expression within one another', EXPRESSION_DEPTH_MAX],
       ['calls, operators and operands of an expression', EXPRESSION_NODES_MAX],
     ]);

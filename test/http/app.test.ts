@@ -147,6 +147,9 @@ describe('features', () => {
     expect(refused.status).toBe(413);
     expect((await problemIn(refused)).detail).toContain(`the limit lookup_values is ${LOOKUP_VALUES_MAX}`);
     expect(seen.lookups.length).toBe(2);
+    // A list is as many values as it may have.
+    expect((await ask(['latest:*'], LOOKUP_VALUES_MAX / 1000)).status).toBe(200);
+    expect((await ask(['latest:*'], LOOKUP_VALUES_MAX / 1000 + 1)).status).toBe(413);
   });
 
   test.each(['lookup_features', 'lookup_keys'] as const)('%s is a limit', async limit => {

@@ -12,7 +12,7 @@ import { optional } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
 import { bytesOf, decodeBlock, decodingLayout, eventType, layout } from './columns.ts';
 import { damage, JsonText } from './json_text.ts';
-import { changeBatch, count, extreme, mean, row, sum } from './rows.ts';
+import { changeBatch, count, extreme, mean, recent, row, sum } from './rows.ts';
 
 const GUARD_BYTES = 256;
 
@@ -147,6 +147,20 @@ const GOOD_ROW = row(
   [3, mean(5n, 2n)],
   [4, extreme('min', 4n)],
   [5, extreme('max', null)],
+  [
+    6,
+    recent(
+      3,
+      [-5n, 2n ** 40n].map((value, i) => ({ time: value, position: BigInt(i), value })),
+    ),
+  ],
+  [
+    7,
+    recent(
+      9,
+      ['a', null, 'größe'].map((value, i) => ({ time: 0n, position: BigInt(i), value })),
+    ),
+  ],
 );
 
 describe('rows', () => {

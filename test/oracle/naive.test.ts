@@ -9,6 +9,7 @@ import {
   DAY_MS,
   feature,
   HOUR_MS,
+  lastN,
   LIFETIME,
   literal,
   optional,
@@ -148,6 +149,29 @@ describe('aggregates', () => {
     expect(all(weights, log, 1)).toMatchObject({ events: 0n, sum: 0n, avg: null, unique: 0n });
     expect(all(weights, log, 2)).toMatchObject({ events: 1n, sum: 5n, avg: 5, unique: 1n });
     expect(all(weights, log, 3)).toMatchObject({ events: 2n, sum: 10n, unique: 1n });
+  });
+
+  test('lastN is a list of the latest values, the latest first, ties by position, nulls passed over', () => {
+    const latest = lastN('l', 'e', [key], x, 3);
+    const of = thingPlan([latest], [['l', read('l', latest.type)]]);
+    const log = logOf(of, [
+      [NOON, { key: 'b', x: 9 }],
+      [NOON, { key: 'a', x: 1 }],
+      [NOON, { key: 'a', x: 2 }],
+      [NOON + 1000n, { key: 'a' }],
+      [NOON - 1000n, { key: 'a', x: 3 }],
+      [NOON + 2000n, { key: 'a', x: 4 }],
+      [NOON - 2000n, { key: 'a', x: 5 }],
+    ]);
+    const asked = [0, 1, 3, 4, 5, 6].map(p => value(of, log, 's:l', ['a'], p, now(log, p)));
+    expect(asked).toEqual([
+      { value: [], status: 'NOT_FOUND' },
+      { value: [1n], status: null },
+      { value: [2n, 1n], status: null },
+      { value: [2n, 1n, 3n], status: null },
+      { value: [4n, 2n, 1n], status: null },
+      { value: [4n, 2n, 1n], status: null },
+    ]);
   });
 
   test('countUnique beyond its limit is null with OVERFLOW', () => {

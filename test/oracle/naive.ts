@@ -152,6 +152,9 @@ function windowTest(aggregate: Aggregate, window: Window, ttls: Map<number, bigi
   }
 }
 
+/** Longer texts are not kept in a list of the latest. */
+const TEXT_MAX_BYTES = 1024;
+
 function finish(fn: AggregateFunction, asked: Counted[]): Answer {
   const present = asked.filter(event => event.value !== null);
   const weights = present.reduce((sum, { weight }) => sum + weight, 0n);
@@ -179,6 +182,14 @@ function finish(fn: AggregateFunction, asked: Counted[]): Answer {
       return good(best((a, b) => a.time < b.time));
     case 'last':
       return good(best((a, b) => a.time >= b.time));
+    case 'lastN': {
+      const latest = present
+        .toSorted((a, b) => (a.time === b.time ? b.position - a.position : a.time < b.time ? 1 : -1))
+        .slice(0, fn.limit!)
+        .map(event => event.value);
+      const isTooLong = latest.some(one => typeof one === 'string' && Buffer.byteLength(one) > TEXT_MAX_BYTES);
+      return isTooLong ? { value: null, status: 'OVERFLOW' } : good(latest);
+    }
     case 'countUnique': {
       const net = new Map<string, bigint>();
       for (const { value, weight } of present) net.set(keyText([value]), (net.get(keyText([value])) ?? 0n) + weight);

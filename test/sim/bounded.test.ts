@@ -5,6 +5,7 @@ import { SimulatedDisk } from './disk.ts';
 import { type Engine, memoryDatabase, openEngine, PLENTY_BYTES, rowsHash } from './engine.ts';
 import { body, tame, weekLines, wild } from './flights.ts';
 import { replayed } from './replayed.ts';
+import { valueAt } from './judge.ts';
 
 const plan = flightsPlan();
 const week = await weekLines();
@@ -47,7 +48,9 @@ function look(engine: Engine): unknown {
   const route = keys.flatMap(origin => keys.map(destination => [origin, destination]));
   const entities = { origin: keys, destination: keys, route };
   const { entities: found } = engine.reader.lookup({ features: plan.sets.map(s => `${s.name}:*`), entities, at: null });
-  return found.map(({ features }) => features.map(({ values, nulls }) => [[...values].map(String), [...nulls]]));
+  return found.map(({ features }) =>
+    features.map(column => [Array.from(column.nulls.keys(), row => String(valueAt(column, row))), [...column.nulls]]),
+  );
 }
 
 test.each([
@@ -98,7 +101,7 @@ async function replayAll(lines: Uint8Array[], memoryBytes: number): Promise<Repl
     hash.update(batch.positions).update(batch.timesMicros).update(batch.types.join());
     for (const { values, nulls, statuses } of batch.columns)
       hash
-        .update(Array.isArray(values) ? JSON.stringify(values) : values)
+        .update(Array.isArray(values) ? JSON.stringify(values) : (values as BigInt64Array))
         .update(nulls)
         .update(statuses);
   }

@@ -12,7 +12,7 @@ import { now } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
 import { type Engine, EVENT_CLOCK, memoryDatabase, openEngine, rowsHash } from './engine.ts';
 import { body, smallWeek, tame, weekLines, wild } from './flights.ts';
-import { compareLookups, compareValue, type Keys, keysOf, valueAt } from './judge.ts';
+import { compareLookups, compareValue, isSame, type Keys, keysOf, valueAt } from './judge.ts';
 import { Random } from './random.ts';
 import { replayed } from './replayed.ts';
 
@@ -236,7 +236,7 @@ function compareWithLookup(engine: Engine, log: Log, p: number, batch: ReplayBat
   const looked = new Map(answer.entities.flatMap(({ features }) => features.map(column => [column.name, column])));
   for (const column of batch.columns) {
     const other = looked.get(column.name)!;
-    if (Object.is(valueAt(column, row), valueAt(other, 0)) && column.statuses[row] === other.statuses[0]) continue;
+    if (isSame(valueAt(column, row), valueAt(other, 0)) && column.statuses[row] === other.statuses[0]) continue;
     expect({ p, name: column.name, value: valueAt(column, row) }).toEqual({
       p,
       name: column.name,
