@@ -19,6 +19,7 @@ export {
   greatestClock,
   inputBuffer,
   lineCount,
+  nestShape,
   passClocks,
   recordBad,
   recordClock,
@@ -30,6 +31,7 @@ export {
   recordStart,
   recordTime,
   recordType,
+  recordWithin,
   rejectedCount,
   rejectedLength,
   rejectedLine,
@@ -43,6 +45,7 @@ export {
   typeClock,
   typeFrame,
   typeRows,
+  typeShape,
 } from './ndjson';
 export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
 export { hashKey } from './key';

@@ -101,7 +101,7 @@ depends on the machine: lookups and replays compute the same, to the last bit.
 This page is made by \`bun scripts/functions.ts\`; a test computes its examples.
 `;
 
-const GROUPS: SqlFunction['group'][] = ['Texts', 'Times', 'Numbers', 'Choices'];
+const GROUPS: SqlFunction['group'][] = ['Texts', 'Times', 'Numbers', 'Lists', 'Choices'];
 
 export function functionsPage(): string {
   const sections = GROUPS.map(group => section(group, FUNCTIONS.filter(fn => fn.group === group).map(rowOf)));

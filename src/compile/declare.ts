@@ -14,14 +14,8 @@ import { check, isRecord, valueAt } from './yaml.ts';
  * it is not blamed for it.
  */
 export interface Declared {
-  events: Map<string, DeclaredEvent | null>;
+  events: Map<string, EventType | null>;
   entities: Map<string, Entity | null>;
-}
-
-export interface DeclaredEvent {
-  type: EventType;
-  document: YamlDocument;
-  path: YamlPath;
 }
 
 /** How many values one event may carry: each is a column in the kernels' memory. */
@@ -270,7 +264,7 @@ function defaultValue(type: Type, value: unknown): Value {
   }
 }
 
-function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fault[]): DeclaredEvent | null {
+function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fault[]): EventType | null {
   const { document, path } = place;
   const specs = fieldSpecs(place, 'inputs', faults);
   const written = valueAt(document.value, path);
@@ -284,8 +278,7 @@ function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fau
   }
   const whole = isRecord(written) && inputs.length === Object.keys(written).length && !inputs.includes(null);
   if (!whole) return null;
-  const type: EventType = { name, inputs: inputs as Field[], columns: [], onFault: 'reject', weight: null, at };
-  return { type, document, path };
+  return { name, inputs: inputs as Field[], columns: [], onFault: 'reject', weight: null, at };
 }
 
 function declareEntity(name: string, { document, path }: Place, faults: Fault[]): Entity | null {
@@ -304,26 +297,4 @@ function declareEntity(name: string, { document, path }: Place, faults: Fault[])
     return fault(`${name}: a key column is a bool, int64, string or time, not ${key}${hint}`, [...path, i]);
   });
   return keys.includes(null) ? null : { name, keys: keys as Type[], at: document.keyAt(path) };
-}
-
-const INSTEAD: Record<string, string> = {
-  list: 'leave it out, or let the writer of the event add what you need of it as a number or text',
-  map: 'leave it out, or declare the members you need: { type: int64, path: $.data.map.member }',
-  struct: 'leave it out, or declare the fields you need: { type: int64, path: $.data.struct.field }',
-};
-
-/**
- * Whatever an event of a feature set's source declares can make it a bad one, so the kernels have to read all of it,
- * used or not. What they cannot read yet is refused here.
- */
-export function refuseUnread({ type, document, path }: DeclaredEvent, set: string, faults: Fault[]): void {
-  for (const input of type.inputs) {
-    const { kind } = input.type;
-    const instead = INSTEAD[kind];
-    if (!instead) continue;
-    const written = valueAt(document.value, [...path, input.name]);
-    const at = document.at([...path, input.name, ...(isRecord(written) ? ['type'] : [])]);
-    const message = `${kind} inputs are not read yet: ${type.name}.${input.name}, of the source of feature set ${set}; ${instead}`;
-    faults.push(new Fault('unsupported', message, at));
-  }
 }

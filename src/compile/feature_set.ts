@@ -7,17 +7,17 @@ import type { Expression, Window } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
-import { DOUBLE, INT64, TIME, typeName } from '../plan/value.ts';
+import { DOUBLE, INT64, isScalar, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
 import type { Scope } from './bind.ts';
-import { bind, bindCondition } from './bind.ts';
+import { bind, bindCondition, fieldOf } from './bind.ts';
 import type { Declared } from './declare.ts';
 import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
 import type { Select, SelectItem, SqlNode } from './node.ts';
 import { readExpression, readSelect } from './sql.ts';
-import { call } from './typing.ts';
+import { call, scalarHint } from './typing.ts';
 import type { YamlDocument } from './yaml.ts';
 import { check, isRecord, valueAt } from './yaml.ts';
 
@@ -46,7 +46,7 @@ const TILES_DEFAULT_MS = [60_000, 30 * 60_000, 86_400_000];
 export async function compileSet(document: YamlDocument, declared: Declared, faults: Fault[]): Promise<CompiledSet> {
   const settings = readSettings(document, faults);
   const set: SetScope = { document, settings, name: settings.feature_set ?? '', faults };
-  const event = findDeclared(set, 'source', declared.events, 'event type', 'events')?.type ?? null;
+  const event = findDeclared(set, 'source', declared.events, 'event type', 'events');
   const entity = findDeclared(set, 'entity', declared.entities, 'entity', 'entities');
   const tiles = tilesOf(set);
   const windows = tiles && settings.windows && windowsOf(set, settings.windows, tiles);
@@ -188,6 +188,8 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
   return {
     faults,
     name(node) {
+      const struct = structOf(node, event);
+      if (struct) return fieldOf(struct, { name: node.name, at: node.at }, node.table!.name, node.at, faults);
       if (!isTable(node, event, faults)) return null;
       const input = event.inputs.find(i => i.name === node.name);
       if (input) return { kind: 'column', name: input.name, type: input.type, at: node.at };
@@ -205,9 +207,18 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
   };
 }
 
+/** What `a.b` is a field of: the input `a`, unless `a` is the event type and has an input `b`. */
+function structOf({ table, name }: SqlNode & { kind: 'name' }, event: EventType): Expression | null {
+  if (!table || (table.name === event.name && event.inputs.some(input => input.name === name))) return null;
+  const input = event.inputs.find(({ name }) => name === table.name);
+  return input ? { kind: 'column', name: input.name, type: input.type, at: table.at } : null;
+}
+
 function isTable(node: SqlNode & { kind: 'name' }, event: EventType, faults: Fault[]): boolean {
   if (!node.table || node.table.name === event.name) return true;
-  const message = `unknown table "${node.table.name}": the only one is ${event.name}; fields of structs are not read yet`;
+  const structs = event.inputs.filter(({ type }) => type.kind === 'struct').map(({ name }) => name);
+  const hint = didYouMean(node.table.name, structs) || ', and no input is called so';
+  const message = `unknown table "${node.table.name}": the only one is ${event.name}${hint}`;
   faults.push(new Fault('definition', message, node.table.at));
   return false;
 }
@@ -224,7 +235,10 @@ function keysOf(set: SetScope, select: Select, event: EventType, entity: Entity 
   const grouped = select.groupBy.map(node => {
     const column = groupedColumn(node, select, faults);
     const expression = column && scope.name(column);
-    return column && expression && { column, expression };
+    if (!column || expression?.kind !== 'field') return column && expression && { column, expression };
+    const message = `GROUP BY takes inputs of the event only: give ${column.text} one of its own, with path: $.data.${column.text}`;
+    faults.push(new Fault('unsupported', message, column.at));
+    return null;
   });
   if (grouped.includes(null)) return null;
   const columns = grouped as NonNullable<(typeof grouped)[number]>[];
@@ -368,7 +382,7 @@ function checkKeyColumn(
   if (node.kind !== 'name') return;
   const column = eventScope(event, 'SELECT', faults).name(node);
   if (!column || !keys) return;
-  if (!isKey(node.name, keys)) faults.push(neitherNor(node));
+  if (column.kind !== 'column' || !isKey(node.name, keys)) faults.push(neitherNor(node));
   else if (alias)
     faults.push(
       new Fault('unsupported', `${node.name} is a key column and keeps its name: leave out AS ${alias.name}`, alias.at),
@@ -380,7 +394,7 @@ function isKey(name: string, keys: Expression[]): boolean {
 }
 
 function neitherNor(node: SqlNode & { kind: 'name' }): Fault {
-  const message = `column ${node.name} is neither grouped nor aggregated: name it in GROUP BY, or write MAX(${node.name}) or the like`;
+  const message = `column ${node.text} is neither grouped nor aggregated: name it in GROUP BY, or write MAX(${node.text}) or the like`;
   return new Fault('definition', message, node.at);
 }
 
@@ -394,6 +408,10 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
   const scope: Scope = {
     faults: set.faults,
     name(column) {
+      if (structOf(column, event)) {
+        if (eventScope(event, 'SELECT', set.faults).name(column)) set.faults.push(neitherNor(column));
+        return null;
+      }
       if (!isTable(column, event, set.faults)) return null;
       const message = `key column ${column.name} beside an aggregate is not supported: features are computed from aggregates alone`;
       if (!keys) return null;
@@ -463,6 +481,11 @@ const TAKE_ANY = 'COUNT, FIRST and LAST take any type';
 
 function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
   const { kind } = type;
+  if (!isScalar(type) && node.name !== 'count') {
+    const message = `${node.name.toUpperCase()} wants a scalar, got ${typeName(type)}; ${scalarHint(type, node.of!.text)}`;
+    faults.push(new Fault('definition', message, node.of!.at));
+    return false;
+  }
   const takesAny = node.name === 'count' || node.name === 'first' || node.name === 'last';
   if (takesAny || kind === 'int64' || kind === 'double') return true;
   const ordered = node.name === 'min' || node.name === 'max';
@@ -496,9 +519,19 @@ function featureOf(set: SetScope, entity: Entity, item: BoundItem, { label, wind
 }
 
 function overWindow(expression: Expression, window: Window): Expression {
-  if (expression.kind === 'read') return { ...expression, read: { ...expression.read, window } };
-  if (expression.kind !== 'call') return expression;
-  return { ...expression, args: expression.args.map(arg => overWindow(arg, window)) };
+  const inWindow = (inner: Expression) => overWindow(inner, window);
+  switch (expression.kind) {
+    case 'read':
+      return { ...expression, read: { ...expression.read, window } };
+    case 'call':
+      return { ...expression, args: expression.args.map(inWindow) };
+    case 'field':
+      return { ...expression, of: inWindow(expression.of) };
+    case 'index':
+      return { ...expression, of: inWindow(expression.of), by: inWindow(expression.by) };
+    default:
+      return expression;
+  }
 }
 
 interface Derivation {

@@ -50,6 +50,23 @@ export function isScalar(type: Type): type is { kind: ScalarKind } {
   return type.kind !== 'list' && type.kind !== 'map' && type.kind !== 'struct';
 }
 
+/** Do their values lie alike? Presence and the names of structs do not matter, the order of fields does. */
+export function sameType(a: Type, b: Type): boolean {
+  switch (a.kind) {
+    case 'list':
+    case 'map':
+      return b.kind === a.kind && sameType(a.of.type, b.of.type);
+    case 'struct':
+      return (
+        b.kind === 'struct' &&
+        a.fields.length === b.fields.length &&
+        a.fields.every(({ name, type }, i) => name === b.fields[i]!.name && sameType(type, b.fields[i]!.type))
+      );
+    default:
+      return a.kind === b.kind;
+  }
+}
+
 /** How a type is written in definitions: `int64`, `[string?]`, `crew_member`, `{name: string}`. */
 export function typeName(type: Type): string {
   switch (type.kind) {
