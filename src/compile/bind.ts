@@ -126,7 +126,10 @@ export function fieldOf(
     faults.push(new Fault('definition', message, where));
     return null;
   };
-  if (of.type.kind !== 'struct') return fault(`${text} is ${typeName(of.type)}, and only structs have fields`);
+  if (of.type.kind !== 'struct') {
+    const hint = of.type.kind === 'list' ? `; of its first element it is ${text}[1].${name}` : '';
+    return fault(`${text} is ${typeName(of.type)}, and only structs have fields${hint}`);
+  }
   const names = of.type.fields.map(field => field.name);
   const field = of.type.fields[names.indexOf(name)];
   if (field) return { kind: 'field', of, name, type: field.type, at };

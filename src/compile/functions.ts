@@ -909,14 +909,18 @@ export function elementAt(
   }
   const by = isNullLiteral(index) ? nullLiteral(INT64, index.at) : index;
   if (by.type.kind !== 'int64') return fault(`${symbol.name} wants an int64, got ${typeName(by.type)}`, written.index);
+  return { kind: 'index', of: list, by: countedFromZero(by, list, at), type: list.type.of.type, at };
+}
+
+function countedFromZero(index: Expression, list: Expression, at: Position): Expression {
   const whole = (fn: FunctionName, ...args: Expression[]) => call(fn, args, INT64, at);
-  const fromStart = whole('subtract', by, literal(1n, INT64, at));
-  const fromEnd = () => whole('add', whole('listLength', list), by);
-  const isFromStart = call('greater', [by, literal(0n, INT64, at)], BOOL, at);
-  let counted = whole('case', isFromStart, fromStart, fromEnd());
-  if (by.kind === 'literal' && typeof by.value === 'bigint')
-    counted = by.value > 0n ? literal(by.value - 1n, INT64, at) : fromEnd();
-  return { kind: 'index', of: list, by: counted, type: list.type.of.type, at };
+  const fromEnd = whole('add', whole('listLength', list), index);
+  if (index.kind === 'literal') {
+    if (typeof index.value !== 'bigint') return index;
+    return index.value > 0n ? literal(index.value - 1n, INT64, at) : fromEnd;
+  }
+  const isFromStart = call('greater', [index, literal(0n, INT64, at)], BOOL, at);
+  return whole('case', isFromStart, whole('subtract', index, literal(1n, INT64, at)), fromEnd);
 }
 
 export function asText(arg: Expression): Expression {

@@ -444,13 +444,7 @@ function cellOf(kernel: Kernel, type: Type, value: Value): bigint {
     return cellAt(kernel.put(bytes), bytes.length);
   }
   if (typeof value === 'boolean') return value ? 1n : 0n;
-  if (type.kind === 'list') {
-    assert(Array.isArray(value), 'a list is an array');
-    return putBlock(
-      kernel,
-      value.map(element => ({ type: type.of.type, value: element })),
-    );
-  }
+  if (typeof value === 'object') return putBlock(kernel, placesOf(type, value));
   if (type.kind === 'double') return new BigUint64Array(Float64Array.of(Number(value)).buffer)[0]!;
   assert(typeof value === 'bigint', `a literal of type ${type.kind} is no column value`);
   return BigInt.asUintN(64, value);
@@ -460,8 +454,20 @@ function cellAt(address: number, length: number): bigint {
   return BigInt(address >>> 0) | (BigInt(length) << 32n);
 }
 
+interface Place {
+  type: Type;
+  value: Value;
+}
+
+/** The elements of a list, or the fields of a struct in their order. */
+function placesOf(type: Type, value: Value[] | { [name: string]: Value }): Place[] {
+  if (type.kind === 'list' && Array.isArray(value)) return value.map(of => ({ type: type.of.type, value: of }));
+  assert(type.kind === 'struct' && !Array.isArray(value), `a literal of type ${type.kind} is no column value`);
+  return type.fields.map(field => ({ type: field.type, value: value[field.name] ?? null }));
+}
+
 /** As assembly/nested.ts lays it out. */
-function putBlock(kernel: Kernel, places: { type: Type; value: Value }[]): bigint {
+function putBlock(kernel: Kernel, places: Place[]): bigint {
   const count = places.length;
   const words = places.map(({ type, value }) => cellOf(kernel, type, value));
   const bytes = new Uint8Array(count * 8 + Math.ceil(count / 8) * 8);

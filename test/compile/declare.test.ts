@@ -182,29 +182,3 @@ describe('what is refused, by name and place', () => {
     ]);
   });
 });
-
-describe('inputs that the kernels cannot read yet', () => {
-  const set = 'feature_set: s\nentity: k\nsource: e\nwindows: [1d]\nsql: SELECT a, COUNT(*) AS n FROM e GROUP BY a\n';
-  const events = `types: { t: { x: string } }
-entities: { k: string }
-events:
-  e:
-    a: string
-    b: { type: double, optional: true }
-    c: «[int64]»
-    d: { path: $.data.x, type: «t» }
-  unused: { b: double, c: [int64], d: t }
-`;
-  const messages = [
-    'list inputs are not read yet: e.c, of the source of feature set s; leave it out, or let the writer of the event add what you need of it as a number or text',
-    'struct inputs are not read yet: e.d, of the source of feature set s; leave it out, or declare the fields you need: { type: int64, path: $.data.struct.field }',
-  ];
-  test('are refused where a feature set reads their event', async () => {
-    const { text, expected } = unmark('0.yaml', events, messages);
-    expect(await faultsOf(text, set)).toEqual(expected);
-    expect(await faultsOf(text, set, set.replace('feature_set: s', 'feature_set: other'))).toEqual(expected);
-  });
-  test('and stand where none does', async () => {
-    await planOf(unmark('0.yaml', events, messages).text);
-  });
-});
