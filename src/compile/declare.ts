@@ -108,7 +108,7 @@ function resolveTypes(places: Map<string, Place>, faults: Fault[]): KnownTypes {
       }
     }
     const scope = { document, types: known, faults };
-    const slots = fields.map(([field, spec]) => fieldOf(field, spec, [...path, field], scope, false));
+    const slots = fields.map(([field, spec]) => fieldOf(field, spec, [...path, field], scope, '$'));
     if (slots.some(slot => slot === null) || fields.length === 0) return;
     const type: Type = { kind: 'struct', name, fields: slots as Field[] };
     const { depth, fields: count } = extent(type);
@@ -172,29 +172,32 @@ interface TypeScope {
   faults: Fault[];
 }
 
-function fieldOf(name: string, spec: TypeSpec, path: YamlPath, scope: TypeScope, input: boolean): Field | null {
-  const slot = slotOf(spec, path, scope, input);
+/** What paths begin with: those of inputs at the record, those of a type's fields at the object that they are fields of. */
+type Root = '$.data' | '$';
+
+function fieldOf(name: string, spec: TypeSpec, path: YamlPath, scope: TypeScope, root: Root): Field | null {
+  const slot = slotOf(spec, path, scope, true);
   if (!slot) return null;
   const written = isRecord(spec) ? (spec as SlotSpec).path : undefined;
-  const steps = written === undefined ? [name] : stepsOf(written, [...path, 'path'], scope);
+  const steps = written === undefined ? [name] : stepsOf(written, root, [...path, 'path'], scope);
   return steps && { name, ...slot, path: steps };
 }
 
 /** `$.data.crew.size` -> crew, size. */
-function stepsOf(path: string, at: YamlPath, { document, faults }: TypeScope): string[] | null {
+function stepsOf(path: string, root: Root, at: YamlPath, { document, faults }: TypeScope): string[] | null {
   const fault = (message: string) => {
     faults.push(new Fault('definition', message, document.at(at)));
     return null;
   };
   if (/[[\]'"*]/.test(path))
-    return fault(`path: ${path} has more than names in it; only steps like $.data.a.b are read`);
-  const steps = path.split('.');
-  if (steps[0] !== '$' || steps[1] !== 'data' || steps.length < 3 || steps.includes(''))
-    return fault(`path: got ${path}, wanted one that begins with $.data. and names a member, like $.data.a.b`);
-  return steps.slice(2);
+    return fault(`path: ${path} has more than names in it; only steps like ${root}.a.b are read`);
+  const steps = path.startsWith(`${root}.`) ? path.slice(root.length + 1).split('.') : [''];
+  if (!steps.includes('')) return steps;
+  return fault(`path: got ${path}, wanted one that begins with ${root}. and names a member, like ${root}.a.b`);
 }
 
-function slotOf(spec: TypeSpec, path: YamlPath, scope: TypeScope, input: boolean): Slot | null {
+/** @param isNamed an element of a list is not, and has no path */
+function slotOf(spec: TypeSpec, path: YamlPath, scope: TypeScope, isNamed: boolean): Slot | null {
   const { document, faults } = scope;
   if (typeof spec === 'string') {
     const type = namedType(spec.replace(/\?$/, ''), path, scope);
@@ -205,8 +208,8 @@ function slotOf(spec: TypeSpec, path: YamlPath, scope: TypeScope, input: boolean
     return of && { type: { kind: 'list', of }, presence: REQUIRED };
   }
   const inner = slotOf(spec.type, [...path, 'type'], scope, false);
-  if (spec.path !== undefined && !input) {
-    const message = 'path is for the inputs of events; a field or an element is read where it stands';
+  if (spec.path !== undefined && !isNamed) {
+    const message = 'path is for inputs and fields; an element is read where it stands';
     faults.push(new Fault('definition', message, document.keyAt([...path, 'path'])));
     return null;
   }
@@ -269,7 +272,7 @@ function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fau
   const specs = fieldSpecs(place, 'inputs', faults);
   const written = valueAt(document.value, path);
   const scope = { document, types, faults };
-  const inputs = specs.map(([input, spec]) => fieldOf(input, spec, [...path, input], scope, true));
+  const inputs = specs.map(([input, spec]) => fieldOf(input, spec, [...path, input], scope, '$.data'));
   const at = document.keyAt(path);
   if (inputs.length > INPUTS_PER_EVENT_MAX) {
     const message = `${name} has ${inputs.length} inputs, and at most ${INPUTS_PER_EVENT_MAX} are read`;

@@ -69,6 +69,15 @@ describe('events, types and entities', () => {
     });
   });
 
+  test("a field's path begins at its struct", async () => {
+    const [place] = await inputsOf(
+      'types:\n  place: { city: { type: string, path: $.address.city }, zip: string }\n',
+      'events:\n  trip:\n    from: { type: place, path: $.data.legs.from }\n',
+    );
+    const fields = place!.type.kind === 'struct' ? place!.type.fields : [];
+    expect([place!.path, ...fields.map(({ path }) => path)]).toEqual([['legs', 'from'], ['address', 'city'], ['zip']]);
+  });
+
   test('events of any name, entities of several keys, places', async () => {
     const plan = await planOf(
       'events:\n  "page.view": { a: string }\nentities:\n  one: int64\n  two: [string, time]\n',
@@ -128,7 +137,15 @@ const REFUSED: [text: string, ...messages: string[]][] = [
   ],
   [
     'events: { e: { a: [{ type: int64, «path»: $.data.b }] } }',
-    'path is for the inputs of events; a field or an element is read where it stands',
+    'path is for inputs and fields; an element is read where it stands',
+  ],
+  [
+    'types: { t: { a: { type: int64, path: «a.b» } } }',
+    'path: got a.b, wanted one that begins with $. and names a member, like $.a.b',
+  ],
+  [
+    'types: { t: { a: { type: int64, path: «"$.a[0]"» } } }',
+    'path: $.a[0] has more than names in it; only steps like $.a.b are read',
   ],
   ['events: { e: «{}» }', 'e: has no inputs'],
   ['events: { e: «5» }', 'e: wanted a mapping of its inputs to their types'],
