@@ -14,6 +14,7 @@ export { problem } from './json';
 export {
   CLOCK_NONE,
   LINE_MAX_BYTES,
+  NESTED_VALUES_MAX,
   addType,
   decode,
   greatestClock,

@@ -56,6 +56,8 @@ import {
   textRoom,
 } from './nested_input';
 
+export { NESTED_VALUES_MAX } from './nested_input';
+
 /** A longer line is rejected: it bounds what one event may cost. */
 export const LINE_MAX_BYTES: usize = 1 << 20;
 

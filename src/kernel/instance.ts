@@ -25,6 +25,7 @@ export interface Exports {
   problem: Global;
   CLOCK_NONE: { value: bigint };
   LINE_MAX_BYTES: Global;
+  NESTED_VALUES_MAX: Global;
   addType(name: number, nameLength: number, inputCount: number, registerCount: number): number;
   typeShape(type: number): number;
   nestShape(shape: number, index: number, count: number): number;

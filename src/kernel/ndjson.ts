@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { EventType } from '../plan/plan.ts';
 import type { Field, Slot, Type } from '../plan/value.ts';
-import { typeName } from '../plan/value.ts';
+import { NESTED_VALUES_MAX, typeName } from '../plan/value.ts';
 import { putCell } from './expression.ts';
 import type { Kernel } from './instance.ts';
 
@@ -74,7 +74,8 @@ export const BADS: readonly { code: string; reason: (event: EventType, place: Ba
   { code: 'time_ahead', reason: () => 'the event time is more than 10 minutes ahead of its arrival' },
   {
     code: 'too_large',
-    reason: (_, { name }) => `with input ${name} its lists and structs have more than 1048576 values, the limit`,
+    reason: (_, { name }) =>
+      `with input ${name} its lists and structs have more than ${NESTED_VALUES_MAX} values, the limit`,
   },
 ];
 

@@ -26,6 +26,9 @@ export interface Slot {
   presence: Presence;
 }
 
+/** Elements and fields of all lists and structs of one event, at most; the kernels hold to it. */
+export const NESTED_VALUES_MAX = 1 << 20;
+
 export interface Field extends Slot {
   name: string;
   /** Member names from the enclosing object down; usually just `[name]`. */

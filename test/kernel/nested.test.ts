@@ -5,6 +5,7 @@ import {
   DOUBLE,
   type Field,
   INT64,
+  NESTED_VALUES_MAX,
   OPTIONAL,
   type Presence,
   REQUIRED,
@@ -20,8 +21,6 @@ import { parseLog } from '../oracle/log.ts';
 import { Random } from '../sim/random.ts';
 import { bytesOf, type Decoded, decodeBlock, decodingLayout, eventType, joined, NEVER_MS } from './columns.ts';
 import { damage, JsonText, NUMBERS, TIMES } from './json_text.ts';
-
-const VALUES_MAX = 1 << 20;
 
 function list(of: Type, presence: Presence = REQUIRED): Type {
   return { kind: 'list', of: { type: of, presence } };
@@ -286,6 +285,7 @@ describe('inputs of an event', () => {
   });
 
   test('a list may fill a line, and three bytes that stand for many values may not', async () => {
+    expect((await lay).kernel.exports.NESTED_VALUES_MAX.value).toBe(NESTED_VALUES_MAX);
     const many = Array.from({ length: 500_000 }, (_, i) => i % 10);
     const read = await decode(`{"type":"trip","time":0,"data":{"grid":[[${many.join()}]]}}`);
     expect((read.records[0]!.inputs!.grid as Value[][])[0]).toEqual(many.map(BigInt));
@@ -293,12 +293,14 @@ describe('inputs of an event', () => {
     const events = [eventType('wide', [place('x', list(wide))])];
     const line = (count: number) => `{"type":"wide","time":0,"data":{"x":[${new Array(count).fill('{}').join()}]}}`;
     // A struct and its fields are 1001 values.
-    const fit = Math.floor(VALUES_MAX / 1001);
+    const fit = Math.floor(NESTED_VALUES_MAX / 1001);
     const lines = [line(fit), line(fit + 1), line(3)].join('\n');
     const { records } = decodeBlock(await decodingLayout(events), bytesOf(lines));
+    const oracle = parseLog(lines, plan({ events }), { clock: 'event', maxJumpMs: NEVER_MS });
+    expect(records.map(({ bad }) => bad !== null)).toEqual(oracle.records.map(({ bad }) => bad !== null));
     expect(records.map(({ bad }) => bad && [bad.code, bad.reason])).toEqual([
       null,
-      ['too_large', `with input x[${fit}] its lists and structs have more than ${VALUES_MAX} values, the limit`],
+      ['too_large', `with input x[${fit}] its lists and structs have more than ${NESTED_VALUES_MAX} values, the limit`],
       null,
     ]);
   });
