@@ -430,12 +430,20 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
     },
   };
   const expression = bind(node, scope);
+  if (expression && !isFeatureType(expression, node, set.faults)) return null;
   if (expression && count > 0) return { name: alias!.name, at: alias!.at, text: node.text, expression };
   if (expression) {
     const message = `${alias!.name} has no aggregate in it, so it is no feature: aggregate something, or put it under derive:`;
     set.faults.push(new Fault('definition', message, node.at));
   }
   return null;
+}
+
+function isFeatureType({ type }: Expression, node: SqlNode, faults: Fault[]): boolean {
+  if (isScalar(type)) return true;
+  const message = `a feature is a scalar, and ${node.text} is ${typeName(type)}; ${scalarHint(type, node.text)}`;
+  faults.push(new Fault('definition', message, node.at));
+  return false;
 }
 
 /** Equal aggregates of a set are stored once, under the first one's name. */
@@ -593,7 +601,7 @@ function addDerived(
       },
     };
     const expression = node && bind(node, scope);
-    if (!expression) return;
+    if (!expression || !isFeatureType(expression, node, faults)) return;
     const feature: Feature = { name: full, set: set.name, entity: entity.name, expression, description: text, at };
     byName.set(full, feature);
     features.push(feature);
