@@ -305,6 +305,17 @@ describe('inputs of an event', () => {
     ]);
   });
 
+  test('memory does not grow from batch to batch', async () => {
+    const of = await decodingLayout([TRIP]);
+    const { exports } = of.kernel;
+    const sizes = Array.from({ length: 30 }, (_, batch) => {
+      const tags = new Array(20_000 + ((batch * 7919) % 5000)).fill('"\\n"').join();
+      decodeBlock(of, bytesOf(`{"type":"trip","time":0,"data":{"tags":[${tags}]}}`));
+      return exports.memoryInUse();
+    });
+    expect(Math.max(...sizes.slice(10))).toBe(Math.max(...sizes.slice(0, 10)));
+  });
+
   test('a batch ends where much was made, and the next one goes on', async () => {
     const line = (i: number) =>
       `{"type":"trip","time":0,"data":{"grid":[[${i},${new Array(100_000).fill(1).join()}]]}}`;
