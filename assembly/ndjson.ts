@@ -748,10 +748,7 @@ function projectValue(shape: Shape, node: Node, depth: i32): bool {
     index = nextInput(shape, index);
   }
   const end = cursor;
-  for (; index != 0; index = nextInput(shape, index)) {
-    moveTo(start);
-    readPlace(inputAt(shape, index - 1), depth);
-  }
+  for (; index != 0; index = nextInput(shape, index)) readInput(inputAt(shape, index - 1), start, end);
   moveTo(end);
   return true;
 }
@@ -854,6 +851,12 @@ function faultIn(input: Input, index: i32): usize {
 
 /** One checked JSON value into an input's slot. */
 function readInput(input: Input, start: usize, end: usize): void {
+  if (input.shape != 0) {
+    // How deep it stands does not matter any more.
+    moveTo(start);
+    readNested(input, 0);
+    return;
+  }
   const byte = load<u8>(start);
   if (byte == 0x6e) {
     input.slot = Slot.MISSING;
