@@ -12,7 +12,7 @@ export type Type =
   | { kind: 'map'; of: Slot }
   | { kind: 'struct'; name: string | null; fields: Field[] };
 
-/** Types whose values are one machine word or one string: what the kernels hold in a column. */
+/** Types whose values are one machine word or one string: what aggregates, keys and features are of. */
 export type ScalarKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
 
 /**
