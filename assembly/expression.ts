@@ -4,12 +4,13 @@
  * become a chain of SELECTs, and nothing has side effects.
  *
  *   register   values   8 bytes a row: i64 (int64, time in microseconds, bool as 0 or 1), f64, or a string as
- *                       (address u32, length u32)
+ *                       (address u32, length u32), or a list or a struct as nested.ts has it
  *              nulls    1 byte a row: 1 where the value is null
  *              statuses 1 byte a row: what is to be said of the value; the graver, the greater (Status in register.ts)
  */
 import { Arena, useArena } from './arena';
 import { runCalendar } from './calendar';
+import { runList } from './list';
 import { allocate, allocateZeroed } from './memory';
 import { runExtreme, runRounding, runWhole } from './number';
 import { Op } from './op';
@@ -162,13 +163,14 @@ function runInstruction(op: i32, target: Register, a: Register, b: Register, c: 
 
 /** What lies in files of its own, by the order of Op. */
 function runFunction(op: i32, target: Register, a: Register, b: Register, c: Register, from: usize, to: usize): void {
-  assert(op >= Op.ABS_INT && op <= Op.MICROS_TO_TIME);
+  assert(op >= Op.ABS_INT && op <= Op.LIST_MEAN_DOUBLE);
   if (op <= Op.SHIFT_RIGHT) runWhole(op, target, a, b, from, to);
   else if (op <= Op.SQRT_DOUBLE) runRounding(op, target, a, b, from, to);
   else if (op <= Op.LEAST_STRING) runExtreme(op, target, a, b, from, to);
   else if (op <= Op.LIKE) runText(op, target, a, b, c, from, to);
   else if (op <= Op.TEXT_TO_TIME) runSpelling(op, target, a, from, to);
-  else runCalendar(op, target, a, b, c, from, to);
+  else if (op <= Op.MICROS_TO_TIME) runCalendar(op, target, a, b, c, from, to);
+  else runList(op, target, a, b, from, to);
 }
 
 function runInt(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {

@@ -14,11 +14,13 @@ export { problem } from './json';
 export {
   CLOCK_NONE,
   LINE_MAX_BYTES,
+  NESTED_VALUES_MAX,
   addType,
   decode,
   greatestClock,
   inputBuffer,
   lineCount,
+  nestShape,
   passClocks,
   recordBad,
   recordClock,
@@ -30,6 +32,7 @@ export {
   recordStart,
   recordTime,
   recordType,
+  recordWithin,
   rejectedCount,
   rejectedLength,
   rejectedLine,
@@ -45,6 +48,7 @@ export {
   typeJump,
   typeLastJump,
   typeRows,
+  typeShape,
   typeSince,
 } from './ndjson';
 export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';

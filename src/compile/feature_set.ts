@@ -7,17 +7,17 @@ import type { Expression, Window } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
-import { DOUBLE, INT64, REQUIRED, TIME, typeName } from '../plan/value.ts';
+import { DOUBLE, INT64, isScalar, REQUIRED, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
 import type { Scope } from './bind.ts';
-import { bind, bindCondition } from './bind.ts';
+import { bind, bindCondition, fieldOf } from './bind.ts';
 import type { Declared } from './declare.ts';
 import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
 import type { Select, SelectItem, SqlNode } from './node.ts';
 import { readExpression, readSelect } from './sql.ts';
-import { call } from './typing.ts';
+import { call, scalarHint } from './typing.ts';
 import type { YamlDocument } from './yaml.ts';
 import { check, isRecord, valueAt } from './yaml.ts';
 
@@ -48,7 +48,7 @@ const TILES_DEFAULT_MS = [60_000, 30 * 60_000, 86_400_000];
 export async function compileSet(document: YamlDocument, declared: Declared, faults: Fault[]): Promise<CompiledSet> {
   const settings = readSettings(document, faults);
   const set: SetScope = { document, settings, name: settings.feature_set ?? '', faults };
-  const event = findDeclared(set, 'source', declared.events, 'event type', 'events')?.type ?? null;
+  const event = findDeclared(set, 'source', declared.events, 'event type', 'events');
   const entity = findDeclared(set, 'entity', declared.entities, 'entity', 'entities');
   const tiles = tilesOf(set);
   const windows = tiles && settings.windows && windowsOf(set, settings.windows, tiles);
@@ -190,6 +190,8 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
   return {
     faults,
     name(node) {
+      const struct = structOf(node, event);
+      if (struct) return fieldOf(struct, { name: node.name, at: node.at }, node.table!.name, node.at, faults);
       if (!isTable(node, event, faults)) return null;
       const input = event.inputs.find(i => i.name === node.name);
       if (input) return { kind: 'column', name: input.name, type: input.type, at: node.at };
@@ -207,9 +209,18 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
   };
 }
 
+/** What `a.b` is a field of: the input `a`, unless `a` is the event type and has an input `b`. */
+function structOf({ table, name }: SqlNode & { kind: 'name' }, event: EventType): Expression | null {
+  if (!table || (table.name === event.name && event.inputs.some(input => input.name === name))) return null;
+  const input = event.inputs.find(({ name }) => name === table.name);
+  return input ? { kind: 'column', name: input.name, type: input.type, at: table.at } : null;
+}
+
 function isTable(node: SqlNode & { kind: 'name' }, event: EventType, faults: Fault[]): boolean {
   if (!node.table || node.table.name === event.name) return true;
-  const message = `unknown table "${node.table.name}": the only one is ${event.name}; fields of structs are not read yet`;
+  const structs = event.inputs.filter(({ type }) => type.kind === 'struct').map(({ name }) => name);
+  const hint = didYouMean(node.table.name, structs) || ', and no input is called so';
+  const message = `unknown table "${node.table.name}": the only one is ${event.name}${hint}`;
   faults.push(new Fault('definition', message, node.table.at));
   return false;
 }
@@ -226,7 +237,10 @@ function keysOf(set: SetScope, select: Select, event: EventType, entity: Entity 
   const grouped = select.groupBy.map(node => {
     const column = groupedColumn(node, select, faults);
     const expression = column && scope.name(column);
-    return column && expression && { column, expression };
+    if (!column || expression?.kind !== 'field') return column && expression && { column, expression };
+    const message = `GROUP BY takes inputs of the event only: give ${column.text} one of its own, with path: $.data.${column.text}`;
+    faults.push(new Fault('unsupported', message, column.at));
+    return null;
   });
   if (grouped.includes(null)) return null;
   const columns = grouped as NonNullable<(typeof grouped)[number]>[];
@@ -370,7 +384,7 @@ function checkKeyColumn(
   if (node.kind !== 'name') return;
   const column = eventScope(event, 'SELECT', faults).name(node);
   if (!column || !keys) return;
-  if (!isKey(node.name, keys)) faults.push(neitherNor(node));
+  if (column.kind !== 'column' || !isKey(node.name, keys)) faults.push(neitherNor(node));
   else if (alias)
     faults.push(
       new Fault('unsupported', `${node.name} is a key column and keeps its name: leave out AS ${alias.name}`, alias.at),
@@ -382,14 +396,12 @@ function isKey(name: string, keys: Expression[]): boolean {
 }
 
 function neitherNor(node: SqlNode & { kind: 'name' }): Fault {
-  const message = `column ${node.name} is neither grouped nor aggregated: name it in GROUP BY, or write MAX(${node.name}) or the like`;
+  const message = `column ${node.text} is neither grouped nor aggregated: name it in GROUP BY, or write MAX(${node.text}) or the like`;
   return new Fault('definition', message, node.at);
 }
 
 /** Stands for every window until the item's features are made. */
 const NO_WINDOW: Window = { kind: 'lifetime' };
-
-const LIST_ALONE = 'is a list, and lists are not computed with yet: it has to stand alone';
 
 function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggregate>): BoundItem | null {
   const { set, event, keys } = shared;
@@ -398,6 +410,10 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
   const scope: Scope = {
     faults: set.faults,
     name(column) {
+      if (structOf(column, event)) {
+        if (eventScope(event, 'SELECT', set.faults).name(column)) set.faults.push(neitherNor(column));
+        return null;
+      }
       if (!isTable(column, event, set.faults)) return null;
       const message = `key column ${column.name} beside an aggregate is not supported: features are computed from aggregates alone`;
       if (!keys) return null;
@@ -407,10 +423,6 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
     },
     aggregate(inner) {
       count++;
-      if (inner.name === 'lastN' && inner !== node) {
-        set.faults.push(new Fault('unsupported', `${inner.text} ${LIST_ALONE}`, inner.at));
-        return null;
-      }
       const name = node.kind === 'aggregate' ? alias!.name : `${alias!.name}$${count}`;
       const aggregate = aggregateOf(inner, `${set.name}:${name}`, shared);
       if (!aggregate) return null;
@@ -420,12 +432,20 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
     },
   };
   const expression = bind(node, scope);
+  if (expression && !isFeatureType(expression, node, set.faults)) return null;
   if (expression && count > 0) return { name: alias!.name, at: alias!.at, text: node.text, expression };
   if (expression) {
     const message = `${alias!.name} has no aggregate in it, so it is no feature: aggregate something, or put it under derive:`;
     set.faults.push(new Fault('definition', message, node.at));
   }
   return null;
+}
+
+function isFeatureType({ type }: Expression, node: SqlNode, faults: Fault[]): boolean {
+  if (isScalar(type) || (type.kind === 'list' && isScalar(type.of.type))) return true;
+  const message = `a feature is a scalar or a list of scalars, and ${node.text} is ${typeName(type)}; ${scalarHint(type, node.text)}`;
+  faults.push(new Fault('definition', message, node.at));
+  return false;
 }
 
 /** Equal aggregates of a set are stored once, under the first one's name. */
@@ -483,6 +503,11 @@ const TAKING_ANY = ['count', 'first', 'last', 'lastN'];
 
 function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
   const { kind } = type;
+  if (!isScalar(type) && node.name !== 'count') {
+    const message = `${node.name.toUpperCase()} wants a scalar, got ${typeName(type)}; ${scalarHint(type, node.of!.text)}`;
+    faults.push(new Fault('definition', message, node.of!.at));
+    return false;
+  }
   if (TAKING_ANY.includes(node.name) || kind === 'int64' || kind === 'double') return true;
   const ordered = node.name === 'min' || node.name === 'max';
   if (ordered && (kind === 'bool' || kind === 'time')) return true;
@@ -516,9 +541,19 @@ function featureOf(set: SetScope, entity: Entity, item: BoundItem, { label, wind
 }
 
 function overWindow(expression: Expression, window: Window): Expression {
-  if (expression.kind === 'read') return { ...expression, read: { ...expression.read, window } };
-  if (expression.kind !== 'call') return expression;
-  return { ...expression, args: expression.args.map(arg => overWindow(arg, window)) };
+  const inWindow = (inner: Expression) => overWindow(inner, window);
+  switch (expression.kind) {
+    case 'read':
+      return { ...expression, read: { ...expression.read, window } };
+    case 'call':
+      return { ...expression, args: expression.args.map(inWindow) };
+    case 'field':
+      return { ...expression, of: inWindow(expression.of) };
+    case 'index':
+      return { ...expression, of: inWindow(expression.of), by: inWindow(expression.by) };
+    default:
+      return expression;
+  }
 }
 
 interface Derivation {
@@ -580,7 +615,7 @@ function addDerived(
       },
     };
     const expression = node && bind(node, scope);
-    if (!expression) return;
+    if (!expression || !isFeatureType(expression, node, faults)) return;
     const feature: Feature = { name: full, set: set.name, entity: entity.name, expression, description: text, at };
     byName.set(full, feature);
     features.push(feature);
@@ -597,11 +632,6 @@ function referTo(
 ): Expression | null {
   const name = `${set.name}:${reference.name}`;
   const found = reference.table ? undefined : byName.get(name);
-  if (found?.expression.type.kind === 'list') {
-    const message = `${reference.text} is a list, and lists are not computed with yet: ask for it by its own name`;
-    set.faults.push(new Fault('unsupported', message, reference.at));
-    return null;
-  }
   if (found) return { kind: 'column', name, type: found.expression.type, at: reference.at };
   if (found === null || !allNamed) return null;
   const known = [...[...byName.keys()].map(key => key.slice(key.indexOf(':') + 1)), ...derived.map(({ name }) => name)];

@@ -30,6 +30,12 @@ export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 
 export type SqlNode = { at: Position; text: string } & (
   | { kind: 'literal'; value: null | boolean | bigint | number | string }
   | { kind: 'name'; table: Word | null; name: string }
+  /** a.b, where `a` is no plain name: of plain names it is a `name`, for the first may be a table. Also a['b']. */
+  | { kind: 'field'; of: SqlNode; name: Word }
+  /** a[1] */
+  | { kind: 'element'; of: SqlNode; index: SqlNode; symbol: Word }
+  /** [1, 2] */
+  | { kind: 'list'; items: SqlNode[] }
   /** Something unsupported, reported already; what stands around it is still checked. */
   | { kind: 'faulty' }
   /** Arithmetic, comparisons, and/or/not: `fn` of `args`, written `symbol`. */

@@ -403,6 +403,15 @@ function walk(cursor: Cursor, node: Node): SqlNode {
       return walkLiteral(cursor, kind, body, first);
     case 'column':
       return walkColumn(cursor, body, first);
+    case 'dot': {
+      const of = walk(cursor, child(body, 'this'));
+      take(cursor, 'DOT', 'a dot');
+      return { kind: 'field', of, name: takeName(cursor, identifier(body, 'field')), ...span(cursor, first) };
+    }
+    case 'subscript':
+      return walkSubscript(cursor, body, first);
+    case 'array_func':
+      return walkList(cursor, body, first);
     case 'in':
       return walkIn(cursor, body, first);
     case 'between':
@@ -545,11 +554,37 @@ function walkColumn(cursor: Cursor, body: Node, first: number): SqlNode {
   return { kind: 'name', table, name, ...span(cursor, first) };
 }
 
+/** a[1], a['b'] */
+function walkSubscript(cursor: Cursor, body: Node, first: number): SqlNode {
+  const of = walk(cursor, child(body, 'this'));
+  const symbol = takeWord(cursor, 'L_BRACKET', '[');
+  const index = walk(cursor, child(body, 'index'));
+  take(cursor, 'R_BRACKET', ']');
+  const place = span(cursor, first);
+  if (index.kind === 'literal' && typeof index.value === 'string')
+    return { kind: 'field', of, name: { name: index.value, at: index.at }, ...place };
+  return { kind: 'element', of, index, symbol: { ...symbol, name: '[ ]' }, ...place };
+}
+
+/** [1, 2]; also what else the library takes for a list, like ARRAY[1, 2], is refused by its first token. */
+function walkList(cursor: Cursor, body: Node, first: number): SqlNode {
+  take(cursor, 'L_BRACKET', 'an expression');
+  const items: SqlNode[] = [];
+  for (const node of nodes(body, 'expressions')) {
+    if (items.length > 0) take(cursor, 'COMMA', 'a comma');
+    items.push(walk(cursor, node));
+  }
+  take(cursor, 'R_BRACKET', ']');
+  return { kind: 'list', items, ...span(cursor, first) };
+}
+
 function walkIn(cursor: Cursor, body: Node, first: number): SqlNode {
   const of = walk(cursor, child(body, 'this'));
   const negated = body.not === true;
   if (negated) take(cursor, 'NOT', 'NOT');
   const symbol = takeWord(cursor, 'IN', 'IN');
+  if (body.is_field === true)
+    throw here(cursor, `IN of a list is not supported: write LIST_CONTAINS(list, ${of.text})`);
   take(cursor, 'L_PAREN', 'a list in parentheses');
   if (body.query) throw refusal(cursor, 'a list');
   const list: SqlNode[] = [];
@@ -713,7 +748,8 @@ const CALL_ARGS = new Map<string, string[]>([
   ['extract', ['this']],
   ...['nvl', 'mod_func', 'starts_with', 'ends_with', 'contains'].map(kind => [kind, ['this', 'expression']] as const),
   ['str_position', ['this', 'substr']],
-  ...'lower upper length abs floor ceil sqrt year quarter month day hour minute second epoch epoch_ms'
+  ...['array_contains', 'array_position'].map(kind => [kind, ['this', 'expression']] as const),
+  ...'array_length cardinality lower upper length abs floor ceil sqrt year quarter month day hour minute second epoch epoch_ms'
     .concat(' day_of_week day_of_year day_of_month week_of_year')
     .split(' ')
     .map(kind => [kind, ['this']] as const),

@@ -25,10 +25,13 @@ export interface Exports {
   problem: Global;
   CLOCK_NONE: { value: bigint };
   LINE_MAX_BYTES: Global;
+  NESTED_VALUES_MAX: Global;
   addType(name: number, nameLength: number, inputCount: number, registerCount: number): number;
-  rootNode(type: number): number;
+  typeShape(type: number): number;
+  nestShape(shape: number, index: number, count: number): number;
+  rootNode(shape: number): number;
   stepNode(from: number, name: number, nameLength: number): number;
-  setInput(type: number, index: number, kind: number, presence: number, fallback: number, node: number): void;
+  setInput(shape: number, index: number, kind: number, presence: number, fallback: number, node: number): void;
   typeFrame(type: number): number;
   typeRows(type: number): number;
   typeClock(type: number): bigint;
@@ -56,6 +59,7 @@ export interface Exports {
   recordLine: Global;
   recordBad: Global;
   recordInput: Global;
+  recordWithin: Global;
   rejectedCount: Global;
   rejectedLine: Global;
   rejectedProblem: Global;

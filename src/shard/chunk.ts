@@ -1,8 +1,8 @@
 import { NEWLINE } from '../source/segment.ts';
 
 /**
- * What one worker decodes at a time, at most: some milliseconds of work, which is what a lookup waits behind. The lines
- * of a chunk fit one batch of the kernel.
+ * What one worker decodes at a time, at most: some milliseconds of work, which is what a lookup waits behind. So many
+ * lines fit one batch of the kernel.
  */
 export const CHUNK_LINES_MAX = 2048;
 export const CHUNK_BYTES = 256 << 10;

@@ -58,7 +58,7 @@ export class ServedShard {
     const chunk = this.#waiting.shift();
     if (!chunk) return;
     this.#current = chunk;
-    this.shard.parse(chunk.lines, chunk.count, chunk.position);
+    this.shard.parse(chunk.lines, chunk.position);
     if (chunk.clocks) this.#finish(chunk, chunk.clocks);
   }
 
@@ -73,12 +73,28 @@ export class ServedShard {
     chunk.clocks = clocks;
   }
 
-  #finish({ position, arrivalMicros }: Decode, before: Clocks): void {
+  /**
+   * A chunk is one batch of the kernel, but where it has lists enough to fill several: then all of them but the last are
+   * tiled before the clocks behind the chunk are known.
+   */
+  #finish({ lines, count, position, arrivalMicros }: Decode, before: Clocks): void {
     const { shard, post } = this;
-    const { clocks, bad } = shard.pass(before, position, arrivalMicros);
+    let { clocks, bad } = shard.pass(before, position, arrivalMicros);
+    let end = position + shard.count;
+    const parts: Uint8Array[][] = [];
+    while (shard.offset < lines.length) {
+      parts.push(shard.tile().changes);
+      shard.parseNext(end);
+      const more = shard.pass(clocks, end, arrivalMicros);
+      clocks = more.clocks;
+      bad = [...bad, ...more.bad];
+      end += shard.count;
+    }
+    assert(end === position + count, 'a chunk holds the events that were counted when it was cut');
     // The next chunk's worker waits for them, and for nothing else.
     post({ kind: 'passed', clocks, bad });
-    const { changes, tilesRefused } = shard.tile();
+    const { changes: last, tilesRefused } = shard.tile();
+    const changes = parts.length === 0 ? last : last.map((rest, i) => joined([...parts.map(part => part[i]!), rest]));
     post(
       { kind: 'tiled', changes, tilesRefused },
       changes.map(({ buffer }) => buffer),
@@ -97,6 +113,11 @@ export class ServedShard {
       this.post({ kind: 'refused', id, failure: failureOf(error) });
     }
   }
+}
+
+/** Batches of changes one behind the other are a batch of changes. */
+function joined(parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
 }
 
 /** The one that writes, at the worker's end of the wire. */

@@ -1,4 +1,3 @@
-import { assert } from '../base/assert.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import { select } from '../ingest/advance.ts';
 import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
@@ -39,14 +38,27 @@ export class Shard {
     seeClocks(layout, clocksOf(layout, mark.clocks));
   }
 
-  /** Decodes a chunk, which is one batch of the kernel, as far as that goes without the clocks before it. */
-  parse(lines: Uint8Array, count: number, position: number): void {
+  /** Decodes the first batch of a chunk, as far as that goes without the clocks before it. */
+  parse(lines: Uint8Array, position: number): void {
     this.#decoder.fill(lines);
     this.#decoder.parse(position);
-    assert(this.#decoder.offset === lines.length && this.#decoder.count === count, 'a chunk is one batch of events');
   }
 
-  /** Moves the clocks past the chunk; returns where they stand, and the events that are bad. */
+  /** Bytes of the chunk that have been decoded: mostly one batch takes all of it. */
+  get offset(): number {
+    return this.#decoder.offset;
+  }
+
+  parseNext(position: number): void {
+    this.#decoder.parse(position);
+  }
+
+  /** Events of the batch. */
+  get count(): number {
+    return this.#decoder.count;
+  }
+
+  /** Moves the clocks past the batch; returns where they stand, and the events that are bad. */
   pass(clocks: Clocks, position: number, arrivalMicros: bigint | null): { clocks: Clocks; bad: BadRecord[] } {
     const { layout } = this.parts;
     resumeDecoding(layout, clocks);
@@ -55,7 +67,7 @@ export class Shard {
     return { clocks: decodedClocks(layout), bad };
   }
 
-  /** The changes of the chunk, for each shard a buffer of its own. */
+  /** The changes of the batch, for each shard a buffer of its own. */
   tile(): { changes: Uint8Array[]; tilesRefused: number } {
     const { layout, shards } = this.parts;
     select(layout);

@@ -76,6 +76,8 @@ export function show(expression: Expression): string {
     case 'literal': {
       const { value, type } = expression;
       if (typeof value === 'bigint') return type.kind === 'time' ? `${value}us` : `${value}`;
+      if (Array.isArray(value) && type.kind === 'list')
+        return `[${value.map(one => show({ kind: 'literal', value: one, type: type.of.type, at: null })).join(', ')}]`;
       return value === null ? `null:${type.kind}` : typeof value === 'number' ? `${value}d` : JSON.stringify(value);
     }
     case 'column':
@@ -86,8 +88,10 @@ export function show(expression: Expression): string {
       const { aggregate, window } = expression.read;
       return `[${aggregate} ${window.kind === 'sliding' ? `${window.lengthMs}/${window.resolutionMs}` : window.kind}]`;
     }
-    default:
-      throw new Error(`no such expression in feature sets: ${expression.kind}`);
+    case 'field':
+      return `${show(expression.of)}.${expression.name}`;
+    case 'index':
+      return `${show(expression.of)}[${show(expression.by)}]`;
   }
 }
 

@@ -279,7 +279,7 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   ],
   ['SUM(«dellay») AS n', 'event flight has no input "dellay"; did you mean "delay"?'],
   ['SUM(«x») AS n', 'event flight has no input "x"; it has origin, destination, delay, distance, ok, landed'],
-  ['SUM(«f».delay) AS n', 'unknown table "f": the only one is flight; fields of structs are not read yet'],
+  ['SUM(«f».delay) AS n', 'unknown table "f": the only one is flight, and no input is called so'],
   ['SUM(CASE WHEN «delay» THEN 1 END) AS n', 'WHEN wants a condition (bool), got int64; write delay <> 0'],
   ["SUM(CASE WHEN ok THEN 1 ELSE «'a'» END) AS n", 'CASE wants values of one type, got int64 and string'],
   ['COUNT(COALESCE(delay, «origin»)) AS n', 'COALESCE wants values of one type, got int64 and string'],

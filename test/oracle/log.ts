@@ -51,6 +51,9 @@ export interface LogRecord {
 const LINE_BYTES_MAX = 1 << 20;
 const DEPTH_MAX = 64;
 
+/** Elements and fields that the lists and structs of one event may have. */
+const NESTED_VALUES_MAX = 1 << 20;
+
 /** An event further ahead of its arrival is bad, where that is known. */
 const AHEAD_MAX_MICROS = 600_000_000n;
 
@@ -181,8 +184,16 @@ function readInputs(event: EventType, data: JsonObject, record: LogRecord): void
   const reading = { converts: event.onFault === 'convert', faults: record.faults };
   const read = (input: Field) => [input.name, readField(data, input, input.path.join('.'), reading)];
   record.inputs = Object.fromEntries(event.inputs.map(read));
+  const count = Object.values(record.inputs).reduce((sum: number, value) => sum + nestedCount(value), 0);
+  if (count > NESTED_VALUES_MAX) record.faults.push({ path: '', text: 'too many values' });
   const fault = record.faults[0];
   if (fault && event.onFault === 'reject') record.bad = `${fault.path}: ${fault.text}`;
+}
+
+function nestedCount(value: Value): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const within = Object.values(value);
+  return within.reduce((sum: number, one) => sum + nestedCount(one), within.length);
 }
 
 interface Reading {

@@ -21,6 +21,8 @@ const FEATURES = join(import.meta.dir, '../../examples/flights/features');
 const SEED = 20010311;
 const PLENTY_BYTES = 256 << 20;
 const DAY_MS = 86_400_000;
+/** Of one struct. */
+const FIELDS = 1000;
 /** Far less than the rows of these logs occupy. */
 const LITTLE_BYTES = 256 << 10;
 
@@ -33,14 +35,17 @@ afterEach(async () => {
   open.clear();
 });
 
-async function start(at: string, workers: number, memoryBytes = PLENTY_BYTES): Promise<Parts> {
-  const parts = await compose(configOf(at, workers, memoryBytes), {
-    announce: null,
-    onFailure: error => {
-      throw error;
+async function start(at: string, workers: number, memoryBytes = PLENTY_BYTES, definitions = FEATURES): Promise<Parts> {
+  const parts = await compose(
+    { ...configOf(at, workers, memoryBytes), definitions },
+    {
+      announce: null,
+      onFailure: error => {
+        throw error;
+      },
+      note: console.error,
     },
-    note: console.error,
-  });
+  );
   open.add(parts);
   return parts;
 }
@@ -170,6 +175,44 @@ test('chunks that are decoded side by side take their clocks from each other', a
   expect(refused).toBeGreaterThan(500);
   expect(many.state().tilesRefused).toBe(refused);
   expect(await end(many, together)).toEqual(await end(one, alone));
+});
+
+test('a chunk whose lists fill several batches of the kernel is one chunk all the same', async () => {
+  const at = folder();
+  const features = join(at, 'features');
+  const fields = Array.from({ length: FIELDS }, (_, i) => `f${i}: int64?`).join(', ');
+  await Bun.write(
+    join(features, 'carts.yaml'),
+    `events:
+  cart: { shop: string, items: [item] }
+types:
+  item: { ${fields} }
+entities: { shop: string }
+---
+feature_set: carts
+entity: shop
+source: cart
+windows: [2h, lifetime]
+sql: SELECT shop, COUNT(*) AS n, SUM(LEN(items)) AS items, LAST(items[-1].f3) AS f3 FROM cart GROUP BY shop
+`,
+  );
+  const lines = Array.from({ length: 60 }, (_, i) => {
+    // Few bytes of empty structs are megabytes of columns.
+    const items = `${'{},'.repeat(i % 3 === 0 ? 900 : 3)}{"f3":${i}}`;
+    const time = new Date(Date.UTC(2001, 0, 1, 0, i)).toISOString();
+    return new TextEncoder().encode(`{"type":"cart","time":"${time}","data":{"shop":"s${i % 2}","items":[${items}]}}`);
+  });
+  const parts = await start(at, 2, PLENTY_BYTES, features);
+  await parts.ingest.post(body(lines), 'ndjson');
+  const { entities } = await parts.reader.lookup({ features: ['carts:*'], entities: { shop: ['s0', 's1'] }, at: null });
+  const found = entities[0]!.features
+    .filter(({ name }) => name.endsWith('lifetime'))
+    .map(({ values }) => [...(values as BigInt64Array)]);
+  expect(found).toEqual([
+    [30n, 30n],
+    [10n * 901n + 20n * 4n, 10n * 901n + 20n * 4n],
+    [58n, 59n],
+  ]);
 });
 
 test('a folder is caught up with, and answers as one thread does', async () => {
