@@ -87,15 +87,10 @@ describe('a feature set in the plan', () => {
 });
 
 describe('derived features', () => {
-  test('take no lists', async () => {
-    const list = 'is a list, and lists are not computed with yet: ask for it by its own name';
-    await expectSetFaults(
-      setOf(
-        selectOf('LAST_N(delay, 3) AS l'),
-        'derive:\n  a: «l_2h»\n  b: «l_2h» IS NULL\n  c: COALESCE(«l_2h», NULL)\n',
-      ),
-      ['l_2h', 'l_2h', 'l_2h'].map(name => `${name} ${list}`),
-    );
+  test('take elements of lists, their lengths, and whole lists', async () => {
+    const derive = 'derive:\n  a: l_2h[2]\n  b: LEN(l_2h) > 1\n  c: COALESCE(l_2h, NULL)\n';
+    const features = await featuresOf(setOf(selectOf('LAST_N(delay, 3) AS l'), derive));
+    expect(features.slice(1).map(text => text.split(': ').at(-1))).toEqual(['int64', 'bool', 'list']);
   });
   test('refer to features of their set, derived ones too, in any order', async () => {
     const derive = 'derive:\n  c: b + COALESCE(a, 0.5)\n  a: n_2h / 2\n  b: "CASE WHEN n_2h > 1 THEN\\n a END"\n';

@@ -84,8 +84,8 @@ describe('what stands in arguments', () => {
 
 const REFUSED: [items: string, ...messages: string[]][] = [
   [
-    '«IF(COUNT(*) > 1, [1], [2])» AS a',
-    'a feature is a scalar, and IF(COUNT(*) > 1, [1], [2]) is [int64?]; take an element of it, IF(COUNT(*) > 1, [1], [2])[1], or its LEN(IF(COUNT(*) > 1, [1], [2]))',
+    '«IF(COUNT(*) > 1, [[1]], [[2]])» AS a',
+    'a feature is a scalar or a list of scalars, and IF(COUNT(*) > 1, [[1]], [[2]]) is [[int64?]?]; take an element of it, IF(COUNT(*) > 1, [[1]], [[2]])[1], or its LEN(IF(COUNT(*) > 1, [[1]], [[2]]))',
   ],
   ['COUNT(«n.zip») AS a', 'n is int64, and only structs have fields'],
   ['COUNT(«base.zap») AS a', 'base has no field "zap"; did you mean "zip"?'],

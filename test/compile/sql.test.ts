@@ -255,12 +255,7 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
     'LAST_N(delay, 3) «OVER» () AS n',
     'window functions (OVER) are not supported: windows: says over which spans of time to aggregate',
   ],
-  [
-    'COALESCE(«LAST_N(delay, 3)», NULL) AS n, COUNT(*) + «LAST_N(delay, 3)» AS m, «LAST_N(ok, 3)» IS NULL AS k',
-    'LAST_N(delay, 3) is a list, and lists are not computed with yet: it has to stand alone',
-    'LAST_N(delay, 3) is a list, and lists are not computed with yet: it has to stand alone',
-    'LAST_N(ok, 3) is a list, and lists are not computed with yet: it has to stand alone',
-  ],
+  ['COUNT(*) + «LAST_N(delay, 3)» AS m', '+ wants int64 or double, got [int64]'],
   [
     '«ARRAY_AGG»(delay) AS n, «LAST_K»(delay, 3) AS m, «LAST_M»(delay, 3) AS k',
     'ARRAY_AGG is not supported: write LAST_N(x, 10), which keeps so many of the latest values',

@@ -3,7 +3,8 @@
  * cut and sharded. Two types of events name the entity, so that a replay's columns are filled from both.
  */
 import { describe, expect, test } from 'bun:test';
-import type { Plan } from '../../src/plan/plan.ts';
+import type { Expression } from '../../src/plan/expression.ts';
+import type { Feature, FeatureSet, Plan } from '../../src/plan/plan.ts';
 import { BOOL, DOUBLE, INT64, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import {
   aggregate,
@@ -60,11 +61,25 @@ function recentPlan(): Plan {
     aggregates,
     features: aggregates.flatMap(each => {
       const [set, name] = each.name.split(':');
-      return Object.entries(WINDOWS).map(([suffix, window]) =>
-        feature(sets.find(of => of.name === set)!, `${name}_${suffix}`, read(each.name, each.type, { window })),
-      );
+      const of = sets.find(one => one.name === set)!;
+      return Object.entries(WINDOWS).flatMap(([suffix, window]) => {
+        const list = read(each.name, each.type, { window });
+        return [feature(of, `${name}_${suffix}`, list), ...derivedOf(of, `${name}_${suffix}`, list)];
+      });
     }),
   });
+}
+
+/** What can be computed of a list: its length, an item (there may be none), and a whole one again. */
+function derivedOf(set: FeatureSet, name: string, list: Expression): Feature[] {
+  if (list.type.kind !== 'list') return [];
+  const none: Expression = { kind: 'literal', value: null, type: list.type, at: null };
+  const second: Expression = { kind: 'index', of: list, by: literal(1n), type: list.type.of.type, at: null };
+  return [
+    feature(set, `${name}_count`, call('listLength', INT64, list)),
+    feature(set, `${name}_second`, second),
+    feature(set, `${name}_again`, call('coalesce', list.type, none, list)),
+  ];
 }
 
 const TEXTS = ['""', '"a"', '"\\ufeffmark"', '"\\ud800"', '"żółć"', JSON.stringify('x'.repeat(1024))];
