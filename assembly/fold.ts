@@ -381,7 +381,7 @@ export function fold(start: usize, length: usize): i32 {
     if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
     setBytes(row, merged.start, merged.length);
     row.used = era;
-    if (row.dirty == 0) markDirty(level, row);
+    if ((row.dirty & DIRTY) == 0) markDirty(level, row);
     at = next;
   }
   return FOLD_OK;
@@ -473,7 +473,7 @@ const dirty: Bytes = Bytes.make();
 
 @inline
 function markDirty(level: Level, row: Row): void {
-  row.dirty = 1;
+  row.dirty |= DIRTY;
   dirty.reserve(16);
   store<usize>(dirty.end, changetype<usize>(level));
   store<i64>(dirty.end, row.tileStart, 8);
@@ -496,14 +496,36 @@ export function listDirty(): void {
   }
 }
 
-/** All dirty rows are in the store now. */
-export function settle(): void {
+/** Rows of the last snapshot, as `dirty` lists them: they are being written, and stay until that is done. */
+const inFlight: Bytes = Bytes.make();
+let isInFlight = false;
+
+/** Lists every dirty row as `listDirty` does; from now on they are in flight, and dirty again when they change. */
+export function snapshotDirty(): void {
+  assert(!isInFlight);
+  isInFlight = true;
+  listDirty();
   for (let at = dirty.start; at < dirty.end; at += 16) {
     const row = findRow(changetype<Level>(load<usize>(at)), load<i64>(at, 8));
-    if (row) row.dirty = 0;
+    if (row) row.dirty = IN_FLIGHT;
   }
+  inFlight.append(dirty.start, dirty.length);
   dirty.length = 0;
 }
+
+/** The rows that were in flight are in the store now; where there is no snapshot, all dirty ones are. */
+export function settle(): void {
+  const list = isInFlight ? inFlight : dirty;
+  for (let at = list.start; at < list.end; at += 16) {
+    const row = findRow(changetype<Level>(load<usize>(at)), load<i64>(at, 8));
+    if (row) row.dirty &= ~(isInFlight ? IN_FLIGHT : DIRTY);
+  }
+  list.length = 0;
+  isInFlight = false;
+}
+
+const DIRTY: u32 = 1;
+const IN_FLIGHT: u32 = 2;
 
 // --- eviction
 
@@ -521,7 +543,6 @@ export let evictedCount: i32 = 0;
  * all). Only when nothing is dirty: what was not written would be lost. A new era begins.
  */
 export function evict(targetBytes: f64): void {
-  assert(dirty.length == 0);
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
     const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
@@ -592,7 +613,7 @@ function evictRows(level: Level, age: i32): void {
   let kept = 0;
   for (let i = 0; i < level.count; i++) {
     const row = rowAt(level, i);
-    if (ageOf(row) < age) {
+    if (row.dirty != 0 || ageOf(row) < age) {
       if (kept != i) memory.copy(changetype<usize>(rowAt(level, kept)), changetype<usize>(row), offsetof<Row>());
       kept++;
       continue;

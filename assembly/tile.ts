@@ -10,9 +10,10 @@
  * tile levels. Every aggregate of the group gets an entry in every row that a selected event touches, nulls or not,
  * so what a row holds does not depend on how events were cut into batches.
  */
-import { clearSize, setMoment, stateSize, update } from './aggregate';
+import { LAST_N, clearSize, setMoment, stateSize, update } from './aggregate';
 import { BATCH_ROWS, Frame, registerOf } from './expression';
 import { buildKey, hashKey, key } from './key';
+import { forgetRecent, startRecent } from './last_n';
 import { Bytes, allocateZeroed } from './memory';
 import { firstPosition, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { appendEntry } from './row';
@@ -28,6 +29,8 @@ class Member {
   /** Register of the value, and INTEGER, REAL or TEXT; register -1 counts the event itself. */
   value: i32;
   kind: i32;
+  /** How many values are kept, by an aggregate that keeps some. */
+  limit: u32;
   offset: usize;
 }
 
@@ -117,7 +120,15 @@ export function setKeyColumn(group: i32, index: i32, register: i32, kind: i32): 
 }
 
 /** Members come in ascending order of id: that is the order of a row's entries. */
-export function setMember(group: i32, index: i32, id: i32, aggregateCase: i32, value: i32, kind: i32): void {
+export function setMember(
+  group: i32,
+  index: i32,
+  id: i32,
+  aggregateCase: i32,
+  value: i32,
+  kind: i32,
+  limit: u32,
+): void {
   const owner = groupAt(group);
   assert(<u32>index < <u32>owner.memberCount && (index == 0 || memberAt(owner, index - 1).id < id));
   const member = memberAt(owner, index);
@@ -125,6 +136,7 @@ export function setMember(group: i32, index: i32, id: i32, aggregateCase: i32, v
   member.aggregateCase = aggregateCase;
   member.value = value;
   member.kind = kind;
+  member.limit = limit;
   member.offset = owner.stateSize;
   owner.stateSize += stateSize(aggregateCase);
 }
@@ -205,6 +217,7 @@ function tileGroup(group: Group, from: usize, to: usize): void {
   touched.length = 0;
   touchedCount = 0;
   arena.length = 0;
+  forgetRecent();
   for (let record = from; record < to; record++) {
     if (load<i32>(recordType + (record << 2)) != group.type) continue;
     const row = load<i32>(recordRow + (record << 2));
@@ -309,6 +322,7 @@ function addTouched(group: Group, keyHash: u32, levelMs: i64, startMs: i64): usi
   for (let i = 0; i < group.memberCount; i++) {
     const member = memberAt(group, i);
     memory.fill(arena.end + member.offset, 0, clearSize(member.aggregateCase));
+    if (member.aggregateCase == LAST_N) startRecent(arena.end + member.offset, member.limit);
   }
   arena.length += group.stateSize;
   return arena.start + entry.states;

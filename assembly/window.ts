@@ -26,13 +26,13 @@ import {
   FINISHED_OVERFLOW,
   FIRST,
   LAST,
+  LAST_N,
   MAX,
   MEAN,
   MIN,
   REAL_MEAN,
   REAL_SUM,
   SUM,
-  TEXT,
   caseOf,
   clearSize,
   decode as decodeState,
@@ -44,8 +44,11 @@ import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
 import { Entity, Level, findEntity, findLevel, findRow, floorOf, keepFor, lowerBound, rowAt, useRow } from './fold';
 import { buildKey, key } from './key';
+import { TEXT } from './kind';
+import { finishRecent } from './last_n';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
+import { Status } from './register';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
 import { LEVELS_MAX, floorTile } from './tile';
 
@@ -54,12 +57,6 @@ export const ANSWER_ROWS: i32 = 1024;
 
 /** Distinct windows of one entity: they are the bits of a mask. */
 export const WINDOWS_MAX: i32 = 64;
-
-/** Why a value is missing; the graver, the greater. */
-export const STATUS_NONE: u8 = 0;
-export const STATUS_NOT_FOUND: u8 = 1;
-export const STATUS_EXPIRED: u8 = 2;
-export const STATUS_OVERFLOW: u8 = 3;
 
 @unmanaged
 class Window {
@@ -70,6 +67,8 @@ class Window {
   levelCount: i32;
   /** Tile lengths from the resolution up, i64 each. */
   levels: usize;
+  /** Where it starts at the moment that the answer's cover is for. */
+  startMs: i64;
 }
 
 /** One stored aggregate and all windows over it. */
@@ -249,9 +248,13 @@ export function setEventKey(answer: i32, index: i32, register: i32, kind: i32): 
 
 let latenessMicros: i64 = 0;
 const TYPES_MAX: i32 = 4096;
-/** Clocks of the types as of the prefix that is being read: decoding may already be further. */
+/**
+ * Clocks of the types as of the prefix that is being read (decoding may already be further), and what each clock showed
+ * after the first record that moved it: before that nothing is known of the type.
+ */
 const seen: usize = memory.data(4096 * 8, 8);
-for (let i = 0; i < TYPES_MAX; i++) store<i64>(seen + (<usize>i << 3), CLOCK_NONE);
+const since: usize = memory.data(4096 * 8, 8);
+for (let i = 0; i < TYPES_MAX; i++) setSeen(i, CLOCK_NONE, CLOCK_NONE);
 
 export function setLateness(latenessMs: f64): void {
   latenessMicros = <i64>latenessMs * 1000;
@@ -263,18 +266,29 @@ export function seeRecords(from: i32, to: i32): void {
   for (let record = <usize>from; record < <usize>to; record++) {
     const type = load<i32>(recordType + (record << 2));
     const clock = load<i64>(recordClock + (record << 3));
-    if (type >= 0 && clock != CLOCK_NONE) store<i64>(seen + (<usize>type << 3), clock);
+    if (type < 0 || clock == CLOCK_NONE) continue;
+    const at = <usize>type << 3;
+    if (load<i64>(seen + at) == CLOCK_NONE) store<i64>(since + at, clock);
+    store<i64>(seen + at, clock);
   }
 }
 
-export function setSeen(type: i32, clock: i64): void {
+/** For a restart: both as they stood. */
+export function setSeen(type: i32, clock: i64, first: i64): void {
   assert(<u32>type < <u32>TYPES_MAX);
   store<i64>(seen + (<usize>type << 3), clock);
+  store<i64>(since + (<usize>type << 3), first);
 }
 
 export function seenClock(type: i32): i64 {
   assert(<u32>type < <u32>TYPES_MAX);
   return load<i64>(seen + (<usize>type << 3));
+}
+
+/** CLOCK_NONE before the type's first record that moved its clock. */
+export function seenSince(type: i32): i64 {
+  assert(<u32>type < <u32>TYPES_MAX);
+  return load<i64>(since + (<usize>type << 3));
 }
 
 // --- 1. cover
@@ -313,6 +327,7 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
     return;
   }
   let start = floorTile(timeMs - window.lengthMs, window.resolutionMs, window.offsetMs);
+  window.startMs = start;
   let end = answer.isPast ? floorTile(timeMs, window.resolutionMs, window.offsetMs) : OPEN;
   for (let i = 0; i < window.levelCount; i++) {
     const level = load<i64>(window.levels + (<usize>i << 3));
@@ -399,6 +414,11 @@ function findGaps(answer: Answer): void {
     // What is above the floor is in memory; at a past moment less may be asked for.
     store<f64>(gap, answer.isPast ? min(load<f64>(span, 16), <f64>floor) : <f64>floor, 16);
   }
+}
+
+/** Finds what memory may lack of the key that has been started, for `gapsStart`. */
+export function listGaps(answer: i32): void {
+  findGaps(answerAt(answer));
 }
 
 /** Where a store has to be asked for the key that `answerKey` stopped at, ascending by level: three f64 (level, from, to) each. */
@@ -528,6 +548,21 @@ function mergeInto(answer: Answer, index: i32, member: Member, mask: u64): void 
 
 // --- 4. finish
 
+/**
+ * Since when a member's events are known, where the window starts before that at the moment of the cover: its values
+ * are WARMING. CLOCK_NONE where all of the window is known, or where it is a lifetime.
+ */
+export function warmingSince(answer: i32, member: i32, window: i32): i64 {
+  const owner = answerAt(answer);
+  return sinceOf(windowAt(owner, window), memberAt(owner, member).type);
+}
+
+@inline
+function sinceOf(window: Window, type: i32): i64 {
+  const first = seenSince(type);
+  return window.lengthMs != 0 && window.startMs * 1000 < first ? first : CLOCK_NONE;
+}
+
 /** Ends the answer for one key: its values become row `row` of the frame. */
 export function finishKey(answer: i32, row: i32): void {
   finishRow(answerAt(answer), <usize>row);
@@ -553,21 +588,27 @@ function finishCell(answer: Answer, cell: usize, member: Member, window: i32, ex
   const value = register.values + (row << 3);
   store<u64>(value, 0);
   let isNull: u8 = 1;
-  let status = STATUS_EXPIRED;
+  let status = Status.EXPIRED;
   if (!expired) {
-    const outcome = finish(member.aggregateCase, stateAt(answer, member, window), value);
+    const outcome = finishState(member.aggregateCase, stateAt(answer, member, window), value);
     isNull = outcome == FINISHED ? 0 : 1;
-    status = STATUS_NONE;
-    if (load<u8>(answer.found + cell) == 0) status = STATUS_NOT_FOUND;
-    else if (outcome == FINISHED_OVERFLOW) status = STATUS_OVERFLOW;
+    if (load<u8>(answer.found + cell) == 0) status = Status.NOT_FOUND;
+    else if (outcome == FINISHED_OVERFLOW) status = Status.OVERFLOW;
+    else status = sinceOf(windowAt(answer, window), member.type) == CLOCK_NONE ? Status.NONE : Status.WARMING;
   }
   if (isNull == 0 && (member.aggregateCase == FIRST || member.aggregateCase == LAST))
     keepText(stateAt(answer, member, window), value);
   store<u8>(register.nulls + row, isNull);
-  store<u8>(register.statuses + row, status);
+  store<u8>(register.statuses + row, <u8>status);
 }
 
-/** Text of finished values: rows change and go, an answer is read when it is whole. */
+@inline
+function finishState(aggregateCase: i32, state: usize, value: usize): i32 {
+  if (aggregateCase != LAST_N) return finish(aggregateCase, state, value);
+  return finishRecent(state, value, texts) ? FINISHED : FINISHED_OVERFLOW;
+}
+
+/** Text and lists of finished values: rows change and go, an answer is read when it is whole. */
 const texts: Arena = Arena.make();
 
 /** Forgets the text of answers that have been read. */
@@ -578,11 +619,7 @@ export function forgetTexts(): void {
 @inline
 function keepText(state: usize, value: usize): void {
   if (load<i64>(state) != TEXT) return;
-  const length = <usize>load<u32>(value, 4);
-  const copy = texts.reserve(length);
-  memory.copy(copy, <usize>load<u32>(value), length);
-  texts.keep(length);
-  store<u32>(value, <u32>copy);
+  store<u32>(value, <u32>texts.copy(<usize>load<u32>(value), <usize>load<u32>(value, 4)));
 }
 
 // --- what was finished before
@@ -591,10 +628,12 @@ function keepText(state: usize, value: usize): void {
  * Finished values of one entity, kept with it for the next lookup: they are a function of its rows and of the cover, so they hold
  * while neither has changed.
  *
- *   answer i32 | version u32, of the entity | coverVersion u32 | unused | windows that are known, u64 a member |
- *   value u64, null u8, status u8 a cell, side by side in 16 bytes
+ *   answer i32 | version u32, of the entity | coverVersion u32 | unused
+ *   of each member: windows that are known u64 | since when its events were known i64, for that is what WARMING says
+ *   of each cell: value u64 | null u8 | status u8 | unused
  */
 const KEPT_HEAD: usize = 16;
+const KEPT_MEMBER: usize = 16;
 const KEPT_CELL: usize = 16;
 
 /**
@@ -633,7 +672,7 @@ function isExpired(answer: Answer, member: Member): bool {
 
 @inline
 function keptMask(kept: usize, member: i32): usize {
-  return kept + KEPT_HEAD + (<usize>member << 3);
+  return kept + KEPT_HEAD + <usize>member * KEPT_MEMBER;
 }
 
 @inline
@@ -652,8 +691,11 @@ function isCurrent(answer: Answer, index: i32, entity: Entity): bool {
 function takeKept(answer: Answer, index: i32, entity: Entity, row: usize): bool {
   if (!isCurrent(answer, index, entity)) return false;
   const kept = entity.kept;
-  for (let i = 0; i < answer.memberCount; i++)
-    if ((memberAt(answer, i).wanted & ~load<u64>(keptMask(kept, i))) != 0) return false;
+  for (let i = 0; i < answer.memberCount; i++) {
+    const member = memberAt(answer, i);
+    if ((member.wanted & ~load<u64>(keptMask(kept, i))) != 0) return false;
+    if (member.wanted != 0 && load<i64>(keptMask(kept, i), 8) != seenSince(member.type)) return false;
+  }
   for (let i = 0; i < answer.memberCount; i++) {
     const first = <usize>i * <usize>answer.windowCount;
     for (let rest = memberAt(answer, i).wanted; rest != 0; rest &= rest - 1) {
@@ -672,14 +714,17 @@ function takeKept(answer: Answer, index: i32, entity: Entity, row: usize): bool 
 function keepRow(answer: Answer, index: i32, entity: Entity, row: usize): void {
   const cells = <usize>answer.memberCount * <usize>answer.windowCount;
   const isMore = isCurrent(answer, index, entity);
-  const kept = keepFor(entity, KEPT_HEAD + (<usize>answer.memberCount << 3) + cells * KEPT_CELL);
+  const kept = keepFor(entity, KEPT_HEAD + <usize>answer.memberCount * KEPT_MEMBER + cells * KEPT_CELL);
   store<i32>(kept, index);
   store<u32>(kept, entity.version, 4);
   store<u32>(kept, answer.coverVersion, 8);
   for (let i = 0; i < answer.memberCount; i++) {
-    const wanted = memberAt(answer, i).wanted;
+    const member = memberAt(answer, i);
+    const wanted = member.wanted;
     const mask = keptMask(kept, i);
-    store<u64>(mask, (isMore ? load<u64>(mask) : 0) | wanted);
+    const isSame = isMore && load<i64>(mask, 8) == seenSince(member.type);
+    store<u64>(mask, (isSame ? load<u64>(mask) : 0) | wanted);
+    store<i64>(mask, seenSince(member.type), 8);
     const first = <usize>i * <usize>answer.windowCount;
     for (let rest = wanted; rest != 0; rest &= rest - 1) {
       const cell = first + <usize>ctz<u64>(rest);
@@ -718,7 +763,7 @@ function finishNullKey(answer: Answer, row: usize): void {
       const register = registerOf(answer.frame, load<i32>(answer.registers + (cell << 2)));
       store<u64>(register.values + (row << 3), 0);
       store<u8>(register.nulls + row, 1);
-      store<u8>(register.statuses + row, STATUS_NOT_FOUND);
+      store<u8>(register.statuses + row, <u8>Status.NOT_FOUND);
     }
   }
 }
@@ -728,17 +773,33 @@ function finishNullKey(answer: Answer, row: usize): void {
  * prefix must have been seen and folded up to it. The record has a row in the frame of the answer's event type.
  */
 export function answerRecord(answer: i32, record: i32, row: i32): i32 {
+  if (!startRecord(answer, record, row)) return READ_OK;
+  const owner = answerAt(answer);
+  const outcome = gather(owner);
+  if (outcome == READ_OK) finishRow(owner, <usize>row);
+  return outcome;
+}
+
+/** Begins that answer where rows have to come from the store too. False for a null key: then it has ended. */
+export function startRecord(answer: i32, record: i32, row: i32): bool {
   const owner = answerAt(answer);
   assert(<u32>record < <u32>recordCount && <u32>row < <u32>ANSWER_ROWS);
   const at = <usize>record;
   assert(load<i32>(recordType + (at << 2)) == owner.type && load<i32>(recordRow + (at << 2)) >= 0);
   if (!buildKey(typeFrame(owner.type), <usize>load<i32>(recordRow + (at << 2)), owner.keyColumns, owner.keyCount)) {
     finishNullKey(owner, <usize>row);
-    return READ_OK;
+    return false;
   }
   coverAnswer(owner, load<i64>(recordTime + (at << 3)), false);
   startEntity(owner, key.start, key.length);
-  const outcome = gather(owner);
-  if (outcome == READ_OK) finishRow(owner, <usize>row);
-  return outcome;
+  return true;
+}
+
+/** The key that the record names, until another is built. */
+export function recordKeyStart(): usize {
+  return key.start;
+}
+
+export function recordKeyLength(): usize {
+  return key.length;
 }

@@ -1,9 +1,9 @@
 import { assert } from '../base/assert.ts';
 import { formatMicros } from '../base/time.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
-import { type FeatureColumn, STATUS } from '../kernel/window.ts';
+import { type FeatureColumn, isList, STATUS } from '../kernel/window.ts';
 import { typeName } from '../plan/value.ts';
-import type { Answer, EntityAnswer } from '../read/read.ts';
+import type { Answer, AnswerColumn, EntityAnswer } from '../read/read.ts';
 import { ReplyBytes } from './reply.ts';
 
 /** Room for the next reply: mostly they are about as long as the last one. */
@@ -12,9 +12,9 @@ let roomBytes = 0;
 /**
  * The reply of a lookup as UTF-8, written straight from the columns: no value becomes an object on the way.
  *
- * `{"time", "position", "entities": {entity: {"keys": [...], "features": {name: {"values": [...], "statuses": [...]}}}}}`
+ * `{"time", "position", "entities": {entity: {"keys": [...], "features": {name: {"values": [...], "statuses": [...], "since"}}}}}`
  *
- * `statuses` is there only where some value has one. `position` is null for a lookup at a past moment.
+ * `statuses` is there only where some value has one, and `since` only where one of them is WARMING. `position` is null for a lookup at a past moment.
  */
 export function answerJson(answer: Answer): Uint8Array<ArrayBuffer> {
   const reply = new ReplyBytes(Math.max(roomBytes, ROOM_MIN_BYTES));
@@ -35,6 +35,8 @@ const ROOM_MIN_BYTES = 4096;
 const ROOM_MAX_BYTES = 1 << 20;
 
 const COMMA = 0x2c;
+const BRACKET_END = 0x5d;
+const BRACE_END = 0x7d;
 
 function writeEntity(reply: ReplyBytes, { entity, keys, features }: EntityAnswer): void {
   reply.text(`${JSON.stringify(entity)}:{"keys":[${keys.map(keyJson).join(',')}],"features":{`);
@@ -43,12 +45,14 @@ function writeEntity(reply: ReplyBytes, { entity, keys, features }: EntityAnswer
     reply.text(`${JSON.stringify(column.name)}:{"values":[`);
     writeValues(reply, column, keys.length);
     if (hasStatus(column.statuses, keys.length)) writeStatuses(reply, column.statuses, keys.length);
-    reply.ascii(']}');
+    reply.byte(BRACKET_END);
+    if (column.sinceMicros !== null) reply.ascii(`,"since":"${formatMicros(column.sinceMicros)}"`);
+    reply.byte(BRACE_END);
   }
   reply.ascii('}}');
 }
 
-function writeValues(reply: ReplyBytes, column: FeatureColumn, count: number): void {
+function writeValues(reply: ReplyBytes, column: AnswerColumn, count: number): void {
   const { type, values, nulls } = column;
   if (type.kind === 'int64' && values instanceof BigInt64Array)
     reply.int64s(new Int32Array(values.buffer, values.byteOffset, values.length * 2), nulls, count);
@@ -64,9 +68,15 @@ function writeValues(reply: ReplyBytes, column: FeatureColumn, count: number): v
 
 /**
  * How one value of a column is written as JSON: int64 with all its digits, a double in the fewest digits that read
- * back the same, NaN and the infinities as null, time as RFC 3339.
+ * back the same, NaN and the infinities as null, time as RFC 3339, a list as an array.
  */
-export function cellJson({ name, type, values, nulls }: FeatureColumn): (index: number) => string {
+export function cellJson({ name, type, values, nulls }: Omit<FeatureColumn, 'statuses'>): (index: number) => string {
+  if (isList(values)) {
+    assert(type.kind === 'list', `feature ${name} is ${type.kind} and holds lists`);
+    const { offsets, items, itemNulls } = values;
+    const item = cellJson({ name, type: type.of.type, values: items, nulls: itemNulls });
+    return i => (nulls[i] ? 'null' : arrayJson(item, offsets[i]!, offsets[i + 1]!));
+  }
   switch (type.kind) {
     case 'int64':
       return i => (nulls[i] ? 'null' : String(values[i]));
@@ -81,6 +91,12 @@ export function cellJson({ name, type, values, nulls }: FeatureColumn): (index: 
     default:
       assert(false, `feature ${name} has type ${typeName(type)}, which no column holds`);
   }
+}
+
+function arrayJson(item: (index: number) => string, from: number, to: number): string {
+  let text = '[';
+  for (let i = from; i < to; i++) text += i === from ? item(i) : `,${item(i)}`;
+  return `${text}]`;
 }
 
 function doubleJson(value: number): string {

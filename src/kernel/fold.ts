@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Kernel } from './instance.ts';
+import { packRows } from './packed.ts';
 
 /** A row and its address, as stores keep it. Its bytes are views that hold until the next call of the kernel. */
 export interface FoldedRow {
@@ -114,7 +115,13 @@ export class Fold {
     return this.#addresses();
   }
 
-  /** What `dirtyRows` gave is in the store now. */
+  /** `dirtyRows` as bytes (`packed.ts`); they are in flight until `settle`, and rows that change meanwhile are dirty again. */
+  snapshot(): Uint8Array<ArrayBuffer> {
+    this.kernel.exports.snapshotDirty();
+    return packRows(this.#addresses());
+  }
+
+  /** What `snapshot`, or else `dirtyRows`, gave is in the store now. */
   settle(): void {
     this.kernel.exports.settle();
   }

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
+import { rowsAtOnce } from '../kernel/last_n.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { checkRead, copyRows, gapsOf, want } from '../kernel/window.ts';
 import type { TileRange } from '../plan/window.ts';
@@ -37,13 +38,35 @@ export function answerKeys(
   const { exports } = kernel;
   want(kernel, answer, features);
   exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
-  const chunk = exports.ANSWER_ROWS.value;
+  const chunk = rowsAtOnce(kernel, [{ answer, features }]);
   for (let from = 0; from < keys.length; from += chunk) {
     const part = keys.slice(from, from + chunk);
     exports.forgetTexts();
     answerPart(kernel, answer, part, isPast, stored);
     derive(kernel, answer, part.length);
     for (const [i, feature] of features.entries()) copyRows(kernel, answer, feature, part.length, columns[i]!, from);
+  }
+}
+
+/**
+ * The same for the entity that a record of the batch names, as of that record: (its position, its time). The prefix
+ * must have been seen and folded up to it; what it names goes to row `row` of the answer's frame.
+ *
+ * @param stored null while memory holds every row
+ */
+export function answerRecord(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  record: number,
+  row: number,
+  stored: Stored | null,
+): void {
+  const { exports } = kernel;
+  if (!stored) checkRead(kernel, exports.answerRecord(answer.index, record, row));
+  else if (exports.startRecord(answer.index, record, row)) {
+    const key = kernel.bytes(exports.recordKeyStart(), exports.recordKeyLength()).slice();
+    exports.listGaps(answer.index);
+    checkRead(kernel, answerOnce(kernel, answer, key, stored, row));
   }
 }
 
@@ -74,7 +97,7 @@ function answerPart(
         holdRows(kernel, answer, place, stored);
         outcome = exports.answerKey(answer.index, start, length, row);
         assert(outcome !== gaps, 'what was read is held');
-      } else outcome = answerOnce(kernel, answer, place, stored, row);
+      } else outcome = answerOnce(kernel, answer, place.bytes, stored, row);
     }
     checkRead(kernel, outcome);
     start += length;
@@ -121,13 +144,13 @@ function holdRows(kernel: Kernel, answer: AnswerLayout, key: PlacedKey, stored: 
   copies.release();
 }
 
-/** Answers the key that `answerKey` stopped at from memory and store, and keeps nothing. */
-function answerOnce(kernel: Kernel, answer: AnswerLayout, key: PlacedKey, stored: Stored, row: number): number {
+/** Answers the key that has been started from memory and, where that has gaps, the store; it keeps nothing. */
+function answerOnce(kernel: Kernel, answer: AnswerLayout, key: Uint8Array, stored: Stored, row: number): number {
   const { exports } = kernel;
   let outcome = exports.READ_OK.value;
   // They stand in the kernel until the key is finished: states point at their text.
   const copies = new Copies(kernel);
-  stored.read(key.bytes, gapsOf(kernel, answer), (levelMs, tileStartMs, bytes, start, end) => {
+  stored.read(key, gapsOf(kernel, answer), (levelMs, tileStartMs, bytes, start, end) => {
     const added = exports.addStoredRow(answer.index, levelMs, tileStartMs, copies.place(bytes) + start, end - start);
     if (added !== exports.READ_OK.value) outcome = added;
   });

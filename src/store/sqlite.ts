@@ -1,6 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
 import {
   addressOf,
@@ -18,7 +19,7 @@ import { cutPack, dropRows, mergePack, PACK_MAX_BYTES, PackDamage, PackWalk, Pac
 import type { Horizon, Mark, Row, RowReader, Store, TakeRow } from './store.ts';
 
 /** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
-const VERSION = 3;
+const VERSION = 4;
 
 /** Deleted by one sweep at most: what a lookup waits for, some ten milliseconds. */
 export const SWEPT_ROWS_MAX = 10_000;
@@ -274,8 +275,10 @@ function readerOver(db: Database, packs: Packs): RowReader {
           isThere = walk.next();
         }
         if (isThere || isWithin(high.view(), pack)) break;
-        pack = packs.at(pack.next!);
-        isThere = walk.open(pack.bytes).next();
+        // Whoever writes meanwhile may have moved rows: they go on from there, not from where the pack begins.
+        const from = pack.next!;
+        pack = packs.at(from);
+        isThere = walk.open(pack.bytes).next() && walk.seek(from, 0, from.length);
       }
     }
   }
@@ -394,14 +397,20 @@ export function integrityOf(db: Database): { offset: number | null; message: str
   return damages;
 }
 
-/** Microseconds as text: they need more digits than a JSON number keeps. */
-function clocksText(clocks: Map<string, bigint>): string {
-  return JSON.stringify(Object.fromEntries([...clocks].map(([type, micros]) => [type, String(micros)])));
+/** For each type its clock, since when it is known, and the jumps; as text, for they need more digits than a JSON number keeps. */
+function clocksText(clocks: Map<string, TypeClock>): string {
+  const texts = [...clocks].map(([type, { at, since, jumps }]) => [type, [at, since, ...jumps].map(String)]);
+  return JSON.stringify(Object.fromEntries(texts));
 }
 
-function clocksFrom(text: string): Map<string, bigint> {
-  const clocks = Object.entries(JSON.parse(text) as Record<string, string>);
-  return new Map(clocks.map(([type, micros]) => [type, BigInt(micros)]));
+function clocksFrom(text: string): Map<string, TypeClock> {
+  const texts = Object.entries(JSON.parse(text) as Record<string, [string, string, ...string[]]>);
+  return new Map(
+    texts.map(([type, [at, since, ...jumps]]) => [
+      type,
+      { at: BigInt(at), since: BigInt(since), jumps: jumps.map(BigInt) },
+    ]),
+  );
 }
 
 /** Of the rows in a database; null where there are none yet. */

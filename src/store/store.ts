@@ -1,3 +1,4 @@
+import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
 
 /**
@@ -53,8 +54,8 @@ export type TakeRow = (levelMs: number, tileStartMs: number, bytes: Uint8Array, 
 export interface Mark {
   /** Records that the rows contain: the position of the first one that they do not. */
   position: number;
-  /** Each event type's clock at that position, microseconds since 1970 UTC. */
-  clocks: Map<string, bigint>;
+  /** Each event type's clock at that position, by name. */
+  clocks: Map<string, TypeClock>;
   /** The latest tile of any row, for each entity kind and level; what is not listed has no rows. */
   highest: { entity: number; levelMs: number; tileStartMs: number }[];
 }

@@ -1,16 +1,17 @@
 import { expect, test } from 'bun:test';
 import { answerJson, cellJson } from '../../src/http/columnar.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
-import { type FeatureColumn, STATUS } from '../../src/kernel/window.ts';
+import { type FeatureColumn, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
+import type { AnswerColumn } from '../../src/read/read.ts';
 import { Random } from '../sim/random.ts';
 
-function column(type: Type, values: FeatureColumn['values']): FeatureColumn {
+function column(type: Type, values: ScalarValues): FeatureColumn {
   const count = values.length;
   return { name: 'set:name', type, values, nulls: new Uint8Array(count), statuses: new Uint8Array(count) };
 }
 
 function cells(of: FeatureColumn): string[] {
-  return Array.from({ length: of.values.length }, (_, i) => cellJson(of)(i));
+  return Array.from({ length: of.nulls.length }, (_, i) => cellJson(of)(i));
 }
 
 test('doubles read back as the very same bits; what JSON cannot say is null', () => {
@@ -18,6 +19,30 @@ test('doubles read back as the very same bits; what JSON cannot say is null', ()
   const texts = cells(column(DOUBLE, new Float64Array(values)));
   for (const [i, text] of texts.entries()) expect(Object.is(JSON.parse(text), values[i])).toBe(true);
   expect(cells(column(DOUBLE, new Float64Array([Number.NaN, Infinity, -Infinity])))).toEqual(['null', 'null', 'null']);
+});
+
+test('a list is an array of what its items are', () => {
+  const list = (of: Type, items: ScalarValues, itemNulls: number[]): FeatureColumn => ({
+    name: 'set:name',
+    type: { kind: 'list', of: { type: of, presence: REQUIRED } },
+    // Room behind the last item is none of them.
+    values: { offsets: Uint32Array.of(0, 2, 2, 2, 3), items, itemNulls: Uint8Array.from(itemNulls) },
+    nulls: Uint8Array.of(0, 0, 1, 0),
+    statuses: new Uint8Array(4),
+  });
+  const cellsOf = (of: FeatureColumn) => [0, 1, 2, 3].map(cellJson(of));
+  expect(cellsOf(list(INT64, BigInt64Array.of(-9223372036854775808n, 0n, 7n, 5n), [0, 1, 0, 0]))).toEqual([
+    '[-9223372036854775808,null]',
+    '[]',
+    'null',
+    '[7]',
+  ]);
+  expect(cellsOf(list(DOUBLE, Float64Array.of(-0, Number.NaN, 0.1), [0, 0, 0]))[0]).toBe('[-0,null]');
+  expect(cellsOf(list(STRING, ['"', 'ü', 'a'], [0, 0, 0]))).toEqual(['["\\"","ü"]', '[]', 'null', '["a"]']);
+  expect(cellsOf(list(BOOL, Uint8Array.of(1, 0, 1), [0, 0, 0]))[0]).toBe('[true,false]');
+  expect(cellsOf(list(TIME, BigInt64Array.of(0n, -1n, 1n), [0, 0, 0]))[0]).toBe(
+    '["1970-01-01T00:00:00Z","1969-12-31T23:59:59.999999Z"]',
+  );
 });
 
 test('int64 has all its digits', () => {
@@ -52,11 +77,13 @@ test('a type that no column holds is our bug', () => {
 });
 
 /** What the reply is, by JSON.stringify and text for each cell. */
-function spelt(columns: FeatureColumn[], keys: string[]): string {
-  const features = columns.map(({ name, statuses, ...rest }) => {
-    const values = keys.map((_, i) => cellJson({ name, statuses, ...rest })(i)).join(',');
+function spelt(columns: AnswerColumn[], keys: string[]): string {
+  const features = columns.map(column => {
+    const { name, statuses, sinceMicros } = column;
+    const values = keys.map((_, i) => cellJson(column)(i)).join(',');
+    const since = sinceMicros === null ? '' : ',"since":"1970-01-01T00:00:00.000001Z"';
     const told = `,"statuses":${JSON.stringify([...statuses].map(status => STATUS[status]))}`;
-    return `${JSON.stringify(name)}:{"values":[${values}]${statuses.some(status => status > 0) ? told : ''}}`;
+    return `${JSON.stringify(name)}:{"values":[${values}]${statuses.some(status => status > 0) ? told : ''}${since}}`;
   });
   const entity = `"e":{"keys":${JSON.stringify(keys)},"features":{${features.join(',')}}}`;
   return `{"time":"1970-01-01T00:00:00Z","position":null,"entities":{${entity}}}\n`;
@@ -84,7 +111,7 @@ test('a reply is what JSON.stringify and BigInt make of it, whatever its length'
     const longs = BigInt64Array.from(keys, () => randomInt64(random));
     const edges = [0n, -1n, 2n ** 53n, -(2n ** 53n), 2n ** 32n, 2n ** 63n - 1n, -(2n ** 63n), 10n, 999n];
     for (const [i, edge] of edges.entries()) if (i < longs.length) longs[i] = edge;
-    const columns: FeatureColumn[] = [
+    const made: FeatureColumn[] = [
       { ...column(INT64, longs), name: 'ż"', nulls: some(0.3, 2) },
       {
         ...column(
@@ -96,6 +123,7 @@ test('a reply is what JSON.stringify and BigInt make of it, whatever its length'
       { ...column(STRING, keys), nulls: some(0.5, 2) },
       { ...column(BOOL, some(0.5, 2)), statuses: some(1, 2) },
     ];
+    const columns = made.map((each, i) => ({ ...each, sinceMicros: i === 1 ? 1n : null }));
     const answer = { timeMicros: 0n, position: null, entities: [{ entity: 'e', keys, features: columns }] };
     expect(new TextDecoder().decode(answerJson(answer))).toBe(spelt(columns, keys));
   }

@@ -144,7 +144,7 @@ test("what was kept expires with its type's clock, though neither its rows nor i
   const features = ['origin_delays:flights_2h', 'origin_delays:flights_lifetime'];
   const ask = () => answerOf(engine, { features, entities: { origin: ['ATL'] }, at: null });
   await post('ATL');
-  expect(ask()).toContain('"origin_delays:flights_2h":{"values":[1]}');
+  expect(ask()).toContain('"origin_delays:flights_2h":{"values":[1],"statuses":["WARMING"]');
   wallMs += 2_000;
   await post('JFK');
   wallMs -= 2_000;

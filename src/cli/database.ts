@@ -1,0 +1,73 @@
+import { Database } from 'bun:sqlite';
+import { existsSync, renameSync } from 'node:fs';
+import { Fault } from '../base/fault.ts';
+import { type Meta, openMeta } from '../meta/meta.ts';
+import { damageOf, forgetOldRows, integrityOf, sqliteRows, sqliteStore } from '../store/sqlite.ts';
+import type { RowReader, Store } from '../store/store.ts';
+
+/** How long a connection waits for another of this process that writes: far longer than any barrier takes. */
+const BUSY_MS = 30_000;
+
+export interface OpenDatabase {
+  db: Database;
+  store: Store;
+  meta: Meta;
+  close(): void;
+}
+
+/** What becomes of a database that cannot be read, and of rows that an older version has written. */
+export interface Unreadable {
+  /** `replace` puts it aside and makes an empty one. */
+  damaged: 'refuse' | 'replace';
+  /** `replace` forgets them, for the log to make them anew. */
+  old: 'refuse' | 'replace';
+}
+
+export const REFUSE: Unreadable = { damaged: 'refuse', old: 'refuse' };
+
+/**
+ * @param note hears what was replaced
+ * @throws Fault `corrupt` or `unsupported` where nothing is to be replaced
+ */
+export function openDatabase(path: string, { damaged, old }: Unreadable, note: (text: string) => void): OpenDatabase {
+  const db = new Database(path, { create: true, readwrite: true, strict: true });
+  try {
+    db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    if (old === 'replace' && forgetOldRows(db, () => openMeta(db).clearErrors()))
+      note('the rows are of an older version: folding the log anew');
+    const store = sqliteStore(db);
+    const meta = openMeta(db);
+    const [damage] = damaged === 'replace' ? integrityOf(db) : [];
+    if (damage) throw new Fault('corrupt', `${path}: ${damage.message}`);
+    const close = () => {
+      store.close();
+      db.close();
+    };
+    return { db, store, meta, close };
+  } catch (error) {
+    db.close();
+    const damage = error instanceof Fault && error.code === 'corrupt' ? error : damageOf(error, path);
+    if (!damage || damaged !== 'replace') throw damage ?? error;
+    note(`${damage.message}; it is put aside as ${path}.damaged`);
+    putAside(path);
+    return openDatabase(path, { damaged: 'refuse', old }, note);
+  }
+}
+
+/** Rows alone, for a thread that only reads them. */
+export function openRows(path: string): { store: RowReader; close(): void } {
+  const db = new Database(path, { readonly: true, strict: true });
+  db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+  const store = sqliteRows(db);
+  const close = () => {
+    store.close();
+    db.close();
+  };
+  return { store, close };
+}
+
+/** Its write-ahead log goes first: one that were left would be read as that of the database which comes after. */
+function putAside(path: string) {
+  for (const suffix of ['-wal', '-shm', ''])
+    if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged${suffix}`);
+}
