@@ -2,7 +2,7 @@ import { Database } from 'bun:sqlite';
 import { existsSync, renameSync } from 'node:fs';
 import { Fault } from '../base/fault.ts';
 import { type Meta, openMeta } from '../meta/meta.ts';
-import { damageOf, forgetOldRows, integrityOf, sqliteRows, sqliteStore } from '../store/sqlite.ts';
+import { damageOf, forgetOldRows, hasOldRows, integrityOf, sqliteRows, sqliteStore } from '../store/sqlite.ts';
 import type { RowReader, Store } from '../store/store.ts';
 
 /** How long a connection waits for another of this process that writes: far longer than any barrier takes. */
@@ -33,8 +33,11 @@ export function openDatabase(path: string, { damaged, old }: Unreadable, note: (
   const db = new Database(path, { create: true, readwrite: true, strict: true });
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-    if (old === 'replace' && forgetOldRows(db, () => openMeta(db).clearErrors()))
+    if (old === 'replace' && hasOldRows(db)) {
+      const meta = openMeta(db);
+      forgetOldRows(db, () => meta.clearErrors());
       note('the rows are of an older version: folding the log anew');
+    }
     const store = sqliteStore(db);
     const meta = openMeta(db);
     const [damage] = damaged === 'replace' ? integrityOf(db) : [];

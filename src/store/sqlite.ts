@@ -431,20 +431,21 @@ function checkVersion(db: Database): void {
   );
 }
 
+/** There are rows that an older version has written. */
+export function hasOldRows(db: Database): boolean {
+  return guarded(db, () => (versionOf(db) ?? VERSION) < VERSION);
+}
+
 /**
- * Takes away rows that an older version has written, and what `alongside` does with them, in one transaction; the store
- * that is opened then is empty, and the log makes them anew. Returns whether there were any.
+ * Takes old rows away, in one transaction with what `alongside` does; the store that is opened then is empty, and the log
+ * makes them anew.
  */
-export function forgetOldRows(db: Database, alongside: () => void): boolean {
-  return guarded(db, () => {
-    const version = versionOf(db);
-    if (version === null || version >= VERSION) return false;
-    db.transaction(() => {
-      for (const table of ['rows', 'packs', 'rows_state', 'rows_swept']) db.run(`DROP TABLE IF EXISTS ${table}`);
-      alongside();
-    }).immediate();
-    return true;
+export function forgetOldRows(db: Database, alongside: () => void): void {
+  const forget = db.transaction(() => {
+    for (const table of ['rows', 'packs', 'rows_state', 'rows_swept']) db.run(`DROP TABLE IF EXISTS ${table}`);
+    alongside();
   });
+  guarded(db, () => forget.immediate());
 }
 
 /** The order of scans. */

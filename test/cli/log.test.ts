@@ -175,6 +175,24 @@ describe('verify and rebuild', () => {
     expect((await readdir(join(folder, 'data'))).filter(name => name.includes('refold'))).toEqual([]);
   });
 
+  test('rows of an older version are folded anew by whoever opens the folder, and refused by who only looks', async () => {
+    const folder = await filled();
+    const lookup = (await run(folder, 'lookup', 'shop', 's1', 's2', '--json')).out;
+    const errors = (await run(folder, 'errors', '--json')).out;
+    const db = new Database(sqlite(folder));
+    db.run('UPDATE rows_state SET version = 2');
+    db.close();
+    const refused = await run(folder, 'verify');
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('rows of version 2')]);
+    const again = await run(folder, 'lookup', 'shop', 's1', 's2', '--json');
+    expect([again.code, again.out]).toEqual([0, lookup]);
+    expect(again.err).toContain('the rows are of an older version: folding the log anew');
+    expect((await run(folder, 'errors', '--json')).out.replaceAll(/"id":\d+/g, '')).toBe(
+      errors.replaceAll(/"id":\d+/g, ''),
+    );
+    expect((await run(folder, 'verify')).code).toBe(0);
+  });
+
   test('rows that differ, are missing or too many, and errors that are gone, are told, and made anew', async () => {
     const folder = await filled();
     const lookup = (await run(folder, 'lookup', 'shop', 's1', 's2', '--json')).out;
