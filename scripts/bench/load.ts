@@ -13,6 +13,7 @@ export interface Load {
 
 const HEAD_END = new TextEncoder().encode('\r\n\r\n');
 const LOOPBACK = '127.0.0.1';
+const NOTHING: Buffer = Buffer.alloc(0);
 
 async function load(url: URL, body: Uint8Array, connections: number, requests: number): Promise<Load> {
   if (url.hostname !== LOOPBACK) throw new Error(`${url.hostname} is not ${LOOPBACK}: this machine only`);
@@ -33,6 +34,7 @@ async function load(url: URL, body: Uint8Array, connections: number, requests: n
 function converse(url: URL, request: Buffer, next: () => boolean, waits: number[]): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let [sentMs, unsent, rest] = [0, request, 0];
+  let start = NOTHING;
   const flush = (socket: Bun.Socket) => {
     unsent = unsent.subarray(socket.write(unsent));
   };
@@ -45,8 +47,13 @@ function converse(url: URL, request: Buffer, next: () => boolean, waits: number[
     flush(socket);
   };
   const hear = (socket: Bun.Socket, chunk: Buffer) => {
-    // The head of a reply comes in one piece: servers write it at once, and it is short.
-    rest = rest < 0 ? replyLength(chunk) - chunk.length : rest - chunk.length;
+    if (rest < 0) {
+      // A server that answers later than at once may write the head in pieces.
+      start = start.length === 0 ? chunk : Buffer.concat([start, chunk]);
+      if (start.indexOf(HEAD_END) < 0) return;
+      rest = replyLength(start) - start.length;
+      start = NOTHING;
+    } else rest -= chunk.length;
     if (rest > 0) return;
     waits.push(performance.now() - sentMs);
     ask(socket);
