@@ -9,6 +9,7 @@
  *   4. compare   more than 19 digits, and the ones cut off might decide: the digits against the midpoint of two
  *                doubles, in big integers
  */
+import { digitCount, digitsOf, tenTo } from './digits';
 import { POWER_MAX, POWER_MIN, powers } from './powers';
 
 /** Digits that a u64 always holds. */
@@ -30,6 +31,48 @@ export function readDouble(from: usize, end: usize): f64 {
   const negative = load<u8>(from) == 0x2d;
   const magnitude = readMagnitude(negative ? from + 1 : from, end);
   return negative ? -magnitude : magnitude;
+}
+
+/** What `takeDouble` found. */
+export let double: f64 = 0;
+
+/**
+ * Reads a number of at most 15 digits before its point, at most 15 behind it, 19 of both, and no exponent, into
+ * `double`. Returns where it ends; 0 where there is none of that kind.
+ */
+export function takeDouble(at: usize): usize {
+  const isNegative = load<u8>(at) == 0x2d;
+  const from = at + <usize>isNegative;
+  let to = takeDigits(from, 0);
+  if (to == 0 || (load<u8>(from) == 0x30 && to != from + 1)) return 0;
+  let fraction: i64 = 0;
+  if (load<u8>(to) == 0x2e) {
+    const point = to;
+    to = takeDigits(point + 1, taken);
+    if (to == 0 || to - from > <usize>DIGITS_MAX + 1) return 0;
+    fraction = <i64>(to - point) - 1;
+  }
+  if ((load<u8>(to) | 0x20) == 0x65) return 0;
+  const magnitude = taken == 0 ? 0 : toDouble(taken, -fraction);
+  double = isNegative ? -magnitude : magnitude;
+  return to;
+}
+
+let taken: u64 = 0;
+
+/** Puts 1 to 15 digits behind those of `before`; returns where they end, 0 where there are none, or more. */
+@inline
+function takeDigits(from: usize, before: u64): usize {
+  const word = load<u64>(from);
+  const count = digitCount(word);
+  if (count == 0) return 0;
+  taken = before * tenTo(count) + digitsOf(word, count);
+  if (count < 8) return from + <usize>count;
+  const more = load<u64>(from, 8);
+  const moreCount = digitCount(more);
+  if (moreCount == 8) return 0;
+  if (moreCount != 0) taken = taken * tenTo(moreCount) + digitsOf(more, moreCount);
+  return from + 8 + <usize>moreCount;
 }
 
 function readMagnitude(from: usize, end: usize): f64 {

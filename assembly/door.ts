@@ -3,7 +3,10 @@
  * records are gathered, one a line, and the others listed as rejected.
  */
 import { BATCH_ROWS } from './expression';
+import { admitStart } from './form';
+import { guessLine, guessedEnd, isNewForm, isResting, noteGuess } from './guess';
 import { Problem, cursor, fail, moveTo, openText, peek, problem, skipSpace, skipValue } from './json';
+import { earnLessons, learnLine } from './lesson';
 import { Bytes } from './memory';
 import {
   LINE_MAX_BYTES,
@@ -11,6 +14,10 @@ import {
   beginLines,
   endsHere,
   findNewline,
+  isFlat,
+  lineCount,
+  lineEnd,
+  noteFormLine,
   readRecord,
   reject,
   rejectedCount,
@@ -36,12 +43,33 @@ export function admitLines(from: usize, size: usize): usize {
   const end = start + size;
   let at = start + from;
   while (at < end && rejectedCount < BATCH_ROWS) {
-    const newline = findNewline(at, end);
-    beginLine();
-    admitLine(at, newline);
-    at = newline + 1;
+    const next: usize = isResting() ? 0 : admitByForm(at, end);
+    at = next == 0 ? admitAnyLine(at, end) : next;
   }
+  earnLessons(lineCount);
   return min(at, end) - start;
+}
+
+/** Returns where the next line starts; 0 where this one is to be read the long way. */
+@inline
+function admitByForm(start: usize, blockEnd: usize): usize {
+  const next = guessLine(admitStart, start, blockEnd);
+  const isRight = next != 0 && guessedEnd - start <= LINE_MAX_BYTES;
+  noteGuess(isRight);
+  if (!isRight) return 0;
+  noteFormLine();
+  accept(start, guessedEnd);
+  return next;
+}
+
+/** Returns where the next line starts. */
+function admitAnyLine(start: usize, blockEnd: usize): usize {
+  const isNew = isNewForm;
+  beginLine();
+  const newline = findNewline(start, blockEnd);
+  const end = lineEnd(start, newline);
+  if (admitLine(start, end) && isNew && newline < blockEnd) learnLine(start, end, newline + 1, 0, 0, isFlat, true);
+  return newline + 1;
 }
 
 function beginAdmission(from: usize, size: usize): usize {
@@ -50,14 +78,21 @@ function beginAdmission(from: usize, size: usize): usize {
   return beginLines(from, size);
 }
 
-function admitLine(start: usize, end: usize): void {
-  if (end > start && load<u8>(end - 1) == 0x0d) end--;
+/** Returns whether the line is a record. */
+function admitLine(start: usize, end: usize): bool {
   openText(start, end);
   skipSpace();
-  if (cursor == end) return;
-  if (end - start > LINE_MAX_BYTES) reject(start, end, Problem.TOO_LONG);
-  else if (!readRecord() || !endsHere()) reject(start, end, problem);
-  else accept(start, end);
+  if (cursor == end) return false;
+  let reason: i32 = Problem.TOO_LONG;
+  if (end - start <= LINE_MAX_BYTES) {
+    if (readRecord() && endsHere()) {
+      accept(start, end);
+      return true;
+    }
+    reason = problem;
+  }
+  reject(start, end, reason);
+  return false;
 }
 
 function accept(start: usize, end: usize): void {

@@ -11,12 +11,13 @@ export {
   setInstruction,
 } from './expression';
 export { problem } from './json';
+export { decode } from './decode';
 export {
   CLOCK_NONE,
   LINE_MAX_BYTES,
   NESTED_VALUES_MAX,
   addType,
-  decode,
+  formLineCount,
   greatestClock,
   inputBuffer,
   lineCount,

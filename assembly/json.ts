@@ -3,6 +3,9 @@
  * [cursor, limit); every function that fails leaves a reason in `problem`. Bytes are only ever read below `limit`.
  */
 
+import { digitCount, digitsOf, tenTo } from './digits';
+import { MALFORMED, wellFormedEnd } from './wellformed';
+
 /** Why a record is not one. The glue has the words for each. */
 export enum Problem {
   NONE,
@@ -186,18 +189,9 @@ export function readString(): bool {
   stringEscaped = false;
   while (at < end) {
     if (end - at >= 16) {
-      const chunk = v128.load(at);
-      // Signed, bytes from 0x80 on are below 0x20 too.
-      const special = v128.or(
-        v128.or(i8x16.eq(chunk, i8x16.splat(0x22)), i8x16.eq(chunk, i8x16.splat(0x5c))),
-        i8x16.lt_s(chunk, i8x16.splat(0x20)),
-      );
-      const mask = i8x16.bitmask(special);
-      if (mask == 0) {
-        at += 16;
-        continue;
-      }
-      at += ctz<i32>(mask);
+      const plain = plainBytes(at);
+      at += plain;
+      if (plain == 16) continue;
     }
     const byte = load<u8>(at);
     if (byte == 0x22) {
@@ -215,13 +209,55 @@ export function readString(): bool {
       if (!skipEscape()) return fail(Problem.NOT_JSON);
     } else if (byte < 0x20) {
       return fail(Problem.NOT_JSON);
-    } else if (!skipSequence(byte)) {
+    } else if (!skipSequences(byte)) {
       return fail(Problem.BAD_UTF8);
     }
     at = cursor;
   }
   cursor = end;
   return fail(Problem.NOT_JSON);
+}
+
+/** How many of the 16 bytes at `at` come before the first quote, backslash, control character or byte beyond ASCII. */
+@inline
+function plainBytes(at: usize): usize {
+  if (ASC_FEATURE_SIMD) {
+    const chunk = v128.load(at);
+    // Signed, bytes from 0x80 on are below 0x20 too.
+    const special = v128.or(
+      v128.or(i8x16.eq(chunk, i8x16.splat(0x22)), i8x16.eq(chunk, i8x16.splat(0x5c))),
+      i8x16.lt_s(chunk, i8x16.splat(0x20)),
+    );
+    const mask = i8x16.bitmask(special);
+    return mask == 0 ? 16 : <usize>ctz<i32>(mask);
+  }
+  const low = specialBytes(load<u64>(at));
+  if (low != 0) return <usize>ctz(low) >> 3;
+  const high = specialBytes(load<u64>(at, 8));
+  return high == 0 ? 16 : 8 + (<usize>ctz(high) >> 3);
+}
+
+/** The high bit of the first of them, and of some behind it. */
+@inline
+function specialBytes(word: u64): u64 {
+  const ones: u64 = 0x0101010101010101;
+  const quotes = word ^ (ones * 0x22);
+  const backslashes = word ^ (ones * 0x5c);
+  const zeros = ((quotes - ones) & ~quotes) | ((backslashes - ones) & ~backslashes);
+  return (zeros | ((word - ones * 0x20) & ~word) | word) & (ones << 7);
+}
+
+/**
+ * Where the string's text at `at` is no more plain: at a quote, a backslash, a control character or a byte beyond ASCII.
+ * The text must have one of them behind it, and 16 bytes that may be read behind that.
+ */
+@inline
+export function plainStringEnd(at: usize): usize {
+  while (true) {
+    const plain = plainBytes(at);
+    at += plain;
+    if (plain != 16) return at;
+  }
 }
 
 function skipEscape(): bool {
@@ -251,6 +287,17 @@ function hexDigit(byte: u8): i32 {
   if (isDigit(byte)) return <i32>byte - 0x30;
   const lower = byte | 0x20;
   return lower >= 0x61 && lower <= 0x66 ? <i32>lower - 0x57 : -1;
+}
+
+/** What is beyond ASCII and behind that, many bytes at once where that is possible. */
+@inline
+function skipSequences(lead: u8): bool {
+  if (!ASC_FEATURE_SIMD) return skipSequence(lead);
+  const to = wellFormedEnd(cursor, limit);
+  if (to == MALFORMED) return false;
+  if (to == cursor) return skipSequence(lead);
+  cursor = to;
+  return true;
 }
 
 /** One UTF-8 sequence of two to four bytes: shortest form only, no surrogates, nothing above U+10FFFF. */
@@ -431,6 +478,51 @@ function readPlainInt(from: usize, end: usize): bool {
   return true;
 }
 
+/**
+ * Reads a number of at most 16 digits and nothing else, as integers mostly are, into `integer`. Returns where it ends; 0
+ * where there is none of that kind. 17 bytes are read whatever they are.
+ */
+@inline
+export function takeInt(at: usize): usize {
+  const isNegative = load<u8>(at) == 0x2d;
+  const from = at + <usize>isNegative;
+  const word = load<u64>(from);
+  const count = digitCount(word);
+  if (count == 0 || (<u8>word == 0x30 && count > 1)) return 0;
+  let value = <i64>digitsOf(word, count);
+  let to = from + <usize>count;
+  if (count == 8) {
+    const more = load<u64>(to);
+    const moreCount = digitCount(more);
+    if (moreCount == 8) return 0;
+    if (moreCount != 0) value = value * <i64>tenTo(moreCount) + <i64>digitsOf(more, moreCount);
+    to += <usize>moreCount;
+  }
+  const next = load<u8>(to);
+  if (next == 0x2e || (next | 0x20) == 0x65) return 0;
+  integer = isNegative ? -value : value;
+  return to;
+}
+
+/** The end of a number without an exponent, of up to 15 digits on each side of its point; 0 where there is none of that kind. */
+@inline
+export function passNumber(at: usize): usize {
+  const from = at + <usize>(load<u8>(at) == 0x2d);
+  let to = digitsEnd(from);
+  if (to == 0 || (load<u8>(from) == 0x30 && to != from + 1)) return 0;
+  if (load<u8>(to) == 0x2e) to = digitsEnd(to + 1);
+  return to == 0 || (load<u8>(to) | 0x20) == 0x65 ? 0 : to;
+}
+
+/** Behind 1 to 15 digits; 0 where there are none, or more. */
+@inline
+function digitsEnd(from: usize): usize {
+  const count = digitCount(load<u64>(from));
+  if (count < 8) return count == 0 ? 0 : from + <usize>count;
+  const more = digitCount(load<u64>(from, 8));
+  return more == 8 ? 0 : from + 8 + <usize>more;
+}
+
 /** Exponents are cut here: far beyond any that could still make an int64 of a line's digits. */
 const EXPONENT_MAX: i64 = 1_000_000_000;
 
@@ -501,6 +593,43 @@ export function readTime(from: usize, end: usize): bool {
   if (at != end) return false;
   const seconds = daysFromCivil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - <i64>offsetMinutes * 60;
   integer = seconds * 1000000 + micros;
+  return true;
+}
+
+/** The minute that was read last, as its first 16 bytes (2001-03-05T06:07), and in microseconds. */
+let minute0: u64 = 0;
+let minute1: u64 = 0;
+let minuteMicros: i64 = 0;
+
+/**
+ * Reads a time in the spellings that machines write, 2001-03-05T06:07:08Z or 2001-03-05T06:07:08.123Z, into `integer`,
+ * and returns where it ends; 0 where there is none of that kind. 24 bytes are read whatever they are. Events come
+ * nearly in order, so mostly only the seconds are new.
+ */
+@inline
+export function takeMoment(at: usize): usize {
+  if ((load<u64>(at) != minute0 || load<u64>(at, 8) != minute1) && !takeMinute(at)) return 0;
+  const rest = load<u64>(at, 16);
+  const tens = <u32>((rest >> 8) & 0xff) - 0x30;
+  const ones = <u32>((rest >> 16) & 0xff) - 0x30;
+  if (<u8>rest != 0x3a || tens > 5 || ones > 9) return 0;
+  const micros = minuteMicros + <i64>(tens * 10 + ones) * 1000000;
+  const next = <u8>(rest >> 24);
+  if (next == 0x5a) {
+    integer = micros;
+    return at + 20;
+  }
+  const thousandths = rest >> 32;
+  if (next != 0x2e || thousandths >> 24 != 0x5a || digitCount(thousandths) != 3) return 0;
+  integer = micros + <i64>digitsOf(thousandths, 3) * 1000;
+  return at + 24;
+}
+
+function takeMinute(at: usize): bool {
+  if (!readTime(at, at + 19)) return false;
+  minute0 = load<u64>(at);
+  minute1 = load<u64>(at, 8);
+  minuteMicros = integer - <i64>digits2(at + 17) * 1000000;
   return true;
 }
 

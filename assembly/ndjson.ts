@@ -15,6 +15,8 @@
  */
 import { readDouble } from './decimal';
 import { BATCH_ROWS, Frame, makeFrame, registerOf } from './expression';
+import { forgetForms } from './form';
+import { guessedCount, guessedEnd, guessedMicros, guessedType, later, laterCount, serial } from './guess';
 import {
   DEPTH_MAX,
   Problem,
@@ -36,6 +38,7 @@ import {
   stringEscaped,
   stringStart,
   take,
+  takeMoment,
   unescape,
 } from './json';
 import { allocate, allocateZeroed, release, roundedSize } from './memory';
@@ -47,7 +50,6 @@ import {
   beginEvent,
   dropList,
   endList,
-  isBatchFull,
   isTooMany,
   keepText,
   listStart,
@@ -55,6 +57,7 @@ import {
   makeFault,
   textRoom,
 } from './nested_input';
+import { Register } from './register';
 
 export { NESTED_VALUES_MAX } from './nested_input';
 
@@ -103,7 +106,7 @@ enum Slot {
 
 /** A place that values are read into: an event's input, a struct's field, or the elements of a list, one after the other. */
 @unmanaged
-class Input {
+export class Input {
   kind: i32;
   presence: i32;
   /** The default, as a column holds it. */
@@ -112,11 +115,13 @@ class Input {
   value: u64;
   /** Of a list the place of its elements, of a struct those of its fields; 0 for scalars. */
   shape: usize;
+  /** Of the last line read by its form in which it had a value, or null (guess.ts). */
+  mark: u64;
 }
 
 /** A member name on the way to inputs. Children and inputs are linked lists: they are few. */
 @unmanaged
-class Node {
+export class Node {
   name: usize;
   nameLength: usize;
   /** The first eight bytes of the name, zeros behind a shorter one: mostly they decide. */
@@ -129,7 +134,7 @@ class Node {
 
 /** The places that one object is read into, and the paths to them. A list's only place is on no path. */
 @unmanaged
-class Shape {
+export class Shape {
   inputCount: i32;
   inputs: usize;
   /** Next input (plus one) on the same path, by input. */
@@ -138,7 +143,7 @@ class Shape {
 }
 
 @unmanaged
-class EventType extends Shape {
+export class EventType extends Shape {
   name: usize;
   nameLength: usize;
   /** Inputs are its first registers, then the event's time, then whatever programs need. */
@@ -172,6 +177,7 @@ export function addType(name: usize, nameLength: usize, inputCount: i32, registe
   type.since = CLOCK_NONE;
   forgetJumps(type);
   store<usize>(types + <usize>typeCount * sizeof<usize>(), changetype<usize>(type));
+  forgetForms();
   return typeCount++;
 }
 
@@ -183,13 +189,13 @@ function setPlaces(shape: Shape, count: i32): void {
 }
 
 @inline
-function typeAt(index: i32): EventType {
+export function typeAt(index: i32): EventType {
   assert(<u32>index < <u32>typeCount);
   return changetype<EventType>(load<usize>(types + <usize>index * sizeof<usize>()));
 }
 
 @inline
-function inputAt(shape: Shape, index: i32): Input {
+export function inputAt(shape: Shape, index: i32): Input {
   assert(<u32>index < <u32>shape.inputCount);
   return changetype<Input>(shape.inputs + <usize>index * offsetof<Input>());
 }
@@ -216,6 +222,7 @@ export function setInput(shape: usize, index: i32, kind: i32, presence: i32, fal
   const end = changetype<Node>(node);
   store<i32>(places.nextInput + (<usize>index << 2), end.input);
   end.input = index + 1;
+  forgetForms();
 }
 
 /** The places in a list or a struct: one for elements, or `count` for fields. */
@@ -245,7 +252,7 @@ export function stepNode(from: usize, name: usize, nameLength: usize): usize {
 }
 
 @inline
-function childOf(parent: Node, name: usize, nameLength: usize): usize {
+export function childOf(parent: Node, name: usize, nameLength: usize): usize {
   const head = headOf(name, nameLength);
   for (let at = parent.child; at != 0; ) {
     const node = changetype<Node>(at);
@@ -264,7 +271,7 @@ function headOf(name: usize, nameLength: usize): u64 {
 }
 
 /** Behind the input and the side buffer, for loads that are wider than what they are for. */
-const SLACK: usize = 16;
+const SLACK: usize = 64;
 
 export function typeFrame(type: i32): Frame {
   return typeAt(type).frame;
@@ -348,8 +355,9 @@ export const rejectedStart: usize = memory.data(4096 * 4, 16);
 export const rejectedLength: usize = memory.data(4096 * 4, 16);
 export let rejectedCount: i32 = 0;
 
-/** Lines passed in this batch, blank ones and rejected ones too. */
+/** Lines passed in this batch, blank ones and rejected ones too; and those of them that were read by their form. */
 export let lineCount: i32 = 0;
+export let formLineCount: i32 = 0;
 
 /** The time register comes right after the inputs. */
 @inline
@@ -385,31 +393,17 @@ function sideRoom(size: usize): usize {
   return sideEnd;
 }
 
-/**
- * Decodes lines from byte `from` of the input buffer until its `size` bytes or the batch are used up, and returns the
- * offset behind the last line taken. `position` is that of the batch's first record. Bytes behind the last newline are a line only if `isEnd`.
- */
-export function decode(from: usize, size: usize, position: i64, isEnd: bool): usize {
-  assert(from <= size && size <= inputCapacity);
-  firstPosition = position;
+/** Begins a batch from byte `from` of the input; returns where the input starts. `position` is that of the first record. */
+export function beginDecoding(from: usize, size: usize, position: i64): usize {
+  const start = beginLines(from, size);
   isDecoding = true;
+  firstPosition = position;
   recordCount = 0;
-  rejectedCount = 0;
-  lineCount = 0;
   sideEnd = sideStart;
   lastTextStart = 0;
   beginBatch();
   for (let i = 0; i < typeCount; i++) typeAt(i).rows = 0;
-  const end = inputStart + size;
-  let at = inputStart + from;
-  while (at < end && recordCount < BATCH_ROWS && rejectedCount < BATCH_ROWS && !isBatchFull()) {
-    const newline = findNewline(at, end);
-    if (newline == end && !isEnd) break;
-    lineCount++;
-    decodeLine(at, newline);
-    at = newline + 1;
-  }
-  return min(at, end) - inputStart;
+  return start;
 }
 
 /**
@@ -433,22 +427,41 @@ export function passClocks(arrivalMicros: i64): void {
 }
 
 export function findNewline(at: usize, end: usize): usize {
-  const sixteen = i8x16.splat(0x0a);
-  while (at + 16 <= end) {
-    const mask = i8x16.bitmask(i8x16.eq(v128.load(at), sixteen));
-    if (mask != 0) return at + ctz<i32>(mask);
-    at += 16;
+  if (ASC_FEATURE_SIMD) {
+    const sixteen = i8x16.splat(0x0a);
+    while (at + 16 <= end) {
+      const mask = i8x16.bitmask(i8x16.eq(v128.load(at), sixteen));
+      if (mask != 0) return at + ctz<i32>(mask);
+      at += 16;
+    }
+  } else {
+    const ones: u64 = 0x0101010101010101;
+    while (at + 8 <= end) {
+      const word = load<u64>(at) ^ (ones * 0x0a);
+      const found = (word - ones) & ~word & (ones << 7);
+      if (found != 0) return at + (<usize>ctz(found) >> 3);
+      at += 8;
+    }
   }
   while (at < end && load<u8>(at) != 0x0a) at++;
   return at;
 }
 
+/** The end of a line without its line end. */
+@inline
+export function lineEnd(start: usize, newline: usize): usize {
+  return newline > start && load<u8>(newline - 1) == 0x0d ? newline - 1 : newline;
+}
+
 /** Begins a list of rejected lines that nothing is decoded of (door.ts); returns where the input starts. */
 export function beginLines(from: usize, size: usize): usize {
   assert(from <= size && size <= inputCapacity);
+  // Ends the input for guess.ts: no number, string or stretch goes on over a NUL byte.
+  if (size != 0) store<u64>(inputStart + size, 0);
   isDecoding = false;
   rejectedCount = 0;
   lineCount = 0;
+  formLineCount = 0;
   return inputStart;
 }
 
@@ -459,18 +472,20 @@ export function beginLine(): void {
   sideEnd = sideStart;
 }
 
-function decodeLine(start: usize, end: usize): void {
-  if (end > start && load<u8>(end - 1) == 0x0d) end--;
+/** One line without its line end. Returns whether it is an event that counts, and so has a form to be learnt. */
+export function decodeLine(start: usize, end: usize): bool {
+  lineCount++;
   openText(start, end);
   skipSpace();
-  if (cursor == end) return;
+  if (cursor == end) return false;
   if (end - start > LINE_MAX_BYTES) {
     reject(start, end, Problem.TOO_LONG);
   } else if (!readRecord() || !endsHere()) {
     reject(start, end, problem);
   } else {
-    commitRecord(start, end);
+    return commitRecord(start, end) == Bad.NONE;
   }
+  return false;
 }
 
 @inline
@@ -514,7 +529,7 @@ let projectedType = -1;
 let nameStart: usize = 0;
 let nameLength: usize = 0;
 let recordMicros: i64 = 0;
-let isFlat: bool = false;
+export let isFlat: bool = false;
 
 /** Reads one record at the cursor, checking all of it. The cursor ends behind it. */
 export function readRecord(): bool {
@@ -566,9 +581,9 @@ function readMembers(): bool {
 }
 
 /** `data`, as a word of four bytes; `type` and `time` likewise. */
-const NAME_DATA: u32 = 0x61746164;
-const NAME_TYPE: u32 = 0x65707974;
-const NAME_TIME: u32 = 0x656d6974;
+export const NAME_DATA: u32 = 0x61746164;
+export const NAME_TYPE: u32 = 0x65707974;
+export const NAME_TIME: u32 = 0x656d6974;
 
 /** Can the object at the cursor be projected in this pass? Its type has to be known, and declared. */
 function projectsNow(): bool {
@@ -647,6 +662,11 @@ function readTypeName(): bool {
   return nameLength > 0;
 }
 
+/** Is the text the name of the record's type? */
+export function isRecordName(start: usize, end: usize): bool {
+  return nameLength == end - start && memory.compare(nameStart, start, nameLength) == 0;
+}
+
 function readRecordTime(): bool {
   const start = isFlat ? flatTimeStart : timeStart;
   const end = isFlat ? flatTimeEnd : timeEnd;
@@ -656,13 +676,17 @@ function readRecordTime(): bool {
   return true;
 }
 
+/** 2001-03-05T00:00:00Z: the shortest spelling that is read by `takeMoment`. */
+const MOMENT_MIN_BYTES: usize = 20;
+
 /** A checked JSON value as a time. */
 function readTimeValue(start: usize, end: usize): bool {
   const byte = load<u8>(start);
   if (byte == 0x22) {
     rereadString(start);
     const text = plainName();
-    return readTime(text, text + plainLength);
+    const textEnd = text + plainLength;
+    return (plainLength >= MOMENT_MIN_BYTES && takeMoment(text) == textEnd) || readTime(text, textEnd);
   }
   return isNumber(byte) && readEpochMs(start, end);
 }
@@ -674,10 +698,23 @@ function isNumber(byte: u8): bool {
 
 // --- from record to row
 
-function commitRecord(start: usize, end: usize): void {
+/** Returns why it is bad, if it is. */
+function commitRecord(start: usize, end: usize): i32 {
+  const type = findType();
+  const index = noteRecord(start, end, type);
+  if (type < 0) return Bad.NONE;
+  const eventType = typeAt(type);
+  const bad = judge(eventType, type, index);
+  store<i32>(recordBad + (index << 2), bad);
+  if (bad == Bad.NONE) store<i32>(recordRow + (index << 2), eventType.rows++);
+  return bad;
+}
+
+/** Enters a record of the type into the batch, with neither a row nor a fault. */
+@inline
+function noteRecord(start: usize, end: usize, type: i32): usize {
   const index = <usize>recordCount;
   recordCount++;
-  const type = findType();
   store<i32>(recordType + (index << 2), type);
   store<i32>(recordRow + (index << 2), -1);
   store<i64>(recordTime + (index << 3), recordMicros);
@@ -688,14 +725,11 @@ function commitRecord(start: usize, end: usize): void {
   store<i32>(recordInput + (index << 2), -1);
   store<usize>(recordWithin + (index << 2), 0);
   store<i64>(recordClock + (index << 3), CLOCK_NONE);
-  if (type < 0) return;
-  const eventType = typeAt(type);
-  const bad = judge(eventType, type, index);
-  store<i32>(recordBad + (index << 2), bad);
-  if (bad == Bad.NONE) store<i32>(recordRow + (index << 2), eventType.rows++);
+  return index;
 }
 
-function findType(): i32 {
+/** The number of the type that the record is of, -1 where it is not declared. */
+export function findType(): i32 {
   for (let i = 0; i < typeCount; i++) {
     const type = typeAt(i);
     if (type.nameLength == nameLength && memory.compare(type.name, nameStart, nameLength) == 0) return i;
@@ -970,25 +1004,91 @@ function textOf(start: usize): u64 {
   return lastText;
 }
 
-/** Writes the slots into the frame's next row, with defaults where values are missing; or names the first fault. */
-function fillRow(type: EventType, index: usize): i32 {
-  const row = <usize>type.rows;
+/**
+ * Enters the line at `start` that guess.ts has read by its form, its plain values already in the next row. False, with
+ * nothing changed, where the long way must say what is bad.
+ */
+export function commitGuess(start: usize): bool {
+  if (guessedEnd - start > LINE_MAX_BYTES) return false;
+  recordMicros = guessedMicros;
+  if (guessedType < 0) {
+    noteFormLine();
+    noteRecord(start, guessedEnd, -1);
+    return true;
+  }
+  const type = typeAt(guessedType);
+  if ((laterCount != 0 || guessedCount != type.inputCount) && !completeRow(type, start)) return false;
+  noteFormLine();
+  const index = noteRecord(start, guessedEnd, guessedType);
+  fillTime(type);
+  store<i32>(recordRow + (index << 2), type.rows++);
+  return true;
+}
+
+@inline
+export function noteFormLine(): void {
+  lineCount++;
+  formLineCount++;
+}
+
+/** Reads what was left for later, and fills in what is missing. False where an input is at fault. */
+function completeRow(type: EventType, start: usize): bool {
+  openText(start, guessedEnd);
+  beginEvent();
+  for (let i = 0; i < laterCount; i++) {
+    const span = later + <usize>i * 12;
+    const node = changetype<Node>(load<usize>(span));
+    for (let index = node.input; index != 0; index = nextInput(type, index)) {
+      const input = inputAt(type, index - 1);
+      input.mark = serial;
+      readInput(input, load<usize>(span, 4), load<usize>(span, 8));
+      if (!fillInput(type, index - 1)) return false;
+    }
+  }
   for (let i = 0; i < type.inputCount; i++) {
     const input = inputAt(type, i);
-    const register = registerOf(type.frame, i);
+    if (input.mark == serial) continue;
+    input.slot = Slot.MISSING;
+    if (!fillInput(type, i)) return false;
+  }
+  return true;
+}
+
+function fillInput(type: EventType, index: i32): bool {
+  const input = inputAt(type, index);
+  if (faultOf(input) != Bad.NONE) return false;
+  fillCell(input, registerOf(type.frame, index), <usize>type.rows);
+  return true;
+}
+
+/** Writes the slots into the frame's next row, with defaults where values are missing; or names the first fault. */
+function fillRow(type: EventType, index: usize): i32 {
+  for (let i = 0; i < type.inputCount; i++) {
+    const input = inputAt(type, i);
     const bad = faultOf(input);
     if (bad != Bad.NONE) {
       store<i32>(recordInput + (index << 2), i);
       store<usize>(recordWithin + (index << 2), withinOf(input));
       return bad;
     }
-    store<u64>(register.values + (row << 3), cellOf(input));
-    store<u8>(register.nulls + row, isNullSlot(input));
+    fillCell(input, registerOf(type.frame, i), <usize>type.rows);
   }
+  fillTime(type);
+  return Bad.NONE;
+}
+
+/** The cell of a slot without a fault. */
+function fillCell(input: Input, register: Register, row: usize): void {
+  store<u64>(register.values + (row << 3), cellOf(input));
+  store<u8>(register.nulls + row, isNullSlot(input));
+}
+
+@inline
+function fillTime(type: EventType): void {
+  const row = <usize>type.rows;
   const time = registerOf(type.frame, timeRegister(type));
   store<i64>(time.values + (row << 3), recordMicros);
   store<u8>(time.nulls + row, 0);
-  return Bad.NONE;
 }
 
 /** What a column holds of a slot without a fault: its value, its default, or nothing. */

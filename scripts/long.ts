@@ -5,6 +5,7 @@ import { join } from 'node:path';
  *
  *   parity    online = replay = oracle with more seeds and cuts, and over the whole week
  *   crash     thousands of seeds of simulated crashes
+ *   lines     the reader of events on thousands of seeds of good, odd and damaged lines, on each build of the kernels
  *   kill      kill -9 of the real process, 200 times
  *   mutants   scripted mistakes, each of which the fast suites must notice
  */
@@ -12,6 +13,7 @@ const ROOT = join(import.meta.dir, '..');
 const PARTS: Record<string, string[]> = {
   parity: ['test', './test/sim/parity.test.ts'],
   crash: ['test', './test/sim/crash.test.ts'],
+  lines: ['test', './test/kernel/form.test.ts', './test/kernel/builds.test.ts'],
   kill: ['test', './test/cli/kill.test.ts'],
   mutants: ['scripts/mutants.ts'],
 };

@@ -461,6 +461,94 @@ const DURABLE: Mutant[] = [
   },
 ];
 
+/** What a line that is read by the form of others could go wrong by. */
+const FORMS: Mutant[] = [
+  {
+    name: 'text-or-not',
+    why: 'a stretch behind a string fits behind a number too',
+    file: 'assembly/form.ts',
+    from: 'stop.isText != isText || ',
+    to: '',
+  },
+  {
+    name: 'half-a-stretch',
+    why: 'of a long stretch only the first 16 bytes are compared',
+    file: 'assembly/form.ts',
+    from: 'stretch.length <= 16 || restStandsAt(stretch, at)',
+    to: 'stretch.length <= 16 || restStandsAt(stretch, stretch.literal)',
+  },
+  {
+    name: 'early-data',
+    why: 'data before its type is read by a form that has passed over it',
+    file: 'assembly/lesson.ts',
+    from: '    forbidden |= Member.EARLY_DATA;\n',
+    to: '',
+  },
+  {
+    name: 'early-inputs',
+    why: 'members before a flat type are passed over though they are inputs',
+    file: 'assembly/lesson.ts',
+    from: '  if (isFlat) forbidden |= Member.EARLY;\n',
+    to: '',
+  },
+  {
+    name: 'other-name',
+    why: 'a type that a later one takes back is learnt as the later one',
+    file: 'assembly/lesson.ts',
+    from: ' || !isRecordName(stringStart, stringEnd)',
+    to: '',
+  },
+  {
+    name: 'no-time',
+    why: 'a record without a time has that of the one before',
+    file: 'assembly/guess.ts',
+    from: '(seen & Member.TIME) == 0 || ',
+    to: '',
+  },
+  {
+    name: 'marks-unseen',
+    why: 'an input that is missing keeps what the row held before',
+    file: 'assembly/ndjson.ts',
+    from: '    if (input.mark == serial) continue;\n',
+    to: '    if (input.mark != 0) continue;\n',
+  },
+  {
+    name: 'newline-in-value',
+    why: 'a line that breaks off in a list goes on with the next one',
+    file: 'assembly/guess.ts',
+    from: 'if (load<u8>(i) == 0x0a) return 0;',
+    to: 'if (load<u8>(i) == 0x00) return 0;',
+  },
+  {
+    name: 'leading-zero',
+    why: 'numbers may begin with zeros',
+    file: 'assembly/json.ts',
+    from: 'if (count == 0 || (<u8>word == 0x30 && count > 1)) return 0;',
+    to: 'if (count == 0) return 0;',
+  },
+  {
+    name: 'stale-minute',
+    why: 'a time is taken for one of the same date and hour',
+    file: 'assembly/json.ts',
+    from: 'load<u64>(at) != minute0 || load<u64>(at, 8) != minute1',
+    to: 'load<u64>(at) != minute0 || load<u32>(at, 8) != <u32>minute1',
+  },
+  {
+    name: 'surrogates-taken',
+    why: 'the 16 byte check of UTF-8 takes surrogates',
+    file: 'assembly/wellformed.ts',
+    from: 'const SURROGATE: u8 = 16;',
+    to: 'const SURROGATE: u8 = 0;',
+  },
+  {
+    name: 'carried-over',
+    why: 'a code point that two steps of 16 bytes share is not looked at',
+    file: 'assembly/wellformed.ts',
+    from: '    before = chunk;\n',
+    to: '',
+  },
+];
+
 /** Of folding in several threads. */
 const CREW: Mutant[] = [
   {
@@ -500,7 +588,18 @@ const CREW: Mutant[] = [
   },
 ];
 
-const MUTANTS = [...ADVANCE, ...ANSWER, ...COVER, ...FOLD, ...TILE, ...AGGREGATE, ...LATEST, ...DURABLE, ...CREW];
+const MUTANTS = [
+  ...FORMS,
+  ...ADVANCE,
+  ...ANSWER,
+  ...COVER,
+  ...FOLD,
+  ...TILE,
+  ...AGGREGATE,
+  ...LATEST,
+  ...DURABLE,
+  ...CREW,
+];
 
 const ROOT = join(import.meta.dir, '..');
 const COPIED = [
@@ -519,6 +618,7 @@ const COPIED = [
 
 /** The one most likely to notice comes first. */
 const SUITES = ['test/sim/parity.test.ts', 'test/sim/crash.test.ts', 'test/kernel', 'test/sim'];
+const FORM_SUITES = ['test/kernel/form.test.ts', 'test/kernel/rfc8259.test.ts', 'test/kernel/ndjson.test.ts'];
 const CREW_SUITES = ['test/shard'];
 const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
@@ -580,6 +680,7 @@ async function suiteThatNotices({ name, file, from, to }: Mutant): Promise<strin
 }
 
 function suitesFor(name: string): string[] {
+  if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
   if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
   if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;
   return DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES;

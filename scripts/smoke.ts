@@ -36,9 +36,9 @@ const binary = resolve(process.argv[2] ?? 'dist/tilefold');
 const folder = await mkdtemp(join(tmpdir(), 'tilefold-smoke-'));
 
 /** @returns standard output; a wrong exit code ends the script */
-function run(words: string[], exitCode = 0): string {
+function run(words: string[], exitCode = 0, env = {}): string {
   // Nothing of the developer's surroundings: no PATH to find a Bun on, no home.
-  const ran = Bun.spawnSync([binary, ...words], { cwd: folder, env: {}, stdin: 'ignore' });
+  const ran = Bun.spawnSync([binary, ...words], { cwd: folder, env, stdin: 'ignore' });
   const [out, err] = [ran.stdout.toString(), ran.stderr.toString()];
   console.log(`$ tilefold ${words.join(' ')}\n${out}${err}`);
   if (ran.exitCode !== exitCode) throw new Error(`exit code ${ran.exitCode}, wanted ${exitCode}`);
@@ -87,6 +87,12 @@ try {
   const replayed = JSON.parse(last);
   for (const [name, value] of Object.entries(WANTED))
     if (replayed[name] !== value) throw new Error(`replayed, ${name} is ${replayed[name]}, wanted ${value}`);
+  // The kernels for a runtime without SIMD are inside too, and make the same bytes.
+  run(['replay', '--features', '.', '--log', 'sales.ndjson', '--out', 'scalar.ndjson'], 0, {
+    BUN_JSC_useWasmSIMD: '0',
+  });
+  if ((await Bun.file(join(folder, 'scalar.ndjson')).text()) !== (await Bun.file(join(folder, 'out.ndjson')).text()))
+    throw new Error('replayed without SIMD, features differ');
   run(['init', 'made', '--events', 'sales.ndjson']);
   run(['check', 'made']);
   run(['completion', 'bash']);

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { assert } from '../../src/base/assert.ts';
 import { type Kernel, loadKernel } from '../../src/kernel/instance.ts';
@@ -5,8 +6,10 @@ import { layPlan } from '../../src/kernel/load.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
 import type { EventType } from '../../src/plan/plan.ts';
 import { AHEAD_MAX_MS, BLOCK_MAX_BYTES } from '../../src/source/source.ts';
+import { CACHE } from './events.ts';
 import { EVENT_CLOCK } from './fold.ts';
 import { checkEqual, type Row, sideBySide, toMiB } from './measure.ts';
+import { buildSimdjson, runSimdjson, sumOf } from './simdjson.ts';
 
 const EVENTS_PER_RUN_MIN = 1_000_000;
 
@@ -15,7 +18,7 @@ type Columns = unknown[][];
 
 /**
  * Decodes the same lines by the kernel and by JSON.parse, reading the same fields; `lines` gives the peer ready
- * strings, `bytes` what the kernel has too.
+ * strings, `bytes` what the kernel has too. And by simdjson, which starts from bytes as well, in a process of its own.
  *
  * @param blocks whole lines
  */
@@ -23,6 +26,7 @@ export async function decodeRows(name: string, blocks: Uint8Array[], event: Even
   const ours = await KernelSide.make(event);
   const peer = new ParseSide(event);
   const events = await checkDecoded(blocks, event);
+  const bytes = blocks.reduce((sum, block) => sum + block.length, 0);
   // Short inputs several times, so that each run is long enough for both compilers to be done with it.
   const passes = Math.ceil(EVENTS_PER_RUN_MIN / events);
   const timed = (each: (block: Uint8Array) => number) => () => {
@@ -38,17 +42,32 @@ export async function decodeRows(name: string, blocks: Uint8Array[], event: Even
     peer: { name: peerName, value: events / seconds.peer },
     goal,
     memory: { ours: toMiB(ours.kernel.exports.memory.buffer.byteLength), peer: null },
-    note: `${events} events, ${event.inputs.length} fields and the time`,
+    note: `${events} events, ${event.inputs.length} fields and the time; ${toRate(bytes, seconds.ours)} and ${toRate(bytes, seconds.peer)}`,
   });
   const ready = timed(block => {
     const lines = linesOf(block);
     return elapsed(() => peer.columns(lines));
   });
   const fromBytes = timed(block => elapsed(() => peer.columns(linesOf(block))));
-  return [
+  const rows = [
     row('JSON.parse of lines', await sideBySide(kernel, ready), 8),
     row('JSON.parse from bytes', await sideBySide(kernel, fromBytes), null),
   ];
+  const program = await buildSimdjson();
+  if (program === null) return rows;
+  const path = join(CACHE, `decode-${name}.ndjson`);
+  await Bun.write(path, new Blob(blocks.map(block => new Uint8Array(block))));
+  const { sums } = await runSimdjson(program, path, event);
+  checkEqual(`sums of columns`, ours.sums(blocks), sums);
+  const native = async () => (await runSimdjson(program, path, event)).seconds;
+  return [...rows, row('simdjson, native', await sideBySide(kernel, native), SIMDJSON_GOAL)];
+}
+
+/** The kernel runs in WebAssembly, which has vectors of 16 bytes only. */
+const SIMDJSON_GOAL = 0.7;
+
+function toRate(bytes: number, seconds: number): string {
+  return `${(bytes / seconds / 1e9).toFixed(2)} GB/s`;
 }
 
 /**
@@ -106,6 +125,12 @@ class KernelSide {
       for (let i = 0; i < this.event.inputs.length; i++) columns[i + 1]!.push(...this.#column(i, count));
     }
     return columns;
+  }
+
+  /** Of the time and each field over all blocks, as simdjson's side gives them. */
+  sums(blocks: Uint8Array[]): string[] {
+    const parts = blocks.map(block => this.columns(block));
+    return parts[0]!.map((_, i) => sumOf(parts.flatMap(columns => columns[i]!)));
   }
 
   #column(input: number, count: number): unknown[] {

@@ -1,6 +1,6 @@
 import { errorOf } from '../shard/failure.ts';
 import type { Failure, FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
-import type { Wire } from '../shard/crew.ts';
+import type { Wire } from '../shard/desk.ts';
 
 /** Starts a worker; resolves when it has opened what it needs. */
 export async function startWorker<To extends ToShard | ToWriter, From extends FromShard | FromWriter>(

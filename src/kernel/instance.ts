@@ -1,5 +1,6 @@
 import { AssertionError, assert } from '../base/assert.ts';
-import wasmPath from '../../wasm/tilefold.wasm' with { type: 'file' };
+import scalarPath from '../../wasm/tilefold-scalar.wasm' with { type: 'file' };
+import simdPath from '../../wasm/tilefold.wasm' with { type: 'file' };
 
 /**
  * The kernels' exports (assembly/index.ts). Addresses, sizes and handles are plain numbers; everything 64 bits wide
@@ -66,6 +67,7 @@ export interface Exports {
   rejectedStart: Global;
   rejectedLength: Global;
   lineCount: Global;
+  formLineCount: Global;
 
   hashKey(entity: number, start: number, length: number): number;
 
@@ -192,11 +194,19 @@ export interface Kernel {
   put(bytes: Uint8Array): number;
 }
 
+/** A module of one function that makes a vector and takes it apart: valid wherever there is SIMD (wasm-feature-detect). */
+const SIMD_PROBE = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
+);
+
+/** Which of the two builds this runtime gets: they do the same. */
+export const BUILD: 'simd' | 'scalar' = WebAssembly.validate(SIMD_PROBE) ? 'simd' : 'scalar';
+
 let compiled: Promise<WebAssembly.Module> | null = null;
 
 /** A fresh instance. The module is compiled once per process. */
 export async function loadKernel(): Promise<Kernel> {
-  compiled ??= Bun.file(wasmPath)
+  compiled ??= Bun.file(BUILD === 'simd' ? simdPath : scalarPath)
     .arrayBuffer()
     .then(bytes => WebAssembly.compile(bytes));
   const module = await compiled;

@@ -15,6 +15,7 @@ import {
 } from '../read/read.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
+import { type Chunk, makeChunk, ShardDesk, type Wire } from './desk.ts';
 import { errorOf } from './failure.ts';
 import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShard, type ToWriter } from './message.ts';
 
@@ -29,15 +30,6 @@ const DIRTY_MAX = 200_000;
 
 /** Memory may run over its bound by so much while a barrier is under way; then folding waits for it. */
 const OVER_MAX = 1.5;
-
-/** A worker, as the crew sees it. */
-export interface Wire<To, From> {
-  /** Moves the buffers of the byte arrays in it, if `moved` names them. */
-  post(message: To, moved?: ArrayBufferLike[]): void;
-  listen(hear: (message: From) => void): void;
-  /** Resolves when nothing of the worker is left. */
-  end(): Promise<void>;
-}
 
 export interface CrewParts {
   /** Of a plan laid out in this thread, where nothing is folded: names, moments and keys of lookups are checked by it. */
@@ -422,86 +414,5 @@ export class Crew implements Engine {
     this.#wake();
     void this.#end();
     this.#parts.onFailure(error);
-  }
-}
-
-interface Chunk {
-  /** Null once they have been sent. */
-  lines: Uint8Array | null;
-  count: number;
-  position: number;
-  arrivalMicros: bigint | null;
-  desk: ShardDesk | null;
-  hasClocks: boolean;
-  /** Behind it. */
-  clocks: Clocks | null;
-  bad: BadRecord[];
-  changes: Uint8Array[] | null;
-  /** Of the last chunk of a body. */
-  resolve: (() => void) | null;
-  reject: ((error: unknown) => void) | null;
-}
-
-function makeChunk(lines: Uint8Array, count: number, position: number, arrivalMicros: bigint | null): Chunk {
-  const empty = { desk: null, hasClocks: false, clocks: null, bad: [], changes: null, resolve: null, reject: null };
-  return { lines, count, position, arrivalMicros, ...empty };
-}
-
-type Snapshot = FromShard & { kind: 'snapshot' };
-
-/** What the crew knows of one shard. */
-class ShardDesk {
-  /** Chunks that it has been sent, in that order, until it has sent their changes. */
-  readonly decoding: Chunk[] = [];
-  /** Chunks that it has folded and not all the others. */
-  applied = 0;
-  sizes: ShardSizes = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0 };
-  tilesRefused = 0;
-  readonly #answers = new Map<number, PromiseWithResolvers<FeatureColumn[]>>();
-  #asked = 0;
-  #told: PromiseWithResolvers<FromShard> | null = null;
-
-  constructor(readonly wire: Wire<ToShard, FromShard>) {}
-
-  ask(question: Omit<ToShard & { kind: 'answer' }, 'id'>): Promise<FeatureColumn[]> {
-    const id = this.#asked++;
-    const answer = Promise.withResolvers<FeatureColumn[]>();
-    this.#answers.set(id, answer);
-    this.wire.post({ ...question, id });
-    return answer.promise;
-  }
-
-  takeAnswer(id: number): PromiseWithResolvers<FeatureColumn[]> {
-    const answer = this.#answers.get(id);
-    assert(answer, `nobody has asked question ${id}`);
-    this.#answers.delete(id);
-    return answer;
-  }
-
-  async snapshot(): Promise<Snapshot> {
-    return (await this.#request({ kind: 'snapshot' })) as Snapshot;
-  }
-
-  async close(): Promise<void> {
-    await this.#request({ kind: 'close' });
-  }
-
-  tell(message: FromShard): void {
-    const told = this.#told!;
-    this.#told = null;
-    told.resolve(message);
-  }
-
-  fail(error: unknown): void {
-    for (const { reject } of this.#answers.values()) reject(error);
-    this.#answers.clear();
-    this.#told?.reject(error);
-  }
-
-  #request(message: ToShard): Promise<FromShard> {
-    assert(!this.#told, 'a shard is asked one thing at a time');
-    this.#told = Promise.withResolvers();
-    this.wire.post(message);
-    return this.#told.promise;
   }
 }

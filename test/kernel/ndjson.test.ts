@@ -11,17 +11,13 @@ import {
   type Type,
   type Value,
 } from '../../src/plan/value.ts';
-import { plan } from '../oracle/fixtures/spell.ts';
-import { nestingDepth } from '../oracle/json.ts';
-import { parseLog } from '../oracle/log.ts';
-import { timeFromJson } from '../oracle/time.ts';
 import { Random } from '../sim/random.ts';
-import { bytesOf, type Decoded, decodeBlock, decodingLayout, eventType, joined, NEVER_MS } from './columns.ts';
+import { bytesOf, type Decoded, decodeBlock, decodingLayout, eventType, joined } from './columns.ts';
 import { damage, JsonText, NUMBERS, TIMES } from './json_text.ts';
+import { judgeLines } from './judge.ts';
 
 const LINE_MAX_BYTES = 1 << 20;
 const BATCH_ROWS = 4096;
-const DEPTH_MAX = 64;
 
 function input(name: string, type: Type, path = [name], presence: Field['presence'] = OPTIONAL): Field {
   return { name, path, type, presence };
@@ -94,66 +90,7 @@ function recordText(json: JsonText, rng: Random): string {
   return json.space() + json.object(json.shuffled([...members, ...some(json, rng)])) + json.space();
 }
 
-/** JSON.parse's own word on a line: is it an object with a type and a time? */
-function isRecord(line: Uint8Array): boolean {
-  let json: unknown;
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(line);
-    json = JSON.parse(text);
-    if (nestingDepth(text) > DEPTH_MAX) return false;
-  } catch {
-    return false;
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) return false;
-  const own = (name: string) => (Object.hasOwn(json, name) ? (json as { [name: string]: unknown })[name] : undefined);
-  const prefix = own('type') === undefined ? '_' : '';
-  const [type, time] = [own(`${prefix}type`), own(`${prefix}time`)];
-  if (typeof type !== 'string' || type === '') return false;
-  if (typeof time === 'number')
-    return Number.isInteger(time) && time >= -62_167_219_200_000 && time <= 253_402_300_799_999;
-  return typeof time === 'string' && timeFromJson(time) !== null;
-}
-
-/** Holds what the kernel makes of lines against JSON.parse and against the oracle, line by line. */
-async function judge(lines: Uint8Array[]): Promise<{ records: number; good: number }> {
-  const block = joined(lines);
-  const decoded = await decode(block);
-  const oracle = parseLog(block, plan({ events: EVENTS }), { clock: 'event', maxJumpMs: NEVER_MS });
-  const accepted = new Set(decoded.records.map(record => record.line));
-  for (const [i, line] of lines.entries())
-    if (accepted.has(i + 1) !== isRecord(line))
-      throw new Error(`the kernel ${accepted.has(i + 1) ? 'takes' : 'rejects'} ${show(line)}`);
-  expect(decoded.rejected.map(({ line }) => line)).toEqual(oracle.rejected.map(({ line }) => line));
-  for (const { reason, line } of decoded.rejected)
-    if (reason === 'nothing is wrong') throw new Error(`no reason to reject ${show(lines[line - 1]!)}`);
-  expect(decoded.records.length).toBe(oracle.records.length);
-  for (const [i, record] of decoded.records.entries()) {
-    const theirs = oracle.records[i]!;
-    const event = EVENTS.find(e => e.name === theirs.type);
-    // The oracle calls an event of an undeclared type bad; to the kernel it is none of its business.
-    const wanted = event
-      ? { line: theirs.line, type: theirs.type, time: theirs.time, bad: theirs.bad !== null }
-      : { line: theirs.line, type: null, time: theirs.time, bad: false };
-    const got = { line: record.line, type: record.type, time: record.timeMicros, bad: record.bad !== null };
-    if (!Bun.deepEquals(got, wanted))
-      throw new Error(`${show(lines[record.line - 1]!)}: ${say(got)}, not ${say(wanted)}`);
-    if (record.inputs !== null && !Bun.deepEquals(record.inputs, theirs.inputs))
-      throw new Error(`${show(lines[record.line - 1]!)}: ${say(record.inputs)}, not ${say(theirs.inputs)}`);
-    const [fault] = theirs.faults;
-    const name = fault && event!.inputs.find(one => one.path.join('.') === fault.path)!.name;
-    if (fault && !record.bad!.reason.includes(`input ${name} `))
-      throw new Error(`${show(lines[record.line - 1]!)}: ${record.bad!.reason}, not ${theirs.bad}`);
-  }
-  return { records: decoded.records.length, good: decoded.records.filter(r => r.inputs !== null).length };
-}
-
-function show(line: Uint8Array): string {
-  return `${JSON.stringify(new TextDecoder().decode(line))} (${Buffer.from(line).toString('hex')})`;
-}
-
-function say(value: unknown): string {
-  return JSON.stringify(value, (_, of) => (typeof of === 'bigint' ? `${of}n` : of));
-}
+const judge = async (lines: Uint8Array[]) => judgeLines(await lay, EVENTS, lines);
 
 describe('JSON of any form', () => {
   test.each([1, 2, 3])('is read as JSON.parse reads it, seed %p', async seed => {

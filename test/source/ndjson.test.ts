@@ -2,6 +2,8 @@ import { expect, test } from 'bun:test';
 import { appendFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../src/base/fault.ts';
+import { loadKernel } from '../../src/kernel/instance.ts';
+import { Decoder } from '../../src/kernel/ndjson.ts';
 import { localDisk } from '../../src/source/disk.ts';
 import { EventLog } from '../../src/source/log.ts';
 import { ndjsonFiles } from '../../src/source/ndjson.ts';
@@ -45,6 +47,29 @@ test('a line that is too long is cut but stays too long, and the lines after it 
   const { lines, starts } = await read(write('a.ndjson', `{"a":1}\n${long}\n{"b":2}\n${long}`));
   expect(lines.map(line => line.length)).toEqual([7, LINE_MAX_BYTES + 2, 7, LINE_MAX_BYTES + 2]);
   expect(starts).toEqual([1, 2, 3, 4]);
+});
+
+test('a line of 100 MB is refused by the name of its limit, and costs no memory', async () => {
+  const path = write(
+    'a.ndjson',
+    '{"type":"e","time":1}\n',
+    `{"type":"e","time":2,"x":"${'x'.repeat(100e6)}"}`,
+    '\n{"type":"e","time":3}\n',
+  );
+  const source = await ndjsonFiles([path], clock);
+  const kernel = await loadKernel();
+  const decoder = new Decoder(kernel, []);
+  const reasons: string[] = [];
+  let count = 0;
+  for await (const { bytes } of source.read(0)) {
+    decoder.fill(bytes);
+    while (decoder.next(0, null)) {
+      count += decoder.count;
+      reasons.push(...decoder.rejected().map(({ reason }) => reason));
+    }
+  }
+  expect([count, reasons]).toEqual([2, ['the event is longer than 1048576 bytes, the limit event_bytes']]);
+  expect(kernel.exports.memory.buffer.byteLength).toBeLessThan(16 << 20);
 });
 
 test('gzip is known by its first bytes too, and may have several members', async () => {
