@@ -214,7 +214,7 @@ function addWeighted(state: usize, value: i64, weight: i64): void {
 }
 
 @inline
-function add128(state: usize, low: u64, high: i64): void {
+export function add128(state: usize, low: u64, high: i64): void {
   const sum = load<u64>(state) + low;
   const carry = <i64>(sum < low);
   store<u64>(state, sum);
@@ -321,17 +321,17 @@ function scale(value: f64, exponent: i32): f64 {
 }
 
 // Field tags, as row.proto gives them: (number << 3) | wire type.
-const TAG_COUNT: u8 = 0x08;
-const TAG_SUM: u8 = 0x12;
-const TAG_MEAN: u8 = 0x1a;
-const TAG_MIN: u8 = 0x22;
-const TAG_MAX: u8 = 0x2a;
-const TAG_NARROW: u8 = 0x08;
+export const TAG_COUNT: u8 = 0x08;
+export const TAG_SUM: u8 = 0x12;
+export const TAG_MEAN: u8 = 0x1a;
+export const TAG_MIN: u8 = 0x22;
+export const TAG_MAX: u8 = 0x2a;
+export const TAG_NARROW: u8 = 0x08;
 const TAG_LOW: u8 = 0x11;
 const TAG_HIGH: u8 = 0x19;
-const TAG_MEAN_SUM: u8 = 0x0a;
-const TAG_MEAN_COUNT: u8 = 0x10;
-const TAG_INTEGER: u8 = 0x08;
+export const TAG_MEAN_SUM: u8 = 0x0a;
+export const TAG_MEAN_COUNT: u8 = 0x10;
+export const TAG_INTEGER: u8 = 0x08;
 const TAG_REAL: u8 = 0x11;
 const TAG_REAL_SUM: u8 = 0x32;
 const TAG_REAL_MEAN: u8 = 0x3a;
@@ -342,6 +342,11 @@ const TAG_MOMENT_POSITION: u8 = 0x10;
 const TAG_MOMENT_INTEGER: u8 = 0x18;
 const TAG_MOMENT_REAL: u8 = 0x21;
 const TAG_MOMENT_TEXT: u8 = 0x2a;
+
+/** What the FeatureValues of a case begin with. */
+export function tagOf(aggregateCase: i32): u8 {
+  return <u8>(aggregateCase << 3) | (aggregateCase == COUNT ? 0 : 2);
+}
 
 /** Writes a FeatureValue and returns its size. `out` has room for `encodedSizeMax` bytes. */
 export function encode(aggregateCase: i32, state: usize, out: usize): usize {

@@ -85,6 +85,7 @@ export {
   WINDOWS_MAX,
   addAnswer,
   addMemoryRows,
+  addPackedRows,
   addStoredRow,
   answerFrame,
   answerRecord,

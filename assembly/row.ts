@@ -13,8 +13,9 @@ import {
   encodedSizeMax,
   idSize,
   merge as mergeStates,
+  tagOf,
 } from './aggregate';
-import { Bytes } from './memory';
+import { Bytes, allocateZeroed } from './memory';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint } from './varint';
 
 const TAG_ENTRY: u8 = 0x0a;
@@ -31,6 +32,55 @@ export const ROW_MALFORMED: i32 = 1;
 export const ROW_UNKNOWN_CASE: i32 = 2;
 
 const ID_MAX: u64 = 0x7fffffff;
+
+/**
+ * What the entries of one id and case begin with, as long as the id is below 2^14 and the entry below 128 bytes: a word of
+ *
+ *   0A size+4 08 id 12 size tag        an id of one byte, and the tag of the case
+ *   0A size+5 08 id id 12 size tag     of two
+ *
+ * so that one addition and one comparison check all of it, whatever the value's size.
+ */
+@unmanaged
+export class Head {
+  /** Of all bytes before the value. */
+  size: usize;
+  /** Where in the word the value's size is, in bits. */
+  shift: u64;
+  /** The bytes of the word that count; what they are for a value of size 0, and what each byte of a value adds to them. */
+  mask: u64;
+  word: u64;
+  step: u64;
+
+  static make(id: i32, aggregateCase: i32): Head {
+    const head = changetype<Head>(allocateZeroed(offsetof<Head>()));
+    const isShort = id < 0x80;
+    head.size = isShort ? 6 : 7;
+    head.shift = isShort ? 40 : 48;
+    head.mask = isShort ? 0x00ffffffffffffff : ~(<u64>0);
+    head.step = ((<u64>1) << head.shift) | 0x100;
+    const bytes = isShort ? <u64>id | (<u64>TAG_VALUE << 8) : <u64>(id & 0x7f) | 0x80 | (<u64>(id >> 7) << 8) | (<u64>TAG_VALUE << 16);
+    const tag = <u64>tagOf(aggregateCase) << (head.shift + 8);
+    head.word = <u64>TAG_ENTRY | (<u64>(head.size - 2) << 8) | (<u64>TAG_ID << 16) | (bytes << 24) | tag;
+    // No entry has the head of a longer id: it fits nothing.
+    if (id > 0x3fff) head.word = 0;
+    return head;
+  }
+
+  /** The size of the value, where the word fits. */
+  @inline
+  valueSize(word: u64): usize {
+    return <usize>((word >> this.shift) & 0xff);
+  }
+
+  @inline
+  fits(word: u64, size: usize): bool {
+    return (word & this.mask) == this.word + <u64>size * this.step && size <= SHORT_MAX;
+  }
+}
+
+/** The greatest value in an entry that is below 128 bytes with an id of two. */
+const SHORT_MAX: usize = 122;
 
 /** Where `readEntry` found the parts of an entry. */
 export let entryId: i32 = 0;

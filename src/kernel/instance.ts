@@ -137,6 +137,7 @@ export interface Exports {
   rangesCount(answer: number): number;
   startKey(answer: number, key: number, keyLength: number): void;
   addStoredRow(answer: number, levelMs: number, tileStart: number, bytes: number, length: number): number;
+  addPackedRows(answer: number, start: number, length: number): number;
   addMemoryRows(answer: number): number;
   finishKey(answer: number, row: number): void;
   forgetTexts(): void;

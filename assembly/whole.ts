@@ -1,0 +1,94 @@
+/**
+ * States of integers, read and written in whole words: counts, and sums, means and extremes of int64, as long as each of
+ * their numbers takes at most eight bytes. Nearly all entries of nearly all rows are such; `decode` and `encode` of
+ * aggregate.ts take what these refuse, and say the same of what both can do.
+ *
+ *   COUNT      08 n
+ *   SUM        12 size | 08 n          MIN and MAX with 22 and 2A
+ *   MEAN       1A size | 0A size | 08 n | 10 count
+ *
+ * What stands behind a value is looked at, but never believed: sizes come from the entry, and each has to come out even.
+ */
+import {
+  INTEGER,
+  MIN,
+  SUM,
+  TAG_COUNT,
+  TAG_INTEGER,
+  TAG_MAX,
+  TAG_MEAN,
+  TAG_MEAN_COUNT,
+  TAG_MEAN_SUM,
+  TAG_MIN,
+  TAG_NARROW,
+  TAG_SUM,
+} from './aggregate';
+import { isLeast, joinWord, unzigzag, wordSize } from './varint';
+
+/** What was read last. */
+export let wholeValue: i64 = 0;
+export let wholeCount: i64 = 0;
+
+/** Reads a count from [from, end). */
+@inline
+export function readCount(from: usize, end: usize): bool {
+  const word = load<u64>(from, 1);
+  const size = end - from - 1;
+  if (load<u8>(from) != TAG_COUNT || !isVarint(word, size)) return false;
+  wholeValue = unzigzag(joinWord(word, size));
+  return true;
+}
+
+/** The word begins with a varint of exactly this size, up to 8, that needs all of it. */
+@inline
+function isVarint(word: u64, size: usize): bool {
+  return (<i32>(wordSize(word) == size) & <i32>(size <= 8) & <i32>isLeast(word, size)) != 0;
+}
+
+/** Reads the one number of a sum or an extreme. */
+@inline
+export function readWhole(aggregateCase: i32, from: usize, end: usize): bool {
+  const head = load<u32>(from);
+  const word = load<u64>(from, 3);
+  const size = end - from - 3;
+  if ((head & 0xffffff) != (wholeHead(aggregateCase) | ((<u32>size + 1) << 8))) return false;
+  if (!isVarint(word, size)) return false;
+  wholeValue = unzigzag(joinWord(word, size));
+  return true;
+}
+
+/** Tags before the number, and between them a size of 0. */
+@inline
+function wholeHead(aggregateCase: i32): u32 {
+  if (aggregateCase == SUM) return <u32>TAG_SUM | (<u32>TAG_NARROW << 16);
+  return <u32>(aggregateCase == MIN ? TAG_MIN : TAG_MAX) | (<u32>TAG_INTEGER << 16);
+}
+
+/** Reads sum and count of a mean. */
+@inline
+export function readMean(from: usize, end: usize): bool {
+  const head = load<u64>(from);
+  const sumWord = load<u64>(from, 5);
+  const sumSize = wordSize(sumWord);
+  const count = from + 5 + sumSize;
+  const wanted: u64 = <u64>TAG_MEAN | ((<u64>(end - from) - 2) << 8) | ((<u64>TAG_MEAN_SUM) << 16);
+  if ((head & 0xffffffffff) != (wanted | ((<u64>sumSize + 1) << 24) | ((<u64>TAG_NARROW) << 32))) return false;
+  if (sumSize > 8 || count >= end || !isLeast(sumWord, sumSize)) return false;
+  const countWord = load<u64>(count, 1);
+  const countSize = end - count - 1;
+  if (load<u8>(count) != TAG_MEAN_COUNT || !isVarint(countWord, countSize)) return false;
+  wholeValue = unzigzag(joinWord(sumWord, sumSize));
+  wholeCount = unzigzag(joinWord(countWord, countSize));
+  return true;
+}
+
+/** Merges the value read last into a state of MIN or MAX, as `update` does, without a branch that depends on values. */
+@inline
+export function mergeExtreme(aggregateCase: i32, state: usize, value: i64): void {
+  const seen = load<i64>(state);
+  const other = load<i64>(state, 8);
+  const isBetter = aggregateCase == MIN ? value < other : other < value;
+  const wins = (<i32>(seen == 0) | <i32>isBetter) != 0;
+  store<i64>(state, select<i64>(<i64>INTEGER, seen, wins));
+  store<i64>(state, select<i64>(value, other, wins), 8);
+}
