@@ -263,7 +263,7 @@ export function finish(aggregateCase: i32, state: usize, out: usize): i32 {
 }
 
 @inline
-function isNarrow(state: usize): bool {
+export function isNarrow(state: usize): bool {
   return load<i64>(state, 8) == load<i64>(state) >> 63;
 }
 

@@ -15,8 +15,9 @@ import {
   merge as mergeStates,
   tagOf,
 } from './aggregate';
-import { Bytes, allocateZeroed } from './memory';
+import { Bytes, allocateZeroed, copyLoosely } from './memory';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint } from './varint';
+import { WHOLE_MAX, readWholeState, writeWhole } from './whole';
 
 const TAG_ENTRY: u8 = 0x0a;
 const TAG_ID: u8 = 0x08;
@@ -87,8 +88,23 @@ export let entryId: i32 = 0;
 export let entryValue: usize = 0;
 export let entryEnd: usize = 0;
 
+/** `0A size+4 08 id 12 size`: the head of an entry with an id below 128, in an entry below that too. */
+const SHORT_MASK: u64 = 0x000080ff80ff80ff;
+const SHORT_WORD: u64 = 0x000000120008000a;
+
 /** Reads the entry at `at`; false where there is no canonical one within `end`. */
+@inline
 export function readEntry(at: usize, end: usize): bool {
+  const word = load<u64>(at);
+  const size = (word >> 40) & 0xff;
+  entryId = <i32>((word >> 24) & 0xff);
+  entryValue = at + 6;
+  entryEnd = entryValue + <usize>size;
+  if (entryEnd <= end && (word & SHORT_MASK) == SHORT_WORD && ((word >> 8) & 0xff) == size + 4 && entryId != 0) return true;
+  return readLongEntry(at, end);
+}
+
+function readLongEntry(at: usize, end: usize): bool {
   if (at >= end || load<u8>(at) != TAG_ENTRY) return false;
   const length = readVarint(at + 1, end);
   if (!varintOk || length > <u64>(end - varintNext)) return false;
@@ -110,7 +126,26 @@ export function readEntry(at: usize, end: usize): bool {
 const packed: Bytes = Bytes.make();
 
 /** Appends an entry to a row. Callers append ids in ascending order. */
+@inline
 export function appendEntry(row: Bytes, id: i32, aggregateCase: i32, state: usize): void {
+  if (!appendWhole(row, id, aggregateCase, state)) appendAny(row, id, aggregateCase, state);
+}
+
+/** Appends a state of integers that takes few bytes; false where it is none. */
+@inline
+function appendWhole(row: Bytes, id: i32, aggregateCase: i32, state: usize): bool {
+  if (id > 0x7f) return false;
+  row.reserve(6 + WHOLE_MAX);
+  const at = row.end;
+  const size = writeWhole(aggregateCase, state, at + 6);
+  if (size == 0) return false;
+  store<u32>(at, <u32>SHORT_WORD | (<u32>(size + 4) << 8) | (<u32>id << 24));
+  store<u16>(at, <u16>TAG_VALUE | <u16>(size << 8), 4);
+  row.length += 6 + size;
+  return true;
+}
+
+function appendAny(row: Bytes, id: i32, aggregateCase: i32, state: usize): void {
   packed.reserve(encodedSizeMax(aggregateCase, state));
   const valueSize = encode(aggregateCase, state, packed.start);
   assert(valueSize <= packed.capacity);
@@ -129,6 +164,29 @@ export function appendEntry(row: Bytes, id: i32, aggregateCase: i32, state: usiz
 /** Two unpacked states: at least STATE_SIZE_MAX bytes each. */
 const leftState: usize = memory.data(592, 16);
 const rightState: usize = memory.data(592, 16);
+
+@inline
+function unpack(aggregateCase: i32, from: usize, end: usize, state: usize): bool {
+  return readWholeState(aggregateCase, from, end, state) || decode(aggregateCase, from, end, state);
+}
+
+@inline
+function appendBytes(row: Bytes, from: usize, size: usize): void {
+  row.reserve(size + 15);
+  copyLoosely(row.end, from, size);
+  row.length += size;
+}
+
+/** The entries of a row, in canonical form as far as their heads say it. */
+export function isRow(at: usize, end: usize): bool {
+  let last = 0;
+  while (at < end) {
+    if (!readEntry(at, end) || entryId <= last) return false;
+    last = entryId;
+    at = entryEnd;
+  }
+  return true;
+}
 
 /** Appends the merge of two rows to `out`. On a fault `out` holds a part, to be thrown away. */
 export function mergeRows(left: usize, leftEnd: usize, right: usize, rightEnd: usize, out: Bytes): i32 {
@@ -165,14 +223,14 @@ export function mergeRows(left: usize, leftEnd: usize, right: usize, rightEnd: u
       const aggregateCase = caseOf(leftValue, leftNext);
       if (aggregateCase == 0) return ROW_UNKNOWN_CASE;
       if (caseOf(rightValue, rightNext) != aggregateCase) return ROW_MALFORMED;
-      if (!decode(aggregateCase, leftValue, leftNext, leftState)) return ROW_MALFORMED;
-      if (!decode(aggregateCase, rightValue, rightNext, rightState)) return ROW_MALFORMED;
+      if (!unpack(aggregateCase, leftValue, leftNext, leftState)) return ROW_MALFORMED;
+      if (!unpack(aggregateCase, rightValue, rightNext, rightState)) return ROW_MALFORMED;
       mergeStates(aggregateCase, leftState, rightState);
       appendEntry(out, id, aggregateCase, leftState);
     } else if (takeLeft) {
-      out.append(left, leftNext - left);
+      appendBytes(out, left, leftNext - left);
     } else {
-      out.append(right, rightNext - right);
+      appendBytes(out, right, rightNext - right);
     }
     if (takeLeft) {
       left = leftNext;

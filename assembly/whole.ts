@@ -10,7 +10,10 @@
  * What stands behind a value is looked at, but never believed: sizes come from the entry, and each has to come out even.
  */
 import {
+  COUNT,
   INTEGER,
+  MAX,
+  MEAN,
   MIN,
   SUM,
   TAG_COUNT,
@@ -22,8 +25,9 @@ import {
   TAG_MIN,
   TAG_NARROW,
   TAG_SUM,
+  isNarrow,
 } from './aggregate';
-import { isLeast, joinWord, unzigzag, wordSize } from './varint';
+import { WORD_MAX, isLeast, joinWord, spreadWord, unzigzag, varintSize, wordSize, zigzag } from './varint';
 
 /** What was read last. */
 export let wholeValue: i64 = 0;
@@ -80,6 +84,91 @@ export function readMean(from: usize, end: usize): bool {
   wholeValue = unzigzag(joinWord(sumWord, sumSize));
   wholeCount = unzigzag(joinWord(countWord, countSize));
   return true;
+}
+
+/** Unpacks a state of integers, as `decode` does; false where it is another. */
+@inline
+export function readWholeState(aggregateCase: i32, from: usize, end: usize, state: usize): bool {
+  switch (aggregateCase) {
+    case COUNT:
+      if (!readCount(from, end)) return false;
+      store<i64>(state, wholeValue);
+      return true;
+    case SUM:
+      if (!readWhole(SUM, from, end)) return false;
+      store<i64>(state, wholeValue);
+      store<i64>(state, wholeValue >> 63, 8);
+      return true;
+    case MEAN:
+      if (!readMean(from, end)) return false;
+      store<i64>(state, wholeValue);
+      store<i64>(state, wholeValue >> 63, 8);
+      store<i64>(state, wholeCount, 16);
+      return true;
+    case MIN:
+    case MAX:
+      if (!readWhole(aggregateCase, from, end)) return false;
+      store<i64>(state, INTEGER);
+      store<i64>(state, wholeValue, 8);
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Room for what `writeWhole` writes, with the ends of the words that it stores. */
+export const WHOLE_MAX: usize = 32;
+
+/** Writes a state of integers, as `encode` does, and returns its size; 0 where it is another, or takes more bytes. */
+@inline
+export function writeWhole(aggregateCase: i32, state: usize, out: usize): usize {
+  switch (aggregateCase) {
+    case COUNT: {
+      const number = zigzag(load<i64>(state));
+      if (number > WORD_MAX) return 0;
+      store<u8>(out, TAG_COUNT);
+      return 1 + writeWord(out + 1, number);
+    }
+    case SUM: {
+      const number = zigzag(load<i64>(state));
+      if (number > WORD_MAX || !isNarrow(state)) return 0;
+      return writeNumber(out, wholeHead(SUM), number);
+    }
+    case MEAN: {
+      const number = zigzag(load<i64>(state));
+      const count = zigzag(load<i64>(state, 16));
+      if (number > WORD_MAX || count > WORD_MAX || !isNarrow(state)) return 0;
+      const sumSize = writeNumber(out + 2, <u32>TAG_MEAN_SUM | (<u32>TAG_NARROW << 16), number);
+      store<u8>(out + 2 + sumSize, TAG_MEAN_COUNT);
+      const size = 3 + sumSize + writeWord(out + 3 + sumSize, count);
+      store<u16>(out, <u16>TAG_MEAN | <u16>((size - 2) << 8));
+      return size;
+    }
+    case MIN:
+    case MAX: {
+      const number = zigzag(load<i64>(state, 8));
+      if (load<i64>(state) != INTEGER || number > WORD_MAX) return 0;
+      return writeNumber(out, wholeHead(aggregateCase), number);
+    }
+    default:
+      return 0;
+  }
+}
+
+/** A head with a size of 0 in its middle, which is set, and the number. Returns the size of both. */
+@inline
+function writeNumber(out: usize, head: u32, number: u64): usize {
+  const size = writeWord(out + 3, number);
+  // The number's first byte goes above the head's three.
+  store<u32>(out, head | (<u32>(size + 1) << 8) | (load<u32>(out, 3) << 24));
+  return 3 + size;
+}
+
+@inline
+function writeWord(out: usize, number: u64): usize {
+  const size = varintSize(number);
+  store<u64>(out, spreadWord(number, size));
+  return size;
 }
 
 /** Merges the value read last into a state of MIN or MAX, as `update` does, without a branch that depends on values. */

@@ -42,7 +42,7 @@ import {
 import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
 import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt, useRow } from './fold';
-import { buildKey, key } from './key';
+import { buildKey, keyLength, keyStart } from './key';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { packedEnd, packedLevel, packedTileStart, packedValue, readPacked } from './packed';
@@ -340,11 +340,11 @@ export const READ_OK: i32 = 0;
 export const READ_MALFORMED: i32 = 1;
 
 /** Begins the answer for one key. */
-export function startKey(answer: i32, keyStart: usize, keyLength: usize): void {
-  startEntity(answerAt(answer), keyStart, keyLength);
+export function startKey(answer: i32, start: usize, length: usize): void {
+  startEntity(answerAt(answer), start, length);
 }
 
-function startEntity(answer: Answer, keyStart: usize, keyLength: usize): void {
+function startEntity(answer: Answer, start: usize, length: usize): void {
   for (let i = 0; i < answer.memberCount; i++) {
     const member = memberAt(answer, i);
     member.found = 0;
@@ -352,7 +352,7 @@ function startEntity(answer: Answer, keyStart: usize, keyLength: usize): void {
     for (let rest = member.wanted; rest != 0; rest &= rest - 1)
       clear(stateAt(answer, member, <i32>ctz<u64>(rest)), size);
   }
-  const entity = findEntity(answer.entity, keyStart, keyLength);
+  const entity = findEntity(answer.entity, start, length);
   answer.current = entity ? changetype<usize>(entity) : 0;
 }
 
@@ -651,7 +651,7 @@ export function answerRecord(answer: i32, record: i32, row: i32): i32 {
     return READ_OK;
   }
   coverAnswer(owner, load<i64>(recordTime + (at << 3)), false);
-  startEntity(owner, key.start, key.length);
+  startEntity(owner, keyStart, keyLength);
   const outcome = gather(owner);
   if (outcome == READ_OK) finishRow(owner, <usize>row);
   return outcome;
