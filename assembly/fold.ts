@@ -7,24 +7,26 @@
  * the last place is the right one), merges, and marks it dirty. Windows read a range of tiles as one stretch of the
  * array. The fold knows no plan: it merges whatever entries come (see row.ts).
  *
- * Memory is bounded by letting rows go that were not used for longest (`evict`, when all are clean). A row that is not in
+ * Memory is bounded by letting rows go that were not used for longest (`evict`), unless the store does not have them yet. A row that is not in
  * memory is read back before a change may touch it: `fold` applies a batch only after `missing` has listed the rows to be
  * loaded. Not listed are rows that cannot exist: for each (kind, level) there is a floor, and every row that starts at or
  * above it is in memory. It stands above all rows that a restart found in the store, and rises above each row that leaves;
  * so tiles that time has newly come to cost no read.
  */
 import { hashKey } from './key';
-import { Bytes, allocate, allocateZeroed, release, roundedSize } from './memory';
-import { ROW_MALFORMED, ROW_OK, mergeRows } from './row';
+import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release, roundedSize } from './memory';
+import { packRow } from './packed';
+import { ROW_MALFORMED, ROW_OK, isRow, mergeRows } from './row';
 import { readVarint, unzigzag, varintNext, varintOk } from './varint';
 
 @unmanaged
 export class Row {
   tileStart: i64;
+  /** A block of the class that `length` bytes need; none while it is empty. */
   bytes: usize;
   length: u32;
-  capacity: u32;
-  dirty: u32;
+  /** The edition that it was last changed in: see below, where editions are. */
+  edition: u32;
   /** The era in which it was last changed or read. */
   used: u32;
 }
@@ -33,19 +35,24 @@ export class Row {
 export class Level {
   lengthMs: i64;
   entity: Entity;
+  stratum: Stratum;
   next: usize;
   rows: usize;
   count: i32;
   capacity: i32;
 }
 
+/** Its key follows behind. */
 @unmanaged
 export class Entity {
   kind: i32;
-  hash: u32;
-  key: usize;
   keyLength: u32;
   levels: usize;
+
+  @inline
+  get key(): usize {
+    return changetype<usize>(this) + offsetof<Entity>();
+  }
 }
 
 /** What is known of all rows of one kind and level together. A short list: there are few kinds and levels. */
@@ -97,7 +104,9 @@ export function listHighest(): void {
 
 // --- entities
 
+/** Places of (hash u32, entity u32): most that are not the one wanted are known by their hash. */
 let table: usize = 0;
+const PLACE_SIZE: usize = 8;
 let tableSize: u32 = 0;
 let entityCount: u32 = 0;
 let rowCount: i32 = 0;
@@ -127,8 +136,8 @@ function give(block: usize, size: usize): void {
 export function findEntity(kind: i32, key: usize, keyLength: usize): Entity | null {
   if (tableSize == 0) return null;
   const place = entityPlace(kind, hashKey(kind, key, keyLength), key, keyLength);
-  const known = load<usize>(place);
-  return known == 0 ? null : changetype<Entity>(known);
+  const known = load<u32>(place, 4);
+  return known == 0 ? null : changetype<Entity>(<usize>known);
 }
 
 /** Mixed once more, because all keys of a shard have the same remainder of their hash. */
@@ -141,34 +150,32 @@ function firstPlace(hash: u32): u32 {
 function entityPlace(kind: i32, hash: u32, key: usize, keyLength: usize): usize {
   let index = firstPlace(hash);
   while (true) {
-    const place = table + <usize>index * sizeof<usize>();
-    const at = load<usize>(place);
+    const place = table + <usize>index * PLACE_SIZE;
+    const at = <usize>load<u32>(place, 4);
     if (at == 0) return place;
-    const entity = changetype<Entity>(at);
-    if (
-      entity.hash == hash &&
-      entity.kind == kind &&
-      <usize>entity.keyLength == keyLength &&
-      memory.compare(entity.key, key, keyLength) == 0
-    )
-      return place;
+    if (load<u32>(place) == hash && isEntity(changetype<Entity>(at), kind, key, keyLength)) return place;
     index = (index + 1) & (tableSize - 1);
   }
+}
+
+@inline
+function isEntity(entity: Entity, kind: i32, key: usize, keyLength: usize): bool {
+  return entity.kind == kind && <usize>entity.keyLength == keyLength && isSame(entity.key, key, keyLength);
 }
 
 function entityFor(kind: i32, key: usize, keyLength: usize): Entity {
   if ((entityCount + 1) * 2 > tableSize) growTable();
   const hash = hashKey(kind, key, keyLength);
   const place = entityPlace(kind, hash, key, keyLength);
-  if (load<usize>(place) != 0) return changetype<Entity>(load<usize>(place));
-  const entity = changetype<Entity>(take(offsetof<Entity>()));
+  const known = <usize>load<u32>(place, 4);
+  if (known != 0) return changetype<Entity>(known);
+  const entity = changetype<Entity>(take(offsetof<Entity>() + keyLength));
   entity.kind = kind;
-  entity.hash = hash;
-  entity.key = take(keyLength);
-  memory.copy(entity.key, key, keyLength);
   entity.keyLength = <u32>keyLength;
   entity.levels = 0;
-  store<usize>(place, changetype<usize>(entity));
+  memory.copy(entity.key, key, keyLength);
+  store<u32>(place, hash);
+  store<u32>(place, <u32>changetype<usize>(entity), 4);
   entityCount++;
   return entity;
 }
@@ -184,16 +191,16 @@ function growTable(): void {
 
 /** Moves all entities from an old table to a new one of `tableSize` places. */
 function moveTable(old: usize, oldSize: u32): void {
-  table = take(<usize>tableSize * sizeof<usize>());
-  memory.fill(table, 0, <usize>tableSize * sizeof<usize>());
+  table = take(<usize>tableSize * PLACE_SIZE);
+  memory.fill(table, 0, <usize>tableSize * PLACE_SIZE);
   for (let i: u32 = 0; i < oldSize; i++) {
-    const at = load<usize>(old + <usize>i * sizeof<usize>());
-    if (at == 0) continue;
-    let index = firstPlace(changetype<Entity>(at).hash);
-    while (load<usize>(table + <usize>index * sizeof<usize>()) != 0) index = (index + 1) & (tableSize - 1);
-    store<usize>(table + <usize>index * sizeof<usize>(), at);
+    const from = old + <usize>i * PLACE_SIZE;
+    if (load<u32>(from, 4) == 0) continue;
+    let index = firstPlace(load<u32>(from));
+    while (load<u32>(table + <usize>index * PLACE_SIZE, 4) != 0) index = (index + 1) & (tableSize - 1);
+    store<u64>(table + <usize>index * PLACE_SIZE, load<u64>(from));
   }
-  give(old, <usize>oldSize * sizeof<usize>());
+  give(old, <usize>oldSize * PLACE_SIZE);
 }
 
 export function findLevel(entity: Entity, lengthMs: i64): Level | null {
@@ -208,6 +215,7 @@ function levelFor(entity: Entity, lengthMs: i64): Level {
   const level = changetype<Level>(take(offsetof<Level>()));
   level.lengthMs = lengthMs;
   level.entity = entity;
+  level.stratum = stratumFor(entity.kind, lengthMs);
   level.next = entity.levels;
   level.rows = 0;
   level.count = 0;
@@ -261,25 +269,27 @@ function rowFor(level: Level, tileStart: i64): Row {
     level.capacity = capacity;
   }
   const row = rowAt(level, index);
-  memory.copy(changetype<usize>(row) + offsetof<Row>(), changetype<usize>(row), <usize>(level.count - index) * offsetof<Row>());
-  memory.fill(changetype<usize>(row), 0, offsetof<Row>());
+  if (index < level.count)
+    memory.copy(changetype<usize>(row) + offsetof<Row>(), changetype<usize>(row), <usize>(level.count - index) * offsetof<Row>());
   row.tileStart = tileStart;
+  row.bytes = 0;
+  row.length = 0;
+  row.edition = 0;
   row.used = era;
   level.count++;
   rowCount++;
-  const stratum = stratumFor(level.entity.kind, level.lengthMs);
-  stratum.highest = max(stratum.highest, tileStart);
+  level.stratum.highest = max(level.stratum.highest, tileStart);
   return row;
 }
 
+/** Blocks are multiples of 16, so bytes are copied in steps of that. */
+@inline
 function setBytes(row: Row, from: usize, length: usize): void {
-  if (length > <usize>row.capacity) {
-    give(row.bytes, <usize>row.capacity);
-    const capacity = roundedSize(length);
-    row.bytes = take(capacity);
-    row.capacity = <u32>capacity;
+  if (row.bytes == 0 || roundedSize(length) != roundedSize(<usize>row.length)) {
+    give(row.bytes, <usize>row.length);
+    row.bytes = length == 0 ? 0 : take(length);
   }
-  memory.copy(row.bytes, from, length);
+  copyLoosely(row.bytes, from, length);
   row.length = <u32>length;
 }
 
@@ -299,6 +309,11 @@ let changeTileStart: i64 = 0;
 let changeFeatures: usize = 0;
 let changeFeaturesLength: usize = 0;
 
+/** Entity and key of a change as its bytes begin: the change after it mostly begins alike. None where `lastHeadSize` is 0. */
+let lastHead: usize = 0;
+let lastHeadSize: usize = 0;
+let isSameEntity: bool = false;
+
 /** Reads one Change with its fields in ascending order; returns where the next one starts, 0 when malformed. */
 function readChange(at: usize, end: usize): usize {
   if (at >= end || load<u8>(at) != 0x0a) return 0;
@@ -306,12 +321,19 @@ function readChange(at: usize, end: usize): usize {
   if (!varintOk || length > <u64>(end - varintNext)) return 0;
   at = varintNext;
   const next = at + <usize>length;
-  changeEntity = 0;
-  changeKeyLength = 0;
   changeLevel = 0;
   changeTileStart = 0;
   changeFeaturesLength = 0;
-  changeKey = changeFeatures = at;
+  changeFeatures = at;
+  isSameEntity = lastHeadSize > 0 && next - at >= lastHeadSize && isSame(at, lastHead, lastHeadSize);
+  if (isSameEntity) at += lastHeadSize;
+  else {
+    lastHead = at;
+    lastHeadSize = 0;
+    changeEntity = 0;
+    changeKeyLength = 0;
+    changeKey = at;
+  }
   while (at < next) {
     const tag = load<u8>(at);
     const value = readVarint(at + 1, next);
@@ -327,8 +349,15 @@ function readChange(at: usize, end: usize): usize {
         changeFeaturesLength = <usize>value;
       } else return 0;
       at += <usize>value;
-    } else if (tag == 0x08) changeEntity = <i32>value;
-    else if (tag == 0x18) changeLevel = <i64>value;
+      // A head is what is before all other fields.
+      if (tag == 0x12 && changeLevel == 0 && changeTileStart == 0 && changeFeaturesLength == 0) {
+        isSameEntity = false;
+        lastHeadSize = at - lastHead;
+      }
+    } else if (tag == 0x08) {
+      changeEntity = <i32>value;
+      isSameEntity = false;
+    } else if (tag == 0x18) changeLevel = <i64>value;
     else if (tag == 0x20) changeTileStart = unzigzag(value);
     else return 0;
   }
@@ -340,26 +369,35 @@ const merged: Bytes = Bytes.make();
 /** Merges every change into its row. On a fault the changes before the faulty one have been applied: the caller stops. */
 export function fold(start: usize, length: usize): i32 {
   const end = start + length;
+  let entity = changetype<Entity>(0);
+  lastHeadSize = 0;
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
     if (next == 0) return FOLD_MALFORMED;
-    const level = levelFor(entityFor(changeEntity, changeKey, changeKeyLength), changeLevel);
+    if (!isSameEntity) entity = entityFor(changeEntity, changeKey, changeKeyLength);
+    const level = levelFor(entity, changeLevel);
     const row = rowFor(level, changeTileStart);
-    merged.length = 0;
-    const outcome = mergeRows(
-      row.bytes,
-      row.bytes + <usize>row.length,
-      changeFeatures,
-      changeFeatures + changeFeaturesLength,
-      merged,
-    );
+    const outcome = mergeInto(row, changeFeatures, changeFeaturesLength);
     if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
-    setBytes(row, merged.start, merged.length);
     row.used = era;
-    if (row.dirty == 0) markDirty(level, row);
+    if (row.edition != edition) markDirty(level, row);
     at = next;
   }
   return FOLD_OK;
+}
+
+@inline
+function mergeInto(row: Row, features: usize, length: usize): i32 {
+  const end = features + length;
+  if (row.length == 0) {
+    if (!isRow(features, end)) return ROW_MALFORMED;
+    setBytes(row, features, length);
+    return ROW_OK;
+  }
+  merged.length = 0;
+  const outcome = mergeRows(row.bytes, row.bytes + <usize>row.length, features, end, merged);
+  if (outcome == ROW_OK) setBytes(row, merged.start, merged.length);
+  return outcome;
 }
 
 // --- rows that leave and come back
@@ -393,6 +431,7 @@ function listRow(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStar
 /** Lists the rows that a batch of changes touches, that memory does not hold and that may exist. The keys stay where the changes are. */
 export function missing(start: usize, length: usize): i32 {
   listed.length = 0;
+  lastHeadSize = 0;
   const end = start + length;
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
@@ -422,17 +461,31 @@ export function loadRow(kind: i32, key: usize, keyLength: usize, levelMs: f64, t
 }
 
 // --- dirty rows
+//
+// Between two barriers rows are of one edition: a row notes the edition that it was last changed in. Of the current one are
+// those that are dirty; of the last one, while it is in flight, those that are being written; all others are clean. So a row
+// that changes while it is being written is dirty again, and what has been written becomes clean without a look at any row.
 
-/** (level address, tile start) of rows changed since the last barrier: rows move, so they are found again. */
+let edition: u32 = 1;
+/** Whether the edition before this is in flight. */
+let isInFlight: bool = false;
+
+/** (level address, tile start) of rows of the current edition: rows move, so they are found again. */
 const dirty: Bytes = Bytes.make();
 
 @inline
 function markDirty(level: Level, row: Row): void {
-  row.dirty = 1;
+  row.edition = edition;
   dirty.reserve(16);
   store<usize>(dirty.end, changetype<usize>(level));
   store<i64>(dirty.end, row.tileStart, 8);
   dirty.length += 16;
+}
+
+/** The store has its bytes, as far as this knows. */
+@inline
+function isClean(row: Row): bool {
+  return row.edition < edition - (isInFlight ? 1 : 0);
 }
 
 export function dirtyCount(): i32 {
@@ -445,19 +498,52 @@ export function listDirty(): void {
   for (let at = dirty.start; at < dirty.end; at += 16) {
     const level = changetype<Level>(load<usize>(at));
     const entity = level.entity;
-    const row = findRow(level, load<i64>(at, 8));
-    if (!row) abort('a dirty row is gone');
-    else listRow(entity.kind, entity.key, <usize>entity.keyLength, level.lengthMs, row.tileStart, row.bytes, row.length);
+    const row = dirtyRow(at);
+    listRow(entity.kind, entity.key, <usize>entity.keyLength, level.lengthMs, row.tileStart, row.bytes, row.length);
   }
 }
 
-/** All dirty rows are in the store now. */
-export function settle(): void {
+@inline
+function dirtyRow(at: usize): Row {
+  const row = findRow(changetype<Level>(load<usize>(at)), load<i64>(at, 8));
+  if (!row) abort('a dirty row is gone');
+  return row!;
+}
+
+/** The last snapshot (packed.ts). */
+const snapshot: Bytes = Bytes.make();
+
+export function snapshotStart(): usize {
+  return snapshot.start;
+}
+
+/**
+ * Packs every dirty row, and returns how many bytes that are. From now on they are in flight, until `settle`; those that
+ * change meanwhile are dirty again. One snapshot can be in flight at a time.
+ */
+export function snapshotDirty(): usize {
+  assert(!isInFlight);
+  snapshot.length = 0;
   for (let at = dirty.start; at < dirty.end; at += 16) {
-    const row = findRow(changetype<Level>(load<usize>(at)), load<i64>(at, 8));
-    if (row) row.dirty = 0;
+    const level = changetype<Level>(load<usize>(at));
+    const entity = level.entity;
+    const row = dirtyRow(at);
+    packRow(snapshot, entity.kind, entity.key, <usize>entity.keyLength, level.lengthMs, row.tileStart, row.bytes, <usize>row.length);
   }
+  isInFlight = true;
+  startEdition();
+  return snapshot.length;
+}
+
+function startEdition(): void {
   dirty.length = 0;
+  edition++;
+}
+
+/** What was in flight is in the store now; where nothing was, all dirty rows are, just listed. */
+export function settle(): void {
+  if (!isInFlight) startEdition();
+  isInFlight = false;
 }
 
 // --- eviction
@@ -473,17 +559,16 @@ export let evictedCount: i32 = 0;
 
 /**
  * Lets the rows go that were not used for longest, until rows and their index occupy at most `targetBytes` (0 lets go of
- * all). Only when nothing is dirty: what was not written would be lost. A new era begins.
+ * all). Rows that are dirty or in flight stay: what was not written would be lost. A new era begins.
  */
 export function evict(targetBytes: f64): void {
-  assert(dirty.length == 0);
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
     const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
     for (let i: u32 = 0; i < tableSize; i++) {
-      const place = table + <usize>i * sizeof<usize>();
-      const at = load<usize>(place);
-      if (at != 0 && evictFrom(changetype<Entity>(at), age)) store<usize>(place, 0);
+      const place = table + <usize>i * PLACE_SIZE;
+      const at = <usize>load<u32>(place, 4);
+      if (at != 0 && evictFrom(changetype<Entity>(at), age)) store<u32>(place, 0, 4);
     }
     rebuildTable();
   }
@@ -499,7 +584,7 @@ function ageOf(row: Row): i32 {
 function ageToEvict(bytes: i64): i32 {
   memory.fill(bytesByAge, 0, <usize>AGES << 3);
   for (let i: u32 = 0; i < tableSize; i++) {
-    const at = load<usize>(table + <usize>i * sizeof<usize>());
+    const at = <usize>load<u32>(table + <usize>i * PLACE_SIZE, 4);
     if (at == 0) continue;
     for (let level = changetype<Entity>(at).levels; level != 0; level = changetype<Level>(level).next)
       weigh(changetype<Level>(level));
@@ -515,9 +600,16 @@ function ageToEvict(bytes: i64): i32 {
 function weigh(level: Level): void {
   for (let i = 0; i < level.count; i++) {
     const row = rowAt(level, i);
+    if (!isClean(row)) continue;
     const cell = bytesByAge + (<usize>ageOf(row) << 3);
-    store<i64>(cell, load<i64>(cell) + <i64>row.capacity + <i64>offsetof<Row>());
+    store<i64>(cell, load<i64>(cell) + <i64>blockSize(row) + <i64>offsetof<Row>());
   }
+}
+
+/** What its bytes occupy. */
+@inline
+function blockSize(row: Row): usize {
+  return row.bytes == 0 ? 0 : roundedSize(<usize>row.length);
 }
 
 /** True when nothing of the entity is left. */
@@ -536,8 +628,7 @@ function evictFrom(entity: Entity, age: i32): bool {
     at = next;
   }
   if (entity.levels != 0) return false;
-  give(entity.key, <usize>entity.keyLength);
-  give(changetype<usize>(entity), offsetof<Entity>());
+  give(changetype<usize>(entity), offsetof<Entity>() + <usize>entity.keyLength);
   entityCount--;
   return true;
 }
@@ -546,14 +637,13 @@ function evictRows(level: Level, age: i32): void {
   let kept = 0;
   for (let i = 0; i < level.count; i++) {
     const row = rowAt(level, i);
-    if (ageOf(row) < age) {
+    if (ageOf(row) < age || !isClean(row)) {
       if (kept != i) memory.copy(changetype<usize>(rowAt(level, kept)), changetype<usize>(row), offsetof<Row>());
       kept++;
       continue;
     }
-    give(row.bytes, <usize>row.capacity);
-    const stratum = stratumFor(level.entity.kind, level.lengthMs);
-    stratum.floor = max(stratum.floor, row.tileStart + 1);
+    give(row.bytes, <usize>row.length);
+    level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);
     evictedCount++;
   }
   rowCount -= level.count - kept;
@@ -575,7 +665,7 @@ function rebuildTable(): void {
   const old = table;
   const oldSize = tableSize;
   if (entityCount == 0) {
-    give(old, <usize>oldSize * sizeof<usize>());
+    give(old, <usize>oldSize * PLACE_SIZE);
     table = 0;
     tableSize = 0;
     return;

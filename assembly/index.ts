@@ -77,6 +77,8 @@ export {
   missing,
   setHighest,
   settle,
+  snapshotDirty,
+  snapshotStart,
 } from './fold';
 export {
   ANSWER_ROWS,

@@ -24,6 +24,17 @@ export function readVarint(from: usize, end: usize): u64 {
 }
 
 function readLongVarint(from: usize, end: usize): u64 {
+  const word = load<u64>(from);
+  const size = wordSize(word);
+  if (size <= 8 && from + size <= end && isLeast(word, size)) {
+    varintNext = from + size;
+    varintOk = true;
+    return joinWord(word, size);
+  }
+  return readLongestVarint(from, end);
+}
+
+function readLongestVarint(from: usize, end: usize): u64 {
   let value: u64 = 0;
   for (let shift: u64 = 0; shift < 70; shift += 7) {
     if (from >= end) break;
