@@ -1,11 +1,11 @@
 /**
  * Changes into rows: the state of one shard.
  *
- *   entity  (kind, key)  -- hash table -->  levels (a short list)  -->  rows, ascending by tile start
+ *   entity  (kind, key)  -- hash table -->  levels, each with its newest row  -->  older rows, ascending by tile start
  *
- * A row is kept as its encoded bytes. A change finds its row by binary search (new tiles come at the end, so mostly
- * the last place is the right one), merges, and marks it dirty. Windows read a range of tiles as one stretch of the
- * array. The fold knows no plan: it merges whatever entries come (see row.ts).
+ * A row is kept as its encoded bytes. Nearly all changes are of a level's newest row, or make a newer one, so that one stands
+ * in the level itself, and the levels of an entity stand side by side: what a change costs is mostly how often memory has to
+ * be waited for. Older rows are found by binary search. Windows read a range of tiles as one stretch of rows. The fold knows no plan: it merges whatever entries come (see row.ts).
  *
  * Memory is bounded by letting rows go that were not used for longest (`evict`), unless the store does not have them yet. A row that is not in
  * memory is read back before a change may touch it: `fold` applies a batch only after `missing` has listed the rows to be
@@ -34,12 +34,17 @@ export class Row {
 @unmanaged
 export class Level {
   lengthMs: i64;
-  entity: Entity;
   stratum: Stratum;
-  next: usize;
-  rows: usize;
+  /** Of all rows, the newest among them. */
   count: i32;
+  /** All but the newest. */
+  rows: usize;
   capacity: i32;
+  newestStart: i64;
+  newestBytes: usize;
+  newestLength: u32;
+  newestEdition: u32;
+  newestUsed: u32;
 }
 
 /** Its key follows behind. */
@@ -48,6 +53,8 @@ export class Entity {
   kind: i32;
   keyLength: u32;
   levels: usize;
+  levelCount: i32;
+  levelCapacity: i32;
 
   @inline
   get key(): usize {
@@ -69,6 +76,13 @@ class Stratum {
 
 let strata: usize = 0;
 let stratumCount: i32 = 0;
+
+/** How many levels entities of a kind mostly have. */
+function levelsOf(kind: i32): i32 {
+  let count = 0;
+  for (let at = strata; at != 0; at = changetype<Stratum>(at).next) if (changetype<Stratum>(at).kind == kind) count++;
+  return max(1, count);
+}
 
 function stratumFor(kind: i32, levelMs: i64): Stratum {
   for (let at = strata; at != 0; at = changetype<Stratum>(at).next) {
@@ -173,6 +187,8 @@ function entityFor(kind: i32, key: usize, keyLength: usize): Entity {
   entity.kind = kind;
   entity.keyLength = <u32>keyLength;
   entity.levels = 0;
+  entity.levelCount = 0;
+  entity.levelCapacity = 0;
   memory.copy(entity.key, key, keyLength);
   store<u32>(place, hash);
   store<u32>(place, <u32>changetype<usize>(entity), 4);
@@ -203,29 +219,57 @@ function moveTable(old: usize, oldSize: u32): void {
   give(old, <usize>oldSize * PLACE_SIZE);
 }
 
+@inline
+export function levelAt(entity: Entity, index: i32): Level {
+  return changetype<Level>(entity.levels + <usize>index * offsetof<Level>());
+}
+
 export function findLevel(entity: Entity, lengthMs: i64): Level | null {
-  for (let at = entity.levels; at != 0; at = changetype<Level>(at).next)
-    if (changetype<Level>(at).lengthMs == lengthMs) return changetype<Level>(at);
+  for (let i = 0; i < entity.levelCount; i++) if (levelAt(entity, i).lengthMs == lengthMs) return levelAt(entity, i);
   return null;
 }
 
+/** Levels of the entity move when one is added: hold no other across this call. */
+@inline
 function levelFor(entity: Entity, lengthMs: i64): Level {
-  const known = findLevel(entity, lengthMs);
-  if (known) return known;
-  const level = changetype<Level>(take(offsetof<Level>()));
+  for (let i = 0; i < entity.levelCount; i++) if (levelAt(entity, i).lengthMs == lengthMs) return levelAt(entity, i);
+  return addLevel(entity, lengthMs);
+}
+
+function addLevel(entity: Entity, lengthMs: i64): Level {
+  const stratum = stratumFor(entity.kind, lengthMs);
+  if (entity.levelCount == entity.levelCapacity) {
+    const capacity = max(levelsOf(entity.kind), entity.levelCapacity << 1);
+    const levels = take(<usize>capacity * offsetof<Level>());
+    memory.copy(levels, entity.levels, <usize>entity.levelCount * offsetof<Level>());
+    give(entity.levels, <usize>entity.levelCapacity * offsetof<Level>());
+    entity.levels = levels;
+    entity.levelCapacity = capacity;
+  }
+  const level = levelAt(entity, entity.levelCount);
+  entity.levelCount++;
   level.lengthMs = lengthMs;
-  level.entity = entity;
-  level.stratum = stratumFor(entity.kind, lengthMs);
-  level.next = entity.levels;
-  level.rows = 0;
+  level.stratum = stratum;
   level.count = 0;
+  level.rows = 0;
   level.capacity = 0;
-  entity.levels = changetype<usize>(level);
   return level;
 }
 
+/** The rows of a level, in order: the newest is the last. */
 @inline
 export function rowAt(level: Level, index: i32): Row {
+  if (index + 1 == level.count) return newestRow(level);
+  return olderRow(level, index);
+}
+
+@inline
+function newestRow(level: Level): Row {
+  return changetype<Row>(changetype<usize>(level) + offsetof<Level>('newestStart'));
+}
+
+@inline
+function olderRow(level: Level, index: i32): Row {
   return changetype<Row>(level.rows + <usize>index * offsetof<Row>());
 }
 
@@ -234,7 +278,8 @@ export function lowerBound(level: Level, tileStart: i64): i32 {
   let low = 0;
   let high = level.count;
   // New tiles are the common case.
-  if (high > 0 && rowAt(level, high - 1).tileStart < tileStart) return high;
+  if (high == 0 || level.newestStart < tileStart) return high;
+  if (level.newestStart == tileStart) return high - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (rowAt(level, middle).tileStart < tileStart) low = middle + 1;
@@ -257,29 +302,45 @@ export function findRow(level: Level, tileStart: i64): Row | null {
 }
 
 /** The row, empty and clean when it is new. Rows of the level move when one is added: hold no other across this call. */
+@inline
 function rowFor(level: Level, tileStart: i64): Row {
+  if (level.count > 0 && level.newestStart == tileStart) return newestRow(level);
+  return olderOrNew(level, tileStart);
+}
+
+function olderOrNew(level: Level, tileStart: i64): Row {
   const index = lowerBound(level, tileStart);
   if (index < level.count && rowAt(level, index).tileStart == tileStart) return rowAt(level, index);
-  if (level.count == level.capacity) {
-    const capacity = level.capacity == 0 ? 2 : level.capacity << 1;
-    const rows = take(<usize>capacity * offsetof<Row>());
-    memory.copy(rows, level.rows, <usize>level.count * offsetof<Row>());
-    give(level.rows, <usize>level.capacity * offsetof<Row>());
-    level.rows = rows;
-    level.capacity = capacity;
-  }
+  if (level.count > level.capacity) widenLevel(level);
+  if (index < level.count) {
+    const from = level.rows + <usize>index * offsetof<Row>();
+    memory.copy(from + offsetof<Row>(), from, <usize>(level.count - 1 - index) * offsetof<Row>());
+  } else if (index > 0) copyRow(olderRow(level, index - 1), newestRow(level));
+  level.count++;
+  rowCount++;
+  level.stratum.highest = max(level.stratum.highest, tileStart);
   const row = rowAt(level, index);
-  if (index < level.count)
-    memory.copy(changetype<usize>(row) + offsetof<Row>(), changetype<usize>(row), <usize>(level.count - index) * offsetof<Row>());
   row.tileStart = tileStart;
   row.bytes = 0;
   row.length = 0;
   row.edition = 0;
   row.used = era;
-  level.count++;
-  rowCount++;
-  level.stratum.highest = max(level.stratum.highest, tileStart);
   return row;
+}
+
+@inline
+function copyRow(to: Row, from: Row): void {
+  memory.copy(changetype<usize>(to), changetype<usize>(from), offsetof<Row>());
+}
+
+/** Makes room for one older row more. */
+function widenLevel(level: Level): void {
+  const capacity = level.capacity == 0 ? 2 : level.capacity << 1;
+  const rows = take(<usize>capacity * offsetof<Row>());
+  memory.copy(rows, level.rows, <usize>level.capacity * offsetof<Row>());
+  give(level.rows, <usize>level.capacity * offsetof<Row>());
+  level.rows = rows;
+  level.capacity = capacity;
 }
 
 /** Blocks are multiples of 16, so bytes are copied in steps of that. */
@@ -380,7 +441,7 @@ export function fold(start: usize, length: usize): i32 {
     const outcome = mergeInto(row, changeFeatures, changeFeaturesLength);
     if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
     row.used = era;
-    if (row.edition != edition) markDirty(level, row);
+    if (row.edition != edition) markDirty(entity, level, row);
     at = next;
   }
   return FOLD_OK;
@@ -470,16 +531,18 @@ let edition: u32 = 1;
 /** Whether the edition before this is in flight. */
 let isInFlight: bool = false;
 
-/** (level address, tile start) of rows of the current edition: rows move, so they are found again. */
+/** Entity (address), level and tile start (i64 each) of rows of the current edition: rows move, so they are found again. */
 const dirty: Bytes = Bytes.make();
+const DIRTY_SIZE: usize = 24;
 
 @inline
-function markDirty(level: Level, row: Row): void {
+function markDirty(entity: Entity, level: Level, row: Row): void {
   row.edition = edition;
-  dirty.reserve(16);
-  store<usize>(dirty.end, changetype<usize>(level));
-  store<i64>(dirty.end, row.tileStart, 8);
-  dirty.length += 16;
+  dirty.reserve(DIRTY_SIZE);
+  store<usize>(dirty.end, changetype<usize>(entity));
+  store<i64>(dirty.end, level.lengthMs, 8);
+  store<i64>(dirty.end, row.tileStart, 16);
+  dirty.length += DIRTY_SIZE;
 }
 
 /** The store has its bytes, as far as this knows. */
@@ -489,23 +552,23 @@ function isClean(row: Row): bool {
 }
 
 export function dirtyCount(): i32 {
-  return <i32>(dirty.length >> 4);
+  return <i32>(dirty.length / DIRTY_SIZE);
 }
 
 /** Lists every dirty row with its bytes, in the order in which they became dirty. Views of it hold until the next change. */
 export function listDirty(): void {
   listed.length = 0;
-  for (let at = dirty.start; at < dirty.end; at += 16) {
-    const level = changetype<Level>(load<usize>(at));
-    const entity = level.entity;
+  for (let at = dirty.start; at < dirty.end; at += DIRTY_SIZE) {
+    const entity = changetype<Entity>(load<usize>(at));
     const row = dirtyRow(at);
-    listRow(entity.kind, entity.key, <usize>entity.keyLength, level.lengthMs, row.tileStart, row.bytes, row.length);
+    listRow(entity.kind, entity.key, <usize>entity.keyLength, load<i64>(at, 8), row.tileStart, row.bytes, row.length);
   }
 }
 
 @inline
 function dirtyRow(at: usize): Row {
-  const row = findRow(changetype<Level>(load<usize>(at)), load<i64>(at, 8));
+  const level = findLevel(changetype<Entity>(load<usize>(at)), load<i64>(at, 8));
+  const row = level ? findRow(level, load<i64>(at, 16)) : null;
   if (!row) abort('a dirty row is gone');
   return row!;
 }
@@ -524,11 +587,11 @@ export function snapshotStart(): usize {
 export function snapshotDirty(): usize {
   assert(!isInFlight);
   snapshot.length = 0;
-  for (let at = dirty.start; at < dirty.end; at += 16) {
-    const level = changetype<Level>(load<usize>(at));
-    const entity = level.entity;
+  for (let at = dirty.start; at < dirty.end; at += DIRTY_SIZE) {
+    const entity = changetype<Entity>(load<usize>(at));
     const row = dirtyRow(at);
-    packRow(snapshot, entity.kind, entity.key, <usize>entity.keyLength, level.lengthMs, row.tileStart, row.bytes, <usize>row.length);
+    const keyLength = <usize>entity.keyLength;
+    packRow(snapshot, entity.kind, entity.key, keyLength, load<i64>(at, 8), row.tileStart, row.bytes, <usize>row.length);
   }
   isInFlight = true;
   startEdition();
@@ -586,8 +649,8 @@ function ageToEvict(bytes: i64): i32 {
   for (let i: u32 = 0; i < tableSize; i++) {
     const at = <usize>load<u32>(table + <usize>i * PLACE_SIZE, 4);
     if (at == 0) continue;
-    for (let level = changetype<Entity>(at).levels; level != 0; level = changetype<Level>(level).next)
-      weigh(changetype<Level>(level));
+    const entity = changetype<Entity>(at);
+    for (let j = 0; j < entity.levelCount; j++) weigh(levelAt(entity, j));
   }
   let freed: i64 = 0;
   for (let age = AGES - 1; age > 0; age--) {
@@ -614,47 +677,54 @@ function blockSize(row: Row): usize {
 
 /** True when nothing of the entity is left. */
 function evictFrom(entity: Entity, age: i32): bool {
-  let link: usize = 0;
-  for (let at = entity.levels; at != 0; ) {
-    const level = changetype<Level>(at);
-    const next = level.next;
+  let kept = 0;
+  for (let i = 0; i < entity.levelCount; i++) {
+    const level = levelAt(entity, i);
     evictRows(level, age);
-    if (level.count == 0) {
-      give(level.rows, <usize>level.capacity * offsetof<Row>());
-      give(at, offsetof<Level>());
-      if (link == 0) entity.levels = next;
-      else changetype<Level>(link).next = next;
-    } else link = at;
-    at = next;
+    if (level.count == 0) continue;
+    if (kept != i) memory.copy(changetype<usize>(levelAt(entity, kept)), changetype<usize>(level), offsetof<Level>());
+    kept++;
   }
-  if (entity.levels != 0) return false;
+  entity.levelCount = kept;
+  if (kept != 0) return false;
+  give(entity.levels, <usize>entity.levelCapacity * offsetof<Level>());
   give(changetype<usize>(entity), offsetof<Entity>() + <usize>entity.keyLength);
   entityCount--;
   return true;
 }
 
 function evictRows(level: Level, age: i32): void {
+  const older = level.count - 1;
   let kept = 0;
-  for (let i = 0; i < level.count; i++) {
-    const row = rowAt(level, i);
-    if (ageOf(row) < age || !isClean(row)) {
-      if (kept != i) memory.copy(changetype<usize>(rowAt(level, kept)), changetype<usize>(row), offsetof<Row>());
-      kept++;
-      continue;
-    }
-    give(row.bytes, <usize>row.length);
-    level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);
-    evictedCount++;
+  for (let i = 0; i < older; i++) {
+    const row = olderRow(level, i);
+    if (leaves(level, row, age)) continue;
+    if (kept != i) copyRow(olderRow(level, kept), row);
+    kept++;
   }
+  // With the newest gone, the last of the others takes its place.
+  if (!leaves(level, newestRow(level), age)) kept++;
+  else if (kept > 0) copyRow(newestRow(level), olderRow(level, kept - 1));
   rowCount -= level.count - kept;
   level.count = kept;
-  if (kept > 0 && kept * 4 <= level.capacity) shrinkLevel(level);
+  if (level.capacity > 0 && max(0, kept - 1) * 4 <= level.capacity) shrinkLevel(level);
+}
+
+/** Lets go of a row that is so old and clean. */
+@inline
+function leaves(level: Level, row: Row, age: i32): bool {
+  if (ageOf(row) < age || !isClean(row)) return false;
+  give(row.bytes, <usize>row.length);
+  level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);
+  evictedCount++;
+  return true;
 }
 
 function shrinkLevel(level: Level): void {
-  const capacity = max(2, level.count);
-  const rows = take(<usize>capacity * offsetof<Row>());
-  memory.copy(rows, level.rows, <usize>level.count * offsetof<Row>());
+  const capacity = max(0, level.count - 1);
+  const size = <usize>capacity * offsetof<Row>();
+  const rows = capacity == 0 ? 0 : take(size);
+  memory.copy(rows, level.rows, size);
   give(level.rows, <usize>level.capacity * offsetof<Row>());
   level.rows = rows;
   level.capacity = capacity;

@@ -41,7 +41,7 @@ import {
 } from './aggregate';
 import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
-import { Entity, Level, findEntity, findLevel, findRow, lowerBound, rowAt, useRow } from './fold';
+import { Entity, Level, findEntity, findLevel, findRow, levelAt, lowerBound, rowAt, useRow } from './fold';
 import { buildKey, keyLength, keyStart } from './key';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
@@ -396,8 +396,9 @@ export function addMemoryRows(answer: i32): i32 {
 
 function gather(answer: Answer): i32 {
   if (answer.current == 0) return READ_OK;
-  for (let at = changetype<Entity>(answer.current).levels; at != 0; at = changetype<Level>(at).next) {
-    const outcome = gatherLevel(answer, changetype<Level>(at));
+  const entity = changetype<Entity>(answer.current);
+  for (let i = 0; i < entity.levelCount; i++) {
+    const outcome = gatherLevel(answer, levelAt(entity, i));
     if (outcome != READ_OK) return outcome;
   }
   return READ_OK;
