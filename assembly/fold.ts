@@ -177,9 +177,8 @@ function isEntity(entity: Entity, kind: i32, key: usize, keyLength: usize): bool
   return entity.kind == kind && <usize>entity.keyLength == keyLength && isSame(entity.key, key, keyLength);
 }
 
-function entityFor(kind: i32, key: usize, keyLength: usize): Entity {
+function entityFor(kind: i32, hash: u32, key: usize, keyLength: usize): Entity {
   if ((entityCount + 1) * 2 > tableSize) growTable();
-  const hash = hashKey(kind, key, keyLength);
   const place = entityPlace(kind, hash, key, keyLength);
   const known = <usize>load<u32>(place, 4);
   if (known != 0) return changetype<Entity>(known);
@@ -425,27 +424,137 @@ function readChange(at: usize, end: usize): usize {
   return next;
 }
 
-const merged: Bytes = Bytes.make();
+/** Changes that are read before any of them is merged, and entities that they are of, so that memory is waited for once. */
+const PENDING_MAX: i32 = 1024;
+const OWNERS_MAX: i32 = 256;
+
+@unmanaged
+class Pending {
+  owner: Owner;
+  featuresLength: u32;
+  features: usize;
+  levelMs: i64;
+  tileStart: i64;
+}
+
+@unmanaged
+class Owner {
+  kind: i32;
+  hash: u32;
+  key: usize;
+  keyLength: u32;
+  /** The entity that most likely it is, and its levels; 0 where there is none, or where others are in the way. */
+  guess: usize;
+  levels: usize;
+  entity: usize;
+}
+
+const pending: usize = allocateZeroed(<usize>PENDING_MAX * offsetof<Pending>());
+let pendingCount: i32 = 0;
+const owners: usize = allocateZeroed(<usize>OWNERS_MAX * offsetof<Owner>());
+let ownerCount: i32 = 0;
 
 /** Merges every change into its row. On a fault the changes before the faulty one have been applied: the caller stops. */
 export function fold(start: usize, length: usize): i32 {
   const end = start + length;
-  let entity = changetype<Entity>(0);
   lastHeadSize = 0;
   for (let at = start; at < end; ) {
-    const next = readChange(at, end);
+    const next = readPending(at, end);
+    lookAhead();
+    const outcome = mergePending();
+    if (outcome != FOLD_OK) return outcome;
     if (next == 0) return FOLD_MALFORMED;
-    if (!isSameEntity) entity = entityFor(changeEntity, changeKey, changeKeyLength);
-    const level = levelFor(entity, changeLevel);
-    const row = rowFor(level, changeTileStart);
-    const outcome = mergeInto(row, changeFeatures, changeFeaturesLength);
-    if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
-    row.used = era;
-    if (row.edition != edition) markDirty(entity, level, row);
     at = next;
   }
   return FOLD_OK;
 }
+
+/** Reads changes until there is no room for more. Returns where the next one begins, 0 where one is malformed. */
+function readPending(at: usize, end: usize): usize {
+  pendingCount = 0;
+  ownerCount = 0;
+  let owner = changetype<Owner>(owners);
+  while (at < end && pendingCount < PENDING_MAX && ownerCount < OWNERS_MAX) {
+    const next = readChange(at, end);
+    if (next == 0) return 0;
+    if (!isSameEntity || ownerCount == 0) owner = addOwner();
+    const change = changetype<Pending>(pending + <usize>pendingCount * offsetof<Pending>());
+    change.owner = owner;
+    change.features = changeFeatures;
+    change.featuresLength = <u32>changeFeaturesLength;
+    change.levelMs = changeLevel;
+    change.tileStart = changeTileStart;
+    pendingCount++;
+    at = next;
+  }
+  return at;
+}
+
+@inline
+function ownerAt(index: i32): Owner {
+  return changetype<Owner>(owners + <usize>index * offsetof<Owner>());
+}
+
+function addOwner(): Owner {
+  const owner = ownerAt(ownerCount);
+  ownerCount++;
+  owner.kind = changeEntity;
+  owner.key = changeKey;
+  owner.keyLength = <u32>changeKeyLength;
+  owner.hash = hashKey(changeEntity, changeKey, changeKeyLength);
+  owner.entity = 0;
+  return owner;
+}
+
+/** What loads have found; it keeps the loads from being left out. */
+export let looked: u32 = 0;
+
+/**
+ * Looks at the memory that the merges are going to need, one step for all owners before the next step: the processor waits
+ * for many places at a time, where each merge by itself would wait for one after the other. Nothing else comes of it.
+ */
+function lookAhead(): void {
+  if (tableSize == 0) return;
+  for (let i = 0; i < ownerCount; i++) {
+    const owner = ownerAt(i);
+    const place = table + <usize>firstPlace(owner.hash) * PLACE_SIZE;
+    owner.guess = select<usize>(<usize>load<u32>(place, 4), 0, load<u32>(place) == owner.hash);
+  }
+  for (let i = 0; i < ownerCount; i++) {
+    const owner = ownerAt(i);
+    owner.levels = owner.guess == 0 ? 0 : changetype<Entity>(owner.guess).levels;
+  }
+  let found: u32 = 0;
+  for (let i = 0; i < ownerCount; i++) {
+    const owner = ownerAt(i);
+    if (owner.levels == 0) continue;
+    const count = changetype<Entity>(owner.guess).levelCount;
+    for (let j = 0; j < count; j++) {
+      const level = changetype<Level>(owner.levels + <usize>j * offsetof<Level>());
+      found ^= load<u32>(level.newestBytes);
+    }
+  }
+  looked = found;
+}
+
+function mergePending(): i32 {
+  for (let i = 0; i < pendingCount; i++) {
+    const change = changetype<Pending>(pending + <usize>i * offsetof<Pending>());
+    const owner = change.owner;
+    if (owner.entity == 0)
+      owner.entity = changetype<usize>(entityFor(owner.kind, owner.hash, owner.key, <usize>owner.keyLength));
+    const entity = changetype<Entity>(owner.entity);
+    const level = levelFor(entity, change.levelMs);
+    const row = rowFor(level, change.tileStart);
+    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);
+    if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
+    row.used = era;
+    if (row.edition != edition) markDirty(entity, level, row);
+  }
+  return FOLD_OK;
+}
+
+const merged: Bytes = Bytes.make();
 
 @inline
 function mergeInto(row: Row, features: usize, length: usize): i32 {
@@ -517,7 +626,8 @@ function holds(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart:
 /** Puts a row back that the store holds (length 0: the store has none either). Does nothing where memory has it already. */
 export function loadRow(kind: i32, key: usize, keyLength: usize, levelMs: f64, tileStart: f64, bytes: usize, length: usize): void {
   if (holds(kind, key, keyLength, <i64>levelMs, <i64>tileStart)) return;
-  const row = rowFor(levelFor(entityFor(kind, key, keyLength), <i64>levelMs), <i64>tileStart);
+  const entity = entityFor(kind, hashKey(kind, key, keyLength), key, keyLength);
+  const row = rowFor(levelFor(entity, <i64>levelMs), <i64>tileStart);
   setBytes(row, bytes, length);
 }
 
