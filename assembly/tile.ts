@@ -44,6 +44,8 @@ class Level {
   ttlMs: i64;
   /** Events refused because their tile had expired. */
   refused: i64;
+  /** Start of the tile that was found last. */
+  lastMs: i64;
 }
 
 @unmanaged
@@ -144,6 +146,7 @@ export function setLevel(group: i32, index: i32, lengthMs: f64, ttlMs: f64): voi
   const level = levelAt(groupAt(group), index);
   level.lengthMs = <i64>lengthMs;
   level.ttlMs = <i64>ttlMs;
+  if (level.lengthMs > 0) level.lastMs = floorTile(0, level.lengthMs, groupAt(group).offsetMs);
 }
 
 export function refusedCount(group: i32, level: i32): f64 {
@@ -161,6 +164,7 @@ class Picked {
   /** Its key, by index. */
   key: u32;
   timeMicros: i64;
+  timeMs: i64;
   weight: i64;
 }
 
@@ -258,6 +262,7 @@ function pick(group: Group, row: usize, record: usize): void {
   event.record = <u32>record;
   event.key = keyIndex(group);
   event.timeMicros = load<i64>(recordTime + (record << 3));
+  event.timeMs = floorDivide(event.timeMicros, 1000);
   event.weight = weight;
   pickedCount++;
 }
@@ -366,8 +371,7 @@ function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
   const end = owner.first + owner.count;
   for (let place = owner.first; place < end; place++) {
     const event = eventAt(place);
-    const startMs =
-      level.lengthMs == 0 ? 0 : floorTile(floorDivide(event.timeMicros, 1000), level.lengthMs, group.offsetMs);
+    const startMs = tileStart(level, event.timeMs, group.offsetMs);
     if (level.ttlMs >= 0 && (startMs + level.ttlMs) * 1000 <= load<i64>(recordClock + (<usize>event.record << 3))) {
       level.refused++;
       continue;
@@ -384,10 +388,18 @@ function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
   if (isOpen) emit(group, level.lengthMs, openMs, out);
 }
 
+/** A division takes long, and most events are of the tile of the one before. */
+@inline
+function tileStart(level: Level, timeMs: i64, offsetMs: i64): i64 {
+  if (level.lengthMs == 0) return 0;
+  if (<u64>(timeMs - level.lastMs) >= <u64>level.lengthMs) level.lastMs = floorTile(timeMs, level.lengthMs, offsetMs);
+  return level.lastMs;
+}
+
 @inline
 function floorDivide(dividend: i64, divisor: i64): i64 {
   const quotient = dividend / divisor;
-  return dividend % divisor < 0 ? quotient - 1 : quotient;
+  return dividend - quotient * divisor < 0 ? quotient - 1 : quotient;
 }
 
 @inline

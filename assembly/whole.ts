@@ -134,16 +134,9 @@ export function writeWhole(aggregateCase: i32, state: usize, out: usize): usize 
       if (number > WORD_MAX || !isNarrow(state)) return 0;
       return writeNumber(out, wholeHead(SUM), number);
     }
-    case MEAN: {
-      const number = zigzag(load<i64>(state));
-      const count = zigzag(load<i64>(state, 16));
-      if (number > WORD_MAX || count > WORD_MAX || !isNarrow(state)) return 0;
-      const sumSize = writeNumber(out + 2, <u32>TAG_MEAN_SUM | (<u32>TAG_NARROW << 16), number);
-      store<u8>(out + 2 + sumSize, TAG_MEAN_COUNT);
-      const size = 3 + sumSize + writeWord(out + 3 + sumSize, count);
-      store<u16>(out, <u16>TAG_MEAN | <u16>((size - 2) << 8));
-      return size;
-    }
+    case MEAN:
+      if (!isNarrow(state)) return 0;
+      return writeMean(out, zigzag(load<i64>(state)), zigzag(load<i64>(state, 16)));
     case MIN:
     case MAX: {
       const number = zigzag(load<i64>(state, 8));
@@ -153,6 +146,56 @@ export function writeWhole(aggregateCase: i32, state: usize, out: usize): usize 
     default:
       return 0;
   }
+}
+
+/**
+ * Writes the merge of two states of one case, named by the tag that both begin with, and returns its size; 0 where they are
+ * no integers, or take more bytes. Two numbers of seven bytes add up without running over.
+ */
+@inline
+export function writeMerged(tag: u8, left: usize, leftEnd: usize, right: usize, rightEnd: usize, out: usize): usize {
+  switch (tag) {
+    case TAG_COUNT: {
+      if (!readCount(left, leftEnd)) return 0;
+      const other = wholeValue;
+      if (!readCount(right, rightEnd)) return 0;
+      const number = zigzag(wholeValue + other);
+      if (number > WORD_MAX) return 0;
+      store<u8>(out, TAG_COUNT);
+      return 1 + writeWord(out + 1, number);
+    }
+    case TAG_SUM:
+    case TAG_MIN:
+    case TAG_MAX: {
+      const aggregateCase = <i32>(tag >> 3);
+      if (!readWhole(aggregateCase, left, leftEnd)) return 0;
+      const other = wholeValue;
+      if (!readWhole(aggregateCase, right, rightEnd)) return 0;
+      const number =
+        tag == TAG_SUM ? wholeValue + other : tag == TAG_MIN ? min(wholeValue, other) : max(wholeValue, other);
+      if (zigzag(number) > WORD_MAX) return 0;
+      return writeNumber(out, wholeHead(aggregateCase), zigzag(number));
+    }
+    case TAG_MEAN: {
+      if (!readMean(left, leftEnd)) return 0;
+      const other = wholeValue;
+      const otherCount = wholeCount;
+      if (!readMean(right, rightEnd)) return 0;
+      return writeMean(out, zigzag(wholeValue + other), zigzag(wholeCount + otherCount));
+    }
+    default:
+      return 0;
+  }
+}
+
+@inline
+function writeMean(out: usize, sum: u64, count: u64): usize {
+  if (sum > WORD_MAX || count > WORD_MAX) return 0;
+  const sumSize = writeNumber(out + 2, <u32>TAG_MEAN_SUM | (<u32>TAG_NARROW << 16), sum);
+  store<u8>(out + 2 + sumSize, TAG_MEAN_COUNT);
+  const size = 3 + sumSize + writeWord(out + 3 + sumSize, count);
+  store<u16>(out, <u16>TAG_MEAN | <u16>((size - 2) << 8));
+  return size;
 }
 
 /** A head with a size of 0 in its middle, which is set, and the number. Returns the size of both. */
