@@ -101,20 +101,30 @@ export class Fold {
     return this.kernel.exports.foldBytes();
   }
 
-  /** Rows changed since `settle`. */
+  /** Rows changed since `settle`, or since the last snapshot. */
   dirtyRows(): FoldedRow[] {
     this.kernel.exports.listDirty();
     return this.#addresses();
   }
 
-  /** What `dirtyRows` gave is in the store now. */
+  /**
+   * The dirty rows as bytes that may go to another thread (`unpackRows` of packed.ts), in one copy. They are in flight until
+   * `settle`, and folding goes on: a row that changes meanwhile is dirty again. One snapshot at a time can be in flight.
+   */
+  snapshot(): Uint8Array<ArrayBuffer> {
+    const { exports } = this.kernel;
+    const size = exports.snapshotDirty();
+    return this.kernel.bytes(exports.snapshotStart(), size).slice();
+  }
+
+  /** What the last snapshot gave is in the store now; where none is in flight, what `dirtyRows` has just given. */
   settle(): void {
     this.kernel.exports.settle();
   }
 
   /**
-   * Lets go of the rows that were not used for longest, until `stateBytes` is at most `targetBytes`. None may be dirty.
-   * They are read back when a change touches them.
+   * Lets go of the rows that were not used for longest, until `stateBytes` is at most `targetBytes`; those that are dirty
+   * or in flight stay. They are read back when a change touches them.
    */
   evict(targetBytes: number): void {
     assert(this.readBack, 'rows that leave memory can be read back');

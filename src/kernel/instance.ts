@@ -100,6 +100,8 @@ export interface Exports {
   listDirty(): void;
   listedStart(): number;
   listedCount(): number;
+  snapshotDirty(): number;
+  snapshotStart(): number;
   settle(): void;
   evict(targetBytes: number): void;
   evictedCount: Global;
@@ -112,6 +114,7 @@ export interface Exports {
   ANSWER_ROWS: Global;
   WINDOWS_MAX: Global;
   READ_OK: Global;
+  READ_MALFORMED: Global;
   addAnswer(entity: number, registerCount: number, windowCount: number, memberCount: number): number;
   answerFrame(answer: number): number;
   setWindow(
