@@ -167,8 +167,8 @@ function appendAny(row: Bytes, id: i32, aggregateCase: i32, state: usize): void 
 }
 
 /** Two unpacked states: at least STATE_SIZE_MAX bytes each. */
-const leftState: usize = memory.data(592, 16);
-const rightState: usize = memory.data(592, 16);
+const leftState: usize = memory.data(608, 16);
+const rightState: usize = memory.data(608, 16);
 
 @inline
 function unpack(aggregateCase: i32, from: usize, end: usize, state: usize): bool {

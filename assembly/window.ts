@@ -480,7 +480,7 @@ function findStretch(answer: Answer, stretch: usize, levelMs: f64, tileStart: f6
 }
 
 /** One unpacked state: at least STATE_SIZE_MAX bytes. */
-const unpacked: usize = memory.data(592, 16);
+const unpacked: usize = memory.data(608, 16);
 
 /**
  * Entries and members both ascend by id, and mostly a row has an entry for each member in turn: so each entry is first
