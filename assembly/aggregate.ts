@@ -180,7 +180,7 @@ function storeMoment(state: usize, kind: i32, time: i64, position: i64, value: i
 }
 
 /** Where an exact sum keeps the count of a mean. */
-const COUNT_AT: usize = 24;
+export const COUNT_AT: usize = 24;
 
 @inline
 function setExtreme(kind: i32, state: usize, value: i64): void {
@@ -333,8 +333,8 @@ export const TAG_MEAN_SUM: u8 = 0x0a;
 export const TAG_MEAN_COUNT: u8 = 0x10;
 export const TAG_INTEGER: u8 = 0x08;
 const TAG_REAL: u8 = 0x11;
-const TAG_REAL_SUM: u8 = 0x32;
-const TAG_REAL_MEAN: u8 = 0x3a;
+export const TAG_REAL_SUM: u8 = 0x32;
+export const TAG_REAL_MEAN: u8 = 0x3a;
 const TAG_FIRST: u8 = 0x42;
 const TAG_LAST: u8 = 0x4a;
 const TAG_MOMENT_TIME: u8 = 0x08;

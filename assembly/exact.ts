@@ -136,6 +136,14 @@ function shiftedLow(low: u64, by: i32): u64 {
   return by < 64 ? low << by : 0;
 }
 
+/** The near number is the whole sum, and no NaN or infinity was added: its encoding takes at most 24 bytes. */
+@inline
+export function isNear(state: usize): bool {
+  return (
+    lowOf(state) == highOf(state) && (load<i64>(state) | load<i64>(state, 8) | load<i64>(state, 16)) == 0
+  );
+}
+
 /** Adds a number of at most NEAR_BITS bits, in units of 2^position. */
 @inline
 function addNear(state: usize, low: u64, high: i64, position: i32): void {
@@ -476,7 +484,7 @@ function writeCount(at: usize, tag: u8, count: i64): usize {
 
 /** Unpacks an ExactSum in [from, end) into an empty state; false where the bytes are not its one canonical spelling. */
 export function decodeExact(from: usize, end: usize, state: usize): bool {
-  memory.fill(state, 0, EXACT_CLEAR);
+  for (let at: usize = 0; at < EXACT_CLEAR; at += 8) store<u64>(state + at, 0);
   let at = from;
   if (at < end && load<u8>(at) == TAG_MAGNITUDE) {
     at = decodeMagnitude(at, end, state);

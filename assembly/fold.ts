@@ -838,7 +838,7 @@ function leaves(level: Level, row: Row, age: i32): bool {
 function shrinkLevel(level: Level): void {
   const capacity = max(0, level.count - 1);
   const size = <usize>capacity * offsetof<Row>();
-  const rows = capacity == 0 ? 0 : take(size);
+  const rows: usize = capacity == 0 ? 0 : take(size);
   memory.copy(rows, level.rows, size);
   give(level.rows, <usize>level.capacity * offsetof<Row>());
   level.rows = rows;

@@ -202,8 +202,7 @@ let alikeId: i32 = 0;
 const SAME_MASK: u64 = 0x00ff0000ff000000;
 
 /** Two rows of one set have the same ids in the same order, and few have states that are more than integers: as far as that goes. */
-function mergeAlike(left: usize, leftEnd: usize, right: usize, rightEnd: usize, out: Bytes): void {
-  let last = 0;
+function mergeAlike(left: usize, leftEnd: usize, right: usize, rightEnd: usize, last: i32, out: Bytes): void {
   // Each entry ends up at most as long as both were, and is written in whole words.
   out.reserve(leftEnd - left + (rightEnd - right) + WHOLE_MAX);
   let at = out.end;
@@ -235,10 +234,7 @@ function mergeAlike(left: usize, leftEnd: usize, right: usize, rightEnd: usize, 
 
 /** Appends the merge of two rows to `out`. On a fault `out` holds a part, to be thrown away. */
 export function mergeRows(left: usize, leftEnd: usize, right: usize, rightEnd: usize, out: Bytes): i32 {
-  mergeAlike(left, leftEnd, right, rightEnd, out);
-  left = alikeLeft;
-  right = alikeRight;
-  let last = alikeId;
+  let last = 0;
   let leftId = 0;
   let leftValue: usize = 0;
   let leftNext: usize = 0;
@@ -246,6 +242,12 @@ export function mergeRows(left: usize, leftEnd: usize, right: usize, rightEnd: u
   let rightValue: usize = 0;
   let rightNext: usize = 0;
   while (true) {
+    if (leftId == 0 && rightId == 0) {
+      mergeAlike(left, leftEnd, right, rightEnd, last, out);
+      left = alikeLeft;
+      right = alikeRight;
+      last = alikeId;
+    }
     // An id of 0 means: read that side's next entry.
     if (leftId == 0 && left < leftEnd) {
       if (!readEntry(left, leftEnd)) return ROW_MALFORMED;

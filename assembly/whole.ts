@@ -1,6 +1,7 @@
 /**
  * States of integers, read and written in whole words: counts, and sums, means and extremes of int64, as long as each of
- * their numbers takes at most eight bytes. Nearly all entries of nearly all rows are such; `decode` and `encode` of
+ * their numbers takes at most eight bytes; exact sums of doubles are written here too, where they are near (exact.ts). Nearly
+ * all entries of nearly all rows are such; `decode` and `encode` of
  * aggregate.ts take what these refuse, and say the same of what both can do.
  *
  *   COUNT      08 n
@@ -11,10 +12,13 @@
  */
 import {
   COUNT,
+  COUNT_AT,
   INTEGER,
   MAX,
   MEAN,
   MIN,
+  REAL_MEAN,
+  REAL_SUM,
   SUM,
   TAG_COUNT,
   TAG_INTEGER,
@@ -24,9 +28,12 @@ import {
   TAG_MEAN_SUM,
   TAG_MIN,
   TAG_NARROW,
+  TAG_REAL_MEAN,
+  TAG_REAL_SUM,
   TAG_SUM,
   isNarrow,
 } from './aggregate';
+import { encodeExact, isNear } from './exact';
 import { WORD_MAX, isLeast, joinWord, spreadWord, unzigzag, varintSize, wordSize, zigzag } from './varint';
 
 /** What was read last. */
@@ -117,9 +124,12 @@ export function readWholeState(aggregateCase: i32, from: usize, end: usize, stat
 }
 
 /** Room for what `writeWhole` writes, with the ends of the words that it stores. */
-export const WHOLE_MAX: usize = 32;
+export const WHOLE_MAX: usize = 64;
 
-/** Writes a state of integers, as `encode` does, and returns its size; 0 where it is another, or takes more bytes. */
+/**
+ * Writes a state of integers, or a sum of doubles that is near (exact.ts), as `encode` does, and returns its size; 0 where it
+ * is another, or takes more bytes.
+ */
 @inline
 export function writeWhole(aggregateCase: i32, state: usize, out: usize): usize {
   switch (aggregateCase) {
@@ -142,6 +152,21 @@ export function writeWhole(aggregateCase: i32, state: usize, out: usize): usize 
       const number = zigzag(load<i64>(state, 8));
       if (load<i64>(state) != INTEGER || number > WORD_MAX) return 0;
       return writeNumber(out, wholeHead(aggregateCase), number);
+    }
+    case REAL_SUM: {
+      if (!isNear(state)) return 0;
+      const size = encodeExact(state, out + 2);
+      store<u16>(out, <u16>TAG_REAL_SUM | <u16>(size << 8));
+      return 2 + size;
+    }
+    case REAL_MEAN: {
+      const count = zigzag(load<i64>(state, COUNT_AT));
+      if (!isNear(state) || count > WORD_MAX) return 0;
+      const sumSize = encodeExact(state, out + 4);
+      store<u8>(out + 4 + sumSize, TAG_MEAN_COUNT);
+      const size: usize = 5 + sumSize + writeWord(out + 5 + sumSize, count);
+      store<u32>(out, <u32>TAG_REAL_MEAN | (<u32>(size - 2) << 8) | (<u32>TAG_MEAN_SUM << 16) | (<u32>sumSize << 24));
+      return size;
     }
     default:
       return 0;
@@ -193,7 +218,7 @@ function writeMean(out: usize, sum: u64, count: u64): usize {
   if (sum > WORD_MAX || count > WORD_MAX) return 0;
   const sumSize = writeNumber(out + 2, <u32>TAG_MEAN_SUM | (<u32>TAG_NARROW << 16), sum);
   store<u8>(out + 2 + sumSize, TAG_MEAN_COUNT);
-  const size = 3 + sumSize + writeWord(out + 3 + sumSize, count);
+  const size: usize = 3 + sumSize + writeWord(out + 3 + sumSize, count);
   store<u16>(out, <u16>TAG_MEAN | <u16>((size - 2) << 8));
   return size;
 }
