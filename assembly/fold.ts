@@ -670,17 +670,25 @@ export function dirtyCount(): i32 {
   return <i32>(dirty.length / DIRTY_SIZE);
 }
 
-/** Lists every dirty row with its bytes, in the order in which they became dirty. Views of it hold until the next change. */
-export function listDirty(): void {
-  listed.length = 0;
+/** Dirty rows as packed.ts has them. */
+const packed: Bytes = Bytes.make();
+
+export function packedStart(): usize {
+  return packed.start;
+}
+
+/** Packs every dirty row, in the order in which they became dirty, and returns how many bytes that are. They stay dirty. */
+export function packDirty(): usize {
+  packed.length = 0;
   for (let at = dirty.start; at < dirty.end; at += DIRTY_SIZE) {
     const entity = changetype<Entity>(load<usize>(at));
     const row = dirtyRow(at);
-    listRow(entity.kind, entity.key, <usize>entity.keyLength, load<i64>(at, 8), row.tileStart, row.bytes, row.length);
+    const keyLength = <usize>entity.keyLength;
+    packRow(packed, entity.kind, entity.key, keyLength, load<i64>(at, 8), row.tileStart, row.bytes, <usize>row.length);
   }
+  return packed.length;
 }
 
-@inline
 function dirtyRow(at: usize): Row {
   const level = findLevel(changetype<Entity>(load<usize>(at)), load<i64>(at, 8));
   const row = level ? findRow(level, load<i64>(at, 16)) : null;
@@ -688,29 +696,16 @@ function dirtyRow(at: usize): Row {
   return row!;
 }
 
-/** The last snapshot (packed.ts). */
-const snapshot: Bytes = Bytes.make();
-
-export function snapshotStart(): usize {
-  return snapshot.start;
-}
-
 /**
- * Packs every dirty row, and returns how many bytes that are. From now on they are in flight, until `settle`; those that
- * change meanwhile are dirty again. One snapshot can be in flight at a time.
+ * Packs every dirty row. From now on they are in flight, until `settle`; those that change meanwhile are dirty again. One
+ * snapshot can be in flight at a time.
  */
 export function snapshotDirty(): usize {
   assert(!isInFlight);
-  snapshot.length = 0;
-  for (let at = dirty.start; at < dirty.end; at += DIRTY_SIZE) {
-    const entity = changetype<Entity>(load<usize>(at));
-    const row = dirtyRow(at);
-    const keyLength = <usize>entity.keyLength;
-    packRow(snapshot, entity.kind, entity.key, keyLength, load<i64>(at, 8), row.tileStart, row.bytes, <usize>row.length);
-  }
+  const size = packDirty();
   isInFlight = true;
   startEdition();
-  return snapshot.length;
+  return size;
 }
 
 function startEdition(): void {
@@ -718,7 +713,7 @@ function startEdition(): void {
   edition++;
 }
 
-/** What was in flight is in the store now; where nothing was, all dirty rows are, just listed. */
+/** What was in flight is in the store now; where nothing was, all dirty rows are, just packed. */
 export function settle(): void {
   if (!isInFlight) startEdition();
   isInFlight = false;

@@ -69,16 +69,16 @@ export {
   fold,
   foldBytes,
   foldRows,
-  listDirty,
   listHighest,
   listedCount,
   listedStart,
   loadRow,
   missing,
+  packDirty,
+  packedStart,
   setHighest,
   settle,
   snapshotDirty,
-  snapshotStart,
 } from './fold';
 export {
   ANSWER_ROWS,

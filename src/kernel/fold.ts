@@ -1,8 +1,9 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Kernel } from './instance.ts';
+import { unpackRows } from './packed.ts';
 
-/** A row and its address, as stores keep it. Its bytes are views that hold until the next call of the kernel. */
+/** A row and its address, as stores keep it. Its bytes may be views of a buffer. */
 export interface FoldedRow {
   entity: number;
   key: Uint8Array;
@@ -101,10 +102,9 @@ export class Fold {
     return this.kernel.exports.foldBytes();
   }
 
-  /** Rows changed since `settle`, or since the last snapshot. */
+  /** Rows changed since `settle`, or since the last snapshot; a copy of them. */
   dirtyRows(): FoldedRow[] {
-    this.kernel.exports.listDirty();
-    return this.#addresses();
+    return [...unpackRows(this.#packed(this.kernel.exports.packDirty()))];
   }
 
   /**
@@ -112,9 +112,11 @@ export class Fold {
    * `settle`, and folding goes on: a row that changes meanwhile is dirty again. One snapshot at a time can be in flight.
    */
   snapshot(): Uint8Array<ArrayBuffer> {
-    const { exports } = this.kernel;
-    const size = exports.snapshotDirty();
-    return this.kernel.bytes(exports.snapshotStart(), size).slice();
+    return this.#packed(this.kernel.exports.snapshotDirty());
+  }
+
+  #packed(size: number): Uint8Array<ArrayBuffer> {
+    return this.kernel.bytes(this.kernel.exports.packedStart(), size).slice();
   }
 
   /** What the last snapshot gave is in the store now; where none is in flight, what `dirtyRows` has just given. */

@@ -97,11 +97,11 @@ export interface Exports {
     bytes: number,
     length: number,
   ): void;
-  listDirty(): void;
   listedStart(): number;
   listedCount(): number;
+  packDirty(): number;
   snapshotDirty(): number;
-  snapshotStart(): number;
+  packedStart(): number;
   settle(): void;
   evict(targetBytes: number): void;
   evictedCount: Global;

@@ -136,7 +136,7 @@ test.each([1, 2, 3, 4, 5, 6])('windows are what BigInt makes of the rows, seed %
         add(held, state[1]);
       }
       const [value, status] = finished(wanted.fn.name, held);
-      expect([round, of.name, valueOf(found), STATUS[found.statuses[0]!]!]).toEqual([
+      expect([round, of.name, cellOf(found), STATUS[found.statuses[0]!]!]).toEqual([
         round,
         of.name,
         value,
@@ -147,6 +147,6 @@ test.each([1, 2, 3, 4, 5, 6])('windows are what BigInt makes of the rows, seed %
   }
 });
 
-function valueOf({ values, nulls }: FeatureColumn): Value {
+function cellOf({ values, nulls }: FeatureColumn): Value {
   return nulls[0] ? null : (values[0] as Value);
 }
