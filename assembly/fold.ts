@@ -112,7 +112,7 @@ export function listHighest(): void {
   listed.length = 0;
   for (let at = strata; at != 0; at = changetype<Stratum>(at).next) {
     const stratum = changetype<Stratum>(at);
-    if (stratum.highest != i64.MIN_VALUE) listRow(stratum.kind, 0, 0, stratum.levelMs, stratum.highest, 0, 0);
+    if (stratum.highest != i64.MIN_VALUE) listRow(stratum.kind, 0, 0, stratum.levelMs, stratum.highest);
   }
 }
 
@@ -577,8 +577,8 @@ function mergeInto(row: Row, features: usize, length: usize): i32 {
 
 // --- rows that leave and come back
 
-/** One row's address, for the glue: kind i32, key length u32, key u32, value u32, value length u32, unused, level i64, tile start i64. */
-export const ADDRESS_SIZE: usize = 40;
+/** One row's address, for the glue: kind i32, key length u32, key u32, unused u32, level i64, tile start i64. */
+export const ADDRESS_SIZE: usize = 32;
 const listed: Bytes = Bytes.make();
 
 export function listedStart(): usize {
@@ -589,17 +589,15 @@ export function listedCount(): i32 {
   return <i32>(listed.length / ADDRESS_SIZE);
 }
 
-function listRow(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64, bytes: usize, length: u32): void {
+function listRow(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): void {
   listed.reserve(ADDRESS_SIZE);
   const at = listed.end;
   store<i32>(at, kind);
   store<u32>(at, <u32>keyLength, 4);
   store<u32>(at, <u32>key, 8);
-  store<u32>(at, <u32>bytes, 12);
-  store<u32>(at, length, 16);
-  store<u32>(at, 0, 20);
-  store<i64>(at, levelMs, 24);
-  store<i64>(at, tileStart, 32);
+  store<u32>(at, 0, 12);
+  store<i64>(at, levelMs, 16);
+  store<i64>(at, tileStart, 24);
   listed.length += ADDRESS_SIZE;
 }
 
@@ -615,7 +613,7 @@ export function missing(start: usize, length: usize): i32 {
       changeTileStart < stratumFor(changeEntity, changeLevel).floor &&
       !holds(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart)
     )
-      listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart, 0, 0);
+      listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart);
     at = next;
   }
   return FOLD_OK;

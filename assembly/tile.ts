@@ -372,7 +372,8 @@ function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
   for (let place = owner.first; place < end; place++) {
     const event = eventAt(place);
     const startMs = tileStart(level, event.timeMs, group.offsetMs);
-    if (level.ttlMs >= 0 && (startMs + level.ttlMs) * 1000 <= load<i64>(recordClock + (<usize>event.record << 3))) {
+    const clockMicros = load<i64>(recordClock + (<usize>event.record << 3));
+    if (level.ttlMs >= 0 && (startMs + level.ttlMs) * 1000 <= clockMicros) {
       level.refused++;
       continue;
     }

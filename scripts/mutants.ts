@@ -126,15 +126,15 @@ const COVER: Mutant[] = [
     name: 'mask-first',
     why: 'a tile counts for the first of its windows alone',
     file: 'assembly/window.ts',
-    from: 'for (let rest = mask; rest != 0; rest &= rest - 1)',
-    to: 'for (let rest = mask; rest != 0; rest = 0)',
+    from: 'const mask = member.wanted & windows;\n',
+    to: 'const all = member.wanted & windows;\n    const mask = all & -all;\n',
   },
   {
     name: 'mask-end',
     why: 'a range takes the tile that begins where it ends',
     file: 'assembly/window.ts',
-    from: 'tileStart < load<f64>(range, 16))',
-    to: 'tileStart <= load<f64>(range, 16))',
+    from: 'if (tileStart >= from && tileStart < to) windows',
+    to: 'if (tileStart >= from && tileStart <= to) windows',
   },
   {
     name: 'store-and-memory',
@@ -157,22 +157,22 @@ const FOLD: Mutant[] = [
     name: 'dirty-once',
     why: 'a row that was written once is never written again',
     file: 'assembly/fold.ts',
-    from: '    if (row) row.dirty = 0;\n',
-    to: '',
+    from: 'if (row.edition != edition) markDirty',
+    to: 'if (row.edition == 0) markDirty',
   },
   {
     name: 'dirty-new',
     why: 'a row that was read back does not become dirty',
     file: 'assembly/fold.ts',
-    from: '    setBytes(row, merged.start, merged.length);\n    row.used = era;\n    if (row.dirty == 0)',
-    to: '    const isNew = row.length == 0;\n    setBytes(row, merged.start, merged.length);\n    if (isNew)',
+    from: '    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);\n',
+    to: '    if (row.edition == 0 && row.length > 0) row.edition = edition;\n    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);\n',
   },
   {
     name: 'floor-low',
     why: 'a row that leaves memory counts as one that never was',
     file: 'assembly/fold.ts',
-    from: 'stratum.floor = max(stratum.floor, row.tileStart + 1);',
-    to: 'stratum.floor = max(stratum.floor, row.tileStart);',
+    from: 'level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);',
+    to: 'level.stratum.floor = max(level.stratum.floor, row.tileStart);',
   },
   {
     name: 'highest-forgotten',
@@ -204,12 +204,198 @@ const FOLD: Mutant[] = [
   },
 ];
 
+/** The ways that rows take in their bytes, for what most rows are. */
+const QUICK: Mutant[] = [
+  {
+    name: 'stretch-wide',
+    why: 'a stretch of tiles of the same windows reaches beyond the end of one of them',
+    file: 'assembly/window.ts',
+    from: '    before = min(before, to > tileStart ? to : Infinity);\n',
+    to: '',
+  },
+  {
+    name: 'stretch-kept',
+    why: 'another moment is read by the stretches of the one before',
+    file: 'assembly/window.ts',
+    from: '  answer.stretchCount = 0;\n  answer.stretch = answer.stretches;\n  store<f64>(answer.stretch, NaN);\n',
+    to: '',
+  },
+  {
+    name: 'head-any-size',
+    why: 'a head fits whatever the size in front of the id says',
+    file: 'assembly/row.ts',
+    from: 'head.step = ((<u64>1) << head.shift) | 0x100;',
+    to: 'head.mask &= ~(<u64>0xff00);\n    head.step = (<u64>1) << head.shift;',
+  },
+  {
+    name: 'long-head',
+    why: 'an id that takes three bytes is known by a head for two',
+    file: 'assembly/row.ts',
+    from: '    if (id > 0x3fff) head.word = 0;\n',
+    to: '',
+  },
+  {
+    name: 'join-short',
+    why: 'of the longer numbers the upper bits are lost',
+    file: 'assembly/varint.ts',
+    from: 'return (bits & 0x000000000fffffff) | ((bits & 0x0fffffff00000000) >> 4);',
+    to: 'return bits & 0x000000000fffffff;',
+  },
+  {
+    name: 'spread-short',
+    why: 'of the longer numbers the upper bits are not written',
+    file: 'assembly/varint.ts',
+    from: 'let bits = (value & 0x000000000fffffff) | ((value & 0x00fffffff0000000) << 4);',
+    to: 'let bits = value & 0x000000000fffffff;',
+  },
+  {
+    name: 'least-ignored',
+    why: 'a number that is spelt in more bytes than it needs is read',
+    file: 'assembly/varint.ts',
+    from: '| <u64>(size == 1)) != 0;',
+    to: '| <u64>(size >= 1)) != 0;',
+  },
+  {
+    name: 'extreme-first',
+    why: 'the first value of an extreme is not taken',
+    file: 'assembly/whole.ts',
+    from: '(<i32>(seen == 0) | <i32>isBetter) != 0',
+    to: 'isBetter',
+  },
+  {
+    name: 'merged-extreme',
+    why: 'of two least values the greater one is kept',
+    file: 'assembly/whole.ts',
+    from: 'tag == TAG_MIN ? min(wholeValue, other)',
+    to: 'tag == TAG_MIN ? max(wholeValue, other)',
+  },
+  {
+    name: 'merged-count',
+    why: 'a mean that is merged counts one side alone',
+    file: 'assembly/whole.ts',
+    from: 'zigzag(wholeCount + otherCount)',
+    to: 'zigzag(wholeCount)',
+  },
+  {
+    name: 'alike-case',
+    why: 'entries of one id are merged though their cases differ',
+    file: 'assembly/row.ts',
+    from: 'const SAME_MASK: u64 = 0x00ff0000ff000000;',
+    to: 'const SAME_MASK: u64 = 0x00000000ff000000;',
+  },
+  {
+    name: 'alike-last',
+    why: 'ids need not ascend',
+    file: 'assembly/row.ts',
+    from: '((leftWord ^ rightWord) & SAME_MASK) != 0 || id <= last',
+    to: '((leftWord ^ rightWord) & SAME_MASK) != 0 || id == 0',
+  },
+  {
+    name: 'unread-row',
+    why: 'a new row is kept without a look at its entries',
+    file: 'assembly/fold.ts',
+    from: '    if (!isRow(features, end)) return ROW_MALFORMED;\n',
+    to: '',
+  },
+  {
+    name: 'head-any-field',
+    why: 'a change is taken for one of the same entity though its entity differs',
+    file: 'assembly/fold.ts',
+    from: 'next - at >= lastHeadSize && isSame(at, lastHead, lastHeadSize)',
+    to: 'next - at >= lastHeadSize && isSame(at + 2, lastHead + 2, lastHeadSize - 2)',
+  },
+  {
+    name: 'same-but-length',
+    why: 'of two stretches of bytes the rest below eight is not compared',
+    file: 'assembly/memory.ts',
+    from: '  return ((load<u64>(one + at) ^ load<u64>(other + at)) << (64 - (<u64>(length - at) << 3))) == 0;',
+    to: '  return true;',
+  },
+  {
+    name: 'newest-lost',
+    why: 'with a newer row the one before it is gone',
+    file: 'assembly/fold.ts',
+    from: 'else if (index > 0) copyRow(olderRow(level, index - 1), newestRow(level));',
+    to: 'else if (index > 1) copyRow(olderRow(level, index - 1), newestRow(level));',
+  },
+  {
+    name: 'newest-evicted',
+    why: 'where the newest row leaves, the others are forgotten with it',
+    file: 'assembly/fold.ts',
+    from: 'else if (kept > 0) copyRow(newestRow(level), olderRow(level, kept - 1));',
+    to: 'else kept = 0;',
+  },
+  {
+    name: 'flight-clean',
+    why: 'rows leave while they are being written',
+    file: 'assembly/fold.ts',
+    from: 'row.edition < edition - (isInFlight ? 1 : 0)',
+    to: 'row.edition < edition',
+  },
+  {
+    name: 'settle-all',
+    why: 'what has changed since a snapshot counts as written with it',
+    file: 'assembly/fold.ts',
+    from: '  if (!isInFlight) startEdition();\n',
+    to: '  startEdition();\n',
+  },
+  {
+    name: 'unordered',
+    why: 'events of a key are tiled in the order in which they came, a tile more than once',
+    file: 'assembly/tile.ts',
+    from: '    if (eventAt(first + i).timeMicros < eventAt(first + i - 1).timeMicros) isOrdered = false;\n',
+    to: '',
+  },
+  {
+    name: 'unsorted',
+    why: 'events of a key are put in order by their first gap alone',
+    file: 'assembly/tile.ts',
+    from: 'gap = (gap - 1) / 3',
+    to: 'gap = 0',
+  },
+  {
+    name: 'states-kept',
+    why: 'a row begins with the states of the one before',
+    file: 'assembly/tile.ts',
+    from: '      clearStates(group);\n',
+    to: '',
+  },
+  {
+    name: 'tile-kept',
+    why: 'an event is of the tile of the one before',
+    file: 'assembly/tile.ts',
+    from: 'if (<u64>(timeMs - level.lastMs) >= <u64>level.lengthMs)',
+    to: 'if (timeMs < level.lastMs)',
+  },
+  {
+    name: 'near-full',
+    why: 'the near number of a sum runs over',
+    file: 'assembly/exact.ts',
+    from: '  if (bitsOf(sum, top) >= NEAR_BITS) makeRoom(state);\n',
+    to: '',
+  },
+  {
+    name: 'near-lost',
+    why: 'the near number is thrown away where another is far from it',
+    file: 'assembly/exact.ts',
+    from: '    makeRoom(state);\n  }\n  setNear(state, low, high, position);',
+    to: '  }\n  setNear(state, low, high, position);',
+  },
+  {
+    name: 'near-even',
+    why: 'a sum is not written as an odd number, and so in more than one way',
+    file: 'assembly/exact.ts',
+    from: 'const zeros = low != 0 ? <i32>ctz<u64>(low) : 64 + <i32>ctz<u64>(high);',
+    to: 'const zeros = 0;',
+  },
+];
+
 const TILE: Mutant[] = [
   {
     name: 'floor-to-zero',
     why: 'division rounds negative numbers up',
     file: 'assembly/tile.ts',
-    from: 'return dividend % divisor < 0 ? quotient - 1 : quotient;',
+    from: 'return dividend - quotient * divisor < 0 ? quotient - 1 : quotient;',
     to: 'return quotient;',
   },
   {
@@ -221,7 +407,7 @@ const TILE: Mutant[] = [
   },
   {
     name: 'late-everywhere',
-    why: 'an event too late for one level is refused by the coarser ones too',
+    why: 'with an event that is too late the others of its key and level are refused too',
     file: 'assembly/tile.ts',
     from: '      level.refused++;\n      continue;\n',
     to: '      level.refused++;\n      return;\n',
@@ -230,15 +416,15 @@ const TILE: Mutant[] = [
     name: 'start-nearest',
     why: 'an event goes to the nearest tile, not to the one that holds it',
     file: 'assembly/tile.ts',
-    from: '0 : floorTile(timeMs, level.lengthMs, group.offsetMs)',
-    to: '0 : floorTile(timeMs + level.lengthMs / 2, level.lengthMs, group.offsetMs)',
+    from: 'tileStart(level, event.timeMs, group.offsetMs)',
+    to: 'tileStart(level, event.timeMs + level.lengthMs / 2, group.offsetMs)',
   },
   {
     name: 'offset-ignored',
     why: 'tiles are not shifted by their offset',
     file: 'assembly/tile.ts',
-    from: '0 : floorTile(timeMs, level.lengthMs, group.offsetMs)',
-    to: '0 : floorTile(timeMs, level.lengthMs, 0)',
+    from: 'level.lastMs = floorTile(timeMs, level.lengthMs, offsetMs)',
+    to: 'level.lastMs = floorTile(timeMs, level.lengthMs, 0)',
   },
 ];
 
@@ -332,7 +518,7 @@ const DURABLE: Mutant[] = [
   },
 ];
 
-const MUTANTS = [...ADVANCE, ...ANSWER, ...COVER, ...FOLD, ...TILE, ...AGGREGATE, ...DURABLE];
+const MUTANTS = [...ADVANCE, ...ANSWER, ...COVER, ...FOLD, ...QUICK, ...TILE, ...AGGREGATE, ...DURABLE];
 
 const ROOT = join(import.meta.dir, '..');
 const COPIED = [

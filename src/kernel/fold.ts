@@ -3,6 +3,12 @@ import { Fault } from '../base/fault.ts';
 import type { Kernel } from './instance.ts';
 import { unpackRows } from './packed.ts';
 
+/** Where a row is; its key stands at `keyStart` in the kernel, too. */
+interface Address extends HighestTile {
+  key: Uint8Array;
+  keyStart: number;
+}
+
 /** A row and its address, as stores keep it. Its bytes may be views of a buffer. */
 export interface FoldedRow {
   entity: number;
@@ -137,21 +143,20 @@ export class Fold {
   }
 
   /** Rows that the kernel has listed: keys are copied, for they may stand where the next call writes. */
-  #addresses(): (FoldedRow & { keyStart: number })[] {
+  #addresses(): Address[] {
     const { exports, bytes } = this.kernel;
     const size = exports.ADDRESS_SIZE.value;
     const count = exports.listedCount();
     const view = new DataView(exports.memory.buffer, exports.listedStart() >>> 0, count * size);
-    const rows: (FoldedRow & { keyStart: number })[] = [];
+    const rows: Address[] = [];
     for (let at = 0; at < count * size; at += size) {
       const keyStart = view.getUint32(at + 8, true);
       rows.push({
         entity: view.getInt32(at, true),
         keyStart,
         key: bytes(keyStart, view.getUint32(at + 4, true)).slice(),
-        levelMs: Number(view.getBigInt64(at + 24, true)),
-        tileStartMs: Number(view.getBigInt64(at + 32, true)),
-        value: bytes(view.getUint32(at + 12, true), view.getUint32(at + 16, true)),
+        levelMs: Number(view.getBigInt64(at + 16, true)),
+        tileStartMs: Number(view.getBigInt64(at + 24, true)),
       });
     }
     return rows;

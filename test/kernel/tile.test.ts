@@ -1,8 +1,11 @@
 /** Tiling a whole batch at once, against tiling event by event, and against sums of JavaScript. */
 import { expect, test } from 'bun:test';
+import { fromBinary } from '@bufbuild/protobuf';
+import { ChangeBatchSchema } from '../../src/gen/tilefold/v1/change_pb.ts';
 import { advanceRecords, select } from '../../src/ingest/advance.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
+import { changes, tile } from '../../src/kernel/tile.ts';
 import type { AggregateName, Plan } from '../../src/plan/plan.ts';
 import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
 import {
@@ -131,6 +134,28 @@ test.each([...shapes, late])('%s: however a batch is cut, rows are the same byte
     }
   }
 });
+
+test.each([...shapes, late])(
+  '%s: of a batch, each row changes once, and those of a key follow on each other',
+  async (name, shape) => {
+    const { text } = lines(new Random(name.length), shape);
+    const placed = await layout(planOf(1));
+    const decoder = new Decoder(placed.kernel, placed.types);
+    decoder.fill(bytesOf(text));
+    while (decoder.next(0, null)) {
+      select(placed);
+      tile(placed.kernel, 0, decoder.count);
+      const batch = fromBinary(ChangeBatchSchema, changes(placed.kernel, 0)).changes;
+      const addresses = batch.map(({ key, level, tileStart }) =>
+        [Buffer.from(key).toString(), level, tileStart].join(),
+      );
+      expect(new Set(addresses).size).toBe(addresses.length);
+      const keys = batch.map(({ key }) => Buffer.from(key).toString());
+      const begun = keys.filter((key, i) => key !== keys[i - 1]);
+      expect(new Set(begun).size).toBe(begun.length);
+    }
+  },
+);
 
 test.each(shapes)('%s: counts are those of JavaScript', async (name, shape) => {
   const { text, times, keys } = lines(new Random(name.length), shape);
