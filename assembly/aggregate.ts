@@ -12,6 +12,7 @@
  *   MAX    seen i64 (0, INTEGER or REAL), value i64 or f64
  *   REAL_SUM, REAL_MEAN   an exact sum, see exact.ts; the mean's count is in it
  *   FIRST, LAST   seen i64 (0, INTEGER, REAL or TEXT), time i64, position i64, value: i64, f64 or (address u32, length u32)
+ *   LAST_N        how many values are kept, and the latest of them, which stand beside it: see last_n.ts
  *
  * Text in a state is only pointed at: it stands where it was read from (the input, or a row), and has to stay there for as
  * long as the state is used.
@@ -30,6 +31,16 @@ import {
   finishMean,
   finishSum,
 } from './exact';
+import { INTEGER, REAL, TEXT, canonicalNaN } from './kind';
+import {
+  RECENT_CLEAR,
+  RECENT_SIZE,
+  addRecent,
+  decodeRecent,
+  encodeRecent,
+  mergeRecent,
+  recentSizeMax,
+} from './last_n';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint, zigzag, unzigzag } from './varint';
 
 export const COUNT: i32 = 1;
@@ -41,27 +52,25 @@ export const REAL_SUM: i32 = 6;
 export const REAL_MEAN: i32 = 7;
 export const FIRST: i32 = 8;
 export const LAST: i32 = 9;
-
-/** What a value's 8 bytes are: an int64, a time or a bool; a double; text. Also what an extreme or a moment has seen. */
-export const INTEGER: i32 = 1;
-export const REAL: i32 = 2;
-export const TEXT: i32 = 3;
+export const LAST_N: i32 = 10;
 
 /** Room for any unpacked state: an exact sum. */
 export const STATE_SIZE_MAX: usize = 608;
 
 /** Room for an encoded FeatureValue: a mean's tags, lengths and count around an exact sum; a moment's around its text. */
 export function encodedSizeMax(aggregateCase: i32, state: usize): usize {
+  if (aggregateCase == LAST_N) return recentSizeMax(state);
   const isText = (aggregateCase == FIRST || aggregateCase == LAST) && load<i64>(state) == TEXT;
   return EXACT_ENCODED_MAX + 64 + (isText ? <usize>load<u32>(state, 28) : 0);
 }
 
 export function isKnownCase(aggregateCase: i32): bool {
-  return aggregateCase >= COUNT && aggregateCase <= LAST;
+  return aggregateCase >= COUNT && aggregateCase <= LAST_N;
 }
 
 /** How much of a state has to be zero for it to be empty. */
 export function clearSize(aggregateCase: i32): usize {
+  if (aggregateCase == LAST_N) return RECENT_CLEAR;
   return aggregateCase == REAL_SUM || aggregateCase == REAL_MEAN ? EXACT_CLEAR : stateSize(aggregateCase);
 }
 
@@ -77,6 +86,8 @@ export function stateSize(aggregateCase: i32): usize {
     case FIRST:
     case LAST:
       return 32;
+    case LAST_N:
+      return RECENT_SIZE;
     default:
       return 16;
   }
@@ -124,6 +135,9 @@ export function update(aggregateCase: i32, kind: i32, state: usize, value: i64, 
       if (winsMoment(aggregateCase, momentTime, momentPosition, state))
         storeMoment(state, kind, momentTime, momentPosition, value);
       return;
+    case LAST_N:
+      addRecent(state, kind, momentTime, momentPosition, value);
+      return;
     default:
       abort('update of an unknown aggregate');
   }
@@ -157,6 +171,9 @@ export function merge(aggregateCase: i32, into: usize, from: usize): void {
     case LAST:
       if (load<i64>(from) != 0 && winsMoment(aggregateCase, load<i64>(from, 8), load<i64>(from, 16), into))
         memory.copy(into, from, 32);
+      return;
+    case LAST_N:
+      mergeRecent(into, from);
       return;
     default:
       abort('merge of an unknown aggregate');
@@ -200,12 +217,6 @@ function orderOf(bits: i64): i64 {
   return canonical < 0 ? canonical ^ i64.MAX_VALUE : canonical;
 }
 
-/** All NaNs are one value, so they are one spelling. */
-@inline
-function canonicalNaN(bits: i64): i64 {
-  return (bits & i64.MAX_VALUE) > 0x7ff0000000000000 ? 0x7ff8000000000000 : bits;
-}
-
 @inline
 function addWeighted(state: usize, value: i64, weight: i64): void {
   if (weight == 1) add128(state, <u64>value, value >> 63);
@@ -225,7 +236,7 @@ export const FINISHED: i32 = 0;
 export const FINISHED_NULL: i32 = 1;
 export const FINISHED_OVERFLOW: i32 = 2;
 
-/** Writes the 8 bytes of the value (int64, double or text) to `out`, or says why there is none. */
+/** Writes the 8 bytes of the value (int64, double or text) to `out`, or says why there is none. A list is finished by `finishRecent`. */
 export function finish(aggregateCase: i32, state: usize, out: usize): i32 {
   switch (aggregateCase) {
     case COUNT:
@@ -337,6 +348,7 @@ export const TAG_REAL_SUM: u8 = 0x32;
 export const TAG_REAL_MEAN: u8 = 0x3a;
 const TAG_FIRST: u8 = 0x42;
 const TAG_LAST: u8 = 0x4a;
+const TAG_LAST_N: u8 = 0x52;
 const TAG_MOMENT_TIME: u8 = 0x08;
 const TAG_MOMENT_POSITION: u8 = 0x10;
 const TAG_MOMENT_INTEGER: u8 = 0x18;
@@ -392,6 +404,14 @@ export function encode(aggregateCase: i32, state: usize, out: usize): usize {
       store<u8>(out, aggregateCase == FIRST ? TAG_FIRST : TAG_LAST);
       const head: usize = 1 + writeVarint(out + 1, <u64>size);
       encodeMoment(state, out + head);
+      return head + size;
+    }
+    case LAST_N: {
+      store<u8>(out, TAG_LAST_N);
+      const body = out + NESTED_HEAD;
+      const size = encodeRecent(state, body) - body;
+      const head: usize = 1 + writeVarint(out + 1, <u64>size);
+      memory.copy(out + head, body, size);
       return head + size;
     }
     default: {
@@ -524,6 +544,8 @@ export function decode(aggregateCase: i32, from: usize, end: usize, state: usize
     case FIRST:
     case LAST:
       return decodeMoment(body, end, state);
+    case LAST_N:
+      return decodeRecent(body, end, state);
     case REAL_SUM:
       return decodeExact(body, end, state);
     case REAL_MEAN: {

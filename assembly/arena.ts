@@ -40,6 +40,14 @@ export class Arena {
     this.at += size;
   }
 
+  /** A copy of `size` bytes. */
+  copy(from: usize, size: usize): usize {
+    const copy = this.reserve(size);
+    memory.copy(copy, from, size);
+    this.keep(size);
+    return copy;
+  }
+
   /** Forgets the texts, and gives back all blocks but one of the usual size. */
   reset(): void {
     let block = this.block;

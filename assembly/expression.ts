@@ -4,16 +4,17 @@
  * become a chain of SELECTs, and nothing has side effects.
  *
  *   register   values   8 bytes a row: i64 (int64, time in microseconds, bool as 0 or 1), f64, or a string as
- *                       (address u32, length u32)
+ *                       (address u32, length u32), or a list or a struct as nested.ts has it
  *              nulls    1 byte a row: 1 where the value is null
- *              statuses 1 byte a row: why it is missing; the graver, the greater (see window.ts)
+ *              statuses 1 byte a row: what is to be said of the value; the graver, the greater (Status in register.ts)
  */
 import { Arena, useArena } from './arena';
 import { runCalendar } from './calendar';
+import { runList } from './list';
 import { allocate, allocateZeroed } from './memory';
 import { runExtreme, runRounding, runWhole } from './number';
 import { Op } from './op';
-import { Register } from './register';
+import { Register, Status } from './register';
 import { runSpelling } from './spell';
 import { compareStrings, runText } from './text';
 
@@ -162,13 +163,14 @@ function runInstruction(op: i32, target: Register, a: Register, b: Register, c: 
 
 /** What lies in files of its own, by the order of Op. */
 function runFunction(op: i32, target: Register, a: Register, b: Register, c: Register, from: usize, to: usize): void {
-  assert(op >= Op.ABS_INT && op <= Op.MICROS_TO_TIME);
+  assert(op >= Op.ABS_INT && op <= Op.LIST_MEAN_DOUBLE);
   if (op <= Op.SHIFT_RIGHT) runWhole(op, target, a, b, from, to);
   else if (op <= Op.SQRT_DOUBLE) runRounding(op, target, a, b, from, to);
   else if (op <= Op.LEAST_STRING) runExtreme(op, target, a, b, from, to);
   else if (op <= Op.LIKE) runText(op, target, a, b, c, from, to);
   else if (op <= Op.TEXT_TO_TIME) runSpelling(op, target, a, from, to);
-  else runCalendar(op, target, a, b, c, from, to);
+  else if (op <= Op.MICROS_TO_TIME) runCalendar(op, target, a, b, c, from, to);
+  else runList(op, target, a, b, from, to);
 }
 
 function runInt(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {
@@ -349,9 +351,14 @@ function runConversion(op: i32, target: Register, a: Register, from: usize, to: 
   }
 }
 
+/** A null value has the gravest status of what it was made of; one that is there only says so if any of that is WARMING. */
 function runStatus(target: Register, a: Register, from: usize, to: usize): void {
   for (let row = from; row < to; row++) {
-    const graver = max(load<u8>(target.statuses + row), load<u8>(a.statuses + row));
-    store<u8>(target.statuses + row, load<u8>(target.nulls + row) != 0 ? graver : 0);
+    const before = load<u8>(target.statuses + row);
+    const beneath = load<u8>(a.statuses + row);
+    let status = max(before, beneath);
+    if (load<u8>(target.nulls + row) == 0)
+      status = <u8>(before == Status.WARMING || beneath == Status.WARMING ? Status.WARMING : Status.NONE);
+    store<u8>(target.statuses + row, status);
   }
 }

@@ -14,11 +14,14 @@ export { problem } from './json';
 export {
   CLOCK_NONE,
   LINE_MAX_BYTES,
+  NESTED_VALUES_MAX,
   addType,
   decode,
   greatestClock,
   inputBuffer,
   lineCount,
+  nestShape,
+  passClocks,
   recordBad,
   recordClock,
   recordCount,
@@ -29,6 +32,7 @@ export {
   recordStart,
   recordTime,
   recordType,
+  recordWithin,
   rejectedCount,
   rejectedLength,
   rejectedLine,
@@ -41,10 +45,15 @@ export {
   stepNode,
   typeClock,
   typeFrame,
+  typeJump,
+  typeLastJump,
   typeRows,
+  typeShape,
+  typeSince,
 } from './ndjson';
 export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
 export { hashKey } from './key';
+export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
 export {
   LEVELS_MAX,
   SHARDS_MAX,
@@ -97,8 +106,11 @@ export {
   forgetTexts,
   rangesCount,
   rangesStart,
+  recordKeyLength,
+  recordKeyStart,
   seeRecords,
   seenClock,
+  seenSince,
   setAnswerMember,
   setEventKey,
   setLateness,
@@ -108,4 +120,6 @@ export {
   setWindow,
   setWindowLevel,
   startKey,
+  startRecord,
+  warmingSince,
 } from './window';

@@ -6,9 +6,12 @@
  *   3. project   the data of a declared type is walked along the trie of its input paths, into slots: in the same pass
  *                where the type stands before the data, as it mostly does; else in a second one
  *   4. commit    slots become a row of the type's frame, or the event is bad
+ *   5. clocks    in the log's order each record moves its type's clock, or its time is what is bad about it: a pass of
+ *                its own, for batches may be decoded side by side before it is known where the clocks stand
  *
  * A batch has room for BATCH_ROWS records and as many rejected lines. Strings in columns are slices of the input, or
- * of a side buffer where they had escapes: both stay as they are until the next batch is decoded.
+ * made where they had escapes; lists and structs are always made (nested_input.ts). Input and what is made stay as they
+ * are until the next batch is decoded.
  */
 import { readDouble } from './decimal';
 import { BATCH_ROWS, Frame, makeFrame, registerOf } from './expression';
@@ -36,6 +39,24 @@ import {
   unescape,
 } from './json';
 import { allocate, allocateZeroed, release, roundedSize } from './memory';
+import { cellAt, nestedCell, nullAt } from './nested';
+import {
+  addElement,
+  badOf,
+  beginBatch,
+  beginEvent,
+  dropList,
+  endList,
+  isBatchFull,
+  isTooMany,
+  keepText,
+  listStart,
+  makeBlock,
+  makeFault,
+  textRoom,
+} from './nested_input';
+
+export { NESTED_VALUES_MAX } from './nested_input';
 
 /** A longer line is rejected: it bounds what one event may cost. */
 export const LINE_MAX_BYTES: usize = 1 << 20;
@@ -46,6 +67,8 @@ export enum Kind {
   STRING,
   TIME,
   DOUBLE,
+  LIST,
+  STRUCT,
 }
 
 export enum Presence {
@@ -63,6 +86,8 @@ export enum Bad {
   DATA_NOT_OBJECT,
   TIME_JUMP,
   TIME_AHEAD,
+  /** More values in lists and structs than one event may have. */
+  TOO_LARGE,
 }
 
 /** What projection found for an input. */
@@ -71,8 +96,12 @@ enum Slot {
   VALUE,
   WRONG_TYPE,
   OUT_OF_RANGE,
+  TOO_LARGE,
+  /** Something in it is bad: its value is the address of that fault (nested_input.ts). */
+  BAD_WITHIN,
 }
 
+/** A place that values are read into: an event's input, a struct's field, or the elements of a list, one after the other. */
 @unmanaged
 class Input {
   kind: i32;
@@ -81,6 +110,8 @@ class Input {
   fallback: u64;
   slot: i32;
   value: u64;
+  /** Of a list the place of its elements, of a struct those of its fields; 0 for scalars. */
+  shape: usize;
 }
 
 /** A member name on the way to inputs. Children and inputs are linked lists: they are few. */
@@ -96,21 +127,31 @@ class Node {
   input: i32;
 }
 
+/** The places that one object is read into, and the paths to them. A list's only place is on no path. */
 @unmanaged
-class EventType {
-  name: usize;
-  nameLength: usize;
+class Shape {
   inputCount: i32;
   inputs: usize;
   /** Next input (plus one) on the same path, by input. */
   nextInput: usize;
   root: Node;
+}
+
+@unmanaged
+class EventType extends Shape {
+  name: usize;
+  nameLength: usize;
   /** Inputs are its first registers, then the event's time, then whatever programs need. */
   frame: Frame;
   /** Rows of the frame that this batch has filled. */
   rows: i32;
   /** The type's clock as far as decoding has come; CLOCK_NONE before its first event. */
   clock: i64;
+  /** What it showed after the first record that moved it. */
+  since: i64;
+  /** The latest two times of records in a row that were too far ahead of it, the older one first; CLOCK_NONE for none. */
+  jump: i64;
+  lastJump: i64;
 }
 
 export const CLOCK_NONE: i64 = i64.MIN_VALUE;
@@ -125,14 +166,20 @@ export function addType(name: usize, nameLength: usize, inputCount: i32, registe
   const type = changetype<EventType>(allocateZeroed(offsetof<EventType>()));
   type.name = name;
   type.nameLength = nameLength;
-  type.inputCount = inputCount;
-  type.inputs = allocateZeroed(<usize>inputCount * offsetof<Input>() + 1);
-  type.nextInput = allocateZeroed(<usize>inputCount * 4 + 1);
-  type.root = changetype<Node>(allocateZeroed(offsetof<Node>()));
+  setPlaces(type, inputCount);
   type.frame = makeFrame(registerCount, BATCH_ROWS);
   type.clock = CLOCK_NONE;
+  type.since = CLOCK_NONE;
+  forgetJumps(type);
   store<usize>(types + <usize>typeCount * sizeof<usize>(), changetype<usize>(type));
   return typeCount++;
+}
+
+function setPlaces(shape: Shape, count: i32): void {
+  shape.inputCount = count;
+  shape.inputs = allocateZeroed(<usize>count * offsetof<Input>() + 1);
+  shape.nextInput = allocateZeroed(<usize>count * 4 + 1);
+  shape.root = changetype<Node>(allocateZeroed(offsetof<Node>()));
 }
 
 @inline
@@ -142,25 +189,45 @@ function typeAt(index: i32): EventType {
 }
 
 @inline
-function inputAt(type: EventType, index: i32): Input {
-  assert(<u32>index < <u32>type.inputCount);
-  return changetype<Input>(type.inputs + <usize>index * offsetof<Input>());
+function inputAt(shape: Shape, index: i32): Input {
+  assert(<u32>index < <u32>shape.inputCount);
+  return changetype<Input>(shape.inputs + <usize>index * offsetof<Input>());
 }
 
-/** Describes an input and puts it on a path: call `inputPath` for each step first. `fallback` points at 8 bytes. */
-export function setInput(type: i32, index: i32, kind: i32, presence: i32, fallback: usize, node: usize): void {
-  const eventType = typeAt(type);
-  const input = inputAt(eventType, index);
+/** The input (plus one) behind another (plus one) on the same path. */
+@inline
+function nextInput(shape: Shape, input: i32): i32 {
+  return load<i32>(shape.nextInput + (<usize>(input - 1) << 2));
+}
+
+/** The inputs of an event type. */
+export function typeShape(type: i32): usize {
+  return changetype<usize>(typeAt(type));
+}
+
+/** Describes an input and puts it at the end of a path (`stepNode`), or on none. `fallback` points at 8 bytes. */
+export function setInput(shape: usize, index: i32, kind: i32, presence: i32, fallback: usize, node: usize): void {
+  const places = changetype<Shape>(shape);
+  const input = inputAt(places, index);
   input.kind = kind;
   input.presence = presence;
   input.fallback = load<u64>(fallback);
+  if (node == 0) return;
   const end = changetype<Node>(node);
-  store<i32>(eventType.nextInput + (<usize>index << 2), end.input);
+  store<i32>(places.nextInput + (<usize>index << 2), end.input);
   end.input = index + 1;
 }
 
-export function rootNode(type: i32): usize {
-  return changetype<usize>(typeAt(type).root);
+/** The places in a list or a struct: one for elements, or `count` for fields. */
+export function nestShape(shape: usize, index: i32, count: i32): usize {
+  const inner = changetype<Shape>(allocateZeroed(offsetof<Shape>()));
+  setPlaces(inner, count);
+  inputAt(changetype<Shape>(shape), index).shape = changetype<usize>(inner);
+  return changetype<usize>(inner);
+}
+
+export function rootNode(shape: usize): usize {
+  return changetype<usize>(changetype<Shape>(shape).root);
 }
 
 /** The node one step further, made where there is none. Takes over `name` (an allocated block). */
@@ -211,9 +278,25 @@ export function typeClock(type: i32): i64 {
   return typeAt(type).clock;
 }
 
-/** For a restart: decoding goes on with the clock as it stood. */
-export function setTypeClock(type: i32, clock: i64): void {
-  typeAt(type).clock = clock;
+export function typeSince(type: i32): i64 {
+  return typeAt(type).since;
+}
+
+export function typeJump(type: i32): i64 {
+  return typeAt(type).jump;
+}
+
+export function typeLastJump(type: i32): i64 {
+  return typeAt(type).lastJump;
+}
+
+/** Decoding goes on with the clock as it stood. */
+export function setTypeClock(type: i32, clock: i64, since: i64, jump: i64, lastJump: i64): void {
+  const eventType = typeAt(type);
+  eventType.clock = clock;
+  eventType.since = since;
+  eventType.jump = jump;
+  eventType.lastJump = lastJump;
 }
 
 /** The greatest of all types' clocks, CLOCK_NONE before the first event. */
@@ -252,6 +335,8 @@ export const recordLength: usize = memory.data(4096 * 4, 16);
 export const recordLine: usize = memory.data(4096 * 4, 16);
 export const recordBad: usize = memory.data(4096 * 4, 16);
 export const recordInput: usize = memory.data(4096 * 4, 16);
+/** Per record: where in that input, a fault of nested_input.ts; 0 where it is the input itself. */
+export const recordWithin: usize = memory.data(4096 * 4, 16);
 export let recordCount: i32 = 0;
 /** Position in the log of the batch's first record. */
 export let firstPosition: i64 = 0;
@@ -287,8 +372,8 @@ export function inputBuffer(size: usize): usize {
     if (sideStart != 0) release(sideStart, sideCapacity + SLACK);
     inputCapacity = roundedSize(size);
     inputStart = allocate(inputCapacity + SLACK);
-    // A string is unescaped at most twice as a value, and names one at a time behind that: three times the input is room enough.
-    sideCapacity = roundedSize(inputCapacity * 3 + 64);
+    // Names of types are kept, each no longer than its line, and other names stand one at a time behind them.
+    sideCapacity = roundedSize(inputCapacity * 2 + 64);
     sideStart = allocate(sideCapacity + SLACK);
   }
   return inputStart;
@@ -304,7 +389,7 @@ function sideRoom(size: usize): usize {
  * Decodes lines from byte `from` of the input buffer until its `size` bytes or the batch are used up, and returns the
  * offset behind the last line taken. `position` is that of the batch's first record. Bytes behind the last newline are a line only if `isEnd`.
  */
-export function decode(from: usize, size: usize, position: i64, arrivalMicros: i64, isEnd: bool): usize {
+export function decode(from: usize, size: usize, position: i64, isEnd: bool): usize {
   assert(from <= size && size <= inputCapacity);
   firstPosition = position;
   isDecoding = true;
@@ -313,17 +398,38 @@ export function decode(from: usize, size: usize, position: i64, arrivalMicros: i
   lineCount = 0;
   sideEnd = sideStart;
   lastTextStart = 0;
+  beginBatch();
   for (let i = 0; i < typeCount; i++) typeAt(i).rows = 0;
   const end = inputStart + size;
   let at = inputStart + from;
-  while (at < end && recordCount < BATCH_ROWS && rejectedCount < BATCH_ROWS) {
+  while (at < end && recordCount < BATCH_ROWS && rejectedCount < BATCH_ROWS && !isBatchFull()) {
     const newline = findNewline(at, end);
     if (newline == end && !isEnd) break;
     lineCount++;
-    decodeLine(at, newline, arrivalMicros);
+    decodeLine(at, newline);
     at = newline + 1;
   }
   return min(at, end) - inputStart;
+}
+
+/**
+ * Moves the types' clocks past the batch's records, from where `setTypeClock` or the batch before has left them. An event
+ * whose time is wrong loses its row, whatever else is wrong with it. Called once for each batch, before it is tiled.
+ */
+export function passClocks(arrivalMicros: i64): void {
+  for (let record: usize = 0; record < <usize>recordCount; record++) {
+    const type = load<i32>(recordType + (record << 2));
+    if (type < 0) continue;
+    const eventType = typeAt(type);
+    const isFirst = eventType.clock == CLOCK_NONE;
+    const wrongTime = moveClock(eventType, load<i64>(recordTime + (record << 3)), arrivalMicros);
+    if (isFirst) eventType.since = eventType.clock;
+    store<i64>(recordClock + (record << 3), eventType.clock);
+    if (wrongTime == Bad.NONE) continue;
+    store<i32>(recordBad + (record << 2), wrongTime);
+    store<i32>(recordInput + (record << 2), -1);
+    store<i32>(recordRow + (record << 2), -1);
+  }
 }
 
 export function findNewline(at: usize, end: usize): usize {
@@ -353,7 +459,7 @@ export function beginLine(): void {
   sideEnd = sideStart;
 }
 
-function decodeLine(start: usize, end: usize, arrivalMicros: i64): void {
+function decodeLine(start: usize, end: usize): void {
   if (end > start && load<u8>(end - 1) == 0x0d) end--;
   openText(start, end);
   skipSpace();
@@ -363,7 +469,7 @@ function decodeLine(start: usize, end: usize, arrivalMicros: i64): void {
   } else if (!readRecord() || !endsHere()) {
     reject(start, end, problem);
   } else {
-    commitRecord(start, end, arrivalMicros);
+    commitRecord(start, end);
   }
 }
 
@@ -471,12 +577,13 @@ function projectsNow(): bool {
   nameLength = typeEnd - typeStart - 2;
   projectedType = findType();
   if (projectedType < 0) return false;
+  beginEvent();
   clearSlots(typeAt(projectedType));
   return true;
 }
 
-function clearSlots(type: EventType): void {
-  for (let i = 0; i < type.inputCount; i++) inputAt(type, i).slot = Slot.MISSING;
+function clearSlots(shape: Shape): void {
+  for (let i = 0; i < shape.inputCount; i++) inputAt(shape, i).slot = Slot.MISSING;
 }
 
 let plainLength: usize = 0;
@@ -567,7 +674,7 @@ function isNumber(byte: u8): bool {
 
 // --- from record to row
 
-function commitRecord(start: usize, end: usize, arrivalMicros: i64): void {
+function commitRecord(start: usize, end: usize): void {
   const index = <usize>recordCount;
   recordCount++;
   const type = findType();
@@ -579,11 +686,11 @@ function commitRecord(start: usize, end: usize, arrivalMicros: i64): void {
   store<i32>(recordLine + (index << 2), lineCount);
   store<i32>(recordBad + (index << 2), Bad.NONE);
   store<i32>(recordInput + (index << 2), -1);
+  store<usize>(recordWithin + (index << 2), 0);
   store<i64>(recordClock + (index << 3), CLOCK_NONE);
   if (type < 0) return;
   const eventType = typeAt(type);
-  const bad = judge(eventType, type, index, arrivalMicros);
-  store<i64>(recordClock + (index << 3), eventType.clock);
+  const bad = judge(eventType, type, index);
   store<i32>(recordBad + (index << 2), bad);
   if (bad == Bad.NONE) store<i32>(recordRow + (index << 2), eventType.rows++);
 }
@@ -596,11 +703,10 @@ function findType(): i32 {
   return -1;
 }
 
-/** Moves the type's clock, projects the data and fills the next row; or says what is bad. */
-function judge(type: EventType, number: i32, index: usize, arrivalMicros: i64): i32 {
-  const wrongTime = moveClock(type, arrivalMicros);
-  if (wrongTime != Bad.NONE) return wrongTime;
+/** Projects the data and fills the next row; or says what is bad. */
+function judge(type: EventType, number: i32, index: usize): i32 {
   if (projectedType == number && typeMembers == 1 && dataMembers == 1) return fillRow(type, index);
+  beginEvent();
   clearSlots(type);
   if (isFlat) {
     moveTo(objectStart);
@@ -614,20 +720,44 @@ function judge(type: EventType, number: i32, index: usize, arrivalMicros: i64): 
 }
 
 /** What is bad about the event's time, if anything; a bad one leaves the clock as it was. */
-function moveClock(type: EventType, arrivalMicros: i64): i32 {
+function moveClock(type: EventType, timeMicros: i64, arrivalMicros: i64): i32 {
   const isKnown = arrivalMicros != NO_ARRIVAL;
-  if (isKnown && recordMicros - arrivalMicros > aheadMaxMicros) return Bad.TIME_AHEAD;
+  if (isKnown && timeMicros - arrivalMicros > aheadMaxMicros) return Bad.TIME_AHEAD;
   if (clockIsWall) {
     type.clock = max(type.clock, arrivalMicros);
     return Bad.NONE;
   }
-  if (type.clock != CLOCK_NONE && recordMicros - type.clock > jumpMaxMicros) return Bad.TIME_JUMP;
-  type.clock = max(type.clock, recordMicros);
+  const jumps = type.clock != CLOCK_NONE && timeMicros - type.clock > jumpMaxMicros;
+  if (jumps && !jumpsAgree(type, timeMicros)) return Bad.TIME_JUMP;
+  type.clock = max(type.clock, timeMicros);
+  forgetJumps(type);
   return Bad.NONE;
 }
 
+/**
+ * Records in a row that jump to three times no further apart than the clock may jump are no mistake: the type was quiet
+ * for long. A time again tells nothing new, for it may be the same wrong record, sent twice.
+ */
+function jumpsAgree(type: EventType, timeMicros: i64): bool {
+  const jump = type.jump;
+  const lastJump = type.lastJump;
+  if (timeMicros == jump || timeMicros == lastJump) return false;
+  const first = min(min(jump, lastJump), timeMicros);
+  const last = max(max(jump, lastJump), timeMicros);
+  if (jump != CLOCK_NONE && last - first <= jumpMaxMicros) return true;
+  type.jump = lastJump;
+  type.lastJump = timeMicros;
+  return false;
+}
+
+@inline
+function forgetJumps(type: EventType): void {
+  type.jump = CLOCK_NONE;
+  type.lastJump = CLOCK_NONE;
+}
+
 /** Walks the object at the cursor, checking all of it, and fills the slots of the inputs below `node`. */
-function project(type: EventType, node: Node, depth: i32): bool {
+function project(shape: Shape, node: Node, depth: i32): bool {
   if (depth >= DEPTH_MAX) return fail(Problem.TOO_DEEP);
   moveTo(cursor + 1);
   skipSpace();
@@ -642,7 +772,7 @@ function project(type: EventType, node: Node, depth: i32): bool {
     const child = childOf(node, name, plainLength);
     if (!take(0x3a)) return false;
     skipSpace();
-    const isRead = child == 0 ? skipValue(depth + 1) : projectValue(type, changetype<Node>(child), depth + 1);
+    const isRead = child == 0 ? skipValue(depth + 1) : projectValue(shape, changetype<Node>(child), depth + 1);
     if (!isRead) return false;
     skipSpace();
     const byte = peek();
@@ -652,34 +782,130 @@ function project(type: EventType, node: Node, depth: i32): bool {
   }
 }
 
-function projectValue(type: EventType, node: Node, depth: i32): bool {
+function projectValue(shape: Shape, node: Node, depth: i32): bool {
   const start = cursor;
   if (node.child != 0) {
     // The last of equal names wins whole, so what an earlier one left below is forgotten.
     const byte = peek();
-    markBelow(type, changetype<Node>(node.child), byte == 0x7b || byte == 0x6e ? Slot.MISSING : Slot.WRONG_TYPE);
-    if (byte == 0x7b && !project(type, node, depth)) return false;
+    markBelow(shape, changetype<Node>(node.child), byte == 0x7b || byte == 0x6e ? Slot.MISSING : Slot.WRONG_TYPE);
+    if (byte == 0x7b && !project(shape, node, depth)) return false;
   }
-  if (cursor == start && !skipValue(depth)) return false;
+  let index = node.input;
+  if (cursor == start) {
+    if (index == 0) return skipValue(depth);
+    if (!readPlace(inputAt(shape, index - 1), depth)) return false;
+    index = nextInput(shape, index);
+  }
   const end = cursor;
-  for (let index = node.input; index != 0; index = load<i32>(type.nextInput + (<usize>(index - 1) << 2)))
-    readInput(inputAt(type, index - 1), start, end);
+  for (; index != 0; index = nextInput(shape, index)) readInput(inputAt(shape, index - 1), start, end);
   moveTo(end);
   return true;
 }
 
-function markBelow(type: EventType, first: Node, slot: i32): void {
+function markBelow(shape: Shape, first: Node, slot: i32): void {
   for (let at = changetype<usize>(first); at != 0; ) {
     const node = changetype<Node>(at);
-    for (let index = node.input; index != 0; index = load<i32>(type.nextInput + (<usize>(index - 1) << 2)))
-      inputAt(type, index - 1).slot = slot;
-    if (node.child != 0) markBelow(type, changetype<Node>(node.child), slot);
+    for (let index = node.input; index != 0; index = nextInput(shape, index)) inputAt(shape, index - 1).slot = slot;
+    if (node.child != 0) markBelow(shape, changetype<Node>(node.child), slot);
     at = node.sibling;
   }
 }
 
+/** Reads the value at the cursor into a slot, checking all of it. */
+function readPlace(input: Input, depth: i32): bool {
+  if (input.shape != 0) return readNested(input, depth);
+  const start = cursor;
+  if (!skipValue(depth)) return false;
+  const end = cursor;
+  readInput(input, start, end);
+  moveTo(end);
+  return true;
+}
+
+function readNested(input: Input, depth: i32): bool {
+  const byte = peek();
+  if (byte == 0x5b && input.kind == Kind.LIST) return readList(input, depth);
+  if (byte == 0x7b && input.kind == Kind.STRUCT) return readStruct(input, depth);
+  input.slot = byte == 0x6e ? Slot.MISSING : Slot.WRONG_TYPE;
+  return skipValue(depth);
+}
+
+/** Behind a faulty element no other is read, but all are checked. */
+function readList(input: Input, depth: i32): bool {
+  if (depth >= DEPTH_MAX) return fail(Problem.TOO_DEEP);
+  const element = inputAt(changetype<Shape>(input.shape), 0);
+  const start = listStart();
+  let fault: usize = 0;
+  moveTo(cursor + 1);
+  skipSpace();
+  if (peek() == 0x5d) {
+    moveTo(cursor + 1);
+    return endSlot(input, endList(start), 0);
+  }
+  for (let index = 0; ; index++) {
+    skipSpace();
+    if (fault != 0 ? !skipValue(depth + 1) : !readPlace(element, depth + 1)) return false;
+    if (fault == 0) {
+      if (isTooMany(1)) element.slot = Slot.TOO_LARGE;
+      fault = faultIn(element, index);
+      if (fault == 0) addElement(cellOf(element), isNullSlot(element));
+    }
+    skipSpace();
+    const byte = peek();
+    if (byte != 0x5d && byte != 0x2c) return fail(Problem.NOT_JSON);
+    moveTo(cursor + 1);
+    if (byte == 0x5d) break;
+  }
+  if (fault == 0) return endSlot(input, endList(start), 0);
+  dropList(start);
+  return endSlot(input, 0, fault);
+}
+
+/** Fields are judged when all are read, for the last of equal names wins: the first faulty one of the type's order is named. */
+function readStruct(input: Input, depth: i32): bool {
+  const fields = changetype<Shape>(input.shape);
+  const count = fields.inputCount;
+  clearSlots(fields);
+  if (!project(fields, fields.root, depth)) return false;
+  for (let i = 0; i < count; i++) {
+    const fault = faultIn(inputAt(fields, i), i);
+    if (fault != 0) return endSlot(input, 0, fault);
+  }
+  if (isTooMany(count)) {
+    input.slot = Slot.TOO_LARGE;
+    return true;
+  }
+  const block = makeBlock(count);
+  for (let i = 0; i < count; i++) {
+    const field = inputAt(fields, i);
+    store<u64>(cellAt(block, i), cellOf(field));
+    store<u8>(nullAt(block, count, i), isNullSlot(field));
+  }
+  return endSlot(input, nestedCell(block, count), 0);
+}
+
+@inline
+function endSlot(input: Input, cell: u64, fault: usize): bool {
+  input.slot = fault == 0 ? Slot.VALUE : Slot.BAD_WITHIN;
+  input.value = fault == 0 ? cell : <u64>fault;
+  return true;
+}
+
+/** What is bad in an element or a field, by its number, or 0. */
+@inline
+function faultIn(input: Input, index: i32): usize {
+  const bad = faultOf(input);
+  return bad == Bad.NONE ? 0 : makeFault(bad, index, withinOf(input));
+}
+
 /** One checked JSON value into an input's slot. */
 function readInput(input: Input, start: usize, end: usize): void {
+  if (input.shape != 0) {
+    // How deep it stands does not matter any more.
+    moveTo(start);
+    readNested(input, 0);
+    return;
+  }
   const byte = load<u8>(start);
   if (byte == 0x6e) {
     input.slot = Slot.MISSING;
@@ -732,10 +958,15 @@ let lastText: u64 = 0;
 function textOf(start: usize): u64 {
   if (start == lastTextStart) return lastText;
   rereadString(start);
-  const text = plainName();
-  if (stringEscaped) sideEnd += plainLength;
+  let text = stringStart;
+  let length = stringEnd - stringStart;
+  if (stringEscaped) {
+    text = textRoom(length);
+    length = unescape(stringStart, stringEnd, text);
+    keepText(length);
+  }
   lastTextStart = start;
-  lastText = <u64>text | (<u64>plainLength << 32);
+  lastText = <u64>text | (<u64>length << 32);
   return lastText;
 }
 
@@ -745,19 +976,14 @@ function fillRow(type: EventType, index: usize): i32 {
   for (let i = 0; i < type.inputCount; i++) {
     const input = inputAt(type, i);
     const register = registerOf(type.frame, i);
-    let value = input.value;
-    let isNull: u8 = 0;
-    if (input.slot != Slot.VALUE) {
-      const bad = faultOf(input);
-      if (bad != Bad.NONE) {
-        store<i32>(recordInput + (index << 2), i);
-        return bad;
-      }
-      isNull = input.presence == Presence.OPTIONAL ? 1 : 0;
-      value = isNull ? 0 : input.fallback;
+    const bad = faultOf(input);
+    if (bad != Bad.NONE) {
+      store<i32>(recordInput + (index << 2), i);
+      store<usize>(recordWithin + (index << 2), withinOf(input));
+      return bad;
     }
-    store<u64>(register.values + (row << 3), value);
-    store<u8>(register.nulls + row, isNull);
+    store<u64>(register.values + (row << 3), cellOf(input));
+    store<u8>(register.nulls + row, isNullSlot(input));
   }
   const time = registerOf(type.frame, timeRegister(type));
   store<i64>(time.values + (row << 3), recordMicros);
@@ -765,9 +991,30 @@ function fillRow(type: EventType, index: usize): i32 {
   return Bad.NONE;
 }
 
+/** What a column holds of a slot without a fault: its value, its default, or nothing. */
+@inline
+function cellOf(input: Input): u64 {
+  if (input.slot == Slot.VALUE) return input.value;
+  return input.presence == Presence.OPTIONAL ? 0 : input.fallback;
+}
+
+@inline
+function isNullSlot(input: Input): u8 {
+  return <u8>(input.slot != Slot.VALUE && input.presence == Presence.OPTIONAL);
+}
+
 @inline
 function faultOf(input: Input): i32 {
+  if (input.slot == Slot.VALUE) return Bad.NONE;
   if (input.slot == Slot.WRONG_TYPE) return Bad.WRONG_TYPE;
   if (input.slot == Slot.OUT_OF_RANGE) return Bad.OUT_OF_RANGE;
+  if (input.slot == Slot.TOO_LARGE) return Bad.TOO_LARGE;
+  if (input.slot == Slot.BAD_WITHIN) return badOf(<usize>input.value);
   return input.presence == Presence.REQUIRED ? Bad.MISSING : Bad.NONE;
+}
+
+/** The fault within a faulty slot; 0 where the fault is the slot's own. */
+@inline
+function withinOf(input: Input): usize {
+  return input.slot == Slot.BAD_WITHIN ? <usize>input.value : 0;
 }

@@ -12,10 +12,11 @@
  * tile levels. Every aggregate of the group gets an entry in every row that a selected event touches, nulls or not,
  * so what a row holds does not depend on how events were cut into batches.
  */
-import { clearSize, setMoment, stateSize, update } from './aggregate';
+import { LAST_N, clearSize, setMoment, stateSize, update } from './aggregate';
 import { Arena } from './arena';
 import { BATCH_ROWS, Frame, registerOf } from './expression';
 import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
+import { forgetRecent, startRecent } from './last_n';
 import { Bytes, allocateZeroed, copyLoosely, isSame } from './memory';
 import { firstPosition, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { appendEntry } from './row';
@@ -31,6 +32,8 @@ class Member {
   /** Register of the value, and INTEGER, REAL or TEXT; register -1 counts the event itself. */
   value: i32;
   kind: i32;
+  /** How many values are kept, by an aggregate that keeps some. */
+  limit: u32;
   /** Of its state. */
   offset: usize;
   clearSize: usize;
@@ -126,7 +129,15 @@ export function setKeyColumn(group: i32, index: i32, register: i32, kind: i32): 
 }
 
 /** Members come in ascending order of id: that is the order of a row's entries. */
-export function setMember(group: i32, index: i32, id: i32, aggregateCase: i32, value: i32, kind: i32): void {
+export function setMember(
+  group: i32,
+  index: i32,
+  id: i32,
+  aggregateCase: i32,
+  value: i32,
+  kind: i32,
+  limit: u32,
+): void {
   const owner = groupAt(group);
   assert(<u32>index < <u32>owner.memberCount && (index == 0 || memberAt(owner, index - 1).id < id));
   const member = memberAt(owner, index);
@@ -134,6 +145,7 @@ export function setMember(group: i32, index: i32, id: i32, aggregateCase: i32, v
   member.aggregateCase = aggregateCase;
   member.value = value;
   member.kind = kind;
+  member.limit = limit;
   member.offset = owner.stateSize;
   member.clearSize = clearSize(aggregateCase);
   owner.stateSize += stateSize(aggregateCase);
@@ -234,6 +246,7 @@ function tileGroup(group: Group, from: usize, to: usize): void {
   pickedCount = 0;
   keyedCount = 0;
   keys.reset();
+  forgetRecent();
   for (let record = from; record < to; record++) {
     if (load<i32>(recordType + (record << 2)) != group.type) continue;
     const row = load<i32>(recordRow + (record << 2));
@@ -413,6 +426,7 @@ function clearStates(group: Group): void {
     const member = memberAt(group, i);
     const state = group.states + member.offset;
     for (let at: usize = 0; at < member.clearSize; at += 8) store<u64>(state + at, 0);
+    if (member.aggregateCase == LAST_N) startRecent(state, member.limit);
   }
 }
 

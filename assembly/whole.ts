@@ -13,7 +13,6 @@
 import {
   COUNT,
   COUNT_AT,
-  INTEGER,
   MAX,
   MEAN,
   MIN,
@@ -34,6 +33,7 @@ import {
   isNarrow,
 } from './aggregate';
 import { encodeExact, isNear } from './exact';
+import { INTEGER } from './kind';
 import { WORD_MAX, isLeast, joinWord, spreadWord, unzigzag, varintSize, wordSize, zigzag } from './varint';
 
 /** What was read last. */

@@ -26,11 +26,11 @@ import {
   FINISHED_OVERFLOW,
   FIRST,
   LAST,
+  LAST_N,
   MAX,
   MEAN,
   MIN,
   SUM,
-  TEXT,
   add128,
   caseOf,
   clearSize,
@@ -43,9 +43,12 @@ import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
 import { Entity, Level, findEntity, findLevel, findRow, levelAt, lowerBound, rowAt, useRow } from './fold';
 import { buildKey, keyLength, keyStart } from './key';
+import { TEXT } from './kind';
+import { finishRecent } from './last_n';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { packedEnd, packedLevel, packedTileStart, packedValue, readPacked } from './packed';
+import { Status } from './register';
 import { Head, entryEnd, entryId, entryValue, readEntry } from './row';
 import { LEVELS_MAX, floorTile } from './tile';
 import { mergeExtreme, readCount, readMean, readWhole, wholeCount, wholeValue } from './whole';
@@ -56,12 +59,6 @@ export const ANSWER_ROWS: i32 = 1024;
 /** Distinct windows of one entity: they are the bits of a mask. */
 export const WINDOWS_MAX: i32 = 64;
 
-/** Why a value is missing; the graver, the greater. */
-export const STATUS_NONE: u8 = 0;
-export const STATUS_NOT_FOUND: u8 = 1;
-export const STATUS_EXPIRED: u8 = 2;
-export const STATUS_OVERFLOW: u8 = 3;
-
 @unmanaged
 class Window {
   /** 0 is the lifetime. */
@@ -71,6 +68,8 @@ class Window {
   levelCount: i32;
   /** Tile lengths from the resolution up, i64 each. */
   levels: usize;
+  /** Where it starts at the moment that the answer's cover is for. */
+  startMs: i64;
 }
 
 /** One stored aggregate and all windows over it. */
@@ -238,9 +237,13 @@ export function setEventKey(answer: i32, index: i32, register: i32, kind: i32): 
 
 let latenessMicros: i64 = 0;
 const TYPES_MAX: i32 = 4096;
-/** Clocks of the types as of the prefix that is being read: decoding may already be further. */
+/**
+ * Clocks of the types as of the prefix that is being read (decoding may already be further), and what each clock showed
+ * after the first record that moved it: before that nothing is known of the type.
+ */
 const seen: usize = memory.data(4096 * 8, 8);
-for (let i = 0; i < TYPES_MAX; i++) store<i64>(seen + (<usize>i << 3), CLOCK_NONE);
+const since: usize = memory.data(4096 * 8, 8);
+for (let i = 0; i < TYPES_MAX; i++) setSeen(i, CLOCK_NONE, CLOCK_NONE);
 
 export function setLateness(latenessMs: f64): void {
   latenessMicros = <i64>latenessMs * 1000;
@@ -252,18 +255,29 @@ export function seeRecords(from: i32, to: i32): void {
   for (let record = <usize>from; record < <usize>to; record++) {
     const type = load<i32>(recordType + (record << 2));
     const clock = load<i64>(recordClock + (record << 3));
-    if (type >= 0 && clock != CLOCK_NONE) store<i64>(seen + (<usize>type << 3), clock);
+    if (type < 0 || clock == CLOCK_NONE) continue;
+    const at = <usize>type << 3;
+    if (load<i64>(seen + at) == CLOCK_NONE) store<i64>(since + at, clock);
+    store<i64>(seen + at, clock);
   }
 }
 
-export function setSeen(type: i32, clock: i64): void {
+/** For a restart: both as they stood. */
+export function setSeen(type: i32, clock: i64, first: i64): void {
   assert(<u32>type < <u32>TYPES_MAX);
   store<i64>(seen + (<usize>type << 3), clock);
+  store<i64>(since + (<usize>type << 3), first);
 }
 
 export function seenClock(type: i32): i64 {
   assert(<u32>type < <u32>TYPES_MAX);
   return load<i64>(seen + (<usize>type << 3));
+}
+
+/** CLOCK_NONE before the type's first record that moved its clock. */
+export function seenSince(type: i32): i64 {
+  assert(<u32>type < <u32>TYPES_MAX);
+  return load<i64>(since + (<usize>type << 3));
 }
 
 // --- 1. cover
@@ -294,6 +308,7 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
     return;
   }
   let start = floorTile(timeMs - window.lengthMs, window.resolutionMs, window.offsetMs);
+  window.startMs = start;
   let end = answer.isPast ? floorTile(timeMs, window.resolutionMs, window.offsetMs) : OPEN;
   for (let i = 0; i < window.levelCount; i++) {
     const level = load<i64>(window.levels + (<usize>i << 3));
@@ -566,6 +581,21 @@ function mergeDecoded(answer: Answer, member: Member, mask: u64): bool {
 
 // --- 4. finish
 
+/**
+ * Since when a member's events are known, where the window starts before that at the moment of the cover: its values
+ * are WARMING. CLOCK_NONE where all of the window is known, or where it is a lifetime.
+ */
+export function warmingSince(answer: i32, member: i32, window: i32): i64 {
+  const owner = answerAt(answer);
+  return sinceOf(windowAt(owner, window), memberAt(owner, member).type);
+}
+
+@inline
+function sinceOf(window: Window, type: i32): i64 {
+  const first = seenSince(type);
+  return window.lengthMs != 0 && window.startMs * 1000 < first ? first : CLOCK_NONE;
+}
+
 /** Ends the answer for one key: its values become row `row` of the frame. */
 export function finishKey(answer: i32, row: i32): void {
   finishRow(answerAt(answer), <usize>row);
@@ -592,21 +622,27 @@ function finishCell(answer: Answer, cell: usize, member: Member, window: i32, ex
   const value = register.values + (row << 3);
   store<u64>(value, 0);
   let isNull: u8 = 1;
-  let status = STATUS_EXPIRED;
+  let status = Status.EXPIRED;
   if (!expired) {
-    const outcome = finish(member.aggregateCase, stateAt(answer, member, window), value);
+    const outcome = finishState(member.aggregateCase, stateAt(answer, member, window), value);
     isNull = outcome == FINISHED ? 0 : 1;
-    status = STATUS_NONE;
-    if ((member.found & (<u64>1 << window)) == 0) status = STATUS_NOT_FOUND;
-    else if (outcome == FINISHED_OVERFLOW) status = STATUS_OVERFLOW;
+    if ((member.found & (<u64>1 << window)) == 0) status = Status.NOT_FOUND;
+    else if (outcome == FINISHED_OVERFLOW) status = Status.OVERFLOW;
+    else status = sinceOf(windowAt(answer, window), member.type) == CLOCK_NONE ? Status.NONE : Status.WARMING;
   }
   if (isNull == 0 && (member.aggregateCase == FIRST || member.aggregateCase == LAST))
     keepText(stateAt(answer, member, window), value);
   store<u8>(register.nulls + row, isNull);
-  store<u8>(register.statuses + row, status);
+  store<u8>(register.statuses + row, <u8>status);
 }
 
-/** Text of finished values: rows change and go, an answer is read when it is whole. */
+@inline
+function finishState(aggregateCase: i32, state: usize, value: usize): i32 {
+  if (aggregateCase != LAST_N) return finish(aggregateCase, state, value);
+  return finishRecent(state, value, texts) ? FINISHED : FINISHED_OVERFLOW;
+}
+
+/** Text and lists of finished values: rows change and go, an answer is read when it is whole. */
 const texts: Arena = Arena.make();
 
 /** Forgets the text of answers that have been read. */
@@ -617,11 +653,7 @@ export function forgetTexts(): void {
 @inline
 function keepText(state: usize, value: usize): void {
   if (load<i64>(state) != TEXT) return;
-  const length = <usize>load<u32>(value, 4);
-  const copy = texts.reserve(length);
-  memory.copy(copy, <usize>load<u32>(value), length);
-  texts.keep(length);
-  store<u32>(value, <u32>copy);
+  store<u32>(value, <u32>texts.copy(<usize>load<u32>(value), <usize>load<u32>(value, 4)));
 }
 
 /** Nothing has the null key: every value is null. */
@@ -633,7 +665,7 @@ function finishNullKey(answer: Answer, row: usize): void {
       const register = registerOf(answer.frame, load<i32>(answer.registers + (cell << 2)));
       store<u64>(register.values + (row << 3), 0);
       store<u8>(register.nulls + row, 1);
-      store<u8>(register.statuses + row, STATUS_NOT_FOUND);
+      store<u8>(register.statuses + row, <u8>Status.NOT_FOUND);
     }
   }
 }
@@ -643,17 +675,33 @@ function finishNullKey(answer: Answer, row: usize): void {
  * prefix must have been seen and folded up to it. The record has a row in the frame of the answer's event type.
  */
 export function answerRecord(answer: i32, record: i32, row: i32): i32 {
+  if (!startRecord(answer, record, row)) return READ_OK;
+  const owner = answerAt(answer);
+  const outcome = gather(owner);
+  if (outcome == READ_OK) finishRow(owner, <usize>row);
+  return outcome;
+}
+
+/** Begins that answer where rows have to come from the store too. False for a null key: then it has ended. */
+export function startRecord(answer: i32, record: i32, row: i32): bool {
   const owner = answerAt(answer);
   assert(<u32>record < <u32>recordCount && <u32>row < <u32>ANSWER_ROWS);
   const at = <usize>record;
   assert(load<i32>(recordType + (at << 2)) == owner.type && load<i32>(recordRow + (at << 2)) >= 0);
   if (!buildKey(typeFrame(owner.type), <usize>load<i32>(recordRow + (at << 2)), owner.keyColumns, owner.keyCount)) {
     finishNullKey(owner, <usize>row);
-    return READ_OK;
+    return false;
   }
   coverAnswer(owner, load<i64>(recordTime + (at << 3)), false);
   startEntity(owner, keyStart, keyLength);
-  const outcome = gather(owner);
-  if (outcome == READ_OK) finishRow(owner, <usize>row);
-  return outcome;
+  return true;
+}
+
+/** The key that the record names, until another is built. */
+export function recordKeyStart(): usize {
+  return keyStart;
+}
+
+export function recordKeyLength(): usize {
+  return keyLength;
 }

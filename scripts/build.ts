@@ -9,7 +9,9 @@ async function build(outfile: string) {
   await buildKernels();
   await mkdir(join(ROOT, 'dist'), { recursive: true });
   const result = await Bun.build({
-    entrypoints: [join(ROOT, 'src/main.ts')],
+    entrypoints: [join(ROOT, 'src/main.ts'), join(ROOT, 'src/cli/worker.ts')],
+    // Flat, so that a worker is found beside the program, as src/cli/crew.ts looks for it.
+    naming: { entry: '[name].[ext]' },
     target: 'bun',
     format: 'esm',
     // A stack trace from a user's machine should name our lines. The binary carries the map; the copy beside it is not needed.

@@ -45,6 +45,28 @@ export const OPERATORS: Row[] = [
     ],
   },
   {
+    form: "`struct.field`, `struct['field']`",
+    result: 'as the field',
+    note: 'Null of a null struct.',
+    examples: [],
+  },
+  {
+    form: '`list[index]`',
+    result: 'as the elements',
+    note: 'From 1, or with a minus from the end; null where there is none.',
+    examples: [
+      ['[4, 5, 6][1]', '4'],
+      ['[4, 5, 6][-1]', '6'],
+      ['[4, 5, 6][7]', 'NULL'],
+    ],
+  },
+  {
+    form: '`[x, y, ...]`',
+    result: 'a list',
+    note: 'Of literals of one type; beside doubles an int64 becomes one.',
+    examples: [["LIST_CONTAINS(['ATL', 'ORD'], 'ORD')", 'true']],
+  },
+  {
     form: '`CASE [x] WHEN ... THEN ... ELSE ... END`',
     result: 'as its values',
     note: 'Null without ELSE.',
@@ -98,10 +120,13 @@ Unless a line says otherwise a null argument gives null, and so does a result th
 text would be longer than 16 KiB and than each of their arguments. All times are UTC. Nothing is random, and nothing
 depends on the machine: lookups and replays compute the same, to the last bit.
 
+Lists and structs are taken apart, looked through, and chosen whole: IS NULL, COALESCE, IFNULL, IF and CASE take them.
+They are not compared with each other, and no new ones are made but lists of literals.
+
 This page is made by \`bun scripts/functions.ts\`; a test computes its examples.
 `;
 
-const GROUPS: SqlFunction['group'][] = ['Texts', 'Times', 'Numbers', 'Choices'];
+const GROUPS: SqlFunction['group'][] = ['Texts', 'Times', 'Numbers', 'Lists', 'Choices'];
 
 export function functionsPage(): string {
   const sections = GROUPS.map(group => section(group, FUNCTIONS.filter(fn => fn.group === group).map(rowOf)));

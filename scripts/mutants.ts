@@ -19,6 +19,27 @@ interface Mutant {
 
 const ADVANCE: Mutant[] = [
   {
+    name: 'two-jumps',
+    why: 'two times that jump and are near each other move the clock',
+    file: 'assembly/ndjson.ts',
+    from: 'if (jump != CLOCK_NONE && last - first',
+    to: 'if (lastJump != CLOCK_NONE && last - max(min(lastJump, timeMicros), first)',
+  },
+  {
+    name: 'jumps-kept',
+    why: 'a good record between them does not end a row of jumps',
+    file: 'assembly/ndjson.ts',
+    from: '  type.clock = max(type.clock, timeMicros);\n  forgetJumps(type);\n',
+    to: '  type.clock = max(type.clock, timeMicros);\n',
+  },
+  {
+    name: 'always-warm',
+    why: 'a derived value does not say that something beneath it is WARMING',
+    file: 'assembly/expression.ts',
+    from: 'before == Status.WARMING || beneath == Status.WARMING ? Status.WARMING : Status.NONE',
+    to: 'before == Status.WARMING && beneath == Status.WARMING ? Status.WARMING : Status.NONE',
+  },
+  {
     name: 'unseen',
     why: 'reads do not learn how far the prefix and its clocks have come',
     file: 'src/ingest/advance.ts',
@@ -459,6 +480,72 @@ const AGGREGATE: Mutant[] = [
   },
 ];
 
+const LATEST: Mutant[] = [
+  {
+    name: 'list-unsorted',
+    why: 'late events of a batch stand where they came',
+    file: 'assembly/last_n.ts',
+    from: '  if (recent.isUnordered != 0) sortEntries(recent);\n',
+    to: '',
+  },
+  {
+    name: 'list-earliest',
+    why: 'of too many values the earliest remain',
+    file: 'assembly/last_n.ts',
+    from: 'memory.copy(recent.entries, entryAt(recent, recent.count - count), <usize>count * ENTRY_SIZE);\n  recent.count',
+    to: 'recent.count',
+  },
+  {
+    name: 'list-one-short',
+    why: 'where all of a row is later, one value too many of the earlier row leaves',
+    file: 'assembly/last_n.ts',
+    from: 'keepLatest(target, min(target.count, limit - count));',
+    to: 'keepLatest(target, min(target.count, limit - count) - 1);',
+  },
+  {
+    name: 'list-twice',
+    why: 'an event that two rows have is there twice',
+    file: 'assembly/last_n.ts',
+    from: '    if (order <= 0) right--;\n',
+    to: '    if (order < 0) right--;\n',
+  },
+  {
+    name: 'list-turned',
+    why: 'lists begin with the earliest value',
+    file: 'assembly/last_n.ts',
+    from: 'entryAt(recent, count - 1 - i) + 16',
+    to: 'entryAt(recent, i) + 16',
+  },
+  {
+    name: 'list-cut',
+    why: 'a text that is not kept reads as an empty one',
+    file: 'assembly/last_n.ts',
+    from: '    if (length == TOO_LONG) return false;\n',
+    to: '    if (length == TOO_LONG) continue;\n',
+  },
+  {
+    name: 'list-borrowed',
+    why: 'texts of a finished list stay in rows that go',
+    file: 'assembly/last_n.ts',
+    from: '    store<u32>(cell, <u32>arena.copy(<usize>load<u32>(value), <usize>length));\n',
+    to: '',
+  },
+  {
+    name: 'lists-overlap',
+    why: 'lists of a later chunk of an answer begin where the first one ended',
+    file: 'src/kernel/window.ts',
+    from: 'lists, offsets[to + row]!);',
+    to: 'lists, offsets[row]!);',
+  },
+  {
+    name: 'lists-swapped',
+    why: 'what another type of event filled of a column is taken from the wrong rows',
+    file: 'src/kernel/window.ts',
+    from: '    places[rows[i]!] = i;\n',
+    to: '',
+  },
+];
+
 const DURABLE: Mutant[] = [
   {
     name: 'append-unsynced',
@@ -491,34 +578,98 @@ const DURABLE: Mutant[] = [
   {
     name: 'errors-again',
     why: 'errors that were written are written again',
-    file: 'src/ingest/ingest.ts',
+    file: 'src/ingest/here.ts',
     from: '    this.#errors = [];\n',
     to: '',
   },
   {
     name: 'clocks-lost',
     why: 'a restart forgets the clocks of the types',
-    file: 'src/ingest/ingest.ts',
-    from: '      exports.setTypeClock(type, clock);\n',
-    to: '',
+    file: 'src/kernel/clock.ts',
+    from: '  resumeDecoding(layout, clocks);\n  seeClocks',
+    to: '  seeClocks',
   },
   {
     name: 'seen-lost',
     why: 'after a restart lookups do not know the clocks of the types',
-    file: 'src/ingest/ingest.ts',
-    from: '      exports.setSeen(type, clock);\n',
-    to: '',
+    file: 'src/kernel/clock.ts',
+    from: '  seeClocks(layout, clocks);\n}',
+    to: '}',
+  },
+  {
+    name: 'jumps-lost',
+    why: 'a restart forgets the times that were too far ahead, and may yet turn out right',
+    file: 'src/kernel/clock.ts',
+    from: 'since, jumps.at(-2) ?? none, jumps.at(-1) ?? none',
+    to: 'since, none, none',
+  },
+  {
+    name: 'since-later',
+    why: 'after a restart an event type is known only since then',
+    file: 'src/kernel/clock.ts',
+    from: 'setSeen(type, clocks[type * WORDS]!, clocks[type * WORDS + 1]!)',
+    to: 'setSeen(type, clocks[type * WORDS]!, clocks[type * WORDS]!)',
   },
   {
     name: 'settle-early',
     why: 'rows count as written before they are',
-    file: 'src/ingest/ingest.ts',
+    file: 'src/ingest/here.ts',
     from: '    const errors = this.#errors;\n',
     to: '    const errors = this.#errors;\n    for (const fold of pipeline.folds) fold.settle();\n',
   },
 ];
 
-const MUTANTS = [...ADVANCE, ...ANSWER, ...COVER, ...FOLD, ...QUICK, ...TILE, ...AGGREGATE, ...DURABLE];
+/** Of folding in several threads. */
+const CREW: Mutant[] = [
+  {
+    name: 'crew-unseen',
+    why: 'shards answer by clocks that stand still',
+    file: 'src/shard/shard.ts',
+    from: '    seeClocks(this.parts.layout, clocks);\n    return this.sizes();',
+    to: '    return this.sizes();',
+  },
+  {
+    name: 'crew-unordered',
+    why: 'changes are folded as they come, not in the order of the log',
+    file: 'src/shard/crew.ts',
+    from: 'while (this.#chunks[0]?.changes',
+    to: 'this.#chunks.sort((a, b) => Number(b.changes !== null) - Number(a.changes !== null));\n    while (this.#chunks[0]?.changes',
+  },
+  {
+    name: 'crew-clocks-late',
+    why: 'a chunk takes the clocks of the last one that is folded',
+    file: 'src/shard/crew.ts',
+    from: '      clocks = chunk.clocks;\n',
+    to: '',
+  },
+  {
+    name: 'crew-settle-early',
+    why: 'rows leave memory before the writer has them',
+    file: 'src/shard/shard.ts',
+    from: '    return { rows: fold.snapshot(), rowCount, highest: fold.highest() };',
+    to: '    const rows = fold.snapshot();\n    this.settle(0);\n    return { rows, rowCount, highest: fold.highest() };',
+  },
+  {
+    name: 'crew-scatter',
+    why: 'values of a shard come in its order, not in that of the keys',
+    file: 'src/shard/crew.ts',
+    from: 'spreadRows(found[n]!, rows, column)',
+    to: 'spreadRows(found[n]!, [...rows.keys()], column)',
+  },
+];
+
+const MUTANTS = [
+  ...ADVANCE,
+  ...ANSWER,
+  ...COVER,
+  ...FOLD,
+  ...QUICK,
+  ...TILE,
+  ...AGGREGATE,
+  ...LATEST,
+  ...DURABLE,
+  ...CREW,
+];
 
 const ROOT = join(import.meta.dir, '..');
 const COPIED = [
@@ -537,6 +688,8 @@ const COPIED = [
 
 /** The one most likely to notice comes first. */
 const SUITES = ['test/sim/parity.test.ts', 'test/sim/crash.test.ts', 'test/kernel', 'test/sim'];
+const CREW_SUITES = ['test/shard'];
+const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
 
 /** Ten times what the slowest suite takes: a mistake that never ends is noticed too. */
@@ -552,7 +705,7 @@ try {
   for (const name of COPIED) await cp(join(ROOT, name), join(folder, name), { recursive: true });
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   for (const mutant of chosen) await checkPlace(mutant);
-  const broken = await noticedBy(SUITES);
+  const broken = await noticedBy([...new Set(chosen.flatMap(({ name }) => suitesFor(name)))]);
   if (broken) throw new Error(`${broken} fails without any mistake`);
   process.exitCode = (await hunt(chosen)) ? 0 : 1;
 } finally {
@@ -589,10 +742,16 @@ async function suiteThatNotices({ name, file, from, to }: Mutant): Promise<strin
     whole.replace(from, () => to),
   );
   try {
-    return await noticedBy(DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES);
+    return await noticedBy(suitesFor(name));
   } finally {
     await writeFile(path, whole);
   }
+}
+
+function suitesFor(name: string): string[] {
+  if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
+  if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;
+  return DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES;
 }
 
 /** The first suite that fails; the kernels are built anew where their sources have changed. */

@@ -10,7 +10,7 @@ const FLOORS = [
   ['main.ts'],
   ['cli'],
   ['http'],
-  ['replay'],
+  ['replay', 'shard'],
   ['ingest', 'read'],
   ['compile', 'kernel', 'source', 'store', 'meta'],
   ['plan'],
@@ -19,7 +19,7 @@ const FLOORS = [
 
 /** Each of these is spoken in one place only, so that it can be exchanged there. A type import is not speaking. */
 const SPOKEN_IN: [RegExp, RegExp][] = [
-  [/^bun:sqlite$/, /^src\/cli\/compose\.ts$/],
+  [/^bun:sqlite$/, /^src\/cli\/(compose|database)\.ts$/],
   [/^drizzle-orm/, /^src\/meta\//],
   [/^cassandra-driver$/, /^src\/store\/cassandra\.ts$/],
   [/^kafkajs$/, /^src\/source\/kafka\.ts$/],
@@ -51,9 +51,10 @@ function files(folder: string): string[] {
     .sort();
 }
 
-/** Static imports, re-exports and `import()` of a literal. */
+/** Static imports, re-exports, `import()` of a literal, and what a worker starts with. */
 function importsOf(text: string): Import[] {
-  const pattern = /^(?:import|export)\s(?:([^;'"]*?)\sfrom\s)?\s*'([^']+)'|\bimport\('([^']+)'\)/gm;
+  const pattern =
+    /^(?:import|export)\s(?:([^;'"]*?)\sfrom\s)?\s*'([^']+)'|\bimport\('([^']+)'\)|\bnew Worker\(new URL\('([^']+)'/gm;
   return Array.from(text.matchAll(pattern), match => {
     const names = match[1] ?? '';
     const listed = /^\{(.*)\}$/s
@@ -61,7 +62,7 @@ function importsOf(text: string): Import[] {
       ?.split(',')
       .filter(name => name.trim() !== '');
     return {
-      from: (match[2] ?? match[3])!,
+      from: (match[2] ?? match[3] ?? match[4])!,
       line: text.slice(0, match.index).split('\n').length,
       typeOnly: names.startsWith('type ') || (listed?.every(name => name.trim().startsWith('type ')) ?? false),
     };
@@ -97,6 +98,7 @@ describe('imports', () => {
       "import './six.ts';",
       "const seven = await import('./seven.ts');",
       "import eight from './eight.sql' with { type: 'text' };",
+      "const nine = new Worker(new URL('./nine.ts', import.meta.url).href);",
     ].join('\n');
     expect(importsOf(text)).toEqual([
       { from: 'one', line: 1, typeOnly: false },
@@ -107,6 +109,7 @@ describe('imports', () => {
       { from: './six.ts', line: 9, typeOnly: false },
       { from: './seven.ts', line: 10, typeOnly: false },
       { from: './eight.sql', line: 11, typeOnly: false },
+      { from: './nine.ts', line: 12, typeOnly: false },
     ]);
   });
 

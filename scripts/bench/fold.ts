@@ -8,6 +8,8 @@ import { parseArgs } from 'node:util';
 import { fromBinary } from '@bufbuild/protobuf';
 import { compileFolder } from '../../src/compile/compile.ts';
 import { FeaturesCombinedSchema, type Int128 } from '../../src/gen/tilefold/v1/row_pb.ts';
+import { keepingOf } from '../../src/ingest/expiry.ts';
+import { Here } from '../../src/ingest/here.ts';
 import { Ingest, type IngestParts } from '../../src/ingest/ingest.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
@@ -87,11 +89,13 @@ export async function foldEvents(settings: FoldSettings): Promise<FoldedState> {
     },
     caughtUp: events => progress.push({ events, seconds: secondsPassed(), rowsWritten, rowsReadBack: fold.loaded }),
   };
+  const engine = new Here({
+    ...{ pipeline: { layout, folds: [fold] }, store, meta: openMeta(db), foldMemoryBytes: settings.memoryBytes },
+    ...{ keeping: settings.expires ? keepingOf(plan, ids) : [], onFailure: raise, watcher },
+  });
   const ingest = await Ingest.open({
-    ...{ pipeline: { layout, folds: [fold] }, plan, ids, log: logOf(source, end), store, meta: openMeta(db), watcher },
-    ...{ foldMemoryBytes: settings.memoryBytes, barrierMs: NEVER_MS, expires: settings.expires },
+    ...{ door: kernel, engine, log: logOf(source, end), barrierMs: NEVER_MS, onFailure: raise, watcher },
     nowMicros: () => BigInt(Date.now()) * 1000n,
-    onFailure: raise,
   });
   await ingest.close();
   const seconds = secondsPassed();

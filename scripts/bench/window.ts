@@ -5,7 +5,15 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../../src/kernel/layout.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { packRows } from '../../src/kernel/packed.ts';
-import { checkRead, copyRows, type FeatureColumn, makeColumn, want, windowRanges } from '../../src/kernel/window.ts';
+import {
+  checkRead,
+  copyRows,
+  type FeatureColumn,
+  isList,
+  makeColumn,
+  want,
+  windowRanges,
+} from '../../src/kernel/window.ts';
 import { answerKeys } from '../../src/read/answer.ts';
 import { AHEAD_MAX_MS } from '../../src/source/source.ts';
 import type { Row as StoredRow } from '../../src/store/store.ts';
@@ -105,7 +113,7 @@ async function storedWork({ plan, ids, layout: from, store }: FoldedState, entit
   const kernel = await loadKernel();
   const timeMicros = from.kernel.exports.greatestClock() - BEFORE_END_MICROS;
   const layout = layPlan(kernel, plan, ids, { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  for (const type of layout.types.keys()) kernel.exports.setSeen(type, timeMicros);
+  for (const type of layout.types.keys()) kernel.exports.setSeen(type, timeMicros, from.kernel.exports.seenSince(type));
   const answer = layout.lookups.get(entity)!;
   // What is derived from them is arithmetic on both sides, and not what is compared.
   const features = [...answer.features.values()].filter(({ feature }) => feature.expression.kind === 'read');
@@ -237,5 +245,6 @@ function finish(aggregate: string, { total, count, extreme }: Held): number | bi
 }
 
 function valuesOf({ values, nulls }: FeatureColumn): unknown[] {
+  if (isList(values)) throw new Error('nothing here is a list');
   return Array.from<unknown, unknown>(values, (value, row) => (nulls[row] ? null : value));
 }

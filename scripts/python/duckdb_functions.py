@@ -5,9 +5,10 @@ Standard input is one JSON object:
     {"columns": {"s": "VARCHAR", ...}, "rows": [{"s": "x", "i": "42", "x": "0x1.8p+0", "t": "1000000"}, ...],
      "sql": ["UPPER(s)", ...]}
 
-Numbers and times (microseconds) come as text, so that none is rounded on the way; null is null. One line is written for
-each expression, a JSON list with a value for each row: integers and times as text, doubles as in Python's float.hex.
-What DuckDB ends with an error is null.
+Numbers and times (microseconds) come as text, so that none is rounded on the way; null is null. A list (`BIGINT[]`) is a
+list of these, a struct (`STRUCT(name VARCHAR, legs BIGINT[])`) an object. One line is written for each expression, a
+JSON list with a value for each row: integers and times as text, doubles as in Python's float.hex, lists and structs of
+those. What DuckDB ends with an error is null.
 """
 
 import json
@@ -26,11 +27,23 @@ ARROW = {
 }
 
 
+def arrow_type(kind):
+    if kind.endswith("[]"):
+        return pyarrow.list_(arrow_type(kind[:-2]))
+    if kind.startswith("STRUCT("):
+        return pyarrow.struct([(name, arrow_type(of)) for name, of in fields(kind)])
+    return ARROW[kind]
+
+
+def fields(kind):
+    return [field.split(" ", 1) for field in kind[len("STRUCT(") : -1].split(", ")]
+
+
 def main():
     asked = json.load(sys.stdin)
     columns = asked["columns"]
     arrays = {
-        name: pyarrow.array([read_as(row[name], kind) for row in asked["rows"]], type=ARROW[kind])
+        name: pyarrow.array([read_as(row[name], kind) for row in asked["rows"]], type=arrow_type(kind))
         for name, kind in columns.items()
     }
     arrays["position"] = pyarrow.array(range(len(asked["rows"])), type=pyarrow.int64())
@@ -45,12 +58,22 @@ def main():
 
 
 def read_as(value, kind):
-    return None if value is None else READ[kind](value)
+    if value is None:
+        return None
+    if kind.endswith("[]"):
+        return [read_as(one, kind[:-2]) for one in value]
+    if kind.startswith("STRUCT("):
+        return {name: read_as(value[name], of) for name, of in fields(kind)}
+    return READ[kind](value)
 
 
 def written(value):
     if isinstance(value, float):
         return value.hex()
+    if isinstance(value, list):
+        return [written(one) for one in value]
+    if isinstance(value, dict):
+        return {name: written(one) for name, one in value.items()}
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value

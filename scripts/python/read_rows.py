@@ -9,7 +9,7 @@ each after its length as a 4-byte little-endian integer. For each row one line o
 
 `combined` is FeaturesCombined by id; `compatible` and `lazy` keep the row's order, and `lazy` shows each entry's bytes
 in hexadecimal. A state names its case. A 128-bit sum is one integer, as is an extreme's; integers are JSON numbers of
-any length, so read them with care. Where a message that is written again does not give the same bytes, the script
+any length, so read them with care. The doubles of a list of the latest are their bits in hexadecimal. Where a message that is written again does not give the same bytes, the script
 exits with 1; a map may come out in any order, so there the entries are compared.
 """
 
@@ -77,7 +77,16 @@ def state(value):
     if case in ("min", "max"):
         held = of.WhichOneof("value")
         return {case: None if held is None else getattr(of, held)}
+    if case == "last_n":
+        return {case: recent(of)}
     sys.exit(f"a state that this script does not know: {case}")
+
+
+def recent(value):
+    times, positions = list(value.times), list(value.positions)
+    reals = [struct.pack(">d", real).hex() for real in value.reals]
+    held = {"integers": list(value.integers), "reals": reals, "texts": list(value.texts), "too_long": list(value.too_long)}
+    return {"limit": value.limit, "times": times, "positions": positions, **held}
 
 
 def int128(value):

@@ -1,6 +1,15 @@
 /** Event time is int64 microseconds since 1970 UTC; tiles, windows and settings count in milliseconds. */
 export const MICROS_PER_MS = 1000n;
 
+/** How far the time of an event type has come, in microseconds since 1970 UTC. */
+export interface TypeClock {
+  at: bigint;
+  /** What the clock showed after the first record that moved it: before that nothing is known of the type. */
+  since: bigint;
+  /** Times of the latest records that were too far ahead of it to move it, and may yet turn out right: at most two. */
+  jumps: bigint[];
+}
+
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 const DURATION = /^(?:\d+(?:ms|s|m|h|d|w))+$/;
 const PART = /(\d+)(ms|s|m|h|d|w)/g;

@@ -6,6 +6,7 @@ import {
   Field,
   Float64,
   Int64,
+  List,
   makeData,
   RecordBatch,
   RecordBatchFileWriter,
@@ -16,7 +17,7 @@ import {
 } from 'apache-arrow';
 import { assert } from '../base/assert.ts';
 import { type Type, typeName } from '../plan/value.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
+import { type FeatureColumn, isList } from '../kernel/window.ts';
 import type { ReplayBatch } from '../replay/replay.ts';
 import type { ReplayColumn } from '../replay/subject.ts';
 
@@ -90,25 +91,39 @@ function arrowType(type: Type): DataType {
       return new Utf8();
     case 'time':
       return utcMicros();
+    case 'list':
+      return new List(itemField(type.of.type));
     default:
       assert(false, `no column holds a ${typeName(type)}`);
   }
+}
+
+function itemField(type: Type): Field {
+  return new Field('item', arrowType(type), true);
 }
 
 function utcMicros(): TimestampMicrosecond {
   return new TimestampMicrosecond('UTC');
 }
 
-function columnData({ name, type, values, nulls }: FeatureColumn, count: number): Data {
+function columnData({ name, type, values, nulls }: Omit<FeatureColumn, 'statuses'>, count: number): Data {
   const { nullBitmap, nullCount } = validity(nulls, count);
   const shape = { length: count, nullCount, nullBitmap };
+  if (isList(values)) {
+    assert(type.kind === 'list', `${name} is ${type.kind} and holds lists`);
+    const { offsets, items, itemNulls } = values;
+    const child = columnData({ name, type: type.of.type, values: items, nulls: itemNulls }, offsets[count]!);
+    // No batch has 2^31 items, so the offsets are the same with a sign.
+    const valueOffsets = new Int32Array(offsets.buffer, offsets.byteOffset, count + 1);
+    return makeData({ ...shape, type: new List(itemField(type.of.type)), valueOffsets, child });
+  }
   if (type.kind === 'bool') {
     assert(values instanceof Uint8Array, `${name} is bool and has other values`);
     return makeData({ ...shape, type: new Bool(), data: packBits(values, count) });
   }
   if (type.kind === 'string') {
     assert(Array.isArray(values), `${name} is string and has other values`);
-    const texts = values.map((value, row) => (nulls[row] ? '' : value));
+    const texts = Array.from({ length: count }, (_, row) => (nulls[row] ? '' : values[row]!));
     return utf8Data(texts, count, { nullBitmap, nullCount });
   }
   if (type.kind === 'double') {

@@ -1,35 +1,43 @@
 import { Database } from 'bun:sqlite';
 import { createHash } from 'node:crypto';
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import { compileFolder } from '../compile/compile.ts';
 import type { State } from '../base/metrics.ts';
-import { Ingest, type Watcher } from '../ingest/ingest.ts';
+import { type Engine, nowOf, type Watcher } from '../ingest/engine.ts';
+import { keepingOf } from '../ingest/expiry.ts';
+import { Here } from '../ingest/here.ts';
+import { Ingest } from '../ingest/ingest.ts';
 import { Fold } from '../kernel/fold.ts';
-import { loadKernel } from '../kernel/instance.ts';
+import { type Kernel, loadKernel } from '../kernel/instance.ts';
 import type { Ids } from '../kernel/layout.ts';
 import { layPlan, refusedTiles } from '../kernel/load.ts';
-import { type Meta, openMeta } from '../meta/meta.ts';
+import type { Meta } from '../meta/meta.ts';
 import { aggregateHash, planHash } from '../plan/canonical.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
-import { Reader } from '../read/read.ts';
+import { type LookUp, Reader } from '../read/read.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
+import { Spill } from '../replay/spill.ts';
+import { Crew } from '../shard/crew.ts';
+import type { FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import { localDisk } from '../source/disk.ts';
 import { EventLog, type LogSettings, prefixOf } from '../source/log.ts';
 import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
 import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
-import { damageOf, integrityOf, sqliteStore } from '../store/sqlite.ts';
+import { integrityOf } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
+import { type OpenDatabase, openDatabase } from './database.ts';
+import { startWorker } from './crew.ts';
 
 /** Everything that works on one data folder, wired together. */
 export interface Parts {
   plan: Plan;
   ingest: Ingest;
-  reader: Reader;
+  reader: LookUp;
   meta: Meta;
   state: () => State;
   /** Writes what is in memory and lets go of everything, the folder's lock last. */
@@ -47,6 +55,8 @@ export interface Surroundings {
   watcher?: Watcher;
   /** Forgets all rows and errors, and folds the log anew; killed on the way, the next process goes on with it. */
   rebuilds?: true;
+  /** Instead of the configured number. */
+  workers?: number | undefined;
 }
 
 /**
@@ -58,33 +68,36 @@ export interface Surroundings {
 export async function compose(config: Config, surroundings: Surroundings): Promise<Parts> {
   const { announce, onFailure, note, watcher, rebuilds } = surroundings;
   const held = await hold(config, note, rebuilds ? 'replace' : 'refuse');
-  const { undo, plan, log, store, meta, locks } = held;
+  const { undo, plan, log, locks } = held;
+  const { store, meta } = held.database;
   try {
     if (rebuilds) store.clear(() => meta.clearErrors());
     applyPlan(plan, store, meta, note);
     const ids = idsOf(plan, meta);
-    const { layout, fold } = await foldOf(config, plan, ids, store);
-    const { memoryBytes: foldMemoryBytes, barrierMs } = config.fold;
-    const pipeline = { layout, folds: [fold] };
-    const ingest = await Ingest.open({
-      ...{ pipeline, plan, ids, log, store, meta, foldMemoryBytes, barrierMs, nowMicros, onFailure, watcher },
+    const { workers = config.fold.workers } = surroundings;
+    const folding = await foldingOf({
+      config,
+      plan,
+      ids,
+      database: held.database,
       expires: true,
+      onFailure,
+      watcher,
+      workers,
+    });
+    const { engine, door, reader, sizes } = folding;
+    const ingest = await Ingest.open({
+      door,
+      engine,
+      log,
+      barrierMs: config.fold.barrierMs,
+      nowMicros,
+      onFailure,
+      watcher,
     });
     undo.unshift(() => ingest.close());
-    const reader = new Reader({
-      ...{ layout, fold, store, position: () => ingest.position, nowMicros: () => ingest.now() },
-    });
     if (announce !== null) for (const lock of locks) lock.announce(announce);
-    const state = () => ({
-      logEnd: log.end,
-      folded: ingest.position + 1,
-      rowsDirty: fold.dirtyCount,
-      foldBytes: fold.stateBytes,
-      rowsEvicted: fold.evicted,
-      rowsLoaded: fold.loaded,
-      rowsExpired: ingest.expiredRows,
-      tilesRefused: refusedTiles(layout),
-    });
+    const state = () => ({ logEnd: log.end, folded: engine.folded, rowsExpired: engine.expiredRows, ...sizes() });
     return { plan, ingest, reader, meta, state, close: () => closeAll(undo) };
   } catch (error) {
     await closeAll(undo);
@@ -96,9 +109,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
 interface Held {
   plan: Plan;
   log: EventLog;
-  store: Store;
-  meta: Meta;
-  db: Database;
+  database: OpenDatabase;
   locks: FolderLock[];
   /** Closes it all, in order. */
   undo: (() => unknown)[];
@@ -116,50 +127,11 @@ async function hold(config: Config, note: (text: string) => void, damaged: 'refu
     const path = config.store.sqlite;
     const database = openDatabase(path, damaged === 'replace' ? note : null);
     undo.unshift(() => database.close());
-    return { plan, log, locks, undo, ...database };
+    return { plan, log, locks, undo, database };
   } catch (error) {
     await closeAll(undo);
     throw error;
   }
-}
-
-interface OpenDatabase {
-  db: Database;
-  store: Store;
-  meta: Meta;
-  close(): void;
-}
-
-/**
- * @param note hears that a damaged database was put aside for an empty one; null leaves it as it is
- * @throws Fault `corrupt`
- */
-function openDatabase(path: string, note: ((text: string) => void) | null): OpenDatabase {
-  const db = new Database(path, { create: true, readwrite: true, strict: true });
-  try {
-    const store = sqliteStore(db);
-    const meta = openMeta(db);
-    const [damage] = note ? integrityOf(db) : [];
-    if (damage) throw new Fault('corrupt', `${path}: ${damage.message}`);
-    const close = () => {
-      store.close();
-      db.close();
-    };
-    return { db, store, meta, close };
-  } catch (error) {
-    db.close();
-    const damage = error instanceof Fault && error.code === 'corrupt' ? error : damageOf(error, path);
-    if (!damage || !note) throw damage ?? error;
-    note(`${damage.message}; it is put aside as ${path}.damaged`);
-    putAside(path);
-    return openDatabase(path, null);
-  }
-}
-
-/** Its write-ahead log goes first: one that were left would be read as that of the database which comes after. */
-function putAside(path: string) {
-  for (const suffix of ['-wal', '-shm', ''])
-    if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged${suffix}`);
 }
 
 /** What is needed to compare rows with what the log makes of them. */
@@ -182,7 +154,8 @@ export interface Comparison {
  */
 export async function composeComparison(config: Config, note: (text: string) => void): Promise<Comparison> {
   const held = await hold(config, note, 'refuse');
-  const { undo, plan, log, store, meta, db } = held;
+  const { undo, plan, log } = held;
+  const { db, store, meta } = held.database;
   try {
     const damages = integrityOf(db);
     if (meta.currentPlan()?.hash !== planHash(plan))
@@ -197,12 +170,21 @@ export async function composeComparison(config: Config, note: (text: string) => 
       undo.unshift(() => removeDatabase(path));
       const other = openDatabase(path, null);
       undo.unshift(() => other.close());
-      const { layout, fold } = await foldOf(config, plan, ids, other.store);
-      const ingest = await Ingest.open({
-        ...{ pipeline: { layout, folds: [fold] }, plan, ids, log: prefixOf(log, position), nowMicros, watcher },
-        ...{ store: other.store, meta: other.meta, foldMemoryBytes: config.fold.memoryBytes, barrierMs: NEVER_MS },
+      const { workers } = config.fold;
+      const folding = await foldingOf({
+        config,
+        plan,
+        ids,
+        database: other,
+        expires: false,
         onFailure: raise,
+        watcher,
+        workers,
       });
+      const { door, engine } = folding;
+      const prefix = prefixOf(log, position);
+      const settings = { barrierMs: NEVER_MS, nowMicros, onFailure: raise, watcher };
+      const ingest = await Ingest.open({ door, engine, log: prefix, ...settings });
       await ingest.close();
       return { store: other.store, meta: other.meta };
     };
@@ -224,21 +206,97 @@ function removeDatabase(path: string) {
   for (const suffix of ['-wal', '-shm', '']) rmSync(path + suffix, { force: true });
 }
 
-async function foldOf(config: Config, plan: Plan, ids: Ids, store: Store) {
-  const kernel = await loadKernel();
-  const layout = layPlan(kernel, plan, ids, { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  return { layout, fold: new Fold(kernel, store.readRow) };
+interface FoldingParts {
+  config: Config;
+  plan: Plan;
+  ids: Ids;
+  database: OpenDatabase;
+  /** Rows that nothing can read any more leave the store. */
+  expires: boolean;
+  onFailure: (error: unknown) => void;
+  watcher?: Watcher | undefined;
+  /** 0 does it all in this thread. */
+  workers: number;
 }
 
-/** A replay keeps its rows in memory and numbers its definitions itself: it touches no data folder. */
+interface Folding {
+  engine: Engine;
+  /** Of this thread. */
+  door: Kernel;
+  reader: LookUp;
+  sizes: () => Omit<State, 'logEnd' | 'folded' | 'rowsExpired'>;
+}
+
+/** Where events are folded and lookups answered: in this thread, or in workers. */
+async function foldingOf(parts: FoldingParts): Promise<Folding> {
+  const { config, plan, ids, database, workers, watcher, onFailure } = parts;
+  const { store, meta } = database;
+  const kernel = await loadKernel();
+  const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: Math.max(1, workers) };
+  const layout = layPlan(kernel, plan, ids, settings);
+  const keeping = parts.expires ? keepingOf(plan, ids) : [];
+  const foldMemoryBytes = config.fold.memoryBytes;
+  if (workers === 0) {
+    const fold = new Fold(kernel, store.readRow);
+    const engine = new Here({
+      pipeline: { layout, folds: [fold] },
+      store,
+      meta,
+      keeping,
+      foldMemoryBytes,
+      onFailure,
+      watcher,
+    });
+    const moments = { position: () => engine.folded - 1, nowMicros: () => nowOf(engine, config.log.clock, nowMicros) };
+    const reader = new Reader({ layout, fold, store, ...moments });
+    const sizes = () => sizesOf(fold, refusedTiles(layout));
+    return { engine, door: kernel, reader, sizes };
+  }
+  const file = database.db.filename;
+  const mark = store.mark();
+  const first: ToShard = { kind: 'open', role: 'shard', shards: workers, database: file, plan, ids, settings, mark };
+  const [writer, ...shards] = await Promise.all([
+    startWorker<ToWriter, FromWriter>({ kind: 'open', role: 'writer', database: file, keeping }),
+    ...Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(first)),
+  ]);
+  const crew = new Crew(
+    { layout, shards, writer, mark, foldMemoryBytes, onFailure, watcher },
+    { nowMicros: () => nowOf(crew, config.log.clock, nowMicros) },
+  );
+  return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes(), crew.sizes().tilesRefused) };
+}
+
+function sizesOf(
+  { dirtyCount, stateBytes, evicted, loaded }: Pick<Fold, 'dirtyCount' | 'stateBytes' | 'evicted' | 'loaded'>,
+  tilesRefused: number,
+) {
+  return { rowsDirty: dirtyCount, foldBytes: stateBytes, rowsEvicted: evicted, rowsLoaded: loaded, tilesRefused };
+}
+
+/**
+ * A replay numbers its definitions itself: it touches no data folder.
+ *
+ * @param rows what they may occupy in memory, and where those go that have no room there; `close` deletes that file
+ */
 export async function composeReplay(
   plan: Plan,
   source: Source,
+  rows: { memoryBytes: number; path: string },
   listeners: Pick<ReplayParts, 'onRejected' | 'onBad'>,
-): Promise<Replay> {
+): Promise<Replay & { close(): void }> {
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, countedIds(plan), { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  return replay({ pipeline: { layout, folds: [new Fold(kernel, null)] }, source, ...listeners });
+  let close = () => {};
+  const spill = new Spill(layout, rows.memoryBytes, () => {
+    removeDatabase(rows.path);
+    const database = openDatabase(rows.path, null);
+    close = () => {
+      database.close();
+      removeDatabase(rows.path);
+    };
+    return database.store;
+  });
+  return { ...replay({ layout, spill, source, ...listeners }), close: () => close() };
 }
 
 function logSettings({ log }: Config): LogSettings {

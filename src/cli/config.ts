@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { Fault, Faults } from '../base/fault.ts';
@@ -14,7 +15,8 @@ export interface Config {
   /** The folder of definitions. */
   definitions: string;
   serve: { port: number; host: string };
-  fold: { memoryBytes: number; barrierMs: number };
+  /** `workers` fold and answer beside the main thread; 0 does it all in that one. `memoryBytes` is for all of them. */
+  fold: { workers: number; memoryBytes: number; barrierMs: number };
   /** How long past its windows a tile is kept for late events, and how late an event may be and still read them. */
   latenessMs: number;
 }
@@ -55,7 +57,7 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     store: { sqlite: resolve(folder, store.sqlite) },
     definitions: resolve(folder, definitions),
     serve: { port: serve.port, host: serve.host },
-    fold: { memoryBytes: fold.memory, barrierMs: fold.barrier },
+    fold: { workers: workersOf(fold.workers), memoryBytes: fold.memory, barrierMs: fold.barrier },
     latenessMs: lateness,
   };
 }
@@ -120,6 +122,24 @@ const PORT = z
   .refine(port => port >= 0n && port <= 65535n, 'a port is 0 to 65535')
   .transform(Number);
 
+/** Each has its own memory and its own shard of the rows: more than cores is of no use. */
+export const WORKERS_MAX = 64;
+
+const WORKERS = z
+  .union([z.literal('cores'), z.bigint()])
+  .describe(`cores, or a number of threads, 0 to ${WORKERS_MAX}`)
+  .refine(
+    count => count === 'cores' || (count >= 0n && count <= BigInt(WORKERS_MAX)),
+    `workers are 0 to ${WORKERS_MAX}`,
+  );
+
+/** Where there is one core, a second thread would only be in its way. */
+function workersOf(written: 'cores' | bigint): number {
+  if (written !== 'cores') return Number(written);
+  const cores = availableParallelism();
+  return cores === 1 ? 0 : Math.min(cores, WORKERS_MAX);
+}
+
 /** A section that is there without anything in it is one of defaults, as one that is not there. */
 function section<T extends z.ZodRawShape>(shape: T) {
   return z.preprocess(value => value ?? {}, z.strictObject(shape));
@@ -143,7 +163,11 @@ export const CONFIG = section({
     port: PORT.default(8080),
     host: z.string().min(1, 'got an empty text, wanted a host').default('127.0.0.1'),
   }),
-  fold: section({ memory: size(FOLD_SIZE).default(256 * 1024 ** 2), barrier: duration(1).default(1000) }),
+  fold: section({
+    workers: WORKERS.default('cores'),
+    memory: size(FOLD_SIZE).default(256 * 1024 ** 2),
+    barrier: duration(1).default(1000),
+  }),
   lateness: duration(0).default(3_600_000),
 });
 

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { compileFolder } from '../compile/compile.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Clock } from '../source/source.ts';
-import { loadConfig, parseConfig } from './config.ts';
+import { type Config, loadConfig, parseConfig } from './config.ts';
 
 /**
- * The plan of a folder, and the clock that its events are meant for.
+ * The plan of a folder, the clock that its events are meant for, and what folded rows may occupy in memory.
  *
  * @param dir a folder of definitions, or one with a tilefold.yaml that says where they are; null for what
  *   `configPath` says
@@ -14,13 +14,16 @@ import { loadConfig, parseConfig } from './config.ts';
 export async function compileDefinitions(
   dir: string | null,
   configPath: string,
-): Promise<{ plan: Plan; clock: Clock }> {
+): Promise<{ plan: Plan; clock: Clock; foldMemoryBytes: number }> {
   const path = dir === null ? configPath : join(dir, 'tilefold.yaml');
   if (dir !== null && !existsSync(path)) {
     // Files come without arrivals, so their clock can only be that of their events.
-    const { latenessMs, log } = parseConfig(path, 'log: { clock: event }');
-    return { plan: await compileFolder(dir, { latenessMs }), clock: log.clock };
+    return definitionsOf({ ...parseConfig(path, 'log: { clock: event }'), definitions: dir });
   }
-  const { definitions, latenessMs, log } = await loadConfig(path);
-  return { plan: await compileFolder(definitions, { latenessMs }), clock: log.clock };
+  return definitionsOf(await loadConfig(path));
+}
+
+async function definitionsOf({ definitions, latenessMs, log, fold }: Config) {
+  const plan = await compileFolder(definitions, { latenessMs });
+  return { plan, clock: log.clock, foldMemoryBytes: fold.memoryBytes };
 }

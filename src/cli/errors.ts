@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { errorsPage, ERRORS_LIMIT_DEFAULT } from '../http/errors.ts';
+import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { loadConfig } from './config.ts';
 import { askServer } from './remote.ts';
@@ -22,10 +23,11 @@ export function addErrors(program: Command) {
     .action(async (_options, command: Command) => {
       const { config, after, limit, json } = command.optsWithGlobals<Options>();
       const query = { after, limit };
-      const text = await withParts(await loadConfig(config), {
-        open: parts => JSON.stringify(errorsPage(parts.meta, query)),
-        held: url => askServer(url, `/v1/errors?${new URLSearchParams(query)}`),
-      });
+      const ways = {
+        open: ({ meta }: Parts) => JSON.stringify(errorsPage(meta, query)),
+        held: (url: string) => askServer(url, `/v1/errors?${new URLSearchParams(query)}`),
+      };
+      const text = await withParts(await loadConfig(config), ways, 0);
       console.log(json ? text.trimEnd() : pageTable(text));
     });
 }

@@ -10,9 +10,12 @@ export interface Ways<Result> {
   held: (url: string) => Promise<Result>;
 }
 
-/** @throws Fault `busy` where another process holds the folder, and does not serve */
-export async function withParts<Result>(config: Config, ways: Ways<Result>): Promise<Result> {
-  const parts = await openOrFind(config);
+/**
+ * @param workers instead of the configured number: a command that only looks has no work for them
+ * @throws Fault `busy` where another process holds the folder, and does not serve
+ */
+export async function withParts<Result>(config: Config, ways: Ways<Result>, workers?: number): Promise<Result> {
+  const parts = await openOrFind(config, workers);
   if (typeof parts === 'string') return ways.held(parts);
   try {
     const result = await ways.open(parts);
@@ -25,12 +28,12 @@ export async function withParts<Result>(config: Config, ways: Ways<Result>): Pro
   }
 }
 
-async function openOrFind(config: Config): Promise<Parts | string> {
+async function openOrFind(config: Config, workers?: number): Promise<Parts | string> {
   try {
     const onFailure = (error: unknown) => {
       throw error;
     };
-    return await compose(config, { announce: null, onFailure, note: console.error });
+    return await compose(config, { announce: null, onFailure, note: console.error, workers });
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'busy') throw error;
     for (const folder of foldersOf(config)) {

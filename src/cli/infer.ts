@@ -6,6 +6,13 @@ export interface Inferred {
   type: string;
   count: number;
   columns: Column[];
+  /** What the objects in its lists are, inner ones first. */
+  structs: Struct[];
+}
+
+export interface Struct {
+  name: string;
+  fields: { name: string; type: string; isOptional: boolean }[];
 }
 
 export interface Column {
@@ -13,7 +20,8 @@ export interface Column {
   name: string;
   /** Steps below `data`. */
   path: string[];
-  type: 'bool' | 'int64' | 'double' | 'string' | 'time';
+  /** As definitions write it: `int64`, `[string]`, `[order_items]`. */
+  type: string;
   /** Of the samples, those where it is there and not null. */
   seen: number;
   /** Values and how often each was seen, of strings and integers, up to `DISTINCT_MAX` of them. */
@@ -27,13 +35,22 @@ export interface LeftOut {
   why: string;
 }
 
-type Kind = Column['type'] | 'list';
+type Kind = 'bool' | 'int64' | 'double' | 'string' | 'time' | 'list' | 'object';
 
-interface Member {
-  path: string[];
+/** What was seen in one place: of a member, of the elements of a list, or of a field of these. */
+interface Place {
   kinds: Set<Kind>;
   seen: number;
+  nulls: number;
   values: Map<string, number>;
+  /** Of lists. */
+  element: Place | null;
+  /** Of objects in lists; those elsewhere are members themselves. */
+  fields: Map<string, Place>;
+}
+
+interface Member extends Place {
+  path: string[];
 }
 
 /** More of them are no entities that come again: a measure, or an id of each event. */
@@ -41,6 +58,9 @@ export const DISTINCT_MAX = 100_000;
 
 /** Members of members; deeper ones are hardly meant to be counted. */
 const DEPTH_MAX = 6;
+
+/** An object of more members is rather a map, whose keys are values. */
+const FIELDS_MAX = 64;
 
 /** What `$.data.a.b` cannot say. */
 const UNSPEAKABLE = /[.[\]'"*]|^$|^__proto__$/;
@@ -68,18 +88,59 @@ export class Inference {
   /** The types, most frequent first, and what cannot be declared of them. */
   result(): { types: Inferred[]; leftOut: LeftOut[] } {
     const leftOut: LeftOut[] = [];
+    const structNames = new Set<string>();
     const types = [...this.#types].map(([type, { count, members }]) => {
       const taken = new Set<string>();
+      const structs: Struct[] = [];
       const columns = [...members.values()].flatMap(member => {
-        const { kind, why } = kindOf(member);
-        if (kind === null) leftOut.push({ type, path: member.path, why });
         const { path, seen, values } = member;
-        return kind === null ? [] : [{ name: nameOf(path, taken), path, type: kind, seen, values }];
+        const spelled = typeOf(member, path, { type, structs, structNames, leftOut });
+        return spelled === null ? [] : [{ name: nameOf(path, taken), path, type: spelled, seen, values }];
       });
-      return { type, count, columns };
+      return { type, count, columns, structs };
     });
     return { types: types.sort((a, b) => b.count - a.count), leftOut };
   }
+}
+
+interface Spelling {
+  type: string;
+  structs: Struct[];
+  structNames: Set<string>;
+  leftOut: LeftOut[];
+}
+
+/** The type of a place as definitions write it, with what it takes among the structs; null where it is left out. */
+function typeOf(place: Place, path: string[], spelling: Spelling): string | null {
+  const { kind, why } = kindOf(place);
+  if (kind === 'list') return listOf(place.element, path, spelling);
+  if (kind === 'object') return structOf(place.fields, path, spelling);
+  return kind ?? leaveOut(why, path, spelling);
+}
+
+function leaveOut(why: string, path: string[], { type, leftOut }: Spelling): null {
+  leftOut.push({ type, path, why });
+  return null;
+}
+
+function listOf(element: Place | null, path: string[], spelling: Spelling): string | null {
+  if (!element || element.seen === 0) return leaveOut('a list that is always empty', path, spelling);
+  const inner = typeOf(element, [...path, '[]'], spelling);
+  if (inner === null || element.nulls === 0) return inner && `[${inner}]`;
+  return inner.startsWith('[') ? `[{ type: ${inner}, optional: true }]` : `[${inner}?]`;
+}
+
+function structOf(members: Map<string, Place>, path: string[], spelling: Spelling): string | null {
+  if (members.size > FIELDS_MAX) return leaveOut(`objects of more than ${FIELDS_MAX} members`, path, spelling);
+  const count = Math.max(0, ...[...members.values()].map(({ seen, nulls }) => seen + nulls));
+  const fields = [...members].flatMap(([name, place]) => {
+    const type = typeOf(place, [...path, name], spelling);
+    return type === null ? [] : [{ name, type, isOptional: place.seen < count }];
+  });
+  if (fields.length === 0) return leaveOut('objects with nothing to declare', path, spelling);
+  const name = nameOf([spelling.type, ...path.filter(step => step !== '[]')], spelling.structNames);
+  spelling.structs.push({ name, fields });
+  return name;
 }
 
 function walk(members: Map<string, Member>, data: Record<string, unknown>, path: string[], passed: string[]): void {
@@ -91,10 +152,9 @@ function walk(members: Map<string, Member>, data: Record<string, unknown>, path:
       continue;
     }
     const key = at.join('.');
-    const member = members.get(key) ?? { path: at, kinds: new Set(), seen: 0, values: new Map() };
+    const member = members.get(key) ?? { path: at, ...emptyPlace() };
     members.set(key, member);
-    member.seen++;
-    member.kinds.add(kindOfValue(value));
+    note(member, value, at.length);
     if (typeof value !== 'string' && typeof value !== 'number') continue;
     const text = String(value);
     const count = member.values.get(text) ?? 0;
@@ -102,20 +162,49 @@ function walk(members: Map<string, Member>, data: Record<string, unknown>, path:
   }
 }
 
+function emptyPlace(): Place {
+  return { kinds: new Set(), seen: 0, nulls: 0, values: new Map(), element: null, fields: new Map() };
+}
+
+function note(place: Place, value: unknown, depth: number): void {
+  if (value === null) {
+    place.nulls++;
+    return;
+  }
+  place.seen++;
+  place.kinds.add(kindOfValue(value));
+  if (depth >= DEPTH_MAX) return;
+  if (Array.isArray(value)) {
+    place.element ??= emptyPlace();
+    for (const element of value) note(place.element, element, depth + 1);
+  } else if (isObject(value)) noteFields(place, value, depth);
+}
+
+/** A field is optional where it is not in all objects: those that lack it count as null. */
+function noteFields({ fields, seen }: Place, object: Record<string, unknown>, depth: number): void {
+  for (const name of Object.keys(object)) {
+    if (UNSPEAKABLE.test(name) || name.length > NAME_LENGTH_MAX || fields.size > FIELDS_MAX) continue;
+    const known = fields.get(name);
+    if (!known) fields.set(name, { ...emptyPlace(), nulls: seen - 1 });
+    note(fields.get(name)!, object[name], depth + 1);
+  }
+  for (const [name, field] of fields) if (!Object.hasOwn(object, name)) field.nulls++;
+}
+
 function kindOfValue(value: unknown): Kind {
   if (typeof value === 'boolean') return 'bool';
   if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) < INT64_LIMIT ? 'int64' : 'double';
   if (typeof value === 'string') return parseMicros(value) === null ? 'string' : 'time';
-  return 'list';
+  return Array.isArray(value) ? 'list' : 'object';
 }
 
-/** The type that all of a member's values have. */
-function kindOf({ kinds }: Member): { kind: Column['type'] | null; why: string } {
+/** The type that all values of a place have. */
+function kindOf({ kinds }: Place): { kind: Kind | null; why: string } {
   const has = (...some: Kind[]) => [...kinds].every(kind => some.includes(kind));
-  for (const kind of ['bool', 'int64', 'time'] as const) if (has(kind)) return { kind, why: '' };
+  for (const kind of ['bool', 'int64', 'time', 'list', 'object'] as const) if (has(kind)) return { kind, why: '' };
   if (has('int64', 'double')) return { kind: 'double', why: '' };
   if (has('time', 'string')) return { kind: 'string', why: '' };
-  return { kind: null, why: has('list') ? 'a list' : `now ${[...kinds].join(', now ')}` };
+  return { kind: null, why: `now ${[...kinds].join(', now ')}` };
 }
 
 /** `crew.size` -> `crew_size`; another member that would be called so gets a number. */

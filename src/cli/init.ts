@@ -8,7 +8,7 @@ import { compileSources } from '../compile/compile.ts';
 import { NAME } from '../compile/name.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
-import { type Column, entityOf, type Inferred, Inference, type LeftOut, measuresOf } from './infer.ts';
+import { type Column, entityOf, type Inferred, Inference, type LeftOut, measuresOf, type Struct } from './infer.ts';
 
 /** Events that are looked at: enough to see what is rare, few enough to be done in a second. */
 const SAMPLES_MAX = 50_000;
@@ -63,6 +63,7 @@ serve:
   port: 8080
   host: 127.0.0.1         # 0.0.0.0 lets other machines in
 fold:
+  workers: cores          # threads that fold and answer; 0 does it all in one, in less memory
   memory: 256MiB          # rows in memory; beyond it they are read back from the store
   barrier: 1s             # how often changed rows are written
 lateness: 1h              # events later than this read no windows
@@ -78,7 +79,7 @@ function blank(): Start {
     view('page', ['page'], 'string', 4),
     view('ms', ['ms'], 'int64', 3),
   ];
-  const type = { type: 'page_view', count: 4, columns };
+  const type = { type: 'page_view', count: 4, columns, structs: [] };
   const files = new Map([
     ['tilefold.yaml', configText('wall')],
     ['features/events.yaml', eventsText([type], [], columns[0]!)],
@@ -174,9 +175,19 @@ function eventsText(types: Inferred[], leftOut: LeftOut[], entity: Column | null
   const entities = entity
     ? `\n# What features are of, and what lookups ask for.\nentities:\n  ${yamlName(entity.name)}: ${entity.type}\n`
     : '\n# No column came again often enough to be what features are of. Name one:\n# entities:\n#   user: string\n';
+  const structs = types.flatMap(({ structs }) => structs.map(structText));
+  const declared = structs.length === 0 ? '' : `\n# What stands in their lists.\ntypes:\n${structs.join('')}`;
   return `# Event types and their inputs. An event that lacks an input, or has one of another type, counts nowhere.
 events:
-${events.join('')}${entities}`;
+${events.join('')}${declared}${entities}`;
+}
+
+function structText({ name, fields }: Struct): string {
+  const lines = fields.map(({ name: field, type, isOptional }) => {
+    const spec = isOptional ? `{ type: ${type}, optional: true }` : type;
+    return `    ${yamlName(field)}: ${spec}\n`;
+  });
+  return `  ${yamlName(name)}:\n${lines.join('')}`;
 }
 
 function inputLine({ name, path, type, seen }: Column, count: number): string {

@@ -7,6 +7,7 @@ import { parseLookup } from '../http/features.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
+import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { type Config, loadConfig } from './config.ts';
 import { askServer } from './remote.ts';
@@ -43,10 +44,11 @@ function oneMore(name: string, names: string[] = []): string[] {
 async function lookup(config: Config, entityName: string, keys: string[], options: Options): Promise<string> {
   const plan = await compileFolder(config.definitions, { latenessMs: config.latenessMs });
   const body = lookupBody(plan, entityName, keys, options);
-  return withParts(config, {
-    open: parts => answerJson(parts.reader.lookup(parseLookup(new TextEncoder().encode(body)))),
-    held: url => askServer(url, '/v1/features', { method: 'POST', body }),
-  });
+  const ways = {
+    open: async ({ reader }: Parts) => answerJson(await reader.lookup(parseLookup(new TextEncoder().encode(body)))),
+    held: (url: string) => askServer(url, '/v1/features', { method: 'POST', body }),
+  };
+  return withParts(config, ways, 0);
 }
 
 /** The request that `POST /v1/features` takes. */
@@ -91,9 +93,12 @@ interface TextAnswer {
   entities: Record<string, { keys: (string | string[])[]; features: Record<string, TextColumn> }>;
 }
 
+type TextCell = string | boolean | null;
+
 interface TextColumn {
-  values: (string | boolean | null)[];
+  values: (TextCell | TextCell[])[];
   statuses?: (string | null)[];
+  since?: string;
 }
 
 /** Features down, keys across, one table for each entity. */
@@ -107,10 +112,33 @@ export function answerTable(text: string): string {
     const rows = Object.entries(features).map(([name, column]) => [name, ...keys.map((_, i) => cellText(column, i))]);
     return tableText([header, ...rows]);
   });
-  return [...tables, at].join('\n\n');
+  return [...tables, [at, ...sinceLines(answer)].join('\n')].join('\n\n');
+}
+
+/** What WARMING is about: a line for each time, with the features that it holds for where there are several. */
+function sinceLines({ entities }: TextAnswer): string[] {
+  const columns = Object.values(entities).flatMap(({ features }) => Object.entries(features));
+  const bySince = Map.groupBy(
+    columns.filter(([, { since }]) => since !== undefined),
+    ([, { since }]) => since,
+  );
+  return [...bySince].map(([since, of]) => {
+    const names = bySince.size > 1 ? `: ${of.map(([name]) => name).join(', ')}` : '';
+    return `WARMING: its events are known since ${since}${names}`;
+  });
+}
+
+/** So many items of a list are shown: more would push the other keys out of sight. */
+const ITEMS_SHOWN_MAX = 5;
+
+function valueText(value: TextCell | TextCell[]): string {
+  if (!Array.isArray(value)) return value === null ? '-' : String(value);
+  const shown = value.slice(0, ITEMS_SHOWN_MAX).map(valueText).join(', ');
+  const left = value.length - ITEMS_SHOWN_MAX;
+  return left > 0 ? `[${shown}, ... ${left} more]` : `[${shown}]`;
 }
 
 function cellText({ values, statuses }: TextColumn, index: number): string {
-  const value = values[index] === null ? '-' : String(values[index]);
+  const value = valueText(values[index]!);
   return statuses?.[index] ? `${value} ${statuses[index]}` : value;
 }

@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
-import type { Watcher } from '../ingest/ingest.ts';
+import type { Watcher } from '../ingest/engine.ts';
 import type { Block, Source } from '../source/source.ts';
 
 /** How often a log file of somebody's batch job gets a line. */

@@ -32,7 +32,7 @@ export function addReplay(program: Command) {
 
 async function replayFiles(options: Options) {
   const makeFrame = await frameMaker(options.out);
-  const { plan, clock } = await compileDefinitions(options.features, options.config);
+  const { plan, clock, foldMemoryBytes } = await compileDefinitions(options.features, options.config);
   const files = await ndjsonFiles(options.log, clock);
   const out = await WholeFile.create(options.out);
   const errors = options.errors === undefined ? null : await WholeFile.create(options.errors);
@@ -43,16 +43,16 @@ async function replayFiles(options: Options) {
     errors?.writeNow(line);
   };
   try {
-    const replay = await composeReplay(plan, progress.watch(files), {
+    const rows = { memoryBytes: foldMemoryBytes, path: `${options.out}.rows` };
+    const replay = await composeReplay(plan, progress.watch(files), rows, {
       onRejected: rejected => listError(rejectedLine(rejected)),
       onBad: bad => listError(badLine(bad)),
     });
-    const frame = makeFrame(replay.columns);
-    for await (const batch of replay.batches) {
-      await out.write(frame.batch(batch));
-      progress.count(batch.count);
+    try {
+      await writeBatches(replay, makeFrame(replay.columns), out, progress);
+    } finally {
+      replay.close();
     }
-    await out.write(frame.end());
     await errors?.finish();
     await out.finish();
   } catch (error) {
@@ -67,6 +67,15 @@ async function replayFiles(options: Options) {
     console.log(JSON.stringify({ events, errors: errorCount, seconds, out, errors_out: errors ?? null }));
   }
   if (errorCount > 0) console.error(`replay: ${errorCount} lines could not count; ${whereOf(options.errors)}`);
+}
+
+/** Batch by batch: neither the rows nor the file stand in memory as a whole. */
+async function writeBatches({ batches }: Replay, frame: Frame, out: WholeFile, progress: Progress) {
+  for await (const batch of batches) {
+    await out.write(frame.batch(batch));
+    progress.count(batch.count);
+  }
+  await out.write(frame.end());
 }
 
 function whereOf(errors: string | undefined): string {

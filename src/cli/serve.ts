@@ -96,7 +96,7 @@ class Gate {
       return parts.ingest.post(...body);
     };
     const barrier = () => {
-      if (!this.closed) parts.ingest.barrier();
+      if (!this.closed) return parts.ingest.barrier();
     };
     this.served = { ...parts, ingest: { post, barrier } };
   }

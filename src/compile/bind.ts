@@ -1,12 +1,13 @@
 import { assert, unreachable } from '../base/assert.ts';
 import type { Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
 import { children } from '../plan/expression.ts';
-import type { Type } from '../plan/value.ts';
-import { BOOL, DOUBLE, INT64, STRING, TIME, typeName } from '../plan/value.ts';
-import { bindFunction } from './functions.ts';
-import type { CastKind, SqlNode } from './node.ts';
+import type { Type, Value } from '../plan/value.ts';
+import { BOOL, DOUBLE, INT64, OPTIONAL, STRING, TIME, typeName } from '../plan/value.ts';
+import { bindFunction, elementAt } from './functions.ts';
+import type { CastKind, SqlNode, Word } from './node.ts';
 import { adapt, call, compare, isNullLiteral, literal, literalText, nullLiteral, unify, wantBool } from './typing.ts';
 
 /** What the names and the aggregates of an expression mean where it stands. Both put their faults into `faults`. */
@@ -73,6 +74,14 @@ function bindNode(node: SqlNode, scope: Scope): Expression | null {
       return bindLiteral(node, scope.faults);
     case 'name':
       return scope.name(node);
+    case 'field': {
+      const of = bindNode(node.of, scope);
+      return of && fieldOf(of, node.name, node.of.text, node.at, scope.faults);
+    }
+    case 'element':
+      return bindElement(node, scope);
+    case 'list':
+      return bindList(node, scope);
     case 'faulty':
       return null;
     case 'aggregate':
@@ -103,6 +112,55 @@ function bindNode(node: SqlNode, scope: Scope): Expression | null {
     default:
       return unreachable(node);
   }
+}
+
+/** A field of a struct; `text` is how the struct is written. */
+export function fieldOf(
+  of: Expression,
+  { name, at: where }: Word,
+  text: string,
+  at: Position,
+  faults: Fault[],
+): Expression | null {
+  const fault = (message: string) => {
+    faults.push(new Fault('definition', message, where));
+    return null;
+  };
+  if (of.type.kind !== 'struct') {
+    const hint = of.type.kind === 'list' ? `; of its first element it is ${text}[1].${name}` : '';
+    return fault(`${text} is ${typeName(of.type)}, and only structs have fields${hint}`);
+  }
+  const names = of.type.fields.map(field => field.name);
+  const field = of.type.fields[names.indexOf(name)];
+  if (field) return { kind: 'field', of, name, type: field.type, at };
+  return fault(`${text} has no field "${name}"${didYouMean(name, names) || `; it has ${names.join(', ')}`}`);
+}
+
+function bindElement(node: SqlNode & { kind: 'element' }, scope: Scope): Expression | null {
+  const args = bindAll([node.of, node.index], scope);
+  return args && elementAt(args[0]!, args[1]!, node, scope.faults);
+}
+
+/** A list of literals is a literal. */
+function bindList(node: SqlNode & { kind: 'list' }, scope: Scope): Expression | null {
+  const bound = bindAll(node.items, scope);
+  const same = bound && unify(bound, node.items, '[ ]', scope.faults);
+  if (!same) return null;
+  const odd = same.values.findIndex(value => foldedLiteral(value) === null);
+  if (odd < 0) {
+    const values = same.values.map(value => foldedLiteral(value)!.value);
+    return literal(values, { kind: 'list', of: { type: same.type, presence: OPTIONAL } }, node.at);
+  }
+  const { text, at } = node.items[odd]!;
+  scope.faults.push(new Fault('unsupported', `a list is made of literals only, got ${text}`, at));
+  return null;
+}
+
+/** The literal that a value is, or that a whole number beside doubles became. */
+function foldedLiteral(value: Expression): { value: Value } | null {
+  if (value.kind === 'literal') return value;
+  const inner = value.kind === 'call' && value.fn === 'toDouble' ? value.args[0]! : null;
+  return inner?.kind === 'literal' ? { value: Number(inner.value) } : null;
 }
 
 function bindAll(nodes: SqlNode[], scope: Scope): Expression[] | null {

@@ -6,7 +6,7 @@ import { walk } from '../plan/expression.ts';
 import type { Plan } from '../plan/plan.ts';
 import { WINDOWS_PER_ENTITY_MAX } from '../plan/window.ts';
 import type { Declared } from './declare.ts';
-import { declare, refuseUnread } from './declare.ts';
+import { declare } from './declare.ts';
 import type { CompiledSet } from './feature_set.ts';
 import { compileSet } from './feature_set.ts';
 import { SET_SHAPE } from './shape.ts';
@@ -82,7 +82,6 @@ export async function compileSources(
   const declared = declare(documents, faults);
   const setDocuments = documents.filter(isSet);
   checkSetNames(setDocuments, faults);
-  checkSources(setDocuments, declared, faults);
   const sets: CompiledSet[] = [];
   for (const document of setDocuments) sets.push(await compileSet(document, declared, faults));
   const plan = planOf(declared, sets, settings);
@@ -126,17 +125,6 @@ function checkSetNames(documents: YamlDocument[], faults: Fault[]): void {
   }
 }
 
-/** What an event type may declare depends on whether a feature set reads it. */
-function checkSources(documents: YamlDocument[], declared: Declared, faults: Fault[]): void {
-  const checked = new Set<unknown>();
-  for (const { value } of documents) {
-    if (!isRecord(value) || checked.has(value.source)) continue;
-    checked.add(value.source);
-    const event = declared.events.get(String(value.source));
-    if (event) refuseUnread(event, String(value.feature_set), faults);
-  }
-}
-
 /** The fault stands at the set with which there are too many. */
 function checkWindows(entity: string, plan: Plan, faults: Fault[]): void {
   const distinct = new Set<string>();
@@ -156,7 +144,7 @@ function checkWindows(entity: string, plan: Plan, faults: Fault[]): void {
 
 function planOf(declared: Declared, sets: CompiledSet[], settings: CompileSettings): Plan {
   return {
-    events: [...declared.events.values()].flatMap(event => (event ? [event.type] : [])),
+    events: [...declared.events.values()].flatMap(event => event ?? []),
     entities: [...declared.entities.values()].flatMap(entity => entity ?? []),
     aggregates: sets.flatMap(set => set.aggregates),
     sets: sets.flatMap(({ set }) => set ?? []),

@@ -14,14 +14,8 @@ import { check, isRecord, valueAt } from './yaml.ts';
  * it is not blamed for it.
  */
 export interface Declared {
-  events: Map<string, DeclaredEvent | null>;
+  events: Map<string, EventType | null>;
   entities: Map<string, Entity | null>;
-}
-
-export interface DeclaredEvent {
-  type: EventType;
-  document: YamlDocument;
-  path: YamlPath;
 }
 
 /** How many values one event may carry: each is a column in the kernels' memory. */
@@ -114,7 +108,7 @@ function resolveTypes(places: Map<string, Place>, faults: Fault[]): KnownTypes {
       }
     }
     const scope = { document, types: known, faults };
-    const slots = fields.map(([field, spec]) => fieldOf(field, spec, [...path, field], scope, false));
+    const slots = fields.map(([field, spec]) => fieldOf(field, spec, [...path, field], scope, '$'));
     if (slots.some(slot => slot === null) || fields.length === 0) return;
     const type: Type = { kind: 'struct', name, fields: slots as Field[] };
     const { depth, fields: count } = extent(type);
@@ -178,29 +172,32 @@ interface TypeScope {
   faults: Fault[];
 }
 
-function fieldOf(name: string, spec: TypeSpec, path: YamlPath, scope: TypeScope, input: boolean): Field | null {
-  const slot = slotOf(spec, path, scope, input);
+/** What paths begin with: those of inputs at the record, those of a type's fields at the object that they are fields of. */
+type Root = '$.data' | '$';
+
+function fieldOf(name: string, spec: TypeSpec, path: YamlPath, scope: TypeScope, root: Root): Field | null {
+  const slot = slotOf(spec, path, scope, true);
   if (!slot) return null;
   const written = isRecord(spec) ? (spec as SlotSpec).path : undefined;
-  const steps = written === undefined ? [name] : stepsOf(written, [...path, 'path'], scope);
+  const steps = written === undefined ? [name] : stepsOf(written, root, [...path, 'path'], scope);
   return steps && { name, ...slot, path: steps };
 }
 
 /** `$.data.crew.size` -> crew, size. */
-function stepsOf(path: string, at: YamlPath, { document, faults }: TypeScope): string[] | null {
+function stepsOf(path: string, root: Root, at: YamlPath, { document, faults }: TypeScope): string[] | null {
   const fault = (message: string) => {
     faults.push(new Fault('definition', message, document.at(at)));
     return null;
   };
   if (/[[\]'"*]/.test(path))
-    return fault(`path: ${path} has more than names in it; only steps like $.data.a.b are read`);
-  const steps = path.split('.');
-  if (steps[0] !== '$' || steps[1] !== 'data' || steps.length < 3 || steps.includes(''))
-    return fault(`path: got ${path}, wanted one that begins with $.data. and names a member, like $.data.a.b`);
-  return steps.slice(2);
+    return fault(`path: ${path} has more than names in it; only steps like ${root}.a.b are read`);
+  const steps = path.startsWith(`${root}.`) ? path.slice(root.length + 1).split('.') : [''];
+  if (!steps.includes('')) return steps;
+  return fault(`path: got ${path}, wanted one that begins with ${root}. and names a member, like ${root}.a.b`);
 }
 
-function slotOf(spec: TypeSpec, path: YamlPath, scope: TypeScope, input: boolean): Slot | null {
+/** @param isNamed an element of a list is not, and has no path */
+function slotOf(spec: TypeSpec, path: YamlPath, scope: TypeScope, isNamed: boolean): Slot | null {
   const { document, faults } = scope;
   if (typeof spec === 'string') {
     const type = namedType(spec.replace(/\?$/, ''), path, scope);
@@ -211,8 +208,8 @@ function slotOf(spec: TypeSpec, path: YamlPath, scope: TypeScope, input: boolean
     return of && { type: { kind: 'list', of }, presence: REQUIRED };
   }
   const inner = slotOf(spec.type, [...path, 'type'], scope, false);
-  if (spec.path !== undefined && !input) {
-    const message = 'path is for the inputs of events; a field or an element is read where it stands';
+  if (spec.path !== undefined && !isNamed) {
+    const message = 'path is for inputs and fields; an element is read where it stands';
     faults.push(new Fault('definition', message, document.keyAt([...path, 'path'])));
     return null;
   }
@@ -270,12 +267,12 @@ function defaultValue(type: Type, value: unknown): Value {
   }
 }
 
-function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fault[]): DeclaredEvent | null {
+function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fault[]): EventType | null {
   const { document, path } = place;
   const specs = fieldSpecs(place, 'inputs', faults);
   const written = valueAt(document.value, path);
   const scope = { document, types, faults };
-  const inputs = specs.map(([input, spec]) => fieldOf(input, spec, [...path, input], scope, true));
+  const inputs = specs.map(([input, spec]) => fieldOf(input, spec, [...path, input], scope, '$.data'));
   const at = document.keyAt(path);
   if (inputs.length > INPUTS_PER_EVENT_MAX) {
     const message = `${name} has ${inputs.length} inputs, and at most ${INPUTS_PER_EVENT_MAX} are read`;
@@ -284,8 +281,7 @@ function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fau
   }
   const whole = isRecord(written) && inputs.length === Object.keys(written).length && !inputs.includes(null);
   if (!whole) return null;
-  const type: EventType = { name, inputs: inputs as Field[], columns: [], onFault: 'reject', weight: null, at };
-  return { type, document, path };
+  return { name, inputs: inputs as Field[], columns: [], onFault: 'reject', weight: null, at };
 }
 
 function declareEntity(name: string, { document, path }: Place, faults: Fault[]): Entity | null {
@@ -304,26 +300,4 @@ function declareEntity(name: string, { document, path }: Place, faults: Fault[])
     return fault(`${name}: a key column is a bool, int64, string or time, not ${key}${hint}`, [...path, i]);
   });
   return keys.includes(null) ? null : { name, keys: keys as Type[], at: document.keyAt(path) };
-}
-
-const INSTEAD: Record<string, string> = {
-  list: 'leave it out, or let the writer of the event add what you need of it as a number or text',
-  map: 'leave it out, or declare the members you need: { type: int64, path: $.data.map.member }',
-  struct: 'leave it out, or declare the fields you need: { type: int64, path: $.data.struct.field }',
-};
-
-/**
- * Whatever an event of a feature set's source declares can make it a bad one, so the kernels have to read all of it,
- * used or not. What they cannot read yet is refused here.
- */
-export function refuseUnread({ type, document, path }: DeclaredEvent, set: string, faults: Fault[]): void {
-  for (const input of type.inputs) {
-    const { kind } = input.type;
-    const instead = INSTEAD[kind];
-    if (!instead) continue;
-    const written = valueAt(document.value, [...path, input.name]);
-    const at = document.at([...path, input.name, ...(isRecord(written) ? ['type'] : [])]);
-    const message = `${kind} inputs are not read yet: ${type.name}.${input.name}, of the source of feature set ${set}; ${instead}`;
-    faults.push(new Fault('unsupported', message, at));
-  }
 }

@@ -7,17 +7,17 @@ import type { Expression, Window } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
-import { DOUBLE, INT64, TIME, typeName } from '../plan/value.ts';
+import { DOUBLE, INT64, isScalar, REQUIRED, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
 import type { Scope } from './bind.ts';
-import { bind, bindCondition } from './bind.ts';
+import { bind, bindCondition, fieldOf } from './bind.ts';
 import type { Declared } from './declare.ts';
 import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
 import type { Select, SelectItem, SqlNode } from './node.ts';
 import { readExpression, readSelect } from './sql.ts';
-import { call } from './typing.ts';
+import { call, scalarHint } from './typing.ts';
 import type { YamlDocument } from './yaml.ts';
 import { check, isRecord, valueAt } from './yaml.ts';
 
@@ -32,6 +32,8 @@ export interface CompiledSet {
 export const WINDOWS_PER_SET_MAX = 32;
 /** A reply has a column for each; more than this is several sets. */
 export const FEATURES_PER_SET_MAX = 4096;
+/** How many values LAST_N keeps at most: all of them are in a row, and in a reply. */
+export const LAST_N_MAX = 1000;
 /** Each level is a row more for every event to write; with the lifetime the kernels hold eight. */
 export const TILE_LEVELS_MAX = 7;
 /** A lookup reads and merges each tile of a window's cover. */
@@ -46,7 +48,7 @@ const TILES_DEFAULT_MS = [60_000, 30 * 60_000, 86_400_000];
 export async function compileSet(document: YamlDocument, declared: Declared, faults: Fault[]): Promise<CompiledSet> {
   const settings = readSettings(document, faults);
   const set: SetScope = { document, settings, name: settings.feature_set ?? '', faults };
-  const event = findDeclared(set, 'source', declared.events, 'event type', 'events')?.type ?? null;
+  const event = findDeclared(set, 'source', declared.events, 'event type', 'events');
   const entity = findDeclared(set, 'entity', declared.entities, 'entity', 'entities');
   const tiles = tilesOf(set);
   const windows = tiles && settings.windows && windowsOf(set, settings.windows, tiles);
@@ -188,6 +190,8 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
   return {
     faults,
     name(node) {
+      const struct = structOf(node, event);
+      if (struct) return fieldOf(struct, { name: node.name, at: node.at }, node.table!.name, node.at, faults);
       if (!isTable(node, event, faults)) return null;
       const input = event.inputs.find(i => i.name === node.name);
       if (input) return { kind: 'column', name: input.name, type: input.type, at: node.at };
@@ -205,9 +209,18 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
   };
 }
 
+/** What `a.b` is a field of: the input `a`, unless `a` is the event type and has an input `b`. */
+function structOf({ table, name }: SqlNode & { kind: 'name' }, event: EventType): Expression | null {
+  if (!table || (table.name === event.name && event.inputs.some(input => input.name === name))) return null;
+  const input = event.inputs.find(({ name }) => name === table.name);
+  return input ? { kind: 'column', name: input.name, type: input.type, at: table.at } : null;
+}
+
 function isTable(node: SqlNode & { kind: 'name' }, event: EventType, faults: Fault[]): boolean {
   if (!node.table || node.table.name === event.name) return true;
-  const message = `unknown table "${node.table.name}": the only one is ${event.name}; fields of structs are not read yet`;
+  const structs = event.inputs.filter(({ type }) => type.kind === 'struct').map(({ name }) => name);
+  const hint = didYouMean(node.table.name, structs) || ', and no input is called so';
+  const message = `unknown table "${node.table.name}": the only one is ${event.name}${hint}`;
   faults.push(new Fault('definition', message, node.table.at));
   return false;
 }
@@ -224,7 +237,10 @@ function keysOf(set: SetScope, select: Select, event: EventType, entity: Entity 
   const grouped = select.groupBy.map(node => {
     const column = groupedColumn(node, select, faults);
     const expression = column && scope.name(column);
-    return column && expression && { column, expression };
+    if (!column || expression?.kind !== 'field') return column && expression && { column, expression };
+    const message = `GROUP BY takes inputs of the event only: give ${column.text} one of its own, with path: $.data.${column.text}`;
+    faults.push(new Fault('unsupported', message, column.at));
+    return null;
   });
   if (grouped.includes(null)) return null;
   const columns = grouped as NonNullable<(typeof grouped)[number]>[];
@@ -368,7 +384,7 @@ function checkKeyColumn(
   if (node.kind !== 'name') return;
   const column = eventScope(event, 'SELECT', faults).name(node);
   if (!column || !keys) return;
-  if (!isKey(node.name, keys)) faults.push(neitherNor(node));
+  if (column.kind !== 'column' || !isKey(node.name, keys)) faults.push(neitherNor(node));
   else if (alias)
     faults.push(
       new Fault('unsupported', `${node.name} is a key column and keeps its name: leave out AS ${alias.name}`, alias.at),
@@ -380,7 +396,7 @@ function isKey(name: string, keys: Expression[]): boolean {
 }
 
 function neitherNor(node: SqlNode & { kind: 'name' }): Fault {
-  const message = `column ${node.name} is neither grouped nor aggregated: name it in GROUP BY, or write MAX(${node.name}) or the like`;
+  const message = `column ${node.text} is neither grouped nor aggregated: name it in GROUP BY, or write MAX(${node.text}) or the like`;
   return new Fault('definition', message, node.at);
 }
 
@@ -394,6 +410,10 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
   const scope: Scope = {
     faults: set.faults,
     name(column) {
+      if (structOf(column, event)) {
+        if (eventScope(event, 'SELECT', set.faults).name(column)) set.faults.push(neitherNor(column));
+        return null;
+      }
       if (!isTable(column, event, set.faults)) return null;
       const message = `key column ${column.name} beside an aggregate is not supported: features are computed from aggregates alone`;
       if (!keys) return null;
@@ -412,12 +432,20 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
     },
   };
   const expression = bind(node, scope);
+  if (expression && !isFeatureType(expression, node, set.faults)) return null;
   if (expression && count > 0) return { name: alias!.name, at: alias!.at, text: node.text, expression };
   if (expression) {
     const message = `${alias!.name} has no aggregate in it, so it is no feature: aggregate something, or put it under derive:`;
     set.faults.push(new Fault('definition', message, node.at));
   }
   return null;
+}
+
+function isFeatureType({ type }: Expression, node: SqlNode, faults: Fault[]): boolean {
+  if (isScalar(type) || (type.kind === 'list' && isScalar(type.of.type))) return true;
+  const message = `a feature is a scalar or a list of scalars, and ${node.text} is ${typeName(type)}; ${scalarHint(type, node.text)}`;
+  faults.push(new Fault('definition', message, node.at));
+  return false;
 }
 
 /** Equal aggregates of a set are stored once, under the first one's name. */
@@ -431,13 +459,14 @@ function storeOnce(aggregate: Aggregate, event: EventType, aggregates: Map<strin
 
 function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared: Shared): Aggregate | null {
   const { set, event, entity, keys, where, tiles } = shared;
-  const label = node.name.toUpperCase();
+  const label = node.symbol.name.toUpperCase();
   const argument = node.of && bind(node.of, eventScope(event, label, set.faults));
   const filter = node.filter && bindCondition(node.filter, eventScope(event, 'FILTER', set.faults), 'FILTER');
-  if ((node.of && !argument) || (node.filter && !filter)) return null;
+  const limit = node.limit && limitOf(node.limit, label, set.faults);
+  if ((node.of && !argument) || (node.filter && !filter) || (node.limit && limit === null)) return null;
   if (argument && !isAggregable(node, argument, set.faults)) return null;
   const arg = filter ? filtered(argument, filter, node) : argument;
-  const fn = { name: node.name, args: arg ? [arg] : [], limit: null };
+  const fn = { name: node.name, args: arg ? [arg] : [], limit };
   const type = resultType(node, argument);
   return {
     name,
@@ -452,6 +481,15 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   };
 }
 
+/** How many values an aggregate keeps has to be written there: it is a part of what is stored. */
+function limitOf(node: SqlNode, label: string, faults: Fault[]): number | null {
+  if (node.kind === 'literal' && typeof node.value === 'bigint' && node.value >= 1n && node.value <= LAST_N_MAX)
+    return Number(node.value);
+  const message = `${label} keeps a whole number of values, from 1 to ${LAST_N_MAX}, and ${node.text} is none`;
+  if (node.kind !== 'faulty') faults.push(new Fault('definition', message, node.at));
+  return null;
+}
+
 /** f(x) FILTER (WHERE c) -> f(CASE WHEN c THEN x END), for every f passes over nulls. */
 function filtered(argument: Expression | null, filter: Expression, { at }: SqlNode): Expression {
   const value: Expression = argument ?? { kind: 'literal', value: 1n, type: INT64, at };
@@ -459,12 +497,18 @@ function filtered(argument: Expression | null, filter: Expression, { at }: SqlNo
   return call('case', [filter, value, otherwise], value.type, at);
 }
 
-const TAKE_ANY = 'COUNT, FIRST and LAST take any type';
+const TAKE_ANY = 'COUNT, FIRST, LAST and LAST_N take any type';
+/** Aggregates that look at no value. */
+const TAKING_ANY = ['count', 'first', 'last', 'lastN'];
 
 function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
   const { kind } = type;
-  const takesAny = node.name === 'count' || node.name === 'first' || node.name === 'last';
-  if (takesAny || kind === 'int64' || kind === 'double') return true;
+  if (!isScalar(type) && node.name !== 'count') {
+    const message = `${node.name.toUpperCase()} wants a scalar, got ${typeName(type)}; ${scalarHint(type, node.of!.text)}`;
+    faults.push(new Fault('definition', message, node.of!.at));
+    return false;
+  }
+  if (TAKING_ANY.includes(node.name) || kind === 'int64' || kind === 'double') return true;
   const ordered = node.name === 'min' || node.name === 'max';
   if (ordered && (kind === 'bool' || kind === 'time')) return true;
   const { text } = node.of!;
@@ -481,6 +525,7 @@ function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expressio
 
 function resultType(node: SqlNode & { kind: 'aggregate' }, argument: Expression | null): Type {
   if (node.name === 'avg') return DOUBLE;
+  if (node.name === 'lastN') return { kind: 'list', of: { type: argument!.type, presence: REQUIRED } };
   return node.name === 'count' ? INT64 : argument!.type;
 }
 
@@ -496,9 +541,19 @@ function featureOf(set: SetScope, entity: Entity, item: BoundItem, { label, wind
 }
 
 function overWindow(expression: Expression, window: Window): Expression {
-  if (expression.kind === 'read') return { ...expression, read: { ...expression.read, window } };
-  if (expression.kind !== 'call') return expression;
-  return { ...expression, args: expression.args.map(arg => overWindow(arg, window)) };
+  const inWindow = (inner: Expression) => overWindow(inner, window);
+  switch (expression.kind) {
+    case 'read':
+      return { ...expression, read: { ...expression.read, window } };
+    case 'call':
+      return { ...expression, args: expression.args.map(inWindow) };
+    case 'field':
+      return { ...expression, of: inWindow(expression.of) };
+    case 'index':
+      return { ...expression, of: inWindow(expression.of), by: inWindow(expression.by) };
+    default:
+      return expression;
+  }
 }
 
 interface Derivation {
@@ -560,7 +615,7 @@ function addDerived(
       },
     };
     const expression = node && bind(node, scope);
-    if (!expression) return;
+    if (!expression || !isFeatureType(expression, node, faults)) return;
     const feature: Feature = { name: full, set: set.name, entity: entity.name, expression, description: text, at };
     byName.set(full, feature);
     features.push(feature);

@@ -5,16 +5,27 @@ import { didYouMean } from '../base/name.ts';
 import type { Expression, FunctionName, TimePart } from '../plan/expression.ts';
 import { TIME_PARTS } from '../plan/expression.ts';
 import type { ScalarKind, Type } from '../plan/value.ts';
-import { BOOL, DOUBLE, INT64, STRING, TIME, typeName } from '../plan/value.ts';
+import { BOOL, DOUBLE, INT64, isScalar, OPTIONAL, STRING, TIME, typeName } from '../plan/value.ts';
 import type { SqlNode, Word } from './node.ts';
-import { adapt, call, compare, isNullLiteral, literal, literalText, nullLiteral, unify, wantBool } from './typing.ts';
+import {
+  adapt,
+  call,
+  compare,
+  isNullLiteral,
+  literal,
+  literalText,
+  nullLiteral,
+  scalarHint,
+  unify,
+  wantBool,
+} from './typing.ts';
 
 /**
  * The functions that SQL can call, in one table: what `bind` checks and builds a call by is what docs/functions.md is
  * made of. Values that differ from DuckDB's are said in the notes.
  */
 export interface SqlFunction {
-  group: 'Texts' | 'Times' | 'Numbers' | 'Choices';
+  group: 'Texts' | 'Times' | 'Numbers' | 'Lists' | 'Choices';
   /** All spellings, in capitals; what is written otherwise than NAME(a, b) has its shape in `form`. */
   names: string[];
   form?: string;
@@ -33,7 +44,7 @@ export interface SqlFunction {
 export interface Param {
   name: string;
   /** Null where any type will do, for `make` sees to it. */
-  kinds: ScalarKind[] | null;
+  kinds: (ScalarKind | 'list')[] | null;
   /** It has to be written as a literal. */
   literal?: true;
 }
@@ -64,7 +75,9 @@ const NUMBER: Param = { name: 'x', kinds: ['int64', 'double'] };
 const SPELLABLE: Param = { name: 'value', kinds: ['string', 'int64', 'bool', 'time'] };
 const ANY: Param = { name: 'value', kinds: null };
 
-function param(name: string, ...kinds: ScalarKind[]): Param {
+const LIST: Param = { name: 'list', kinds: ['list'] };
+
+function param(name: string, ...kinds: (ScalarKind | 'list')[]): Param {
   return { name, kinds };
 }
 
@@ -100,11 +113,14 @@ const TEXTS: SqlFunction[] = [
   {
     group: 'Texts',
     names: ['LENGTH', 'LEN', 'CHAR_LENGTH', 'CHARACTER_LENGTH'],
-    params: [TEXT],
+    params: [param('text', 'string', 'list')],
     result: 'int64',
-    note: 'Code points.',
-    examples: [["LENGTH('né😀')", '3']],
-    make: plain('length', INT64),
+    note: 'Code points of a text, elements of a list.',
+    examples: [
+      ["LENGTH('né😀')", '3'],
+      ['LEN([4, NULL])', '2'],
+    ],
+    make: ([of], { at }) => call(of!.type.kind === 'list' ? 'listLength' : 'length', [of!], INT64, at),
   },
   {
     group: 'Texts',
@@ -226,10 +242,18 @@ const TEXTS: SqlFunction[] = [
   {
     group: 'Texts',
     names: ['CONTAINS'],
-    params: [TEXT, param('part', 'string')],
+    params: [param('text', 'string', 'list'), { name: 'part', kinds: null }],
     result: 'bool',
-    examples: [["CONTAINS('hello', 'ell')", 'true']],
-    make: plain('contains', BOOL),
+    note: 'Of a list it is LIST_CONTAINS.',
+    examples: [
+      ["CONTAINS('hello', 'ell')", 'true'],
+      ["CONTAINS(['hello'], 'ell')", 'false'],
+    ],
+    make: ([of, part], written) => {
+      if (of!.type.kind === 'list') return seek('listContains', of!, part!, BOOL, written);
+      const text = fit(part!, param('part', 'string'), written, 1);
+      return text && call('contains', [of!, text], BOOL, written.at);
+    },
   },
   {
     group: 'Texts',
@@ -657,7 +681,109 @@ const CHOICES: SqlFunction[] = [
   },
 ];
 
-export const FUNCTIONS: readonly SqlFunction[] = [...TEXTS, ...TIMES, ...NUMBERS, ...CHOICES];
+const LISTS: SqlFunction[] = [
+  {
+    group: 'Lists',
+    names: ['LIST_EXTRACT', 'LIST_ELEMENT', 'ARRAY_EXTRACT'],
+    params: [LIST, param('index', 'int64')],
+    result: 'as the elements',
+    note: '`list[index]`: elements count from 1, or with a minus from the end; null where there is none.',
+    examples: [
+      ['LIST_EXTRACT([4, 5, 6], 2)', '5'],
+      ['LIST_EXTRACT([4, 5, 6], -1)', '6'],
+      ['LIST_EXTRACT([4, 5, 6], 0)', 'NULL'],
+    ],
+    make: ([list, index], { at, symbol, args, faults }) =>
+      elementAt(list!, index!, { at, symbol, of: args[0]!, index: args[1]! }, faults),
+  },
+  {
+    group: 'Lists',
+    names: ['ARRAY_LENGTH', 'CARDINALITY'],
+    params: [LIST],
+    result: 'int64',
+    note: 'How many elements there are, nulls among them; also LEN and LENGTH.',
+    examples: [['ARRAY_LENGTH([4, NULL])', '2']],
+    make: plain('listLength', INT64),
+  },
+  {
+    group: 'Lists',
+    names: ['LIST_COUNT'],
+    params: [LIST],
+    result: 'int64',
+    note: 'How many elements are not null.',
+    examples: [['LIST_COUNT([4, NULL])', '1']],
+    make: plain('listCount', INT64),
+  },
+  {
+    group: 'Lists',
+    names: ['LIST_CONTAINS', 'LIST_HAS', 'ARRAY_CONTAINS', 'ARRAY_HAS'],
+    params: [LIST, ANY],
+    result: 'bool',
+    note: 'Is an element equal to the value? Elements that are null are not.',
+    examples: [
+      ["LIST_CONTAINS(['a', 'b'], 'b')", 'true'],
+      ['LIST_CONTAINS([1, NULL], 2)', 'false'],
+    ],
+    make: ([list, value], written) => seek('listContains', list!, value!, BOOL, written),
+  },
+  {
+    group: 'Lists',
+    names: ['LIST_POSITION', 'LIST_INDEXOF', 'ARRAY_POSITION', 'ARRAY_INDEXOF'],
+    params: [LIST, ANY],
+    result: 'int64',
+    note: 'From 1, of the first element that is equal to the value, or of the first null where the value is null; null where there is none.',
+    examples: [
+      ["LIST_POSITION(['a', 'b'], 'b')", '2'],
+      ['LIST_POSITION([1, NULL], NULL)', '2'],
+      ['LIST_POSITION([1, 2], 3)', 'NULL'],
+    ],
+    make: ([list, value], written) => seek('listPosition', list!, value!, INT64, written),
+  },
+  ...(['listMin', 'listMax'] as const).map(
+    (fn, i): SqlFunction => ({
+      group: 'Lists',
+      names: [['LIST_MIN'], ['LIST_MAX']][i]!,
+      params: [LIST],
+      result: 'as the elements',
+      note: `The ${['least', 'greatest'][i]} element that is not null, of scalars; texts compare by their UTF-8 bytes.`,
+      examples: [[`LIST_${['MIN', 'MAX'][i]}([4, NULL, 6])`, ['4', '6'][i]!]],
+      make: ([list], written) => {
+        const type = elementType(list!, written, SCALARS);
+        return type && call(fn, [list!], type, written.at);
+      },
+    }),
+  ),
+  {
+    group: 'Lists',
+    names: ['LIST_SUM'],
+    params: [LIST],
+    result: 'as the elements',
+    note: 'Of int64 or double elements that are not null; null where there is none, and beyond int64. Doubles are summed exactly and rounded once, as SUM does.',
+    examples: [
+      ['LIST_SUM([4, NULL, 6])', '10'],
+      ['LIST_SUM([1e100, 1.0, -1e100])', '1.0'],
+      ['LIST_SUM([])', 'NULL'],
+    ],
+    make: ([list], written) => {
+      const type = elementType(list!, written, SUMMED);
+      return type && call('listSum', [list!], type, written.at);
+    },
+  },
+  {
+    group: 'Lists',
+    names: ['LIST_AVG'],
+    params: [LIST],
+    result: 'double',
+    note: 'Of int64 or double elements that are not null: their exact sum divided by their count, rounded once.',
+    examples: [['LIST_AVG([4, NULL, 7])', '5.5']],
+    make: ([list], written) => {
+      const type = elementType(list!, written, SUMMED);
+      return type && call('listMean', [list!], DOUBLE, written.at);
+    },
+  },
+];
+
+export const FUNCTIONS: readonly SqlFunction[] = [...TEXTS, ...TIMES, ...NUMBERS, ...LISTS, ...CHOICES];
 
 const BY_NAME = new Map(FUNCTIONS.flatMap(of => of.names.map(name => [name, of] as const)));
 
@@ -705,7 +831,7 @@ function fit(
     return null;
   };
   if (!kinds) return arg;
-  if (isNullLiteral(arg) && !isLiteral) return nullLiteral({ kind: kinds[0]! }, arg.at);
+  if (isNullLiteral(arg) && !isLiteral) return nullLiteral(kinds[0] === 'list' ? NO_LIST : { kind: kinds[0]! }, arg.at);
   const adapted = kinds.includes('time') && !kinds.includes('string') ? adapt(arg, TIME, faults) : arg;
   if (!adapted) return null;
   if (isLiteral && (adapted.kind !== 'literal' || isNullLiteral(adapted)))
@@ -718,6 +844,8 @@ function fit(
 
 /** What to write where a type is not the one that is wanted. */
 const HINTS: Record<string, (text: string) => string> = {
+  'list string': text => `: write ${text}[1] for its first element`,
+  'string list': text => `: declare ${text} as [string] if it is one`,
   'double int64': text => `: write CAST(${text} AS BIGINT), which rounds`,
   'double string': text => `: doubles are not spelled; write CAST(ROUND(${text}) AS BIGINT)`,
   'bool int64': text => `: write CAST(${text} AS BIGINT)`,
@@ -728,6 +856,72 @@ const HINTS: Record<string, (text: string) => string> = {
 };
 
 const INT64_MAX = 2n ** 63n - 1n;
+
+/** NULL where a list is wanted. */
+const NO_LIST: Type = { kind: 'list', of: { type: INT64, presence: OPTIONAL } };
+
+const SCALARS: ScalarKind[] = ['bool', 'int64', 'double', 'string', 'time'];
+const SUMMED: ScalarKind[] = ['int64', 'double'];
+
+/** The type of a list's elements, where it is one of `kinds`; else a fault, and null. */
+function elementType({ type }: Expression, { name, args, faults }: Written, kinds: ScalarKind[]): Type | null {
+  assert(type.kind === 'list', `${name} takes a list`);
+  const element = type.of.type;
+  if (kinds.some(kind => kind === element.kind)) return element;
+  const wanted = kinds === SCALARS ? 'scalars' : kinds.join(' or ');
+  const message = `${name} wants a list of ${wanted}, got ${typeName(type)}`;
+  faults.push(new Fault('definition', message, args[0]!.at));
+  return null;
+}
+
+/** A value among the elements of a list: of their type, or an int64 among doubles. */
+function seek(fn: FunctionName, list: Expression, value: Expression, type: Type, written: Written): Expression | null {
+  const { name, args, at, faults } = written;
+  const element = elementType(list, written, SCALARS);
+  const adapted = element && adapt(value, element, faults);
+  if (!adapted) return null;
+  const isNumber = element.kind === 'double' && adapted.type.kind === 'int64';
+  if (adapted.type.kind === element.kind || isNumber) return call(fn, [list, adapted], type, at);
+  const message = `${name} wants ${typeName(element)}, as the elements of ${args[0]!.text} are, got ${typeName(adapted.type)}`;
+  faults.push(new Fault('definition', message, args[1]!.at));
+  return null;
+}
+
+/**
+ * list[index]. Elements count from 1, or with a minus from the end, and the plan counts from 0; what it has none of is
+ * null, so that 0 may stand for what is behind the last one.
+ */
+export function elementAt(
+  of: Expression,
+  index: Expression,
+  written: { of: SqlNode; index: SqlNode; symbol: Word; at: Position },
+  faults: Fault[],
+): Expression | null {
+  const { at, symbol } = written;
+  const fault = (message: string, node: SqlNode) => {
+    faults.push(new Fault('definition', message, node.at));
+    return null;
+  };
+  const list = isNullLiteral(of) ? nullLiteral(NO_LIST, of.at) : of;
+  if (list.type.kind !== 'list') {
+    const hint = list.type.kind === 'string' ? `: write SUBSTRING(${written.of.text}, ${written.index.text}, 1)` : '';
+    return fault(`${symbol.name} wants a list, got ${typeName(list.type)}${hint}`, written.of);
+  }
+  const by = isNullLiteral(index) ? nullLiteral(INT64, index.at) : index;
+  if (by.type.kind !== 'int64') return fault(`${symbol.name} wants an int64, got ${typeName(by.type)}`, written.index);
+  return { kind: 'index', of: list, by: countedFromZero(by, list, at), type: list.type.of.type, at };
+}
+
+function countedFromZero(index: Expression, list: Expression, at: Position): Expression {
+  const whole = (fn: FunctionName, ...args: Expression[]) => call(fn, args, INT64, at);
+  const fromEnd = whole('add', whole('listLength', list), index);
+  if (index.kind === 'literal') {
+    if (typeof index.value !== 'bigint') return index;
+    return index.value > 0n ? literal(index.value - 1n, INT64, at) : fromEnd;
+  }
+  const isFromStart = call('greater', [index, literal(0n, INT64, at)], BOOL, at);
+  return whole('case', isFromStart, whole('subtract', index, literal(1n, INT64, at)), fromEnd);
+}
 
 export function asText(arg: Expression): Expression {
   return arg.type.kind === 'string' ? arg : { kind: 'call', fn: 'toText', args: [arg], type: STRING, at: arg.at };
@@ -741,7 +935,10 @@ function joined(parts: Expression[], at: Position): Expression {
 
 function unified(fn: FunctionName, args: Expression[], { name, args: nodes, at, faults }: Written): Expression | null {
   const same = unify(args, nodes, name, faults);
-  return same && call(fn, same.values, same.type, at);
+  if (!same || isScalar(same.type) || fn === 'coalesce') return same && call(fn, same.values, same.type, at);
+  const message = `${name} wants scalars, got ${typeName(same.type)}; ${scalarHint(same.type, nodes[0]!.text)}`;
+  faults.push(new Fault('definition', message, nodes[0]!.at));
+  return null;
 }
 
 function makeLike([text, pattern, sign]: Expression[], written: Written): Expression | null {

@@ -24,12 +24,18 @@ export interface Word {
 
 export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
 
-export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last';
+export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'lastN';
 
 /** `at` is the whole node's place, `text` what is written there. */
 export type SqlNode = { at: Position; text: string } & (
   | { kind: 'literal'; value: null | boolean | bigint | number | string }
   | { kind: 'name'; table: Word | null; name: string }
+  /** a.b, where `a` is no plain name: of plain names it is a `name`, for the first may be a table. Also a['b']. */
+  | { kind: 'field'; of: SqlNode; name: Word }
+  /** a[1] */
+  | { kind: 'element'; of: SqlNode; index: SqlNode; symbol: Word }
+  /** [1, 2] */
+  | { kind: 'list'; items: SqlNode[] }
   /** Something unsupported, reported already; what stands around it is still checked. */
   | { kind: 'faulty' }
   /** Arithmetic, comparisons, and/or/not: `fn` of `args`, written `symbol`. */
@@ -43,6 +49,13 @@ export type SqlNode = { at: Position; text: string } & (
   | { kind: 'cast'; of: SqlNode; to: CastKind }
   /** A count of its own is computed, and then one of `months` and `micros` is what it counts. */
   | { kind: 'interval'; months: bigint; micros: bigint; count: SqlNode | null }
-  /** `of` is null for COUNT(*). */
-  | { kind: 'aggregate'; name: AggregateWord; symbol: Word; of: SqlNode | null; filter: SqlNode | null }
+  /** `of` is null for COUNT(*), `limit` for what keeps no certain number of values. */
+  | {
+      kind: 'aggregate';
+      name: AggregateWord;
+      symbol: Word;
+      of: SqlNode | null;
+      limit: SqlNode | null;
+      filter: SqlNode | null;
+    }
 );

@@ -385,6 +385,7 @@ function walk(cursor: Cursor, node: Node): SqlNode {
     const args = [left, walk(cursor, child(body, 'right'))];
     return { kind: 'operator', fn, symbol, args, ...span(cursor, first) };
   }
+  if (isLastN(cursor, kind)) return walkLastN(cursor, body, first);
   if (CALL_ARGS.has(kind)) return walkFunction(cursor, kind, body, first);
   switch (kind) {
     case 'paren': {
@@ -402,6 +403,15 @@ function walk(cursor: Cursor, node: Node): SqlNode {
       return walkLiteral(cursor, kind, body, first);
     case 'column':
       return walkColumn(cursor, body, first);
+    case 'dot': {
+      const of = walk(cursor, child(body, 'this'));
+      take(cursor, 'DOT', 'a dot');
+      return { kind: 'field', of, name: takeName(cursor, identifier(body, 'field')), ...span(cursor, first) };
+    }
+    case 'subscript':
+      return walkSubscript(cursor, body, first);
+    case 'array_func':
+      return walkList(cursor, body, first);
     case 'in':
       return walkIn(cursor, body, first);
     case 'between':
@@ -544,11 +554,37 @@ function walkColumn(cursor: Cursor, body: Node, first: number): SqlNode {
   return { kind: 'name', table, name, ...span(cursor, first) };
 }
 
+/** a[1], a['b'] */
+function walkSubscript(cursor: Cursor, body: Node, first: number): SqlNode {
+  const of = walk(cursor, child(body, 'this'));
+  const symbol = takeWord(cursor, 'L_BRACKET', '[');
+  const index = walk(cursor, child(body, 'index'));
+  take(cursor, 'R_BRACKET', ']');
+  const place = span(cursor, first);
+  if (index.kind === 'literal' && typeof index.value === 'string')
+    return { kind: 'field', of, name: { name: index.value, at: index.at }, ...place };
+  return { kind: 'element', of, index, symbol: { ...symbol, name: '[ ]' }, ...place };
+}
+
+/** [1, 2]; also what else the library takes for a list, like ARRAY[1, 2], is refused by its first token. */
+function walkList(cursor: Cursor, body: Node, first: number): SqlNode {
+  take(cursor, 'L_BRACKET', 'an expression');
+  const items: SqlNode[] = [];
+  for (const node of nodes(body, 'expressions')) {
+    if (items.length > 0) take(cursor, 'COMMA', 'a comma');
+    items.push(walk(cursor, node));
+  }
+  take(cursor, 'R_BRACKET', ']');
+  return { kind: 'list', items, ...span(cursor, first) };
+}
+
 function walkIn(cursor: Cursor, body: Node, first: number): SqlNode {
   const of = walk(cursor, child(body, 'this'));
   const negated = body.not === true;
   if (negated) take(cursor, 'NOT', 'NOT');
   const symbol = takeWord(cursor, 'IN', 'IN');
+  if (body.is_field === true)
+    throw here(cursor, `IN of a list is not supported: write LIST_CONTAINS(list, ${of.text})`);
   take(cursor, 'L_PAREN', 'a list in parentheses');
   if (body.query) throw refusal(cursor, 'a list');
   const list: SqlNode[] = [];
@@ -655,15 +691,42 @@ function walkAggregate(cursor: Cursor, name: AggregateWord, body: Node, first: n
   else if (body.this) of = walk(cursor, child(body, 'this'));
   else throw here(cursor, `${text.toUpperCase()}() wants * or an argument`, 'definition');
   take(cursor, 'R_PAREN', ')');
-  let filter: SqlNode | null = null;
-  if (body.filter) {
-    take(cursor, 'FILTER', 'FILTER');
-    take(cursor, 'L_PAREN', '(');
-    take(cursor, 'WHERE', 'WHERE');
-    filter = walk(cursor, child(body, 'filter'));
-    take(cursor, 'R_PAREN', ')');
+  const filter = walkFilter(cursor, body);
+  return { kind: 'aggregate', name, symbol: { name: text, at }, of, limit: null, filter, ...span(cursor, first) };
+}
+
+/** FILTER (WHERE condition), where it is there. */
+function walkFilter(cursor: Cursor, body: Node): SqlNode | null {
+  if (!body.filter) return null;
+  take(cursor, 'FILTER', 'FILTER');
+  take(cursor, 'L_PAREN', '(');
+  take(cursor, 'WHERE', 'WHERE');
+  const filter = walk(cursor, child(body, 'filter'));
+  take(cursor, 'R_PAREN', ')');
+  return filter;
+}
+
+/** The library has not heard of LAST_N: for it that is some function, or with a FILTER some aggregate. */
+function isLastN(cursor: Cursor, kind: string): boolean {
+  const [name, bracket] = cursor.tokens.slice(cursor.next);
+  const isCall = (kind === 'function' || kind === 'aggregate_function') && bracket?.type === 'L_PAREN';
+  return isCall && name!.text.toUpperCase() === 'LAST_N';
+}
+
+function walkLastN(cursor: Cursor, body: Node, first: number): SqlNode {
+  const { at, text } = nextWord(cursor);
+  take(cursor, 'L_PAREN', '(');
+  const args = nodes(body, 'args');
+  if (args.length !== 2) {
+    const message = `${text.toUpperCase()} wants two arguments, a value and how many of them to keep, got ${args.length}`;
+    throw new Fault('definition', message, at);
   }
-  return { kind: 'aggregate', name, symbol: { name: text, at }, of, filter, ...span(cursor, first) };
+  const of = walk(cursor, args[0]!);
+  take(cursor, 'COMMA', 'a comma');
+  const limit = walk(cursor, args[1]!);
+  take(cursor, 'R_PAREN', ')');
+  const filter = walkFilter(cursor, body);
+  return { kind: 'aggregate', name: 'lastN', symbol: { name: text, at }, of, limit, filter, ...span(cursor, first) };
 }
 
 function nextWord(cursor: Cursor): { at: Position; text: string } {
@@ -685,7 +748,8 @@ const CALL_ARGS = new Map<string, string[]>([
   ['extract', ['this']],
   ...['nvl', 'mod_func', 'starts_with', 'ends_with', 'contains'].map(kind => [kind, ['this', 'expression']] as const),
   ['str_position', ['this', 'substr']],
-  ...'lower upper length abs floor ceil sqrt year quarter month day hour minute second epoch epoch_ms'
+  ...['array_contains', 'array_position'].map(kind => [kind, ['this', 'expression']] as const),
+  ...'array_length cardinality lower upper length abs floor ceil sqrt year quarter month day hour minute second epoch epoch_ms'
     .concat(' day_of_week day_of_year day_of_month week_of_year')
     .split(' ')
     .map(kind => [kind, ['this']] as const),

@@ -2,8 +2,8 @@ import { Fault } from '../base/fault.ts';
 import type { Position } from '../base/fault.ts';
 import { parseMicros } from '../base/time.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
-import type { Type } from '../plan/value.ts';
-import { BOOL, DOUBLE, INT64, TIME, typeName } from '../plan/value.ts';
+import type { Type, Value } from '../plan/value.ts';
+import { BOOL, DOUBLE, INT64, isScalar, sameType, TIME, typeName } from '../plan/value.ts';
 import type { SqlNode, Word } from './node.ts';
 
 /** Typed terms of the plan, and the rules by which values of several types stand beside each other. */
@@ -42,6 +42,12 @@ export function compare(
   const a = adapt(left, right.type, faults);
   const b = a && adapt(right, a.type, faults);
   if (!a || !b) return null;
+  for (const { type, at: where } of [a, b]) {
+    if (isScalar(type)) continue;
+    const message = `${symbol.name} compares scalars, got ${typeName(type)}; ${scalarHint(type)}`;
+    faults.push(new Fault('definition', message, where ?? symbol.at));
+    return null;
+  }
   const kinds = [a.type.kind, b.type.kind];
   if (a.type.kind === b.type.kind || kinds.every(kind => kind === 'int64' || kind === 'double'))
     return call(fn, [a, b], BOOL, at);
@@ -49,6 +55,12 @@ export function compare(
   const message = `${symbol.name} compares values of one type, got ${typeName(a.type)} and ${typeName(b.type)}${hint}`;
   faults.push(new Fault('definition', message, symbol.at));
   return null;
+}
+
+/** What to take of a list or a struct where a scalar is wanted. */
+export function scalarHint(type: Type, text: string = type.kind): string {
+  if (type.kind === 'struct') return `take a field of it, like ${text}.${type.fields[0]!.name}`;
+  return `take an element of it, ${text}[1], or its LEN(${text})`;
 }
 
 /** Lets a literal take the type of what it is compared with. */
@@ -82,7 +94,7 @@ export function unify(
     typed.length > 0 && typed.every(isNumber) && typed.some(v => v.type.kind === 'double') ? DOUBLE : typed[0]?.type;
   if (!type) return { values, type: INT64 };
   const odd = values.findIndex(value => {
-    const fits = value.type.kind === type.kind || (type.kind === 'double' && isNumber(value));
+    const fits = sameType(value.type, type) || (type.kind === 'double' && isNumber(value));
     return !isNullLiteral(value) && !fits;
   });
   if (odd >= 0) {
@@ -92,7 +104,7 @@ export function unify(
   }
   const convert = (value: Expression) => {
     if (isNullLiteral(value)) return nullLiteral(type, value.at);
-    return value.type.kind === type.kind ? value : toDouble(value);
+    return type.kind === 'double' && value.type.kind !== 'double' ? toDouble(value) : value;
   };
   return { values: values.map(convert), type };
 }
@@ -101,7 +113,7 @@ export function toDouble(value: Expression): Expression {
   return { kind: 'call', fn: 'toDouble', args: [value], type: DOUBLE, at: value.at };
 }
 
-export function literal(value: bigint | number | string, type: Type, at: Position | null): Expression {
+export function literal(value: Value, type: Type, at: Position | null): Expression {
   return { kind: 'literal', value, type, at };
 }
 

@@ -6,7 +6,8 @@ export const SUB_SELECT = 'sub-selects are not supported';
 export const ONE_EVENT_TYPE = 'a feature set reads one event type; let the writer of the event add what it needs';
 const ONE_SELECT = 'write a feature set for each select';
 const DISTINCT_VALUES = 'distinct values are not counted yet';
-const NOT_KEPT = 'no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN, MAX, FIRST and LAST';
+const NOT_KEPT = 'no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN, MAX, FIRST, LAST and LAST_N';
+const LATEST_OF_MANY = 'write LAST_N(x, 10), which keeps so many of the latest values';
 const ROWS_ARE_KEYS = 'a lookup asks for its entities by key, so there is nothing to order or cut';
 
 /** By the word that stands where nothing known can stand. */
@@ -55,11 +56,10 @@ export const REFUSED_OPERATORS = new Map<string, [string, string]>([
   ['null_safe_neq', ['left', 'IS DISTINCT FROM is not supported: write NOT COALESCE(a = b, a IS NULL AND b IS NULL)']],
   ['is_true', ['this', 'IS TRUE is not supported: write COALESCE(condition, FALSE)']],
   ['is_false', ['this', 'IS FALSE is not supported: write NOT COALESCE(condition, TRUE)']],
-  ['any', ['this', '= ANY is not supported: write IN (value, ...)']],
+  ['any', ['this', '= ANY is not supported: write IN (value, ...), or LIST_CONTAINS(list, value)']],
   ['json_extract', ['this', 'JSON operators are not supported: declare an input with its path: $.data.a.b']],
   ['json_extract_scalar', ['this', 'JSON operators are not supported: declare an input with its path: $.data.a.b']],
-  ['dot', ['this', 'fields of structs are not read yet: declare an input with its path: $.data.a.b']],
-  ['subscript', ['this', 'elements of lists are not read yet']],
+  ['array_slice', ['this', 'slices of lists are not supported: a[1] is an element']],
   ['collation', ['this', 'COLLATE is not supported: texts are compared by their UTF-8 bytes']],
   ['at_time_zone', ['this', 'AT TIME ZONE is not supported: times are UTC; tile_offset shifts days']],
   ['window_function', ['this', REFUSED_WORDS.get('OVER')!]],
@@ -79,7 +79,10 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ['BOOL_OR', 'write MAX'],
   ['BOOL_AND', 'write MIN'],
   ['APPROX_COUNT_DISTINCT', DISTINCT_VALUES],
-  ...'ANY_VALUE ARG_MIN ARG_MAX MIN_BY MAX_BY MEDIAN MODE QUANTILE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP LIST ARRAY_AGG STRING_AGG PERCENTILE_CONT PERCENTILE_DISC APPROX_QUANTILE HISTOGRAM'
+  ['LIST', LATEST_OF_MANY],
+  ['ARRAY_AGG', LATEST_OF_MANY],
+  ['LAST_K', LATEST_OF_MANY],
+  ...'ANY_VALUE ARG_MIN ARG_MAX MIN_BY MAX_BY MEDIAN MODE QUANTILE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP STRING_AGG PERCENTILE_CONT PERCENTILE_DISC APPROX_QUANTILE HISTOGRAM'
     .split(' ')
     .map(word => [word, NOT_KEPT] as const),
   ...'POWER POW EXP LN LOG LOG2 LOG10 SIN COS TAN CBRT PI'
@@ -91,6 +94,20 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ...'REGEXP_MATCHES REGEXP_FULL_MATCH REGEXP_REPLACE REGEXP_EXTRACT'
     .split(' ')
     .map(word => [word, 'write LIKE, CONTAINS, REPLACE or SPLIT_PART'] as const),
+  ['UNNEST', 'one event counts once; LIST_SUM, LIST_MAX and the like look at all elements'],
+  ...'LIST_HAS_ANY ARRAY_HAS_ANY LIST_HAS_ALL ARRAY_HAS_ALL'
+    .split(' ')
+    .map(word => [word, 'write LIST_CONTAINS(list, value), with AND or OR between'] as const),
+  ...'LIST_FIRST LIST_LAST'
+    .split(' ')
+    .map(word => [word, 'write list[1] for the first element, list[-1] for the last'] as const),
+  ...'LIST_FILTER LIST_TRANSFORM LIST_APPLY LIST_REDUCE LIST_SORT LIST_DISTINCT LIST_CONCAT LIST_AGGREGATE LIST_SLICE'
+    .split(' ')
+    .map(
+      word =>
+        [word, 'no list is made of another; take elements out of it, or LIST_SUM, LIST_MAX and the like'] as const,
+    ),
+  ['STRUCT_EXTRACT', 'write struct.field'],
   ['CONCAT_WS', 'write a || separator || b'],
   ['STRFTIME', 'write EXTRACT(part FROM time), or CAST(time AS VARCHAR), which is RFC 3339'],
   ['STRPTIME', 'write CAST(text AS TIMESTAMP), which reads RFC 3339'],
@@ -101,4 +118,16 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ['CUBE', 'GROUP BY takes columns only'],
 ]);
 
-export const KNOWN_FUNCTIONS = ['COUNT', 'SUM', 'AVG', 'MIN', 'MAX', 'FIRST', 'LAST', 'CAST', 'TRY_CAST', ...CALLABLE];
+export const KNOWN_FUNCTIONS = [
+  'COUNT',
+  'SUM',
+  'AVG',
+  'MIN',
+  'MAX',
+  'FIRST',
+  'LAST',
+  'LAST_N',
+  'CAST',
+  'TRY_CAST',
+  ...CALLABLE,
+];

@@ -7,7 +7,7 @@ import type { Metrics } from '../base/metrics.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { Reader } from '../read/read.ts';
+import type { LookUp } from '../read/read.ts';
 import { docsPage } from './docs.ts';
 import { GET_ERRORS, showErrors } from './errors.ts';
 import { POST_EVENTS, postEvents } from './events.ts';
@@ -33,7 +33,7 @@ export interface Services {
 
 export interface Served {
   ingest: Pick<Ingest, 'post' | 'barrier'>;
-  reader: Pick<Reader, 'lookup'>;
+  reader: LookUp;
   meta: Pick<Meta, 'errors'>;
   plan: Plan;
 }

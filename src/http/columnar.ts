@@ -1,16 +1,16 @@
 import { assert } from '../base/assert.ts';
 import { formatMicros } from '../base/time.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
-import { type FeatureColumn, STATUS } from '../kernel/window.ts';
+import { type FeatureColumn, isList, STATUS } from '../kernel/window.ts';
 import { typeName } from '../plan/value.ts';
-import type { Answer, EntityAnswer } from '../read/read.ts';
+import type { Answer, AnswerColumn, EntityAnswer } from '../read/read.ts';
 
 /**
  * The reply of a lookup, written straight from the columns: no value becomes an object on the way.
  *
- * `{"time", "position", "entities": {entity: {"keys": [...], "features": {name: {"values": [...], "statuses": [...]}}}}}`
+ * `{"time", "position", "entities": {entity: {"keys": [...], "features": {name: {"values": [...], "statuses": [...], "since"}}}}}`
  *
- * `statuses` is there only where some value has one. `position` is null for a lookup at a past moment.
+ * `statuses` is there only where some value has one, and `since` only where one of them is WARMING. `position` is null for a lookup at a past moment.
  */
 export function answerJson(answer: Answer): string {
   const entities = answer.entities.map(entityJson).join(',');
@@ -22,19 +22,26 @@ function entityJson({ entity, keys, features }: EntityAnswer): string {
   return `${JSON.stringify(entity)}:{"keys":[${keys.map(keyJson).join(',')}],"features":{${columns.join(',')}}}`;
 }
 
-function columnJson(column: FeatureColumn, count: number): string {
+function columnJson(column: AnswerColumn, count: number): string {
   const cell = cellJson(column);
   const cells = new Array<string>(count);
   for (let i = 0; i < count; i++) cells[i] = cell(i);
   const statuses = statusesJson(column.statuses, count);
-  return statuses ? `{"values":[${cells.join(',')}],"statuses":[${statuses}]}` : `{"values":[${cells.join(',')}]}`;
+  const since = column.sinceMicros === null ? '' : `,"since":"${formatMicros(column.sinceMicros)}"`;
+  return `{"values":[${cells.join(',')}]${statuses ? `,"statuses":[${statuses}]` : ''}${since}}`;
 }
 
 /**
  * How one value of a column is written as JSON: int64 with all its digits, a double in the fewest digits that read
- * back the same, NaN and the infinities as null, time as RFC 3339.
+ * back the same, NaN and the infinities as null, time as RFC 3339, a list as an array.
  */
-export function cellJson({ name, type, values, nulls }: FeatureColumn): (index: number) => string {
+export function cellJson({ name, type, values, nulls }: Omit<FeatureColumn, 'statuses'>): (index: number) => string {
+  if (isList(values)) {
+    assert(type.kind === 'list', `feature ${name} is ${type.kind} and holds lists`);
+    const { offsets, items, itemNulls } = values;
+    const item = cellJson({ name, type: type.of.type, values: items, nulls: itemNulls });
+    return i => (nulls[i] ? 'null' : arrayJson(item, offsets[i]!, offsets[i + 1]!));
+  }
   switch (type.kind) {
     case 'int64':
       return i => (nulls[i] ? 'null' : String(values[i]));
@@ -49,6 +56,12 @@ export function cellJson({ name, type, values, nulls }: FeatureColumn): (index: 
     default:
       assert(false, `feature ${name} has type ${typeName(type)}, which no column holds`);
   }
+}
+
+function arrayJson(item: (index: number) => string, from: number, to: number): string {
+  let text = '[';
+  for (let i = from; i < to; i++) text += i === from ? item(i) : `,${item(i)}`;
+  return `${text}]`;
 }
 
 function doubleJson(value: number): string {

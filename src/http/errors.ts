@@ -72,9 +72,9 @@ export const GET_ERRORS: Operation = {
 
 /** Events that were logged but cannot count, and why, in the order they were found: of every event acknowledged before. */
 export function showErrors(ingest: Pick<Ingest, 'barrier'>, meta: Pick<Meta, 'errors'>): Handler {
-  return c => {
+  return async c => {
     // Errors reach the database with the rows.
-    ingest.barrier();
+    await ingest.barrier();
     return c.json(errorsPage(meta, c.req.query()));
   };
 }

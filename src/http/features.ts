@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { MICROS_PER_MS, parseMicros } from '../base/time.ts';
 import type { Metrics } from '../base/metrics.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { Lookup, Reader } from '../read/read.ts';
+import type { Feature, Plan } from '../plan/plan.ts';
+import type { Lookup, LookUp } from '../read/read.ts';
 import { STATUS } from '../kernel/window.ts';
 import { readBody } from './body.ts';
 import { answerJson } from './columnar.ts';
@@ -28,6 +28,8 @@ const lookupBody = z.strictObject({
     .describe('null for now; an RFC 3339 time or epoch milliseconds for a past moment'),
 });
 
+const SCALAR = z.union([z.number(), z.string(), z.boolean(), z.null()]);
+
 /** What `answerJson` writes. */
 const ANSWER = z.object({
   time: z.string().describe('the moment that the values are for, RFC 3339'),
@@ -44,12 +46,18 @@ const ANSWER = z.object({
         z.string(),
         z.object({
           values: z
-            .array(z.union([z.number(), z.string(), z.boolean(), z.null()]))
-            .describe('one for each key; integers come with all their digits, up to 19'),
+            .array(z.union([SCALAR, z.array(SCALAR)]))
+            .describe('one for each key, an array where it is a list; integers come with all their digits, up to 19'),
           statuses: z
             .array(z.enum(STATUS.filter(status => status !== null)).nullable())
             .optional()
             .describe('there only where some value has one: why it is not simply there'),
+          since: z
+            .string()
+            .optional()
+            .describe(
+              'there only where a status is WARMING: since when the events are known that its windows count, RFC 3339',
+            ),
         }),
       ),
     }),
@@ -97,11 +105,11 @@ export const POST_FEATURES: Operation = {
 };
 
 /** Values come as columns: for each entity its keys, for each feature one array as long as the keys. */
-export function postFeatures(reader: Pick<Reader, 'lookup'>, plan: Plan, metrics: Pick<Metrics, 'lookup'>): Handler {
+export function postFeatures(reader: LookUp, plan: Plan, metrics: Pick<Metrics, 'lookup'>): Handler {
   return async c => {
     const lookup = parseLookup(await readBody(c.req.raw, 'lookup_body_bytes'));
     const { keys, values } = checkSize(lookup, plan);
-    const body = answerJson(reader.lookup(lookup));
+    const body = answerJson(await reader.lookup(lookup));
     metrics.lookup(keys, values);
     const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
     return c.body(body, 200, headers);
@@ -137,10 +145,16 @@ function checkSize(lookup: Lookup, plan: Plan): { keys: number; values: number }
   let values = 0;
   for (const feature of plan.features) {
     if (asked.has(feature.name) || asked.has(`${feature.set}:*`))
-      values += lookup.entities[feature.entity]?.length ?? 0;
+      values += (lookup.entities[feature.entity]?.length ?? 0) * valuesOf(feature, plan);
   }
   checkCount('lookup_values', values, 'values are what keys times features make');
   return { keys, values };
+}
+
+/** A list counts as all the values it may have. */
+function valuesOf({ expression }: Feature, plan: Plan): number {
+  if (expression.kind !== 'read' || expression.type.kind !== 'list') return 1;
+  return plan.aggregates.find(({ name }) => name === expression.read.aggregate)?.fn.limit ?? 1;
 }
 
 function checkCount(limit: LimitName, count: number, found: string) {

@@ -35,7 +35,7 @@ export const LIMITS = {
   lookup_values: {
     // A ranking request of 2,000 candidates with 100 features each, and some: nobody else is answered meanwhile.
     value: 250_000,
-    what: 'values of one lookup: keys times features',
+    what: 'values of one lookup: keys times features, a list counting as many as it may have',
   },
   key_bytes: { value: KEY_MAX_BYTES, what: 'bytes of one key' },
   errors_page: {

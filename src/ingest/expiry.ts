@@ -1,7 +1,19 @@
+import type { TypeClock } from '../base/time.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { Plan } from '../plan/plan.ts';
 import { keptLevels, LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import type { Horizon } from '../store/store.ts';
+
+/**
+ * Keys looked through for rows that have expired when rows are written: so many, and one more for this many rows. A key
+ * then gathers about that many expired rows before its turn comes, which is little beside the rows it keeps.
+ */
+const SWEPT_KEYS_MIN = 50;
+const ROWS_PER_SWEPT_KEY = 16;
+
+export function sweptKeys(rowsWritten: number): number {
+  return SWEPT_KEYS_MIN + Math.floor(rowsWritten / ROWS_PER_SWEPT_KEY);
+}
 
 /** One level of an entity's rows, and how long each of those that write it can still ask for a tile, or change it. */
 export interface Keeping {
@@ -32,10 +44,10 @@ export function keepingOf(plan: Plan, ids: Ids): Keeping[] {
  * their time to live are not after their type's clock; a row goes when it is over for all. Clocks never go back, and
  * an event for a tile that is over is dropped (`Level.ttlMs` in assembly/tile.ts), so what has gone never comes back.
  */
-export function horizonsOf(keeping: Keeping[], clocks: Map<string, bigint>): Horizon[] {
+export function horizonsOf(keeping: Keeping[], clocks: Map<string, TypeClock>): Horizon[] {
   const horizons: Horizon[] = [];
   for (const { entity, levelMs, users } of keeping) {
-    const ends = users.map(({ event, ttlMs }) => overBefore(clocks.get(event), ttlMs));
+    const ends = users.map(({ event, ttlMs }) => overBefore(clocks.get(event)?.at, ttlMs));
     const beforeMs = Math.min(...ends);
     if (beforeMs > -Infinity) horizons.push({ entity, levelMs, beforeMs });
   }

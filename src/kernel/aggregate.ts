@@ -2,7 +2,16 @@ import { assert } from '../base/assert.ts';
 import type { AggregateFunction, AggregateName } from '../plan/plan.ts';
 
 /** The field of FeatureValue's oneof (proto/tilefold/v1/row.proto) that holds an aggregate's state, and names its merge. */
-const CASES: Partial<Record<AggregateName, number>> = { count: 1, sum: 2, avg: 3, min: 4, max: 5, first: 8, last: 9 };
+const CASES: Partial<Record<AggregateName, number>> = {
+  count: 1,
+  sum: 2,
+  avg: 3,
+  min: 4,
+  max: 5,
+  first: 8,
+  last: 9,
+  lastN: 10,
+};
 const REAL_CASES: Partial<Record<AggregateName, number>> = { sum: 6, avg: 7 };
 
 /** What 8 bytes of a value are (assembly/aggregate.ts). */

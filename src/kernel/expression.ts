@@ -95,6 +95,26 @@ export enum Op {
   ADD_MICROS,
   ADD_MONTHS,
   MICROS_TO_TIME,
+  FIELD,
+  ELEMENT,
+  LIST_LENGTH,
+  LIST_COUNT,
+  LIST_CONTAINS_INT,
+  LIST_CONTAINS_DOUBLE,
+  LIST_CONTAINS_STRING,
+  LIST_POSITION_INT,
+  LIST_POSITION_DOUBLE,
+  LIST_POSITION_STRING,
+  LIST_MIN_INT,
+  LIST_MIN_DOUBLE,
+  LIST_MIN_STRING,
+  LIST_MAX_INT,
+  LIST_MAX_DOUBLE,
+  LIST_MAX_STRING,
+  LIST_SUM_INT,
+  LIST_SUM_DOUBLE,
+  LIST_MEAN_INT,
+  LIST_MEAN_DOUBLE,
 }
 
 interface Instruction {
@@ -166,8 +186,10 @@ export class Lowering {
       case 'call':
         return this.call(expression.fn, expression.args, expression.type);
       case 'field':
+        return this.emit(Op.FIELD, this.lower(expression.of), this.integer(fieldIndex(expression.of, expression.name)));
       case 'index':
-        assert(false, `${expression.kind} has no kernel yet: the compiler refuses it`);
+        assert(expression.of.type.kind === 'list', 'elements of maps have no kernel: the compiler has no maps');
+        return this.emit(Op.ELEMENT, this.lower(expression.of), this.lower(expression.by));
     }
   }
 
@@ -234,6 +256,20 @@ export class Lowering {
       case 'dateTrunc':
       case 'dateDiff':
         return this.emit(PLAIN[fn], this.timePart(first), ...args.slice(1).map(arg => this.lower(arg)));
+      case 'listLength':
+        return this.emit(Op.LIST_LENGTH, this.lower(first));
+      case 'listCount':
+        return this.emit(Op.LIST_COUNT, this.lower(first));
+      case 'listContains':
+      case 'listPosition': {
+        const sought = elementOf(first).kind === 'double' ? this.asDouble(second) : this.lower(second);
+        return this.emit(listOp(fn, first), this.lower(first), sought);
+      }
+      case 'listMin':
+      case 'listMax':
+      case 'listSum':
+      case 'listMean':
+        return this.emit(listOp(fn, first), this.lower(first));
       default:
         return this.emit(PLAIN[fn], ...(args.map(arg => this.lower(arg)) as [number]));
     }
@@ -307,6 +343,35 @@ export class Lowering {
   }
 }
 
+/** The place of a field in a struct's block. */
+function fieldIndex({ type }: Expression, name: string): bigint {
+  const index = type.kind === 'struct' ? type.fields.findIndex(field => field.name === name) : -1;
+  assert(index >= 0, `a ${type.kind} has no field ${name}`);
+  return BigInt(index);
+}
+
+function elementOf({ type }: Expression): Type {
+  assert(type.kind === 'list', `a ${type.kind} has no elements`);
+  return type.of.type;
+}
+
+/** Instructions of lists, by what their elements are; bools and times are integers. */
+const LIST_OPS = {
+  listContains: { int64: Op.LIST_CONTAINS_INT, double: Op.LIST_CONTAINS_DOUBLE, string: Op.LIST_CONTAINS_STRING },
+  listPosition: { int64: Op.LIST_POSITION_INT, double: Op.LIST_POSITION_DOUBLE, string: Op.LIST_POSITION_STRING },
+  listMin: { int64: Op.LIST_MIN_INT, double: Op.LIST_MIN_DOUBLE, string: Op.LIST_MIN_STRING },
+  listMax: { int64: Op.LIST_MAX_INT, double: Op.LIST_MAX_DOUBLE, string: Op.LIST_MAX_STRING },
+  listSum: { int64: Op.LIST_SUM_INT, double: Op.LIST_SUM_DOUBLE, string: null },
+  listMean: { int64: Op.LIST_MEAN_INT, double: Op.LIST_MEAN_DOUBLE, string: null },
+};
+
+function listOp(fn: keyof typeof LIST_OPS, list: Expression): Op {
+  const { kind } = elementOf(list);
+  const op = LIST_OPS[fn][kind === 'double' || kind === 'string' ? kind : 'int64'];
+  assert(op !== null, `${fn} takes no list of ${kind}`);
+  return op;
+}
+
 /** Functions that are one instruction over their arguments as they are. */
 const PLAIN = {
   quotient: Op.QUOTIENT_INT,
@@ -364,24 +429,52 @@ export function identityOf(expression: Expression): string {
   });
 }
 
-/** Eight bytes as a column holds a value: see assembly/expression.ts. */
+/** Eight bytes as a column holds a value: see assembly/expression.ts. What it points at is the plan's, and stays. */
 export function putCell(kernel: Kernel, type: Type, value: Value): number {
   const cell = kernel.exports.allocate(8) >>> 0;
-  let text: { start: number; length: number } | null = null;
+  const word = cellOf(kernel, type, value);
+  new DataView(kernel.exports.memory.buffer).setBigUint64(cell, word, true);
+  return cell;
+}
+
+function cellOf(kernel: Kernel, type: Type, value: Value): bigint {
+  if (value === null) return 0n;
   if (typeof value === 'string') {
     const bytes = new TextEncoder().encode(value);
-    text = { start: kernel.put(bytes), length: bytes.length };
+    return cellAt(kernel.put(bytes), bytes.length);
   }
-  const view = new DataView(kernel.exports.memory.buffer, cell, 8);
-  if (text) {
-    view.setUint32(0, text.start, true);
-    view.setUint32(4, text.length, true);
-  } else if (value === null) view.setBigInt64(0, 0n, true);
-  else if (typeof value === 'boolean') view.setBigInt64(0, value ? 1n : 0n, true);
-  else if (type.kind === 'double') view.setFloat64(0, Number(value), true);
-  else {
-    assert(typeof value === 'bigint', `a literal of type ${type.kind} is no column value`);
-    view.setBigInt64(0, value, true);
+  if (typeof value === 'boolean') return value ? 1n : 0n;
+  if (typeof value === 'object') return putBlock(kernel, placesOf(type, value));
+  if (type.kind === 'double') return new BigUint64Array(Float64Array.of(Number(value)).buffer)[0]!;
+  assert(typeof value === 'bigint', `a literal of type ${type.kind} is no column value`);
+  return BigInt.asUintN(64, value);
+}
+
+function cellAt(address: number, length: number): bigint {
+  return BigInt(address >>> 0) | (BigInt(length) << 32n);
+}
+
+interface Place {
+  type: Type;
+  value: Value;
+}
+
+/** The elements of a list, or the fields of a struct in their order. */
+function placesOf(type: Type, value: Value[] | { [name: string]: Value }): Place[] {
+  if (type.kind === 'list' && Array.isArray(value)) return value.map(of => ({ type: type.of.type, value: of }));
+  assert(type.kind === 'struct' && !Array.isArray(value), `a literal of type ${type.kind} is no column value`);
+  return type.fields.map(field => ({ type: field.type, value: value[field.name] ?? null }));
+}
+
+/** As assembly/nested.ts lays it out. */
+function putBlock(kernel: Kernel, places: Place[]): bigint {
+  const count = places.length;
+  const words = places.map(({ type, value }) => cellOf(kernel, type, value));
+  const bytes = new Uint8Array(count * 8 + Math.ceil(count / 8) * 8);
+  const view = new DataView(bytes.buffer);
+  for (const [i, { value }] of places.entries()) {
+    view.setBigUint64(i * 8, words[i]!, true);
+    bytes[count * 8 + i] = value === null ? 1 : 0;
   }
-  return cell;
+  return cellAt(kernel.put(bytes), count);
 }

@@ -25,18 +25,25 @@ export interface Exports {
   problem: Global;
   CLOCK_NONE: { value: bigint };
   LINE_MAX_BYTES: Global;
+  NESTED_VALUES_MAX: Global;
   addType(name: number, nameLength: number, inputCount: number, registerCount: number): number;
-  rootNode(type: number): number;
+  typeShape(type: number): number;
+  nestShape(shape: number, index: number, count: number): number;
+  rootNode(shape: number): number;
   stepNode(from: number, name: number, nameLength: number): number;
-  setInput(type: number, index: number, kind: number, presence: number, fallback: number, node: number): void;
+  setInput(shape: number, index: number, kind: number, presence: number, fallback: number, node: number): void;
   typeFrame(type: number): number;
   typeRows(type: number): number;
   typeClock(type: number): bigint;
-  setTypeClock(type: number, clock: bigint): void;
+  typeSince(type: number): bigint;
+  typeJump(type: number): bigint;
+  typeLastJump(type: number): bigint;
+  setTypeClock(type: number, clock: bigint, since: bigint, jump: bigint, lastJump: bigint): void;
   greatestClock(): bigint;
   setClock(isWall: number, jumpMs: number, aheadMs: number): void;
   inputBuffer(size: number): number;
-  decode(from: number, size: number, position: bigint, arrivalMicros: bigint, isEnd: number): number;
+  decode(from: number, size: number, position: bigint, isEnd: number): number;
+  passClocks(arrivalMicros: bigint): void;
   admitLines(from: number, size: number): number;
   admitDocument(size: number): number;
   acceptedCount: Global;
@@ -52,6 +59,7 @@ export interface Exports {
   recordLine: Global;
   recordBad: Global;
   recordInput: Global;
+  recordWithin: Global;
   rejectedCount: Global;
   rejectedLine: Global;
   rejectedProblem: Global;
@@ -60,6 +68,9 @@ export interface Exports {
   lineCount: Global;
 
   hashKey(entity: number, start: number, length: number): number;
+
+  RECENT_MAX: Global;
+  RECENT_TEXT_MAX_BYTES: Global;
 
   LEVELS_MAX: Global;
   SHARDS_MAX: Global;
@@ -74,7 +85,15 @@ export interface Exports {
     levelCount: number,
   ): number;
   setKeyColumn(group: number, index: number, register: number, kind: number): void;
-  setMember(group: number, index: number, id: number, aggregateCase: number, value: number, kind: number): void;
+  setMember(
+    group: number,
+    index: number,
+    id: number,
+    aggregateCase: number,
+    value: number,
+    kind: number,
+    limit: number,
+  ): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
   setShards(count: number): void;
   refusedCount(group: number, level: number): number;
@@ -133,8 +152,9 @@ export interface Exports {
   setEventKey(answer: number, index: number, register: number, kind: number): void;
   setLateness(latenessMs: number): void;
   seeRecords(from: number, to: number): void;
-  setSeen(type: number, clock: bigint): void;
+  setSeen(type: number, clock: bigint, since: bigint): void;
   seenClock(type: number): bigint;
+  seenSince(type: number): bigint;
   coverAt(answer: number, timeMicros: bigint, isPast: number): void;
   rangesStart(answer: number): number;
   rangesCount(answer: number): number;
@@ -144,7 +164,11 @@ export interface Exports {
   addMemoryRows(answer: number): number;
   finishKey(answer: number, row: number): void;
   forgetTexts(): void;
+  warmingSince(answer: number, member: number, window: number): bigint;
   answerRecord(answer: number, record: number, row: number): number;
+  startRecord(answer: number, record: number, row: number): number;
+  recordKeyStart(): number;
+  recordKeyLength(): number;
 }
 
 interface Global {

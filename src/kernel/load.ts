@@ -101,6 +101,7 @@ function layGroups(layout: Layout): { index: number; group: Group }[] {
       id: ids.aggregates.get(aggregate.name)!,
       aggregateCase: caseOf(aggregate.fn),
       kind: kindOf(aggregate.fn),
+      limit: aggregate.fn.limit,
       value: argument ? registerOf(typeLayout, argument) : null,
     });
   }

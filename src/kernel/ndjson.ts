@@ -1,15 +1,17 @@
 import { assert } from '../base/assert.ts';
 import type { EventType } from '../plan/plan.ts';
-import type { Field, ScalarKind } from '../plan/value.ts';
+import type { Field, Slot, Type } from '../plan/value.ts';
+import { NESTED_VALUES_MAX, typeName } from '../plan/value.ts';
 import { putCell } from './expression.ts';
 import type { Kernel } from './instance.ts';
 
 /** What the kernel can read into a column (Kind in assembly/ndjson.ts). */
-const KINDS: Partial<Record<ScalarKind, number>> = { bool: 0, int64: 1, string: 2, time: 3, double: 4 };
+const KINDS = { bool: 0, int64: 1, string: 2, time: 3, double: 4, list: 5, struct: 6 };
 const PRESENCES = { required: 0, optional: 1, default: 2 };
 
-export function isReadable(input: Field): boolean {
-  return Object.hasOwn(KINDS, input.type.kind);
+export function isReadable({ type }: Slot): boolean {
+  if (type.kind === 'list') return isReadable(type.of);
+  return type.kind === 'struct' ? type.fields.every(isReadable) : type.kind !== 'map';
 }
 
 /** The event's time is the register right after its inputs. */
@@ -17,20 +19,31 @@ export function addType(kernel: Kernel, event: EventType, inputs: Field[], regis
   const { exports } = kernel;
   const name = new TextEncoder().encode(event.name);
   const type = exports.addType(kernel.put(name), name.length, inputs.length, registerCount);
-  for (const [i, input] of inputs.entries()) {
-    const kind = KINDS[input.type.kind as ScalarKind];
-    assert(kind !== undefined, `input ${input.name} of type ${input.type.kind} has no kernel yet`);
-    let node = exports.rootNode(type);
-    for (const step of input.path) {
+  setFields(kernel, exports.typeShape(type) >>> 0, inputs);
+  return type;
+}
+
+function setFields(kernel: Kernel, shape: number, fields: Field[]): void {
+  const { exports } = kernel;
+  for (const [i, field] of fields.entries()) {
+    let node = exports.rootNode(shape);
+    for (const step of field.path) {
       const text = new TextEncoder().encode(step);
       node = exports.stepNode(node, kernel.put(text), text.length);
     }
-    const { presence } = input;
-    const cell = putCell(kernel, input.type, presence.kind === 'default' ? presence.value : null);
-    exports.setInput(type, i, kind, PRESENCES[presence.kind], cell, node);
-    exports.release(cell, 8);
+    setPlace(kernel, shape, i, field, node);
   }
-  return type;
+}
+
+/** Describes a place to the kernel, with all that is in it. */
+function setPlace(kernel: Kernel, shape: number, index: number, { type, presence }: Slot, node: number): void {
+  const { exports } = kernel;
+  assert(type.kind !== 'map', 'maps have no kernel: the compiler has none');
+  const cell = putCell(kernel, type, presence.kind === 'default' ? presence.value : null);
+  exports.setInput(shape, index, KINDS[type.kind], PRESENCES[presence.kind], cell, node);
+  exports.release(cell, 8);
+  if (type.kind === 'list') setPlace(kernel, exports.nestShape(shape, index, 1) >>> 0, 0, type.of, 0);
+  if (type.kind === 'struct') setFields(kernel, exports.nestShape(shape, index, type.fields.length) >>> 0, type.fields);
 }
 
 /** Why a line is no record (Problem in assembly/json.ts): it is rejected, and has no position. */
@@ -48,18 +61,44 @@ export const PROBLEMS: readonly { code: string; reason: string }[] = [
 ];
 
 /** Why a logged event is bad (Bad in assembly/ndjson.ts). */
-export const BADS: readonly { code: string; reason: (event: EventType, input: Field | null) => string }[] = [
+export const BADS: readonly { code: string; reason: (event: EventType, place: BadPlace) => string }[] = [
   { code: 'none', reason: () => 'nothing is wrong' },
-  { code: 'missing', reason: (_, input) => `required input ${input?.name} is missing or null` },
-  { code: 'wrong_type', reason: (_, input) => `input ${input?.name} is no ${input?.type.kind}` },
-  { code: 'out_of_range', reason: (_, input) => `input ${input?.name} is no integer within int64` },
+  { code: 'missing', reason: (_, { name }) => `required input ${name} is missing or null` },
+  { code: 'wrong_type', reason: (_, { name, type }) => `input ${name} is no ${type && typeName(type)}` },
+  { code: 'out_of_range', reason: (_, { name }) => `input ${name} is no integer within int64` },
   { code: 'data_not_object', reason: () => '`data` is not an object' },
   {
     code: 'time_jump',
     reason: event => `the event time is further ahead of the latest ${event.name} than log.max_jump allows`,
   },
   { code: 'time_ahead', reason: () => 'the event time is more than 10 minutes ahead of its arrival' },
+  {
+    code: 'too_large',
+    reason: (_, { name }) =>
+      `with input ${name} its lists and structs have more than ${NESTED_VALUES_MAX} values, the limit`,
+  },
 ];
+
+/** Where something is bad: an input, or a place within it, like `crew[2].name`. */
+interface BadPlace {
+  name: string;
+  /** Null where it is no input that is bad. */
+  type: Type | null;
+}
+
+/** Follows the faults within a faulty input (assembly/nested_input.ts) down to the first one's place. */
+function badPlace(kernel: Kernel, input: Field | undefined, within: number): BadPlace {
+  if (!input) return { name: '', type: null };
+  let { name, type }: { name: string; type: Type } = input;
+  for (let at = within >>> 0; at !== 0; at = kernel.ints(at + 8, 1)[0]! >>> 0) {
+    const number = kernel.ints(at + 4, 1)[0]!;
+    assert(type.kind === 'list' || type.kind === 'struct', 'only lists and structs have faults within');
+    const field = type.kind === 'struct' ? type.fields[number]! : null;
+    name += field ? `.${field.path.join('.')}` : `[${number}]`;
+    type = field ? field.type : (type as Type & { kind: 'list' }).of.type;
+  }
+  return { name, type };
+}
 
 /** A line that is no record. `line` counts from 1 within the bytes that were decoded. */
 export interface Rejected {
@@ -112,10 +151,20 @@ export class Decoder {
    * @param position in the log, of the batch's first record
    */
   next(position: number, arrivalMicros: bigint | null): boolean {
-    if (this.#from === this.#size) return false;
-    const { exports } = this.kernel;
-    this.#from = exports.decode(this.#from, this.#size, BigInt(position), arrivalMicros ?? NO_ARRIVAL, 1) >>> 0;
+    if (!this.parse(position)) return false;
+    this.passClocks(arrivalMicros);
     return true;
+  }
+
+  /** `next` without what depends on the records before: `passClocks` has to follow, with the clocks as they left them. */
+  parse(position: number): boolean {
+    if (this.#from === this.#size) return false;
+    this.#from = this.kernel.exports.decode(this.#from, this.#size, BigInt(position), 1) >>> 0;
+    return true;
+  }
+
+  passClocks(arrivalMicros: bigint | null): void {
+    this.kernel.exports.passClocks(arrivalMicros ?? NO_ARRIVAL);
   }
 
   /** Bytes of the block that have been decoded. */
@@ -157,7 +206,7 @@ export class Decoder {
       type: event.name,
       timeMicros: this.kernel.longs(exports.recordTime.value + record * 8, 1)[0]!,
       code,
-      reason: reason(event, inputs[int(exports.recordInput)] ?? null),
+      reason: reason(event, badPlace(this.kernel, inputs[int(exports.recordInput)], int(exports.recordWithin))),
       sample: sampleOf(this.kernel, this.#input + int(exports.recordStart), int(exports.recordLength)),
     };
   }

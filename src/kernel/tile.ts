@@ -21,6 +21,8 @@ export interface GroupMember {
   /** Register of the argument; null counts events. */
   value: number | null;
   kind: number;
+  /** How many values are kept; null where an aggregate keeps none. */
+  limit: number | null;
 }
 
 export function addGroup(kernel: Kernel, group: Group): number {
@@ -38,7 +40,7 @@ export function addGroup(kernel: Kernel, group: Group): number {
   );
   for (const [i, key] of group.keys.entries()) exports.setKeyColumn(index, i, key.register, key.kind);
   for (const [i, member] of members.entries())
-    exports.setMember(index, i, member.id, member.aggregateCase, member.value ?? -1, member.kind);
+    exports.setMember(index, i, member.id, member.aggregateCase, member.value ?? -1, member.kind, member.limit ?? 0);
   for (const [i, level] of group.levels.entries())
     exports.setLevel(index, i, level.levelMs, level.ttlMs === Infinity ? -1 : level.ttlMs);
   return index;

@@ -4,6 +4,7 @@ import type { Expression, Read } from '../plan/expression.ts';
 import { walk } from '../plan/expression.ts';
 import type { Aggregate, Feature } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
+import { typeName } from '../plan/value.ts';
 import { caseOf } from './aggregate.ts';
 import { identityOf, Lowering, Op } from './expression.ts';
 import type { Kernel } from './instance.ts';
@@ -11,8 +12,9 @@ import { keyKindOf } from './key.ts';
 import type { AnswerFeature, AnswerLayout, Layout, WindowLayout } from './layout.ts';
 import { registerOf, typeIndex } from './layout.ts';
 
-/** Why a value is missing, by the kernel's numbers (assembly/window.ts): the graver, the greater. */
-export const STATUS = [null, 'NOT_FOUND', 'EXPIRED', 'OVERFLOW'] as const;
+/** What is to be said of a value, by the kernel's numbers (Status in assembly/register.ts): the graver, the greater. */
+export const STATUS = [null, 'WARMING', 'NOT_FOUND', 'EXPIRED', 'OVERFLOW'] as const;
+export const WARMING = STATUS.indexOf('WARMING');
 
 /** The type of event that names the entity, and the expressions by which it does. */
 export interface EventBinding {
@@ -221,12 +223,26 @@ export function windowRanges(kernel: Kernel, answer: AnswerLayout): (TileRange &
 export interface FeatureColumn {
   name: string;
   type: Type;
-  /** BigInt64Array for int64 and time (microseconds), Float64Array for double, Uint8Array for bool (0 or 1), text for string. */
-  values: BigInt64Array | Float64Array | Uint8Array | string[];
+  values: ScalarValues | ListValues;
   /** 1 where the value is null. */
   nulls: Uint8Array;
   /** Index into STATUS. */
   statuses: Uint8Array;
+}
+
+/** BigInt64Array for int64 and time (microseconds), Float64Array for double, Uint8Array for bool (0 or 1), text for string. */
+export type ScalarValues = BigInt64Array | Float64Array | Uint8Array | string[];
+
+/** The list of row i is items [offsets[i], offsets[i + 1]); behind the last of them there may be room for more. */
+export interface ListValues {
+  offsets: Uint32Array;
+  items: ScalarValues;
+  /** 1 where the item is null. */
+  itemNulls: Uint8Array;
+}
+
+export function isList(values: FeatureColumn['values']): values is ListValues {
+  return 'offsets' in values;
 }
 
 /** An empty column of `count` rows: all null. */
@@ -242,6 +258,11 @@ export function makeColumn(feature: { name: string; type: Type }, count: number)
 }
 
 function emptyValues(type: Type, count: number): FeatureColumn['values'] {
+  if (type.kind !== 'list') return emptyScalars(type, count);
+  return { offsets: new Uint32Array(count + 1), items: emptyScalars(type.of.type, 0), itemNulls: new Uint8Array(0) };
+}
+
+function emptyScalars(type: Type, count: number): ScalarValues {
   switch (type.kind) {
     case 'double':
       return new Float64Array(count);
@@ -250,11 +271,15 @@ function emptyValues(type: Type, count: number): FeatureColumn['values'] {
     case 'string':
       return new Array<string>(count).fill('');
     default:
+      assert(type.kind === 'int64' || type.kind === 'time', `no column holds a ${typeName(type)}`);
       return new BigInt64Array(count);
   }
 }
 
-/** Copies rows [0, count) of a feature's register to rows `to`, `to` + 1 ... of a column. */
+/**
+ * Copies rows [0, count) of a feature's register to rows `to`, `to` + 1 ... of a column. Lists are filled in ascending
+ * order of rows: those behind the last one copied are empty.
+ */
 export function copyRows(
   kernel: Kernel,
   answer: AnswerLayout,
@@ -266,16 +291,21 @@ export function copyRows(
   const { exports } = kernel;
   const { values } = column;
   const start = exports.frameValues(answer.frame, feature.register);
-  if (values instanceof BigInt64Array) values.set(kernel.longs(start, count), to);
+  const nulls = kernel.bytes(exports.frameNulls(answer.frame, feature.register), count);
+  if (isList(values)) copyLists(kernel, start, nulls, values, to);
+  else if (values instanceof BigInt64Array) values.set(kernel.longs(start, count), to);
   else if (values instanceof Float64Array) values.set(kernel.doubles(start, count), to);
   else if (Array.isArray(values)) copyTexts(kernel, start, count, values, to);
   else {
     const bits = kernel.ints(start, count * 2);
     for (let row = 0; row < count; row++) values[to + row] = bits[row * 2]!;
   }
-  column.nulls.set(kernel.bytes(exports.frameNulls(answer.frame, feature.register), count), to);
+  column.nulls.set(nulls, to);
   column.statuses.set(kernel.bytes(exports.frameStatuses(answer.frame, feature.register), count), to);
 }
+
+/** A text may well begin with what looks like a byte order mark. */
+const DECODER = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * A string in a register is (address, length): what a feature chooses stands in the kernel as long as the plan does,
@@ -283,9 +313,88 @@ export function copyRows(
  */
 function copyTexts(kernel: Kernel, start: number, count: number, values: string[], to: number): void {
   const cells = kernel.ints(start, count * 2);
-  const decoder = new TextDecoder();
   for (let row = 0; row < count; row++)
-    values[to + row] = decoder.decode(kernel.bytes(cells[row * 2]!, cells[row * 2 + 1]!));
+    values[to + row] = DECODER.decode(kernel.bytes(cells[row * 2]!, cells[row * 2 + 1]!));
+}
+
+/** A list in a register is (address, count): assembly/nested.ts says what stands there. */
+function copyLists(kernel: Kernel, start: number, nulls: Uint8Array, lists: ListValues, to: number): void {
+  const { offsets } = lists;
+  const cells = kernel.ints(start, nulls.length * 2);
+  let end = offsets[to]!;
+  for (let row = 0; row < nulls.length; row++) {
+    if (!nulls[row]) end += cells[row * 2 + 1]!;
+    offsets[to + row + 1] = end;
+  }
+  offsets.fill(end, to + nulls.length + 1);
+  makeRoom(lists, end);
+  for (let row = 0; row < nulls.length; row++)
+    if (!nulls[row]) copyItems(kernel, cells[row * 2]! >>> 0, cells[row * 2 + 1]!, lists, offsets[to + row]!);
+}
+
+/** The first block of items is as long as they are; later ones grow in doublings, so that long answers are not copied over and over. */
+function makeRoom(lists: ListValues, count: number): void {
+  const { items, itemNulls } = lists;
+  if (count <= itemNulls.length) return;
+  const capacity = Math.max(count, itemNulls.length * 2);
+  const grow = <T extends { set(from: T): void }>(from: T, into: T): T => {
+    into.set(from);
+    return into;
+  };
+  if (items instanceof BigInt64Array) lists.items = grow(items, new BigInt64Array(capacity));
+  else if (items instanceof Float64Array) lists.items = grow(items, new Float64Array(capacity));
+  else if (items instanceof Uint8Array) lists.items = grow(items, new Uint8Array(capacity));
+  lists.itemNulls = grow(itemNulls, new Uint8Array(capacity));
+}
+
+/** One list: `count` cells at `block`, and behind them as many null bytes. */
+function copyItems(kernel: Kernel, block: number, count: number, { items, itemNulls }: ListValues, to: number): void {
+  if (items instanceof BigInt64Array) items.set(kernel.longs(block, count), to);
+  else if (items instanceof Float64Array) items.set(kernel.doubles(block, count), to);
+  else if (Array.isArray(items)) copyTexts(kernel, block, count, items, to);
+  else {
+    const bits = kernel.ints(block, count * 2);
+    for (let i = 0; i < count; i++) items[to + i] = bits[i * 2]!;
+  }
+  itemNulls.set(kernel.bytes(block + count * 8, count), to);
+}
+
+/** Puts row i of a column into row `rows[i]` of another one; `rows` ascends. */
+export function spreadRows(from: FeatureColumn, rows: number[], into: FeatureColumn): void {
+  if (isList(from.values) && isList(into.values) && into.type.kind === 'list')
+    into.values = spreadLists(from.values, rows, into.values, into.type.of.type);
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    if (!isList(from.values) && !isList(into.values)) into.values[row] = from.values[i]!;
+    into.nulls[row] = from.nulls[i]!;
+    into.statuses[row] = from.statuses[i]!;
+  }
+}
+
+/** Lists have no room between them, so all are put together anew: those of `rows` from the one, the others as they were. */
+function spreadLists(from: ListValues, rows: number[], into: ListValues, type: Type): ListValues {
+  const count = into.offsets.length - 1;
+  const sources = new Array<ListValues>(count).fill(into);
+  const places = Uint32Array.from(sources.keys());
+  for (let i = 0; i < rows.length; i++) {
+    sources[rows[i]!] = from;
+    places[rows[i]!] = i;
+  }
+  const offsets = new Uint32Array(count + 1);
+  for (let row = 0; row < count; row++) {
+    const old = sources[row]!.offsets;
+    offsets[row + 1] = offsets[row]! + old[places[row]! + 1]! - old[places[row]!]!;
+  }
+  const items = emptyScalars(type, offsets[count]!);
+  const itemNulls = new Uint8Array(offsets[count]!);
+  for (let row = 0; row < count; row++) {
+    const old = sources[row]!;
+    for (let to = offsets[row]!, at = old.offsets[places[row]!]!; to < offsets[row + 1]!; to++, at++) {
+      items[to] = old.items[at]!;
+      itemNulls[to] = old.itemNulls[at]!;
+    }
+  }
+  return { offsets, items, itemNulls };
 }
 
 export function checkRead(kernel: Kernel, outcome: number): void {

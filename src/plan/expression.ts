@@ -26,6 +26,10 @@ import type { Type, Value } from './value.ts';
  *   `like`: a text, a literal pattern, a literal escape ('' for none). `concat`, `replace`, `pad...` and `repeat` are
  *   null where the result would be longer than 16 KiB and than each argument.
  * - `toText`: int64, bool, time (RFC 3339). `toBool`, `toTime`, and `toInt64`, of a string: null where it spells none.
+ * - Lists of scalars: `listLength`; `listCount`, of elements that are not null; `listContains`, `listPosition` (from 1,
+ *   null where there is none): a list and a value, which beside doubles may be an int64. The position of null is that of
+ *   the first null. `listMin`, `listMax`, `listSum`, `listMean` are what the aggregate makes of as many events, but null
+ *   where no element is there, or where a sum is beyond its type. `listLength` and `listCount` take any list.
  * - Times are UTC. `datePart`, `dateTrunc`: a literal `TimePart` and a time; `dateDiff`: how many starts of the part lie
  *   between two times. `addMicros`, `addMonths` (to the last day of a month that is too short): a time and an int64.
  *   `timeOfMicros`: int64.
@@ -93,6 +97,14 @@ export type FunctionName =
   | 'toText'
   | 'toBool'
   | 'toTime'
+  | 'listLength'
+  | 'listCount'
+  | 'listContains'
+  | 'listPosition'
+  | 'listMin'
+  | 'listMax'
+  | 'listSum'
+  | 'listMean'
   | 'datePart'
   | 'dateTrunc'
   | 'dateDiff'

@@ -75,6 +75,8 @@ export interface Aggregate {
  * - `avg`: the exact quotient of the exact sum, rounded once to a double. Null when empty. Linear.
  * - `min`, `max`: of int64, double (-0 below 0, NaN above all), bool or time. Null when empty. Monotone.
  * - `first`, `last`: in order of (time, position). Null when empty. Monotone.
+ * - `lastN`: of scalars, the values of the `limit` latest events in order of (time, position), the latest first. An empty
+ *   list when empty; OVERFLOW while a text among them is longer than the kernels keep (1 KiB). Monotone.
  * - `countUnique`: distinct values. Linear, bounded.
  */
 export interface AggregateFunction {
@@ -84,7 +86,7 @@ export interface AggregateFunction {
   limit: number | null;
 }
 
-export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'countUnique';
+export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'lastN' | 'countUnique';
 
 /** Can it be undone with weight -1? A monotone aggregate over input that retracts is refused by the compiler. */
 export const LINEAR: Record<AggregateName, boolean> = {
@@ -96,6 +98,7 @@ export const LINEAR: Record<AggregateName, boolean> = {
   max: false,
   first: false,
   last: false,
+  lastN: false,
 };
 
 /** Tile lengths, fine to coarse, each dividing the next; tile starts are offsetMs + k * length, UTC. Besides them the lifetime is always kept where a read wants it. */

@@ -12,7 +12,7 @@ export type Type =
   | { kind: 'map'; of: Slot }
   | { kind: 'struct'; name: string | null; fields: Field[] };
 
-/** Types whose values are one machine word or one string: what the kernels hold in a column. */
+/** Types whose values are one machine word or one string: what aggregates, keys and features are of. */
 export type ScalarKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
 
 /**
@@ -25,6 +25,9 @@ export interface Slot {
   type: Type;
   presence: Presence;
 }
+
+/** Elements and fields of all lists and structs of one event, at most; the kernels hold to it. */
+export const NESTED_VALUES_MAX = 1 << 20;
 
 export interface Field extends Slot {
   name: string;
@@ -48,6 +51,23 @@ export const OPTIONAL: Presence = { kind: 'optional' };
 
 export function isScalar(type: Type): type is { kind: ScalarKind } {
   return type.kind !== 'list' && type.kind !== 'map' && type.kind !== 'struct';
+}
+
+/** Do their values lie alike? Presence and the names of structs do not matter, the order of fields does. */
+export function sameType(a: Type, b: Type): boolean {
+  switch (a.kind) {
+    case 'list':
+    case 'map':
+      return b.kind === a.kind && sameType(a.of.type, b.of.type);
+    case 'struct':
+      return (
+        b.kind === 'struct' &&
+        a.fields.length === b.fields.length &&
+        a.fields.every(({ name, type }, i) => name === b.fields[i]!.name && sameType(type, b.fields[i]!.type))
+      );
+    default:
+      return a.kind === b.kind;
+  }
 }
 
 /** How a type is written in definitions: `int64`, `[string?]`, `crew_member`, `{name: string}`. */

@@ -1,5 +1,6 @@
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
+import { rowsAtOnce } from '../kernel/last_n.ts';
 import type { FeatureColumn, TileRange } from '../kernel/window.ts';
 import { checkRead, copyRows, tileRanges, want } from '../kernel/window.ts';
 
@@ -31,22 +32,55 @@ export function answerKeys(
   const { exports } = kernel;
   want(kernel, answer, features);
   exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
-  const ranges = readRange ? tileRanges(kernel, answer) : [];
-  const chunk = exports.ANSWER_ROWS.value;
+  const stored = readRange && { ranges: tileRanges(kernel, answer), readRange };
+  const chunk = rowsAtOnce(kernel, [{ answer, features }]);
   for (let from = 0; from < keys.length; from += chunk) {
     const count = Math.min(chunk, keys.length - from);
     exports.forgetTexts();
     for (let row = 0; row < count; row++) {
       const key = keys[from + row]!;
       startKey(kernel, answer, key);
-      const blocks = ranges.flatMap(range => addRange(kernel, answer, readRange!(key, range)));
-      checkRead(kernel, exports.addMemoryRows(answer.index));
-      exports.finishKey(answer.index, row);
-      for (const { start, length } of blocks) exports.release(start, length);
+      endKey(kernel, answer, key, row, stored);
     }
     derive(kernel, answer, count);
     for (const [i, feature] of features.entries()) copyRows(kernel, answer, feature, count, columns[i]!, from);
   }
+}
+
+/**
+ * The same for the entity that a record of the batch names, as of that record: (its position, its time). The prefix
+ * must have been seen and folded up to it; what it names goes to row `row` of the answer's frame.
+ *
+ * @param readRange null while memory holds every row
+ */
+export function answerRecord(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  record: number,
+  row: number,
+  readRange: ReadRange | null,
+): void {
+  const { exports } = kernel;
+  if (!readRange) checkRead(kernel, exports.answerRecord(answer.index, record, row));
+  else if (exports.startRecord(answer.index, record, row)) {
+    const key = kernel.bytes(exports.recordKeyStart(), exports.recordKeyLength()).slice();
+    endKey(kernel, answer, key, row, { ranges: tileRanges(kernel, answer), readRange });
+  }
+}
+
+/** Gathers, merges and finishes what was begun for a key. */
+function endKey(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  key: Uint8Array,
+  row: number,
+  stored: { ranges: TileRange[]; readRange: ReadRange } | null,
+): void {
+  const { exports } = kernel;
+  const blocks = stored ? stored.ranges.flatMap(range => addRange(kernel, answer, stored.readRange(key, range))) : [];
+  checkRead(kernel, exports.addMemoryRows(answer.index));
+  exports.finishKey(answer.index, row);
+  for (const { start, length } of blocks) exports.release(start, length);
 }
 
 /** Computes derived features for rows [0, count) of the answer's frame. */

@@ -3,14 +3,16 @@ import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import { formatMicros } from '../base/time.ts';
 import type { Fold } from '../kernel/fold.ts';
+import type { Kernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import { KEY_MAX_BYTES, keyBytes } from '../kernel/key.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { makeColumn } from '../kernel/window.ts';
+import { makeColumn, WARMING } from '../kernel/window.ts';
 import { floorTile, keptLevels } from '../plan/window.ts';
 import type { Store } from '../store/store.ts';
+import type { ReadRange } from './answer.ts';
 import { answerKeys } from './answer.ts';
 
 export interface Lookup {
@@ -28,30 +30,58 @@ export interface Answer {
   entities: EntityAnswer[];
 }
 
+/** Answers lookups: in this thread at once, with workers when they have. */
+export interface LookUp {
+  lookup(request: Lookup): Answer | Promise<Answer>;
+}
+
 export interface EntityAnswer {
   entity: string;
   keys: KeyInput[];
-  features: FeatureColumn[];
+  features: AnswerColumn[];
+}
+
+export interface AnswerColumn extends FeatureColumn {
+  /**
+   * Where some value is WARMING: since when the events are known that its windows count, of several event types the
+   * latest, microseconds since 1970 UTC; else null.
+   */
+  sinceMicros: bigint | null;
 }
 
 export interface ReaderParts {
   layout: Layout;
-  fold: Fold;
-  store: Store;
   /** Of the last record folded; -1 when there is none. */
   position: () => number;
   nowMicros: () => bigint;
 }
 
-/** The way of a lookup: names -> keys -> (store's rows, memory's rows) -> windows -> derived values. */
-export class Reader {
+/** A lookup that has been checked: what to answer, and as of when. */
+export interface Question {
+  timeMicros: bigint;
+  isPast: boolean;
+  position: number | null;
+  parts: QuestionPart[];
+}
+
+/** Of one entity. */
+export interface QuestionPart {
+  answer: AnswerLayout;
+  features: AnswerFeature[];
+  keys: KeyInput[];
+  /** Canonical key bytes, one for each of `keys`. */
+  encoded: Uint8Array[];
+}
+
+/** From a request to what has to be answered: names, moment, keys. */
+export class Asker {
   constructor(private readonly parts: ReaderParts) {}
 
   /**
    * @throws Fault `not_found` for a feature or an entity that the plan does not have, `request` for keys of the wrong
    *   shape or features without keys, `expired` where tiles that the moment needs are no longer kept
    */
-  lookup(request: Lookup): Answer {
+  ask(request: Lookup): Question {
     const isPast = request.at !== null;
     const now = this.parts.nowMicros();
     if (request.at !== null && request.at > now)
@@ -62,35 +92,22 @@ export class Reader {
     const missing = [...wanted.keys()].filter(answer => !Object.hasOwn(request.entities, answer.entity));
     if (missing.length > 0)
       throw new Fault('request', `these features are of ${missing.map(a => a.entity).join(', ')}: no keys are given`);
-    const entities = Object.entries(request.entities).map(([entity, keys]) => {
+    const parts = Object.entries(request.entities).map(([entity, keys]): QuestionPart => {
       const answer = this.#answerOf(entity);
-      return this.#lookupEntity(answer, wanted.get(answer) ?? [], keys, timeMicros, isPast);
+      const features = wanted.get(answer) ?? [];
+      if (isPast) for (const feature of features) this.#refuseExpired(answer, feature, timeMicros);
+      return { answer, features, keys, encoded: this.#encode(entity, keys) };
     });
-    return { timeMicros, position: isPast ? null : this.parts.position(), entities };
+    return { timeMicros, isPast, position: isPast ? null : this.parts.position(), parts };
   }
 
-  #lookupEntity(
-    answer: AnswerLayout,
-    features: AnswerFeature[],
-    keys: KeyInput[],
-    timeMicros: bigint,
-    isPast: boolean,
-  ): EntityAnswer {
-    const { layout, fold, store } = this.parts;
-    const entity = layout.plan.entities.find(e => e.name === answer.entity);
+  #encode(name: string, keys: KeyInput[]): Uint8Array[] {
+    const entity = this.parts.layout.plan.entities.find(e => e.name === name);
     assert(entity, 'an answer is laid out for an entity of the plan');
-    if (isPast) for (const feature of features) this.#refuseExpired(answer, feature, timeMicros);
     const encoded = keys.map(key => keyBytes(entity, key));
     if (encoded.some(key => key.length > KEY_MAX_BYTES))
       throw new Fault('too_large', `a key of ${entity.name} is longer; the limit key_bytes is ${KEY_MAX_BYTES}`);
-    const id = layout.ids.entities.get(entity.name)!;
-    const columns = features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, keys.length));
-    const readRange = !fold.isComplete
-      ? (key: Uint8Array, range: { levelMs: number; fromMs: number; toMs: number }) =>
-          store.readRange(id, key, range.levelMs, range.fromMs, range.toMs)
-      : null;
-    answerKeys(layout.kernel, answer, features, encoded, timeMicros, isPast, readRange, columns);
-    return { entity: entity.name, keys, features: columns };
+    return encoded;
   }
 
   /** Feature names -> what lies in the kernel for them, in the order asked for. `set:*` leaves out, for a past moment, what has no past. */
@@ -156,6 +173,62 @@ export class Reader {
       );
     }
   }
+}
+
+/** The way of a lookup in this thread: names -> keys -> (store's rows, memory's rows) -> windows -> derived values. */
+export class Reader {
+  readonly #asker: Asker;
+
+  constructor(private readonly parts: ReaderParts & { fold: Fold; store: StoredRows }) {
+    this.#asker = new Asker(parts);
+  }
+
+  /** @throws Fault as `Asker.ask` */
+  lookup(request: Lookup): Answer {
+    const { layout, fold, store } = this.parts;
+    const { timeMicros, isPast, position, parts } = this.#asker.ask(request);
+    const entities = parts.map(({ answer, features, keys, encoded }) => {
+      const columns = emptyColumns(features, keys.length);
+      const readRange = fold.isComplete ? null : rangesOf(store, layout, answer);
+      answerKeys(layout.kernel, answer, features, encoded, timeMicros, isPast, readRange, columns);
+      return { entity: answer.entity, keys, features: withSince(layout.kernel, answer, features, columns) };
+    });
+    return { timeMicros, position, entities };
+  }
+}
+
+export type StoredRows = Pick<Store, 'readRange'>;
+
+export function emptyColumns(features: AnswerFeature[], count: number): FeatureColumn[] {
+  return features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, count));
+}
+
+/** The cover of the kernel's answer is that of the columns' moment. */
+export function withSince(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  features: AnswerFeature[],
+  columns: FeatureColumn[],
+): AnswerColumn[] {
+  return columns.map((column, i) => ({ ...column, sinceMicros: sinceOf(kernel, answer, features[i]!, column) }));
+}
+
+function sinceOf(kernel: Kernel, answer: AnswerLayout, feature: AnswerFeature, column: FeatureColumn): bigint | null {
+  if (!column.statuses.includes(WARMING)) return null;
+  const { exports } = kernel;
+  let latest = exports.CLOCK_NONE.value;
+  for (const { member, window } of feature.cells) {
+    const since = exports.warmingSince(answer.index, member, window);
+    if (since > latest) latest = since;
+  }
+  assert(latest !== exports.CLOCK_NONE.value, `${column.name} is WARMING, and so is something that it reads`);
+  return latest;
+}
+
+/** The rows of an entity as `answerKeys` asks for them. */
+export function rangesOf(store: StoredRows, layout: Layout, answer: AnswerLayout): ReadRange {
+  const id = layout.ids.entities.get(answer.entity)!;
+  return (key, range) => store.readRange(id, key, range.levelMs, range.fromMs, range.toMs);
 }
 
 function readsLifetime(answer: AnswerLayout, feature: AnswerFeature): boolean {

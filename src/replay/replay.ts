@@ -4,16 +4,20 @@ import type { Kernel } from '../kernel/instance.ts';
 import type { Layout } from '../kernel/layout.ts';
 import type { BadEvent, Rejected } from '../kernel/ndjson.ts';
 import { Decoder } from '../kernel/ndjson.ts';
+import { rowsAtOnce } from '../kernel/last_n.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { checkRead, copyRows, makeColumn } from '../kernel/window.ts';
-import { derive } from '../read/answer.ts';
+import { copyRows, makeColumn, spreadRows } from '../kernel/window.ts';
+import { answerRecord, derive } from '../read/answer.ts';
 import type { Source } from '../source/source.ts';
+import type { Spill } from './spill.ts';
 import type { ReplayColumn, Subject } from './subject.ts';
 import { subjectsOf } from './subject.ts';
 
 export interface ReplayParts {
-  /** Freshly laid out, with one shard in the decoding kernel. */
-  pipeline: Pipeline;
+  /** Freshly laid out. */
+  layout: Layout;
+  /** Of that layout: rows are folded in the decoding kernel, and what memory has no room for is put aside. */
+  spill: Spill;
   source: Source;
   /** A line that is no record, with the line of its file; and a logged event that cannot count, with its position. */
   onRejected: (rejected: Rejected & { file: string }) => void;
@@ -43,14 +47,17 @@ export interface Replay {
  * what a lookup at that prefix and that event's time would have answered.
  */
 export function replay(parts: ReplayParts): Replay {
-  const { columns, subjects } = subjectsOf(parts.pipeline.layout);
+  const { columns, subjects } = subjectsOf(parts.layout);
   return { columns, batches: batches(parts, columns, subjects) };
 }
 
 async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: Subject[]): AsyncGenerator<ReplayBatch> {
-  const { pipeline, source } = parts;
-  const { exports } = pipeline.layout.kernel;
-  const decoder = new Decoder(pipeline.layout.kernel, pipeline.layout.types);
+  const { layout, spill, source } = parts;
+  const step = rowsAtOnce(
+    layout.kernel,
+    subjects.map(({ answer }) => ({ answer, features: [...answer.features.values()] })),
+  );
+  const decoder = new Decoder(layout.kernel, layout.types);
   let position = 0;
   for await (const block of source.read(0)) {
     decoder.fill(block.bytes);
@@ -60,11 +67,10 @@ async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: S
       for (const one of decoder.rejected()) parts.onRejected({ ...one, file, line: line + one.line - 1 });
       for (const one of decoder.bad())
         parts.onBad({ ...one, file, line: line + one.line - 1, position: position + one.record });
-      select(pipeline.layout);
-      const step = exports.ANSWER_ROWS.value;
+      select(layout);
       for (let from = 0; from < decoder.count; from += step) {
         const to = Math.min(decoder.count, from + step);
-        const batch = replayRecords(pipeline, columns, subjects, from, to, position);
+        const batch = replayRecords(layout, spill, columns, subjects, from, to, position);
         if (batch.count > 0) yield batch;
       }
       position += decoder.count;
@@ -75,14 +81,16 @@ async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: S
 
 /** Records [from, to) of a decoded batch, at most as many as an answer's frame has rows. */
 function replayRecords(
-  pipeline: Pipeline,
+  layout: Layout,
+  spill: Spill,
   columns: ReplayColumn[],
   subjects: Subject[],
   from: number,
   to: number,
   position: number,
 ): ReplayBatch {
-  const { kernel, types } = pipeline.layout;
+  const { kernel, types } = layout;
+  const pipeline: Pipeline = { layout, folds: [spill.fold] };
   const { exports } = kernel;
   // Copies, for memory may grow while the events are folded.
   const recordTypes = kernel.ints(exports.recordType.value + from * 4, to - from).slice();
@@ -95,13 +103,14 @@ function replayRecords(
     if (recordRows[i]! < 0) continue;
     for (const reader of readers[recordTypes[i]!]!) {
       const row = filled.get(reader)!;
-      checkRead(kernel, exports.answerRecord(reader.answer.index, from + i, row));
+      answerRecord(kernel, reader.answer, from + i, row, spill.reader(reader.entity));
       filled.set(reader, row + 1);
     }
+    spill.makeRoom(position + from + i + 1);
   }
   for (const [subject, count] of filled) derive(kernel, subject.answer, count);
   const good = goodRecords(recordTypes, recordRows);
-  return gather(pipeline.layout, columns, subjects, good, from, position);
+  return gather(layout, columns, subjects, good, from, position);
 }
 
 /** Indices of records that count, and the type of each. */
@@ -160,10 +169,5 @@ function fillColumn(kernel: Kernel, subject: Subject, name: string, column: Feat
   const target = isWhole ? column : makeColumn(column, rows.length);
   copyRows(kernel, subject.answer, feature, rows.length, target, 0);
   if (isWhole) return;
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
-    column.values[row] = target.values[i]!;
-    column.nulls[row] = target.nulls[i]!;
-    column.statuses[row] = target.statuses[i]!;
-  }
+  spreadRows(target, rows, column);
 }

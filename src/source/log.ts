@@ -156,7 +156,7 @@ export class EventLog implements Source {
     this.#queuedArrivalMicros = arrival;
     this.#queuedBytes += bytes;
     return new Promise<number>((resolve, reject) => {
-      const batch = { arrivalMicros: arrival, count, lines: lines.slice(), id };
+      const batch = { arrivalMicros: arrival, count, lines: new Uint8Array(lines), id };
       this.#queue.push({ batch, bytes, resolve, reject });
       this.#writing ??= this.#drain();
     });

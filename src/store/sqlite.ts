@@ -1,9 +1,10 @@
 import type { Database } from 'bun:sqlite';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import type { TypeClock } from '../base/time.ts';
 import type { Horizon, Mark, Row, Store } from './store.ts';
 
-const VERSION = 2;
+const VERSION = 3;
 
 /** Read at a time by `scan`: many rows for one query, few bytes to hold. */
 const SCAN_ROWS_MAX = 1_000;
@@ -216,14 +217,20 @@ export function integrityOf(db: Database): { offset: number | null; message: str
   return damages;
 }
 
-/** Microseconds as text: they need more digits than a JSON number keeps. */
-function clocksText(clocks: Map<string, bigint>): string {
-  return JSON.stringify(Object.fromEntries([...clocks].map(([type, micros]) => [type, String(micros)])));
+/** For each type its clock, since when it is known, and the jumps; as text, for they need more digits than a JSON number keeps. */
+function clocksText(clocks: Map<string, TypeClock>): string {
+  const texts = [...clocks].map(([type, { at, since, jumps }]) => [type, [at, since, ...jumps].map(String)]);
+  return JSON.stringify(Object.fromEntries(texts));
 }
 
-function clocksFrom(text: string): Map<string, bigint> {
-  const clocks = Object.entries(JSON.parse(text) as Record<string, string>);
-  return new Map(clocks.map(([type, micros]) => [type, BigInt(micros)]));
+function clocksFrom(text: string): Map<string, TypeClock> {
+  const texts = Object.entries(JSON.parse(text) as Record<string, [string, string, ...string[]]>);
+  return new Map(
+    texts.map(([type, [at, since, ...jumps]]) => [
+      type,
+      { at: BigInt(at), since: BigInt(since), jumps: jumps.map(BigInt) },
+    ]),
+  );
 }
 
 function checkVersion(db: Database): void {

@@ -1,3 +1,5 @@
+import type { TypeClock } from '../base/time.ts';
+
 /**
  * Where rows rest. A row is opaque bytes under (entity kind, key, level, tile start); a store never looks inside.
  *
@@ -39,8 +41,8 @@ export interface Store {
 export interface Mark {
   /** Records that the rows contain: the position of the first one that they do not. */
   position: number;
-  /** Each event type's clock at that position, microseconds since 1970 UTC. */
-  clocks: Map<string, bigint>;
+  /** Each event type's clock at that position, by name. */
+  clocks: Map<string, TypeClock>;
   /** The latest tile of any row, for each entity kind and level; what is not listed has no rows. */
   highest: { entity: number; levelMs: number; tileStartMs: number }[];
 }

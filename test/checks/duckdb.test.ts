@@ -6,6 +6,7 @@ import type { FeatureColumn } from '../../src/kernel/window.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
 import { memoryDatabase, openEngine } from '../sim/engine.ts';
 import { body, tame, weekLines } from '../sim/flights.ts';
+import { valueAt } from '../sim/judge.ts';
 
 const FEATURES = new URL('../../examples/flights/features', import.meta.url).pathname;
 const HOUR_MS = 3_600_000;
@@ -68,7 +69,8 @@ test.skipIf(python === null)(
 function compare(column: FeatureColumn, of: Moment['entities'][string], position: number): number {
   const theirs = of.features[column.name]!;
   for (const [row, key] of of.keys.entries()) {
-    const ours = column.nulls[row] ? null : Number(column.values[row]);
+    const value = valueAt(column, row);
+    const ours = value === null ? null : Number(value);
     if (!Object.is(ours, theirs[row]))
       throw new Error(`${column.name} of ${key} at ${position}: ${ours}, DuckDB has ${theirs[row]}`);
   }

@@ -185,7 +185,7 @@ describe('without a server', () => {
     await run(folder, 'ingest', 'good.ndjson');
     const at = ['--at', '2024-05-01T10:20:00Z', '--feature', 'shops:n_1h'];
     expect((await run(folder, 'lookup', 'shop', 'north', ...at)).out).toBe(
-      'shop        north\nshops:n_1h      1\n\nat 2024-05-01T10:20:00Z\n',
+      'shop            north\nshops:n_1h  1 WARMING\n\nat 2024-05-01T10:20:00Z\nWARMING: its events are known since 2024-05-01T10:00:00Z\n',
     );
     const millis = ['--at', String(Date.parse('2024-05-01T10:20:00Z')), '--feature', 'shops:n_1h', '--json'];
     expect(JSON.parse((await run(folder, 'lookup', 'shop', 'north', ...millis)).out).position).toBeNull();
@@ -358,6 +358,24 @@ describe('replay', () => {
         expect(typeof value === 'bigint' ? Number(value) : value).toBe(row[name]);
       }
     }
+  });
+
+  test('rows that memory has no room for are put aside, and show in no value', async () => {
+    const minute = (i: number) => new Date(Date.UTC(2024, 4, 1, 0, 0, i)).toISOString().slice(11, 19);
+    const log = Array.from({ length: 8_000 }, (_, i) => sale(minute(i), `shop ${i % 3_000}`, i % 7, i)).join('');
+    const outputs: Buffer[][] = [];
+    for (const config of ['', 'fold: { memory: 1MiB }\n']) {
+      const folder = await folderWith({ 'log.ndjson': log, 'tilefold.yaml': `${CONFIG}${config}` });
+      // Of a run that was killed: only who needs the place clears it.
+      await writeFile(join(folder, 'out.arrow.rows'), 'left over');
+      await replay(folder, '--log', 'log.ndjson', '--out', 'out.arrow');
+      await replay(folder, '--log', 'log.ndjson', '--out', 'out.ndjson');
+      outputs.push(await Promise.all(['arrow', 'ndjson'].map(ending => readFile(join(folder, `out.${ending}`)))));
+      const left = (await readdir(folder)).filter(name => name.includes('.rows'));
+      expect(left).toEqual(config === '' ? ['out.arrow.rows'] : []);
+    }
+    expect(outputs[0]![1]!.toString().split('\n').length).toBe(8_001);
+    expect(outputs[1]).toEqual(outputs[0]!);
   });
 
   test('a fault leaves no half file behind', async () => {

@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test';
 import { tableFromIPC, type Vector } from 'apache-arrow';
 import { ArrowFrame } from '../../src/cli/arrow.ts';
 import { batchLines } from '../../src/cli/lines.ts';
-import { BOOL, DOUBLE, INT64, STRING, TIME } from '../../src/plan/value.ts';
-import type { FeatureColumn } from '../../src/kernel/window.ts';
+import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
+import { type FeatureColumn, isList, type ListValues } from '../../src/kernel/window.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
 
 const FEATURES = [
@@ -12,7 +12,29 @@ const FEATURES = [
   { name: 'set:late', type: BOOL },
   { name: 'set:since', type: TIME },
   { name: 'set:heat', type: STRING },
+  { name: 'set:delays', type: listOf(INT64) },
+  { name: 'set:gates', type: listOf(STRING) },
 ];
+
+function listOf(type: Type): Type {
+  return { kind: 'list', of: { type, presence: REQUIRED } };
+}
+
+/** Row i has i % 4 items, the second of them null; behind the last there is room. */
+function lists(index: number[]): ListValues[] {
+  const offsets = new Uint32Array(index.length + 1);
+  for (const [row, i] of index.entries()) offsets[row + 1] = offsets[row]! + (i % 4);
+  const all = index.flatMap(i => Array.from({ length: i % 4 }, (_, k) => BigInt(i * 10 + k)));
+  const itemNulls = Uint8Array.from([...all.map(item => Number(item % 10n === 1n)), 0]);
+  return [
+    { offsets, items: BigInt64Array.from([...all, 99n]), itemNulls },
+    { offsets, items: all.map(item => `gäte ${item}`), itemNulls },
+  ];
+}
+
+function listAt(i: number): (number | null)[] | null {
+  return i % 3 === 2 ? null : Array.from({ length: i % 4 }, (_, k) => (k === 1 ? null : i * 10 + k));
+}
 
 /** `count` rows from `position` on; every third value of every column is null, with rubbish under it. */
 function batch(position: number, count: number): ReplayBatch {
@@ -25,6 +47,7 @@ function batch(position: number, count: number): ReplayBatch {
     Uint8Array.from(index, i => i % 2),
     BigInt64Array.from(index, i => BigInt(i) - 1n),
     index.map(i => (i % 2 ? 'heiß' : 'kalt')),
+    ...lists(index),
   ];
   return {
     count,
@@ -46,7 +69,8 @@ test('an Arrow file of several batches says what went in', () => {
   for (const each of batches) {
     // As a kernel's memory would be: overwritten once the batch is written.
     for (const chunk of frame.batch(each)) chunks.push(chunk.slice());
-    for (const { values } of each.columns) if (!Array.isArray(values)) new Uint8Array(values.buffer).fill(0xff);
+    for (const { values } of each.columns)
+      if (!isList(values) && !Array.isArray(values)) new Uint8Array(values.buffer).fill(0xff);
   }
   chunks.push(...frame.end());
   const table = tableFromIPC(joined(chunks));
@@ -60,6 +84,8 @@ test('an Arrow file of several batches says what went in', () => {
     'set:late: Bool',
     'set:since: Timestamp<MICROSECOND, UTC>',
     'set:heat: Utf8',
+    'set:delays: List<Int64>',
+    'set:gates: List<Utf8>',
   ]);
   expect(table.batches.map(each => each.numRows)).toEqual([9, 1, 70]);
   const micros = (column: Vector, i: number) => column.data.flatMap(data => [...data.values])[i];
@@ -73,6 +99,9 @@ test('an Arrow file of several batches says what went in', () => {
     expect(table.getChild('set:late')!.get(i)).toBe(missing ? null : i % 2 === 1);
     expect(table.getChild('set:since')!.get(i) === null).toBe(missing);
     expect(table.getChild('set:heat')!.get(i)).toBe(missing ? null : i % 2 ? 'heiß' : 'kalt');
+    const [delays, gates] = ['set:delays', 'set:gates'].map(name => table.getChild(name)!.get(i)?.toJSON() ?? null);
+    expect(delays).toEqual(listAt(i)?.map(item => (item === null ? null : BigInt(item))) ?? null);
+    expect(gates).toEqual(listAt(i)?.map(item => (item === null ? null : `gäte ${item}`)) ?? null);
   }
 });
 
@@ -90,9 +119,10 @@ test('lines say the same', () => {
   const lines = new TextDecoder().decode(batchLines(batch(1, 2))).split('\n');
   expect(lines).toEqual([
     '{"_position":1,"_type":"flüg","_time":"1970-01-01T00:00:01.000001Z","set:count":9007199254740993,' +
-      '"set:mean":0.3333333333333333,"set:late":true,"set:since":"1970-01-01T00:00:00Z","set:heat":"heiß"}',
+      '"set:mean":0.3333333333333333,"set:late":true,"set:since":"1970-01-01T00:00:00Z","set:heat":"heiß",' +
+      '"set:delays":[10],"set:gates":["gäte 10"]}',
     '{"_position":2,"_type":"flight","_time":"1970-01-01T00:00:02.000002Z","set:count":null,' +
-      '"set:mean":null,"set:late":null,"set:since":null,"set:heat":null}',
+      '"set:mean":null,"set:late":null,"set:since":null,"set:heat":null,"set:delays":null,"set:gates":null}',
     '',
   ]);
 });

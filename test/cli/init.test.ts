@@ -54,7 +54,7 @@ describe('init', () => {
     expect(code).toBe(0);
     const table = await follow(folder, out);
     expect(table).toMatch(/user_activity:events_lifetime +1$/m);
-    expect(table).toMatch(/user_activity:ms_mean_1h +80$/m);
+    expect(table).toMatch(/user_activity:ms_mean_1h +80 WARMING$/m);
   });
 
   test('on flights: their inputs, an airport as entity, and numbers in the lookup', async () => {
@@ -80,6 +80,10 @@ describe('init', () => {
         ms: i % 2 ? 10 : undefined,
         ok: true,
         tags: ['a'],
+        marks: i % 2 ? [] : [[1], [2, null]],
+        empty: [],
+        several: ['a', 1],
+        items: [{ sku: 's', n: i, at: { x: 0.5 } }, ...(i % 2 ? [{ sku: 't', odd: i % 4 > 1 ? 'a' : 1 }] : [])],
         mixed: i % 2 ? 1 : 'one',
         group: i,
         null: 1,
@@ -101,7 +105,18 @@ describe('init', () => {
       '    ms: { type: int64, optional: true }   # seen in 6 of 12',
       '    ok: bool',
       '    "null": int64',
-      '    # tags: left out, a list',
+      '    tags: [string]',
+      '    marks: [[int64?]]',
+      '    items: [page_view_items]',
+      '    # empty: left out, a list that is always empty',
+      '    # several.[]: left out, now string, now int64',
+      '    # items.[].odd: left out, now int64, now string',
+      '  page_view_items:',
+      '    sku: string',
+      '    n: { type: int64, optional: true }',
+      '    at: { type: page_view_items_at, optional: true }',
+      '  page_view_items_at:',
+      '    x: double',
       '    # mixed: left out, now string, now int64',
       '  tick:',
       '    size: int64',

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'bun:test';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Fault, Faults } from '../../src/base/fault.ts';
 import { loadConfig, parseConfig, parseSize } from '../../src/cli/config.ts';
 import { lineOf, unmark } from './marked.ts';
+
+const CORES = availableParallelism();
 
 const DEFAULTS = {
   log: {
@@ -15,7 +18,7 @@ const DEFAULTS = {
   store: { sqlite: '/x/data/tilefold.db' },
   definitions: '/x/features',
   serve: { port: 8080, host: '127.0.0.1' },
-  fold: { memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
+  fold: { workers: CORES === 1 ? 0 : Math.min(CORES, 64), memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
   latenessMs: 3_600_000,
 };
 
@@ -29,7 +32,7 @@ describe('tilefold.yaml', () => {
 store: { sqlite: /y/a.db }
 definitions: defs/
 serve: { port: 0, host: 0.0.0.0 }
-fold: { memory: 1048576, barrier: 250ms }
+fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
 `;
     expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
@@ -43,7 +46,7 @@ lateness: 0s
       store: { sqlite: '/y/a.db' },
       definitions: '/x/defs',
       serve: { port: 0, host: '0.0.0.0' },
-      fold: { memoryBytes: 1024 * 1024, barrierMs: 250 },
+      fold: { workers: 3, memoryBytes: 1024 * 1024, barrierMs: 250 },
       latenessMs: 0,
     });
   });
@@ -85,6 +88,8 @@ for (const [marked, ...messages] of [
     'barrier: got 0s, wanted at least 1ms',
     'lateness: got 60, wanted a duration like 90s, 1h or 1d',
   ],
+  ['fold: { workers: «65» }\n', 'workers: workers are 0 to 64'],
+  ['fold: { workers: «many» }\n', 'workers: got "many", wanted cores, or a number of threads, 0 to 64'],
   [
     'fold: { memory: «1.5» }\ndefinitions: «[a]»\n',
     `memory: got 1.5, wanted ${SIZE}`,

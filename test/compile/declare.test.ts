@@ -69,6 +69,15 @@ describe('events, types and entities', () => {
     });
   });
 
+  test("a field's path begins at its struct", async () => {
+    const [place] = await inputsOf(
+      'types:\n  place: { city: { type: string, path: $.address.city }, zip: string }\n',
+      'events:\n  trip:\n    from: { type: place, path: $.data.legs.from }\n',
+    );
+    const fields = place!.type.kind === 'struct' ? place!.type.fields : [];
+    expect([place!.path, ...fields.map(({ path }) => path)]).toEqual([['legs', 'from'], ['address', 'city'], ['zip']]);
+  });
+
   test('events of any name, entities of several keys, places', async () => {
     const plan = await planOf(
       'events:\n  "page.view": { a: string }\nentities:\n  one: int64\n  two: [string, time]\n',
@@ -128,7 +137,15 @@ const REFUSED: [text: string, ...messages: string[]][] = [
   ],
   [
     'events: { e: { a: [{ type: int64, «path»: $.data.b }] } }',
-    'path is for the inputs of events; a field or an element is read where it stands',
+    'path is for inputs and fields; an element is read where it stands',
+  ],
+  [
+    'types: { t: { a: { type: int64, path: «a.b» } } }',
+    'path: got a.b, wanted one that begins with $. and names a member, like $.a.b',
+  ],
+  [
+    'types: { t: { a: { type: int64, path: «"$.a[0]"» } } }',
+    'path: $.a[0] has more than names in it; only steps like $.a.b are read',
   ],
   ['events: { e: «{}» }', 'e: has no inputs'],
   ['events: { e: «5» }', 'e: wanted a mapping of its inputs to their types'],
@@ -180,31 +197,5 @@ describe('what is refused, by name and place', () => {
     expect(await faultsOf(`types:\n${wide.join('')}`)).toEqual([
       '0.yaml:11:3+2: t9 has 2046 fields in all, and at most 1024 are read',
     ]);
-  });
-});
-
-describe('inputs that the kernels cannot read yet', () => {
-  const set = 'feature_set: s\nentity: k\nsource: e\nwindows: [1d]\nsql: SELECT a, COUNT(*) AS n FROM e GROUP BY a\n';
-  const events = `types: { t: { x: string } }
-entities: { k: string }
-events:
-  e:
-    a: string
-    b: { type: double, optional: true }
-    c: «[int64]»
-    d: { path: $.data.x, type: «t» }
-  unused: { b: double, c: [int64], d: t }
-`;
-  const messages = [
-    'list inputs are not read yet: e.c, of the source of feature set s; leave it out, or let the writer of the event add what you need of it as a number or text',
-    'struct inputs are not read yet: e.d, of the source of feature set s; leave it out, or declare the fields you need: { type: int64, path: $.data.struct.field }',
-  ];
-  test('are refused where a feature set reads their event', async () => {
-    const { text, expected } = unmark('0.yaml', events, messages);
-    expect(await faultsOf(text, set)).toEqual(expected);
-    expect(await faultsOf(text, set, set.replace('feature_set: s', 'feature_set: other'))).toEqual(expected);
-  });
-  test('and stand where none does', async () => {
-    await planOf(unmark('0.yaml', events, messages).text);
   });
 });

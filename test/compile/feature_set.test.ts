@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { expectSetFaults, FLIGHT, planOf, setOf, show, showFeatures } from './marked.ts';
+import { expectSetFaults, FLIGHT, planOf, selectOf, setOf, show, showFeatures } from './marked.ts';
 
 const COUNTED = 'SELECT origin, COUNT(*) AS n FROM flight GROUP BY origin';
 
@@ -87,6 +87,11 @@ describe('a feature set in the plan', () => {
 });
 
 describe('derived features', () => {
+  test('take elements of lists, their lengths, and whole lists', async () => {
+    const derive = 'derive:\n  a: l_2h[2]\n  b: LEN(l_2h) > 1\n  c: COALESCE(l_2h, NULL)\n';
+    const features = await featuresOf(setOf(selectOf('LAST_N(delay, 3) AS l'), derive));
+    expect(features.slice(1).map(text => text.split(': ').at(-1))).toEqual(['int64', 'bool', 'list']);
+  });
   test('refer to features of their set, derived ones too, in any order', async () => {
     const derive = 'derive:\n  c: b + COALESCE(a, 0.5)\n  a: n_2h / 2\n  b: "CASE WHEN n_2h > 1 THEN\\n a END"\n';
     const features = await featuresOf(setOf(COUNTED, derive));

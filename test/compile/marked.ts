@@ -3,6 +3,7 @@ import type { Fault } from '../../src/base/fault.ts';
 import { compileSources } from '../../src/compile/compile.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { typeName } from '../../src/plan/value.ts';
 
 /** Definitions for tests, written with the faults that are expected in them: «this part» is what one is about. */
 
@@ -75,6 +76,8 @@ export function show(expression: Expression): string {
     case 'literal': {
       const { value, type } = expression;
       if (typeof value === 'bigint') return type.kind === 'time' ? `${value}us` : `${value}`;
+      if (Array.isArray(value) && type.kind === 'list')
+        return `[${value.map(one => show({ kind: 'literal', value: one, type: type.of.type, at: null })).join(', ')}]`;
       return value === null ? `null:${type.kind}` : typeof value === 'number' ? `${value}d` : JSON.stringify(value);
     }
     case 'column':
@@ -85,8 +88,10 @@ export function show(expression: Expression): string {
       const { aggregate, window } = expression.read;
       return `[${aggregate} ${window.kind === 'sliding' ? `${window.lengthMs}/${window.resolutionMs}` : window.kind}]`;
     }
-    default:
-      throw new Error(`no such expression in feature sets: ${expression.kind}`);
+    case 'field':
+      return `${show(expression.of)}.${expression.name}`;
+    case 'index':
+      return `${show(expression.of)}[${show(expression.by)}]`;
   }
 }
 
@@ -94,7 +99,8 @@ export function show(expression: Expression): string {
 export function showAggregates(plan: Plan): string[] {
   return plan.aggregates.map(({ name, fn, where, type }) => {
     const condition = where ? ` where ${show(where)}` : '';
-    return `${name} = ${fn.name}(${fn.args.map(show).join(', ')})${condition}: ${type.kind}`;
+    const args = [...fn.args.map(show), ...(fn.limit === null ? [] : [fn.limit])];
+    return `${name} = ${fn.name}(${args.join(', ')})${condition}: ${typeName(type)}`;
   });
 }
 

@@ -12,6 +12,20 @@ const SUPPORTED: [sql: string, aggregates: string[]][] = [
   ['LAST(origin) AS n', ['s:n = last(origin): string']],
   ['FIRST(ok) AS n', ['s:n = first(ok): bool']],
   ['LAST(landed) AS n', ['s:n = last(landed): time']],
+  ['LAST_N(delay, 100) AS n', ['s:n = lastN(delay, 100): [int64]']],
+  ['last_n(CAST(delay AS VARCHAR), 1) AS n', ['s:n = lastN(toText(delay), 1): [string]']],
+  [
+    'LAST_N(landed, 1000) AS a, LAST_N(ok, 2) AS b',
+    ['s:a = lastN(landed, 1000): [time]', 's:b = lastN(ok, 2): [bool]'],
+  ],
+  [
+    'LAST_N(delay, 3) AS a, LAST_N(delay, 4) AS b, LAST_N(delay, 3) AS c',
+    ['s:a = lastN(delay, 3): [int64]', 's:b = lastN(delay, 4): [int64]'],
+  ],
+  [
+    'LAST_N(delay / 2, 3) FILTER (WHERE ok) AS n',
+    ['s:n = lastN(case(ok, divide(delay, 2), null:double), 3): [double]'],
+  ],
   [
     'MIN(ok) AS a, MAX(landed) AS b, MAX("delay") AS c',
     ['s:a = min(ok): bool', 's:b = max(landed): time', 's:c = max(delay): int64'],
@@ -190,7 +204,7 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   ],
   [
     '«STDDEV»(delay) AS n, SUM(«EXP»(delay)) AS m',
-    'STDDEV is not supported: no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN, MAX, FIRST and LAST',
+    'STDDEV is not supported: no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN, MAX, FIRST, LAST and LAST_N',
     'EXP is not supported: its digits are not the same on every machine; compute it from the feature',
   ],
   ['SUM(«SUM»(delay)) AS n', 'an aggregate inside SUM is not supported: SUM looks at one event at a time'],
@@ -214,16 +228,53 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
     'COALESCE wants at least one argument, got 0',
     'NULLIF wants two arguments, got 1',
   ],
+  [
+    '«LAST_N»(delay) AS n, «last_n»() AS m, «LAST_N»(delay, 1, 2) AS k',
+    'LAST_N wants two arguments, a value and how many of them to keep, got 1',
+    'LAST_N wants two arguments, a value and how many of them to keep, got 0',
+    'LAST_N wants two arguments, a value and how many of them to keep, got 3',
+  ],
+  [
+    "LAST_N(delay, «0») AS a, LAST_N(delay, «1001») AS b, LAST_N(delay, «-1») AS c, LAST_N(delay, «1.5») AS d, LAST_N(delay, «distance») AS e, LAST_N(delay, «'5'») AS f, LAST_N(delay, «2 + 3») AS g",
+    ...['0', '1001', '-1', '1.5', 'distance', "'5'", '2 + 3'].map(
+      text => `LAST_N keeps a whole number of values, from 1 to 1000, and ${text} is none`,
+    ),
+  ],
+  [
+    'LAST_N(«dellay», «0») AS n',
+    'event flight has no input "dellay"; did you mean "delay"?',
+    'LAST_N keeps a whole number of values, from 1 to 1000, and 0 is none',
+  ],
+  [
+    'LAST_N(«DISTINCT» delay, 3) AS n',
+    'DISTINCT in an aggregate is not supported: distinct values are not counted yet',
+  ],
+  ['LAST_N(«*», 3) AS n', '* stands in COUNT(*) only'],
+  ['LAST_N(«MAX»(delay), 3) AS n', 'an aggregate inside LAST_N is not supported: LAST_N looks at one event at a time'],
+  [
+    'LAST_N(delay, 3) «OVER» () AS n',
+    'window functions (OVER) are not supported: windows: says over which spans of time to aggregate',
+  ],
+  ['COUNT(*) + «LAST_N(delay, 3)» AS m', '+ wants int64 or double, got [int64]'],
+  [
+    '«ARRAY_AGG»(delay) AS n, «LAST_K»(delay, 3) AS m, «LAST_M»(delay, 3) AS k',
+    'ARRAY_AGG is not supported: write LAST_N(x, 10), which keeps so many of the latest values',
+    'LAST_K is not supported: write LAST_N(x, 10), which keeps so many of the latest values',
+    'unknown function LAST_M; did you mean "LAST_N"?',
+  ],
   ['SUM(«ok») AS n', 'SUM wants int64 or double, got bool; write CASE WHEN ok THEN 1 ELSE 0 END'],
   [
     'SUM(«origin») AS n, AVG(«landed») AS m',
-    'SUM wants int64 or double, got string; COUNT, FIRST and LAST take any type; declare the input int64 if it is a number',
+    'SUM wants int64 or double, got string; COUNT, FIRST, LAST and LAST_N take any type; declare the input int64 if it is a number',
     'AVG wants int64 or double, got time; MIN and MAX take a time',
   ],
-  ['MAX(«origin») AS n', 'MAX wants int64, double, bool or time, got string; COUNT, FIRST and LAST take any type'],
+  [
+    'MAX(«origin») AS n',
+    'MAX wants int64, double, bool or time, got string; COUNT, FIRST, LAST and LAST_N take any type',
+  ],
   ['SUM(«dellay») AS n', 'event flight has no input "dellay"; did you mean "delay"?'],
   ['SUM(«x») AS n', 'event flight has no input "x"; it has origin, destination, delay, distance, ok, landed'],
-  ['SUM(«f».delay) AS n', 'unknown table "f": the only one is flight; fields of structs are not read yet'],
+  ['SUM(«f».delay) AS n', 'unknown table "f": the only one is flight, and no input is called so'],
   ['SUM(CASE WHEN «delay» THEN 1 END) AS n', 'WHEN wants a condition (bool), got int64; write delay <> 0'],
   ["SUM(CASE WHEN ok THEN 1 ELSE «'a'» END) AS n", 'CASE wants values of one type, got int64 and string'],
   ['COUNT(COALESCE(delay, «origin»)) AS n', 'COALESCE wants values of one type, got int64 and string'],

@@ -24,7 +24,7 @@ const rowOf = (n: number) => ({
   tileStartMs: n,
   value: Buffer.from('x'),
 });
-const MARK = { position: 1, clocks: new Map<string, bigint>(), highest: [] };
+const MARK = { position: 1, clocks: new Map(), highest: [] };
 
 test('sqlite: one sweep deletes only so many rows, the oldest first', () => {
   const store = sqliteStore(new Database(':memory:'));

@@ -20,7 +20,10 @@ const row = (key: string, levelMs: number, tileStartMs: number, value: string, e
 /** A mark with a clock that needs all of an int64's digits. */
 const at = (position: number): Mark => ({
   position,
-  clocks: new Map([['view', 9_007_199_254_740_993n]]),
+  clocks: new Map([
+    ['view', { at: 9_007_199_254_740_993n, since: -9_007_199_254_740_993n, jumps: [9_007_199_254_740_995n] }],
+    ['buy', { at: 1n, since: 0n, jumps: [] }],
+  ]),
   highest: [{ entity: 1, levelMs: 60_000, tileStartMs: -60_000 }],
 });
 

@@ -19,8 +19,12 @@ const DECLARED: Document = {
       fare: 'double?',
       cancelled: { type: 'bool', default: false },
       scheduled: 'time?',
+      crew: { type: ['member'], optional: true },
+      tags: ['string'],
+      bags: ['int64?'],
     },
   },
+  types: { member: { name: 'string', home: 'place?' }, place: { gates: ['string'] } },
   entities: { origin: 'string', route: ['string', 'string'] },
 };
 
@@ -44,7 +48,7 @@ export async function faultsOfYaml(text: string): Promise<string[]> {
   });
   const names = (section: string) => new Set(declared.flatMap(document => Object.keys(document[section] ?? {})));
   const rest = Object.fromEntries(
-    ['events', 'entities'].map(section => {
+    ['events', 'entities', 'types'].map(section => {
       const known = Object.entries(DECLARED[section] as Document).filter(([name]) => !names(section).has(name));
       return [section, Object.fromEntries(known)];
     }),

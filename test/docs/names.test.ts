@@ -21,6 +21,7 @@ import type { Document } from '../../src/http/openapi.ts';
 import { BADS, PROBLEMS } from '../../src/kernel/ndjson.ts';
 import { STATUS } from '../../src/kernel/window.ts';
 import { ERRORS_KEPT_MAX } from '../../src/meta/meta.ts';
+import { NESTED_VALUES_MAX } from '../../src/plan/value.ts';
 import { WINDOWS_PER_ENTITY_MAX } from '../../src/plan/window.ts';
 import { KEYS_MAX } from '../../src/source/keys.ts';
 import { pages, ROOT, readPage } from './page.ts';
@@ -144,12 +145,14 @@ describe('definitions', () => {
       ['inputs of an event type', declared.INPUTS_PER_EVENT_MAX],
       ['types within one another', declared.TYPE_DEPTH_MAX],
       ['fields of a type, with all that it is made of', declared.TYPE_FIELDS_MAX],
+      ['elements and fields of all lists and structs of one event', NESTED_VALUES_MAX],
       ['key columns of an entity', declared.KEY_COLUMNS_MAX],
       ['windows of a set', sets.WINDOWS_PER_SET_MAX],
       ['different windows of an entity, over all sets', WINDOWS_PER_ENTITY_MAX],
       ['tile lengths of a set', sets.TILE_LEVELS_MAX],
       ['tiles that one window takes to answer', sets.TILES_PER_WINDOW_MAX],
       ['features of a set', sets.FEATURES_PER_SET_MAX],
+      ['values that a LAST_N keeps', sets.LAST_N_MAX],
       ['calls and operators of an expression within one another', EXPRESSION_DEPTH_MAX],
       ['calls, operators and operands of an expression', EXPRESSION_NODES_MAX],
     ]);

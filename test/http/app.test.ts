@@ -147,6 +147,9 @@ describe('features', () => {
     expect(refused.status).toBe(413);
     expect((await problemIn(refused)).detail).toContain(`the limit lookup_values is ${LOOKUP_VALUES_MAX}`);
     expect(seen.lookups.length).toBe(2);
+    // A list is as many values as it may have.
+    expect((await ask(['latest:*'], LOOKUP_VALUES_MAX / 1000)).status).toBe(200);
+    expect((await ask(['latest:*'], LOOKUP_VALUES_MAX / 1000 + 1)).status).toBe(413);
   });
 
   test.each(['lookup_features', 'lookup_keys'] as const)('%s is a limit', async limit => {
@@ -166,7 +169,7 @@ describe('features', () => {
     expect(seen.lookups.length).toBe(1);
   });
 
-  test('the reply is columnar, with statuses only where a value has one', async () => {
+  test('the reply is columnar, with statuses only where a value has one, and since when it is known', async () => {
     const answer: Answer = {
       timeMicros: 978_865_200_000_001n,
       position: 12,
@@ -180,7 +183,8 @@ describe('features', () => {
               type: INT64,
               values: new BigInt64Array([9223372036854775807n, 0n]),
               nulls: new Uint8Array([0, 0]),
-              statuses: new Uint8Array([0, 1]),
+              statuses: new Uint8Array([1, 2]),
+              sinceMicros: 983_750_400_000_000n,
             },
             {
               name: 'delays:rate_2h',
@@ -188,6 +192,7 @@ describe('features', () => {
               values: new Float64Array([0.1, 5]),
               nulls: new Uint8Array([0, 1]),
               statuses: new Uint8Array([0, 0]),
+              sinceMicros: null,
             },
           ],
         },
@@ -196,7 +201,7 @@ describe('features', () => {
     const response = await appWith({ answer }).app.request(post('/v1/features', '{"features":["a:b"],"entities":{}}'));
     expect(await response.text()).toBe(
       '{"time":"2001-01-07T11:00:00.000001Z","position":12,"entities":{"origin":{"keys":["AT\\"L",["x",9007199254740993]],' +
-        '"features":{"delays:flights_2h":{"values":[9223372036854775807,0],"statuses":[null,"NOT_FOUND"]},' +
+        '"features":{"delays:flights_2h":{"values":[9223372036854775807,0],"statuses":["WARMING","NOT_FOUND"],"since":"2001-03-05T00:00:00Z"},' +
         '"delays:rate_2h":{"values":[0.1,null]}}}}}\n',
     );
   });

@@ -1,15 +1,15 @@
 import { expect, test } from 'bun:test';
 import { cellJson } from '../../src/http/columnar.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
-import type { FeatureColumn } from '../../src/kernel/window.ts';
+import type { FeatureColumn, ScalarValues } from '../../src/kernel/window.ts';
 
-function column(type: Type, values: FeatureColumn['values']): FeatureColumn {
+function column(type: Type, values: ScalarValues): FeatureColumn {
   const count = values.length;
   return { name: 'set:name', type, values, nulls: new Uint8Array(count), statuses: new Uint8Array(count) };
 }
 
 function cells(of: FeatureColumn): string[] {
-  return Array.from({ length: of.values.length }, (_, i) => cellJson(of)(i));
+  return Array.from({ length: of.nulls.length }, (_, i) => cellJson(of)(i));
 }
 
 test('doubles read back as the very same bits; what JSON cannot say is null', () => {
@@ -17,6 +17,30 @@ test('doubles read back as the very same bits; what JSON cannot say is null', ()
   const texts = cells(column(DOUBLE, new Float64Array(values)));
   for (const [i, text] of texts.entries()) expect(Object.is(JSON.parse(text), values[i])).toBe(true);
   expect(cells(column(DOUBLE, new Float64Array([Number.NaN, Infinity, -Infinity])))).toEqual(['null', 'null', 'null']);
+});
+
+test('a list is an array of what its items are', () => {
+  const list = (of: Type, items: ScalarValues, itemNulls: number[]): FeatureColumn => ({
+    name: 'set:name',
+    type: { kind: 'list', of: { type: of, presence: REQUIRED } },
+    // Room behind the last item is none of them.
+    values: { offsets: Uint32Array.of(0, 2, 2, 2, 3), items, itemNulls: Uint8Array.from(itemNulls) },
+    nulls: Uint8Array.of(0, 0, 1, 0),
+    statuses: new Uint8Array(4),
+  });
+  const cellsOf = (of: FeatureColumn) => [0, 1, 2, 3].map(cellJson(of));
+  expect(cellsOf(list(INT64, BigInt64Array.of(-9223372036854775808n, 0n, 7n, 5n), [0, 1, 0, 0]))).toEqual([
+    '[-9223372036854775808,null]',
+    '[]',
+    'null',
+    '[7]',
+  ]);
+  expect(cellsOf(list(DOUBLE, Float64Array.of(-0, Number.NaN, 0.1), [0, 0, 0]))[0]).toBe('[-0,null]');
+  expect(cellsOf(list(STRING, ['"', 'ü', 'a'], [0, 0, 0]))).toEqual(['["\\"","ü"]', '[]', 'null', '["a"]']);
+  expect(cellsOf(list(BOOL, Uint8Array.of(1, 0, 1), [0, 0, 0]))[0]).toBe('[true,false]');
+  expect(cellsOf(list(TIME, BigInt64Array.of(0n, -1n, 1n), [0, 0, 0]))[0]).toBe(
+    '["1970-01-01T00:00:00Z","1969-12-31T23:59:59.999999Z"]',
+  );
 });
 
 test('int64 has all its digits', () => {

@@ -89,7 +89,7 @@ describe('large replies', () => {
     const values = new BigInt64Array(count).map((_, i) => BigInt(i));
     const [nulls, statuses] = [new Uint8Array(count), new Uint8Array(count)];
     const keys = Array.from(values, String);
-    const features = [{ name: 'a:b', type: INT64, values, nulls, statuses }];
+    const features = [{ name: 'a:b', type: INT64, values, nulls, statuses, sinceMicros: null }];
     return { timeMicros: 0n, position: 0, entities: [{ entity: 'origin', keys, features }] };
   };
 

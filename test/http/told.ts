@@ -8,16 +8,20 @@ import type { Expression } from '../../src/plan/expression.ts';
 import type { Feature, Plan } from '../../src/plan/plan.ts';
 import { INT64 } from '../../src/plan/value.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
+import { column, lastN, read } from '../oracle/fixtures/spell.ts';
 
 export const ORIGIN = 'http://localhost';
 
-/** Two features of one entity: all that the HTTP layer itself looks at. */
+const LATEST = lastN('latest:delay', 'flight', [], column('delay', INT64), 1000);
+const LIST: Feature = { ...feature('latest:delay_1d'), set: 'latest', expression: read(LATEST.name, LATEST.type) };
+
+/** Two features of one entity, and a list: all that the HTTP layer itself looks at. */
 const PLAN: Plan = {
   events: [],
   entities: [],
-  aggregates: [],
+  aggregates: [LATEST],
   sets: [],
-  features: [feature('delays:flights_2h'), feature('delays:rate_2h')],
+  features: [feature('delays:flights_2h'), feature('delays:rate_2h'), LIST],
   latenessMs: 0,
 };
 

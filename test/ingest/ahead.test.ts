@@ -4,6 +4,7 @@ import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { parseLog } from '../oracle/log.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
 import { EVENT_CLOCK, memoryDatabase, openEngine } from '../sim/engine.ts';
+import { valueAt } from '../sim/judge.ts';
 
 const plan = flightsPlan();
 const MINUTE_MICROS = 60_000_000n;
@@ -28,10 +29,10 @@ test.each(['event', 'wall'] as const)(
       [0, 'time_ahead'],
       [1, 'time_ahead'],
     ]);
-    expect(engine.ingest.now()).toBe(kind === 'wall' ? ARRIVAL : ARRIVAL + 10n * MINUTE_MICROS);
+    expect(engine.now()).toBe(kind === 'wall' ? ARRIVAL : ARRIVAL + 10n * MINUTE_MICROS);
     const features = ['origin_delays:flights_2h', 'origin_delays:flights_lifetime'];
     const answer = engine.reader.lookup({ features, entities: { origin: ['ATL'] }, at: null });
-    expect(answer.entities[0]!.features.map(({ values }) => values[0])).toEqual([2n, 2n]);
+    expect(answer.entities[0]!.features.map(column => valueAt(column, 0))).toEqual([2n, 2n]);
     const arrivals = lines.map(() => ARRIVAL);
     const log = parseLog(lines.join('\n'), plan, { clock: kind, maxJumpMs: clock.maxJumpMs, arrivals });
     expect(log.records.map(({ bad }) => bad !== null)).toEqual([true, true, false, false]);

@@ -32,7 +32,7 @@ function comparePast(engine: Engine, kept: Engine): void {
     for (const window of ['2h', '1d', '5d']) {
       const ask = (of: Engine) => {
         try {
-          const at = of.ingest.now() - BigInt(backMs) * 1000n;
+          const at = of.now() - BigInt(backMs) * 1000n;
           return of.reader.lookup({ features: [`origin_delays:delay_sum_${window}`], entities, at }).entities;
         } catch (error) {
           return (error as Error).message;
@@ -65,7 +65,7 @@ test.each([
       if (random.chance(0.2) || to === lines.length) compareLookups(engine, log, keys);
       comparePast(engine, kept);
       if (random.chance(0.2)) {
-        expired += engine.ingest.expiredRows;
+        expired += engine.here.expiredRows;
         await engine.close();
         engine = await open();
       }
@@ -73,7 +73,7 @@ test.each([
     }
     kept.ingest.barrier();
     const [rows, all] = [rowMap(engine.store), rowMap(kept.store)];
-    expired += engine.ingest.expiredRows;
+    expired += engine.here.expiredRows;
     expect(expired).toBeGreaterThan(1000);
     expect(rows.size).toBeLessThan(all.size);
     for (const [address, value] of rows) expect(all.get(address)).toBe(value);
@@ -96,7 +96,9 @@ test('a level goes when it is over for all sets and event types that write it, a
   two.events.push({ ...two.events[0]!, name: 'landing' });
   const ids = countedIds(two);
   const horizon = (of: Plan, clocks: [string, bigint][], level: number) =>
-    horizonsOf(keepingOf(of, ids), new Map(clocks)).find(h => h.entity === 1 && h.levelMs === level)?.beforeMs;
+    horizonsOf(keepingOf(of, ids), new Map(clocks.map(([type, at]) => [type, { at, since: at, jumps: [] }]))).find(
+      h => h.entity === 1 && h.levelMs === level,
+    )?.beforeMs;
   const clock = (ms: number) => BigInt(ms) * 1000n;
   const at = 1000 * HOUR;
   // The 1 m tiles serve 2 h; they are kept for that, one tile, and the lateness of 1 h.

@@ -13,6 +13,7 @@ import { aggregate, column, feature, optional, plan, read } from '../oracle/fixt
 import { parseLog } from '../oracle/log.ts';
 import { value } from '../oracle/naive.ts';
 import { roundedQuotient } from '../oracle/number.ts';
+import { valueAt } from '../sim/judge.ts';
 import { Random } from '../sim/random.ts';
 import { bytesOf, eventType, layout, NEVER_MS } from './columns.ts';
 import { changeBatch, count, extreme, integer, mean, row, type State, sum } from './rows.ts';
@@ -51,9 +52,9 @@ function answers(of: Layout, keys: string[]): Map<string, Finished[]> {
   const columns = features.map(({ feature: { name }, type }) => makeColumn({ name, type }, keys.length));
   answerKeys(of.kernel, answer, features, keys.map(bytesOf), 0n, false, null, columns);
   return new Map(
-    columns.map(({ name, values, nulls, statuses }) => [
-      name.slice('set:'.length),
-      keys.map((_, i) => ({ value: nulls[i] ? null : values[i]!, status: STATUS[statuses[i]!]! })),
+    columns.map(column => [
+      column.name.slice('set:'.length),
+      keys.map((_, i) => ({ value: valueAt(column, i), status: STATUS[column.statuses[i]!]! })),
     ]),
   );
 }

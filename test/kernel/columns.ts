@@ -82,13 +82,25 @@ function recordAt({ kernel, types }: Layout, record: number, bad: BadEvent | nul
 export function cellAt(kernel: Kernel, frame: number, register: number, type: Type, row: number): Value {
   const { exports } = kernel;
   if (kernel.bytes(exports.frameNulls(frame, register) + row, 1)[0] !== 0) return null;
-  const at = exports.frameValues(frame, register) + row * 8;
+  return valueAt(kernel, exports.frameValues(frame, register) + row * 8, type);
+}
+
+/** What a cell holds that is not null. */
+function valueAt(kernel: Kernel, at: number, type: Type): Value {
   if (type.kind === 'double') return kernel.doubles(at, 1)[0]!;
   const word = kernel.longs(at, 1)[0]!;
   if (type.kind === 'bool') return word !== 0n;
-  if (type.kind !== 'string') return word;
-  const bytes = kernel.bytes(Number(word & 0xffffffffn), Number((word >> 32n) & 0xffffffffn));
-  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  if (type.kind === 'int64' || type.kind === 'time') return word;
+  const [start, count] = [Number(word & 0xffffffffn), Number((word >> 32n) & 0xffffffffn)];
+  if (type.kind === 'string')
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(kernel.bytes(start, count));
+  if (count > 0 && start % 8 !== 0) throw new Error(`a block begins at ${start}`);
+  const nulls = kernel.bytes(start + count * 8, count);
+  const inner = (i: number, of: Type) => (nulls[i] === 0 ? valueAt(kernel, start + i * 8, of) : null);
+  if (type.kind === 'struct')
+    return Object.fromEntries(type.fields.map((field, i) => [field.name, inner(i, field.type)]));
+  if (type.kind === 'map') throw new Error('the kernel has no maps');
+  return Array.from({ length: count }, (_, i) => inner(i, type.of.type));
 }
 
 export function joined(lines: Uint8Array[]): Uint8Array {

@@ -1,11 +1,11 @@
 /** SQL and expressions over rows of values, computed by the kernel. */
-import { bind } from '../../src/compile/bind.ts';
+import { bind, fieldOf } from '../../src/compile/bind.ts';
 import { readExpression } from '../../src/compile/sql.ts';
 import { type Fault, Faults } from '../../src/base/fault.ts';
-import { Lowering } from '../../src/kernel/expression.ts';
+import { Lowering, putCell } from '../../src/kernel/expression.ts';
 import type { Kernel } from '../../src/kernel/instance.ts';
 import type { Expression } from '../../src/plan/expression.ts';
-import type { Type, Value } from '../../src/plan/value.ts';
+import { isScalar, type Type, type Value } from '../../src/plan/value.ts';
 import { cellAt } from './columns.ts';
 
 export type Columns = { [name: string]: Type };
@@ -25,7 +25,11 @@ export async function compile(sql: string, columns: Columns = {}): Promise<Expre
     node &&
     bind(node, {
       faults,
-      name: ({ name, at }) => (columns[name] ? { kind: 'column', name, type: columns[name], at } : null),
+      name: ({ table, name, at }) => {
+        const column = table?.name ?? name;
+        const found: Expression = { kind: 'column', name: column, type: columns[column]!, at };
+        return table ? fieldOf(found, { name, at }, column, at, faults) : found;
+      },
       aggregate: () => null,
     });
   if (!expression || faults.length > 0) throw new Faults(faults);
@@ -68,6 +72,14 @@ export function setCell(
   value: Value,
 ): [number, number][] {
   const { exports } = kernel;
+  if (value !== null && !isScalar(type)) {
+    // Its blocks are the kernel's for good: tests have few of them.
+    const cell = putCell(kernel, type, value);
+    const word = kernel.longs(cell, 1)[0]!;
+    kernel.longs(exports.frameValues(frame, register) + row * 8, 1)[0] = word;
+    kernel.bytes(exports.frameNulls(frame, register) + row, 1)[0] = 0;
+    return [[cell, 8]];
+  }
   const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : null;
   const start = bytes && kernel.put(bytes);
   const view = new DataView(exports.memory.buffer, (exports.frameValues(frame, register) >>> 0) + row * 8, 8);

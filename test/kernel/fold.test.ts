@@ -198,9 +198,9 @@ function entry(id: number[], value: number[]): number[] {
 }
 
 describe('an aggregate that this version has never heard of', () => {
-  // FeatureValue { state: field 10 (message), 15 (varint), 16 (message, a tag of two bytes), 200 }
+  // FeatureValue { state: field 14 (message), 15 (varint), 16 (message, a tag of two bytes), 200 }
   const unknowns = [
-    [0x52, 1, 7],
+    [0x72, 1, 7],
     [0x78, 5],
     [0x82, 0x01, 2, 8, 1],
     [0xc2, 0x0c, 0],

@@ -12,7 +12,7 @@ import { optional } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
 import { bytesOf, decodeBlock, decodingLayout, eventType, layout } from './columns.ts';
 import { damage, JsonText } from './json_text.ts';
-import { changeBatch, count, extreme, mean, row, sum } from './rows.ts';
+import { changeBatch, count, extreme, mean, recent, row, sum } from './rows.ts';
 
 const GUARD_BYTES = 256;
 
@@ -133,8 +133,8 @@ describe('NDJSON', () => {
   test('a buffer asked for beyond its size is an assertion, not a read', async () => {
     const { exports } = await loadKernel();
     exports.inputBuffer(10);
-    expect(() => exports.decode(0, 1 << 20, 0n, 0n, 1)).toThrow('kernel');
-    expect(() => exports.decode(11, 10, 0n, 0n, 1)).toThrow('kernel');
+    expect(() => exports.decode(0, 1 << 20, 0n, 1)).toThrow('kernel');
+    expect(() => exports.decode(11, 10, 0n, 1)).toThrow('kernel');
     expect(() => exports.admitLines(0, 1 << 20)).toThrow('kernel');
     expect(() => exports.admitDocument(1 << 20)).toThrow('kernel');
     expect(() => exports.allocate(0x4000_0001)).toThrow('kernel');
@@ -147,6 +147,20 @@ const GOOD_ROW = row(
   [3, mean(5n, 2n)],
   [4, extreme('min', 4n)],
   [5, extreme('max', null)],
+  [
+    6,
+    recent(
+      3,
+      [-5n, 2n ** 40n].map((value, i) => ({ time: value, position: BigInt(i), value })),
+    ),
+  ],
+  [
+    7,
+    recent(
+      9,
+      ['a', null, 'größe'].map((value, i) => ({ time: 0n, position: BigInt(i), value })),
+    ),
+  ],
 );
 
 describe('rows', () => {

@@ -148,5 +148,5 @@ test.each([1, 2, 3, 4, 5, 6])('windows are what BigInt makes of the rows, seed %
 });
 
 function cellOf({ values, nulls }: FeatureColumn): Value {
-  return nulls[0] ? null : (values[0] as Value);
+  return nulls[0] ? null : ([...(values as Iterable<Value>)][0] as Value);
 }

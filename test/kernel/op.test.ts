@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test';
 import { readFile } from 'node:fs/promises';
 import { Op } from '../../src/kernel/expression.ts';
 import { BADS, PROBLEMS } from '../../src/kernel/ndjson.ts';
+import { STATUS } from '../../src/kernel/window.ts';
 
 /** Members of an enum in assembly/, in order. */
 async function membersOf(file: string, name: string): Promise<string[]> {
@@ -18,6 +19,11 @@ async function membersOf(file: string, name: string): Promise<string[]> {
 test('instructions', async () => {
   const ours = Object.keys(Op).filter(name => Number.isNaN(Number(name)));
   expect(ours).toEqual(await membersOf('op.ts', 'Op'));
+});
+
+test('what is to be said of a value', async () => {
+  const ours: string[] = STATUS.map(status => status ?? 'NONE');
+  expect(ours).toEqual(await membersOf('register.ts', 'Status'));
 });
 
 test('why a line is no record, and why an event is bad', async () => {

@@ -9,9 +9,9 @@ import {
   MapFieldEntrySchema,
 } from '../../src/gen/tilefold/v1/row_pb.ts';
 import type { AggregateName, Plan } from '../../src/plan/plan.ts';
-import { INT64, STRING } from '../../src/plan/value.ts';
+import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
-import { aggregate, column, feature, HOUR_MS, optional, plan, read, sliding } from '../oracle/fixtures/spell.ts';
+import { aggregate, column, feature, HOUR_MS, lastN, optional, plan, read, sliding } from '../oracle/fixtures/spell.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
 import { memoryDatabase, openEngine } from '../sim/engine.ts';
 import { body, smallWeek, wild } from '../sim/flights.ts';
@@ -60,9 +60,43 @@ function wideEvents(): Uint8Array {
   return bytesOf(lines.join('\n'));
 }
 
+/** The latest values of every type, few and many, among them texts that are too long and doubles that are no numbers. */
+function recentPlan(): Plan {
+  const key = column('k', STRING);
+  const set = { name: 'set', description: '', owner: '', entity: 'k', event: 'e', keys: [key], sql: '', at: null };
+  const inputs = { v: INT64, d: DOUBLE, s: STRING };
+  const aggregates = Object.entries(inputs).flatMap(([name, type]) =>
+    [1, 40, 1000].map(limit => lastN(`set:${name}_${limit}`, 'e', [key], column(name, type), limit, { entity: 'k' })),
+  );
+  return plan({
+    events: [
+      eventType('e', [optional('k', STRING), ...Object.entries(inputs).map(([name, type]) => optional(name, type))]),
+    ],
+    entities: [{ name: 'k', keys: [STRING], at: null }],
+    aggregates,
+    sets: [set],
+    features: aggregates.flatMap(of => [
+      feature(set, `${of.name.slice(4)}_lifetime`, read(of.name, of.type)),
+      feature(set, `${of.name.slice(4)}_2h`, read(of.name, of.type, { window: sliding(2 * HOUR_MS, 60_000) })),
+    ]),
+  });
+}
+
+function recentEvents(): Uint8Array {
+  const rng = new Random(4);
+  const texts = ['""', '"a"', '"größe"', 'null', JSON.stringify('x'.repeat(1024)), JSON.stringify('x'.repeat(1025))];
+  const lines = Array.from({ length: 3000 }, (_, i) => {
+    const d = rng.pick(['-0.0', '0.5', '1e400', '-1e400', '1e-320', 'null']);
+    const data = `"k":"${rng.pick(['a', 'b', 'nulls'])}","v":${rng.below(9) - 4},"d":${d},"s":${rng.pick(texts)}`;
+    return `{"type":"e","time":${-50_000_000 + (i + rng.below(40)) * 20_000},"data":{${data.replace(/(nulls.*"v":)[-\d]+.*/, '$1null')}}}`;
+  });
+  return bytesOf(lines.join('\n'));
+}
+
 const sources: [string, () => Promise<Uint8Array[]>][] = [
   ['flights', async () => rowsOf(flightsPlan(), body(wild(await smallWeek(20, 9), 5)))],
   ['wide sums and empty extremes', () => rowsOf(widePlan(), wideEvents())],
+  ['the latest values', () => rowsOf(recentPlan(), recentEvents())],
 ];
 
 describe.each(sources)('rows of %s', (name, make) => {

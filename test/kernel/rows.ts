@@ -6,6 +6,7 @@ import {
   type FeatureValue,
   type FeatureValueSchema,
   type Int128,
+  type Recent,
 } from '../../src/gen/tilefold/v1/row_pb.ts';
 import type { Fold } from '../../src/kernel/fold.ts';
 import type { Random } from '../sim/random.ts';
@@ -31,6 +32,40 @@ export const extreme = (which: 'min' | 'max', value: bigint | null): State => ({
   case: which,
   value: value === null ? {} : { value: { case: 'integer', value } },
 });
+
+/** A value that LAST_N keeps, of the event at this moment. */
+export interface Kept {
+  time: bigint;
+  position: bigint;
+  /** Null is a text that is too long to be kept. */
+  value: bigint | number | string | null;
+}
+
+/** The state of the latest `limit` of these; all are integers, or doubles, or texts. */
+export function recent(limit: number, kept: Kept[]): State {
+  const latest = kept.toSorted(byMoment).slice(-limit);
+  const values = latest.map(one => one.value);
+  return {
+    case: 'lastN',
+    value: {
+      limit,
+      times: deltas(latest.map(one => one.time)),
+      positions: deltas(latest.map(one => one.position)),
+      integers: values.filter(one => typeof one === 'bigint'),
+      reals: values.filter(one => typeof one === 'number'),
+      texts: values.filter(one => typeof one === 'string' || one === null).map(one => one ?? ''),
+      tooLong: values.flatMap((one, i) => (one === null ? i : [])),
+    },
+  };
+}
+
+export function byMoment(a: Kept, b: Kept): number {
+  return Number(a.time - b.time || a.position - b.position);
+}
+
+function deltas(numbers: bigint[]): bigint[] {
+  return numbers.map((number, i) => number - (numbers[i - 1] ?? 0n));
+}
 
 /** A row in canonical form: ids ascend as the caller gives them. */
 export function row(...entries: [id: number, state: State][]): Uint8Array<ArrayBuffer> {
@@ -71,9 +106,22 @@ export function stateOf({ state }: FeatureValue): unknown {
     case 'min':
     case 'max':
       return { [state.case]: state.value.value.case === undefined ? null : state.value.value.value };
+    case 'lastN':
+      return { last_n: recentOf(state.value) };
     default:
       throw new Error('a state without a case');
   }
+}
+
+/** Doubles by their bits, in hexadecimal, for NaN is not itself. */
+function recentOf({ limit, times, positions, integers, reals, texts, tooLong }: Recent): unknown {
+  const bits = reals.map(real => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeDoubleBE(real);
+    return bytes.toString('hex');
+  });
+  const [number, indices] = [BigInt(limit!), tooLong.map(BigInt)];
+  return { limit: number, times, positions, integers, reals: bits, texts, too_long: indices };
 }
 
 function wide({ narrow, low, high }: Int128): bigint {

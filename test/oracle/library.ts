@@ -1,7 +1,7 @@
 /** What the oracle makes of the functions beyond arithmetic and logic: by JavaScript's strings, BigInt and Date. */
 import type { FunctionName, TimePart } from '../../src/plan/expression.ts';
 import type { Value } from '../../src/plan/value.ts';
-import { int64, nearestInt64 } from './number.ts';
+import { compareReals, exactQuotient, int64, nearestInt64, roundedQuotient } from './number.ts';
 import { timeFromText } from './time.ts';
 
 const TEXT_MAX_BYTES = 16_384;
@@ -49,6 +49,17 @@ export const LIBRARY: Partial<Record<FunctionName, (...args: never[]) => Value>>
   splitPart: (s: string, separator: string, index: bigint) => splitPart(s, separator, index),
   like: (s: string, pattern: string, escaping: string) => like(s, pattern, escaping),
 
+  listLength: (list: Value[]) => BigInt(list.length),
+  listCount: (list: Value[]) => BigInt(present(list).length),
+  listContains: (list: Value[], x: Value) => positionIn(list, x) !== null,
+  listMin: (list: Value[]) => best(list, -1),
+  listMax: (list: Value[]) => best(list, 1),
+  listSum: (list: Value[]) => quotientOf(list, 1n, total => int64(total)),
+  listMean: (list: Value[]) => {
+    const count = BigInt(present(list).length);
+    return quotientOf(list, count, total => roundedQuotient(total, count));
+  },
+
   toBool: (s: string) => spelledBool(s),
   toTime: (s: string) => timeFromText(/^\d{4}-\d\d-\d\d$/.test(s) ? `${s}T00:00:00` : s),
 
@@ -82,6 +93,41 @@ export function extreme(values: Value[], sign: 1 | -1, compare: (a: Value, b: Va
   return values
     .filter(value => value !== null)
     .reduce<Value>((best, value) => (best === null || beats(value, best) * sign > 0 ? value : best), null);
+}
+
+function present(list: Value[]): Value[] {
+  return list.filter(value => value !== null);
+}
+
+/** From 1; a null is found as others are. Null where there is none. */
+export function positionIn(list: Value[], x: Value): bigint | null {
+  // -0 is 0 and NaN is nothing, as for `=`.
+  const isEqual = (value: Value) => value === x || (typeof value === 'number' && value === Number(x ?? Number.NaN));
+  const index = list.findIndex(isEqual);
+  return index < 0 ? null : BigInt(index + 1);
+}
+
+function best(list: Value[], sign: number): Value {
+  const order = (a: Value, b: Value) => {
+    if (typeof a === 'number') return compareReals(a, b as number);
+    return typeof a === 'string'
+      ? Buffer.compare(Buffer.from(a), Buffer.from(b as string))
+      : a! < b!
+        ? -1
+        : Number(a! > b!);
+  };
+  return present(list).sort((a, b) => sign * order(b, a))[0] ?? null;
+}
+
+/** Of doubles exactly, rounded once; of integers as `whole` says. Null of nothing. */
+function quotientOf(list: Value[], divisor: bigint, whole: (total: bigint) => Value): Value {
+  const values = present(list);
+  if (values.length === 0) return null;
+  if (values.every(value => typeof value === 'bigint')) return whole(values.reduce((sum, value) => sum + value, 0n));
+  return exactQuotient(
+    values.map(value => ({ value: value as number, weight: 1n })),
+    divisor,
+  );
 }
 
 function roundAway(x: number): number {

@@ -191,6 +191,23 @@ describe('clocks', () => {
     expect(now(log, -1)).toBe(0n);
   });
 
+  test('event clock: the third of three times in a row that jump and are near each other moves it', () => {
+    const days = (...times: number[]) =>
+      parseLog(times.map(day => at(NEW_YEAR + BigInt(day) * DAY)).join('\n'), anyPlan(), EVENT_CLOCK).records.map(
+        ({ bad, clock, since }) => {
+          expect(since).toBe(NEW_YEAR + BigInt(times[0]!) * DAY);
+          return `${bad ? 'bad' : 'good'} ${(clock! - NEW_YEAR) / DAY}`;
+        },
+      );
+    expect(days(0, 90, 91, 121, 122)).toEqual(['good 0', 'bad 0', 'bad 0', 'good 121', 'good 122']);
+    // 90 and 122 are too far from each other; of the latest three times no two are.
+    expect(days(0, 90, 91, 122, 92, 93)).toEqual(['good 0', 'bad 0', 'bad 0', 'bad 0', 'good 92', 'good 93']);
+    // The same time again says nothing, and a good record in between ends the row.
+    expect(days(0, 90, 91, 90, 91, 90)).toEqual(['good 0', ...new Array(5).fill('bad 0')]);
+    expect(days(0, 90, 91, 1, 92, 93)).toEqual(['good 0', 'bad 0', 'bad 0', 'good 1', 'bad 1', 'bad 1']);
+    expect(days(0, 9000, 90, 91, 92)).toEqual(['good 0', 'bad 0', 'bad 0', 'bad 0', 'good 92']);
+  });
+
   test('now before 1970 is before 1970', () => {
     expect(now(parseLog(at(-DAY), anyPlan(), EVENT_CLOCK), 0)).toBe(-DAY);
     expect(now(parseLog(at(-DAY, 'stranger'), anyPlan(), EVENT_CLOCK), 0)).toBe(0n);
@@ -208,7 +225,7 @@ describe('clocks', () => {
       anyPlan(),
       { clock: 'wall', maxJumpMs: 1, arrivals },
     );
-    expect(log.records.map(r => r.bad)).toEqual([null, 'jumps ahead', null, 'undeclared type']);
+    expect(log.records.map(r => r.bad)).toEqual([null, 'ahead of its arrival', null, 'undeclared type']);
     expect(log.records.map(r => r.clock)).toEqual([arrivals[0]!, arrivals[0]!, arrivals[2]!, null]);
     expect(log.records.map(r => now(log, r.position))).toEqual(arrivals);
   });

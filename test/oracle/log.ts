@@ -41,6 +41,8 @@ export interface LogRecord {
   faults: { path: string; text: string }[];
   /** Its type's clock, this record included; null where nothing has set it yet. */
   clock: bigint | null;
+  /** What that clock showed first. */
+  since: bigint | null;
   /** The log's now, this record included. */
   now: bigint;
 }
@@ -48,6 +50,9 @@ export interface LogRecord {
 /** A longer line is rejected, and so is a deeper one; an object is one deep. */
 const LINE_BYTES_MAX = 1 << 20;
 const DEPTH_MAX = 64;
+
+/** Elements and fields that the lists and structs of one event may have. */
+const NESTED_VALUES_MAX = 1 << 20;
 
 /** An event further ahead of its arrival is bad, where that is known. */
 const AHEAD_MAX_MICROS = 600_000_000n;
@@ -57,7 +62,7 @@ export const UNDECLARED = 'undeclared type';
 /** Reads NDJSON. Blank lines are no records and nothing is said of them. */
 export function parseLog(ndjson: string | Uint8Array, plan: Plan, options: LogOptions): Log {
   const log: Log = { options, records: [], rejected: [] };
-  const clocks = new Map<string, bigint>();
+  const clocks: Clocks = new Map();
   for (const [i, bytes] of splitLines(ndjson).entries()) {
     const opened = openLine(bytes);
     if (opened === null) continue;
@@ -65,6 +70,18 @@ export function parseLog(ndjson: string | Uint8Array, plan: Plan, options: LogOp
     else log.records.push(readRecord(opened, i + 1, plan, log, clocks));
   }
   return log;
+}
+
+/** By event type. */
+type Clocks = Map<string, TypeClock>;
+
+interface TypeClock {
+  /** Null where nothing has set it yet. */
+  shows: bigint | null;
+  /** What it showed first. */
+  since: bigint | null;
+  /** Different times, each too far ahead of it, of records since the last good one. */
+  jumps: bigint[];
 }
 
 function splitLines(ndjson: string | Uint8Array): Uint8Array[] {
@@ -116,38 +133,50 @@ function openLine(bytes: Uint8Array): Opened | string | null {
   return { type: type.toWellFormed(), time, data: isObject(data) ? data : null };
 }
 
-function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: Map<string, bigint>): LogRecord {
+function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: Clocks): LogRecord {
   const { type, time, data } = opened;
   const { options } = log;
   const position = log.records.length;
   const arrival = options.arrivals?.[position];
   if (options.clock === 'wall' && arrival === undefined) throw new Error(`no arrival for position ${position}`);
   const event = plan.events.find(e => e.name === type);
-  const record: LogRecord = { position, line, type, time, bad: null, inputs: {}, faults: [], clock: null, now: 0n };
+  const record: LogRecord = {
+    ...{ position, line, type, time, bad: null, inputs: {}, faults: [] },
+    ...{ clock: null, since: null, now: 0n },
+  };
+  const clock = clocks.get(type) ?? { shows: null, since: null, jumps: [] };
+  clocks.set(type, clock);
   if (!event) record.bad = UNDECLARED;
-  else if (jumps(time, clocks.get(type), options, arrival)) record.bad = 'jumps ahead';
+  else if (arrival !== undefined && time - arrival > AHEAD_MAX_MICROS) record.bad = 'ahead of its arrival';
+  else if (options.clock === 'event' && jumps(time, clock, options)) record.bad = 'jumps ahead';
   else {
-    const before = clocks.get(type);
-    if (options.clock === 'wall') clocks.set(type, arrival!);
-    else if (before === undefined || time > before) clocks.set(type, time);
+    if (options.clock === 'wall') clock.shows = arrival!;
+    else if (clock.shows === null || time > clock.shows) clock.shows = time;
+    clock.since ??= clock.shows;
+    clock.jumps = [];
     if (data === null) record.bad = 'data is not an object';
     else readInputs(event, data, record);
   }
-  record.clock = clocks.get(type) ?? null;
+  record.clock = clock.shows;
+  record.since = clock.since;
   record.now = options.clock === 'wall' ? arrival! : greatest(clocks.values());
   return record;
 }
 
-function jumps(time: bigint, clock: bigint | undefined, options: LogOptions, arrival: bigint | undefined): boolean {
-  if (arrival !== undefined && time - arrival > AHEAD_MAX_MICROS) return true;
-  if (options.clock === 'wall') return false;
-  return clock !== undefined && time - clock > BigInt(options.maxJumpMs) * 1000n;
+/** Too far ahead of the clock; but a third time beside two others, all near each other, is believed. */
+function jumps(time: bigint, clock: TypeClock, options: LogOptions): boolean {
+  const furthest = BigInt(options.maxJumpMs) * 1000n;
+  if (clock.shows === null || time - clock.shows <= furthest) return false;
+  if (clock.jumps.slice(-2).includes(time)) return true;
+  clock.jumps.push(time);
+  const times = clock.jumps.slice(-3).sort((a, b) => (a < b ? -1 : 1));
+  return times.length < 3 || times[2]! - times[0]! > furthest;
 }
 
 /** With no event yet, now is 0. */
-function greatest(clocks: Iterable<bigint>): bigint {
+function greatest(clocks: Iterable<TypeClock>): bigint {
   let most: bigint | null = null;
-  for (const clock of clocks) if (most === null || clock > most) most = clock;
+  for (const { shows } of clocks) if (shows !== null && (most === null || shows > most)) most = shows;
   return most ?? 0n;
 }
 
@@ -155,8 +184,16 @@ function readInputs(event: EventType, data: JsonObject, record: LogRecord): void
   const reading = { converts: event.onFault === 'convert', faults: record.faults };
   const read = (input: Field) => [input.name, readField(data, input, input.path.join('.'), reading)];
   record.inputs = Object.fromEntries(event.inputs.map(read));
+  const count = Object.values(record.inputs).reduce((sum: number, value) => sum + nestedCount(value), 0);
+  if (count > NESTED_VALUES_MAX) record.faults.push({ path: '', text: 'too many values' });
   const fault = record.faults[0];
   if (fault && event.onFault === 'reject') record.bad = `${fault.path}: ${fault.text}`;
+}
+
+function nestedCount(value: Value): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const within = Object.values(value);
+  return within.reduce((sum: number, one) => sum + nestedCount(one), within.length);
 }
 
 interface Reading {

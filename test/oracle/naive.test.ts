@@ -9,6 +9,7 @@ import {
   DAY_MS,
   feature,
   HOUR_MS,
+  lastN,
   LIFETIME,
   literal,
   optional,
@@ -150,6 +151,29 @@ describe('aggregates', () => {
     expect(all(weights, log, 3)).toMatchObject({ events: 2n, sum: 10n, unique: 1n });
   });
 
+  test('lastN is a list of the latest values, the latest first, ties by position, nulls passed over', () => {
+    const latest = lastN('l', 'e', [key], x, 3);
+    const of = thingPlan([latest], [['l', read('l', latest.type)]]);
+    const log = logOf(of, [
+      [NOON, { key: 'b', x: 9 }],
+      [NOON, { key: 'a', x: 1 }],
+      [NOON, { key: 'a', x: 2 }],
+      [NOON + 1000n, { key: 'a' }],
+      [NOON - 1000n, { key: 'a', x: 3 }],
+      [NOON + 2000n, { key: 'a', x: 4 }],
+      [NOON - 2000n, { key: 'a', x: 5 }],
+    ]);
+    const asked = [0, 1, 3, 4, 5, 6].map(p => value(of, log, 's:l', ['a'], p, now(log, p)));
+    expect(asked).toEqual([
+      { value: [], status: 'NOT_FOUND' },
+      { value: [1n], status: null },
+      { value: [2n, 1n], status: null },
+      { value: [2n, 1n, 3n], status: null },
+      { value: [4n, 2n, 1n], status: null },
+      { value: [4n, 2n, 1n], status: null },
+    ]);
+  });
+
   test('countUnique beyond its limit is null with OVERFLOW', () => {
     const bounded = aggregate('u', 'e', [key], 'countUnique', x, { fn: { name: 'countUnique', args: [x], limit: 2 } });
     const of = thingPlan([bounded], [['u', read('u', INT64)]]);
@@ -186,8 +210,31 @@ describe('sliding windows', () => {
     expect(sum(log, 2, NOON + 2n * HOUR + MINUTE - 1000n)).toBe(110n);
     expect(sum(log, 2, NOON + 2n * HOUR + MINUTE)).toBe(100n);
     // As of 13:59:59.999 it starts at 11:59, and what is later than 13:59:59.999 counts.
-    expect(sum(log, 2, NOON + 2n * HOUR - 1000n)).toBe(111n);
-    expect(sum(log, 1, NOON + 2n * HOUR - 1000n)).toBe(11n);
+    expect(sum(log, 2, NOON + 2n * HOUR - 1000n)).toBe('111 WARMING');
+    expect(sum(log, 1, NOON + 2n * HOUR - 1000n)).toBe('11 WARMING');
+  });
+
+  test('that start before the clock first showed something are WARMING, where anything counted', () => {
+    const log = logOf(twoHours, [
+      [NOON + 30n * DAY, { key: 'a' }],
+      [NOON, { key: 'a', x: 1 }],
+      [NOON + 30n * DAY + 2n * HOUR, { key: 'a' }],
+    ]);
+    // An event before that does not make the type known earlier: as of 14:00 the window starts when the clock did.
+    expect(sum(log, 2, NOON + 30n * DAY + 2n * HOUR - 1n)).toBe('0 WARMING');
+    expect(sum(log, 2, NOON + 30n * DAY + 2n * HOUR)).toBe(0n);
+    expect(value(twoHours, log, 's:sum', ['b'], 2, NOON + 30n * DAY + HOUR)).toEqual({
+      value: 0n,
+      status: 'NOT_FOUND',
+    });
+    expect(all(everyPlan(LIFETIME), log, 0)).toMatchObject({ events: 1n });
+    const faulty = logOf(twoHours, [
+      [NOON, { key: 'a', x: 'no' }],
+      [NOON + 2n * HOUR, { key: 'a', x: 1 }],
+    ]);
+    expect(faulty.records[0]!.bad).not.toBeNull();
+    // Bad for its inputs, but it moved the clock.
+    expect(sum(faulty, 1, NOON + 2n * HOUR)).toBe(1n);
   });
 
   test('tiles may be shifted', () => {
@@ -206,7 +253,7 @@ describe('sliding windows', () => {
 
   test('read earlier than lateness allows: EXPIRED, but for the lifetime', () => {
     const log = logOf(twoHours, [[NOON, { key: 'a', x: 1 }]]);
-    expect(sum(log, 0, NOON - HOUR)).toBe(1n);
+    expect(sum(log, 0, NOON - HOUR)).toBe('1 WARMING');
     expect(sum(log, 0, NOON - HOUR - 1n)).toBe('null EXPIRED');
     expect(value(twoHours, log, 's:sum', ['nobody'], 0, NOON - HOUR - 1n).status).toBe('EXPIRED');
     const lifetime = everyPlan(LIFETIME);
@@ -229,13 +276,13 @@ describe('sliding windows', () => {
     // Read at noon, as by a clock that was put back; the lateness is asked of the type's clock, so all but a lookup
     // through the first record alone would be EXPIRED. Therefore a third record brings the clock back.
     const back = (log: Log): Log => ({ ...log, records: [...log.records, { ...log.records[0]!, position: 2 }] });
-    expect(sum(back(fold(NOON + ttl - 1n)), 2, NOON)).toBe(3n);
-    expect(sum(back(fold(NOON + ttl)), 2, NOON)).toBe(2n);
+    expect(sum(back(fold(NOON + ttl - 1n)), 2, NOON)).toBe('3 WARMING');
+    expect(sum(back(fold(NOON + ttl)), 2, NOON)).toBe('2 WARMING');
   });
 });
 
 describe('derived features', () => {
-  test('have the gravest status of what they refer to where they are null, else none', () => {
+  test('have the gravest status of what they refer to where they are null, else only say WARMING', () => {
     const window = sliding(2 * HOUR_MS, MINUTE_MS);
     const features: [string, Expression][] = [
       ['sum', read('sum', INT64)],
@@ -257,8 +304,11 @@ describe('derived features', () => {
     const max = '9223372036854775807';
     const lines = [max, max].map(n => `{"type":"e","time":${NOON / 1000n},"data":{"key":"a","x":${n}}}`);
     const log = parseLog(lines.join('\n'), of, { clock: 'event', maxJumpMs: 1 });
-    // Once: 2^63 - 1 twice in `both` overflows in the expression, which is null without a status of its own.
-    expect(all(of, log, 0)).toMatchObject({ sum: 2n ** 63n - 1n, rate: 2 ** 63, both: null, direct: 2 ** 63 });
+    // Once: 2^63 - 1 twice in `both` overflows in the expression, which has no status of its own, but that of `recent`.
+    expect(all(of, log, 0)).toMatchObject({
+      ...{ sum: 2n ** 63n - 1n, recent: `${2n ** 63n - 1n} WARMING`, rate: 2 ** 63, both: 'null WARMING' },
+      ...{ kept: 2n ** 63n - 1n, direct: 2 ** 63 },
+    });
     expect(all(of, log, 1, NOON - 2n * HOUR)).toEqual({
       ...{ sum: 'null OVERFLOW', recent: 'null EXPIRED', events: 2n, rate: 'null OVERFLOW', both: 'null OVERFLOW' },
       ...{ kept: -1n, same: 2n, twice: 'null OVERFLOW', direct: 'null OVERFLOW' },

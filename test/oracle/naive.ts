@@ -23,7 +23,7 @@ import { compareReals, exactQuotient, int64, roundedQuotient } from './number.ts
 import { compare, evaluate, type Scope } from './terms.ts';
 
 /** Gravest last. */
-const STATUSES = [null, 'NOT_FOUND', 'EXPIRED', 'OVERFLOW'] as const;
+const STATUSES = [null, 'WARMING', 'NOT_FOUND', 'EXPIRED', 'OVERFLOW'] as const;
 export type Status = (typeof STATUSES)[number];
 
 export interface Answer {
@@ -39,10 +39,10 @@ export function value(plan: Plan, log: Log, feature: string, key: Value[], p: nu
   if (expression.kind === 'read') return readAnswer(expression.read);
   const scope: Scope = { column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
   const derived = evaluate(expression, scope);
-  if (derived !== null) return { value: derived, status: null };
   const beneath = leaves(expression).map(leaf =>
     leaf.kind === 'read' ? readAnswer(leaf.read).status : columnAnswer(leaf.name).status,
   );
+  if (derived !== null) return { value: derived, status: beneath.includes('WARMING') ? 'WARMING' : null };
   return { value: null, status: STATUSES.findLast(status => beneath.includes(status)) ?? null };
 }
 
@@ -97,7 +97,7 @@ function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf): Ans
   if (key.includes(null)) return { value: null, status: 'NOT_FOUND' };
   const { window } = read;
   const aggregate = named(plan.aggregates, read.aggregate);
-  const clock = clockAt(log, aggregate.event, asOf.p);
+  const { clock, since } = clockAt(log, aggregate.event, asOf.p);
   const tooLate = clock !== null && asOf.t < clock - micros(plan.latenessMs);
   if (tooLate && window.kind !== 'lifetime') return { value: null, status: 'EXPIRED' };
   const { byKey, ttls } = prepare(plan, log, aggregate);
@@ -109,13 +109,27 @@ function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf): Ans
     if (holds(event)) asked.push(event);
   }
   const finished = finish(aggregate.fn, asked);
-  return asked.length === 0 ? { value: finished.value, status: 'NOT_FOUND' } : finished;
+  if (asked.length === 0) return { value: finished.value, status: 'NOT_FOUND' };
+  if (finished.status === null && warms(aggregate, window, since, asOf.t)) return { ...finished, status: 'WARMING' };
+  return finished;
 }
 
-/** The clock of an event type over records 0..p; null before its first. */
-function clockAt(log: Log, type: string, p: number): bigint | null {
-  for (let q = p; q >= 0; q--) if (log.records[q]!.type === type) return log.records[q]!.clock;
-  return null;
+/** The clock of an event type over records 0..p, and what it showed first; null before its first. */
+function clockAt(log: Log, type: string, p: number): { clock: bigint | null; since: bigint | null } {
+  for (let q = p; q >= 0; q--) if (log.records[q]!.type === type) return log.records[q]!;
+  return { clock: null, since: null };
+}
+
+/** Does the window reach back to where nothing of the event type is known? */
+function warms(aggregate: Aggregate, window: Window, since: bigint | null, t: bigint): boolean {
+  if (window.kind === 'lifetime' || since === null) return false;
+  return windowStart(aggregate, window, t) < since;
+}
+
+function windowStart(aggregate: Aggregate, window: Exclude<Window, { kind: 'lifetime' }>, t: bigint): bigint {
+  const from = t - micros(window.lengthMs);
+  if (window.kind === 'exact') return from;
+  return floorTo(from, micros(window.resolutionMs), micros(aggregate.tiles.offsetMs));
 }
 
 /** Is an event of the prefix inside the window as of t? */
@@ -124,19 +138,22 @@ function windowTest(aggregate: Aggregate, window: Window, ttls: Map<number, bigi
     case 'lifetime':
       return () => true;
     case 'exact': {
-      const from = t - micros(window.lengthMs);
+      const from = windowStart(aggregate, window, t);
       return ({ time }: Counted) => from <= time && time <= t;
     }
     case 'sliding': {
       const resolution = micros(window.resolutionMs);
       const tileStart = (time: bigint) => floorTo(time, resolution, micros(aggregate.tiles.offsetMs));
-      const from = tileStart(t - micros(window.lengthMs));
+      const from = windowStart(aggregate, window, t);
       const ttl = ttls.get(window.resolutionMs)!;
       // No upper bound: the prefix is one. An event whose tile its type's clock had already left behind was dropped.
       return ({ time, clock }: Counted) => from <= time && clock < tileStart(time) + ttl;
     }
   }
 }
+
+/** Longer texts are not kept in a list of the latest. */
+const TEXT_MAX_BYTES = 1024;
 
 function finish(fn: AggregateFunction, asked: Counted[]): Answer {
   const present = asked.filter(event => event.value !== null);
@@ -165,6 +182,14 @@ function finish(fn: AggregateFunction, asked: Counted[]): Answer {
       return good(best((a, b) => a.time < b.time));
     case 'last':
       return good(best((a, b) => a.time >= b.time));
+    case 'lastN': {
+      const latest = present
+        .toSorted((a, b) => (a.time === b.time ? b.position - a.position : a.time < b.time ? 1 : -1))
+        .slice(0, fn.limit!)
+        .map(event => event.value);
+      const isTooLong = latest.some(one => typeof one === 'string' && Buffer.byteLength(one) > TEXT_MAX_BYTES);
+      return isTooLong ? { value: null, status: 'OVERFLOW' } : good(latest);
+    }
     case 'countUnique': {
       const net = new Map<string, bigint>();
       for (const { value, weight } of present) net.set(keyText([value]), (net.get(keyText([value])) ?? 0n) + weight);

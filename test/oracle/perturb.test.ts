@@ -66,5 +66,5 @@ test('values of every status come of it', () => {
       }
     }
   }
-  expect([...statuses].sort()).toEqual(['EXPIRED', 'NOT_FOUND', 'OVERFLOW null', 'null']);
+  expect([...statuses].sort()).toEqual(['EXPIRED', 'NOT_FOUND', 'OVERFLOW null', 'WARMING', 'null']);
 });

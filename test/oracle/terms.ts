@@ -1,7 +1,7 @@
 /** How the oracle evaluates an expression. What a column or a read of an aggregate is, its scope says. */
 import type { Expression, FunctionName, Read } from '../../src/plan/expression.ts';
 import type { Value } from '../../src/plan/value.ts';
-import { castInteger, extreme, LIBRARY, spelled } from './library.ts';
+import { castInteger, extreme, LIBRARY, positionIn, spelled } from './library.ts';
 import { int64 } from './number.ts';
 
 export interface Scope {
@@ -59,6 +59,8 @@ function call(fn: FunctionName, args: Expression[], scope: Scope): Value {
       return extreme(values, 1, compare);
     case 'least':
       return extreme(values, -1, compare);
+    case 'listPosition':
+      return values[0] === null ? null : positionIn(values[0] as Value[], values[1]!);
     case 'toText':
       return values[0] === null ? null : spelled(values[0]!, args[0]!.type.kind === 'time');
     default: {

@@ -1,4 +1,7 @@
 import { Database } from 'bun:sqlite';
+import { nowOf } from '../../src/ingest/engine.ts';
+import { keepingOf } from '../../src/ingest/expiry.ts';
+import { Here } from '../../src/ingest/here.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
@@ -33,6 +36,9 @@ export interface EngineSettings {
 /** One process's worth of the embedded system, on a disk and a database that outlive it. No timer ever fires. */
 export interface Engine {
   ingest: Ingest;
+  here: Here;
+  /** Of a lookup that names no moment. */
+  now: () => bigint;
   reader: Reader;
   folds: Fold[];
   log: EventLog;
@@ -45,7 +51,7 @@ export interface Engine {
 }
 
 const NEVER_MS = 2 ** 31 - 1;
-const PLENTY_BYTES = 2 ** 32;
+export const PLENTY_BYTES = 2 ** 32;
 
 export async function openEngine(plan: Plan, settings: EngineSettings): Promise<Engine> {
   const {
@@ -69,16 +75,19 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
   const onFailure = (error: unknown) => {
     throw error;
   };
-  const limits = { foldMemoryBytes, barrierMs: NEVER_MS, expires: settings.expires };
-  const ingest = await Ingest.open({ pipeline, plan, ids, log, store, meta, ...limits, nowMicros, onFailure });
-  const moments = { position: () => ingest.position, nowMicros: () => ingest.now() };
+  const keeping = settings.expires ? keepingOf(plan, ids) : [];
+  const here = new Here({ pipeline, store, meta, keeping, foldMemoryBytes, onFailure });
+  const door = kernels[0]!;
+  const ingest = await Ingest.open({ door, engine: here, log, barrierMs: NEVER_MS, nowMicros, onFailure });
+  const now = () => nowOf(here, clock, nowMicros);
+  const moments = { position: () => ingest.position, nowMicros: now };
   const reader = new Reader({ layout, fold: folds[0]!, store, ...moments });
   const close = async () => {
     await ingest.close();
     await log.close();
     store.close();
   };
-  return { ingest, reader, folds, log, store, meta, plan, ids, close };
+  return { ingest, here, now, reader, folds, log, store, meta, plan, ids, close };
 }
 
 export function memoryDatabase(): Database {
@@ -98,7 +107,7 @@ export function rowMap(store: Store): Map<string, string> {
 }
 
 /** For comparing many stores, or large ones: how many rows there are, and a hash of them all. */
-export function rowsHash(store: Store): { count: number; hash: string } {
+export function rowsHash(store: Pick<Store, 'scan'>): { count: number; hash: string } {
   const hash = new Bun.CryptoHasher('sha1');
   let count = 0;
   for (const { entity, key, levelMs, tileStartMs, value } of store.scan()) {

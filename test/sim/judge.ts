@@ -1,7 +1,8 @@
 import { expect } from 'bun:test';
-import { STATUS, type FeatureColumn } from '../../src/kernel/window.ts';
+import { type FeatureColumn, isList, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import type { Value } from '../../src/plan/value.ts';
+import type { Type, Value } from '../../src/plan/value.ts';
+import type { Answer, Lookup } from '../../src/read/read.ts';
 import type { Log } from '../oracle/log.ts';
 import { now, value } from '../oracle/naive.ts';
 import type { Engine } from './engine.ts';
@@ -27,12 +28,23 @@ export function keysOf(log: Log): Keys {
 
 /** Looks everything up now and compares it with the oracle; returns how many values there were. */
 export function compareLookups(engine: Engine, log: Log, keys: Keys): number {
-  const { plan } = engine;
-  const p = engine.ingest.position;
-  const t = now(log, p);
+  const { plan, ingest, reader } = engine;
+  const p = ingest.position;
+  const answer = reader.lookup(everything(plan, keys));
+  expect(answer.position).toBe(p);
+  return compareAnswer(plan, log, keys, answer);
+}
+
+export function everything(plan: Plan, keys: Keys): Lookup {
   const entities = Object.fromEntries(keys) as Record<string, string[][]>;
-  const answer = engine.reader.lookup({ features: plan.sets.map(set => `${set.name}:*`), entities, at: null });
-  expect([answer.position, answer.timeMicros]).toEqual([p, t]);
+  return { features: plan.sets.map(set => `${set.name}:*`), entities, at: null };
+}
+
+/** An answer for now, as of the position that it says; returns how many values there were. */
+export function compareAnswer(plan: Plan, log: Log, keys: Keys, answer: Answer): number {
+  const p = answer.position!;
+  const t = now(log, p);
+  expect(answer.timeMicros).toBe(t);
   let count = 0;
   for (const { entity, features } of answer.entities)
     for (const column of features)
@@ -54,11 +66,26 @@ export function compareValue(
 ): void {
   const wanted = value(plan, log, column.name, key, p, t);
   const got = { value: valueAt(column, row), status: STATUS[column.statuses[row]!] };
-  if (Object.is(got.value, wanted.value) && got.status === wanted.status) return;
+  if (isSame(got.value, wanted.value) && got.status === wanted.status) return;
   expect({ feature: column.name, key, p, ...got }).toEqual({ feature: column.name, key, p, ...wanted });
 }
 
-export function valueAt(column: FeatureColumn, row: number): Value {
-  if (column.nulls[row]) return null;
-  return column.type.kind === 'bool' ? column.values[row] === 1 : column.values[row]!;
+/** One value of a column as the oracle has it. */
+export function valueAt({ type, values, nulls }: FeatureColumn, row: number): Value {
+  if (nulls[row]) return null;
+  if (!isList(values)) return scalarAt(type, values, row);
+  const { offsets, items, itemNulls } = values;
+  const item = type.kind === 'list' ? type.of.type : type;
+  const indices = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
+  return indices.map(index => (itemNulls[index] ? null : scalarAt(item, items, index)));
+}
+
+function scalarAt({ kind }: Type, values: ScalarValues, row: number): Value {
+  return kind === 'bool' ? values[row] === 1 : values[row]!;
+}
+
+/** To the last bit. */
+export function isSame(x: Value, y: Value): boolean {
+  if (!Array.isArray(x) || !Array.isArray(y)) return Object.is(x, y);
+  return x.length === y.length && x.every((item, i) => isSame(item, y[i]!));
 }

@@ -301,7 +301,7 @@ async function askAll(world: World, engine: Engine, arrivals: bigint[]): Promise
   world.nowMicros = () => arrivals.at(-1)!;
   compareLookups(engine, log, story.keys);
   // What can still be asked hangs on the clocks of the types, which the rows do not show.
-  const longAgo = engine.ingest.now() - 10n * 86_400_000_000n;
+  const longAgo = engine.now() - 10n * 86_400_000_000n;
   const request = { features: ['origin_delays:flights_2h'], entities: { origin: ['ATL'] }, at: longAgo };
   expect(() => engine.reader.lookup(request)).toThrow('earlier tiles have expired');
   const bad = log.records.filter(record => record.bad !== null && record.bad !== UNDECLARED);

@@ -1,8 +1,8 @@
 /** FIRST and LAST, end to end, over every type: by event time, ties by position, out of memory and out of the store. */
 import { expect, test } from 'bun:test';
-import { type FeatureColumn, STATUS } from '../../src/kernel/window.ts';
+import { STATUS } from '../../src/kernel/window.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import { BOOL, DOUBLE, INT64, STRING, TIME, type Type, type Value } from '../../src/plan/value.ts';
+import { BOOL, DOUBLE, INT64, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import {
   aggregate,
   column,
@@ -19,6 +19,7 @@ import { parseLog } from '../oracle/log.ts';
 import { now, value } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
 import { EVENT_CLOCK, memoryDatabase, openEngine, rowMap } from './engine.ts';
+import { valueAt } from './judge.ts';
 import { Random } from './random.ts';
 
 const WINDOWS = { '2h': sliding(2 * HOUR_MS, 60_000), lifetime: LIFETIME };
@@ -101,8 +102,3 @@ test('first and last = oracle at many prefixes, and their rows do not show how e
   expect(rows[1]).toEqual(rows[0]!);
   expect(rows[2]).toEqual(rows[0]!);
 });
-
-function valueAt(found: FeatureColumn, row: number): Value {
-  if (found.nulls[row]) return null;
-  return found.type.kind === 'bool' ? found.values[row] === 1 : (found.values[row] as Value);
-}

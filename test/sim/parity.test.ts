@@ -3,21 +3,18 @@
  * and what a replay answers for each event, are what the oracle makes of the whole log.
  */
 import { describe, expect, test } from 'bun:test';
-import { Fold } from '../../src/kernel/fold.ts';
-import { loadKernel } from '../../src/kernel/instance.ts';
-import { layPlan } from '../../src/kernel/load.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
-import { replay, type ReplayBatch } from '../../src/replay/replay.ts';
-import type { Block, Source } from '../../src/source/source.ts';
+import type { ReplayBatch } from '../../src/replay/replay.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { parseLog, type Log } from '../oracle/log.ts';
 import { now } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
-import { countedIds, type Engine, EVENT_CLOCK, memoryDatabase, openEngine, rowsHash } from './engine.ts';
+import { type Engine, EVENT_CLOCK, memoryDatabase, openEngine, rowsHash } from './engine.ts';
 import { body, smallWeek, tame, weekLines, wild } from './flights.ts';
-import { compareLookups, compareValue, type Keys, keysOf, valueAt } from './judge.ts';
+import { compareLookups, compareValue, isSame, type Keys, keysOf, valueAt } from './judge.ts';
 import { Random } from './random.ts';
+import { replayed } from './replayed.ts';
 
 /** `bun scripts/long.ts parity` sets it: other seeds, more cuts, and the whole week. */
 const LONG = process.env.TILEFOLD_LONG === '1';
@@ -80,7 +77,7 @@ describe.each(logs)('%s flights', (name, lines, seed, cutCount, stride) => {
       let row = 0;
       let looked = 0;
       let posted = 0;
-      for await (const batch of replayed(plan, lines)) {
+      for await (const batch of (await replayed(plan, lines)).batches) {
         for (let i = 0; i < batch.count; i++, row++) {
           const record = good[row]!;
           expect([Number(batch.positions[i]), batch.timesMicros[i]!, batch.types[i]!]).toEqual([
@@ -239,7 +236,7 @@ function compareWithLookup(engine: Engine, log: Log, p: number, batch: ReplayBat
   const looked = new Map(answer.entities.flatMap(({ features }) => features.map(column => [column.name, column])));
   for (const column of batch.columns) {
     const other = looked.get(column.name)!;
-    if (Object.is(valueAt(column, row), valueAt(other, 0)) && column.statuses[row] === other.statuses[0]) continue;
+    if (isSame(valueAt(column, row), valueAt(other, 0)) && column.statuses[row] === other.statuses[0]) continue;
     expect({ p, name: column.name, value: valueAt(column, row) }).toEqual({
       p,
       name: column.name,
@@ -279,7 +276,8 @@ function comparePast(engine: Engine, log: Log, keys: Keys, p: number, t: bigint)
 
 function logBefore(log: Log, p: number, end: bigint, clock: bigint): Log {
   const records = log.records.slice(0, p + 1).map(record => (record.time < end ? record : { ...record, bad: 'later' }));
-  const last = { ...log.records[p]!, position: p + 1, type: 'flight', bad: 'a clock', clock };
+  const since = records.findLast(record => record.type === 'flight')?.since ?? null;
+  const last = { ...log.records[p]!, position: p + 1, type: 'flight', bad: 'a clock', clock, since };
   return { ...log, records: [...records, last] };
 }
 
@@ -291,26 +289,4 @@ function micros(ms: number): bigint {
 async function bringTo(engine: Engine, lines: Uint8Array[], posted: number, line: number): Promise<number> {
   if (line > posted) await engine.ingest.post(body(lines.slice(posted, line)), 'ndjson');
   return Math.max(line, posted);
-}
-
-async function* replayed(of: Plan, lines: Uint8Array[]): AsyncGenerator<ReplayBatch> {
-  const kernel = await loadKernel();
-  const layout = layPlan(kernel, of, countedIds(of), { clock: EVENT_CLOCK, aheadMaxMs: 0, shards: 1 });
-  const source: Source = {
-    clock: EVENT_CLOCK,
-    async *read() {
-      for (let from = 0; from < lines.length; from += 1000) {
-        const block: Block = {
-          bytes: body(lines.slice(from, from + 1000)),
-          arrivalMicros: null,
-          file: 'week',
-          line: from + 1,
-        };
-        yield block;
-      }
-    },
-  };
-  const nothing = () => {};
-  const parts = { pipeline: { layout, folds: [new Fold(kernel, null)] }, source, onRejected: nothing, onBad: nothing };
-  yield* replay(parts).batches;
 }

@@ -1,9 +1,9 @@
 /** Doubles, end to end: whatever their sizes, order, cuts and retractions, sums and means are exact and rounded once. */
 import { expect, test } from 'bun:test';
 import { pythonOrSkip, runPython } from '../../scripts/python.ts';
-import { type FeatureColumn, STATUS } from '../../src/kernel/window.ts';
+import { STATUS } from '../../src/kernel/window.ts';
 import type { AggregateName, Plan } from '../../src/plan/plan.ts';
-import { DOUBLE, INT64, STRING, type Value } from '../../src/plan/value.ts';
+import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
 import {
   aggregate,
   column,
@@ -20,6 +20,7 @@ import { parseLog } from '../oracle/log.ts';
 import { now, value } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
 import { EVENT_CLOCK, memoryDatabase, openEngine, rowMap } from './engine.ts';
+import { valueAt } from './judge.ts';
 import { Random } from './random.ts';
 
 const FUNCTIONS: AggregateName[] = ['sum', 'avg', 'min', 'max', 'count'];
@@ -174,7 +175,3 @@ print(json.dumps([[math.fsum(t), float(Fraction(sum(map(Fraction, t))) / len(t))
   expect(shown.map(([, mean]) => mean!)).toEqual(means!);
   await engine.close();
 });
-
-function valueAt(found: FeatureColumn, row: number): Value {
-  return found.nulls[row] ? null : (found.values[row] as Value);
-}

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tilefold/v1/row.proto.
  */
 export const file_tilefold_v1_row: GenFile = /*@__PURE__*/
-  fileDesc("ChV0aWxlZm9sZC92MS9yb3cucHJvdG8SC3RpbGVmb2xkLnYxIp0BChBGZWF0dXJlc0NvbWJpbmVkEj0KCGZlYXR1cmVzGAEgAygLMisudGlsZWZvbGQudjEuRmVhdHVyZXNDb21iaW5lZC5GZWF0dXJlc0VudHJ5GkoKDUZlYXR1cmVzRW50cnkSCwoDa2V5GAEgASgFEigKBXZhbHVlGAIgASgLMhkudGlsZWZvbGQudjEuRmVhdHVyZVZhbHVlOgI4ASJKChpGZWF0dXJlc0NvbWJpbmVkQ29tcGF0aWJsZRIsCghmZWF0dXJlcxgBIAMoCzIaLnRpbGVmb2xkLnYxLk1hcEZpZWxkRW50cnkiKAoURmVhdHVyZXNDb21iaW5lZExhenkSEAoIZmVhdHVyZXMYASADKAwiRgoNTWFwRmllbGRFbnRyeRILCgNrZXkYASABKAUSKAoFdmFsdWUYAiABKAsyGS50aWxlZm9sZC52MS5GZWF0dXJlVmFsdWUi3AIKDEZlYXR1cmVWYWx1ZRIPCgVjb3VudBgBIAEoEkgAEiIKA3N1bRgCIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOEgAEiEKBG1lYW4YAyABKAsyES50aWxlZm9sZC52MS5NZWFuSAASIwoDbWluGAQgASgLMhQudGlsZWZvbGQudjEuRXh0cmVtZUgAEiMKA21heBgFIAEoCzIULnRpbGVmb2xkLnYxLkV4dHJlbWVIABIpCghyZWFsX3N1bRgGIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtSAASKwoJcmVhbF9tZWFuGAcgASgLMhYudGlsZWZvbGQudjEuRXhhY3RNZWFuSAASJAoFZmlyc3QYCCABKAsyEy50aWxlZm9sZC52MS5Nb21lbnRIABIjCgRsYXN0GAkgASgLMhMudGlsZWZvbGQudjEuTW9tZW50SABCBwoFc3RhdGUiXgoGSW50MTI4EhMKBm5hcnJvdxgBIAEoEkgAiAEBEhAKA2xvdxgCIAEoBkgBiAEBEhEKBGhpZ2gYAyABKBBIAogBAUIJCgdfbmFycm93QgYKBF9sb3dCBwoFX2hpZ2giRgoETWVhbhIgCgNzdW0YASABKAsyEy50aWxlZm9sZC52MS5JbnQxMjgSEgoFY291bnQYAiABKBJIAIgBAUIICgZfY291bnQi/gEKCEV4YWN0U3VtEhYKCW1hZ25pdHVkZRgBIAEoDEgAiAEBEhUKCGV4cG9uZW50GAIgASgRSAGIAQESFQoIbmVnYXRpdmUYAyABKAhIAogBARIQCgNuYW4YBCABKBJIA4gBARIeChFwb3NpdGl2ZV9pbmZpbml0eRgFIAEoEkgEiAEBEh4KEW5lZ2F0aXZlX2luZmluaXR5GAYgASgSSAWIAQFCDAoKX21hZ25pdHVkZUILCglfZXhwb25lbnRCCwoJX25lZ2F0aXZlQgYKBF9uYW5CFAoSX3Bvc2l0aXZlX2luZmluaXR5QhQKEl9uZWdhdGl2ZV9pbmZpbml0eSJNCglFeGFjdE1lYW4SIgoDc3VtGAEgASgLMhUudGlsZWZvbGQudjEuRXhhY3RTdW0SEgoFY291bnQYAiABKBJIAIgBAUIICgZfY291bnQihAEKBk1vbWVudBIRCgR0aW1lGAEgASgSSAGIAQESFQoIcG9zaXRpb24YAiABKANIAogBARIRCgdpbnRlZ2VyGAMgASgSSAASDgoEcmVhbBgEIAEoAUgAEg4KBHRleHQYBSABKAlIAEIHCgV2YWx1ZUIHCgVfdGltZUILCglfcG9zaXRpb24iRQoHRXh0cmVtZRIRCgdpbnRlZ2VyGAEgASgSSAASDgoEcmVhbBgCIAEoAUgAEg4KBHRleHQYAyABKAlIAEIHCgV2YWx1ZWIGcHJvdG8z");
+  fileDesc("ChV0aWxlZm9sZC92MS9yb3cucHJvdG8SC3RpbGVmb2xkLnYxIp0BChBGZWF0dXJlc0NvbWJpbmVkEj0KCGZlYXR1cmVzGAEgAygLMisudGlsZWZvbGQudjEuRmVhdHVyZXNDb21iaW5lZC5GZWF0dXJlc0VudHJ5GkoKDUZlYXR1cmVzRW50cnkSCwoDa2V5GAEgASgFEigKBXZhbHVlGAIgASgLMhkudGlsZWZvbGQudjEuRmVhdHVyZVZhbHVlOgI4ASJKChpGZWF0dXJlc0NvbWJpbmVkQ29tcGF0aWJsZRIsCghmZWF0dXJlcxgBIAMoCzIaLnRpbGVmb2xkLnYxLk1hcEZpZWxkRW50cnkiKAoURmVhdHVyZXNDb21iaW5lZExhenkSEAoIZmVhdHVyZXMYASADKAwiRgoNTWFwRmllbGRFbnRyeRILCgNrZXkYASABKAUSKAoFdmFsdWUYAiABKAsyGS50aWxlZm9sZC52MS5GZWF0dXJlVmFsdWUigwMKDEZlYXR1cmVWYWx1ZRIPCgVjb3VudBgBIAEoEkgAEiIKA3N1bRgCIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOEgAEiEKBG1lYW4YAyABKAsyES50aWxlZm9sZC52MS5NZWFuSAASIwoDbWluGAQgASgLMhQudGlsZWZvbGQudjEuRXh0cmVtZUgAEiMKA21heBgFIAEoCzIULnRpbGVmb2xkLnYxLkV4dHJlbWVIABIpCghyZWFsX3N1bRgGIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtSAASKwoJcmVhbF9tZWFuGAcgASgLMhYudGlsZWZvbGQudjEuRXhhY3RNZWFuSAASJAoFZmlyc3QYCCABKAsyEy50aWxlZm9sZC52MS5Nb21lbnRIABIjCgRsYXN0GAkgASgLMhMudGlsZWZvbGQudjEuTW9tZW50SAASJQoGbGFzdF9uGAogASgLMhMudGlsZWZvbGQudjEuUmVjZW50SABCBwoFc3RhdGUiXgoGSW50MTI4EhMKBm5hcnJvdxgBIAEoEkgAiAEBEhAKA2xvdxgCIAEoBkgBiAEBEhEKBGhpZ2gYAyABKBBIAogBAUIJCgdfbmFycm93QgYKBF9sb3dCBwoFX2hpZ2giRgoETWVhbhIgCgNzdW0YASABKAsyEy50aWxlZm9sZC52MS5JbnQxMjgSEgoFY291bnQYAiABKBJIAIgBAUIICgZfY291bnQi/gEKCEV4YWN0U3VtEhYKCW1hZ25pdHVkZRgBIAEoDEgAiAEBEhUKCGV4cG9uZW50GAIgASgRSAGIAQESFQoIbmVnYXRpdmUYAyABKAhIAogBARIQCgNuYW4YBCABKBJIA4gBARIeChFwb3NpdGl2ZV9pbmZpbml0eRgFIAEoEkgEiAEBEh4KEW5lZ2F0aXZlX2luZmluaXR5GAYgASgSSAWIAQFCDAoKX21hZ25pdHVkZUILCglfZXhwb25lbnRCCwoJX25lZ2F0aXZlQgYKBF9uYW5CFAoSX3Bvc2l0aXZlX2luZmluaXR5QhQKEl9uZWdhdGl2ZV9pbmZpbml0eSJNCglFeGFjdE1lYW4SIgoDc3VtGAEgASgLMhUudGlsZWZvbGQudjEuRXhhY3RTdW0SEgoFY291bnQYAiABKBJIAIgBAUIICgZfY291bnQihAEKBk1vbWVudBIRCgR0aW1lGAEgASgSSAGIAQESFQoIcG9zaXRpb24YAiABKANIAogBARIRCgdpbnRlZ2VyGAMgASgSSAASDgoEcmVhbBgEIAEoAUgAEg4KBHRleHQYBSABKAlIAEIHCgV2YWx1ZUIHCgVfdGltZUILCglfcG9zaXRpb24iigEKBlJlY2VudBISCgVsaW1pdBgBIAEoBUgAiAEBEg0KBXRpbWVzGAIgAygSEhEKCXBvc2l0aW9ucxgDIAMoEhIQCghpbnRlZ2VycxgEIAMoEhINCgVyZWFscxgFIAMoARINCgV0ZXh0cxgGIAMoCRIQCgh0b29fbG9uZxgHIAMoBUIICgZfbGltaXQiRQoHRXh0cmVtZRIRCgdpbnRlZ2VyGAEgASgSSAASDgoEcmVhbBgCIAEoAUgAEg4KBHRleHQYAyABKAlIAEIHCgV2YWx1ZWIGcHJvdG8z");
 
 /**
  * @generated from message tilefold.v1.FeaturesCombined
@@ -169,6 +169,14 @@ export type FeatureValue = Message<"tilefold.v1.FeatureValue"> & {
      */
     value: Moment;
     case: "last";
+  } | {
+    /**
+     * monotone: the greatest few (time, position)
+     *
+     * @generated from field: tilefold.v1.Recent last_n = 10;
+     */
+    value: Recent;
+    case: "lastN";
   } | { case: undefined; value?: undefined };
 };
 
@@ -349,6 +357,58 @@ export const MomentSchema: GenMessage<Moment> = /*@__PURE__*/
   messageDesc(file_tilefold_v1_row, 9);
 
 /**
+ * The values of the latest events, by columns: at most `limit` of them (1 to 1000), in the order of (time, position), which
+ * are as a Moment's. Of `times` and `positions` the first is itself, each other one the difference to the one before it.
+ * One of `integers`, `reals` and `texts` holds as many values; a text too long to be kept is empty there, and its index is
+ * in `too_long`, which ascends. Without values: nothing but nulls was seen.
+ *
+ * @generated from message tilefold.v1.Recent
+ */
+export type Recent = Message<"tilefold.v1.Recent"> & {
+  /**
+   * @generated from field: optional int32 limit = 1;
+   */
+  limit?: number | undefined;
+
+  /**
+   * @generated from field: repeated sint64 times = 2;
+   */
+  times: bigint[];
+
+  /**
+   * @generated from field: repeated sint64 positions = 3;
+   */
+  positions: bigint[];
+
+  /**
+   * @generated from field: repeated sint64 integers = 4;
+   */
+  integers: bigint[];
+
+  /**
+   * @generated from field: repeated double reals = 5;
+   */
+  reals: number[];
+
+  /**
+   * @generated from field: repeated string texts = 6;
+   */
+  texts: string[];
+
+  /**
+   * @generated from field: repeated int32 too_long = 7;
+   */
+  tooLong: number[];
+};
+
+/**
+ * Describes the message tilefold.v1.Recent.
+ * Use `create(RecentSchema)` to create a new message.
+ */
+export const RecentSchema: GenMessage<Recent> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 10);
+
+/**
  * Without a value: nothing but nulls was seen.
  *
  * @generated from message tilefold.v1.Extreme
@@ -385,5 +445,5 @@ export type Extreme = Message<"tilefold.v1.Extreme"> & {
  * Use `create(ExtremeSchema)` to create a new message.
  */
 export const ExtremeSchema: GenMessage<Extreme> = /*@__PURE__*/
-  messageDesc(file_tilefold_v1_row, 10);
+  messageDesc(file_tilefold_v1_row, 11);
 

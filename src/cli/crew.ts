@@ -1,0 +1,35 @@
+import { errorOf } from '../shard/failure.ts';
+import type { Failure, FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
+import type { Wire } from '../shard/crew.ts';
+
+/** Starts a worker; resolves when it has opened what it needs. */
+export async function startWorker<To extends ToShard | ToWriter, From extends FromShard | FromWriter>(
+  first: To,
+): Promise<Wire<To, From>> {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url));
+  const opened = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  worker.addEventListener('close', () => ended.resolve());
+  let hear = (message: From) => {
+    if (message.kind === 'opened') opened.resolve();
+    else if (message.kind === 'failed') opened.reject(errorOf(message.failure));
+  };
+  worker.onmessage = ({ data }: MessageEvent<From>) => hear(data);
+  // An error that the worker could not tell of itself.
+  worker.onerror = ({ message }) => {
+    const failure: Failure = { code: null, message: `a worker ended: ${message}`, stack: message };
+    hear({ kind: 'failed', failure } as From);
+  };
+  worker.postMessage(first);
+  await opened.promise;
+  return {
+    post: (message, moved = []) => worker.postMessage(message, moved as ArrayBuffer[]),
+    listen(listener) {
+      hear = listener;
+    },
+    async end() {
+      worker.terminate();
+      await ended.promise;
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { Meta } from '../meta/meta.ts';
+import type { Mark, Row, Store } from '../store/store.ts';
+import type { BadRecord } from './engine.ts';
+import { horizonsOf, type Keeping, sweptKeys } from './expiry.ts';
+
+/** What one barrier brings to the store. */
+export interface BarrierWork {
+  rows: Iterable<Row>;
+  rowCount: number;
+  mark: Mark;
+  errors: BadRecord[];
+}
+
+/**
+ * Rows, errors, and the position that both stand for, in one transaction; rows that nothing can read any more leave in
+ * it too.
+ *
+ * @param keeping how long rows are kept; empty where none ever leave
+ * @returns how many have left
+ */
+export function writeBarrier(store: Store, meta: Meta, keeping: Keeping[], work: BarrierWork): number {
+  const { rows, rowCount, mark, errors } = work;
+  let expired = 0;
+  store.commit(rows, mark, () => {
+    meta.addErrors(errors.map(errorRow));
+    expired = store.sweep(horizonsOf(keeping, mark.clocks), sweptKeys(rowCount));
+  });
+  return expired;
+}
+
+function errorRow(bad: BadRecord) {
+  const { position, type, timeMicros, code, reason, sample } = bad;
+  return { position, source: 'log', line: null, type, timeMicros, code, message: reason, sample };
+}

@@ -1,0 +1,60 @@
+import type { BadEvent } from '../kernel/ndjson.ts';
+import type { Clock } from '../source/source.ts';
+
+/**
+ * Where lines of the log become rows: in this thread (`here.ts`) or in several (`shard/crew.ts`). Whichever it is, rows,
+ * answers and errors are the same to the last bit.
+ */
+export interface Engine {
+  /** Records folded: the position of the next one. Whatever is asked from now on contains them. */
+  readonly folded: number;
+  /** Rows deleted from the store since the start, because nothing could read them any more. */
+  readonly expiredRows: number;
+  /** The greatest clock of any event type as far as it has folded; null before the first event of a declared type. */
+  greatestClock(): bigint | null;
+  /**
+   * Folds whole lines that have passed the door, the next ones of the log, and resolves when whatever is asked later
+   * contains them. It may be called again before that. The bytes stay as they are until `room` resolves.
+   *
+   * A failure is told to the engine's `onFailure` too: memory is part of the way, and only a restart makes it whole.
+   *
+   * @param position of the first line
+   */
+  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void>;
+  /** Resolves when there is room for more lines. */
+  room(): Promise<void>;
+  /**
+   * Rows changed since the last barrier, bad events and the position that they stand for go to the store in one
+   * transaction. In this thread it is done when this returns; with several, when it resolves.
+   */
+  barrier(): void | Promise<void>;
+  /** Writes what is in memory, and stops. What is being folded is waited for by the caller. */
+  close(): void | Promise<void>;
+}
+
+/**
+ * The moment of a lookup that names none, microseconds since 1970 UTC.
+ *
+ * @param wallMicros the wall, live
+ */
+export function nowOf(engine: Engine, clock: Clock, wallMicros: () => bigint): bigint {
+  return clock.kind === 'wall' ? wallMicros() : (engine.greatestClock() ?? 0n);
+}
+
+/** Told of what is worth counting; never of single events that count. */
+export interface Watcher {
+  /** An event that was logged and counts nowhere. */
+  bad(code: string): void;
+  /** Changed rows are in the store. */
+  barrier(seconds: number, rows: number): void;
+  /** So many records of the log are folded, of so many that it had on opening. */
+  caughtUp?(folded: number, end: number): void;
+}
+
+/** A logged event that counts nowhere, with its place in the log. */
+export interface BadRecord extends BadEvent {
+  position: number;
+}
+
+/** Events that wait to be written with the next barrier as errors: more of them bring the barrier forward. */
+export const ERRORS_PENDING_MAX = 1000;

@@ -1,0 +1,23 @@
+import type { Kernel } from './instance.ts';
+import type { AnswerFeature, AnswerLayout } from './layout.ts';
+
+/** What the lists of an answer's frame may come to, texts included: so many fewer rows are answered at once. */
+const LIST_BYTES_MAX = 64 << 20;
+
+/** How many rows of an answer with these features are finished together. */
+export function rowsAtOnce(kernel: Kernel, features: { answer: AnswerLayout; features: AnswerFeature[] }[]): number {
+  const { ANSWER_ROWS, RECENT_TEXT_MAX_BYTES } = kernel.exports;
+  const cellBytes = (answer: AnswerLayout, member: number): number => {
+    const { fn } = answer.members[member]!.aggregate;
+    if (fn.name !== 'lastN') return 0;
+    return fn.limit! * (NESTED_ITEM_SIZE + (fn.args[0]!.type.kind === 'string' ? RECENT_TEXT_MAX_BYTES.value : 0));
+  };
+  const rowBytes = features.flatMap(of =>
+    of.features.flatMap(({ cells }) => cells.map(({ member }) => cellBytes(of.answer, member))),
+  );
+  const most = Math.floor(LIST_BYTES_MAX / rowBytes.reduce((sum, bytes) => sum + bytes, 1));
+  return Math.max(1, Math.min(ANSWER_ROWS.value, most));
+}
+
+/** A cell and its null byte. */
+const NESTED_ITEM_SIZE = 9;

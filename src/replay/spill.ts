@@ -1,0 +1,57 @@
+import { horizonsOf, keepingOf, type Keeping, sweptKeys } from '../ingest/expiry.ts';
+import { typeClocks } from '../kernel/clock.ts';
+import { Fold, type ReadBack } from '../kernel/fold.ts';
+import type { Layout } from '../kernel/layout.ts';
+import type { ReadRange } from '../read/answer.ts';
+import type { Store } from '../store/store.ts';
+
+/**
+ * A replay's rows, within a bound: when memory has no more room, those not used for longest go to a store, which is made
+ * for the first of them. What has expired is deleted there, so the store grows with the keys of the log and not with its
+ * length. Nobody reads it after the replay.
+ */
+export class Spill {
+  readonly fold: Fold;
+  readonly #keeping: Keeping[];
+  #store: Store | null = null;
+
+  constructor(
+    private readonly layout: Layout,
+    /** What rows in memory may occupy; one event may pass it by the rows that it touches. */
+    private readonly memoryBytes: number,
+    private readonly open: () => Store,
+  ) {
+    const readBack: ReadBack = (...address) => this.#store?.readRow(...address) ?? null;
+    this.fold = new Fold(layout.kernel, readBack);
+    this.#keeping = keepingOf(layout.plan, layout.ids);
+  }
+
+  /**
+   * Lets rows go where they take up too much.
+   *
+   * @param position that the rows are folded up to
+   */
+  makeRoom(position: number): void {
+    const { fold, layout, memoryBytes } = this;
+    if (fold.stateBytes <= memoryBytes) return;
+    this.#store ??= this.open();
+    const store = this.#store;
+    const clocks = typeClocks(layout);
+    const highest = fold.highest();
+    // Last: they are views, which a call that grows the kernel's memory would empty.
+    const rows = fold.dirtyRows();
+    store.commit(rows, { position, clocks, highest }, () =>
+      store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rows.length)),
+    );
+    fold.settle();
+    fold.evict(memoryBytes / 2);
+  }
+
+  /** Stored rows of an entity; null while memory holds every row. */
+  reader(entity: string): ReadRange | null {
+    const store = this.#store;
+    if (this.fold.isComplete || !store) return null;
+    const id = this.layout.ids.entities.get(entity)!;
+    return (key, { levelMs, fromMs, toMs }) => store.readRange(id, key, levelMs, fromMs, toMs);
+  }
+}

@@ -1,0 +1,507 @@
+import { assert, unreachable } from '../base/assert.ts';
+import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
+import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
+import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
+import type { Layout } from '../kernel/layout.ts';
+import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
+import {
+  type Answer,
+  Asker,
+  emptyColumns,
+  type Lookup,
+  type Question,
+  type QuestionPart,
+  withSince,
+} from '../read/read.ts';
+import type { Mark } from '../store/store.ts';
+import { cutChunk } from './chunk.ts';
+import { errorOf } from './failure.ts';
+import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShard, type ToWriter } from './message.ts';
+
+/**
+ * Chunks that a shard has to decode: the one at work, and the next. A lookup waits for both of them at most, and for the
+ * changes of as many.
+ */
+const CHUNKS_PER_SHARD = 2;
+
+/** Dirty rows that bring a barrier forward. Nobody waits for it: they only bound what is on its way at once. */
+const DIRTY_MAX = 200_000;
+
+/** Memory may run over its bound by so much while a barrier is under way; then folding waits for it. */
+const OVER_MAX = 1.5;
+
+/** A worker, as the crew sees it. */
+export interface Wire<To, From> {
+  /** Moves the buffers of the byte arrays in it, if `moved` names them. */
+  post(message: To, moved?: ArrayBufferLike[]): void;
+  listen(hear: (message: From) => void): void;
+  /** Resolves when nothing of the worker is left. */
+  end(): Promise<void>;
+}
+
+export interface CrewParts {
+  /** Of a plan laid out in this thread, where nothing is folded: names, moments and keys of lookups are checked by it. */
+  layout: Layout;
+  shards: Wire<ToShard, FromShard>[];
+  writer: Wire<ToWriter, FromWriter>;
+  /** How far the store's rows have been folded; all have been opened with it. */
+  mark: Mark;
+  foldMemoryBytes: number;
+  onFailure: (error: unknown) => void;
+  watcher?: Watcher | undefined;
+}
+
+/**
+ * Folding, answering and writing in several threads.
+ *
+ *   main     cut -- chunk --> decode in any worker -- clocks, in the log's order --> tile -- changes --> main
+ *   main     -- changes of each shard, in the log's order --> fold in the worker that has the shard
+ *   barrier  snapshot of every shard at one position --> writer: one transaction --> settle
+ *
+ * Messages to a worker arrive in the order in which they were sent, and changes of a chunk are sent to all at once. So a
+ * lookup, sent to some of them at once, is answered by all as of the same position, and contains all that was acknowledged.
+ */
+export class Crew implements Engine {
+  readonly #parts: CrewParts;
+  readonly #shards: ShardDesk[];
+  readonly #asker: Asker;
+  /** In the log's order, from the first that is not folded yet. */
+  readonly #chunks: Chunk[] = [];
+  /** Of chunks that shards have been sent, so many are not folded by all of them yet. */
+  #applying = 0;
+  #folded: number;
+  #expected: number;
+  #foldedClocks: Clocks;
+  #errors: BadRecord[] = [];
+  #expiredRows = 0;
+  /** Where the store is. */
+  #written: number;
+  #barrier: Promise<void> | null = null;
+  #writerDone: { resolve(message: FromWriter & { kind: 'written' | 'closed' }): void } | null = null;
+  #waiting: (() => void)[] = [];
+  #failure: unknown = null;
+  #closed = false;
+
+  constructor(parts: CrewParts, moments: { nowMicros: () => bigint }) {
+    this.#parts = parts;
+    const { layout, mark, shards, writer } = parts;
+    this.#foldedClocks = clocksOf(layout, mark.clocks);
+    this.#folded = this.#expected = this.#written = mark.position;
+    seeClocks(layout, this.#foldedClocks);
+    this.#asker = new Asker({ layout, position: () => this.#folded - 1, nowMicros: moments.nowMicros });
+    this.#shards = shards.map(wire => new ShardDesk(wire));
+    for (const [i, { wire }] of this.#shards.entries())
+      wire.listen(message => this.#guard(() => this.#hear(i, message)));
+    writer.listen(message => this.#guard(() => this.#hearWriter(message)));
+  }
+
+  get folded(): number {
+    return this.#folded;
+  }
+
+  get expiredRows(): number {
+    return this.#expiredRows;
+  }
+
+  greatestClock(): bigint | null {
+    return greatestOf(this.#parts.layout, this.#foldedClocks);
+  }
+
+  /** Sums over the shards, as each said last. */
+  sizes(): ShardSizes & { tilesRefused: number } {
+    const sum = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0, tilesRefused: 0 };
+    for (const { sizes, tilesRefused } of this.#shards) {
+      sum.dirtyCount += sizes.dirtyCount;
+      sum.stateBytes += sizes.stateBytes;
+      sum.evicted += sizes.evicted;
+      sum.loaded += sizes.loaded;
+      sum.tilesRefused += tilesRefused;
+    }
+    return sum;
+  }
+
+  async fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    assert(!this.#closed, 'nothing is folded by a crew that is closed');
+    assert(position === this.#expected, `lines from ${position} on, where ${this.#expected} is the next`);
+    if (lines.length === 0) return;
+    let last: Chunk | null = null;
+    for (let from = 0; from < lines.length; ) {
+      const { end, count } = cutChunk(lines, from);
+      // Not `slice`: of a Buffer that would be a view, and what is sent away would be the caller's.
+      last = makeChunk(new Uint8Array(lines.subarray(from, end)), count, this.#expected, arrivalMicros);
+      this.#chunks.push(last);
+      this.#expected += count;
+      from = end;
+    }
+    const folded = new Promise<void>((resolve, reject) => {
+      last!.resolve = resolve;
+      last!.reject = reject;
+    });
+    this.#advance();
+    await folded;
+  }
+
+  async room(): Promise<void> {
+    while (!this.#hasRoom()) {
+      if (this.#failure) throw this.#failure;
+      await new Promise<void>(resolve => this.#waiting.push(resolve));
+    }
+  }
+
+  /** What is folded now is in the store when it resolves. */
+  async barrier(): Promise<void> {
+    const position = this.#folded;
+    // One that is under way may have begun before the latest errors and rows.
+    while (this.#barrier) await this.#barrier;
+    if (this.#written >= position && this.#errors.length === 0) return;
+    await this.#startBarrier();
+  }
+
+  /** @throws Fault as `Asker.ask`, `corrupt` where a row is */
+  async lookup(request: Lookup): Promise<Answer> {
+    if (this.#failure) throw this.#failure;
+    const question = this.#asker.ask(request);
+    // All are asked before anything else can be: they answer as of one position.
+    const { timeMicros, isPast, position, parts } = question;
+    const columns = await Promise.all(parts.map(part => this.#answer(question, part)));
+    const { kernel } = this.#parts.layout;
+    const entities = parts.map(({ answer, features, keys }, i) => {
+      kernel.exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
+      return { entity: answer.entity, keys, features: withSince(kernel, answer, features, columns[i]!) };
+    });
+    return { timeMicros, position, entities };
+  }
+
+  async close(): Promise<void> {
+    assert(!this.#closed, 'an engine is closed once');
+    if (this.#failure) throw this.#failure;
+    await this.barrier();
+    this.#closed = true;
+    await Promise.all(this.#shards.map(desk => desk.close()));
+    await this.#toWriter({ kind: 'close' });
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all([this.#parts.writer, ...this.#parts.shards].map(wire => wire.end()));
+  }
+
+  // --- chunks
+
+  /** Sends what can be sent: chunks to be decoded, clocks as they become known, and changes in the log's order. */
+  #advance(): void {
+    let clocks: Clocks | null = this.#foldedClocks;
+    for (const chunk of this.#chunks) {
+      if (!chunk.desk) {
+        const desk = this.#freeDesk();
+        if (!desk) break;
+        this.#decode(chunk, desk, clocks);
+      } else if (clocks && !chunk.hasClocks) {
+        chunk.hasClocks = true;
+        chunk.desk.wire.post({ kind: 'clocks', clocks });
+      }
+      clocks = chunk.clocks;
+    }
+    while (this.#chunks[0]?.changes && this.#applying < CHUNKS_PER_SHARD * this.#shards.length)
+      this.#apply(this.#chunks.shift()!);
+    this.#wake();
+  }
+
+  /** The one with the fewest chunks to decode; null where all have their hands full. */
+  #freeDesk(): ShardDesk | null {
+    const desk = this.#shards.reduce((least, one) => (one.decoding.length < least.decoding.length ? one : least));
+    return desk.decoding.length < CHUNKS_PER_SHARD ? desk : null;
+  }
+
+  #decode(chunk: Chunk, desk: ShardDesk, clocks: Clocks | null): void {
+    chunk.desk = desk;
+    chunk.hasClocks = clocks !== null;
+    desk.decoding.push(chunk);
+    const { lines, count, position, arrivalMicros } = chunk;
+    desk.wire.post({ kind: 'decode', lines: lines!, count, position, arrivalMicros, clocks }, [lines!.buffer]);
+    chunk.lines = null;
+  }
+
+  #apply(chunk: Chunk): void {
+    const clocks = chunk.clocks!;
+    for (const [i, changes] of chunk.changes!.entries())
+      this.#shards[i]!.wire.post({ kind: 'apply', changes, clocks }, [changes.buffer]);
+    this.#applying++;
+    this.#folded = chunk.position + chunk.count;
+    this.#foldedClocks = clocks;
+    seeClocks(this.#parts.layout, clocks);
+    for (const bad of chunk.bad) {
+      this.#errors.push(bad);
+      this.#parts.watcher?.bad(bad.code);
+    }
+    chunk.resolve?.();
+  }
+
+  #hear(from: number, message: FromShard): void {
+    const desk = this.#shards[from]!;
+    switch (message.kind) {
+      case 'passed': {
+        const chunk = desk.decoding.find(one => one.clocks === null)!;
+        chunk.clocks = message.clocks;
+        chunk.bad = message.bad;
+        this.#advance();
+        break;
+      }
+      case 'tiled':
+        desk.decoding.shift()!.changes = message.changes;
+        desk.tilesRefused = message.tilesRefused;
+        this.#advance();
+        break;
+      case 'applied':
+        desk.sizes = message.sizes;
+        desk.applied++;
+        this.#countApplied();
+        this.#bringForward();
+        this.#advance();
+        break;
+      case 'answered':
+        desk.takeAnswer(message.id).resolve(message.columns);
+        break;
+      case 'refused':
+        desk.takeAnswer(message.id).reject(errorOf(message.failure));
+        break;
+      case 'settled':
+        desk.sizes = message.sizes;
+        this.#wake();
+        break;
+      case 'snapshot':
+      case 'closed':
+        desk.tell(message);
+        break;
+      case 'opened':
+        break;
+      case 'failed':
+        throw errorOf(message.failure);
+      default:
+        unreachable(message);
+    }
+  }
+
+  /** A chunk is folded when every shard has said so. */
+  #countApplied(): void {
+    if (this.#shards.some(({ applied }) => applied === 0)) return;
+    for (const desk of this.#shards) desk.applied--;
+    this.#applying--;
+  }
+
+  // --- barriers
+
+  #bringForward(): void {
+    const { dirtyCount } = this.sizes();
+    if (this.#barrier || (dirtyCount <= DIRTY_MAX && !this.#isOver(1) && this.#errors.length <= ERRORS_PENDING_MAX))
+      return;
+    this.#startBarrier().catch(error => this.#fail(error));
+  }
+
+  #isOver(factor: number): boolean {
+    return this.#shards.some(({ sizes }) => sizes.stateBytes > this.#shareBytes * factor);
+  }
+
+  get #shareBytes(): number {
+    return this.#parts.foldMemoryBytes / this.#shards.length;
+  }
+
+  #startBarrier(): Promise<void> {
+    assert(!this.#barrier, 'one barrier at a time');
+    this.#barrier = this.#writeBarrier().finally(() => {
+      this.#barrier = null;
+      this.#wake();
+    });
+    return this.#barrier;
+  }
+
+  async #writeBarrier(): Promise<void> {
+    const { layout, watcher } = this.#parts;
+    const startMs = performance.now();
+    const errors = this.#errors;
+    this.#errors = [];
+    const position = this.#folded;
+    const clocks = namedClocks(layout, this.#foldedClocks);
+    const snapshots = await Promise.all(this.#shards.map(desk => desk.snapshot()));
+    const rowCount = snapshots.reduce((sum, one) => sum + one.rowCount, 0);
+    const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
+    const rows = snapshots.map(one => one.rows);
+    const done = await this.#toWriter(
+      { kind: 'write', rows, rowCount, mark, errors },
+      rows.map(({ buffer }) => buffer),
+    );
+    assert(done.kind === 'written', 'the writer answers what it was asked');
+    this.#written = position;
+    this.#expiredRows += done.expired;
+    for (const { wire, sizes } of this.#shards) {
+      const isOver = sizes.stateBytes > this.#shareBytes;
+      wire.post({ kind: 'settle', targetBytes: isOver ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY });
+    }
+    watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
+  }
+
+  #toWriter(message: ToWriter, moved: ArrayBufferLike[] = []): Promise<FromWriter & { kind: 'written' | 'closed' }> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    assert(!this.#writerDone, 'the writer does one thing at a time');
+    return new Promise(resolve => {
+      this.#writerDone = { resolve };
+      this.#parts.writer.post(message, moved);
+    });
+  }
+
+  #hearWriter(message: FromWriter): void {
+    if (message.kind === 'failed') throw errorOf(message.failure);
+    if (message.kind === 'opened') return;
+    const done = this.#writerDone!;
+    this.#writerDone = null;
+    done.resolve(message);
+  }
+
+  // --- lookups
+
+  async #answer({ timeMicros, isPast }: Question, part: QuestionPart): Promise<FeatureColumn[]> {
+    const { answer, features, encoded } = part;
+    const names = features.map(({ feature }) => feature.name);
+    const rowsOf = this.#rowsByShard(answer.entity, encoded);
+    const answers = rowsOf.map((rows, i) => {
+      if (rows.length === 0) return null;
+      const keys = packKeys(rows.map(row => encoded[row]!));
+      return this.#shards[i]!.ask({ kind: 'answer', entity: answer.entity, features: names, keys, timeMicros, isPast });
+    });
+    const columns = emptyColumns(features, encoded.length);
+    for (const [i, rows] of rowsOf.entries()) {
+      const found = await answers[i];
+      if (found) for (const [n, column] of columns.entries()) spreadRows(found[n]!, rows, column);
+    }
+    return columns;
+  }
+
+  /** Which keys each shard has. */
+  #rowsByShard(entity: string, keys: Uint8Array[]): number[][] {
+    const { kernel, ids } = this.#parts.layout;
+    const rowsOf: number[][] = this.#shards.map(() => []);
+    for (const [row, key] of keys.entries()) {
+      const block = kernel.put(key);
+      const hash = kernel.exports.hashKey(ids.entities.get(entity)!, block, key.length) >>> 0;
+      kernel.exports.release(block, key.length);
+      rowsOf[hash % this.#shards.length]!.push(row);
+    }
+    return rowsOf;
+  }
+
+  // --- room and failure
+
+  #hasRoom(): boolean {
+    const isFull = this.#chunks.length >= 2 * CHUNKS_PER_SHARD * this.#shards.length;
+    const isBehind = this.#barrier !== null && (this.#isOver(OVER_MAX) || this.sizes().dirtyCount > 2 * DIRTY_MAX);
+    return !isFull && !isBehind;
+  }
+
+  #wake(): void {
+    if (this.#waiting.length === 0 || (!this.#failure && !this.#hasRoom())) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Nothing that is under way will end: whoever waits is told, and the process has to. */
+  #fail(error: unknown): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    for (const { reject } of this.#chunks) reject?.(error);
+    for (const desk of this.#shards) desk.fail(error);
+    this.#wake();
+    void this.#end();
+    this.#parts.onFailure(error);
+  }
+}
+
+interface Chunk {
+  /** Null once they have been sent. */
+  lines: Uint8Array | null;
+  count: number;
+  position: number;
+  arrivalMicros: bigint | null;
+  desk: ShardDesk | null;
+  hasClocks: boolean;
+  /** Behind it. */
+  clocks: Clocks | null;
+  bad: BadRecord[];
+  changes: Uint8Array[] | null;
+  /** Of the last chunk of a body. */
+  resolve: (() => void) | null;
+  reject: ((error: unknown) => void) | null;
+}
+
+function makeChunk(lines: Uint8Array, count: number, position: number, arrivalMicros: bigint | null): Chunk {
+  const empty = { desk: null, hasClocks: false, clocks: null, bad: [], changes: null, resolve: null, reject: null };
+  return { lines, count, position, arrivalMicros, ...empty };
+}
+
+type Snapshot = FromShard & { kind: 'snapshot' };
+
+/** What the crew knows of one shard. */
+class ShardDesk {
+  /** Chunks that it has been sent, in that order, until it has sent their changes. */
+  readonly decoding: Chunk[] = [];
+  /** Chunks that it has folded and not all the others. */
+  applied = 0;
+  sizes: ShardSizes = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0 };
+  tilesRefused = 0;
+  readonly #answers = new Map<number, PromiseWithResolvers<FeatureColumn[]>>();
+  #asked = 0;
+  #told: PromiseWithResolvers<FromShard> | null = null;
+
+  constructor(readonly wire: Wire<ToShard, FromShard>) {}
+
+  ask(question: Omit<ToShard & { kind: 'answer' }, 'id'>): Promise<FeatureColumn[]> {
+    const id = this.#asked++;
+    const answer = Promise.withResolvers<FeatureColumn[]>();
+    this.#answers.set(id, answer);
+    this.wire.post({ ...question, id });
+    return answer.promise;
+  }
+
+  takeAnswer(id: number): PromiseWithResolvers<FeatureColumn[]> {
+    const answer = this.#answers.get(id);
+    assert(answer, `nobody has asked question ${id}`);
+    this.#answers.delete(id);
+    return answer;
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    return (await this.#request({ kind: 'snapshot' })) as Snapshot;
+  }
+
+  async close(): Promise<void> {
+    await this.#request({ kind: 'close' });
+  }
+
+  tell(message: FromShard): void {
+    const told = this.#told!;
+    this.#told = null;
+    told.resolve(message);
+  }
+
+  fail(error: unknown): void {
+    for (const { reject } of this.#answers.values()) reject(error);
+    this.#answers.clear();
+    this.#told?.reject(error);
+  }
+
+  #request(message: ToShard): Promise<FromShard> {
+    assert(!this.#told, 'a shard is asked one thing at a time');
+    this.#told = Promise.withResolvers();
+    this.wire.post(message);
+    return this.#told.promise;
+  }
+}

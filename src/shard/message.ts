@@ -1,0 +1,113 @@
+import type { FaultCode } from '../base/fault.ts';
+import type { BadRecord } from '../ingest/engine.ts';
+import type { Keeping } from '../ingest/expiry.ts';
+import type { Clocks } from '../kernel/clock.ts';
+import type { Ids } from '../kernel/layout.ts';
+import type { Settings } from '../kernel/load.ts';
+import type { FeatureColumn } from '../kernel/window.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Mark } from '../store/store.ts';
+
+/**
+ * What passes between the crew and its workers. Bytes are moved, not copied: whoever has sent them has them no more.
+ * Messages of one sender arrive in order, and that is all that the crew needs for an answer to be of one prefix.
+ */
+
+/** Keys, side by side: thousands of small arrays would be slow to send. */
+export interface PackedKeys {
+  bytes: Uint8Array;
+  /** Where each ends. */
+  ends: Uint32Array;
+}
+
+export function packKeys(keys: Uint8Array[]): PackedKeys {
+  const ends = new Uint32Array(keys.length);
+  let size = 0;
+  for (const [i, key] of keys.entries()) ends[i] = size += key.length;
+  const bytes = new Uint8Array(size);
+  for (const [i, key] of keys.entries()) bytes.set(key, ends[i]! - key.length);
+  return { bytes, ends };
+}
+
+export function unpackKeys({ bytes, ends }: PackedKeys): Uint8Array[] {
+  return Array.from(ends, (end, i) => bytes.subarray(ends[i - 1] ?? 0, end));
+}
+
+/** To a shard. */
+export type ToShard =
+  | {
+      kind: 'open';
+      role: 'shard';
+      shards: number;
+      database: string;
+      plan: Plan;
+      ids: Ids;
+      settings: Settings;
+      mark: Mark;
+    }
+  /** Decode a chunk; its clocks come with it, or later with `clocks`. Chunks are taken one after the other. */
+  | {
+      kind: 'decode';
+      lines: Uint8Array;
+      count: number;
+      position: number;
+      arrivalMicros: bigint | null;
+      clocks: Clocks | null;
+    }
+  | { kind: 'clocks'; clocks: Clocks }
+  /** Fold the changes of a chunk; the clocks are those behind it. */
+  | { kind: 'apply'; changes: Uint8Array; clocks: Clocks }
+  | {
+      kind: 'answer';
+      id: number;
+      entity: string;
+      features: string[];
+      keys: PackedKeys;
+      timeMicros: bigint;
+      isPast: boolean;
+    }
+  | { kind: 'snapshot' }
+  /** What the last snapshot had is in the store. Rows leave until they occupy at most so many bytes. */
+  | { kind: 'settle'; targetBytes: number }
+  | { kind: 'close' };
+
+/** From a shard. */
+export type FromShard =
+  | { kind: 'opened' }
+  /** The clocks behind the chunk that it decodes, and the events of it that are bad. */
+  | { kind: 'passed'; clocks: Clocks; bad: BadRecord[] }
+  /** The chunk's changes, one buffer for each shard. */
+  | { kind: 'tiled'; changes: Uint8Array[]; tilesRefused: number }
+  | { kind: 'applied'; sizes: ShardSizes }
+  | { kind: 'answered'; id: number; columns: FeatureColumn[] }
+  | { kind: 'refused'; id: number; failure: Failure }
+  | { kind: 'snapshot'; rows: Uint8Array; rowCount: number; highest: Mark['highest'] }
+  | { kind: 'settled'; sizes: ShardSizes }
+  | { kind: 'closed' }
+  | { kind: 'failed'; failure: Failure };
+
+export interface ShardSizes {
+  dirtyCount: number;
+  stateBytes: number;
+  evicted: number;
+  loaded: number;
+}
+
+/** To the one that writes. */
+export type ToWriter =
+  | { kind: 'open'; role: 'writer'; database: string; keeping: Keeping[] }
+  | { kind: 'write'; rows: Uint8Array[]; rowCount: number; mark: Mark; errors: BadRecord[] }
+  | { kind: 'close' };
+
+export type FromWriter =
+  | { kind: 'opened' }
+  | { kind: 'written'; expired: number; seconds: number }
+  | { kind: 'closed' }
+  | { kind: 'failed'; failure: Failure };
+
+/** An error that has crossed between threads; `code` is there for a Fault. */
+export interface Failure {
+  code: FaultCode | null;
+  message: string;
+  stack: string;
+}

@@ -1,0 +1,138 @@
+import { assert, unreachable } from '../base/assert.ts';
+import type { Meta } from '../meta/meta.ts';
+import { writeBarrier } from '../ingest/barrier.ts';
+import type { Keeping } from '../ingest/expiry.ts';
+import type { Clocks } from '../kernel/clock.ts';
+import { unpackRows } from '../kernel/packed.ts';
+import type { Store } from '../store/store.ts';
+import { failureOf } from './failure.ts';
+import { type FromShard, type FromWriter, type ToShard, type ToWriter, unpackKeys } from './message.ts';
+import type { Shard } from './shard.ts';
+
+type Post<From> = (message: From, moved?: ArrayBufferLike[]) => void;
+type Decode = ToShard & { kind: 'decode' };
+
+/**
+ * A shard at the worker's end of the wire. Of chunks it decodes one at a time, for the kernel holds one batch: others
+ * wait, and so does one whose clocks are not known yet; meanwhile changes are folded and lookups answered.
+ */
+export class ServedShard {
+  readonly #waiting: Decode[] = [];
+  #current: Decode | null = null;
+
+  constructor(
+    private readonly shard: Shard,
+    private readonly post: Post<FromShard>,
+  ) {}
+
+  hear(message: Exclude<ToShard, { kind: 'open' | 'close' }>): void {
+    const { shard, post } = this;
+    switch (message.kind) {
+      case 'decode':
+        this.#waiting.push(message);
+        if (!this.#current && this.#waiting.length === 1) this.#next();
+        break;
+      case 'clocks':
+        this.#takeClocks(message.clocks);
+        break;
+      case 'apply':
+        post({ kind: 'applied', sizes: shard.apply(message.changes, message.clocks) });
+        break;
+      case 'answer':
+        this.#answer(message);
+        break;
+      case 'snapshot': {
+        const snapshot = shard.snapshot();
+        post({ kind: 'snapshot', ...snapshot }, [snapshot.rows.buffer]);
+        break;
+      }
+      case 'settle':
+        post({ kind: 'settled', sizes: shard.settle(message.targetBytes) });
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #next(): void {
+    const chunk = this.#waiting.shift();
+    if (!chunk) return;
+    this.#current = chunk;
+    this.shard.parse(chunk.lines, chunk.position);
+    if (chunk.clocks) this.#finish(chunk, chunk.clocks);
+  }
+
+  /** They come in the order of the chunks that were sent without. */
+  #takeClocks(clocks: Clocks): void {
+    if (this.#current) {
+      this.#finish(this.#current, clocks);
+      return;
+    }
+    const chunk = this.#waiting.find(one => one.clocks === null);
+    assert(chunk, 'clocks are of a chunk that waits for them');
+    chunk.clocks = clocks;
+  }
+
+  /**
+   * A chunk is one batch of the kernel, but where it has lists enough to fill several: then all of them but the last are
+   * tiled before the clocks behind the chunk are known.
+   */
+  #finish({ lines, count, position, arrivalMicros }: Decode, before: Clocks): void {
+    const { shard, post } = this;
+    let { clocks, bad } = shard.pass(before, position, arrivalMicros);
+    let end = position + shard.count;
+    const parts: Uint8Array[][] = [];
+    while (shard.offset < lines.length) {
+      parts.push(shard.tile().changes);
+      shard.parseNext(end);
+      const more = shard.pass(clocks, end, arrivalMicros);
+      clocks = more.clocks;
+      bad = [...bad, ...more.bad];
+      end += shard.count;
+    }
+    assert(end === position + count, 'a chunk holds the events that were counted when it was cut');
+    // The next chunk's worker waits for them, and for nothing else.
+    post({ kind: 'passed', clocks, bad });
+    const { changes: last, tilesRefused } = shard.tile();
+    const changes = parts.length === 0 ? last : last.map((rest, i) => joined([...parts.map(part => part[i]!), rest]));
+    post(
+      { kind: 'tiled', changes, tilesRefused },
+      changes.map(({ buffer }) => buffer),
+    );
+    this.#current = null;
+    // Whatever has come meanwhile goes first.
+    if (this.#waiting.length > 0) setImmediate(() => this.#next());
+  }
+
+  /** A lookup that fails is its own affair. */
+  #answer({ id, entity, features, keys, timeMicros, isPast }: ToShard & { kind: 'answer' }): void {
+    try {
+      const columns = this.shard.answer(entity, features, unpackKeys(keys), timeMicros, isPast);
+      this.post({ kind: 'answered', id, columns });
+    } catch (error) {
+      this.post({ kind: 'refused', id, failure: failureOf(error) });
+    }
+  }
+}
+
+/** Batches of changes one behind the other are a batch of changes. */
+function joined(parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** The one that writes, at the worker's end of the wire. */
+export class ServedWriter {
+  constructor(
+    private readonly store: Store,
+    private readonly meta: Meta,
+    private readonly keeping: Keeping[],
+    private readonly post: Post<FromWriter>,
+  ) {}
+
+  hear({ rows, rowCount, mark, errors }: ToWriter & { kind: 'write' }): void {
+    const startMs = performance.now();
+    const work = { rows: rows.values().flatMap(unpackRows), rowCount, mark, errors };
+    const expired = writeBarrier(this.store, this.meta, this.keeping, work);
+    this.post({ kind: 'written', expired, seconds: (performance.now() - startMs) / 1000 });
+  }
+}

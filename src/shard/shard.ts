@@ -1,0 +1,113 @@
+import type { BadRecord } from '../ingest/engine.ts';
+import { select } from '../ingest/advance.ts';
+import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
+import type { Fold } from '../kernel/fold.ts';
+import type { Layout } from '../kernel/layout.ts';
+import { refusedTiles } from '../kernel/load.ts';
+import { Decoder } from '../kernel/ndjson.ts';
+import { changes, tile } from '../kernel/tile.ts';
+import type { FeatureColumn } from '../kernel/window.ts';
+import { answerKeys } from '../read/answer.ts';
+import { emptyColumns, rangesOf, type StoredRows } from '../read/read.ts';
+import type { Mark } from '../store/store.ts';
+import type { ShardSizes } from './message.ts';
+
+export interface ShardParts {
+  layout: Layout;
+  fold: Fold;
+  store: StoredRows;
+  /** How many shards there are: so many buffers of changes come out of a chunk. */
+  shards: number;
+}
+
+/**
+ * One shard: decodes chunks of the log for all, folds the changes of its own keys, and answers for them. It knows
+ * nothing of threads; `worker.ts` in cli/ gives it its messages.
+ */
+export class Shard {
+  readonly #decoder: Decoder;
+
+  /** @param mark how far the store's rows have been folded */
+  constructor(
+    private readonly parts: ShardParts,
+    mark: Mark,
+  ) {
+    const { layout, fold } = parts;
+    this.#decoder = new Decoder(layout.kernel, layout.types);
+    fold.resume(mark.highest);
+    seeClocks(layout, clocksOf(layout, mark.clocks));
+  }
+
+  /** Decodes the first batch of a chunk, as far as that goes without the clocks before it. */
+  parse(lines: Uint8Array, position: number): void {
+    this.#decoder.fill(lines);
+    this.#decoder.parse(position);
+  }
+
+  /** Bytes of the chunk that have been decoded: mostly one batch takes all of it. */
+  get offset(): number {
+    return this.#decoder.offset;
+  }
+
+  parseNext(position: number): void {
+    this.#decoder.parse(position);
+  }
+
+  /** Events of the batch. */
+  get count(): number {
+    return this.#decoder.count;
+  }
+
+  /** Moves the clocks past the batch; returns where they stand, and the events that are bad. */
+  pass(clocks: Clocks, position: number, arrivalMicros: bigint | null): { clocks: Clocks; bad: BadRecord[] } {
+    const { layout } = this.parts;
+    resumeDecoding(layout, clocks);
+    this.#decoder.passClocks(arrivalMicros);
+    const bad = this.#decoder.bad().map(one => ({ ...one, position: position + one.record }));
+    return { clocks: decodedClocks(layout), bad };
+  }
+
+  /** The changes of the batch, for each shard a buffer of its own. */
+  tile(): { changes: Uint8Array[]; tilesRefused: number } {
+    const { layout, shards } = this.parts;
+    select(layout);
+    tile(layout.kernel, 0, this.#decoder.count);
+    const buffers = Array.from({ length: shards }, (_, shard) => changes(layout.kernel, shard).slice());
+    return { changes: buffers, tilesRefused: refusedTiles(layout) };
+  }
+
+  /** Folds changes, and remembers the clocks as of the prefix that they complete. */
+  apply(batch: Uint8Array, clocks: Clocks): ShardSizes {
+    this.parts.fold.apply(batch);
+    seeClocks(this.parts.layout, clocks);
+    return this.sizes();
+  }
+
+  answer(entity: string, names: string[], keys: Uint8Array[], timeMicros: bigint, isPast: boolean): FeatureColumn[] {
+    const { layout, fold, store } = this.parts;
+    const answer = layout.lookups.get(entity)!;
+    const features = names.map(name => answer.features.get(name)!);
+    const columns = emptyColumns(features, keys.length);
+    const readRange = fold.isComplete ? null : rangesOf(store, layout, answer);
+    answerKeys(layout.kernel, answer, features, keys, timeMicros, isPast, readRange, columns);
+    return columns;
+  }
+
+  /** Rows changed since the last snapshot, which are on their way to the store until `settle`. */
+  snapshot(): { rows: Uint8Array; rowCount: number; highest: Mark['highest'] } {
+    const { fold } = this.parts;
+    const rowCount = fold.dirtyCount;
+    return { rows: fold.snapshot(), rowCount, highest: fold.highest() };
+  }
+
+  settle(targetBytes: number): ShardSizes {
+    this.parts.fold.settle();
+    this.parts.fold.evict(targetBytes);
+    return this.sizes();
+  }
+
+  sizes(): ShardSizes {
+    const { dirtyCount, stateBytes, evicted, loaded } = this.parts.fold;
+    return { dirtyCount, stateBytes, evicted, loaded };
+  }
+}

@@ -1,0 +1,235 @@
+/** Several threads make the rows, answers and errors that one makes, and each answer is of one prefix of the log. */
+import { Database } from 'bun:sqlite';
+import { afterEach, describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { compose, type Parts } from '../../src/cli/compose.ts';
+import { type Config, DEFAULTS } from '../../src/cli/config.ts';
+import { SLICE_BYTES } from '../../src/ingest/door.ts';
+import { horizonsOf, keepingOf } from '../../src/ingest/expiry.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { CHUNK_BYTES } from '../../src/shard/chunk.ts';
+import { sqliteStore } from '../../src/store/sqlite.ts';
+import type { Row, Store } from '../../src/store/store.ts';
+import { type Log, parseLog } from '../oracle/log.ts';
+import { EVENT_CLOCK, rowsHash } from '../sim/engine.ts';
+import { body, smallWeek, tame, wild } from '../sim/flights.ts';
+import { compareAnswer, everything, keysOf } from '../sim/judge.ts';
+import { Random } from '../sim/random.ts';
+import { folders } from '../source/folder.ts';
+
+const FEATURES = join(import.meta.dir, '../../examples/flights/features');
+const SEED = 20010311;
+const PLENTY_BYTES = 256 << 20;
+const DAY_MS = 86_400_000;
+/** Of one struct. */
+const FIELDS = 1000;
+/** Far less than the rows of these logs occupy. */
+const LITTLE_BYTES = 256 << 10;
+
+const folder = folders();
+const week = await smallWeek(16, 7);
+
+const open = new Set<Parts>();
+afterEach(async () => {
+  for (const parts of open) await parts.close();
+  open.clear();
+});
+
+async function start(at: string, workers: number, memoryBytes = PLENTY_BYTES, definitions = FEATURES): Promise<Parts> {
+  const parts = await compose(
+    { ...configOf(at, workers, memoryBytes), definitions },
+    {
+      announce: null,
+      onFailure: error => {
+        throw error;
+      },
+      note: console.error,
+    },
+  );
+  open.add(parts);
+  return parts;
+}
+
+function configOf(at: string, workers: number, memoryBytes: number): Config {
+  return {
+    ...DEFAULTS,
+    log: { ...DEFAULTS.log, dir: join(at, 'log'), clock: EVENT_CLOCK },
+    store: { sqlite: join(at, 'rows.db') },
+    definitions: FEATURES,
+    fold: { workers, memoryBytes, barrierMs: 100 },
+  };
+}
+
+interface Outcome {
+  rows: ReturnType<typeof rowsHash>;
+  errors: unknown[];
+}
+
+/** What is left in a folder once nobody works in it. */
+async function end(parts: Parts, at: string): Promise<Outcome> {
+  await parts.close();
+  open.delete(parts);
+  const db = new Database(join(at, 'rows.db'), { strict: true });
+  const store = sqliteStore(db);
+  const rows = keptRows(store, parts.plan, db);
+  const errors = db.query('SELECT position, type, code, message, sample FROM errors ORDER BY id').all();
+  store.close();
+  db.close();
+  return { rows, errors };
+}
+
+/** When rows leave that nothing can read any more is a matter of when barriers come: they are left out. */
+function keptRows(store: Store, plan: Plan, db: Database): Outcome['rows'] {
+  const named = (kind: string) => {
+    const rows = db.query<{ name: string; id: number }, [string]>('SELECT name, id FROM dictionary WHERE kind = ?');
+    return new Map(rows.all(kind).map(({ name, id }) => [name, id]));
+  };
+  const ids = { entities: named('entity'), aggregates: named('aggregate') };
+  const horizons = horizonsOf(keepingOf(plan, ids), store.mark().clocks);
+  const isKept = ({ entity, levelMs, tileStartMs }: Row) =>
+    !horizons.some(one => one.entity === entity && one.levelMs === levelMs && tileStartMs < one.beforeMs);
+  return rowsHash({ scan: () => [...store.scan()].filter(isKept) });
+}
+
+/** Bodies of many sizes, several on their way at a time, and lookups between them. */
+async function postAll(parts: Parts, lines: Uint8Array[], log: Log, random: Random): Promise<number> {
+  const keys = keysOf(log);
+  const asked: Promise<number>[] = [];
+  const under: Promise<unknown>[] = [];
+  for (let from = 0; from < lines.length; ) {
+    const to = Math.min(lines.length, from + 1 + random.below(random.chance(0.2) ? 3000 : 40));
+    const bytes = body(lines.slice(from, to));
+    under.push(parts.ingest.post(bytes, 'ndjson'));
+    // One that is judged in slices would be overtaken.
+    if (bytes.length > SLICE_BYTES) await under.at(-1);
+    from = to;
+    if (random.chance(0.1)) asked.push(ask(parts, log, keys));
+    if (random.chance(0.1)) await under.shift();
+    if (random.chance(0.02)) await parts.ingest.barrier();
+  }
+  await Promise.all(under);
+  asked.push(ask(parts, log, keys));
+  return (await Promise.all(asked)).reduce((sum, count) => sum + count, 0);
+}
+
+async function ask(parts: Parts, log: Log, keys: ReturnType<typeof keysOf>): Promise<number> {
+  const acknowledged = parts.ingest.position;
+  const answer = await parts.reader.lookup(everything(parts.plan, keys));
+  expect(answer.position).toBeGreaterThanOrEqual(acknowledged);
+  // Before the first event there is nothing to compare with.
+  return answer.position! < 0 ? 0 : compareAnswer(parts.plan, log, keys, answer);
+}
+
+describe.each([
+  ['tame', tame(week)],
+  ['perturbed', wild(week, SEED)],
+])('%s flights', (_name, lines) => {
+  test.each([
+    [1, PLENTY_BYTES],
+    [2, PLENTY_BYTES],
+    [3, LITTLE_BYTES],
+  ])(
+    '%d workers, %d bytes for rows: every answer = oracle at its position; rows and errors = those of one thread',
+    async (workers, memoryBytes) => {
+      const alone = folder();
+      const one = await start(alone, 0);
+      const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+      await one.ingest.post(body(lines), 'ndjson');
+      const wanted = await end(one, alone);
+      expect(wanted.rows.count).toBeGreaterThan(5_000);
+
+      const together = folder();
+      const random = new Random(SEED + workers);
+      // Stopped in the middle, and gone on with by another number of workers.
+      const half = Math.floor(lines.length / 2);
+      const first = await start(together, workers, memoryBytes);
+      const looked = await postAll(first, lines.slice(0, half), log, random);
+      await end(first, together);
+      const second = await start(together, workers + 1, memoryBytes);
+      const lookedAgain = await postAll(second, lines.slice(half), log, random);
+      expect(looked + lookedAgain).toBeGreaterThan(10_000);
+      if (memoryBytes === LITTLE_BYTES) expect(second.state().rowsLoaded).toBeGreaterThan(100);
+      expect(await end(second, together)).toEqual(wanted);
+    },
+    300_000,
+  );
+});
+
+test('chunks that are decoded side by side take their clocks from each other', async () => {
+  // Each chunk is a day on from the one before; which of its late events still count hangs on the clock at each of them.
+  const random = new Random(SEED);
+  const days = 40;
+  const padding = 'x'.repeat(CHUNK_BYTES / 100);
+  const lines = Array.from({ length: days * 100 }, (_, i) => {
+    const clockMs = Date.UTC(2001, 0, 1) + (i / 100) * DAY_MS;
+    const time = new Date(clockMs - (random.chance(0.5) ? random.below(8 * DAY_MS) : 0)).toISOString();
+    const data = `{"origin":"${'ABC'[random.below(3)]}","destination":"D","delay":1}`;
+    return new TextEncoder().encode(`{"type":"flight","time":"${time}","data":${data},"padding":"${padding}"}`);
+  });
+  const [alone, together] = [folder(), folder()];
+  const one = await start(alone, 0);
+  await one.ingest.post(body(lines), 'ndjson');
+  const many = await start(together, 3);
+  await many.ingest.post(body(lines), 'ndjson');
+  const refused = one.state().tilesRefused;
+  expect(refused).toBeGreaterThan(500);
+  expect(many.state().tilesRefused).toBe(refused);
+  expect(await end(many, together)).toEqual(await end(one, alone));
+});
+
+test('a chunk whose lists fill several batches of the kernel is one chunk all the same', async () => {
+  const at = folder();
+  const features = join(at, 'features');
+  const fields = Array.from({ length: FIELDS }, (_, i) => `f${i}: int64?`).join(', ');
+  await Bun.write(
+    join(features, 'carts.yaml'),
+    `events:
+  cart: { shop: string, items: [item] }
+types:
+  item: { ${fields} }
+entities: { shop: string }
+---
+feature_set: carts
+entity: shop
+source: cart
+windows: [2h, lifetime]
+sql: SELECT shop, COUNT(*) AS n, SUM(LEN(items)) AS items, LAST(items[-1].f3) AS f3 FROM cart GROUP BY shop
+`,
+  );
+  const lines = Array.from({ length: 60 }, (_, i) => {
+    // Few bytes of empty structs are megabytes of columns.
+    const items = `${'{},'.repeat(i % 3 === 0 ? 900 : 3)}{"f3":${i}}`;
+    const time = new Date(Date.UTC(2001, 0, 1, 0, i)).toISOString();
+    return new TextEncoder().encode(`{"type":"cart","time":"${time}","data":{"shop":"s${i % 2}","items":[${items}]}}`);
+  });
+  const parts = await start(at, 2, PLENTY_BYTES, features);
+  await parts.ingest.post(body(lines), 'ndjson');
+  const { entities } = await parts.reader.lookup({ features: ['carts:*'], entities: { shop: ['s0', 's1'] }, at: null });
+  const found = entities[0]!.features
+    .filter(({ name }) => name.endsWith('lifetime'))
+    .map(({ values }) => [...(values as BigInt64Array)]);
+  expect(found).toEqual([
+    [30n, 30n],
+    [10n * 901n + 20n * 4n, 10n * 901n + 20n * 4n],
+    [58n, 59n],
+  ]);
+});
+
+test('a folder is caught up with, and answers as one thread does', async () => {
+  const lines = tame(week);
+  const at = folder();
+  const one = await start(at, 0);
+  await one.ingest.post(body(lines), 'ndjson');
+  const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+  const wanted = await end(one, at);
+  // The rows are forgotten, the log is what is left.
+  const db = new Database(join(at, 'rows.db'), { strict: true });
+  const store = sqliteStore(db);
+  store.clear();
+  store.close();
+  db.close();
+  const many = await start(at, 3);
+  expect(many.ingest.position).toBe(log.records.length - 1);
+  expect(await ask(many, log, keysOf(log))).toBeGreaterThan(1000);
+  expect((await end(many, at)).rows).toEqual(wanted.rows);
+});
