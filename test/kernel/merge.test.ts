@@ -28,10 +28,10 @@ const IDS = [1, 5, 127, 128, 129, 300, 16_383, 16_384, 16_385, 2_097_152, 2 ** 3
 const NOBODYS = [2, 126, 200, 16_000, 20_000, 2 ** 31 - 2];
 const NOW_MS = 983_750_400_000 + 13 * HOUR_MS + 7 * 60_000;
 
-async function answering() {
+async function answering(given: number[] = IDS) {
   const key = column('k', STRING);
   const set = { name: 's', description: '', owner: '', entity: 'k', event: 'e', keys: [key], sql: '', at: null };
-  const aggregates = IDS.map((id, i) =>
+  const aggregates = given.map((id, i) =>
     aggregate(`s:${id}`, 'e', [key], FNS[i % FNS.length]!, column('v', INT64), { entity: 'k' }),
   );
   const windows = [sliding(2 * HOUR_MS, 60_000), sliding(DAY_MS, 30 * 60_000), sliding(5 * DAY_MS, 30 * 60_000)];
@@ -45,7 +45,10 @@ async function answering() {
       ...windows.map((window, i) => feature(set, `${one.name.slice(2)}_${i}`, read(one.name, one.type, { window }))),
     ]),
   });
-  const ids = { entities: new Map([['k', 1]]), aggregates: new Map(aggregates.map(({ name }, i) => [name, IDS[i]!])) };
+  const ids = {
+    entities: new Map([['k', 1]]),
+    aggregates: new Map(aggregates.map(({ name }, i) => [name, given[i]!])),
+  };
   const clock = { kind: 'event', maxJumpMs: NEVER_MS } as const;
   const layout = layPlan(await loadKernel(), of, ids, { clock, aheadMaxMs: 0, shards: 1 });
   return { kernel: layout.kernel, answer: layout.lookups.get('k')! };
@@ -145,6 +148,32 @@ test.each([1, 2, 3, 4, 5, 6])('windows are what BigInt makes of the rows, seed %
     }
     exports.release(block, packed.length);
   }
+});
+
+/** What becomes of one lifetime row. */
+async function outcomeOf(given: number[], value: Uint8Array): Promise<number> {
+  const { kernel, answer } = await answering(given);
+  const { exports } = kernel;
+  want(kernel, answer, [...answer.features.values()]);
+  exports.coverAt(answer.index, BigInt(NOW_MS) * 1000n, 0);
+  const packed = packRows([{ entity: 1, key: bytesOf('x'), levelMs: 0, tileStartMs: 0, value }]);
+  exports.startKey(answer.index, kernel.put(bytesOf('x')), 1);
+  const outcome = exports.addPackedRows(answer.index, kernel.put(packed), packed.length);
+  exports.finishKey(answer.index, 0);
+  const [first] = answer.features.values();
+  const status = kernel.bytes(exports.frameStatuses(answer.frame, first!.register), 1)[0]!;
+  return outcome === exports.READ_OK.value ? status : -1;
+}
+
+test('an entry is not known by a part of its head', async () => {
+  const notFound = STATUS.indexOf('NOT_FOUND');
+  const good = row([1, { case: 'count', value: 5n }]);
+  expect(await outcomeOf([1], good)).not.toBe(notFound);
+  const short = good.slice();
+  short[1]! -= 1;
+  expect(await outcomeOf([1], short)).toBe(-1);
+  // Seen as two bytes, the longer id would end in those of 301, with the tag behind them.
+  expect(await outcomeOf([(0x12 << 15) | 301], row([301, { case: 'count', value: 5n }]))).toBe(notFound);
 });
 
 function cellOf({ values, nulls }: FeatureColumn): Value {
