@@ -242,13 +242,6 @@ const QUICK: Mutant[] = [
     to: '',
   },
   {
-    name: 'head-any-size',
-    why: 'a head fits whatever the size in front of the id says',
-    file: 'assembly/row.ts',
-    from: 'head.step = ((<u64>1) << head.shift) | 0x100;',
-    to: 'head.mask &= ~(<u64>0xff00);\n    head.step = (<u64>1) << head.shift;',
-  },
-  {
     name: 'long-head',
     why: 'an id that takes three bytes is known by a head for two',
     file: 'assembly/row.ts',
@@ -296,13 +289,6 @@ const QUICK: Mutant[] = [
     file: 'assembly/whole.ts',
     from: 'zigzag(wholeCount + otherCount)',
     to: 'zigzag(wholeCount)',
-  },
-  {
-    name: 'alike-case',
-    why: 'entries of one id are merged though their cases differ',
-    file: 'assembly/row.ts',
-    from: 'const SAME_MASK: u64 = 0x00ff0000ff000000;',
-    to: 'const SAME_MASK: u64 = 0x00000000ff000000;',
   },
   {
     name: 'alike-last',
