@@ -55,7 +55,7 @@ export const LAST: i32 = 9;
 export const LAST_N: i32 = 10;
 
 /** Room for any unpacked state: an exact sum. */
-export const STATE_SIZE_MAX: usize = 592;
+export const STATE_SIZE_MAX: usize = 608;
 
 /** Room for an encoded FeatureValue: a mean's tags, lengths and count around an exact sum; a moment's around its text. */
 export function encodedSizeMax(aggregateCase: i32, state: usize): usize {
@@ -197,7 +197,7 @@ function storeMoment(state: usize, kind: i32, time: i64, position: i64, value: i
 }
 
 /** Where an exact sum keeps the count of a mean. */
-const COUNT_AT: usize = 24;
+export const COUNT_AT: usize = 24;
 
 @inline
 function setExtreme(kind: i32, state: usize, value: i64): void {
@@ -225,7 +225,7 @@ function addWeighted(state: usize, value: i64, weight: i64): void {
 }
 
 @inline
-function add128(state: usize, low: u64, high: i64): void {
+export function add128(state: usize, low: u64, high: i64): void {
   const sum = load<u64>(state) + low;
   const carry = <i64>(sum < low);
   store<u64>(state, sum);
@@ -274,7 +274,7 @@ export function finish(aggregateCase: i32, state: usize, out: usize): i32 {
 }
 
 @inline
-function isNarrow(state: usize): bool {
+export function isNarrow(state: usize): bool {
   return load<i64>(state, 8) == load<i64>(state) >> 63;
 }
 
@@ -332,20 +332,20 @@ function scale(value: f64, exponent: i32): f64 {
 }
 
 // Field tags, as row.proto gives them: (number << 3) | wire type.
-const TAG_COUNT: u8 = 0x08;
-const TAG_SUM: u8 = 0x12;
-const TAG_MEAN: u8 = 0x1a;
-const TAG_MIN: u8 = 0x22;
-const TAG_MAX: u8 = 0x2a;
-const TAG_NARROW: u8 = 0x08;
+export const TAG_COUNT: u8 = 0x08;
+export const TAG_SUM: u8 = 0x12;
+export const TAG_MEAN: u8 = 0x1a;
+export const TAG_MIN: u8 = 0x22;
+export const TAG_MAX: u8 = 0x2a;
+export const TAG_NARROW: u8 = 0x08;
 const TAG_LOW: u8 = 0x11;
 const TAG_HIGH: u8 = 0x19;
-const TAG_MEAN_SUM: u8 = 0x0a;
-const TAG_MEAN_COUNT: u8 = 0x10;
-const TAG_INTEGER: u8 = 0x08;
+export const TAG_MEAN_SUM: u8 = 0x0a;
+export const TAG_MEAN_COUNT: u8 = 0x10;
+export const TAG_INTEGER: u8 = 0x08;
 const TAG_REAL: u8 = 0x11;
-const TAG_REAL_SUM: u8 = 0x32;
-const TAG_REAL_MEAN: u8 = 0x3a;
+export const TAG_REAL_SUM: u8 = 0x32;
+export const TAG_REAL_MEAN: u8 = 0x3a;
 const TAG_FIRST: u8 = 0x42;
 const TAG_LAST: u8 = 0x4a;
 const TAG_LAST_N: u8 = 0x52;
@@ -354,6 +354,11 @@ const TAG_MOMENT_POSITION: u8 = 0x10;
 const TAG_MOMENT_INTEGER: u8 = 0x18;
 const TAG_MOMENT_REAL: u8 = 0x21;
 const TAG_MOMENT_TEXT: u8 = 0x2a;
+
+/** What the FeatureValues of a case begin with. */
+export function tagOf(aggregateCase: i32): u8 {
+  return <u8>(aggregateCase << 3) | (aggregateCase == COUNT ? 0 : 2);
+}
 
 /** Writes a FeatureValue and returns its size. `out` has room for `encodedSizeMax` bytes. */
 export function encode(aggregateCase: i32, state: usize, out: usize): usize {

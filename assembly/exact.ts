@@ -6,9 +6,16 @@
  * superaccumulators", the small one); an add touches two chunks and no carry is passed on until there is need. Only the
  * chunks in use are ever touched: the doubles of one feature mostly need three or four.
  *
+ * The doubles of one feature mostly are near to each other, and their sum fits 128 bits: so there is one more number, a
+ * signed 128-bit one in units of 2^position, that takes what it can (no more than NEAR_BITS bits, so that two of them add up
+ * without running over). Integers are always such. What it cannot take makes room: it goes to the chunks, and starts again.
+ * The sum is both together.
+ *
  *   nan, positive infinities, negative infinities, count  i64 each: how often they were added
- *   low, high   i32: chunks [low, high) are in use, the others hold rubbish; equal when the sum is 0
- *   pending     i32: adds since carries were last passed on
+ *   low, high   i32: chunks [low, high) are in use, the others hold rubbish; equal when they count nothing
+ *   pending     i32: adds to chunks since carries were last passed on
+ *   position    i32: of the near number
+ *   near        low u64, high i64
  *   chunks      CHUNKS i64: chunk k counts 2^(32 k) units
  *
  * After `settle` every chunk but the highest is in [0, 2^32), and the highest has the sign.
@@ -17,10 +24,13 @@ import { readVarint, unzigzag, varintNext, varintOk, writeVarint, zigzag } from 
 
 /** 2,098 bits of a double's range, 63 for how many are added, and the sign: 68 chunks. */
 const CHUNKS: i32 = 68;
-const CHUNKS_AT: usize = 48;
-export const EXACT_SIZE: usize = 48 + 68 * 8;
+const CHUNKS_AT: usize = 64;
+export const EXACT_SIZE: usize = 64 + 68 * 8;
 /** What has to be 0 in an empty state. */
-export const EXACT_CLEAR: usize = 48;
+export const EXACT_CLEAR: usize = 64;
+
+/** Of the near number, without its sign. */
+const NEAR_BITS: i32 = 117;
 
 /** An add changes a chunk by less than 2^53, so this many stay below 2^63. */
 const PENDING_MAX: i32 = 1000;
@@ -84,26 +94,125 @@ export function addDouble(state: usize, value: f64, weight: i64): void {
   const mantissa = biased == 0 ? fraction : fraction | 0x10000000000000;
   if (mantissa == 0) return;
   const position = biased == 0 ? 0 : biased - 1;
-  const index = position >> 5;
-  const shift = position & 31;
-  const low = <i64>((mantissa << shift) & 0xffffffff);
-  const high = <i64>(mantissa >> (32 - shift));
-  ensure(state, index, index + 2);
-  const at = chunkAt(state, index);
-  const next = chunkAt(state, index + 1);
-  if (<i64>bits < 0 != weight < 0) {
-    store<i64>(at, load<i64>(at) - low);
-    store<i64>(next, load<i64>(next) - high);
-  } else {
-    store<i64>(at, load<i64>(at) + low);
-    store<i64>(next, load<i64>(next) + high);
+  const signed = <i64>bits < 0 != weight < 0 ? -(<i64>mantissa) : <i64>mantissa;
+  addNear(state, <u64>signed, signed >> 63, position);
+}
+
+// --- the near number
+
+@inline
+function positionOf(state: usize): i32 {
+  return load<i32>(state, 44);
+}
+
+@inline
+function hasNear(state: usize): bool {
+  return (load<u64>(state, 48) | load<u64>(state, 56)) != 0;
+}
+
+@inline
+function setNear(state: usize, low: u64, high: i64, position: i32): void {
+  store<i32>(state, position, 44);
+  store<u64>(state, low, 48);
+  store<i64>(state, high, 56);
+}
+
+/** Bits of a signed 128-bit number without its sign; of a power of two below 0 one less than of its opposite. */
+@inline
+function bitsOf(low: u64, high: i64): i32 {
+  const sign = high >> 63;
+  const top = <u64>(high ^ sign);
+  return top != 0 ? 128 - <i32>clz<u64>(top) : 64 - <i32>clz<u64>(low ^ <u64>sign);
+}
+
+@inline
+function shiftedHigh(low: u64, high: i64, by: i32): i64 {
+  if (by == 0) return high;
+  return by < 64 ? (high << by) | <i64>(low >> (64 - by)) : <i64>(low << (by - 64));
+}
+
+@inline
+function shiftedLow(low: u64, by: i32): u64 {
+  return by < 64 ? low << by : 0;
+}
+
+/** The near number is the whole sum, and no NaN or infinity was added: its encoding takes at most 24 bytes. */
+@inline
+export function isNear(state: usize): bool {
+  return (
+    lowOf(state) == highOf(state) && (load<i64>(state) | load<i64>(state, 8) | load<i64>(state, 16)) == 0
+  );
+}
+
+/** Adds a number of at most NEAR_BITS bits, in units of 2^position. */
+@inline
+function addNear(state: usize, low: u64, high: i64, position: i32): void {
+  const distance = position - positionOf(state);
+  // A double at or above the position by no more than 64 bits fits in any case.
+  if (distance >= 0 && distance <= NEAR_BITS && bitsOf(low, high) + distance < NEAR_BITS)
+    addAligned(state, shiftedLow(low, distance), shiftedHigh(low, high, distance));
+  else addApart(state, low, high, position);
+}
+
+@inline
+function addAligned(state: usize, low: u64, high: i64): void {
+  const sum = load<u64>(state, 48) + low;
+  const top = load<i64>(state, 56) + high + <i64>(sum < low);
+  store<u64>(state, sum, 48);
+  store<i64>(state, top, 56);
+  if (bitsOf(sum, top) >= NEAR_BITS) makeRoom(state);
+}
+
+/** Where the near number has to move to a lower position, or to give way. */
+function addApart(state: usize, low: u64, high: i64, position: i32): void {
+  if (hasNear(state)) {
+    const nearLow = load<u64>(state, 48);
+    const nearHigh = load<i64>(state, 56);
+    const distance = positionOf(state) - position;
+    if (distance > 0 && distance <= NEAR_BITS && bitsOf(nearLow, nearHigh) + distance < NEAR_BITS) {
+      setNear(state, shiftedLow(nearLow, distance), shiftedHigh(nearLow, nearHigh, distance), position);
+      addAligned(state, low, high);
+      return;
+    }
+    makeRoom(state);
   }
+  setNear(state, low, high, position);
+}
+
+/** Moves the near number to the chunks: five of them hold 128 bits at any shift. */
+function makeRoom(state: usize): void {
+  if (!hasNear(state)) return;
+  const negative = load<i64>(state, 56) < 0;
+  let low = load<u64>(state, 48);
+  let high = <u64>load<i64>(state, 56);
+  if (negative) {
+    low = ~low + 1;
+    high = ~high + <u64>(low == 0);
+  }
+  const index = positionOf(state) >> 5;
+  const shift = <u64>(positionOf(state) & 31);
+  ensure(state, index, index + 5);
+  const words = chunkAt(state, index);
+  addWord(words, low << shift, negative);
+  addWord(words + 8, (low >> (32 - shift)) & LOW_32, negative);
+  addWord(words + 16, shift == 0 ? high : (low >> (64 - shift)) | (high << shift), negative);
+  addWord(words + 24, (high >> (32 - shift)) & LOW_32, negative);
+  addWord(words + 32, shift == 0 ? 0 : high >> (64 - shift), negative);
+  setNear(state, 0, 0, 0);
   tick(state);
+}
+
+/** Adds the lower 32 bits of a word to a chunk, or takes them away. */
+@inline
+function addWord(chunk: usize, word: u64, negative: bool): void {
+  const value = <i64>(word & LOW_32);
+  store<i64>(chunk, load<i64>(chunk) + (negative ? -value : value));
 }
 
 /** Adds the sum `from` to `into`, counts and all. `from` is settled on the way: its value stays. */
 export function addExact(into: usize, from: usize): void {
   for (let at: usize = 0; at < 32; at += 8) store<i64>(into + at, load<i64>(into + at) + load<i64>(from + at));
+  if (hasNear(from)) addNear(into, load<u64>(from, 48), load<i64>(from, 56), positionOf(from));
   settle(from);
   const low = lowOf(from);
   const high = highOf(from);
@@ -159,6 +268,7 @@ function magnitudeAt(index: i32): u64 {
 }
 
 function takeMagnitude(state: usize): void {
+  makeRoom(state);
   settle(state);
   const low = lowOf(state);
   const high = highOf(state);
@@ -293,6 +403,7 @@ export const EXACT_ENCODED_MAX: usize = 68 * 4 + 64;
 
 /** Writes an ExactSum (without its own tag and length) and returns its size. Its count is not part of it. */
 export function encodeExact(state: usize, out: usize): usize {
+  if (lowOf(state) == highOf(state)) return encodeNear(state, out);
   let at = out;
   takeMagnitude(state);
   if (magnitudeLow < magnitudeHigh) {
@@ -309,10 +420,51 @@ export function encodeExact(state: usize, out: usize): usize {
       store<u8>(at++, 1);
     }
   }
+  return encodeSpecial(state, at) - out;
+}
+
+/** How often NaN and the infinities were added, and where that ends. */
+@inline
+function encodeSpecial(state: usize, at: usize): usize {
+  if ((load<i64>(state) | load<i64>(state, 8) | load<i64>(state, 16)) == 0) return at;
   at += writeCount(at, TAG_NAN, load<i64>(state));
   at += writeCount(at, TAG_POSITIVE, load<i64>(state, 8));
-  at += writeCount(at, TAG_NEGATIVE_INFINITY, load<i64>(state, 16));
-  return at - out;
+  return at + writeCount(at, TAG_NEGATIVE_INFINITY, load<i64>(state, 16));
+}
+
+/** Where the near number is the whole sum. */
+function encodeNear(state: usize, out: usize): usize {
+  if (!hasNear(state)) return encodeSpecial(state, out) - out;
+  const negative = load<i64>(state, 56) < 0;
+  let low = load<u64>(state, 48);
+  let high = <u64>load<i64>(state, 56);
+  if (negative) {
+    low = ~low + 1;
+    high = ~high + <u64>(low == 0);
+  }
+  // Odd, as the encoding wants it.
+  const zeros = low != 0 ? <i32>ctz<u64>(low) : 64 + <i32>ctz<u64>(high);
+  if (zeros >= 64) {
+    low = high >> (zeros - 64);
+    high = 0;
+  } else if (zeros > 0) {
+    low = (low >> zeros) | (high << (64 - zeros));
+    high >>= zeros;
+  }
+  const bits = high != 0 ? 128 - <i32>clz<u64>(high) : 64 - <i32>clz<u64>(low);
+  const size = <usize>((bits + 7) >> 3);
+  store<u8>(out, TAG_MAGNITUDE);
+  store<u8>(out, <u8>size, 1);
+  store<u64>(out, low, 2);
+  store<u64>(out, high, 10);
+  let at = out + 2 + size;
+  store<u8>(at++, TAG_EXPONENT);
+  at += writeVarint(at, zigzag(<i64>(positionOf(state) + zeros - 1074)));
+  if (negative) {
+    store<u8>(at++, TAG_NEGATIVE);
+    store<u8>(at++, 1);
+  }
+  return encodeSpecial(state, at) - out;
 }
 
 /** Eight bits of the magnitude from a position on. */
@@ -332,7 +484,7 @@ function writeCount(at: usize, tag: u8, count: i64): usize {
 
 /** Unpacks an ExactSum in [from, end) into an empty state; false where the bytes are not its one canonical spelling. */
 export function decodeExact(from: usize, end: usize, state: usize): bool {
-  memory.fill(state, 0, EXACT_CLEAR);
+  for (let at: usize = 0; at < EXACT_CLEAR; at += 8) store<u64>(state + at, 0);
   let at = from;
   if (at < end && load<u8>(at) == TAG_MAGNITUDE) {
     at = decodeMagnitude(at, end, state);
@@ -366,9 +518,29 @@ function decodeMagnitude(from: usize, end: usize, state: usize): usize {
     negative = true;
     at += 2;
   }
+  if (size <= NEAR_SIZE) {
+    decodeNear(state, bytes, <usize>size, <i32>position, negative);
+    return at;
+  }
   widen(state, <i32>position >> 5, <i32>(last >> 5) + 1);
   for (let i: i32 = 0; i < <i32>size; i++) addByte(state, <i32>position + (i << 3), load<u8>(bytes + <usize>i), negative);
   return at;
+}
+
+/** Whole bytes that the near number takes. */
+const NEAR_SIZE: u64 = 14;
+
+@inline
+function decodeNear(state: usize, bytes: usize, size: usize, position: i32, negative: bool): void {
+  let low = load<u64>(bytes);
+  let high: u64 = 0;
+  if (size < 8) low &= ~(~(<u64>0) << (<u64>size << 3));
+  if (size > 8) high = load<u64>(bytes, 8) & ~(~(<u64>0) << ((<u64>size - 8) << 3));
+  if (negative) {
+    low = ~low + 1;
+    high = ~high + <u64>(low == 0);
+  }
+  setNear(state, low, <i64>high, position);
 }
 
 @inline

@@ -1,13 +1,13 @@
 /**
  * Changes into rows: the state of one shard.
  *
- *   entity  (kind, key)  -- hash table -->  levels (a short list)  -->  rows, ascending by tile start
+ *   entity  (kind, key)  -- hash table -->  levels, each with its newest row  -->  older rows, ascending by tile start
  *
- * A row is kept as its encoded bytes. A change finds its row by binary search (new tiles come at the end, so mostly
- * the last place is the right one), merges, and marks it dirty. Windows read a range of tiles as one stretch of the
- * array. The fold knows no plan: it merges whatever entries come (see row.ts).
+ * A row is kept as its encoded bytes. Nearly all changes are of a level's newest row, or make a newer one, so that one stands
+ * in the level itself, and the levels of an entity stand side by side: what a change costs is mostly how often memory has to
+ * be waited for. Older rows are found by binary search. Windows read a range of tiles as one stretch of rows. The fold knows no plan: it merges whatever entries come (see row.ts).
  *
- * Memory is bounded by letting rows go that were not used for longest (`evict`, when all are clean). A row that is not in
+ * Memory is bounded by letting rows go that were not used for longest (`evict`), unless the store does not have them yet. A row that is not in
  * memory is read back before a change may touch it: `fold` applies a batch only after `missing` has listed the rows to be
  * loaded. Not listed are rows that cannot exist: for each (kind, level) there is a floor, and every row that starts at or
  * above it is in memory. It stands above all rows that a restart found in the store, and rises above each row that leaves;
@@ -16,17 +16,19 @@
  * again, neither lookups nor changes read them twice.
  */
 import { hashKey } from './key';
-import { Bytes, allocate, allocateZeroed, release, roundedSize } from './memory';
-import { ROW_MALFORMED, ROW_OK, mergeRows } from './row';
+import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release, roundedSize } from './memory';
+import { packRow } from './packed';
+import { ROW_MALFORMED, ROW_OK, isRow, mergeRows } from './row';
 import { readVarint, unzigzag, varintNext, varintOk } from './varint';
 
 @unmanaged
 export class Row {
   tileStart: i64;
+  /** A block of the class that `length` bytes need; none while it is empty. */
   bytes: usize;
   length: u32;
-  capacity: u32;
-  dirty: u32;
+  /** The edition that it was last changed in: see below, where editions are. */
+  edition: u32;
   /** The era in which it was last changed or read. */
   used: u32;
 }
@@ -34,20 +36,25 @@ export class Row {
 @unmanaged
 export class Level {
   lengthMs: i64;
-  entity: Entity;
-  next: usize;
-  rows: usize;
+  stratum: Stratum;
+  /** Of all rows, the newest among them. */
   count: i32;
+  /** All but the newest. */
+  rows: usize;
   capacity: i32;
   /** Every row of it that starts at or above this is in memory. */
   floor: i64;
+  newestStart: i64;
+  newestBytes: usize;
+  newestLength: u32;
+  newestEdition: u32;
+  newestUsed: u32;
 }
 
+/** Its key follows behind. */
 @unmanaged
 export class Entity {
   kind: i32;
-  hash: u32;
-  key: usize;
   keyLength: u32;
   /** Another one after each batch that has changed a row of it. */
   version: u32;
@@ -55,6 +62,13 @@ export class Entity {
   /** What lookups have made of its rows, and the bytes that this takes: see window.ts. */
   kept: usize;
   keptSize: u32;
+  levelCount: i32;
+  levelCapacity: i32;
+
+  @inline
+  get key(): usize {
+    return changetype<usize>(this) + offsetof<Entity>();
+  }
 }
 
 /** What is known of all rows of one kind and level together. A short list: there are few kinds and levels. */
@@ -71,6 +85,13 @@ class Stratum {
 
 let strata: usize = 0;
 let stratumCount: i32 = 0;
+
+/** How many levels entities of a kind mostly have. */
+function levelsOf(kind: i32): i32 {
+  let count = 0;
+  for (let at = strata; at != 0; at = changetype<Stratum>(at).next) if (changetype<Stratum>(at).kind == kind) count++;
+  return max(1, count);
+}
 
 function stratumFor(kind: i32, levelMs: i64): Stratum {
   for (let at = strata; at != 0; at = changetype<Stratum>(at).next) {
@@ -100,13 +121,15 @@ export function listHighest(): void {
   listed.length = 0;
   for (let at = strata; at != 0; at = changetype<Stratum>(at).next) {
     const stratum = changetype<Stratum>(at);
-    if (stratum.highest != i64.MIN_VALUE) listRow(stratum.kind, 0, 0, stratum.levelMs, stratum.highest, 0, 0);
+    if (stratum.highest != i64.MIN_VALUE) listRow(stratum.kind, 0, 0, stratum.levelMs, stratum.highest);
   }
 }
 
 // --- entities
 
+/** Places of (hash u32, entity u32): most that are not the one wanted are known by their hash. */
 let table: usize = 0;
+const PLACE_SIZE: usize = 8;
 let tableSize: u32 = 0;
 let entityCount: u32 = 0;
 let rowCount: i32 = 0;
@@ -136,8 +159,8 @@ function give(block: usize, size: usize): void {
 export function findEntity(kind: i32, key: usize, keyLength: usize): Entity | null {
   if (tableSize == 0) return null;
   const place = entityPlace(kind, hashKey(kind, key, keyLength), key, keyLength);
-  const known = load<usize>(place);
-  return known == 0 ? null : changetype<Entity>(known);
+  const known = load<u32>(place, 4);
+  return known == 0 ? null : changetype<Entity>(<usize>known);
 }
 
 /** Mixed once more, because all keys of a shard have the same remainder of their hash. */
@@ -150,37 +173,36 @@ function firstPlace(hash: u32): u32 {
 function entityPlace(kind: i32, hash: u32, key: usize, keyLength: usize): usize {
   let index = firstPlace(hash);
   while (true) {
-    const place = table + <usize>index * sizeof<usize>();
-    const at = load<usize>(place);
+    const place = table + <usize>index * PLACE_SIZE;
+    const at = <usize>load<u32>(place, 4);
     if (at == 0) return place;
-    const entity = changetype<Entity>(at);
-    if (
-      entity.hash == hash &&
-      entity.kind == kind &&
-      <usize>entity.keyLength == keyLength &&
-      memory.compare(entity.key, key, keyLength) == 0
-    )
-      return place;
+    if (load<u32>(place) == hash && isEntity(changetype<Entity>(at), kind, key, keyLength)) return place;
     index = (index + 1) & (tableSize - 1);
   }
 }
 
-function entityFor(kind: i32, key: usize, keyLength: usize): Entity {
+@inline
+function isEntity(entity: Entity, kind: i32, key: usize, keyLength: usize): bool {
+  return entity.kind == kind && <usize>entity.keyLength == keyLength && isSame(entity.key, key, keyLength);
+}
+
+function entityFor(kind: i32, hash: u32, key: usize, keyLength: usize): Entity {
   if ((entityCount + 1) * 2 > tableSize) growTable();
-  const hash = hashKey(kind, key, keyLength);
   const place = entityPlace(kind, hash, key, keyLength);
-  if (load<usize>(place) != 0) return changetype<Entity>(load<usize>(place));
-  const entity = changetype<Entity>(take(offsetof<Entity>()));
+  const known = <usize>load<u32>(place, 4);
+  if (known != 0) return changetype<Entity>(known);
+  const entity = changetype<Entity>(take(offsetof<Entity>() + keyLength));
   entity.kind = kind;
-  entity.hash = hash;
-  entity.key = take(keyLength);
-  memory.copy(entity.key, key, keyLength);
   entity.keyLength = <u32>keyLength;
   entity.version = 0;
   entity.levels = 0;
   entity.kept = 0;
   entity.keptSize = 0;
-  store<usize>(place, changetype<usize>(entity));
+  entity.levelCount = 0;
+  entity.levelCapacity = 0;
+  memory.copy(entity.key, key, keyLength);
+  store<u32>(place, hash);
+  store<u32>(place, <u32>changetype<usize>(entity), 4);
   entityCount++;
   return entity;
 }
@@ -196,16 +218,16 @@ function growTable(): void {
 
 /** Moves all entities from an old table to a new one of `tableSize` places. */
 function moveTable(old: usize, oldSize: u32): void {
-  table = take(<usize>tableSize * sizeof<usize>());
-  memory.fill(table, 0, <usize>tableSize * sizeof<usize>());
+  table = take(<usize>tableSize * PLACE_SIZE);
+  memory.fill(table, 0, <usize>tableSize * PLACE_SIZE);
   for (let i: u32 = 0; i < oldSize; i++) {
-    const at = load<usize>(old + <usize>i * sizeof<usize>());
-    if (at == 0) continue;
-    let index = firstPlace(changetype<Entity>(at).hash);
-    while (load<usize>(table + <usize>index * sizeof<usize>()) != 0) index = (index + 1) & (tableSize - 1);
-    store<usize>(table + <usize>index * sizeof<usize>(), at);
+    const from = old + <usize>i * PLACE_SIZE;
+    if (load<u32>(from, 4) == 0) continue;
+    let index = firstPlace(load<u32>(from));
+    while (load<u32>(table + <usize>index * PLACE_SIZE, 4) != 0) index = (index + 1) & (tableSize - 1);
+    store<u64>(table + <usize>index * PLACE_SIZE, load<u64>(from));
   }
-  give(old, <usize>oldSize * sizeof<usize>());
+  give(old, <usize>oldSize * PLACE_SIZE);
 }
 
 /** Room for what a lookup makes of an entity's rows. It goes when the entity leaves memory. */
@@ -218,29 +240,56 @@ export function keepFor(entity: Entity, size: usize): usize {
   return entity.kept;
 }
 
+@inline
+export function levelAt(entity: Entity, index: i32): Level {
+  return changetype<Level>(entity.levels + <usize>index * offsetof<Level>());
+}
+
 export function findLevel(entity: Entity, lengthMs: i64): Level | null {
-  for (let at = entity.levels; at != 0; at = changetype<Level>(at).next)
-    if (changetype<Level>(at).lengthMs == lengthMs) return changetype<Level>(at);
+  for (let i = 0; i < entity.levelCount; i++) if (levelAt(entity, i).lengthMs == lengthMs) return levelAt(entity, i);
   return null;
 }
 
+/** Levels of the entity move when one is added: hold no other across this call. */
+@inline
 function levelFor(entity: Entity, lengthMs: i64): Level {
-  const known = findLevel(entity, lengthMs);
-  if (known) return known;
-  const level = changetype<Level>(take(offsetof<Level>()));
+  for (let i = 0; i < entity.levelCount; i++) if (levelAt(entity, i).lengthMs == lengthMs) return levelAt(entity, i);
+  return addLevel(entity, lengthMs);
+}
+
+function addLevel(entity: Entity, lengthMs: i64): Level {
+  const stratum = stratumFor(entity.kind, lengthMs);
+  if (entity.levelCount == entity.levelCapacity) {
+    const capacity = max(levelsOf(entity.kind), entity.levelCapacity << 1);
+    const levels = take(<usize>capacity * offsetof<Level>());
+    memory.copy(levels, entity.levels, <usize>entity.levelCount * offsetof<Level>());
+    give(entity.levels, <usize>entity.levelCapacity * offsetof<Level>());
+    entity.levels = levels;
+    entity.levelCapacity = capacity;
+  }
+  const level = levelAt(entity, entity.levelCount);
+  entity.levelCount++;
+  memory.fill(changetype<usize>(level), 0, offsetof<Level>());
   level.lengthMs = lengthMs;
-  level.entity = entity;
-  level.next = entity.levels;
-  level.rows = 0;
-  level.count = 0;
-  level.capacity = 0;
-  level.floor = stratumFor(entity.kind, lengthMs).floor;
-  entity.levels = changetype<usize>(level);
+  level.stratum = stratum;
+  level.floor = stratum.floor;
   return level;
 }
 
+/** The rows of a level, in order: the newest is the last. */
 @inline
 export function rowAt(level: Level, index: i32): Row {
+  if (index + 1 == level.count) return newestRow(level);
+  return olderRow(level, index);
+}
+
+@inline
+function newestRow(level: Level): Row {
+  return changetype<Row>(changetype<usize>(level) + offsetof<Level>('newestStart'));
+}
+
+@inline
+function olderRow(level: Level, index: i32): Row {
   return changetype<Row>(level.rows + <usize>index * offsetof<Row>());
 }
 
@@ -249,7 +298,8 @@ export function lowerBound(level: Level, tileStart: i64): i32 {
   let low = 0;
   let high = level.count;
   // New tiles are the common case.
-  if (high > 0 && rowAt(level, high - 1).tileStart < tileStart) return high;
+  if (high == 0 || level.newestStart < tileStart) return high;
+  if (level.newestStart == tileStart) return high - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (rowAt(level, middle).tileStart < tileStart) low = middle + 1;
@@ -272,37 +322,60 @@ export function findRow(level: Level, tileStart: i64): Row | null {
 }
 
 /** The row, empty and clean when it is new. Rows of the level move when one is added: hold no other across this call. */
+@inline
 function rowFor(level: Level, tileStart: i64): Row {
+  if (level.count > 0 && level.newestStart == tileStart) return newestRow(level);
+  return olderOrNew(level, tileStart);
+}
+
+function olderOrNew(level: Level, tileStart: i64): Row {
   const index = lowerBound(level, tileStart);
   if (index < level.count && rowAt(level, index).tileStart == tileStart) return rowAt(level, index);
-  if (level.count == level.capacity) {
-    const capacity = level.capacity == 0 ? 2 : level.capacity << 1;
-    const rows = take(<usize>capacity * offsetof<Row>());
-    memory.copy(rows, level.rows, <usize>level.count * offsetof<Row>());
-    give(level.rows, <usize>level.capacity * offsetof<Row>());
-    level.rows = rows;
-    level.capacity = capacity;
-  }
-  const row = rowAt(level, index);
-  memory.copy(changetype<usize>(row) + offsetof<Row>(), changetype<usize>(row), <usize>(level.count - index) * offsetof<Row>());
-  memory.fill(changetype<usize>(row), 0, offsetof<Row>());
-  row.tileStart = tileStart;
-  row.used = era;
+  if (level.count > level.capacity) widenLevel(level);
+  if (index < level.count) {
+    const from = level.rows + <usize>index * offsetof<Row>();
+    memory.copy(from + offsetof<Row>(), from, <usize>(level.count - 1 - index) * offsetof<Row>());
+  } else if (index > 0) copyRow(olderRow(level, index - 1), newestRow(level));
   level.count++;
   rowCount++;
-  const stratum = stratumFor(level.entity.kind, level.lengthMs);
-  stratum.highest = max(stratum.highest, tileStart);
+  level.stratum.highest = max(level.stratum.highest, tileStart);
+  const row = rowAt(level, index);
+  row.tileStart = tileStart;
+  row.bytes = 0;
+  row.length = 0;
+  row.edition = 0;
+  row.used = era;
   return row;
 }
 
+@inline
+function copyRow(to: Row, from: Row): void {
+  // As three words: a call would take longer.
+  const into = changetype<usize>(to);
+  const row = changetype<usize>(from);
+  store<u64>(into, load<u64>(row));
+  store<u64>(into, load<u64>(row, 8), 8);
+  store<u64>(into, load<u64>(row, 16), 16);
+}
+
+/** Makes room for one older row more. */
+function widenLevel(level: Level): void {
+  const capacity = level.capacity == 0 ? 2 : level.capacity << 1;
+  const rows = take(<usize>capacity * offsetof<Row>());
+  copyLoosely(rows, level.rows, <usize>level.capacity * offsetof<Row>());
+  give(level.rows, <usize>level.capacity * offsetof<Row>());
+  level.rows = rows;
+  level.capacity = capacity;
+}
+
+/** Blocks are multiples of 16, so bytes are copied in steps of that. */
+@inline
 function setBytes(row: Row, from: usize, length: usize): void {
-  if (length > <usize>row.capacity) {
-    give(row.bytes, <usize>row.capacity);
-    const capacity = roundedSize(length);
-    row.bytes = take(capacity);
-    row.capacity = <u32>capacity;
+  if (row.bytes == 0 || roundedSize(length) != roundedSize(<usize>row.length)) {
+    give(row.bytes, <usize>row.length);
+    row.bytes = length == 0 ? 0 : take(length);
   }
-  memory.copy(row.bytes, from, length);
+  copyLoosely(row.bytes, from, length);
   row.length = <u32>length;
 }
 
@@ -322,6 +395,11 @@ let changeTileStart: i64 = 0;
 let changeFeatures: usize = 0;
 let changeFeaturesLength: usize = 0;
 
+/** Entity and key of a change as its bytes begin: the change after it mostly begins alike. None where `lastHeadSize` is 0. */
+let lastHead: usize = 0;
+let lastHeadSize: usize = 0;
+let isSameEntity: bool = false;
+
 /** Reads one Change with its fields in ascending order; returns where the next one starts, 0 when malformed. */
 function readChange(at: usize, end: usize): usize {
   if (at >= end || load<u8>(at) != 0x0a) return 0;
@@ -329,12 +407,19 @@ function readChange(at: usize, end: usize): usize {
   if (!varintOk || length > <u64>(end - varintNext)) return 0;
   at = varintNext;
   const next = at + <usize>length;
-  changeEntity = 0;
-  changeKeyLength = 0;
   changeLevel = 0;
   changeTileStart = 0;
   changeFeaturesLength = 0;
-  changeKey = changeFeatures = at;
+  changeFeatures = at;
+  isSameEntity = lastHeadSize > 0 && next - at >= lastHeadSize && isSame(at, lastHead, lastHeadSize);
+  if (isSameEntity) at += lastHeadSize;
+  else {
+    lastHead = at;
+    lastHeadSize = 0;
+    changeEntity = 0;
+    changeKeyLength = 0;
+    changeKey = at;
+  }
   while (at < next) {
     const tag = load<u8>(at);
     const value = readVarint(at + 1, next);
@@ -350,47 +435,174 @@ function readChange(at: usize, end: usize): usize {
         changeFeaturesLength = <usize>value;
       } else return 0;
       at += <usize>value;
-    } else if (tag == 0x08) changeEntity = <i32>value;
-    else if (tag == 0x18) changeLevel = <i64>value;
+      // A head is what is before all other fields.
+      if (tag == 0x12 && changeLevel == 0 && changeTileStart == 0 && changeFeaturesLength == 0) {
+        isSameEntity = false;
+        lastHeadSize = at - lastHead;
+      }
+    } else if (tag == 0x08) {
+      changeEntity = <i32>value;
+      isSameEntity = false;
+    } else if (tag == 0x18) changeLevel = <i64>value;
     else if (tag == 0x20) changeTileStart = unzigzag(value);
     else return 0;
   }
   return next;
 }
 
-const merged: Bytes = Bytes.make();
+/** Changes that are read before any of them is merged, and entities that they are of, so that memory is waited for once. */
+const PENDING_MAX: i32 = 1024;
+const OWNERS_MAX: i32 = 256;
+
+@unmanaged
+class Pending {
+  owner: Owner;
+  featuresLength: u32;
+  features: usize;
+  levelMs: i64;
+  tileStart: i64;
+}
+
+@unmanaged
+class Owner {
+  kind: i32;
+  hash: u32;
+  key: usize;
+  keyLength: u32;
+  /** The entity that most likely it is, and its levels; 0 where there is none, or where others are in the way. */
+  guess: usize;
+  levels: usize;
+  entity: usize;
+}
+
+const pending: usize = allocateZeroed(<usize>PENDING_MAX * offsetof<Pending>());
+let pendingCount: i32 = 0;
+const owners: usize = allocateZeroed(<usize>OWNERS_MAX * offsetof<Owner>());
+let ownerCount: i32 = 0;
 
 /** Merges every change into its row. On a fault the changes before the faulty one have been applied: the caller stops. */
 export function fold(start: usize, length: usize): i32 {
   const end = start + length;
+  lastHeadSize = 0;
   for (let at = start; at < end; ) {
-    const next = readChange(at, end);
+    const next = readPending(at, end);
+    lookAhead();
+    const outcome = mergePending();
+    if (outcome != FOLD_OK) return outcome;
     if (next == 0) return FOLD_MALFORMED;
-    const entity = entityFor(changeEntity, changeKey, changeKeyLength);
-    entity.version++;
-    const level = levelFor(entity, changeLevel);
-    const row = rowFor(level, changeTileStart);
-    merged.length = 0;
-    const outcome = mergeRows(
-      row.bytes,
-      row.bytes + <usize>row.length,
-      changeFeatures,
-      changeFeatures + changeFeaturesLength,
-      merged,
-    );
-    if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
-    setBytes(row, merged.start, merged.length);
-    row.used = era;
-    if ((row.dirty & DIRTY) == 0) markDirty(level, row);
     at = next;
   }
   return FOLD_OK;
 }
 
+/** Reads changes until there is no room for more. Returns where the next one begins, 0 where one is malformed. */
+function readPending(at: usize, end: usize): usize {
+  pendingCount = 0;
+  ownerCount = 0;
+  let owner = changetype<Owner>(owners);
+  while (at < end && pendingCount < PENDING_MAX && ownerCount < OWNERS_MAX) {
+    const next = readChange(at, end);
+    if (next == 0) return 0;
+    if (!isSameEntity || ownerCount == 0) owner = addOwner();
+    const change = changetype<Pending>(pending + <usize>pendingCount * offsetof<Pending>());
+    change.owner = owner;
+    change.features = changeFeatures;
+    change.featuresLength = <u32>changeFeaturesLength;
+    change.levelMs = changeLevel;
+    change.tileStart = changeTileStart;
+    pendingCount++;
+    at = next;
+  }
+  return at;
+}
+
+@inline
+function ownerAt(index: i32): Owner {
+  return changetype<Owner>(owners + <usize>index * offsetof<Owner>());
+}
+
+function addOwner(): Owner {
+  const owner = ownerAt(ownerCount);
+  ownerCount++;
+  owner.kind = changeEntity;
+  owner.key = changeKey;
+  owner.keyLength = <u32>changeKeyLength;
+  owner.hash = hashKey(changeEntity, changeKey, changeKeyLength);
+  owner.entity = 0;
+  return owner;
+}
+
+/** What loads have found; it keeps the loads from being left out. */
+export let looked: u32 = 0;
+
+/**
+ * Looks at the memory that the merges are going to need, one step for all owners before the next step: the processor waits
+ * for many places at a time, where each merge by itself would wait for one after the other. Nothing else comes of it.
+ */
+function lookAhead(): void {
+  if (tableSize == 0) return;
+  for (let i = 0; i < ownerCount; i++) {
+    const owner = ownerAt(i);
+    const place = table + <usize>firstPlace(owner.hash) * PLACE_SIZE;
+    owner.guess = select<usize>(<usize>load<u32>(place, 4), 0, load<u32>(place) == owner.hash);
+  }
+  for (let i = 0; i < ownerCount; i++) {
+    const owner = ownerAt(i);
+    owner.levels = owner.guess == 0 ? 0 : changetype<Entity>(owner.guess).levels;
+  }
+  let found: u32 = 0;
+  for (let i = 0; i < ownerCount; i++) {
+    const owner = ownerAt(i);
+    if (owner.levels == 0) continue;
+    const count = changetype<Entity>(owner.guess).levelCount;
+    for (let j = 0; j < count; j++) {
+      const level = changetype<Level>(owner.levels + <usize>j * offsetof<Level>());
+      found ^= load<u32>(level.newestBytes);
+    }
+  }
+  looked = found;
+}
+
+function mergePending(): i32 {
+  for (let i = 0; i < pendingCount; i++) {
+    const change = changetype<Pending>(pending + <usize>i * offsetof<Pending>());
+    const owner = change.owner;
+    if (owner.entity == 0) {
+      const found = entityFor(owner.kind, owner.hash, owner.key, <usize>owner.keyLength);
+      found.version++;
+      owner.entity = changetype<usize>(found);
+    }
+    const entity = changetype<Entity>(owner.entity);
+    const level = levelFor(entity, change.levelMs);
+    const row = rowFor(level, change.tileStart);
+    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);
+    if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
+    row.used = era;
+    if (row.edition != edition) markDirty(entity, level, row);
+  }
+  return FOLD_OK;
+}
+
+const merged: Bytes = Bytes.make();
+
+@inline
+function mergeInto(row: Row, features: usize, length: usize): i32 {
+  const end = features + length;
+  if (row.length == 0) {
+    if (!isRow(features, end)) return ROW_MALFORMED;
+    setBytes(row, features, length);
+    return ROW_OK;
+  }
+  merged.length = 0;
+  const outcome = mergeRows(row.bytes, row.bytes + <usize>row.length, features, end, merged);
+  if (outcome == ROW_OK) setBytes(row, merged.start, merged.length);
+  return outcome;
+}
+
 // --- rows that leave and come back
 
-/** One row's address, for the glue: kind i32, key length u32, key u32, value u32, value length u32, unused, level i64, tile start i64. */
-export const ADDRESS_SIZE: usize = 40;
+/** One row's address, for the glue: kind i32, key length u32, key u32, unused u32, level i64, tile start i64. */
+export const ADDRESS_SIZE: usize = 32;
 const listed: Bytes = Bytes.make();
 
 export function listedStart(): usize {
@@ -401,23 +613,22 @@ export function listedCount(): i32 {
   return <i32>(listed.length / ADDRESS_SIZE);
 }
 
-function listRow(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64, bytes: usize, length: u32): void {
+function listRow(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): void {
   listed.reserve(ADDRESS_SIZE);
   const at = listed.end;
   store<i32>(at, kind);
   store<u32>(at, <u32>keyLength, 4);
   store<u32>(at, <u32>key, 8);
-  store<u32>(at, <u32>bytes, 12);
-  store<u32>(at, length, 16);
-  store<u32>(at, 0, 20);
-  store<i64>(at, levelMs, 24);
-  store<i64>(at, tileStart, 32);
+  store<u32>(at, 0, 12);
+  store<i64>(at, levelMs, 16);
+  store<i64>(at, tileStart, 24);
   listed.length += ADDRESS_SIZE;
 }
 
 /** Lists the rows that a batch of changes touches, that memory does not hold and that may exist. The keys stay where the changes are. */
 export function missing(start: usize, length: usize): i32 {
   listed.length = 0;
+  lastHeadSize = 0;
   const end = start + length;
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
@@ -426,7 +637,7 @@ export function missing(start: usize, length: usize): i32 {
       changeTileStart < stratumFor(changeEntity, changeLevel).floor &&
       !knows(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart)
     )
-      listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart, 0, 0);
+      listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart);
     at = next;
   }
   return FOLD_OK;
@@ -450,7 +661,8 @@ function holds(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart:
 /** Puts a row back that the store holds (length 0: the store has none either). Does nothing where memory has it already. */
 export function loadRow(kind: i32, key: usize, keyLength: usize, levelMs: f64, tileStart: f64, bytes: usize, length: usize): void {
   if (holds(kind, key, keyLength, <i64>levelMs, <i64>tileStart)) return;
-  const row = rowFor(levelFor(entityFor(kind, key, keyLength), <i64>levelMs), <i64>tileStart);
+  const entity = entityFor(kind, hashKey(kind, key, keyLength), key, keyLength);
+  const row = rowFor(levelFor(entity, <i64>levelMs), <i64>tileStart);
   setBytes(row, bytes, length);
 }
 
@@ -462,70 +674,93 @@ export function floorOf(kind: i32, entity: Entity | null, levelMs: i64): i64 {
 
 /** The rows of an entity's level from a tile start on have all been loaded, as many as there were. */
 export function holdFrom(kind: i32, key: usize, keyLength: usize, levelMs: f64, tileStart: f64): void {
-  const level = levelFor(entityFor(kind, key, keyLength), <i64>levelMs);
+  const entity = entityFor(kind, hashKey(kind, key, keyLength), key, keyLength);
+  const level = levelFor(entity, <i64>levelMs);
   level.floor = min(level.floor, <i64>tileStart);
 }
 
 // --- dirty rows
+//
+// Between two barriers rows are of one edition: a row notes the edition that it was last changed in. Of the current one are
+// those that are dirty; of the last one, while it is in flight, those that are being written; all others are clean. So a row
+// that changes while it is being written is dirty again, and what has been written becomes clean without a look at any row.
 
-/** (level address, tile start) of rows changed since the last barrier: rows move, so they are found again. */
+let edition: u32 = 1;
+/** Whether the edition before this is in flight. */
+let isInFlight: bool = false;
+
+/** Entity (address), level and tile start (i64 each) of rows of the current edition: rows move, so they are found again. */
 const dirty: Bytes = Bytes.make();
+const DIRTY_SIZE: usize = 24;
 
 @inline
-function markDirty(level: Level, row: Row): void {
-  row.dirty |= DIRTY;
-  dirty.reserve(16);
-  store<usize>(dirty.end, changetype<usize>(level));
-  store<i64>(dirty.end, row.tileStart, 8);
-  dirty.length += 16;
+function markDirty(entity: Entity, level: Level, row: Row): void {
+  row.edition = edition;
+  dirty.reserve(DIRTY_SIZE);
+  store<usize>(dirty.end, changetype<usize>(entity));
+  store<i64>(dirty.end, level.lengthMs, 8);
+  store<i64>(dirty.end, row.tileStart, 16);
+  dirty.length += DIRTY_SIZE;
+}
+
+/** The store has its bytes, as far as this knows. */
+@inline
+function isClean(row: Row): bool {
+  return row.edition < edition - (isInFlight ? 1 : 0);
 }
 
 export function dirtyCount(): i32 {
-  return <i32>(dirty.length >> 4);
+  return <i32>(dirty.length / DIRTY_SIZE);
 }
 
-/** Lists every dirty row with its bytes, in the order in which they became dirty. Views of it hold until the next change. */
-export function listDirty(): void {
-  listed.length = 0;
-  for (let at = dirty.start; at < dirty.end; at += 16) {
-    const level = changetype<Level>(load<usize>(at));
-    const entity = level.entity;
-    const row = findRow(level, load<i64>(at, 8));
-    if (!row) abort('a dirty row is gone');
-    else listRow(entity.kind, entity.key, <usize>entity.keyLength, level.lengthMs, row.tileStart, row.bytes, row.length);
+/** Dirty rows as packed.ts has them. */
+const packed: Bytes = Bytes.make();
+
+export function packedStart(): usize {
+  return packed.start;
+}
+
+/** Packs every dirty row, in the order in which they became dirty, and returns how many bytes that are. They stay dirty. */
+export function packDirty(): usize {
+  packed.length = 0;
+  for (let at = dirty.start; at < dirty.end; at += DIRTY_SIZE) {
+    const entity = changetype<Entity>(load<usize>(at));
+    const row = dirtyRow(at);
+    const keyLength = <usize>entity.keyLength;
+    packRow(packed, entity.kind, entity.key, keyLength, load<i64>(at, 8), row.tileStart, row.bytes, <usize>row.length);
   }
+  return packed.length;
 }
 
-/** Rows of the last snapshot, as `dirty` lists them: they are being written, and stay until that is done. */
-const inFlight: Bytes = Bytes.make();
-let isInFlight = false;
+function dirtyRow(at: usize): Row {
+  const level = findLevel(changetype<Entity>(load<usize>(at)), load<i64>(at, 8));
+  const row = level ? findRow(level, load<i64>(at, 16)) : null;
+  if (!row) abort('a dirty row is gone');
+  return row!;
+}
 
-/** Lists every dirty row as `listDirty` does; from now on they are in flight, and dirty again when they change. */
-export function snapshotDirty(): void {
+/**
+ * Packs every dirty row. From now on they are in flight, until `settle`; those that change meanwhile are dirty again. One
+ * snapshot can be in flight at a time.
+ */
+export function snapshotDirty(): usize {
   assert(!isInFlight);
+  const size = packDirty();
   isInFlight = true;
-  listDirty();
-  for (let at = dirty.start; at < dirty.end; at += 16) {
-    const row = findRow(changetype<Level>(load<usize>(at)), load<i64>(at, 8));
-    if (row) row.dirty = IN_FLIGHT;
-  }
-  inFlight.append(dirty.start, dirty.length);
-  dirty.length = 0;
+  startEdition();
+  return size;
 }
 
-/** The rows that were in flight are in the store now; where there is no snapshot, all dirty ones are. */
+function startEdition(): void {
+  dirty.length = 0;
+  edition++;
+}
+
+/** What was in flight is in the store now; where nothing was, all dirty rows are, just packed. */
 export function settle(): void {
-  const list = isInFlight ? inFlight : dirty;
-  for (let at = list.start; at < list.end; at += 16) {
-    const row = findRow(changetype<Level>(load<usize>(at)), load<i64>(at, 8));
-    if (row) row.dirty &= ~(isInFlight ? IN_FLIGHT : DIRTY);
-  }
-  list.length = 0;
+  if (!isInFlight) startEdition();
   isInFlight = false;
 }
-
-const DIRTY: u32 = 1;
-const IN_FLIGHT: u32 = 2;
 
 // --- eviction
 
@@ -540,16 +775,16 @@ export let evictedCount: i32 = 0;
 
 /**
  * Lets the rows go that were not used for longest, until rows and their index occupy at most `targetBytes` (0 lets go of
- * all). Only when nothing is dirty: what was not written would be lost. A new era begins.
+ * all). Rows that are dirty or in flight stay: what was not written would be lost. A new era begins.
  */
 export function evict(targetBytes: f64): void {
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
     const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
     for (let i: u32 = 0; i < tableSize; i++) {
-      const place = table + <usize>i * sizeof<usize>();
-      const at = load<usize>(place);
-      if (at != 0 && evictFrom(changetype<Entity>(at), age)) store<usize>(place, 0);
+      const place = table + <usize>i * PLACE_SIZE;
+      const at = <usize>load<u32>(place, 4);
+      if (at != 0 && evictFrom(changetype<Entity>(at), age)) store<u32>(place, 0, 4);
     }
     rebuildTable();
   }
@@ -565,10 +800,10 @@ function ageOf(row: Row): i32 {
 function ageToEvict(bytes: i64): i32 {
   memory.fill(bytesByAge, 0, <usize>AGES << 3);
   for (let i: u32 = 0; i < tableSize; i++) {
-    const at = load<usize>(table + <usize>i * sizeof<usize>());
+    const at = <usize>load<u32>(table + <usize>i * PLACE_SIZE, 4);
     if (at == 0) continue;
-    for (let level = changetype<Entity>(at).levels; level != 0; level = changetype<Level>(level).next)
-      weigh(changetype<Level>(level));
+    const entity = changetype<Entity>(at);
+    for (let j = 0; j < entity.levelCount; j++) weigh(levelAt(entity, j));
   }
   let freed: i64 = 0;
   for (let age = AGES - 1; age > 0; age--) {
@@ -581,58 +816,72 @@ function ageToEvict(bytes: i64): i32 {
 function weigh(level: Level): void {
   for (let i = 0; i < level.count; i++) {
     const row = rowAt(level, i);
+    if (!isClean(row)) continue;
     const cell = bytesByAge + (<usize>ageOf(row) << 3);
-    store<i64>(cell, load<i64>(cell) + <i64>row.capacity + <i64>offsetof<Row>());
+    store<i64>(cell, load<i64>(cell) + <i64>blockSize(row) + <i64>offsetof<Row>());
   }
+}
+
+/** What its bytes occupy. */
+@inline
+function blockSize(row: Row): usize {
+  return row.bytes == 0 ? 0 : roundedSize(<usize>row.length);
 }
 
 /** True when nothing of the entity is left. */
 function evictFrom(entity: Entity, age: i32): bool {
-  let link: usize = 0;
-  for (let at = entity.levels; at != 0; ) {
-    const level = changetype<Level>(at);
-    const next = level.next;
+  let kept = 0;
+  for (let i = 0; i < entity.levelCount; i++) {
+    const level = levelAt(entity, i);
     evictRows(level, age);
-    if (level.count == 0) {
-      give(level.rows, <usize>level.capacity * offsetof<Row>());
-      give(at, offsetof<Level>());
-      if (link == 0) entity.levels = next;
-      else changetype<Level>(link).next = next;
-    } else link = at;
-    at = next;
+    if (level.count == 0) continue;
+    if (kept != i) memory.copy(changetype<usize>(levelAt(entity, kept)), changetype<usize>(level), offsetof<Level>());
+    kept++;
   }
-  if (entity.levels != 0) return false;
-  give(entity.key, <usize>entity.keyLength);
+  entity.levelCount = kept;
+  if (kept != 0) return false;
+  give(entity.levels, <usize>entity.levelCapacity * offsetof<Level>());
   give(entity.kept, <usize>entity.keptSize);
-  give(changetype<usize>(entity), offsetof<Entity>());
+  give(changetype<usize>(entity), offsetof<Entity>() + <usize>entity.keyLength);
   entityCount--;
   return true;
 }
 
 function evictRows(level: Level, age: i32): void {
+  // A level may be there only to say that it has no rows.
+  if (level.count == 0) return;
+  const older = level.count - 1;
   let kept = 0;
-  for (let i = 0; i < level.count; i++) {
-    const row = rowAt(level, i);
-    if (row.dirty != 0 || ageOf(row) < age) {
-      if (kept != i) memory.copy(changetype<usize>(rowAt(level, kept)), changetype<usize>(row), offsetof<Row>());
-      kept++;
-      continue;
-    }
-    give(row.bytes, <usize>row.capacity);
-    level.floor = max(level.floor, row.tileStart + 1);
-    const stratum = stratumFor(level.entity.kind, level.lengthMs);
-    stratum.floor = max(stratum.floor, row.tileStart + 1);
-    evictedCount++;
+  for (let i = 0; i < older; i++) {
+    const row = olderRow(level, i);
+    if (leaves(level, row, age)) continue;
+    if (kept != i) copyRow(olderRow(level, kept), row);
+    kept++;
   }
+  // With the newest gone, the last of the others takes its place.
+  if (!leaves(level, newestRow(level), age)) kept++;
+  else if (kept > 0) copyRow(newestRow(level), olderRow(level, kept - 1));
   rowCount -= level.count - kept;
   level.count = kept;
-  if (kept > 0 && kept * 4 <= level.capacity) shrinkLevel(level);
+  if (level.capacity > 0 && max(0, kept - 1) * 4 <= level.capacity) shrinkLevel(level);
+}
+
+/** Lets go of a row that is so old and clean. */
+@inline
+function leaves(level: Level, row: Row, age: i32): bool {
+  if (ageOf(row) < age || !isClean(row)) return false;
+  give(row.bytes, <usize>row.length);
+  level.floor = max(level.floor, row.tileStart + 1);
+  level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);
+  evictedCount++;
+  return true;
 }
 
 function shrinkLevel(level: Level): void {
-  const capacity = max(2, level.count);
-  const rows = take(<usize>capacity * offsetof<Row>());
-  memory.copy(rows, level.rows, <usize>level.count * offsetof<Row>());
+  const capacity = max(0, level.count - 1);
+  const size = <usize>capacity * offsetof<Row>();
+  const rows: usize = capacity == 0 ? 0 : take(size);
+  memory.copy(rows, level.rows, size);
   give(level.rows, <usize>level.capacity * offsetof<Row>());
   level.rows = rows;
   level.capacity = capacity;
@@ -643,7 +892,7 @@ function rebuildTable(): void {
   const old = table;
   const oldSize = tableSize;
   if (entityCount == 0) {
-    give(old, <usize>oldSize * sizeof<usize>());
+    give(old, <usize>oldSize * PLACE_SIZE);
     table = 0;
     tableSize = 0;
     return;

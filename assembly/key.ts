@@ -12,15 +12,19 @@ export enum KeyKind {
   BOOL,
 }
 
-/** The key of one row, rebuilt for each. */
-export const key: Bytes = Bytes.make();
+/** The key that was built last. A lone string is pointed at where it stands; others are in `built`, until the next. */
+export let keyStart: usize = 0;
+export let keyLength: usize = 0;
+
+const built: Bytes = Bytes.make();
 
 /** Room for a sign and the digits of any int64. */
 const digits: usize = memory.data(32, 8);
 
 /** Registers and kinds of an event's key columns: two i32 each. False where a column is null. */
 export function buildKey(frame: Frame, row: usize, columns: usize, count: i32): bool {
-  key.length = 0;
+  if (count == 1 && load<i32>(columns, 4) == KeyKind.STRING) return pointAtKey(frame, row, load<i32>(columns));
+  built.length = 0;
   for (let i = 0; i < count; i++) {
     const register = registerOf(frame, load<i32>(columns + (<usize>i << 3)));
     if (load<u8>(register.nulls + row) != 0) return false;
@@ -37,15 +41,25 @@ export function buildKey(frame: Frame, row: usize, columns: usize, count: i32): 
         else appendWord(0x736c6166, 5, 0x65, count);
     }
   }
+  keyStart = built.start;
+  keyLength = built.length;
   return true;
 }
 
 @inline
+function pointAtKey(frame: Frame, row: usize, index: i32): bool {
+  const register = registerOf(frame, index);
+  const value = register.values + (row << 3);
+  keyStart = <usize>load<u32>(value);
+  keyLength = <usize>load<u32>(value, 4);
+  return load<u8>(register.nulls + row) == 0;
+}
+
+@inline
 function appendPart(start: usize, length: usize, count: i32): void {
-  key.reserve(length + 10);
-  if (count > 1) key.length += writeVarint(key.end, <u64>length);
-  memory.copy(key.end, start, length);
-  key.length += length;
+  built.reserve(length + 10);
+  if (count > 1) built.length += writeVarint(built.end, <u64>length);
+  built.append(start, length);
 }
 
 function appendInt(value: i64, count: i32): void {
@@ -65,12 +79,25 @@ function appendWord(word: u32, length: usize, tail: u8, count: i32): void {
   appendPart(digits, length, count);
 }
 
-/** FNV-1a over the entity kind and the key bytes, its bits mixed: picks the shard and the place in hash tables. */
+/**
+ * A hash of the entity kind and the key bytes, eight at a time: picks the shard and the place in hash tables. Nothing that
+ * is stored depends on it.
+ */
 export function hashKey(entity: i32, start: usize, length: usize): u32 {
-  let hash: u32 = 0x811c9dc5 ^ <u32>entity;
-  hash *= 0x01000193;
-  for (let at = start; at < start + length; at++) hash = (hash ^ load<u8>(at)) * 0x01000193;
-  hash ^= hash >> 16;
-  hash *= 0x85ebca6b;
-  return hash ^ (hash >> 13);
+  let hash: u64 = (<u64>entity << 32) ^ <u64>length ^ HASH_SEED;
+  const end = start + length;
+  let at = start;
+  for (; at + 8 <= end; at += 8) hash = mix(hash ^ load<u64>(at));
+  // Of the last word only the bytes that are the key's.
+  if (at < end) hash = mix(hash ^ (load<u64>(at) << (64 - (<u64>(end - at) << 3))));
+  hash = mix(hash);
+  return <u32>(hash ^ (hash >> 32));
+}
+
+const HASH_SEED: u64 = 0x243f6a8885a308d3;
+
+@inline
+function mix(hash: u64): u64 {
+  const product = hash * 0x9e3779b97f4a7c15;
+  return product ^ (product >> 29);
 }

@@ -5,11 +5,17 @@
  *
  * Memory may grow in `allocate`, and then every view that JavaScript holds is detached: the glue takes its views
  * again after each call.
+ *
+ * Behind every block there are SLACK bytes of memory, whoever they belong to: a load of a word may begin at any byte of a
+ * block and look at what follows. Only loads may: what stands there is another's.
  */
 
 /** Classes 16, 32, 48, 64, then four to each doubling up to 2^31. */
 const CLASS_COUNT = 104;
 const freeLists: usize = memory.data(CLASS_COUNT * sizeof<usize>(), 16);
+
+/** As far as loads may look beyond an end: four words. */
+const SLACK: u64 = 32;
 
 let top: usize = (__heap_base + 15) & ~(<usize>15);
 let inUse: usize = 0;
@@ -54,8 +60,8 @@ export function allocate(size: usize): usize {
   // Sum in 64 bits: near the end of a 4 GiB memory the 32-bit sum would wrap around.
   const next: u64 = <u64>block + <u64>rounded;
   const have: u64 = <u64>memory.size() << 16;
-  if (next > have) {
-    const wanted = <i32>((next - have + 0xffff) >> 16);
+  if (next + SLACK > have) {
+    const wanted = <i32>((next + SLACK - have + 0xffff) >> 16);
     // Growing in steps of an eighth keeps the number of grows, and so of detached views, small.
     const generous = max(wanted, memory.size() >> 3);
     if (memory.grow(generous) < 0 && memory.grow(wanted) < 0) abort('out of memory');
@@ -72,6 +78,29 @@ export function release(block: usize, size: usize): void {
   const list = freeLists + <usize>sizeClass * sizeof<usize>();
   store<usize>(block, load<usize>(list));
   store<usize>(list, block);
+}
+
+/**
+ * Copies `length` bytes in steps of 16: up to 15 more are written, which has to be the caller's room, and are read. For
+ * what is short; the two do not overlap.
+ */
+@inline
+export function copyLoosely(to: usize, from: usize, length: usize): void {
+  for (let at: usize = 0; at < length; at += 16) {
+    const low = load<u64>(from + at);
+    const high = load<u64>(from + at, 8);
+    store<u64>(to + at, low);
+    store<u64>(to + at, high, 8);
+  }
+}
+
+/** Whether two stretches of `length` bytes are equal. */
+@inline
+export function isSame(one: usize, other: usize, length: usize): bool {
+  let at: usize = 0;
+  for (; at + 8 <= length; at += 8) if (load<u64>(one + at) != load<u64>(other + at)) return false;
+  if (at == length) return true;
+  return ((load<u64>(one + at) ^ load<u64>(other + at)) << (64 - (<u64>(length - at) << 3))) == 0;
 }
 
 /** A cleared block that is never given back: what a plan is made of. */

@@ -1,20 +1,23 @@
 /**
  * A batch of events into changes: stateless.
  *
- *   1. select   events for which `where` is true and neither a key column nor the weight is null
- *   2. group    by (key, level, tile start) in a hash table that lives for one call
- *   3. update   the unpacked states of every aggregate of the group, value by value
- *   4. emit     one Change (proto/tilefold/v1/change.proto) per row touched, to the buffer of the key's shard
+ *   1. pick     events for which `where` is true and neither a key column nor the weight is null
+ *   2. key      the same keys are found in a hash table that lives for one call, and events are put in order of their keys,
+ *               those of one key in order of time
+ *   3. tile     of each key and level, events of one tile stand side by side: they update one set of unpacked states
+ *   4. emit     one Change (proto/tilefold/v1/change.proto) per row touched, to the buffer of the key's shard; those of one
+ *               key follow on each other, so that whoever folds them finds their entity once
  *
  * A group is what shares the work of one hash: aggregates over the same event type with the same keys, selection and
  * tile levels. Every aggregate of the group gets an entry in every row that a selected event touches, nulls or not,
  * so what a row holds does not depend on how events were cut into batches.
  */
 import { LAST_N, clearSize, setMoment, stateSize, update } from './aggregate';
+import { Arena } from './arena';
 import { BATCH_ROWS, Frame, registerOf } from './expression';
-import { buildKey, hashKey, key } from './key';
+import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
 import { forgetRecent, startRecent } from './last_n';
-import { Bytes, allocateZeroed } from './memory';
+import { Bytes, allocateZeroed, copyLoosely, isSame } from './memory';
 import { firstPosition, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { appendEntry } from './row';
 import { varintSize, writeVarint, zigzag } from './varint';
@@ -31,7 +34,9 @@ class Member {
   kind: i32;
   /** How many values are kept, by an aggregate that keeps some. */
   limit: u32;
+  /** Of its state. */
   offset: usize;
+  clearSize: usize;
 }
 
 @unmanaged
@@ -42,6 +47,8 @@ class Level {
   ttlMs: i64;
   /** Events refused because their tile had expired. */
   refused: i64;
+  /** Start of the tile that was found last. */
+  lastMs: i64;
 }
 
 @unmanaged
@@ -62,6 +69,8 @@ class Group {
   levelCount: i32;
   levels: usize;
   stateSize: usize;
+  /** The states of one row, used for one after the other. */
+  states: usize;
 }
 
 const GROUPS_MAX: i32 = 4096;
@@ -138,7 +147,10 @@ export function setMember(
   member.kind = kind;
   member.limit = limit;
   member.offset = owner.stateSize;
+  member.clearSize = clearSize(aggregateCase);
   owner.stateSize += stateSize(aggregateCase);
+  // Members are set once and in order: with the last one all states have their places.
+  if (index + 1 == owner.memberCount) owner.states = allocateZeroed(owner.stateSize + 1);
 }
 
 export function setLevel(group: i32, index: i32, lengthMs: f64, ttlMs: f64): void {
@@ -146,6 +158,7 @@ export function setLevel(group: i32, index: i32, lengthMs: f64, ttlMs: f64): voi
   const level = levelAt(groupAt(group), index);
   level.lengthMs = <i64>lengthMs;
   level.ttlMs = <i64>ttlMs;
+  if (level.lengthMs > 0) level.lastMs = floorTile(0, level.lengthMs, groupAt(group).offsetMs);
 }
 
 export function refusedCount(group: i32, level: i32): f64 {
@@ -153,30 +166,46 @@ export function refusedCount(group: i32, level: i32): f64 {
   return <f64>levelAt(groupAt(group), level).refused;
 }
 
-// --- the hash table of one call
+// --- the events of one call, and their keys
 
-/** A row that this call touches: its states follow behind. */
+/** An event that counts. */
 @unmanaged
-class Touched {
-  hash: u32;
-  keyLength: u32;
-  key: usize;
-  level: i64;
-  tileStart: i64;
-  states: usize;
+class Picked {
+  row: u32;
+  record: u32;
+  /** Its key, by index. */
+  key: u32;
+  timeMicros: i64;
+  timeMs: i64;
+  weight: i64;
 }
 
-/** Every event of a batch may touch a row of its own at every level; twice that keeps probes short. */
-const TABLE_SIZE: u32 = 65536;
-assert(<u32>BATCH_ROWS * <u32>LEVELS_MAX * 2 <= TABLE_SIZE);
-/** (stamp u32, index of Touched u32): an entry of an older stamp is empty, so nothing is ever cleared. */
+/** A key that this call touches, and its events: `count` of the ordered ones, from `first` on. */
+@unmanaged
+class Keyed {
+  hash: u32;
+  length: u32;
+  start: usize;
+  count: u32;
+  first: u32;
+}
+
+const picked: usize = allocateZeroed(<usize>BATCH_ROWS * offsetof<Picked>());
+let pickedCount: u32 = 0;
+const keyed: usize = allocateZeroed(<usize>BATCH_ROWS * offsetof<Keyed>());
+let keyedCount: u32 = 0;
+/** Indices into `picked` (u32), key by key. */
+const ordered: usize = allocateZeroed(<usize>BATCH_ROWS << 2);
+
+/** Every event of a batch may have a key of its own; twice that keeps probes short. */
+const TABLE_SIZE: u32 = 8192;
+assert(<u32>BATCH_ROWS * 2 <= TABLE_SIZE);
+/** (stamp u32, index of Keyed u32): an entry of an older stamp is empty, so nothing is ever cleared. */
 const table: usize = allocateZeroed(<usize>TABLE_SIZE << 3);
 let stamp: u32 = 0;
 
-const touched: Bytes = Bytes.make();
-let touchedCount: u32 = 0;
-/** Key bytes and states of this call: offsets into them are turned to addresses only when all is known. */
-const arena: Bytes = Bytes.make();
+/** Keys that do not stand in the input. */
+const keys: Arena = Arena.make();
 
 // --- changes, by shard
 
@@ -214,49 +243,177 @@ export function tileRecords(from: i32, to: i32): void {
 
 function tileGroup(group: Group, from: usize, to: usize): void {
   stamp++;
-  touched.length = 0;
-  touchedCount = 0;
-  arena.length = 0;
+  pickedCount = 0;
+  keyedCount = 0;
+  keys.reset();
   forgetRecent();
   for (let record = from; record < to; record++) {
     if (load<i32>(recordType + (record << 2)) != group.type) continue;
     const row = load<i32>(recordRow + (record << 2));
-    if (row < 0) continue;
-    setMoment(load<i64>(recordTime + (record << 3)), firstPosition + <i64>record);
-    tileEvent(group, <usize>row, load<i64>(recordTime + (record << 3)), load<i64>(recordClock + (record << 3)));
+    if (row >= 0) pick(group, <usize>row, record);
   }
-  for (let i: u32 = 0; i < touchedCount; i++) emit(group, touchedAt(i));
+  orderByKey();
+  for (let i: u32 = 0; i < keyedCount; i++) tileKey(group, keyedAt(i));
 }
 
-function tileEvent(group: Group, row: usize, timeMicros: i64, clockMicros: i64): void {
+// --- 1. pick
+
+function pick(group: Group, row: usize, record: usize): void {
   if (group.where >= 0) {
     const where = registerOf(group.frame, group.where);
     if (load<u8>(where.nulls + row) != 0 || load<i64>(where.values + (row << 3)) == 0) return;
   }
-  if (!buildKey(group.frame, row, group.keyColumns, group.keyCount)) return;
-  const keyHash = hashKey(group.entity, key.start, key.length);
   let weight: i64 = 1;
   if (group.weight >= 0) {
     const register = registerOf(group.frame, group.weight);
     if (load<u8>(register.nulls + row) != 0) return;
     weight = load<i64>(register.values + (row << 3));
   }
-  const timeMs = floorDivide(timeMicros, 1000);
-  for (let i = 0; i < group.levelCount; i++) {
-    const level = levelAt(group, i);
-    const startMs = level.lengthMs == 0 ? 0 : floorTile(timeMs, level.lengthMs, group.offsetMs);
+  if (!buildKey(group.frame, row, group.keyColumns, group.keyCount)) return;
+  const event = pickedAt(pickedCount);
+  event.row = <u32>row;
+  event.record = <u32>record;
+  event.key = keyIndex(group);
+  event.timeMicros = load<i64>(recordTime + (record << 3));
+  event.timeMs = floorDivide(event.timeMicros, 1000);
+  event.weight = weight;
+  pickedCount++;
+}
+
+@inline
+function pickedAt(index: u32): Picked {
+  return changetype<Picked>(picked + <usize>index * offsetof<Picked>());
+}
+
+@inline
+function keyedAt(index: u32): Keyed {
+  return changetype<Keyed>(keyed + <usize>index * offsetof<Keyed>());
+}
+
+// --- 2. key
+
+/** The index of the key just built, which has one event more. */
+function keyIndex(group: Group): u32 {
+  const hash = hashKey(group.entity, keyStart, keyLength);
+  let place = (hash ^ (hash >> 15)) & (TABLE_SIZE - 1);
+  while (true) {
+    const entry = table + (<usize>place << 3);
+    if (load<u32>(entry) != stamp) {
+      store<u32>(entry, stamp);
+      store<u32>(entry, keyedCount, 4);
+      return addKey(group, hash);
+    }
+    const index = load<u32>(entry, 4);
+    const known = keyedAt(index);
+    if (known.hash == hash && <usize>known.length == keyLength && isSame(known.start, keyStart, keyLength)) {
+      known.count++;
+      return index;
+    }
+    place = (place + 1) & (TABLE_SIZE - 1);
+  }
+}
+
+function addKey(group: Group, hash: u32): u32 {
+  const added = keyedAt(keyedCount);
+  added.hash = hash;
+  added.length = <u32>keyLength;
+  added.start = keyStart;
+  added.count = 1;
+  // A lone string stays where it is until the next batch is decoded.
+  if (group.keyCount != 1 || load<i32>(group.keyColumns, 4) != KeyKind.STRING) {
+    added.start = keys.reserve(keyLength);
+    memory.copy(added.start, keyStart, keyLength);
+    keys.keep(keyLength);
+  }
+  return keyedCount++;
+}
+
+/** Puts the events in order of their keys, and for each key in the order in which they came. */
+function orderByKey(): void {
+  let first: u32 = 0;
+  for (let i: u32 = 0; i < keyedCount; i++) {
+    keyedAt(i).first = first;
+    first += keyedAt(i).count;
+    keyedAt(i).count = 0;
+  }
+  for (let i: u32 = 0; i < pickedCount; i++) {
+    const owner = keyedAt(pickedAt(i).key);
+    store<u32>(ordered + (<usize>(owner.first + owner.count) << 2), i);
+    owner.count++;
+  }
+}
+
+@inline
+function eventAt(place: u32): Picked {
+  return pickedAt(load<u32>(ordered + (<usize>place << 2)));
+}
+
+/** Puts the events of a key in order of time; mostly they are. Shell's way: no worst case to speak of at this size. */
+function orderByTime(first: u32, count: u32): void {
+  let isOrdered = true;
+  for (let i: u32 = 1; i < count; i++)
+    if (eventAt(first + i).timeMicros < eventAt(first + i - 1).timeMicros) isOrdered = false;
+  if (isOrdered) return;
+  for (let gap: u32 = GAP_MAX; gap > 0; gap = (gap - 1) / 3)
+    for (let i: u32 = gap; i < count; i++) {
+      const index = load<u32>(ordered + (<usize>(first + i) << 2));
+      const timeMicros = pickedAt(index).timeMicros;
+      let to = i;
+      for (; to >= gap && eventAt(first + to - gap).timeMicros > timeMicros; to -= gap)
+        store<u32>(ordered + (<usize>(first + to) << 2), load<u32>(ordered + (<usize>(first + to - gap) << 2)));
+      store<u32>(ordered + (<usize>(first + to) << 2), index);
+    }
+}
+
+/** Gaps are 1, 4, 13, 40 and so on. */
+const GAP_MAX: u32 = 1093;
+
+// --- 3. tile
+
+function tileKey(group: Group, owner: Keyed): void {
+  if (owner.count > 1) orderByTime(owner.first, owner.count);
+  writeHead(group.entity, owner.start, <usize>owner.length);
+  const out = shardBuffer(<i32>(owner.hash % <u32>shardCount));
+  for (let i = 0; i < group.levelCount; i++) tileLevel(group, levelAt(group, i), owner, out);
+}
+
+/** Events that a level refuses are passed over: a tile may have taken others, by an earlier clock. */
+function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
+  let isOpen = false;
+  let openMs: i64 = 0;
+  const end = owner.first + owner.count;
+  for (let place = owner.first; place < end; place++) {
+    const event = eventAt(place);
+    const startMs = tileStart(level, event.timeMs, group.offsetMs);
+    const clockMicros = load<i64>(recordClock + (<usize>event.record << 3));
     if (level.ttlMs >= 0 && (startMs + level.ttlMs) * 1000 <= clockMicros) {
       level.refused++;
       continue;
     }
-    updateStates(group, touch(group, keyHash, level.lengthMs, startMs), row, weight);
+    if (!isOpen || startMs != openMs) {
+      if (isOpen) emit(group, level.lengthMs, openMs, out);
+      clearStates(group);
+      isOpen = true;
+      openMs = startMs;
+    }
+    setMoment(event.timeMicros, firstPosition + <i64>event.record);
+    updateStates(group, <usize>event.row, event.weight);
   }
+  if (isOpen) emit(group, level.lengthMs, openMs, out);
+}
+
+/** A division takes long, and most events are of the tile of the one before. */
+@inline
+function tileStart(level: Level, timeMs: i64, offsetMs: i64): i64 {
+  if (level.lengthMs == 0) return 0;
+  if (<u64>(timeMs - level.lastMs) >= <u64>level.lengthMs) level.lastMs = floorTile(timeMs, level.lengthMs, offsetMs);
+  return level.lastMs;
 }
 
 @inline
 function floorDivide(dividend: i64, divisor: i64): i64 {
   const quotient = dividend / divisor;
-  return dividend % divisor < 0 ? quotient - 1 : quotient;
+  return dividend - quotient * divisor < 0 ? quotient - 1 : quotient;
 }
 
 @inline
@@ -264,7 +421,16 @@ export function floorTile(timeMs: i64, lengthMs: i64, offsetMs: i64): i64 {
   return floorDivide(timeMs - offsetMs, lengthMs) * lengthMs + offsetMs;
 }
 
-function updateStates(group: Group, states: usize, row: usize, weight: i64): void {
+function clearStates(group: Group): void {
+  for (let i = 0; i < group.memberCount; i++) {
+    const member = memberAt(group, i);
+    const state = group.states + member.offset;
+    for (let at: usize = 0; at < member.clearSize; at += 8) store<u64>(state + at, 0);
+    if (member.aggregateCase == LAST_N) startRecent(state, member.limit);
+  }
+}
+
+function updateStates(group: Group, row: usize, weight: i64): void {
   for (let i = 0; i < group.memberCount; i++) {
     const member = memberAt(group, i);
     let value: i64 = 0;
@@ -273,60 +439,11 @@ function updateStates(group: Group, states: usize, row: usize, weight: i64): voi
       if (load<u8>(register.nulls + row) != 0) continue;
       value = load<i64>(register.values + (row << 3));
     }
-    update(member.aggregateCase, member.kind, states + member.offset, value, weight);
+    update(member.aggregateCase, member.kind, group.states + member.offset, value, weight);
   }
 }
 
-@inline
-function touchedAt(index: u32): Touched {
-  return changetype<Touched>(touched.start + <usize>index * offsetof<Touched>());
-}
-
-/** The states of (the key just built, level, tile), all empty when this call first touches them. */
-function touch(group: Group, keyHash: u32, levelMs: i64, startMs: i64): usize {
-  const mixed = keyHash ^ (<u32>(startMs / 1000) * 0x9e3779b1) ^ (<u32>levelMs * 0x85ebca77);
-  let place = (mixed ^ (mixed >> 15)) & (TABLE_SIZE - 1);
-  while (true) {
-    const entry = table + (<usize>place << 3);
-    if (load<u32>(entry) != stamp) {
-      store<u32>(entry, stamp);
-      store<u32>(entry, touchedCount, 4);
-      return addTouched(group, keyHash, levelMs, startMs);
-    }
-    const known = touchedAt(load<u32>(entry, 4));
-    if (
-      known.hash == keyHash &&
-      known.tileStart == startMs &&
-      known.level == levelMs &&
-      <usize>known.keyLength == key.length &&
-      memory.compare(arena.start + known.key, key.start, key.length) == 0
-    )
-      return arena.start + known.states;
-    place = (place + 1) & (TABLE_SIZE - 1);
-  }
-}
-
-function addTouched(group: Group, keyHash: u32, levelMs: i64, startMs: i64): usize {
-  touched.reserve(offsetof<Touched>());
-  touched.length += offsetof<Touched>();
-  const entry = touchedAt(touchedCount++);
-  entry.hash = keyHash;
-  entry.keyLength = <u32>key.length;
-  entry.level = levelMs;
-  entry.tileStart = startMs;
-  entry.key = arena.length;
-  arena.append(key.start, key.length);
-  arena.reserve(group.stateSize + 8);
-  arena.length = (arena.length + 7) & ~(<usize>7);
-  entry.states = arena.length;
-  for (let i = 0; i < group.memberCount; i++) {
-    const member = memberAt(group, i);
-    memory.fill(arena.end + member.offset, 0, clearSize(member.aggregateCase));
-    if (member.aggregateCase == LAST_N) startRecent(arena.end + member.offset, member.limit);
-  }
-  arena.length += group.stateSize;
-  return arena.start + entry.states;
-}
+// --- 4. emit
 
 // Field tags of Change, as change.proto gives them, and of ChangeBatch.
 const TAG_CHANGE: u8 = 0x0a;
@@ -336,60 +453,66 @@ const TAG_LEVEL: u8 = 0x18;
 const TAG_TILE_START: u8 = 0x20;
 const TAG_FEATURES: u8 = 0x2a;
 
-/** Tags, lengths and numbers of a change and of its place in the batch, each at its longest. */
-const CHANGE_OVERHEAD_MAX: usize = 64;
+/** Tags, lengths and numbers of a change and of its place in the batch, each at its longest, and the room of loose copies. */
+const CHANGE_OVERHEAD_MAX: usize = 96;
 
 const row: Bytes = Bytes.make();
-const head: usize = memory.data(64, 8);
 
-function emit(group: Group, entry: Touched): void {
+/** Entity and key, as every change of a key begins. */
+const head: Bytes = Bytes.make();
+
+/** Level and tile start. */
+const address: usize = memory.data(32, 8);
+
+function emit(group: Group, levelMs: i64, startMs: i64, out: Bytes): void {
   row.length = 0;
   for (let i = 0; i < group.memberCount; i++) {
     const member = memberAt(group, i);
-    appendEntry(row, member.id, member.aggregateCase, arena.start + entry.states + member.offset);
+    appendEntry(row, member.id, member.aggregateCase, group.states + member.offset);
   }
-  const headSize = writeHead(group, entry);
-  const tailSize: usize = 1 + varintSize(<u64>row.length) + row.length;
-  const size = headSize + <usize>entry.keyLength + tailSize;
-  const out = shardBuffer(<i32>(entry.hash % <u32>shardCount));
-  out.reserve(size + <usize>CHANGE_OVERHEAD_MAX);
+  const addressSize = writeAddress(levelMs, startMs);
+  const size = head.length + addressSize + 1 + varintSize(<u64>row.length) + row.length;
+  out.reserve(size + CHANGE_OVERHEAD_MAX);
   let at = out.end;
   store<u8>(at++, TAG_CHANGE);
-  at += writeVarint(at, <u64>(size + levelSize));
+  at += writeVarint(at, <u64>size);
   // Fields in ascending order: entity and key, level and tile start, features.
-  memory.copy(at, head, headSize);
-  at += headSize;
-  memory.copy(at, arena.start + entry.key, <usize>entry.keyLength);
-  at += <usize>entry.keyLength;
-  memory.copy(at, level, levelSize);
-  at += levelSize;
+  copyLoosely(at, head.start, head.length);
+  at += head.length;
+  copyLoosely(at, address, addressSize);
+  at += addressSize;
   store<u8>(at++, TAG_FEATURES);
   at += writeVarint(at, <u64>row.length);
-  memory.copy(at, row.start, row.length);
+  copyLoosely(at, row.start, row.length);
   out.length = at + row.length - out.start;
 }
 
-const level: usize = memory.data(32, 8);
-let levelSize: usize = 0;
-
-/** Entity, and tag and length of the key, to `head`; level and tile start to `level`. Zeros are left out, as proto3 does. */
-function writeHead(group: Group, entry: Touched): usize {
-  let at = head;
+/** Zeros are left out, as proto3 does. */
+function writeHead(entity: i32, key: usize, length: usize): void {
+  head.length = 0;
+  head.reserve(length + CHANGE_OVERHEAD_MAX);
+  let at = head.start;
   store<u8>(at++, TAG_ENTITY);
-  at += writeVarint(at, <u64>group.entity);
-  if (entry.keyLength > 0) {
+  at += writeVarint(at, <u64>entity);
+  if (length > 0) {
     store<u8>(at++, TAG_KEY);
-    at += writeVarint(at, <u64>entry.keyLength);
+    at += writeVarint(at, <u64>length);
+    copyLoosely(at, key, length);
+    at += length;
   }
-  let to = level;
-  if (entry.level != 0) {
-    store<u8>(to++, TAG_LEVEL);
-    to += writeVarint(to, <u64>entry.level);
+  head.length = at - head.start;
+}
+
+/** Returns its size. */
+function writeAddress(levelMs: i64, startMs: i64): usize {
+  let at = address;
+  if (levelMs != 0) {
+    store<u8>(at++, TAG_LEVEL);
+    at += writeVarint(at, <u64>levelMs);
   }
-  if (entry.tileStart != 0) {
-    store<u8>(to++, TAG_TILE_START);
-    to += writeVarint(to, zigzag(entry.tileStart));
+  if (startMs != 0) {
+    store<u8>(at++, TAG_TILE_START);
+    at += writeVarint(at, zigzag(startMs));
   }
-  levelSize = to - level;
-  return at - head;
+  return at - address;
 }

@@ -33,6 +33,7 @@ import {
   REAL_MEAN,
   REAL_SUM,
   SUM,
+  add128,
   caseOf,
   clearSize,
   decode as decodeState,
@@ -42,15 +43,29 @@ import {
 } from './aggregate';
 import { Arena } from './arena';
 import { Frame, makeFrame, registerOf } from './expression';
-import { Entity, Level, findEntity, findLevel, findRow, floorOf, keepFor, lowerBound, rowAt, useRow } from './fold';
-import { buildKey, key } from './key';
+import {
+  Entity,
+  Level,
+  findEntity,
+  findLevel,
+  findRow,
+  floorOf,
+  keepFor,
+  levelAt,
+  lowerBound,
+  rowAt,
+  useRow,
+} from './fold';
+import { buildKey, keyLength, keyStart } from './key';
 import { TEXT } from './kind';
 import { finishRecent } from './last_n';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
+import { packedEnd, packedLevel, packedTileStart, packedValue, readPacked } from './packed';
 import { Status } from './register';
-import { entryEnd, entryId, entryValue, readEntry } from './row';
+import { Head, entryEnd, entryId, entryValue, readEntry } from './row';
 import { LEVELS_MAX, floorTile } from './tile';
+import { mergeExtreme, readCount, readMean, readWhole, wholeCount, wholeValue } from './whole';
 
 /** Rows of an answer's frame: keys of a lookup, or events of a replay, that are finished together. */
 export const ANSWER_ROWS: i32 = 1024;
@@ -80,9 +95,12 @@ class Member {
   type: i32;
   /** Its states, one for each window, from here on in the answer's. */
   states: usize;
-  /** Windows that somebody reads, and those of them that this lookup wants. */
+  /** Windows that somebody reads, those of them that this lookup wants, and those that anything was merged into. */
   read: u64;
   wanted: u64;
+  found: u64;
+  /** What its entries mostly begin with. */
+  head: Head;
 }
 
 /** Tiles of one level: level, from, to (milliseconds; `to` may be infinite), f64 each. */
@@ -101,10 +119,9 @@ class Answer {
   members: usize;
   /** Register of (member, window), i32 each. */
   registers: usize;
-  /** State of (member, window), of its case's size, and whether anything was merged into it. */
+  /** State of (member, window), of its case's size. */
   states: usize;
   statesSize: usize;
-  found: usize;
   rangeCount: i32;
   ranges: usize;
   /** Of the levels that the wanted windows reach, from where to where; below 0 where that is not known yet. */
@@ -117,6 +134,10 @@ class Answer {
   coverVersion: u32;
   lastCount: i32;
   lastRanges: usize;
+  /** Stretches that tiles were found in, and the one that the last was in. */
+  stretchCount: i32;
+  stretch: usize;
+  stretches: usize;
   timeMicros: i64;
   isPast: bool;
   /** How an event names the entity: (register, KeyKind) pairs over the frame of its type. */
@@ -142,13 +163,14 @@ export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, mem
   answer.memberCount = memberCount;
   answer.members = allocateZeroed(<usize>memberCount * offsetof<Member>() + 1);
   answer.registers = allocateZeroed((cells << 2) + 1);
-  answer.found = allocateZeroed(cells + 1);
   answer.ranges = allocateZeroed(<usize>windowCount * <usize>(LEVELS_MAX * 2) * RANGE_SIZE + 1);
   answer.lastRanges = allocateZeroed(<usize>windowCount * <usize>(LEVELS_MAX * 2) * RANGE_SIZE + 1);
   const levels = <usize>windowCount * <usize>LEVELS_MAX;
   answer.spanCount = -1;
   answer.spans = allocateZeroed(levels * SPAN_SIZE + 1);
   answer.gaps = allocateZeroed(levels * SPAN_SIZE + 1);
+  answer.stretches = allocateZeroed(<usize>STRETCHES_MAX * STRETCH_SIZE);
+  answer.stretch = answer.stretches;
   answer.type = -1;
   store<usize>(answers + <usize>answerCount * sizeof<usize>(), changetype<usize>(answer));
   return answerCount++;
@@ -201,6 +223,7 @@ export function setAnswerMember(answer: i32, index: i32, id: i32, aggregateCase:
   member.id = id;
   member.aggregateCase = aggregateCase;
   member.type = type;
+  member.head = Head.make(id, aggregateCase);
   // Members are set once and in order: with the last one all states have their places.
   member.states = owner.statesSize;
   owner.statesSize += stateSize(aggregateCase) * <usize>owner.windowCount;
@@ -304,6 +327,9 @@ function coverAnswer(answer: Answer, timeMicros: i64, isPast: bool): void {
   answer.isPast = isPast;
   answer.rangeCount = 0;
   answer.spanCount = -1;
+  answer.stretchCount = 0;
+  answer.stretch = answer.stretches;
+  store<f64>(answer.stretch, NaN);
   let timeMs = timeMicros / 1000;
   if (timeMicros % 1000 < 0) timeMs--;
   for (let i = 0; i < answer.windowCount; i++) coverWindow(answer, i, timeMs);
@@ -439,30 +465,53 @@ export const READ_MALFORMED: i32 = 1;
 export const READ_GAPS: i32 = 2;
 
 /** Begins the answer for one key. */
-export function startKey(answer: i32, keyStart: usize, keyLength: usize): void {
-  startEntity(answerAt(answer), keyStart, keyLength);
+export function startKey(answer: i32, start: usize, length: usize): void {
+  startEntity(answerAt(answer), start, length);
 }
 
-function startEntity(answer: Answer, keyStart: usize, keyLength: usize): void {
-  const cells = <usize>answer.windowCount * <usize>answer.memberCount;
+function startEntity(answer: Answer, start: usize, length: usize): void {
   for (let i = 0; i < answer.memberCount; i++) {
     const member = memberAt(answer, i);
+    member.found = 0;
+    const size = clearSize(member.aggregateCase);
     for (let rest = member.wanted; rest != 0; rest &= rest - 1)
-      memory.fill(stateAt(answer, member, <i32>ctz<u64>(rest)), 0, clearSize(member.aggregateCase));
+      clear(stateAt(answer, member, <i32>ctz<u64>(rest)), size);
   }
-  memory.fill(answer.found, 0, cells);
-  const entity = findEntity(answer.entity, keyStart, keyLength);
+  const entity = findEntity(answer.entity, start, length);
   answer.current = entity ? changetype<usize>(entity) : 0;
+}
+
+/** Sizes are whole words, and mostly few: a call would take longer. */
+@inline
+function clear(state: usize, size: usize): void {
+  for (let at: usize = 0; at < size; at += 8) store<u64>(state + at, 0);
 }
 
 /** Adds a row from the store, unless memory holds a newer one under the same address. */
 export function addStoredRow(answer: i32, levelMs: f64, tileStart: f64, bytes: usize, length: usize): i32 {
+  return addStored(answerAt(answer), levelMs, tileStart, bytes, bytes + length);
+}
+
+/** Adds rows from the store as packed.ts has them, likewise; whose they are is not looked at. */
+export function addPackedRows(answer: i32, start: usize, length: usize): i32 {
   const owner = answerAt(answer);
-  if (owner.current != 0) {
-    const level = findLevel(changetype<Entity>(owner.current), <i64>levelMs);
+  const end = start + length;
+  for (let at = start; at < end; ) {
+    if (!readPacked(at, end)) return READ_MALFORMED;
+    at = packedEnd;
+    const outcome = addStored(owner, packedLevel, packedTileStart, packedValue, packedEnd);
+    if (outcome != READ_OK) return outcome;
+  }
+  return READ_OK;
+}
+
+function addStored(answer: Answer, levelMs: f64, tileStart: f64, bytes: usize, end: usize): i32 {
+  if (answer.current != 0) {
+    const level = findLevel(changetype<Entity>(answer.current), <i64>levelMs);
     if (level && findRow(level, <i64>tileStart)) return READ_OK;
   }
-  return addRow(owner, windowsOf(owner, levelMs, tileStart), bytes, bytes + length);
+  const windows = windowsOf(answer, levelMs, tileStart);
+  return windows == 0 ? READ_OK : addRow(answer, windows, bytes, end);
 }
 
 /** Adds the rows that memory holds. */
@@ -472,8 +521,9 @@ export function addMemoryRows(answer: i32): i32 {
 
 function gather(answer: Answer): i32 {
   if (answer.current == 0) return READ_OK;
-  for (let at = changetype<Entity>(answer.current).levels; at != 0; at = changetype<Level>(at).next) {
-    const outcome = gatherLevel(answer, changetype<Level>(at));
+  const entity = changetype<Entity>(answer.current);
+  for (let i = 0; i < entity.levelCount; i++) {
+    const outcome = gatherLevel(answer, levelAt(entity, i));
     if (outcome != READ_OK) return outcome;
   }
   return READ_OK;
@@ -503,47 +553,140 @@ function gatherLevel(answer: Answer, level: Level): i32 {
   return READ_OK;
 }
 
-/** The windows that a tile belongs to, as a mask. */
+/** The windows that a tile belongs to, as a mask. Tiles mostly come in order, so it is the mask of the one before. */
 @inline
 function windowsOf(answer: Answer, levelMs: f64, tileStart: f64): u64 {
-  let mask: u64 = 0;
+  if (!isWithin(answer.stretch, levelMs, tileStart)) answer.stretch = stretchOf(answer, levelMs, tileStart);
+  return load<u64>(answer.stretch, 24);
+}
+
+/** A stretch of tiles that all belong to the same windows: level, from, to (f64 each), and these windows as a mask u64. */
+const STRETCH_SIZE: usize = 32;
+const STRETCHES_MAX: i32 = 32;
+
+@inline
+function isWithin(stretch: usize, levelMs: f64, tileStart: f64): bool {
+  return load<f64>(stretch) == levelMs && tileStart >= load<f64>(stretch, 8) && tileStart < load<f64>(stretch, 16);
+}
+
+/** Found anew only for the first tile in it since the cover was made: each key of a lookup has rows in the same ones. */
+function stretchOf(answer: Answer, levelMs: f64, tileStart: f64): usize {
+  for (let i = 0; i < answer.stretchCount; i++) {
+    const known = answer.stretches + <usize>i * STRETCH_SIZE;
+    if (isWithin(known, levelMs, tileStart)) return known;
+  }
+  if (answer.stretchCount == STRETCHES_MAX) answer.stretchCount = 0;
+  const stretch = answer.stretches + <usize>answer.stretchCount * STRETCH_SIZE;
+  answer.stretchCount++;
+  findStretch(answer, stretch, levelMs, tileStart);
+  return stretch;
+}
+
+/** It reaches from the last edge of a range at or before the tile to the next one after it. */
+function findStretch(answer: Answer, stretch: usize, levelMs: f64, tileStart: f64): void {
+  let windows: u64 = 0;
+  let after = -Infinity;
+  let before = Infinity;
   for (let i = 0; i < answer.rangeCount; i++) {
     const range = answer.ranges + <usize>i * RANGE_SIZE;
-    if (load<f64>(range) == levelMs && tileStart >= load<f64>(range, 8) && tileStart < load<f64>(range, 16))
-      mask |= <u64>1 << <i32>load<f64>(range, 24);
+    if (load<f64>(range) != levelMs) continue;
+    const from = load<f64>(range, 8);
+    const to = load<f64>(range, 16);
+    if (tileStart >= from && tileStart < to) windows |= <u64>1 << <i32>load<f64>(range, 24);
+    after = max(after, from <= tileStart ? from : -Infinity);
+    after = max(after, to <= tileStart ? to : -Infinity);
+    before = min(before, from > tileStart ? from : Infinity);
+    before = min(before, to > tileStart ? to : Infinity);
   }
-  return mask;
+  store<f64>(stretch, levelMs);
+  store<f64>(stretch, after, 8);
+  store<f64>(stretch, before, 16);
+  store<u64>(stretch, windows, 24);
 }
 
 /** One unpacked state: at least STATE_SIZE_MAX bytes. */
-const unpacked: usize = memory.data(592, 16);
+const unpacked: usize = memory.data(608, 16);
 
+/**
+ * Entries and members both ascend by id, and mostly a row has an entry for each member in turn: so each entry is first
+ * held against the head that the next member's would have. What is another entry, or has a state that is more than a few
+ * integers, goes the long way.
+ */
 function addRow(answer: Answer, windows: u64, at: usize, end: usize): i32 {
-  let index = 0;
+  let member = changetype<Member>(answer.members);
+  const last = answer.members + <usize>answer.memberCount * offsetof<Member>();
   while (at < end) {
-    if (!readEntry(at, end)) return READ_MALFORMED;
-    at = entryEnd;
-    while (index < answer.memberCount && memberAt(answer, index).id < entryId) index++;
-    if (index == answer.memberCount) return READ_OK;
-    const member = memberAt(answer, index);
-    if (member.id != entryId) continue;
+    if (changetype<usize>(member) == last) return READ_OK;
+    const head = member.head;
+    const word = load<u64>(at);
+    const size = head.valueSize(word);
+    const value = at + head.size;
     const mask = member.wanted & windows;
-    if (mask == 0) continue;
-    if (caseOf(entryValue, entryEnd) != member.aggregateCase) return READ_MALFORMED;
-    if (!decodeState(member.aggregateCase, entryValue, entryEnd, unpacked)) return READ_MALFORMED;
-    mergeInto(answer, index, member, mask);
+    if (head.fits(word, size) && value + size <= end && (mask == 0 || mergeWhole(answer, member, mask, value, value + size))) {
+      at = value + size;
+    } else {
+      if (!readEntry(at, end)) return READ_MALFORMED;
+      at = entryEnd;
+      while (changetype<usize>(member) < last && member.id < entryId) member = nextMember(member);
+      if (changetype<usize>(member) == last) return READ_OK;
+      if (member.id != entryId) continue;
+      if (!mergeDecoded(answer, member, member.wanted & windows)) return READ_MALFORMED;
+    }
+    member.found |= member.wanted & windows;
+    member = nextMember(member);
   }
   return READ_OK;
 }
 
 @inline
-function mergeInto(answer: Answer, index: i32, member: Member, mask: u64): void {
-  const first = <usize>index * <usize>answer.windowCount;
-  for (let rest = mask; rest != 0; rest &= rest - 1) {
-    const window = <i32>ctz<u64>(rest);
-    merge(member.aggregateCase, stateAt(answer, member, window), unpacked);
-    store<u8>(answer.found + first + <usize>window, 1);
+function nextMember(member: Member): Member {
+  return changetype<Member>(changetype<usize>(member) + offsetof<Member>());
+}
+
+/** Merges a state of integers straight from its bytes; false where it is another, or spelt in more bytes. */
+@inline
+function mergeWhole(answer: Answer, member: Member, mask: u64, value: usize, end: usize): bool {
+  const state = answer.states + member.states;
+  switch (member.aggregateCase) {
+    case COUNT:
+      if (!readCount(value, end)) return false;
+      for (let rest = mask; rest != 0; rest &= rest - 1) {
+        const into = state + (<usize>ctz<u64>(rest) << 3);
+        store<i64>(into, load<i64>(into) + wholeValue);
+      }
+      return true;
+    case SUM:
+      if (!readWhole(SUM, value, end)) return false;
+      for (let rest = mask; rest != 0; rest &= rest - 1)
+        add128(state + (<usize>ctz<u64>(rest) << 4), <u64>wholeValue, wholeValue >> 63);
+      return true;
+    case MEAN:
+      if (!readMean(value, end)) return false;
+      for (let rest = mask; rest != 0; rest &= rest - 1) {
+        const into = state + <usize>ctz<u64>(rest) * 24;
+        add128(into, <u64>wholeValue, wholeValue >> 63);
+        store<i64>(into, load<i64>(into, 16) + wholeCount, 16);
+      }
+      return true;
+    case MIN:
+    case MAX:
+      if (!readWhole(member.aggregateCase, value, end)) return false;
+      for (let rest = mask; rest != 0; rest &= rest - 1)
+        mergeExtreme(member.aggregateCase, state + (<usize>ctz<u64>(rest) << 4), wholeValue);
+      return true;
+    default:
+      return false;
   }
+}
+
+/** Merges the entry just read, whatever its state, by way of its unpacked form; false where it is not canonical, or of another case. */
+function mergeDecoded(answer: Answer, member: Member, mask: u64): bool {
+  if (mask == 0) return true;
+  if (caseOf(entryValue, entryEnd) != member.aggregateCase) return false;
+  if (!decodeState(member.aggregateCase, entryValue, entryEnd, unpacked)) return false;
+  for (let rest = mask; rest != 0; rest &= rest - 1)
+    merge(member.aggregateCase, stateAt(answer, member, <i32>ctz<u64>(rest)), unpacked);
+  return true;
 }
 
 // --- 4. finish
@@ -576,7 +719,7 @@ function finishRow(answer: Answer, row: usize): void {
     const first = <usize>i * <usize>answer.windowCount;
     for (let rest = member.wanted; rest != 0; rest &= rest - 1) {
       const window = <i32>ctz<u64>(rest);
-      const isLifetime = windowAt(answer, window).lengthMs == 0;
+      const isLifetime = expired && windowAt(answer, window).lengthMs == 0;
       finishCell(answer, first + <usize>window, member, window, expired && !isLifetime, row);
     }
   }
@@ -592,7 +735,7 @@ function finishCell(answer: Answer, cell: usize, member: Member, window: i32, ex
   if (!expired) {
     const outcome = finishState(member.aggregateCase, stateAt(answer, member, window), value);
     isNull = outcome == FINISHED ? 0 : 1;
-    if (load<u8>(answer.found + cell) == 0) status = Status.NOT_FOUND;
+    if ((member.found & (<u64>1 << window)) == 0) status = Status.NOT_FOUND;
     else if (outcome == FINISHED_OVERFLOW) status = Status.OVERFLOW;
     else status = sinceOf(windowAt(answer, window), member.type) == CLOCK_NONE ? Status.NONE : Status.WARMING;
   }
@@ -791,15 +934,15 @@ export function startRecord(answer: i32, record: i32, row: i32): bool {
     return false;
   }
   coverAnswer(owner, load<i64>(recordTime + (at << 3)), false);
-  startEntity(owner, key.start, key.length);
+  startEntity(owner, keyStart, keyLength);
   return true;
 }
 
 /** The key that the record names, until another is built. */
 export function recordKeyStart(): usize {
-  return key.start;
+  return keyStart;
 }
 
 export function recordKeyLength(): usize {
-  return key.length;
+  return keyLength;
 }

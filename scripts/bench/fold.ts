@@ -21,7 +21,7 @@ import { ndjsonFiles } from '../../src/source/ndjson.ts';
 import { lineCount } from '../../src/source/segment.ts';
 import { AHEAD_MAX_MS, type Clock, MAX_JUMP_DEFAULT_MS, type Source } from '../../src/source/source.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { Row, Store } from '../../src/store/store.ts';
 
 export const EVENT_CLOCK: Clock = { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS };
 
@@ -133,16 +133,20 @@ async function countLines(source: Source): Promise<number> {
   return count;
 }
 
-function countedIds(plan: Plan): Ids {
+export function countedIds(plan: Plan): Ids {
   const numbered = (list: { name: string }[]) => new Map(list.map(({ name }, i) => [name, i + 1]));
   return { entities: numbered(plan.entities), aggregates: numbered(plan.aggregates) };
 }
 
 /** Rows of feature set `post_tiles`, read by protobuf, as lines of CSV: key, level, tile start, count, sum, sum. */
-export function* exportTiles({ store, ids }: FoldedState): Generator<string> {
+export function exportTiles({ store, ids }: FoldedState): Generator<string> {
+  return exportRows(store.scan(), ids);
+}
+
+export function* exportRows(rows: Iterable<Row>, ids: Ids): Generator<string> {
   const [n, ms, liked] = ['n', 'ms', 'liked'].map(name => ids.aggregates.get(`post_tiles:${name}`)!);
   const decoder = new TextDecoder();
-  for (const { key, levelMs, tileStartMs, value } of store.scan()) {
+  for (const { key, levelMs, tileStartMs, value } of rows) {
     const { features } = fromBinary(FeaturesCombinedSchema, value);
     const stateOf = (id: number) => {
       const { case: name, value: held } = features[id]!.state;

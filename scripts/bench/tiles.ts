@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CACHE } from './events.ts';
 import type { Folded, Progress } from './fold.ts';
 import { type Row, RUNS, median, runChild, toMiB } from './measure.ts';
+import type { Advanced } from './rows.ts';
 
 const FEATURES = join(import.meta.dir, 'features');
 const DUCKDB_TILES = join(import.meta.dir, '../python/duckdb_tiles.py');
@@ -15,28 +16,51 @@ const MEMORY_TIRED_BYTES = 16 * 1024 ** 2;
 
 interface DuckTiles {
   seconds: number;
+  /** Of these, those until the tiles were tables in memory. */
+  table_seconds: number;
   rows: number;
   version: string;
 }
 
 /** Three levels of tiles from the same NDJSON: by ingest's own way into SQLite, and by DuckDB into Parquet. */
 export async function tileRows(events: string, python: string | null): Promise<Row[]> {
-  const [database, csv, parquet] = ['tiles.db', 'tiles.csv', 'tiles.parquet'].map(name => join(CACHE, name));
+  const names = ['tiles.db', 'tiles.csv', 'rows.csv', 'tiles.parquet'];
+  const [database, csv, rowsCsv, parquet] = names.map(name => join(CACHE, name));
   const definitions = join(FEATURES, 'tiles');
   const ours: Ran<Folded>[] = [];
+  const inMemory: Ran<Advanced>[] = [];
   const peer: Ran<DuckTiles>[] = [];
   for (let i = 0; i < RUNS; i++) {
     // Rows are exported after the clock has stopped, once; yet memory is that of the first runs, without it.
     const more = i === RUNS - 1 && python !== null ? ['--export', csv!] : [];
     ours.push(await runFold({ definitions, events, database: database!, memoryBytes: MEMORY_DEFAULT_BYTES }, more));
+    const exported = i === RUNS - 1 && python !== null ? ['--export', rowsCsv!] : [];
+    inMemory.push(await ran([...inBun('rows.ts'), '--definitions', definitions, '--events', events, ...exported]));
     if (python !== null) peer.push(await ran<DuckTiles>([python, DUCKDB_TILES, 'make', events, parquet!]));
   }
-  if (python !== null) await runChild([python, DUCKDB_TILES, 'compare', parquet!, csv!]);
+  if (python !== null)
+    for (const made of [csv!, rowsCsv!]) await runChild([python, DUCKDB_TILES, 'compare', parquet!, made]);
   const { events: count, rowsWritten, barrierSeconds, seconds } = ours[0]!.said;
-  for (const path of [database!, csv!, parquet!]) await rm(path, { force: true });
+  for (const name of names) await rm(join(CACHE, name), { force: true });
   const rate = (runs: Ran<{ seconds: number }>[]) => count / median(runs.map(run => run.said.seconds));
   const share = Math.round((100 * barrierSeconds) / seconds);
+  const advanceNs = median(inMemory.map(run => run.said.advanceSeconds)) * 1e9;
   return [
+    {
+      work: 'log -> tiles, in memory',
+      unit: 'events/s',
+      ours: rate(inMemory),
+      peer:
+        python === null
+          ? null
+          : {
+              name: `DuckDB ${peer[0]!.said.version}, 1 thread`,
+              value: count / median(peer.map(run => run.said.table_seconds)),
+            },
+      goal: 3,
+      memory: { ours: inMemory[0]!.peakMiB, peer: peer[0]?.peakMiB ?? null },
+      note: `${count} events, ${inMemory[0]!.said.rows} rows; ${Math.round(advanceNs / count)} ns an event in select, tile and fold`,
+    },
     {
       work: 'log -> tiles of 1m, 30m, 1d',
       unit: 'events/s',
@@ -59,6 +83,10 @@ async function ran<Said>(command: string[]): Promise<Ran<Said>> {
   return { said: JSON.parse(out) as Said, peakMiB };
 }
 
+function inBun(script: string): string[] {
+  return [process.execPath, join(import.meta.dir, script)];
+}
+
 function runFold(
   {
     definitions,
@@ -71,7 +99,7 @@ function runFold(
   more: string[],
 ): Promise<Ran<Folded>> {
   const paths = ['--definitions', definitions, '--events', events, '--database', database];
-  return ran([process.execPath, join(import.meta.dir, 'fold.ts'), ...paths, '--memory', `${memoryBytes}`, ...more]);
+  return ran([...inBun('fold.ts'), ...paths, '--memory', `${memoryBytes}`, ...more]);
 }
 
 /** How the first and the last tenth of a long log compare, with little memory and new users all the time. */

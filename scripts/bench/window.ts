@@ -5,6 +5,7 @@ import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../../src/kernel/layout.ts';
 import { layPlan } from '../../src/kernel/load.ts';
+import { packRows } from '../../src/kernel/packed.ts';
 import {
   checkRead,
   copyRows,
@@ -138,12 +139,16 @@ async function storedWork({ plan, ids, layout: from, store }: FoldedState, entit
 
 interface Placed {
   key: number;
-  tiles: number[];
+  rows: number;
+  size: number;
 }
 
-/** Addresses of the rows' bytes in the kernel, key by key. */
+/** Addresses of the rows in the kernel, packed key by key. */
 function placeRows({ kernel, keys }: Work): Placed[] {
-  return keys.map(({ key, tiles }) => ({ key: kernel.put(key), tiles: tiles.map(({ value }) => kernel.put(value)) }));
+  return keys.map(({ key, tiles }) => {
+    const packed = packRows(tiles);
+    return { key: kernel.put(key), rows: kernel.put(packed), size: packed.length };
+  });
 }
 
 /** The kernel's part of a lookup alone. */
@@ -157,13 +162,9 @@ function mergePlaced({ kernel, answer, features, timeMicros, keys }: Work, place
     const count = Math.min(chunk, keys.length - from);
     exports.forgetTexts();
     for (let row = 0; row < count; row++) {
-      const { key, tiles } = keys[from + row]!;
       const at = placed[from + row]!;
-      exports.startKey(answer.index, at.key, key.length);
-      for (let i = 0; i < tiles.length; i++) {
-        const { levelMs, tileStartMs, value } = tiles[i]!;
-        checkRead(kernel, exports.addStoredRow(answer.index, levelMs, tileStartMs, at.tiles[i]!, value.length));
-      }
+      exports.startKey(answer.index, at.key, keys[from + row]!.key.length);
+      checkRead(kernel, exports.addPackedRows(answer.index, at.rows, at.size));
       exports.finishKey(answer.index, row);
     }
     for (const [i, feature] of features.entries()) copyRows(kernel, answer, feature, count, columns[i]!, from);

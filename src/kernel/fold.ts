@@ -1,9 +1,15 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Kernel } from './instance.ts';
-import { packRows } from './packed.ts';
+import { unpackRows } from './packed.ts';
 
-/** A row and its address, as stores keep it. Its bytes are views that hold until the next call of the kernel. */
+/** Where a row is; its key stands at `keyStart` in the kernel, too. */
+interface Address extends HighestTile {
+  key: Uint8Array;
+  keyStart: number;
+}
+
+/** A row and its address, as stores keep it. Its bytes may be views of a buffer. */
 export interface FoldedRow {
   entity: number;
   key: Uint8Array;
@@ -109,26 +115,31 @@ export class Fold {
     return this.stateBytes <= this.boundBytes;
   }
 
-  /** Rows changed since `settle`. */
+  /** Rows changed since `settle`, or since the last snapshot; a copy of them. */
   dirtyRows(): FoldedRow[] {
-    this.kernel.exports.listDirty();
-    return this.#addresses();
+    return [...unpackRows(this.#packed(this.kernel.exports.packDirty()))];
   }
 
-  /** `dirtyRows` as bytes (`packed.ts`); they are in flight until `settle`, and rows that change meanwhile are dirty again. */
+  /**
+   * The dirty rows as bytes that may go to another thread (`unpackRows` of packed.ts), in one copy. They are in flight until
+   * `settle`, and folding goes on: a row that changes meanwhile is dirty again. One snapshot at a time can be in flight.
+   */
   snapshot(): Uint8Array<ArrayBuffer> {
-    this.kernel.exports.snapshotDirty();
-    return packRows(this.#addresses());
+    return this.#packed(this.kernel.exports.snapshotDirty());
   }
 
-  /** What `snapshot`, or else `dirtyRows`, gave is in the store now. */
+  #packed(size: number): Uint8Array<ArrayBuffer> {
+    return this.kernel.bytes(this.kernel.exports.packedStart(), size).slice();
+  }
+
+  /** What the last snapshot gave is in the store now; where none is in flight, what `dirtyRows` has just given. */
   settle(): void {
     this.kernel.exports.settle();
   }
 
   /**
-   * Lets go of the rows that were not used for longest, until `stateBytes` is at most `targetBytes`. None may be dirty.
-   * They are read back when a change touches them.
+   * Lets go of the rows that were not used for longest, until `stateBytes` is at most `targetBytes`; those that are dirty
+   * or in flight stay. They are read back when a change touches them.
    */
   evict(targetBytes: number): void {
     assert(this.readBack, 'rows that leave memory can be read back');
@@ -139,21 +150,20 @@ export class Fold {
   }
 
   /** Rows that the kernel has listed: keys are copied, for they may stand where the next call writes. */
-  #addresses(): (FoldedRow & { keyStart: number })[] {
+  #addresses(): Address[] {
     const { exports, bytes } = this.kernel;
     const size = exports.ADDRESS_SIZE.value;
     const count = exports.listedCount();
     const view = new DataView(exports.memory.buffer, exports.listedStart() >>> 0, count * size);
-    const rows: (FoldedRow & { keyStart: number })[] = [];
+    const rows: Address[] = [];
     for (let at = 0; at < count * size; at += size) {
       const keyStart = view.getUint32(at + 8, true);
       rows.push({
         entity: view.getInt32(at, true),
         keyStart,
         key: bytes(keyStart, view.getUint32(at + 4, true)).slice(),
-        levelMs: Number(view.getBigInt64(at + 24, true)),
-        tileStartMs: Number(view.getBigInt64(at + 32, true)),
-        value: bytes(view.getUint32(at + 12, true), view.getUint32(at + 16, true)),
+        levelMs: Number(view.getBigInt64(at + 16, true)),
+        tileStartMs: Number(view.getBigInt64(at + 24, true)),
       });
     }
     return rows;

@@ -119,11 +119,12 @@ export interface Exports {
     length: number,
   ): void;
   holdFrom(kind: number, key: number, keyLength: number, levelMs: number, tileStart: number): void;
-  listDirty(): void;
   listedStart(): number;
   listedCount(): number;
+  packDirty(): number;
+  snapshotDirty(): number;
+  packedStart(): number;
   settle(): void;
-  snapshotDirty(): void;
   evict(targetBytes: number): void;
   evictedCount: Global;
   setHighest(kind: number, levelMs: number, tileStart: number): void;
@@ -136,6 +137,7 @@ export interface Exports {
   WINDOWS_MAX: Global;
   READ_OK: Global;
   READ_GAPS: Global;
+  READ_MALFORMED: Global;
   addAnswer(entity: number, registerCount: number, windowCount: number, memberCount: number): number;
   answerFrame(answer: number): number;
   setWindow(
@@ -162,6 +164,7 @@ export interface Exports {
   rangesCount(answer: number): number;
   startKey(answer: number, key: number, keyLength: number): void;
   addStoredRow(answer: number, levelMs: number, tileStart: number, bytes: number, length: number): number;
+  addPackedRows(answer: number, start: number, length: number): number;
   addMemoryRows(answer: number): number;
   finishKey(answer: number, row: number): void;
   forgetTexts(): void;

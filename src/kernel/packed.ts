@@ -1,12 +1,15 @@
-/**
- * Rows in one buffer, for another thread. Little endian, each row behind the other:
- *
- *   entity u32 | key length u32 | value length u32 | 0 u32 | level f64 | tile start f64 | key | value
- */
 import type { FoldedRow } from './fold.ts';
 
+/**
+ * Rows in one buffer, for another thread or instance. Little endian, each row behind the other:
+ *
+ *   entity u32 | key length u32 | value length u32 | 0 u32 | level f64 | tile start f64 | key | value
+ *
+ * Level and tile start are milliseconds. assembly/packed.ts reads and writes the same.
+ */
 const HEAD_SIZE = 32;
 
+/** @param rows an address and a value each; only their bytes are taken */
 export function packRows(rows: FoldedRow[]): Uint8Array<ArrayBuffer> {
   let size = 0;
   for (const { key, value } of rows) size += HEAD_SIZE + key.length + value.length;
@@ -26,7 +29,7 @@ export function packRows(rows: FoldedRow[]): Uint8Array<ArrayBuffer> {
   return packed;
 }
 
-/** The rows again; their bytes are views of the buffer. */
+/** The rows again, one at a time; their bytes are views of the buffer. */
 export function* unpackRows(packed: Uint8Array): Generator<FoldedRow> {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
   for (let at = 0; at < packed.length; ) {

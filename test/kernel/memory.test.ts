@@ -194,7 +194,7 @@ describe('rows', () => {
         ];
         if (Buffer.compare(kernel.bytes(start, bytes.length), bytes) !== 0)
           throw new Error('the changes were written to');
-        exports.listDirty();
+        exports.packDirty();
         exports.settle();
         exports.evict(0);
         return found.join();

@@ -1,0 +1,181 @@
+/** Tiling a whole batch at once, against tiling event by event, and against sums of JavaScript. */
+import { expect, test } from 'bun:test';
+import { fromBinary } from '@bufbuild/protobuf';
+import { ChangeBatchSchema } from '../../src/gen/tilefold/v1/change_pb.ts';
+import { advanceRecords, select } from '../../src/ingest/advance.ts';
+import { Fold } from '../../src/kernel/fold.ts';
+import { Decoder } from '../../src/kernel/ndjson.ts';
+import { changes, tile } from '../../src/kernel/tile.ts';
+import type { AggregateName, Plan } from '../../src/plan/plan.ts';
+import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
+import {
+  aggregate,
+  column,
+  DAY_MS,
+  feature,
+  HOUR_MS,
+  optional,
+  plan,
+  read,
+  sliding,
+} from '../oracle/fixtures/spell.ts';
+import { Random } from '../sim/random.ts';
+import { bytesOf, eventType, layout } from './columns.ts';
+import { statesOf } from './rows.ts';
+
+const START_MS = 983_664_000_000;
+
+/** Every kind of aggregate, in minutes, half hours, days and a lifetime, by one key of text or by two. */
+function planOf(keyCount: number): Plan {
+  const inputs = [optional('k', STRING), optional('n', INT64), optional('v', INT64), optional('x', DOUBLE)];
+  const keys = [column('k', STRING), column('n', INT64)].slice(0, keyCount);
+  const set = { name: 'set', description: '', owner: '', entity: 'k', event: 'e', keys, sql: '', at: null };
+  const fns: [AggregateName, string | null][] = [
+    ['count', null],
+    ['sum', 'v'],
+    ['avg', 'v'],
+    ['min', 'v'],
+    ['max', 'v'],
+    ['sum', 'x'],
+    ['first', 'k'],
+    ['last', 'v'],
+  ];
+  const typeOf = (name: string) => inputs.find(input => input.name === name)!.type;
+  const aggregates = fns.map(([fn, of], i) =>
+    aggregate(`set:${i}`, 'e', keys, fn, of === null ? null : column(of, typeOf(of)), { entity: 'k' }),
+  );
+  return plan({
+    events: [eventType('e', inputs)],
+    entities: [{ name: 'k', keys: [STRING, INT64].slice(0, keyCount), at: null }],
+    aggregates,
+    sets: [set],
+    features: aggregates.flatMap(of => [
+      feature(set, `${of.name.slice(4)}_lifetime`, read(of.name, of.type)),
+      feature(set, `${of.name.slice(4)}_1d`, read(of.name, of.type, { window: sliding(DAY_MS, 60_000) })),
+    ]),
+  });
+}
+
+/** Rows after a batch whose records were tiled in cuts of these sizes. */
+async function rowsOf(of: Plan, ndjson: string, cut: number): Promise<Map<string, Uint8Array>> {
+  const placed = await layout(of);
+  const fold = new Fold(placed.kernel, null);
+  const decoder = new Decoder(placed.kernel, placed.types);
+  decoder.fill(bytesOf(ndjson));
+  for (let position = 0; decoder.next(position, null); position += decoder.count) {
+    select(placed);
+    for (let from = 0; from < decoder.count; from += cut)
+      advanceRecords({ layout: placed, folds: [fold] }, from, Math.min(from + cut, decoder.count));
+  }
+  return new Map(
+    fold
+      .dirtyRows()
+      .map(({ key, levelMs, tileStartMs, value }) => [
+        `${Buffer.from(key).toString('latin1')} ${levelMs} ${tileStartMs}`,
+        value.slice(),
+      ]),
+  );
+}
+
+interface Shape {
+  startMs: number;
+  events: number;
+  keys: number;
+  /** How far events lie apart, and how far they are out of order: milliseconds. */
+  stepMs: number;
+  jitterMs: number;
+}
+
+function lines(
+  rng: Random,
+  { startMs, events, keys, stepMs, jitterMs }: Shape,
+): { text: string; times: number[]; keys: string[] } {
+  const made = Array.from({ length: events }, (_, i) => {
+    const key = `key ${rng.below(keys)}`;
+    const time = startMs + i * stepMs - rng.below(jitterMs + 1);
+    const v = rng.chance(0.1) ? 'null' : `${rng.below(100_000) - 50_000}`;
+    const x = rng.pick(['0.5', '1e300', '-1e300', '3', 'null', `${rng.next()}`]);
+    return {
+      key,
+      time,
+      line: `{"type":"e","time":${time},"data":{"k":"${key}","n":${rng.below(2)},"v":${v},"x":${x}}}`,
+    };
+  });
+  return {
+    text: made.map(({ line }) => line).join('\n'),
+    times: made.map(({ time }) => time),
+    keys: made.map(({ key }) => key),
+  };
+}
+
+const shapes: [string, Shape][] = [
+  ['many keys, in order', { startMs: START_MS, events: 3000, keys: 800, stepMs: 700, jitterMs: 0 }],
+  ['few keys, in no order', { startMs: START_MS, events: 4000, keys: 2, stepMs: 2000, jitterMs: 20 * HOUR_MS }],
+  ['one key, all in one minute', { startMs: START_MS, events: 500, keys: 1, stepMs: 10, jitterMs: 1000 }],
+  ['around 1970', { startMs: 0, events: 600, keys: 5, stepMs: 1000, jitterMs: 20 * HOUR_MS }],
+];
+
+/** Some levels refuse what others take, and by clocks that move on within a batch. */
+const late: [string, Shape] = [
+  'later than tiles take events',
+  { startMs: START_MS, events: 3000, keys: 4, stepMs: 60_000, jitterMs: 4 * DAY_MS },
+];
+
+test.each([...shapes, late])('%s: however a batch is cut, rows are the same bytes', async (name, shape) => {
+  for (const keyCount of [1, 2]) {
+    const { text } = lines(new Random(name.length), shape);
+    const whole = await rowsOf(planOf(keyCount), text, shape.events);
+    expect(whole.size).toBeGreaterThan(shape.keys * 3);
+    for (const cut of [1, 7, 1000]) {
+      const other = await rowsOf(planOf(keyCount), text, cut);
+      expect(other.size).toBe(whole.size);
+      for (const [address, bytes] of whole)
+        if (Buffer.compare(bytes, other.get(address)!) !== 0) throw new Error(`${address} differs when cut by ${cut}`);
+    }
+  }
+});
+
+test.each([...shapes, late])(
+  '%s: of a batch, each row changes once, and those of a key follow on each other',
+  async (name, shape) => {
+    const { text } = lines(new Random(name.length), shape);
+    const placed = await layout(planOf(1));
+    const decoder = new Decoder(placed.kernel, placed.types);
+    decoder.fill(bytesOf(text));
+    while (decoder.next(0, null)) {
+      select(placed);
+      tile(placed.kernel, 0, decoder.count);
+      const batch = fromBinary(ChangeBatchSchema, changes(placed.kernel, 0)).changes;
+      const addresses = batch.map(({ key, level, tileStart }) =>
+        [Buffer.from(key).toString(), level, tileStart].join(),
+      );
+      expect(new Set(addresses).size).toBe(addresses.length);
+      const keys = batch.map(({ key }) => Buffer.from(key).toString());
+      const begun = keys.filter((key, i) => key !== keys[i - 1]);
+      expect(new Set(begun).size).toBe(begun.length);
+    }
+  },
+);
+
+test.each(shapes)('%s: counts are those of JavaScript', async (name, shape) => {
+  const { text, times, keys } = lines(new Random(name.length), shape);
+  const rows = await rowsOf(planOf(1), text, shape.events);
+  const wanted = new Map<string, bigint>();
+  for (const [i, time] of times.entries())
+    for (const levelMs of [0, 60_000, 30 * 60_000, DAY_MS]) {
+      const address = `${keys[i]} ${levelMs} ${levelMs === 0 ? 0 : Math.floor(time / levelMs) * levelMs}`;
+      wanted.set(address, (wanted.get(address) ?? 0n) + 1n);
+    }
+  const found = new Map([...rows].map(([address, bytes]) => [address, countOf(bytes)]));
+  // A level that a feature does not need is not kept.
+  const levels = new Set([...rows.keys()].map(address => address.split(' ').at(-2)!));
+  expect(levels.size).toBeGreaterThan(2);
+  for (const [address, counted] of wanted)
+    if (levels.has(address.split(' ').at(-2)!)) expect([address, found.get(address)]).toEqual([address, counted]);
+});
+
+/** The first entry of a row, by protobuf; the others may be of cases that `statesOf` does not tell. */
+function countOf(bytes: Uint8Array): bigint {
+  const [, state] = statesOf(bytes.slice(0, 2 + bytes[1]!))[0]!;
+  return (state as { count: bigint }).count;
+}
