@@ -755,8 +755,8 @@ const CREW: Mutant[] = [
     name: 'crew-scatter',
     why: 'values of a shard come in its order, not in that of the keys',
     file: 'src/shard/crew.ts',
-    from: 'spreadRows(found[n]!, rows, column)',
-    to: 'spreadRows(found[n]!, [...rows.keys()], column)',
+    from: 'spreadRows(column, rows, whole[n]!)',
+    to: 'spreadRows(column, [...rows.keys()], whole[n]!)',
   },
 ];
 

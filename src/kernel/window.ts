@@ -367,12 +367,30 @@ function copyItems(kernel: Kernel, block: number, count: number, { items, itemNu
 export function spreadRows(from: FeatureColumn, rows: number[], into: FeatureColumn): void {
   if (isList(from.values) && isList(into.values) && into.type.kind === 'list')
     into.values = spreadLists(from.values, rows, into.values, into.type.of.type);
+  else if (!isList(from.values) && !isList(into.values)) spreadScalars(from.values, rows, into.values);
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!;
-    if (!isList(from.values) && !isList(into.values)) into.values[row] = from.values[i]!;
     into.nulls[row] = from.nulls[i]!;
     into.statuses[row] = from.statuses[i]!;
   }
+}
+
+/** What has 64 bits is copied as two words: as it is, a NaN too, and without making a bigint of it. */
+function spreadScalars(from: ScalarValues, rows: number[], into: ScalarValues): void {
+  if (Array.isArray(from) || Array.isArray(into) || from.BYTES_PER_ELEMENT === 1) {
+    for (let i = 0; i < rows.length; i++) into[rows[i]!] = from[i]!;
+    return;
+  }
+  const [words, places] = [wordsOf(from), wordsOf(into)];
+  for (let i = 0; i < rows.length; i++) {
+    const place = rows[i]! * 2;
+    places[place] = words[i * 2]!;
+    places[place + 1] = words[i * 2 + 1]!;
+  }
+}
+
+function wordsOf({ buffer, byteOffset, length }: Exclude<ScalarValues, string[]>): Int32Array {
+  return new Int32Array(buffer, byteOffset, length * 2);
 }
 
 /** Lists have no room between them, so all are put together anew: those of `rows` from the one, the others as they were. */

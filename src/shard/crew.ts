@@ -2,7 +2,7 @@ import { assert, unreachable } from '../base/assert.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
-import type { Layout } from '../kernel/layout.ts';
+import type { AnswerFeature, Layout } from '../kernel/layout.ts';
 import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
 import {
   type Answer,
@@ -15,6 +15,7 @@ import {
 } from '../read/read.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
+import { unpackColumns } from './columns.ts';
 import { type Chunk, makeChunk, ShardDesk, type Wire } from './desk.ts';
 import { errorOf } from './failure.ts';
 import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShard, type ToWriter } from './message.ts';
@@ -361,12 +362,10 @@ export class Crew implements Engine {
       const keys = packKeys(rows.map(row => encoded[row]!));
       return this.#shards[i]!.ask({ kind: 'answer', entity: answer.entity, features: names, keys, timeMicros, isPast });
     });
-    const columns = emptyColumns(features, encoded.length);
-    for (const [i, rows] of rowsOf.entries()) {
-      const found = await answers[i];
-      if (found) for (const [n, column] of columns.entries()) spreadRows(found[n]!, rows, column);
-    }
-    return columns;
+    const parts = await Promise.all(answers);
+    const columns = parts.map((part, i) => part && unpackColumns(part, features, rowsOf[i]!.length));
+    const whole = rowsOf.findIndex(rows => rows.length === encoded.length);
+    return whole >= 0 && encoded.length > 0 ? columns[whole]! : joined(features, encoded.length, rowsOf, columns);
   }
 
   /** Which keys each shard has. */
@@ -415,4 +414,17 @@ export class Crew implements Engine {
     void this.#end();
     this.#parts.onFailure(error);
   }
+}
+
+/** Rows of the shards' columns, each in its place. */
+function joined(
+  features: AnswerFeature[],
+  count: number,
+  rowsOf: number[][],
+  columns: (FeatureColumn[] | null)[],
+): FeatureColumn[] {
+  const whole = emptyColumns(features, count);
+  for (const [i, rows] of rowsOf.entries())
+    for (const [n, column] of columns[i]?.entries() ?? []) spreadRows(column, rows, whole[n]!);
+  return whole;
 }

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Clocks } from '../kernel/clock.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
+import type { PackedColumns } from './columns.ts';
 import type { FromShard, ShardSizes, ToShard } from './message.ts';
 
 /** A worker, as the crew sees it. */
@@ -46,21 +46,21 @@ export class ShardDesk {
   applied = 0;
   sizes: ShardSizes = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0 };
   tilesRefused = 0;
-  readonly #answers = new Map<number, PromiseWithResolvers<FeatureColumn[]>>();
+  readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns>>();
   #asked = 0;
   #told: PromiseWithResolvers<FromShard> | null = null;
 
   constructor(readonly wire: Wire<ToShard, FromShard>) {}
 
-  ask(question: Omit<ToShard & { kind: 'answer' }, 'id'>): Promise<FeatureColumn[]> {
+  ask(question: Omit<ToShard & { kind: 'answer' }, 'id'>): Promise<PackedColumns> {
     const id = this.#asked++;
-    const answer = Promise.withResolvers<FeatureColumn[]>();
+    const answer = Promise.withResolvers<PackedColumns>();
     this.#answers.set(id, answer);
     this.wire.post({ ...question, id });
     return answer.promise;
   }
 
-  takeAnswer(id: number): PromiseWithResolvers<FeatureColumn[]> {
+  takeAnswer(id: number): PromiseWithResolvers<PackedColumns> {
     const answer = this.#answers.get(id);
     assert(answer, `nobody has asked question ${id}`);
     this.#answers.delete(id);

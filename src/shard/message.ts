@@ -4,9 +4,9 @@ import type { Keeping } from '../ingest/expiry.ts';
 import type { Clocks } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { Settings } from '../kernel/load.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Mark } from '../store/store.ts';
+import type { PackedColumns } from './columns.ts';
 
 /**
  * What passes between the crew and its workers. Bytes are moved, not copied: whoever has sent them has them no more.
@@ -81,7 +81,7 @@ export type FromShard =
   /** The chunk's changes, one buffer for each shard. */
   | { kind: 'tiled'; changes: Uint8Array[]; tilesRefused: number }
   | { kind: 'applied'; sizes: ShardSizes }
-  | { kind: 'answered'; id: number; columns: FeatureColumn[] }
+  | { kind: 'answered'; id: number; columns: PackedColumns }
   | { kind: 'refused'; id: number; failure: Failure }
   | { kind: 'snapshot'; rows: Uint8Array; rowCount: number; highest: Mark['highest'] }
   | { kind: 'settled'; sizes: ShardSizes }

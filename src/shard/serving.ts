@@ -5,6 +5,7 @@ import type { Keeping } from '../ingest/expiry.ts';
 import type { Clocks } from '../kernel/clock.ts';
 import { unpackRows } from '../kernel/packed.ts';
 import type { Store } from '../store/store.ts';
+import { packColumns } from './columns.ts';
 import { failureOf } from './failure.ts';
 import { type FromShard, type FromWriter, type ToShard, type ToWriter, unpackKeys } from './message.ts';
 import type { Shard } from './shard.ts';
@@ -107,8 +108,9 @@ export class ServedShard {
   /** A lookup that fails is its own affair. */
   #answer({ id, entity, features, keys, timeMicros, isPast }: ToShard & { kind: 'answer' }): void {
     try {
-      const columns = this.shard.answer(entity, features, unpackKeys(keys), timeMicros, isPast);
-      this.post({ kind: 'answered', id, columns });
+      const answer = this.shard.answer(entity, features, unpackKeys(keys), timeMicros, isPast);
+      const columns = packColumns(answer, keys.ends.length);
+      this.post({ kind: 'answered', id, columns }, [columns.bytes.buffer]);
     } catch (error) {
       this.post({ kind: 'refused', id, failure: failureOf(error) });
     }

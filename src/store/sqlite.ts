@@ -106,7 +106,8 @@ function openStore(db: Database): Store {
   db.run(`PRAGMA cache_size = ${-CACHE_BYTES / 1024}`);
   db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   checkVersion(db);
-  db.transaction(() => db.run(TABLES))();
+  // At once: one that had to wait in the middle, for another that writes, would be refused instead.
+  db.transaction(() => db.run(TABLES)).immediate();
 
   const packs = openPacks(db);
   const reader = readerOver(db, packs);
