@@ -14,16 +14,30 @@ export async function startWorker<To extends ToShard | ToWriter, From extends Fr
     if (message.kind === 'opened') opened.resolve();
     else if (message.kind === 'failed') opened.reject(errorOf(message.failure));
   };
-  worker.onmessage = ({ data }: MessageEvent<From>) => hear(data);
+  worker.onmessage = ({ data }: MessageEvent<From[]>) => {
+    for (const message of data) hear(message);
+  };
   // An error that the worker could not tell of itself.
   worker.onerror = ({ message }) => {
     const failure: Failure = { code: null, message: `a worker ended: ${message}`, stack: message };
     hear({ kind: 'failed', failure } as From);
   };
-  worker.postMessage(first);
+  let outbox: To[] = [];
+  let outgoing: ArrayBufferLike[] = [];
+  const flush = () => {
+    worker.postMessage(outbox, outgoing as ArrayBuffer[]);
+    outbox = [];
+    outgoing = [];
+  };
+  // What comes up in one turn of the event loop goes together: each message wakes a thread.
+  const post = (message: To, moved: ArrayBufferLike[] = []) => {
+    if (outbox.push(message) === 1) setImmediate(flush);
+    outgoing.push(...moved);
+  };
+  post(first);
   await opened.promise;
   return {
-    post: (message, moved = []) => worker.postMessage(message, moved as ArrayBuffer[]),
+    post,
     listen(listener) {
       hear = listener;
     },

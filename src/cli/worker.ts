@@ -23,12 +23,12 @@ let role: Role | null = null;
 let early: Message[] | null = null;
 
 // Before anything is awaited: a message that nobody listens to is lost.
-self.onmessage = ({ data }: MessageEvent<Message>) => {
-  if (early) early.push(data);
-  else if (role) hear(role, data);
+self.onmessage = ({ data }: MessageEvent<Message[]>) => {
+  if (early) early.push(...data);
+  else if (role) hearAll(role, data);
   else {
-    early = [];
-    open(data).catch(fail);
+    early = data.slice(1);
+    open(data[0]!).catch(fail);
   }
 };
 
@@ -38,7 +38,13 @@ async function open(message: Message): Promise<void> {
   post({ kind: 'opened' });
   const waiting = early!;
   early = null;
-  for (const one of waiting) hear(role, one);
+  hearAll(role, waiting);
+}
+
+/** Lookups that came together are answered together: each message wakes a thread, which takes longer than an answer. */
+function hearAll(to: Role, messages: Message[]): void {
+  for (const one of messages) hear(to, one);
+  flush();
 }
 
 function hear(to: Role, message: Message): void {
@@ -70,8 +76,21 @@ function openWriter({ database, keeping }: ToWriter & { kind: 'open' }): Role {
   return { hear: one => served.hear(one as Parameters<typeof served.hear>[0]), close };
 }
 
+let outbox: (FromShard | FromWriter)[] = [];
+let outgoing: ArrayBufferLike[] = [];
+
+/** Answers wait for those beside them; what others wait for goes at once. */
 function post(message: FromShard | FromWriter, moved: ArrayBufferLike[] = []): void {
-  self.postMessage(message, moved as ArrayBuffer[]);
+  outbox.push(message);
+  outgoing.push(...moved);
+  if (message.kind !== 'answered') flush();
+}
+
+function flush(): void {
+  if (outbox.length === 0) return;
+  self.postMessage(outbox, outgoing as ArrayBuffer[]);
+  outbox = [];
+  outgoing = [];
 }
 
 /** The crew ends the process. */
