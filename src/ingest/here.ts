@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { turn } from '../base/turn.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { Decoder } from '../kernel/ndjson.ts';
+import { unpackRows } from '../kernel/packed.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Mark, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
@@ -105,12 +106,13 @@ export class Here implements Engine {
     const startMs = performance.now();
     const errors = this.#errors;
     const mark = this.#mark();
-    // Last: they are views, which a call that grows the kernel's memory would empty.
-    const rows = pipeline.folds.flatMap(fold => fold.dirtyRows());
-    this.#expiredRows += writeBarrier(store, meta, keeping, { rows, rowCount: rows.length, mark, errors });
+    const rowCount = pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
+    const packed = pipeline.folds.map(fold => fold.packedRows());
+    const rows = packed.values().flatMap(unpackRows);
+    this.#expiredRows += writeBarrier(store, meta, keeping, { rows, rowCount, mark, errors });
     this.#errors = [];
     for (const fold of pipeline.folds) fold.settle();
-    this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rows.length);
+    this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
     for (const fold of pipeline.folds) fold.evict(fold.hasRoom ? Number.POSITIVE_INFINITY : fold.boundBytes / 2);
   }
 

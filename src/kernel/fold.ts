@@ -117,7 +117,12 @@ export class Fold {
 
   /** Rows changed since `settle`, or since the last snapshot; a copy of them. */
   dirtyRows(): FoldedRow[] {
-    return [...unpackRows(this.#packed(this.kernel.exports.packDirty()))];
+    return [...unpackRows(this.packedRows())];
+  }
+
+  /** `dirtyRows` as bytes: `unpackRows` gives them one at a time. */
+  packedRows(): Uint8Array<ArrayBuffer> {
+    return this.#packed(this.kernel.exports.packDirty());
   }
 
   /**

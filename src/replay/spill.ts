@@ -38,7 +38,6 @@ export class Spill {
     const store = this.#store;
     const clocks = typeClocks(layout);
     const highest = fold.highest();
-    // Last: they are views, which a call that grows the kernel's memory would empty.
     const rows = fold.dirtyRows();
     store.commit(rows, { position, clocks, highest }, () =>
       store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rows.length)),
