@@ -38,9 +38,11 @@ import {
   addRecent,
   decodeRecent,
   encodeRecent,
+  isRecentOf,
   mergeRecent,
   recentSizeMax,
 } from './last_n';
+import { isWellFormed } from './utf8';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint, zigzag, unzigzag } from './varint';
 
 export const COUNT: i32 = 1;
@@ -560,6 +562,27 @@ export function decode(aggregateCase: i32, from: usize, end: usize, state: usize
     }
     default:
       return false;
+  }
+}
+
+/**
+ * Are the values that a decoded state holds of this kind, and its texts text? Its bytes alone do not say whose values they are:
+ * merging needs no answer, but who reads a value takes its 8 bytes for a number, or for an address.
+ */
+export function isStateOf(aggregateCase: i32, state: usize, kind: i32): bool {
+  switch (aggregateCase) {
+    case MIN:
+    case MAX:
+      return load<i64>(state) == 0 || load<i64>(state) == <i64>kind;
+    case FIRST:
+    case LAST:
+      if (load<i64>(state) == 0) return true;
+      if (load<i64>(state) != <i64>kind) return false;
+      return kind != TEXT || isWellFormed(<usize>load<u32>(state, 24), <usize>load<u32>(state, 28));
+    case LAST_N:
+      return isRecentOf(state, kind);
+    default:
+      return true;
   }
 }
 

@@ -32,6 +32,12 @@ export const EXACT_CLEAR: usize = 64;
 /** Of the near number, without its sign. */
 const NEAR_BITS: i32 = 117;
 
+/**
+ * Of no sum that was ever written: 2^63 times the greatest double stays below. The bits above it are room for merging the rows of
+ * any window (4096 tiles), so that damaged ones never carry past the last chunk.
+ */
+const MAGNITUDE_BITS_MAX: i32 = 2098 + 63;
+
 /** An add changes a chunk by less than 2^53, so this many stay below 2^63. */
 const PENDING_MAX: i32 = 1000;
 
@@ -511,7 +517,7 @@ function decodeMagnitude(from: usize, end: usize, state: usize): usize {
   at = varintNext;
   const position = exponent + 1074;
   const last = position + (<i64>(size - 1) << 3) + topBits;
-  if (position < 0 || last >= <i64>CHUNKS * 32) return 0;
+  if (position < 0 || last >= <i64>MAGNITUDE_BITS_MAX) return 0;
   let negative = false;
   if (at < end && load<u8>(at) == TAG_NEGATIVE) {
     if (at + 1 >= end || load<u8>(at, 1) != 1) return 0;

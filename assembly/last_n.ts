@@ -19,6 +19,7 @@ import { Arena } from './arena';
 import { INTEGER, REAL, TEXT, canonicalNaN } from './kind';
 import { allocate, allocateZeroed, release } from './memory';
 import { cellAt, nestedCell, nestedSize, nullAt } from './nested';
+import { isWellFormed } from './utf8';
 import { readVarint, unzigzag, varintNext, varintOk, writeVarint, zigzag } from './varint';
 
 /** The greatest limit: what is read, merged and answered for one value. */
@@ -468,6 +469,19 @@ function decodeNumbers(to: usize, most: u32): u32 {
   }
   columnAt = at;
   return count;
+}
+
+/** Is what it holds of this kind, and are its texts text? Its bytes alone do not say whose values they are. */
+export function isRecentOf(state: usize, kind: i32): bool {
+  const recent = recentAt(state);
+  if (recent.count == 0) return true;
+  if (recent.kind != <u32>kind) return false;
+  if (kind != TEXT) return true;
+  for (let i: u32 = 0; i < recent.count; i++) {
+    const entry = entryAt(recent, i);
+    if (!isWellFormed(<usize>load<u32>(entry, 16), keptLength(entry))) return false;
+  }
+  return true;
 }
 
 function decodeReals(recent: Recent): bool {

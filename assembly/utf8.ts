@@ -1,4 +1,7 @@
-/** UTF-8 that is known to be well-formed (the reader of JSON has seen to it), by code points. */
+/**
+ * UTF-8 that is known to be well-formed, by code points: the reader of JSON has seen to it, and `isWellFormed` where text comes
+ * out of stored rows.
+ */
 import { Bytes } from './memory';
 
 /** Bytes of the code point that begins with `lead`. */
@@ -31,6 +34,34 @@ export function pointBefore(start: usize, at: usize): usize {
   let before = at - 1;
   while (before > start && isContinuation(load<u8>(before))) before--;
   return before;
+}
+
+/** Shortest forms only, no surrogates, nothing above U+10FFFF, and none that is cut off. */
+export function isWellFormed(start: usize, length: usize): bool {
+  const end = start + length;
+  for (let at = start; at < end; ) {
+    if (end - at >= 8 && (load<u64>(at) & 0x8080808080808080) == 0) {
+      at += 8;
+      continue;
+    }
+    const size = sequenceSize(at, end);
+    if (size == 0) return false;
+    at += size;
+  }
+  return true;
+}
+
+/** Bytes of the code point at `at`, 0 where there is none that is whole within `end`. */
+function sequenceSize(at: usize, end: usize): usize {
+  const lead = load<u8>(at);
+  if (lead < 0x80) return 1;
+  const size = widthOf(lead);
+  if (lead < 0xc2 || lead > 0xf4 || size > end - at) return 0;
+  const second = load<u8>(at, 1);
+  if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f)) return 0;
+  if ((lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)) return 0;
+  for (let i: usize = 1; i < size; i++) if (!isContinuation(load<u8>(at + i))) return 0;
+  return size;
 }
 
 export function readPoint(at: usize): u32 {

@@ -38,6 +38,7 @@ import {
   clearSize,
   decode as decodeState,
   finish,
+  isStateOf,
   merge,
   stateSize,
 } from './aggregate';
@@ -57,7 +58,7 @@ import {
   useRow,
 } from './fold';
 import { buildKey, keyLength, keyStart } from './key';
-import { TEXT } from './kind';
+import { INTEGER, TEXT } from './kind';
 import { finishRecent } from './last_n';
 import { allocateZeroed } from './memory';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
@@ -91,6 +92,8 @@ class Window {
 class Member {
   id: i32;
   aggregateCase: i32;
+  /** What its values are: INTEGER, REAL or TEXT. */
+  kind: i32;
   /** The event type whose clock decides what has expired. */
   type: i32;
   /** Its states, one for each window, from here on in the answer's. */
@@ -216,12 +219,13 @@ export function setWindowLevel(answer: i32, index: i32, position: i32, lengthMs:
 }
 
 /** Members come in ascending order of id, as the entries of rows do. */
-export function setAnswerMember(answer: i32, index: i32, id: i32, aggregateCase: i32, type: i32): void {
+export function setAnswerMember(answer: i32, index: i32, id: i32, aggregateCase: i32, kind: i32, type: i32): void {
   const owner = answerAt(answer);
   const member = memberAt(owner, index);
   assert(index == 0 || memberAt(owner, index - 1).id < id);
   member.id = id;
   member.aggregateCase = aggregateCase;
+  member.kind = kind;
   member.type = type;
   member.head = Head.make(id, aggregateCase);
   // Members are set once and in order: with the last one all states have their places.
@@ -459,7 +463,7 @@ export function gapsCount(answer: i32): i32 {
 // --- 2. gather and 3. merge
 
 export const READ_OK: i32 = 0;
-/** A row is not in canonical form, or holds another aggregate under an id. */
+/** A row is not in canonical form, or holds another aggregate under an id, or values of another kind. */
 export const READ_MALFORMED: i32 = 1;
 /** Memory may lack rows of the key: `gapsStart` says which. */
 export const READ_GAPS: i32 = 2;
@@ -670,7 +674,7 @@ function mergeWhole(answer: Answer, member: Member, mask: u64, value: usize, end
       return true;
     case MIN:
     case MAX:
-      if (!readWhole(member.aggregateCase, value, end)) return false;
+      if (member.kind != INTEGER || !readWhole(member.aggregateCase, value, end)) return false;
       for (let rest = mask; rest != 0; rest &= rest - 1)
         mergeExtreme(member.aggregateCase, state + (<usize>ctz<u64>(rest) << 4), wholeValue);
       return true;
@@ -679,11 +683,12 @@ function mergeWhole(answer: Answer, member: Member, mask: u64, value: usize, end
   }
 }
 
-/** Merges the entry just read, whatever its state, by way of its unpacked form; false where it is not canonical, or of another case. */
+/** Merges the entry just read, whatever its state, by way of its unpacked form; false where it is not canonical, or of another case or kind. */
 function mergeDecoded(answer: Answer, member: Member, mask: u64): bool {
   if (mask == 0) return true;
   if (caseOf(entryValue, entryEnd) != member.aggregateCase) return false;
   if (!decodeState(member.aggregateCase, entryValue, entryEnd, unpacked)) return false;
+  if (!isStateOf(member.aggregateCase, unpacked, member.kind)) return false;
   for (let rest = mask; rest != 0; rest &= rest - 1)
     merge(member.aggregateCase, stateAt(answer, member, <i32>ctz<u64>(rest)), unpacked);
   return true;

@@ -149,7 +149,7 @@ export interface Exports {
     levelCount: number,
   ): void;
   setWindowLevel(answer: number, index: number, position: number, lengthMs: number): void;
-  setAnswerMember(answer: number, index: number, id: number, aggregateCase: number, type: number): void;
+  setAnswerMember(answer: number, index: number, id: number, aggregateCase: number, kind: number, type: number): void;
   setRead(answer: number, member: number, window: number, register: number): void;
   setWanted(answer: number, member: number, low: number, high: number): void;
   bindEvent(answer: number, type: number, keyCount: number): void;

@@ -87,22 +87,26 @@ function answerPart(
   const gaps = exports.READ_GAPS.value;
   const block = putAll(kernel, keys);
   let start = block.start;
-  for (let row = 0; row < keys.length; row++) {
-    const { length } = keys[row]!;
-    let outcome = exports.answerKey(answer.index, start, length, row);
-    if (outcome === gaps) {
-      assert(stored, 'memory that lacks rows has a store behind it');
-      const place = { bytes: keys[row]!, start };
-      if (!isPast && stored.hasRoom()) {
-        holdRows(kernel, answer, place, stored);
-        outcome = exports.answerKey(answer.index, start, length, row);
-        assert(outcome !== gaps, 'what was read is held');
-      } else outcome = answerOnce(kernel, answer, place.bytes, stored, row);
+  try {
+    for (let row = 0; row < keys.length; row++) {
+      const { length } = keys[row]!;
+      let outcome = exports.answerKey(answer.index, start, length, row);
+      if (outcome === gaps) {
+        assert(stored, 'memory that lacks rows has a store behind it');
+        const place = { bytes: keys[row]!, start };
+        if (!isPast && stored.hasRoom()) {
+          holdRows(kernel, answer, place, stored);
+          outcome = exports.answerKey(answer.index, start, length, row);
+          assert(outcome !== gaps, 'what was read is held');
+        } else outcome = answerOnce(kernel, answer, place.bytes, stored, row);
+      }
+      checkRead(kernel, outcome);
+      start += length;
     }
-    checkRead(kernel, outcome);
-    start += length;
+  } finally {
+    // After a fault too: a row that cannot be read is asked for again and again.
+    exports.release(block.start, block.length);
   }
-  exports.release(block.start, block.length);
 }
 
 /** A key, and where it stands in the kernel. */
@@ -136,12 +140,15 @@ function holdRows(kernel: Kernel, answer: AnswerLayout, key: PlacedKey, stored: 
   const { length } = key.bytes;
   const ranges = gapsOf(kernel, answer);
   const copies = new Copies(kernel);
-  stored.read(key.bytes, ranges, (levelMs, tileStartMs, bytes, start, end) => {
-    const row = copies.place(bytes) + start;
-    exports.loadRow(entityId, key.start, length, levelMs, tileStartMs, row, end - start);
-  });
-  for (const { levelMs, fromMs } of ranges) exports.holdFrom(entityId, key.start, length, levelMs, fromMs);
-  copies.release();
+  try {
+    stored.read(key.bytes, ranges, (levelMs, tileStartMs, bytes, start, end) => {
+      const row = copies.place(bytes) + start;
+      exports.loadRow(entityId, key.start, length, levelMs, tileStartMs, row, end - start);
+    });
+    for (const { levelMs, fromMs } of ranges) exports.holdFrom(entityId, key.start, length, levelMs, fromMs);
+  } finally {
+    copies.release();
+  }
 }
 
 /** Answers the key that has been started from memory and, where that has gaps, the store; it keeps nothing. */
@@ -150,14 +157,17 @@ function answerOnce(kernel: Kernel, answer: AnswerLayout, key: Uint8Array, store
   let outcome = exports.READ_OK.value;
   // They stand in the kernel until the key is finished: states point at their text.
   const copies = new Copies(kernel);
-  stored.read(key, gapsOf(kernel, answer), (levelMs, tileStartMs, bytes, start, end) => {
-    const added = exports.addStoredRow(answer.index, levelMs, tileStartMs, copies.place(bytes) + start, end - start);
-    if (added !== exports.READ_OK.value) outcome = added;
-  });
-  checkRead(kernel, outcome);
-  outcome = exports.addMemoryRows(answer.index);
-  exports.finishKey(answer.index, row);
-  copies.release();
+  try {
+    stored.read(key, gapsOf(kernel, answer), (levelMs, tileStartMs, bytes, start, end) => {
+      const added = exports.addStoredRow(answer.index, levelMs, tileStartMs, copies.place(bytes) + start, end - start);
+      if (added !== exports.READ_OK.value) outcome = added;
+    });
+    // A state that could not be read is not finished: what it holds may be no value.
+    if (outcome === exports.READ_OK.value) outcome = exports.addMemoryRows(answer.index);
+    if (outcome === exports.READ_OK.value) exports.finishKey(answer.index, row);
+  } finally {
+    copies.release();
+  }
   return outcome;
 }
 

@@ -1,0 +1,328 @@
+/** How two rows merge, by protobuf messages and bigints: what the kernel makes of any bytes is held against it. */
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { type ExactSum, FeatureValueSchema, type Int128, type Moment } from '../../src/gen/tilefold/v1/row_pb.ts';
+import { type Kept, int128, recent, type State } from './rows.ts';
+
+interface Entry {
+  id: number;
+  /** The bytes of its FeatureValue, and of all of it. */
+  value: Uint8Array;
+  whole: Uint8Array;
+}
+
+/** What is wrong with bytes that are no row. */
+export class Refused extends Error {}
+
+/** The merge of two rows. @throws Refused where either is not canonical, or holds what cannot be merged */
+export function mergeNaive(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const [ours, theirs] = [entriesOf(left), entriesOf(right)];
+  const ids = [...new Set([...ours.keys(), ...theirs.keys()])].sort((a, b) => a - b);
+  return Buffer.concat(
+    ids.map(id => {
+      const [a, b] = [ours.get(id), theirs.get(id)];
+      // What only one side has is copied, known or not.
+      if (!a || !b) return (a ?? b)!.whole;
+      return entryBytes(id, mergeValues(a.value, b.value));
+    }),
+  );
+}
+
+function entriesOf(row: Uint8Array): Map<number, Entry> {
+  const entries = new Map<number, Entry>();
+  let last = 0;
+  try {
+    const reader = new BinaryReader(row);
+    while (reader.pos < reader.len) {
+      const start = reader.pos;
+      expectTag(reader, 1, WireType.LengthDelimited);
+      const inner = new BinaryReader(reader.bytes());
+      expectTag(inner, 1, WireType.Varint);
+      const id = Number(inner.uint64());
+      expectTag(inner, 2, WireType.LengthDelimited);
+      const value = inner.bytes();
+      const whole = row.slice(start, reader.pos);
+      if (id <= last || id > 0x7fffffff || !same(entryBytes(id, value), whole)) throw new Refused('entry');
+      entries.set(id, { id, value, whole });
+      last = id;
+    }
+  } catch (error) {
+    throw new Refused(String(error));
+  }
+  return entries;
+}
+
+function expectTag(reader: BinaryReader, field: number, type: WireType): void {
+  const tag = reader.tag();
+  if (tag[0] !== field || tag[1] !== type) throw new Refused(`field ${tag}`);
+}
+
+function entryBytes(id: number, value: Uint8Array): Uint8Array {
+  const writer = new BinaryWriter().tag(1, WireType.LengthDelimited).fork();
+  writer.tag(1, WireType.Varint).uint32(id).tag(2, WireType.LengthDelimited).bytes(value);
+  return writer.join().finish();
+}
+
+function mergeValues(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const [a, b] = [left, right].map(readState) as [State, State];
+  if (a!.case !== b!.case) throw new Refused('two aggregates of one id');
+  const merged = mergeStates(a!, b!);
+  return stateBytes(merged);
+}
+
+function stateBytes(state: State): Uint8Array {
+  return toBinary(FeatureValueSchema, create(FeatureValueSchema, { state: state! }));
+}
+
+/** A state that is spelled as its message says, and not otherwise. */
+function readState(value: Uint8Array): State {
+  let state: State;
+  try {
+    state = fromBinary(FeatureValueSchema, value).state;
+  } catch (error) {
+    throw new Refused(String(error));
+  }
+  if (state!.case === undefined) throw new Refused('unknown');
+  if (!same(stateBytes(canonical(state)), value)) throw new Refused('not canonical');
+  return state;
+}
+
+/** The state anew, out of what it says: whatever else its bytes had is not there. */
+function canonical(state: State): State {
+  const empty = emptyOf(state!.case!);
+  return empty ? mergeStates(empty, state) : mergeStates(state, state, true);
+}
+
+function emptyOf(of: string): State | null {
+  switch (of) {
+    case 'count':
+      return { case: of, value: 0n };
+    case 'sum':
+      return { case: of, value: int128(0n) };
+    case 'mean':
+      return { case: of, value: { sum: int128(0n), count: 0n } };
+    case 'realSum':
+      return { case: of, value: {} };
+    case 'realMean':
+      return { case: of, value: { sum: {}, count: 0n } };
+    default:
+      return null;
+  }
+}
+
+type Of<Case> = Extract<NonNullable<State>, { case?: Case }>['value'];
+
+function mergeStates(a: State, b: State, isSame = false): State {
+  switch (b!.case) {
+    case 'count':
+      return { case: 'count', value: int64((a!.value as bigint) + b!.value!) };
+    case 'sum':
+      return { case: 'sum', value: int128(wide(wideOf(a!.value) + wideOf(b!.value))) };
+    case 'mean': {
+      const [x, y] = [a!.value, b!.value] as Of<'mean'>[];
+      const total = int128(wide(wideOf(x!.sum) + wideOf(y!.sum)));
+      return { case: 'mean', value: { sum: total, count: int64(given(x!.count) + given(y!.count)) } };
+    }
+    case 'min':
+    case 'max':
+      return mergeExtremes(a, b, isSame);
+    case 'realSum':
+      return { case: 'realSum', value: exactOf(sumExact(a!.value, b!.value)) };
+    case 'realMean': {
+      const [x, y] = [a!.value, b!.value] as Of<'realMean'>[];
+      const total = exactOf(sumExact(x!.sum ?? refuse('no sum'), y!.sum ?? refuse('no sum')));
+      return { case: 'realMean', value: { sum: total, count: int64(given(x!.count) + given(y!.count)) } };
+    }
+    case 'first':
+    case 'last':
+      return mergeMoments(a, b, isSame);
+    case 'lastN':
+      return mergeRecents(a, b, isSame);
+    default:
+      throw new Refused('unknown');
+  }
+}
+
+function given<T>(value: T | undefined): T {
+  return value === undefined ? refuse('a field is not there') : value;
+}
+
+function refuse(why: string): never {
+  throw new Refused(why);
+}
+
+const int64 = (value: bigint): bigint => BigInt.asIntN(64, value);
+const wide = (value: bigint): bigint => BigInt.asIntN(128, value);
+
+function wideOf(of: unknown): bigint {
+  const { narrow, low, high } = (of ?? refuse('no sum')) as Partial<Int128>;
+  return narrow ?? BigInt.asIntN(128, (given(high) << 64n) | given(low));
+}
+
+// --- extremes
+
+interface Seen {
+  kind: 'integer' | 'real';
+  /** The number, or the double's bits: NaN is not itself. */
+  value: bigint;
+}
+
+function seenOf(of: unknown): Seen | null {
+  const { value } = of as Of<'min'> & object;
+  if (!value || value.case === undefined) return null;
+  if (value.case === 'integer') return { kind: 'integer', value: value.value! };
+  if (value.case === 'real') return { kind: 'real', value: bitsOf(value.value!) };
+  return refuse('an extreme of texts');
+}
+
+function mergeExtremes(a: State, b: State, isSame: boolean): State {
+  const [x, y] = [seenOf(a!.value), seenOf(b!.value)];
+  const isBetter = () => {
+    const [p, q] = y!.kind === 'real' ? [ordered(y!.value), ordered(x!.value)] : [y!.value, x!.value];
+    return b!.case === 'min' ? p < q : p > q;
+  };
+  const best = isSame || !y ? x : !x || isBetter() ? y : x;
+  const of = b!.case as 'min' | 'max';
+  if (!best) return { case: of, value: {} };
+  if (best.kind === 'integer') return { case: of, value: { value: { case: 'integer', value: best.value } } };
+  return { case: of, value: { value: { case: 'real', value: doubleOf(best.value) } } };
+}
+
+/** A double as an integer in the order of doubles: -0 below 0, NaN above all. */
+function ordered(bits: bigint): bigint {
+  const isNone = (bits & (2n ** 63n - 1n)) > 0x7ff0_0000_0000_0000n;
+  const one = isNone ? 0x7ff8_0000_0000_0000n : bits;
+  return one < 0n ? one ^ (2n ** 63n - 1n) : one;
+}
+
+const view = new DataView(new ArrayBuffer(8));
+
+function bitsOf(double: number): bigint {
+  view.setFloat64(0, double);
+  return view.getBigInt64(0);
+}
+
+function doubleOf(bits: bigint): number {
+  view.setBigInt64(0, bits);
+  return view.getFloat64(0);
+}
+
+// --- exact sums
+
+/** In units of 2^-1074. */
+interface Exact {
+  units: bigint;
+  counts: bigint[];
+}
+
+const MAGNITUDE_BITS_MAX = 2098 + 63;
+
+function exactRead(of: unknown): Exact {
+  const { magnitude, exponent, negative, nan, positiveInfinity, negativeInfinity } = of as Partial<ExactSum>;
+  const counts = [nan, positiveInfinity, negativeInfinity].map(count => count ?? 0n);
+  if (magnitude === undefined) return { units: 0n, counts };
+  const number = BigInt(`0x${Buffer.from(magnitude).reverse().toString('hex') || '0'}`);
+  const position = given(exponent) + 1074;
+  if (position < 0 || number === 0n || position + number.toString(2).length > MAGNITUDE_BITS_MAX)
+    return refuse('no sum of doubles is that large, or that small');
+  const units = number << BigInt(position);
+  return { units: negative ? -units : units, counts };
+}
+
+function sumExact(a: unknown, b: unknown): Exact {
+  const [x, y] = [exactRead(a), exactRead(b)];
+  return { units: x.units + y.units, counts: x.counts.map((count, i) => int64(count + y.counts[i]!)) };
+}
+
+function exactOf({ units, counts }: Exact): Of<'realSum'> {
+  const [nan, positiveInfinity, negativeInfinity] = counts.map(count => (count === 0n ? undefined : count));
+  const infinities = {
+    ...(nan === undefined ? {} : { nan }),
+    ...(positiveInfinity === undefined ? {} : { positiveInfinity }),
+    ...(negativeInfinity === undefined ? {} : { negativeInfinity }),
+  };
+  if (units === 0n) return infinities;
+  let magnitude = units < 0n ? -units : units;
+  let exponent = -1074;
+  while ((magnitude & 1n) === 0n) [magnitude, exponent] = [magnitude >> 1n, exponent + 1];
+  const digits = magnitude.toString(16);
+  const bytes = Buffer.from(digits.length % 2 ? `0${digits}` : digits, 'hex').reverse();
+  return { magnitude: new Uint8Array(bytes), exponent, ...(units < 0n ? { negative: true } : {}), ...infinities };
+}
+
+// --- moments
+
+function mergeMoments(a: State, b: State, isSame: boolean): State {
+  const [x, y] = [a!.value, b!.value] as Moment[];
+  const of = b!.case as 'first' | 'last';
+  const isThere = (one: Moment) => one.value?.case !== undefined;
+  const isLater = () => {
+    const [p, q] = [given(y!.time) - given(x!.time), given(y!.position) - given(x!.position)];
+    const difference = p === 0n ? q : p;
+    return of === 'last' ? difference > 0n : difference < 0n;
+  };
+  const winner = isSame || !isThere(y!) ? x! : !isThere(x!) || isLater() ? y! : x!;
+  if (!isThere(winner)) return { case: of, value: {} };
+  const { time, position, value } = winner;
+  return { case: of, value: { time: given(time), position: given(position), value: value as never } };
+}
+
+// --- the latest
+
+interface Latest {
+  limit: number;
+  kind: number;
+  kept: Kept[];
+}
+
+function latestOf(of: unknown): Latest {
+  const { limit, times, positions, integers, reals, texts, tooLong } = of as Required<Of<'lastN'> & object>;
+  if (limit === undefined || limit < 1 || limit > 1000 || times!.length > limit) return refuse('limit');
+  const values: Kept['value'][] = [...integers!, ...reals!, ...texts!];
+  if (values.length !== times!.length || positions!.length !== times!.length) return refuse('columns');
+  const kinds = [integers!, reals!, texts!].flatMap((column, i) => (column.length > 0 ? [i + 1] : []));
+  if (kinds.length > 1 || (tooLong!.length > 0 && kinds[0] !== 3)) return refuse('kinds');
+  let least = 0;
+  for (const index of tooLong!) {
+    if (index < least || values[index] !== '') return refuse('too long');
+    values[index] = null;
+    least = index + 1;
+  }
+  if (values.some(value => typeof value === 'string' && Buffer.byteLength(value) > 1024)) return refuse('a text');
+  let [time, position] = [0n, 0n];
+  const kept = values.map((value, i) => {
+    if (i > 0 && times![i]! < 0n) return refuse('time');
+    time += times![i]!;
+    position = int64(position + positions![i]!);
+    if (time !== int64(time)) return refuse('time');
+    return { time, position, value };
+  });
+  for (let i = 1; i < kept.length; i++) if (compareKept(kept[i - 1]!, kept[i]!) >= 0) return refuse('order');
+  return { limit, kind: kinds[0] ?? 0, kept };
+}
+
+function compareKept(a: Kept, b: Kept): number {
+  const difference = a.time === b.time ? a.position - b.position : a.time - b.time;
+  return difference < 0n ? -1 : Number(difference > 0n);
+}
+
+function mergeRecents(a: State, b: State, isSame: boolean): State {
+  const [x, y] = [latestOf(a!.value), latestOf(b!.value)];
+  if (isSame) return recentState(x.limit, x.kept);
+  const limit = Math.min(x.limit, y.limit);
+  const kind = Math.max(x.kind, y.kind);
+  const kept = [x, y].flatMap(side => (side.kind === kind ? side.kept : []));
+  const first = kept.filter((one, i) => kept.findIndex(other => compareKept(one, other) === 0) === i);
+  return recentState(limit, first.sort(compareKept).slice(-limit));
+}
+
+/** As `recent`, its differences as they lie in 64 bits. */
+function recentState(limit: number, kept: Kept[]): State {
+  const state = recent(limit, kept) as { case: 'lastN'; value: { positions: bigint[] } };
+  state.value.positions = state.value.positions.map(int64);
+  return state as State;
+}
+
+export function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
