@@ -42,9 +42,16 @@ export class Fault extends Error {
     message: string,
     readonly at: Position | null = null,
   ) {
-    super(message);
+    super(
+      message.length > MESSAGE_MAX
+        ? `${message.slice(0, MESSAGE_MAX / 2)} ... ${message.slice(-MESSAGE_MAX / 2)}`
+        : message,
+    );
   }
 }
+
+/** Characters of a fault's text: what it quotes may be of any length, and what it says of that stands before or behind it. */
+const MESSAGE_MAX = 2000;
 
 /** Several faults found in one go: a check reports all of them. */
 export class Faults extends Error {

@@ -136,11 +136,18 @@ async function parse(
   loading ??= load();
   const library = await loading;
   const sql = prefix + source.text;
+  const unit = unitOffsets(sql);
+  const offset = (codePoint: number) => unit(codePoint) - prefix.length;
+  // Its own guards come too late for some brackets: its stack would be gone, and with it the library.
+  const tooDeep = firstTooDeep(library, sql);
+  if (tooDeep) {
+    const message = `SQL nests too deep: at most ${SQL_DEPTH_MAX} levels are read`;
+    faults.push(new Fault('too_large', message, source.at(offset(tooDeep.start), offset(tooDeep.end))));
+    return null;
+  }
   let parsed = PARSED.parse(library.parse(sql, 'duckdb'));
   if (!parsed.success && sql.includes('//'))
     parsed = PARSED.parse(library.parse(withoutDivisions(library, sql), 'duckdb'));
-  const unit = unitOffsets(sql);
-  const offset = (codePoint: number) => unit(codePoint) - prefix.length;
   if (!parsed.success || !parsed.ast) {
     faults.push(syntaxFault(source, parsed, offset));
     return null;
@@ -148,13 +155,30 @@ async function parse(
   const { tokens } = TOKENS.parse(library.tokenize(sql, 'duckdb'));
   let depth = 0;
   const placed = joinSlashes(tokens).map(({ token_type: type, text, span }) => {
-    if (/^R_(PAREN|BRACKET|BRACE)$/.test(type)) depth--;
+    if (CLOSES.test(type)) depth--;
     const token = { type, text, start: offset(span.start), end: offset(span.end), depth };
-    if (/^L_(PAREN|BRACKET|BRACE)$/.test(type)) depth++;
+    if (OPENS.test(type)) depth++;
     return token;
   });
   return { cursor: { source, tokens: placed, next: 0, faults }, statements: parsed.ast };
 }
+
+/** Brackets within one another: what the library does with them takes stack. */
+const SQL_DEPTH_MAX = 256;
+
+/** The first bracket that is too deep in others, or null. Where there are no tokens, the parser says why. */
+function firstTooDeep(library: Library, sql: string): RawToken['span'] | null {
+  const read = TOKENS.safeParse(library.tokenize(sql, 'duckdb'));
+  let depth = 0;
+  for (const { token_type: type, span } of read.data?.tokens ?? []) {
+    if (OPENS.test(type) && ++depth > SQL_DEPTH_MAX) return span;
+    if (CLOSES.test(type)) depth = Math.max(0, depth - 1);
+  }
+  return null;
+}
+
+const OPENS = /^L_(PAREN|BRACKET|BRACE)$/;
+const CLOSES = /^R_(PAREN|BRACKET|BRACE)$/;
 
 type RawToken = z.infer<typeof TOKENS>['tokens'][number];
 
@@ -197,6 +221,9 @@ function syntaxFault(source: LocatedText, parsed: z.infer<typeof PARSED>, offset
   const end = parsed.errorEnd == null ? start + 1 : offset(parsed.errorEnd);
   const at = source.at(Math.min(start, Math.max(0, source.text.length - 1)), end);
   const error = parsed.error ?? 'it cannot be read';
+  // Whatever goes wrong inside it, be it its stack or its memory: what it reads next is read as ever.
+  if (error.startsWith('WASM'))
+    return new Fault('too_large', 'SQL is too long or nests too deep to be read: write it in smaller parts', at);
   const limit = /E_GUARD_\w*DEPTH_EXCEEDED.*limit (\d+)/.exec(error);
   if (limit) return new Fault('too_large', `SQL nests too deep: at most ${limit[1]} levels are read`, at);
   const reason = error.replace(/^(Parse|Tokenization) error at line \d+, column \d+: /, '').replace(/ near \[.*$/s, '');

@@ -1,5 +1,5 @@
 import type { Document, Node, Pair, Scalar } from 'yaml';
-import { isMap, isScalar, isSeq, parseAllDocuments, visit } from 'yaml';
+import { CST, isMap, isScalar, isSeq, Lexer, parseAllDocuments, visit, type YAMLMap } from 'yaml';
 import { z } from 'zod';
 import type { FaultCode, Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
@@ -32,6 +32,9 @@ export interface LocatedText {
 /** Definitions and configurations are written by hand; whatever is larger was given by mistake. */
 export const YAML_LENGTH_MAX = 1024 * 1024;
 
+/** Brackets within one another, and block collections that begin on one line: beyond it the parser takes minutes. */
+export const YAML_DEPTH_MAX = 64;
+
 /**
  * The documents of a YAML file. What is wrong with its syntax goes to `faults`; a document whose text cannot be
  * understood is left out.
@@ -44,7 +47,14 @@ export function readYaml(file: string, text: string, code: FaultCode, faults: Fa
   }
   const starts = lineStarts(text);
   const place = (start: number, end: number) => placeOf(file, text, starts, start, end);
-  const parsed = parseAllDocuments(text, { prettyErrors: false, intAsBigInt: true });
+  const tooDeep = firstTooDeep(text);
+  if (tooDeep !== null) {
+    const message = `nests too deep: at most ${YAML_DEPTH_MAX} levels are read`;
+    faults.push(new Fault('too_large', message, place(tooDeep, tooDeep + 1)));
+    return [];
+  }
+  // Repeated keys are found below: the library compares each with all others.
+  const parsed = parseAllDocuments(text, { prettyErrors: false, intAsBigInt: true, uniqueKeys: false });
   const documents: YamlDocument[] = [];
   for (const document of Array.isArray(parsed) ? parsed : []) {
     const whole = checkSyntax(document, text, code, place, faults);
@@ -52,6 +62,28 @@ export function readYaml(file: string, text: string, code: FaultCode, faults: Fa
   }
   return documents;
 }
+
+/** Where the first collection begins that is too deep in others, or null. Tokens are enough to tell, and cost little. */
+function firstTooDeep(text: string): number | null {
+  let offset = 0;
+  let brackets = 0;
+  let blocks = 0;
+  for (const token of new Lexer().lex(text)) {
+    const type = CST.tokenType(token);
+    if (type === 'flow-seq-start' || type === 'flow-map-start') brackets++;
+    else if (type === 'flow-seq-end' || type === 'flow-map-end') brackets = Math.max(0, brackets - 1);
+    else if (type === 'newline' || type === 'doc-start' || type === 'doc-end') blocks = 0;
+    else if (brackets === 0 && (type === 'seq-item-ind' || type === 'explicit-key-ind' || type === 'map-value-ind'))
+      blocks++;
+    if (type === 'doc-start' || type === 'doc-end') brackets = 0;
+    if (brackets > YAML_DEPTH_MAX || blocks > YAML_DEPTH_MAX) return offset;
+    // Some tokens stand for nothing in the text: the end of a flow, the beginning of a scalar or of a document.
+    if (!UNWRITTEN.has(type)) offset += token.length;
+  }
+  return null;
+}
+
+const UNWRITTEN = new Set<string | null>(['doc-mode', 'flow-error-end', 'scalar']);
 
 type Place = (start: number, end: number) => Position;
 
@@ -85,11 +117,6 @@ function checkSyntax(document: Document.Parsed, text: string, code: FaultCode, p
   let whole = true;
   for (const error of [...document.errors, ...document.warnings]) {
     const [start, end] = error.pos;
-    if (error.code === 'DUPLICATE_KEY') {
-      const key = /^[^\s:,{}]+/.exec(text.slice(start))?.[0] ?? '';
-      faults.push(new Fault(code, `the key ${key} is here twice`, place(start, start + key.length)));
-      continue;
-    }
     // Behind the first of these the rest reads as errors too.
     if (whole) faults.push(new Fault(code, `not YAML: ${error.message}`, place(start, end)));
     whole = false;
@@ -99,6 +126,15 @@ function checkSyntax(document: Document.Parsed, text: string, code: FaultCode, p
     faults.push(new Fault(code, message, place(node.range![0], node.range![1])));
   };
   visit(document, {
+    Map: (_, map) => {
+      const seen = new Set<string>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        const name = nameOfKey(key);
+        if (seen.has(name)) faults.push(repeated(key, text, code, place));
+        seen.add(name);
+      }
+    },
     // An alias can blow a small file up without bound, and its position would be another's.
     Alias: (_, node) => refuse(node, `aliases are not read: write out what *${node.source} stands for`),
     Pair: (_, pair) => {
@@ -109,6 +145,20 @@ function checkSyntax(document: Document.Parsed, text: string, code: FaultCode, p
     },
   });
   return whole;
+}
+
+function repeated(key: Scalar, text: string, code: FaultCode, place: Place): Fault {
+  const start = key.range![0];
+  const written = /^[^\s:,{}]+/.exec(text.slice(start, start + SHOWN_MAX))?.[0] ?? '';
+  return new Fault(code, `the key ${written} is here twice`, place(start, start + written.length));
+}
+
+/** Of what is told of a key. */
+const SHOWN_MAX = 80;
+
+/** What a key is called as a member of a plain object. */
+function nameOfKey(key: Scalar): string {
+  return String(key.value ?? '');
 }
 
 function located(document: Document.Parsed, file: string, text: string, code: FaultCode, place: Place): YamlDocument {
@@ -142,7 +192,7 @@ function located(document: Document.Parsed, file: string, text: string, code: Fa
 function nodeAt(document: Document.Parsed, path: YamlPath): Node | null {
   let node: unknown = document.contents;
   for (const step of path) {
-    if (isMap(node)) node = findPair(node.items, step)?.value;
+    if (isMap(node)) node = findPair(node, step)?.value;
     else if (isSeq(node)) node = node.items[Number(step)];
     else return null;
   }
@@ -151,13 +201,21 @@ function nodeAt(document: Document.Parsed, path: YamlPath): Node | null {
 
 function pairAt(document: Document.Parsed, path: YamlPath): Pair | null {
   const parent = nodeAt(document, path.slice(0, -1));
-  return isMap(parent) ? (findPair(parent.items, path.at(-1)!) ?? null) : null;
+  return isMap(parent) ? (findPair(parent, path.at(-1)!) ?? null) : null;
 }
 
 /** Of a repeated key the last one counts, as in the document's plain value. */
-function findPair(items: Pair[], key: string | number): Pair | undefined {
-  return items.findLast(pair => isScalar(pair.key) && String(pair.key.value ?? '') === String(key));
+function findPair(map: YAMLMap, key: string | number): Pair | undefined {
+  let named = PAIRS.get(map);
+  if (!named) {
+    named = new Map(map.items.flatMap(pair => (isScalar(pair.key) ? [[nameOfKey(pair.key), pair]] : [])));
+    PAIRS.set(map, named);
+  }
+  return named.get(String(key));
 }
+
+/** The pairs of maps by the names of their keys: every fault of a file looks for its place. */
+const PAIRS = new WeakMap<YAMLMap, Map<string, Pair>>();
 
 /**
  * A scalar's text with the offsets of its units in the file: indentation, folded lines, quotes and escapes lie
