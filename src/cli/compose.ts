@@ -1,4 +1,3 @@
-import { Database } from 'bun:sqlite';
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -29,7 +28,7 @@ import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { integrityOf } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
-import { type OpenDatabase, openDatabase, REFUSE, type Unreadable } from './database.ts';
+import { type OpenDatabase, openDatabase, openFile, REFUSE, type Unreadable } from './database.ts';
 import { planOf } from './plan_cache.ts';
 import { startWorker } from './crew.ts';
 
@@ -318,7 +317,7 @@ async function lockFolders(config: Config): Promise<FolderLock[]> {
   try {
     for (const folder of new Set(foldersOf(config))) {
       await mkdir(folder, { recursive: true });
-      locks.push(lockFolder(folder, new Database(join(folder, LOCK_FILE))));
+      locks.push(lockFolder(folder, openFile(join(folder, LOCK_FILE))));
     }
     return locks;
   } catch (error) {

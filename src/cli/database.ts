@@ -30,7 +30,7 @@ export const REFUSE: Unreadable = { damaged: 'refuse', old: 'refuse' };
  * @throws Fault `corrupt` or `unsupported` where nothing is to be replaced
  */
 export function openDatabase(path: string, { damaged, old }: Unreadable, note: (text: string) => void): OpenDatabase {
-  const db = new Database(path, { create: true, readwrite: true, strict: true });
+  const db = openFile(path);
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
     if (old === 'replace' && hasOldRows(db)) {
@@ -54,6 +54,15 @@ export function openDatabase(path: string, { damaged, old }: Unreadable, note: (
     note(`${damage.message}; it is put aside as ${path}.damaged`);
     putAside(path);
     return openDatabase(path, { damaged: 'refuse', old }, note);
+  }
+}
+
+/** @throws Fault `config` where there is no file to be had at the path: a folder stands there, or rights are missing */
+export function openFile(path: string): Database {
+  try {
+    return new Database(path, { create: true, readwrite: true, strict: true });
+  } catch (error) {
+    throw new Fault('config', `${path} cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -8,7 +8,8 @@ export const EXIT = { ok: 0, fault: 1, usage: 2, bug: 70, stopped: 130 } as cons
 /** The one table of what they mean. */
 const MEANINGS: Record<keyof typeof EXIT, string> = {
   ok: 'done',
-  fault: 'faults were found: in definitions, the configuration, the input, or by the server that was asked',
+  fault:
+    'faults were found: in definitions, the configuration, the input, by the file system, or by the server that was asked',
   usage: 'wrong usage of the command line',
   bug: 'a bug in tilefold; what was acknowledged is in the log, and another start takes it up from there',
   stopped: 'stopped at once by a second signal; what was acknowledged is in the log',
@@ -32,6 +33,34 @@ export function exitCodeOf(error: unknown): number {
     console.error(`tilefold: ${faultLine(error)}`);
     return EXIT.fault;
   }
+  const refusal = refusalOf(error);
+  if (refusal !== null) {
+    console.error(`tilefold: ${refusal}`);
+    return EXIT.fault;
+  }
   console.error(error);
   return EXIT.bug;
+}
+
+/** What a file system says no for, without its being our fault: a folder in a file's place, rights, room, a broken disk. */
+const REFUSALS = [
+  'EISDIR',
+  'ENOTDIR',
+  'EEXIST',
+  'ENOENT',
+  'ELOOP',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+];
+
+/** What the system refused and for which file, where it says that; null where the error is another. */
+function refusalOf(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  const { code, path, message } = error as NodeJS.ErrnoException;
+  if (code === undefined || !REFUSALS.includes(code)) return null;
+  return path === undefined || message.includes(path) ? message : `${path}: ${message}`;
 }

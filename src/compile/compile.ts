@@ -46,7 +46,13 @@ export async function readSources(dir: string): Promise<SourceFile[]> {
   if (paths.length === 0) throw new Fault('config', `no definitions: there is no *.yaml file in ${dir}`);
   if (paths.length > FILES_MAX)
     throw new Fault('too_large', `${dir} holds ${paths.length} *.yaml files, and at most ${FILES_MAX} are read`);
-  return Promise.all(paths.map(async path => ({ file: asTyped(path), text: await readFile(path, 'utf8') })));
+  return Promise.all(paths.map(async path => ({ file: asTyped(path), text: await readText(path) })));
+}
+
+async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Fault('config', `definitions: ${path} cannot be read (${error.code})`);
+  });
 }
 
 /** Below the current folder a path is written from there; elsewhere as it was given. */

@@ -31,7 +31,7 @@ const held = new Set<Database>();
  * system takes that back from a process that dies, however it dies, so none is ever stale.
  *
  * @param db a handle on the folder's `LOCK_FILE`, for nothing else; it is closed when the lock is not to be had
- * @throws Fault `busy` naming the process that holds it
+ * @throws Fault `busy` naming the process that holds it, `corrupt` where the file is no longer one that can be locked
  */
 export function lockFolder(folder: string, db: Database): FolderLock {
   try {
@@ -39,7 +39,9 @@ export function lockFolder(folder: string, db: Database): FolderLock {
   } catch (error) {
     db.close();
     if (isBusy(error)) throw new Fault('busy', busyText(folder));
-    throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    const remedy = 'nothing is kept in it: remove it while no tilefold works here';
+    throw new Fault('corrupt', `${join(folder, LOCK_FILE)} cannot be locked: ${why}; ${remedy}`);
   }
   held.add(db);
   writeOwner(folder, String(process.pid));

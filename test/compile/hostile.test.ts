@@ -17,6 +17,9 @@ import { FLIGHT, planOf, selectOf, setOf } from './marked.ts';
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2, 3];
 
+/** Many times what a seed takes: one that hangs has failed. */
+const SEED_MAX_MS = 120_000;
+
 /** The faults of a text; a plan that has none is loaded into a kernel. */
 async function outcomeOf(...texts: string[]): Promise<Fault[]> {
   const files = texts.map((text, i) => ({ file: `${i}.yaml`, text }));
@@ -331,36 +334,44 @@ function edited(text: string, rng: Random): string {
 }
 
 describe('edited', () => {
-  test.each(SEEDS)('definitions, seed %p', async seed => {
-    const rng = new Random(seed);
-    expect(await outcomeOf(...WHOLE)).toEqual([]);
-    let plans = 0;
-    for (let round = 0; round < 400; round++) {
-      const texts = WHOLE.map(text => (rng.chance(0.7) ? edited(text, rng) : text));
-      try {
-        if ((await outcomeOf(...texts)).length === 0) plans++;
-      } catch (error) {
-        throw new Error(`seed ${seed}, round ${round}: ${error}\n${texts.join('\n=====\n')}`);
+  test.each(SEEDS)(
+    'definitions, seed %p',
+    async seed => {
+      const rng = new Random(seed);
+      expect(await outcomeOf(...WHOLE)).toEqual([]);
+      let plans = 0;
+      for (let round = 0; round < 400; round++) {
+        const texts = WHOLE.map(text => (rng.chance(0.7) ? edited(text, rng) : text));
+        try {
+          if ((await outcomeOf(...texts)).length === 0) plans++;
+        } catch (error) {
+          throw new Error(`seed ${seed}, round ${round}: ${error}\n${texts.join('\n=====\n')}`);
+        }
       }
-    }
-    expect(plans).toBeGreaterThan(20);
-  });
+      expect(plans).toBeGreaterThan(20);
+    },
+    SEED_MAX_MS,
+  );
 
-  test.each(SEEDS)('configurations, seed %p', seed => {
-    const rng = new Random(seed);
-    const outcomes = { read: 0, refused: 0 };
-    for (let round = 0; round < 500; round++) {
-      const text = edited(CONFIG_TEXT, rng);
-      try {
-        parseConfig('tilefold.yaml', text);
-        outcomes.read++;
-      } catch (error) {
-        if (!(error instanceof Faults)) throw new Error(`seed ${seed}, round ${round}: ${error}\n${text}`);
-        expectPlaces(error.faults, [{ file: 'tilefold.yaml', text }]);
-        outcomes.refused++;
+  test.each(SEEDS)(
+    'configurations, seed %p',
+    seed => {
+      const rng = new Random(seed);
+      const outcomes = { read: 0, refused: 0 };
+      for (let round = 0; round < 500; round++) {
+        const text = edited(CONFIG_TEXT, rng);
+        try {
+          parseConfig('tilefold.yaml', text);
+          outcomes.read++;
+        } catch (error) {
+          if (!(error instanceof Faults)) throw new Error(`seed ${seed}, round ${round}: ${error}\n${text}`);
+          expectPlaces(error.faults, [{ file: 'tilefold.yaml', text }]);
+          outcomes.refused++;
+        }
       }
-    }
-    expect(outcomes.read).toBeGreaterThan(20);
-    expect(outcomes.refused).toBeGreaterThan(100);
-  });
+      expect(outcomes.read).toBeGreaterThan(20);
+      expect(outcomes.refused).toBeGreaterThan(100);
+    },
+    SEED_MAX_MS,
+  );
 });

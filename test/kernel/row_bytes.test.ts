@@ -22,6 +22,9 @@ import { changeBatch, count, extreme, type Kept, mean, onlyRow, recent, row, typ
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2, 3];
 
+/** Many times what a seed takes: one that hangs has failed. */
+const SEED_MAX_MS = 120_000;
+
 const moment = (which: 'first' | 'last', time: bigint, position: bigint, value: bigint | number | string): State => {
   const kind = typeof value === 'bigint' ? 'integer' : typeof value === 'number' ? 'real' : 'text';
   return { case: which, value: { time, position, value: { case: kind, value } as never } };
@@ -129,25 +132,29 @@ describe('merging', () => {
     expect(outcomes.text).toBeLessThan(outcomes.merged / 4);
   });
 
-  test.each(SEEDS)('rows of several entries, edited, seed %p', seed => {
-    const rng = new Random(seed);
-    const rowOf = () => {
-      const ids = Array.from({ length: 1 + rng.below(4) }, (_, i) => (i + 1) * (1 + rng.below(2)) + i * 100);
-      return row(...ids.map(id => [id, rng.pick(STATES)] as [number, State]));
-    };
-    for (let round = 0; round < 2500; round++) {
-      const [left, right] = [rowOf(), rng.chance(0.5) ? rowOf() : null];
-      const bytes = rng.chance(0.9)
-        ? damage(left, rng)
-        : Uint8Array.from({ length: rng.below(60) }, () => rng.below(256));
-      try {
-        expectMerge(bytes, right ?? left);
-        expectMerge(right ?? left, bytes);
-      } catch (error) {
-        throw new Error(`seed ${seed}, round ${round}: ${error instanceof Error ? error.message : error}`);
+  test.each(SEEDS)(
+    'rows of several entries, edited, seed %p',
+    seed => {
+      const rng = new Random(seed);
+      const rowOf = () => {
+        const ids = Array.from({ length: 1 + rng.below(4) }, (_, i) => (i + 1) * (1 + rng.below(2)) + i * 100);
+        return row(...ids.map(id => [id, rng.pick(STATES)] as [number, State]));
+      };
+      for (let round = 0; round < 2500; round++) {
+        const [left, right] = [rowOf(), rng.chance(0.5) ? rowOf() : null];
+        const bytes = rng.chance(0.9)
+          ? damage(left, rng)
+          : Uint8Array.from({ length: rng.below(60) }, () => rng.below(256));
+        try {
+          expectMerge(bytes, right ?? left);
+          expectMerge(right ?? left, bytes);
+        } catch (error) {
+          throw new Error(`seed ${seed}, round ${round}: ${error instanceof Error ? error.message : error}`);
+        }
       }
-    }
-  });
+    },
+    SEED_MAX_MS,
+  );
 
   test('sums as large as none can be are refused before they carry out of their place', () => {
     const huge = (bits: number) =>
@@ -264,25 +271,29 @@ describe('reading', () => {
     }
   });
 
-  test.each(SEEDS)('damaged rows: a value or a fault, and no more memory than before, seed %p', async seed => {
-    const rng = new Random(seed);
-    const { kernel, ids, plan } = await of;
-    const aggregates = plan.aggregates.toSorted((a, b) => ids.aggregates.get(a.name)! - ids.aggregates.get(b.name)!);
-    const good = await rowWith('last_s', moment('last', 1n, 1n, 'größe'));
-    const wanted = await readStored(good);
-    const outcomes = { read: 0, refused: 0 };
-    const inUse: number[] = [];
-    for (let round = 0; round < 3000; round++) {
-      const chosen = aggregates.filter(() => rng.chance(0.1));
-      const whole = row(
-        ...chosen.map(one => [ids.aggregates.get(one.name)!, rng.pick(statesOf(one))] as [number, State]),
-      );
-      outcomes[(await readStored(rng.chance(0.4) ? whole : damage(whole, rng))) ? 'read' : 'refused']++;
-      if (round % 1000 === 999) inUse.push(kernel.exports.memoryInUse());
-    }
-    expect(await readStored(good)).toEqual(wanted);
-    expect(outcomes.read).toBeGreaterThan(100);
-    expect(outcomes.refused).toBeGreaterThan(500);
-    expect(inUse.at(-1)! - inUse[0]!).toBeLessThan(64 << 10);
-  });
+  test.each(SEEDS)(
+    'damaged rows: a value or a fault, and no more memory than before, seed %p',
+    async seed => {
+      const rng = new Random(seed);
+      const { kernel, ids, plan } = await of;
+      const aggregates = plan.aggregates.toSorted((a, b) => ids.aggregates.get(a.name)! - ids.aggregates.get(b.name)!);
+      const good = await rowWith('last_s', moment('last', 1n, 1n, 'größe'));
+      const wanted = await readStored(good);
+      const outcomes = { read: 0, refused: 0 };
+      const inUse: number[] = [];
+      for (let round = 0; round < 3000; round++) {
+        const chosen = aggregates.filter(() => rng.chance(0.1));
+        const whole = row(
+          ...chosen.map(one => [ids.aggregates.get(one.name)!, rng.pick(statesOf(one))] as [number, State]),
+        );
+        outcomes[(await readStored(rng.chance(0.4) ? whole : damage(whole, rng))) ? 'read' : 'refused']++;
+        if (round % 1000 === 999) inUse.push(kernel.exports.memoryInUse());
+      }
+      expect(await readStored(good)).toEqual(wanted);
+      expect(outcomes.read).toBeGreaterThan(100);
+      expect(outcomes.refused).toBeGreaterThan(500);
+      expect(inUse.at(-1)! - inUse[0]!).toBeLessThan(64 << 10);
+    },
+    SEED_MAX_MS,
+  );
 });

@@ -1,0 +1,135 @@
+/**
+ * Files that are not what they should be, by command: what is wrong is named with its file, the exit code is that of a fault and
+ * not that of a bug, and what is done about it is said where there is something to do.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const MAIN = join(import.meta.dir, '../../src/main.ts');
+const CONFIG = 'log: { clock: event, compress: false }\ndefinitions: features\nfold: { workers: 0, memory: 1MiB }\n';
+const DEFINITIONS = `
+events:
+  sale: { shop: string, cents: int64 }
+entities:
+  shop: string
+---
+feature_set: shops
+entity: shop
+source: sale
+windows: [1h, lifetime]
+sql: SELECT shop, COUNT(*) AS n FROM sale GROUP BY shop
+`;
+const EVENT = '{"type":"sale","time":"2024-05-01T00:00:00Z","data":{"shop":"s1","cents":1}}\n';
+
+let root = '';
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'tilefold-damage-'));
+  const whole = join(root, 'whole');
+  await mkdir(join(whole, 'features'), { recursive: true });
+  await writeFile(join(whole, 'tilefold.yaml'), CONFIG);
+  await writeFile(join(whole, 'features/sales.yaml'), DEFINITIONS);
+  await writeFile(join(whole, 'in.ndjson'), EVENT.repeat(50));
+  expect((await run(whole, 'ingest', 'in.ndjson')).err).toBe('');
+});
+afterAll(() => rm(root, { recursive: true }));
+
+async function run(folder: string, ...words: string[]) {
+  const child = Bun.spawn([process.execPath, MAIN, ...words], { cwd: folder, stdin: 'ignore', stderr: 'pipe' });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code: await child.exited, out, err };
+}
+
+type Damage = (folder: string) => Promise<unknown>;
+
+/** A folder where a file was. */
+const folderAt =
+  (path: string): Damage =>
+  async folder => {
+    await rm(join(folder, path), { recursive: true, force: true });
+    await mkdir(join(folder, path));
+  };
+
+/** A file where a folder, or another file, was. */
+const fileAt =
+  (path: string, bytes: string | Uint8Array): Damage =>
+  async folder => {
+    await rm(join(folder, path), { recursive: true, force: true });
+    await writeFile(join(folder, path), bytes);
+  };
+
+const segmentAsFolder: Damage = async folder => {
+  const names = await readdir(join(folder, 'data/log'));
+  await folderAt(join('data/log', names.find(name => name.endsWith('.ndjson'))!))(folder);
+};
+
+const LOOKUP = ['lookup', 'shop', 's1'];
+const NOISE = Uint8Array.from({ length: 5000 }, (_, i) => (i * 7919) >> 3);
+
+const CASES: [string, Damage, string[][], RegExp][] = [
+  [
+    'a lock that is no database',
+    fileAt('data/lock.db', NOISE),
+    [LOOKUP, ['verify']],
+    /lock\.db cannot be locked: .*remove it while/,
+  ],
+  ['a folder as lock', folderAt('data/lock.db'), [LOOKUP], /lock\.db cannot be opened: /],
+  ['a folder as owner', folderAt('data/owner'), [LOOKUP], /EISDIR.*owner/],
+  [
+    'a folder as database',
+    folderAt('data/tilefold.db'),
+    [LOOKUP, ['verify'], ['rebuild', '--from-log']],
+    /tilefold\.db cannot be opened/,
+  ],
+  ['a file as data folder', fileAt('data', 'x'), [LOOKUP, ['ingest', 'in.ndjson']], /(EEXIST|ENOTDIR).*data/],
+  [
+    'a file as log',
+    fileAt('data/log', 'x'),
+    [LOOKUP, ['log', 'stat'], ['log', 'verify']],
+    /(EEXIST|ENOTDIR).*data\/log/,
+  ],
+  ['a folder as segment', segmentAsFolder, [LOOKUP, ['log', 'stat'], ['log', 'verify'], ['log', 'cat']], /EISDIR/],
+  [
+    'a folder as definitions',
+    folderAt('features/x.yaml'),
+    [LOOKUP, ['check']],
+    /features\/x\.yaml cannot be read \(EISDIR\)/,
+  ],
+  [
+    'a link to nowhere as definitions',
+    folder => symlink('nowhere', join(folder, 'features/x.yaml')),
+    [['check']],
+    /x\.yaml cannot be read \(ENOENT\)/,
+  ],
+  ['a folder as configuration', folderAt('tilefold.yaml'), [LOOKUP], /tilefold\.yaml cannot be read \(EISDIR\)/],
+  [
+    'a folder as output',
+    folderAt('o.ndjson'),
+    [['replay', '--features', 'features', '--log', 'in.ndjson', '--out', 'o.ndjson']],
+    /EISDIR.*o\.ndjson/,
+  ],
+];
+
+describe('a fault that names the file', () => {
+  test.each(CASES)(
+    '%s',
+    async (_, damage, commands, wanted) => {
+      for (const words of commands) {
+        const folder = await mkdtemp(join(root, 'case-'));
+        await cp(join(root, 'whole'), folder, { recursive: true });
+        await damage(folder);
+        const { code, err } = await run(folder, ...words);
+        expect([words, code, err.trim().split('\n').at(-1)]).toEqual([words, 1, expect.stringMatching(wanted)]);
+      }
+    },
+    60_000,
+  );
+});
+
+test('an owner that says nothing to anybody is no hindrance', async () => {
+  const folder = await mkdtemp(join(root, 'case-'));
+  await cp(join(root, 'whole'), folder, { recursive: true });
+  await writeFile(join(folder, 'data/owner'), NOISE);
+  expect((await run(folder, ...LOOKUP)).code).toBe(0);
+});
