@@ -7,7 +7,7 @@ import { join } from 'node:path';
  *   crash     thousands of seeds of simulated crashes
  *   lines     the reader of events on thousands of seeds of good, odd and damaged lines, on each build of the kernels
  *   kill      kill -9 of the real process, 200 times
- *   fuzz      hundreds of seeds of damaged rows and definitions
+ *   fuzz      hundreds of seeds of expressions, damaged rows, definitions and requests
  *   mutants   scripted mistakes, each of which the fast suites must notice
  */
 const ROOT = join(import.meta.dir, '..');
@@ -16,7 +16,11 @@ const PARTS: Record<string, string[]> = {
   crash: ['test', './test/sim/crash.test.ts'],
   lines: ['test', './test/kernel/form.test.ts', './test/kernel/builds.test.ts'],
   kill: ['test', './test/cli/kill.test.ts'],
-  fuzz: ['test', './test/kernel/row_bytes.test.ts', './test/compile/hostile.test.ts', './test/http/hostile.test.ts'],
+  fuzz: [
+    'test',
+    ...['./test/kernel/functions.test.ts', './test/kernel/row_bytes.test.ts'],
+    ...['./test/compile/hostile.test.ts', './test/http/hostile.test.ts'],
+  ],
   mutants: ['scripts/mutants.ts'],
 };
 

@@ -106,9 +106,9 @@ const YAML_TEXTS: [string, string, string | null][] = [
 
 describe('YAML', () => {
   test.each(YAML_TEXTS)('%s', async (_, text, wanted) => {
-    const [fault] = await outcomeOf(text);
-    if (wanted === null) expect(fault?.message).toBeUndefined();
-    else expect(fault?.message).toContain(wanted);
+    const messages = (await outcomeOf(text)).map(({ message }) => message);
+    if (wanted === null) expect(messages).toEqual([]);
+    else expect(messages.find(message => message.includes(wanted)) ?? messages[0]).toContain(wanted);
   });
 
   test('64 levels are read', async () => {
