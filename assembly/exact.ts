@@ -197,21 +197,22 @@ function makeRoom(state: usize): void {
   }
   const index = positionOf(state) >> 5;
   const shift = <u64>(positionOf(state) & 31);
-  ensure(state, index, index + 5);
-  const words = chunkAt(state, index);
-  addWord(words, low << shift, negative);
-  addWord(words + 8, (low >> (32 - shift)) & LOW_32, negative);
-  addWord(words + 16, shift == 0 ? high : (low >> (64 - shift)) | (high << shift), negative);
-  addWord(words + 24, (high >> (32 - shift)) & LOW_32, negative);
-  addWord(words + 32, shift == 0 ? 0 : high >> (64 - shift), negative);
+  ensure(state, index, min(index + 5, CHUNKS));
+  addWord(state, index, low << shift, negative);
+  addWord(state, index + 1, (low >> (32 - shift)) & LOW_32, negative);
+  addWord(state, index + 2, shift == 0 ? high : (low >> (64 - shift)) | (high << shift), negative);
+  addWord(state, index + 3, (high >> (32 - shift)) & LOW_32, negative);
+  addWord(state, index + 4, shift == 0 ? 0 : high >> (64 - shift), negative);
   setNear(state, 0, 0, 0);
   tick(state);
 }
 
-/** Adds the lower 32 bits of a word to a chunk, or takes them away. */
+/** Adds the lower 32 bits of a word to a chunk, or takes them away. Near the greatest doubles there are no chunks for words of 0. */
 @inline
-function addWord(chunk: usize, word: u64, negative: bool): void {
+function addWord(state: usize, index: i32, word: u64, negative: bool): void {
   const value = <i64>(word & LOW_32);
+  if (value == 0) return;
+  const chunk = chunkAt(state, index);
   store<i64>(chunk, load<i64>(chunk) + (negative ? -value : value));
 }
 
