@@ -24,6 +24,7 @@ const SPOKEN_IN: [RegExp, RegExp][] = [
   [/^cassandra-driver$/, /^src\/store\/cassandra\.ts$/],
   [/^kafkajs$/, /^src\/source\/kafka\.ts$/],
   [/^apache-arrow/, /^src\/cli\/arrow\.ts$/],
+  [/^hyparquet/, /^src\/cli\/parquet\.ts$/],
   [/^@polyglot-sql\//, /^src\/compile\/sql\.ts$/],
   [/^hono/, /^src\/http\//],
   [/^commander$/, /^src\/cli\//],

@@ -1,5 +1,6 @@
 import {
   AsyncByteQueue,
+  Binary,
   Bool,
   type Data,
   type DataType,
@@ -16,47 +17,42 @@ import {
   Utf8,
 } from 'apache-arrow';
 import { assert } from '../base/assert.ts';
+import { isList } from '../kernel/window.ts';
 import { type Type, typeName } from '../plan/value.ts';
-import { type FeatureColumn, isList } from '../kernel/window.ts';
-import type { ReplayBatch } from '../replay/replay.ts';
-import type { ReplayColumn } from '../replay/subject.ts';
+import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './frame.ts';
 
 /**
- * An Arrow IPC file, written batch by batch: `_position` (int64), `_type` (utf8), `_time` (timestamp, microseconds,
- * UTC), then one column for each feature. Vectors stand on the batch's own arrays, so what `batch` and `end` return has
- * to be written out before the next batch is made.
+ * An Arrow IPC file, written batch by batch: int64, float64, bool, utf8, binary, timestamps in microseconds UTC, and lists
+ * of these. Vectors stand on the batch's own arrays, so what `batch` and `end` return has to be written out before the
+ * next batch is made.
  */
-export class ArrowFrame {
+export class ArrowFrame implements Frame {
   private readonly schema: Schema;
   private readonly writer = new RecordBatchFileWriter();
   private readonly chunks = new Chunks();
 
-  constructor(private readonly columns: ReplayColumn[]) {
-    this.schema = new Schema([
-      new Field('_position', new Int64(), false),
-      new Field('_type', new Utf8(), false),
-      new Field('_time', utcMicros(), false),
-      ...columns.map(({ name, type }) => new Field(name, arrowType(type), true)),
-    ]);
+  /** @param about goes into the schema's metadata, name by name */
+  constructor(
+    private readonly shapes: FrameShape[],
+    about: Record<string, string> = {},
+  ) {
+    this.schema = new Schema(
+      shapes.map(({ name, type, isRequired }) => new Field(name, arrowType(type), !isRequired)),
+      new Map(Object.entries(about)),
+    );
     this.writer.reset(this.chunks, this.schema);
   }
 
-  /** Bytes to append to the file. */
-  batch({ count, positions, timesMicros, types, columns }: ReplayBatch): Uint8Array[] {
+  batch({ count, columns }: FrameBatch): Uint8Array[] {
     const names = columns.map(column => column.name).join();
-    assert(names === this.columns.map(column => column.name).join(), `a batch has other columns: ${names}`);
-    const children: Data[] = [
-      makeData({ type: new Int64(), length: count, nullCount: 0, data: positions }),
-      utf8Data(types, count),
-      makeData({ type: utcMicros(), length: count, nullCount: 0, data: timesMicros }),
-      ...columns.map(column => columnData(column, count)),
-    ];
+    assert(names === this.shapes.map(shape => shape.name).join(), `a batch has other columns: ${names}`);
+    const children: Data[] = columns.map(column => columnData(column, count));
     const data = makeData({ type: new Struct(this.schema.fields), length: count, nullCount: 0, children });
     this.writer.write(new RecordBatch(this.schema, data));
     return this.chunks.take();
   }
 
-  /** The last bytes of the file: an index of its batches. */
+  /** An index of the file's batches. */
   end(): Uint8Array[] {
     this.writer.finish();
     return this.chunks.take();
@@ -79,7 +75,7 @@ class Chunks extends AsyncByteQueue<Uint8Array> {
   }
 }
 
-function arrowType(type: Type): DataType {
+function arrowType(type: FrameType): DataType {
   switch (type.kind) {
     case 'int64':
       return new Int64();
@@ -89,6 +85,8 @@ function arrowType(type: Type): DataType {
       return new Bool();
     case 'string':
       return new Utf8();
+    case 'bytes':
+      return new Binary();
     case 'time':
       return utcMicros();
     case 'list':
@@ -106,9 +104,14 @@ function utcMicros(): TimestampMicrosecond {
   return new TimestampMicrosecond('UTC');
 }
 
-function columnData({ name, type, values, nulls }: Omit<FeatureColumn, 'statuses'>, count: number): Data {
+function columnData({ name, type, values, nulls }: FrameColumn, count: number): Data {
   const { nullBitmap, nullCount } = validity(nulls, count);
   const shape = { length: count, nullCount, nullBitmap };
+  if (Array.isArray(values)) {
+    assert(type.kind === 'string' || type.kind === 'bytes', `${name} is ${type.kind} and has other values`);
+    const cells = Array.from({ length: count }, (_, row) => (nulls[row] ? '' : values[row]!));
+    return textData(type.kind === 'string' ? new Utf8() : new Binary(), cells, { nullBitmap, nullCount });
+  }
   if (isList(values)) {
     assert(type.kind === 'list', `${name} is ${type.kind} and holds lists`);
     const { offsets, items, itemNulls } = values;
@@ -120,11 +123,6 @@ function columnData({ name, type, values, nulls }: Omit<FeatureColumn, 'statuses
   if (type.kind === 'bool') {
     assert(values instanceof Uint8Array, `${name} is bool and has other values`);
     return makeData({ ...shape, type: new Bool(), data: packBits(values, count) });
-  }
-  if (type.kind === 'string') {
-    assert(Array.isArray(values), `${name} is string and has other values`);
-    const texts = Array.from({ length: count }, (_, row) => (nulls[row] ? '' : values[row]!));
-    return utf8Data(texts, count, { nullBitmap, nullCount });
   }
   if (type.kind === 'double') {
     assert(values instanceof Float64Array, `${name} is double and has other values`);
@@ -153,20 +151,22 @@ function packBits(values: Uint8Array, count: number): Uint8Array {
 }
 
 /** There are few event types, and few texts that a feature chooses from, so each is encoded once per batch and then copied. */
-function utf8Data(
-  texts: string[],
-  count: number,
-  nulls: { nullCount: number; nullBitmap?: Uint8Array } = { nullCount: 0 },
+function textData(
+  type: Utf8 | Binary,
+  cells: (string | Uint8Array)[],
+  nulls: { nullCount: number; nullBitmap: Uint8Array },
 ): Data {
   const encoder = new TextEncoder();
   const encoded = new Map<string, Uint8Array>();
-  const offsets = new Int32Array(count + 1);
-  for (let i = 0; i < count; i++) {
-    const bytes = encoded.get(texts[i]!) ?? encoder.encode(texts[i]);
-    encoded.set(texts[i]!, bytes);
-    offsets[i + 1] = offsets[i]! + bytes.length;
-  }
-  const data = new Uint8Array(offsets[count]!);
-  for (let i = 0; i < count; i++) data.set(encoded.get(texts[i]!)!, offsets[i]);
-  return makeData({ type: new Utf8(), length: count, ...nulls, valueOffsets: offsets, data });
+  const encode = (text: string) => {
+    const bytes = encoded.get(text) ?? encoder.encode(text);
+    encoded.set(text, bytes);
+    return bytes;
+  };
+  const bytes = cells.map(cell => (typeof cell === 'string' ? encode(cell) : cell));
+  const offsets = new Int32Array(cells.length + 1);
+  for (let i = 0; i < bytes.length; i++) offsets[i + 1] = offsets[i]! + bytes[i]!.length;
+  const data = new Uint8Array(offsets[cells.length]!);
+  for (let i = 0; i < bytes.length; i++) data.set(bytes[i]!, offsets[i]);
+  return makeData({ type: type as Utf8, length: cells.length, ...nulls, valueOffsets: offsets, data });
 }

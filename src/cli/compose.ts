@@ -16,6 +16,7 @@ import type { Meta } from '../meta/meta.ts';
 import { aggregateHash, planHash } from '../plan/canonical.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import { type LookUp, Reader } from '../read/read.ts';
+import { type TileBatch, type TileChoice, type TileTable, tileTable } from '../read/tiles.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
 import { Spill } from '../replay/spill.ts';
 import { Crew } from '../shard/crew.ts';
@@ -28,7 +29,7 @@ import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { integrityOf } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
-import { type OpenDatabase, openDatabase, openFile, REFUSE, type Unreadable } from './database.ts';
+import { type OpenDatabase, openDatabase, openFile, openSnapshot, REFUSE, type Unreadable } from './database.ts';
 import { planOf } from './plan_cache.ts';
 import { startWorker } from './crew.ts';
 
@@ -299,6 +300,43 @@ export async function composeReplay(
     return database.store;
   });
   return { ...replay({ layout, spill, source, ...listeners }), close: () => close() };
+}
+
+/** Stored tiles as they are at one moment. */
+export interface Tiles {
+  columns: TileTable['columns'];
+  batches: Iterable<TileBatch>;
+  /** Of the last record of the log that they contain; -1 when there is none. */
+  position: number;
+  close(): void;
+}
+
+/**
+ * Reads the store beside whoever writes to it, and holds no lock.
+ *
+ * @throws Fault `config` where the rows are of other definitions, and as `tileTable`
+ */
+export async function composeTiles(config: Config, choice: TileChoice): Promise<Tiles> {
+  const { plan } = await planOf(config);
+  const database = openSnapshot(config.store.sqlite);
+  const { store, meta } = database;
+  try {
+    if (meta.currentPlan()?.hash !== planHash(plan))
+      throw new Fault(
+        'config',
+        'the rows are of other definitions than those in the folder: who serves them started before',
+      );
+    // What has no rows may have no number yet, and nothing is given one here.
+    const entities = plan.entities.filter(({ name }) => plan.aggregates.some(({ entity }) => entity === name));
+    const stored = { ...plan, entities };
+    const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
+    const layout = layPlan(await loadKernel(), stored, idsOf(stored, meta), settings);
+    const { columns, batches } = tileTable(layout, choice);
+    return { columns, batches: batches(store.scan()), position: store.mark().position - 1, close: database.close };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 function logSettings({ log }: Config): LogSettings {

@@ -78,6 +78,25 @@ export function openRows(path: string): { store: RowReader; close(): void } {
   return { store, close };
 }
 
+/**
+ * Rows and names as they are at this moment, beside whoever goes on writing them: nothing is changed here, and nobody
+ * waits for it. SQLite's write-ahead log keeps what is written meanwhile until it is closed.
+ */
+export function openSnapshot(path: string): { store: RowReader; meta: Meta; close(): void } {
+  const db = new Database(path, { readonly: true, strict: true });
+  db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+  const meta = openMeta(db);
+  const store = sqliteRows(db);
+  db.run('BEGIN');
+  // The moment is that of the first read.
+  store.mark();
+  const close = () => {
+    store.close();
+    db.close();
+  };
+  return { store, meta, close };
+}
+
 /** Its write-ahead log goes first: one that were left would be read as that of the database which comes after. */
 function putAside(path: string) {
   for (const suffix of ['-wal', '-shm', ''])

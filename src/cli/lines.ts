@@ -1,18 +1,24 @@
 import { formatMicros } from '../base/time.ts';
 import { cellJson } from '../http/columnar.ts';
-import type { ReplayBatch, ReplayParts } from '../replay/replay.ts';
+import type { FeatureColumn } from '../kernel/window.ts';
+import type { ReplayParts } from '../replay/replay.ts';
+import type { FrameBatch, FrameColumn } from './frame.ts';
 
-/** A replayed batch as NDJSON: one object an event, with `_position`, `_type`, `_time` and its features by name. */
-export function batchLines({ count, positions, timesMicros, types, columns }: ReplayBatch): Uint8Array {
-  const names = columns.map(column => `,${JSON.stringify(column.name)}:`);
-  const cells = columns.map(cellJson);
+/** A batch as NDJSON: one object a row, its columns by name; bytes are base64. */
+export function batchLines({ count, columns }: FrameBatch): Uint8Array {
+  const names = columns.map(({ name }, i) => `${i === 0 ? '{' : ','}${JSON.stringify(name)}:`);
+  const cells = columns.map(textOf);
   let text = '';
   for (let i = 0; i < count; i++) {
-    text += `{"_position":${positions[i]},"_type":${JSON.stringify(types[i])},"_time":"${formatMicros(timesMicros[i]!)}"`;
     for (let k = 0; k < names.length; k++) text += names[k]! + cells[k]!(i);
     text += '}\n';
   }
   return new TextEncoder().encode(text);
+}
+
+function textOf({ name, type, values, nulls }: FrameColumn): (row: number) => string {
+  if (type.kind !== 'bytes') return cellJson({ name, type, values: values as FeatureColumn['values'], nulls });
+  return row => (nulls[row] ? 'null' : `"${(values as Uint8Array[])[row]!.toBase64()}"`);
 }
 
 /** A line that is no record has no position. */

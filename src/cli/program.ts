@@ -12,6 +12,7 @@ import { addRebuild } from './rebuild.ts';
 import { addReplay } from './replay.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
+import { addTiles } from './tiles.ts';
 import { addVerify } from './verify.ts';
 
 /** @returns the process's exit code */
@@ -41,6 +42,7 @@ export function programOf(): Command {
     addLookup,
     addErrors,
     addReplay,
+    addTiles,
     addLog,
     addVerify,
     addRebuild,

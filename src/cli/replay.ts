@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { Fault } from '../base/fault.ts';
-import type { Replay, ReplayBatch } from '../replay/replay.ts';
+import type { Replay } from '../replay/replay.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
 import { composeReplay } from './compose.ts';
 import { compileDefinitions } from './definitions.ts';
-import { badLine, batchLines, rejectedLine } from './lines.ts';
+import { type Frame, frameMaker, replayFrame, replayShapes } from './frame.ts';
+import { badLine, rejectedLine } from './lines.ts';
 import { Progress } from './progress.ts';
 import { WholeFile } from './whole.ts';
 
@@ -24,7 +24,7 @@ export function addReplay(program: Command) {
     .description('run a recorded log through definitions: for each event its features as of that event')
     .requiredOption('--features <dir>', 'a folder of definitions, or one with a tilefold.yaml')
     .requiredOption('--log <file...>', 'NDJSON, gzip or not, or segments of an event log, in order')
-    .requiredOption('--out <file>', 'an .arrow or .ndjson file, there only once all of it is')
+    .requiredOption('--out <file>', 'an .arrow, .parquet or .ndjson file, there only once all of it is')
     .option('--errors <file>', 'an .ndjson file of the events that cannot count, and why')
     .option('--json', 'what was done as one JSON object')
     .action(async (_options, command: Command) => replayFiles(command.optsWithGlobals<Options>()));
@@ -49,7 +49,7 @@ async function replayFiles(options: Options) {
       onBad: bad => listError(badLine(bad)),
     });
     try {
-      await writeBatches(replay, makeFrame(replay.columns), out, progress);
+      await writeBatches(replay, makeFrame(replayShapes(replay.columns)), out, progress);
     } finally {
       replay.close();
     }
@@ -72,7 +72,7 @@ async function replayFiles(options: Options) {
 /** Batch by batch: neither the rows nor the file stand in memory as a whole. */
 async function writeBatches({ batches }: Replay, frame: Frame, out: WholeFile, progress: Progress) {
   for await (const batch of batches) {
-    await out.write(frame.batch(batch));
+    await out.write(frame.batch(replayFrame(batch)));
     progress.count(batch.count);
   }
   await out.write(frame.end());
@@ -80,20 +80,4 @@ async function writeBatches({ batches }: Replay, frame: Frame, out: WholeFile, p
 
 function whereOf(errors: string | undefined): string {
   return errors === undefined ? '--errors FILE lists them' : `${errors} lists them`;
-}
-
-/** Batches -> bytes to append to the file. */
-interface Frame {
-  batch(batch: ReplayBatch): Uint8Array[];
-  end(): Uint8Array[];
-}
-
-/** By the file's name. Arrow is only loaded where it is wanted. */
-async function frameMaker(out: string): Promise<(columns: Replay['columns']) => Frame> {
-  if (out.endsWith('.arrow')) {
-    const { ArrowFrame } = await import('./arrow.ts');
-    return columns => new ArrowFrame(columns);
-  }
-  if (out.endsWith('.ndjson')) return () => ({ batch: batch => [batchLines(batch)], end: () => [] });
-  throw new Fault('config', `--out: wanted a file name that ends in .arrow or .ndjson, got ${out}`);
 }

@@ -1,5 +1,5 @@
 import { Fault } from '../base/fault.ts';
-import { formatMicros, parseMicros } from '../base/time.ts';
+import { parseMicros } from '../base/time.ts';
 import type { Entity } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 
@@ -71,23 +71,23 @@ function epochMicros(part: KeyPart): bigint | null {
   return digits === null ? null : BigInt(digits) * 1000n;
 }
 
-/** Key bytes for people: parts joined by `/`, times as RFC 3339. */
-export function keyText(entity: Entity, key: Uint8Array): string {
-  const parts: string[] = [];
+/** A text may well begin with what looks like a byte order mark. */
+const DECODER = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** Key bytes as the texts of their parts, one for each key column: a time is its microseconds, in digits. */
+export function keyTexts(entity: Entity, key: Uint8Array): string[] {
+  if (entity.keys.length === 1) return [DECODER.decode(key)];
+  const texts: string[] = [];
   let at = 0;
-  for (const type of entity.keys) {
-    let length = key.length;
-    if (entity.keys.length > 1) {
-      length = 0;
-      for (let shift = 0; ; shift += 7) {
-        const byte = key[at++]!;
-        length += (byte & 0x7f) * 2 ** shift;
-        if (byte < 0x80) break;
-      }
+  for (let part = 0; part < entity.keys.length; part++) {
+    let length = 0;
+    for (let scale = 1, more = true; more && at < key.length; scale *= 128) {
+      const byte = key[at++]!;
+      length += (byte & 0x7f) * scale;
+      more = byte >= 0x80;
     }
-    const text = new TextDecoder().decode(key.subarray(at, at + length));
-    parts.push(type.kind === 'time' ? formatMicros(BigInt(text)) : text);
+    texts.push(DECODER.decode(key.subarray(at, at + length)));
     at += length;
   }
-  return parts.join('/');
+  return texts;
 }

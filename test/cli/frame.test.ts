@@ -5,6 +5,7 @@ import { batchLines } from '../../src/cli/lines.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import { type FeatureColumn, isList, type ListValues } from '../../src/kernel/window.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
+import { replayFrame, replayShapes } from '../../src/cli/frame.ts';
 
 const FEATURES = [
   { name: 'set:count', type: INT64 },
@@ -58,17 +59,19 @@ function batch(position: number, count: number): ReplayBatch {
   };
 }
 
+const SHAPES = replayShapes(FEATURES);
+
 function joined(chunks: Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(chunks));
 }
 
 test('an Arrow file of several batches says what went in', () => {
-  const frame = new ArrowFrame(FEATURES);
+  const frame = new ArrowFrame(SHAPES);
   const chunks: Uint8Array[] = [];
   const batches = [batch(0, 9), batch(9, 1), batch(10, 70)];
   for (const each of batches) {
     // As a kernel's memory would be: overwritten once the batch is written.
-    for (const chunk of frame.batch(each)) chunks.push(chunk.slice());
+    for (const chunk of frame.batch(replayFrame(each))) chunks.push(chunk.slice());
     for (const { values } of each.columns)
       if (!isList(values) && !Array.isArray(values)) new Uint8Array(values.buffer).fill(0xff);
   }
@@ -106,17 +109,17 @@ test('an Arrow file of several batches says what went in', () => {
 });
 
 test('a frame without a batch is a file with columns and no rows', () => {
-  const table = tableFromIPC(joined(new ArrowFrame(FEATURES).end()));
+  const table = tableFromIPC(joined(new ArrowFrame(SHAPES).end()));
   expect(table.numRows).toBe(0);
   expect(table.schema.fields.length).toBe(3 + FEATURES.length);
 });
 
 test('a batch with other columns is our bug', () => {
-  expect(() => new ArrowFrame(FEATURES.slice(1)).batch(batch(0, 1))).toThrow('other columns');
+  expect(() => new ArrowFrame(SHAPES.slice(1)).batch(replayFrame(batch(0, 1)))).toThrow('other columns');
 });
 
 test('lines say the same', () => {
-  const lines = new TextDecoder().decode(batchLines(batch(1, 2))).split('\n');
+  const lines = new TextDecoder().decode(batchLines(replayFrame(batch(1, 2)))).split('\n');
   expect(lines).toEqual([
     '{"_position":1,"_type":"flüg","_time":"1970-01-01T00:00:01.000001Z","set:count":9007199254740993,' +
       '"set:mean":0.3333333333333333,"set:late":true,"set:since":"1970-01-01T00:00:00Z","set:heat":"heiß",' +

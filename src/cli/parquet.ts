@@ -1,0 +1,141 @@
+import { ByteWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
+import { assert } from '../base/assert.ts';
+import { isList } from '../kernel/window.ts';
+import { type Type, typeName } from '../plan/value.ts';
+import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './frame.ts';
+
+/** Rows of a row group: what readers skip or read as a whole, and what is held until it is written. */
+const GROUP_ROWS_MAX = 1 << 16;
+
+/** Values of a row group, items of lists included: wide tables have shorter groups. About 50 MiB while they are held. */
+const GROUP_VALUES_MAX = 1 << 20;
+
+type Cell = bigint | number | boolean | string | Uint8Array | null | Cell[];
+
+/**
+ * A Parquet file, row group by row group: int64 as INT64, double as DOUBLE, bool as BOOLEAN, string as UTF8, time as
+ * TIMESTAMP in microseconds UTC, bytes as BYTE_ARRAY, lists as LIST; packed with Snappy. Values are copied until their
+ * group is full.
+ */
+export class ParquetFrame implements Frame {
+  readonly #shapes: FrameShape[];
+  readonly #bytes = new ByteWriter(1 << 16);
+  readonly #writer: ParquetWriter;
+  #cells: Cell[][];
+  #rows = 0;
+  #values = 0;
+
+  /** @param about goes into the file's metadata, name by name */
+  constructor(shapes: FrameShape[], about: Record<string, string> = {}) {
+    this.#shapes = shapes;
+    this.#cells = shapes.map(() => []);
+    const root: SchemaElement = { name: 'root', num_children: shapes.length };
+    this.#writer = new ParquetWriter({
+      writer: this.#bytes,
+      schema: [root, ...shapes.flatMap(elementsOf)],
+      createdBy: 'tilefold',
+      kvMetadata: Object.entries(about).map(([key, value]) => ({ key, value })),
+    });
+  }
+
+  batch({ count, columns }: FrameBatch): Uint8Array[] {
+    const names = columns.map(column => column.name).join();
+    assert(names === this.#shapes.map(shape => shape.name).join(), `a batch has other columns: ${names}`);
+    for (let from = 0; from < count; ) {
+      const to = Math.min(count, from + GROUP_ROWS_MAX - this.#rows);
+      for (const [i, column] of columns.entries()) this.#values += appendCells(column, from, to, this.#cells[i]!);
+      this.#rows += to - from;
+      from = to;
+      if (this.#rows >= GROUP_ROWS_MAX || this.#values >= GROUP_VALUES_MAX) this.#writeGroup();
+    }
+    return this.#take();
+  }
+
+  end(): Uint8Array[] {
+    if (this.#rows > 0) this.#writeGroup();
+    this.#writer.finish();
+    return this.#take();
+  }
+
+  #writeGroup(): void {
+    const columnData = this.#shapes.map(({ name, type }, i) => ({
+      name,
+      data: this.#cells[i]!,
+      // A dictionary of doubles would make 0 of -0.
+      ...(isOfDoubles(type) ? { encoding: 'PLAIN' as const } : {}),
+    }));
+    const written = this.#writer.write({ columnData, rowGroupSize: this.#rows });
+    assert(written === undefined, 'a writer to memory has nothing to wait for');
+    this.#cells = this.#shapes.map(() => []);
+    this.#rows = this.#values = 0;
+  }
+
+  /** What has been written since the last time; the writer goes on counting where it is in the file. */
+  #take(): Uint8Array[] {
+    const bytes = this.#bytes.getBytes().slice();
+    this.#bytes.index = 0;
+    return bytes.length > 0 ? [bytes] : [];
+  }
+}
+
+function isOfDoubles(type: FrameType): boolean {
+  return type.kind === 'double' || (type.kind === 'list' && type.of.type.kind === 'double');
+}
+
+/** A column in the schema's list of elements; a list takes three of them. */
+function elementsOf({ name, type, isRequired }: FrameShape): SchemaElement[] {
+  const repetition_type = isRequired ? 'REQUIRED' : 'OPTIONAL';
+  if (type.kind !== 'list') return [{ name, repetition_type, ...leafOf(type) }];
+  return [
+    { name, repetition_type, num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
+    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+    { name: 'element', repetition_type: 'OPTIONAL', ...leafOf(type.of.type) },
+  ];
+}
+
+function leafOf(type: FrameType): Omit<SchemaElement, 'name'> {
+  switch (type.kind) {
+    case 'int64':
+      return { type: 'INT64' };
+    case 'double':
+      return { type: 'DOUBLE' };
+    case 'bool':
+      return { type: 'BOOLEAN' };
+    case 'string':
+      return { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } };
+    case 'bytes':
+      return { type: 'BYTE_ARRAY' };
+    case 'time':
+      return {
+        type: 'INT64',
+        converted_type: 'TIMESTAMP_MICROS',
+        logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MICROS' },
+      };
+    default:
+      assert(false, `no column holds a ${typeName(type)}`);
+  }
+}
+
+/** Copies rows [from, to) of a column; returns how many values they are. */
+function appendCells({ name, type, values, nulls }: FrameColumn, from: number, to: number, cells: Cell[]): number {
+  if (!Array.isArray(values) && isList(values)) {
+    assert(type.kind === 'list', `${name} is ${type.kind} and holds lists`);
+    const { offsets, items, itemNulls } = values;
+    for (let row = from; row < to; row++)
+      cells.push(nulls[row] ? null : itemCells(type.of.type, items, itemNulls, offsets[row]!, offsets[row + 1]!));
+    return to - from + offsets[to]! - offsets[from]!;
+  }
+  const isBool = type.kind === 'bool';
+  for (let row = from; row < to; row++) {
+    const value = values[row]!;
+    cells.push(nulls[row] ? null : isBool ? value === 1 : value);
+  }
+  return to - from;
+}
+
+function itemCells(type: Type, values: ArrayLike<Cell>, nulls: Uint8Array, from: number, to: number): Cell[] {
+  const isBool = type.kind === 'bool';
+  const cells: Cell[] = [];
+  for (let i = from; i < to; i++) cells.push(nulls[i] ? null : isBool ? values[i] === 1 : values[i]!);
+  return cells;
+}
