@@ -37,7 +37,7 @@ def main():
     wanted = pyarrow.feather.read_table(arrow)
     file = pyarrow.parquet.ParquetFile(parquet)
     found = file.read()
-    duck = duckdb.connect().execute("FROM read_parquet(?)", [parquet]).to_arrow_table()
+    duck = duckdb.sql("FROM read_parquet(?)", params=[parquet]).to_arrow_table()
     differences = []
     readers = {
         "pyarrow": found,

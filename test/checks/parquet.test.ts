@@ -147,7 +147,7 @@ describe.skipIf(python === null)('Parquet', () => {
       expect(about.parquet).toMatchObject({ 'tilefold.position': '41' });
       expect(about.arrow).toEqual({ 'tilefold.position': '41' });
     },
-    30_000,
+    60_000,
   );
 
   test('without a row it is a file with columns', async () => {
@@ -156,7 +156,7 @@ describe.skipIf(python === null)('Parquet', () => {
     expect(differences).toEqual([]);
     expect(rows).toBe(0);
     expect(Object.keys(types)).toEqual(SHAPES.map(({ name }) => name));
-  });
+  }, 60_000);
 
   test('row groups are bounded by their rows, and by their values', async () => {
     const rows = (count: number) => ({ count, columns: [numbers(count)] });
@@ -170,7 +170,7 @@ describe.skipIf(python === null)('Parquet', () => {
     const listed = [{ name: 'n', type: listOf(INT64), isRequired: false }];
     // 250,250 values a batch, so that the fifth is the first that passes 2^20.
     expect(await groups(listed, lists)).toEqual([1_250, 250]);
-  });
+  }, 60_000);
 
   test('a replay is the same in both', async () => {
     const lines = (await weekLines()).filter((_, i) => i % 60 === 0);
