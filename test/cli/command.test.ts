@@ -383,7 +383,7 @@ describe('replay', () => {
     const damaged = await replay(folder, '--log', 'cut.ndjson.gz', '--out', 'out.arrow', '--errors', 'errors.ndjson');
     expect([damaged.code, damaged.err]).toEqual([1, expect.stringContaining('cut.ndjson.gz')]);
     const wrong = await replay(folder, '--log', 'good.ndjson', '--out', 'out.parquet');
-    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('.arrow or .ndjson')]);
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('.arrow, .parquet or .ndjson')]);
     const missing = await replay(folder, '--log', 'good.ndjson', '--out', 'nowhere/out.arrow');
     expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('nowhere/out.arrow cannot be written')]);
     expect((await readdir(folder)).sort()).toEqual(['cut.ndjson.gz', 'features', 'good.ndjson', 'tilefold.yaml']);
