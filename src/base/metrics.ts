@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { STAGES, type ThreadStages } from './stages.ts';
 
 /** What is asked of a running server each time somebody collects, so that nothing has to be kept up to date for it. */
 export interface State {
@@ -14,6 +15,10 @@ export interface State {
   rowsEvicted: number;
   rowsLoaded: number;
   rowsExpired: number;
+  /** Records folded, rows written, and where the time went. */
+  recordsFolded: number;
+  rowsWritten: number;
+  stages: ThreadStages[];
   /** Since the start: how often a tile was too old to take an event, level by level. */
   tilesRefused: number;
 }
@@ -80,6 +85,7 @@ export class Metrics {
       'Late events that a tile no longer took, a count over tile levels; lifetimes take them all the same',
       () => state()?.tilesRefused,
     );
+    this.#stageSeconds(() => state()?.stages ?? []);
   }
 
   request(route: string, method: string, status: number, seconds: number): void {
@@ -128,6 +134,19 @@ export class Metrics {
       collect() {
         this.reset();
         this.inc(read() ?? 0);
+      },
+    });
+  }
+
+  #stageSeconds(read: () => ThreadStages[]): void {
+    new Counter({
+      name: 'tilefold_stage_seconds_total',
+      help: 'Time spent in each stage of the way of events and of lookups, in seconds, by thread',
+      labelNames: ['stage', 'thread'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { thread, ms } of read()) for (const stage of STAGES) this.inc({ stage, thread }, ms[stage] / 1000);
       },
     });
   }

@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import type { State } from '../base/metrics.ts';
+import { Stages } from '../base/stages.ts';
 import { type Engine, nowOf, type Watcher } from '../ingest/engine.ts';
 import { keepingOf } from '../ingest/expiry.ts';
 import { Here } from '../ingest/here.ts';
@@ -40,6 +41,8 @@ export interface Parts {
   reader: LookUp;
   meta: Meta;
   state: () => State;
+  /** Of this thread. */
+  stages: Stages;
   /** Writes what is in memory and lets go of everything, the folder's lock last. */
   close(): Promise<void>;
 }
@@ -75,30 +78,27 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     applyPlan(plan, store, meta, note);
     const ids = idsOf(plan, meta);
     const { workers = config.fold.workers } = surroundings;
-    const folding = await foldingOf({
-      config,
-      plan,
-      ids,
-      database: held.database,
-      expires: true,
-      onFailure,
-      watcher,
-      workers,
-    });
+    const stages = new Stages();
+    const around = { onFailure, watcher, stages };
+    const folding = await foldingOf({ config, plan, ids, database: held.database, expires: true, workers, ...around });
     const { engine, door, reader, sizes } = folding;
+    const foldedBefore = engine.folded;
     const ingest = await Ingest.open({
-      door,
-      engine,
-      log,
-      barrierMs: config.fold.barrierMs,
-      nowMicros,
-      onFailure,
-      watcher,
+      ...{ door, engine, log, barrierMs: config.fold.barrierMs, nowMicros },
+      ...around,
     });
     undo.unshift(() => ingest.close());
     if (announce !== null) for (const lock of locks) lock.announce(announce);
-    const state = () => ({ logEnd: log.end, folded: engine.folded, rowsExpired: engine.expiredRows, ...sizes() });
-    return { plan, ingest, reader, meta, state, close: () => closeAll(undo) };
+    const state = (): State => ({
+      logEnd: log.end,
+      folded: engine.folded,
+      rowsExpired: engine.expiredRows,
+      recordsFolded: engine.folded - foldedBefore,
+      rowsWritten: engine.writtenRows,
+      stages: [{ thread: 'main', ms: stages.ms }, ...engine.stages()],
+      ...sizes(),
+    });
+    return { plan, ingest, reader, meta, state, stages, close: () => closeAll(undo) };
   } catch (error) {
     await closeAll(undo);
     throw error;
@@ -171,16 +171,8 @@ export async function composeComparison(config: Config, note: (text: string) => 
       const other = openDatabase(path, REFUSE, note);
       undo.unshift(() => other.close());
       const { workers } = config.fold;
-      const folding = await foldingOf({
-        config,
-        plan,
-        ids,
-        database: other,
-        expires: false,
-        onFailure: raise,
-        watcher,
-        workers,
-      });
+      const around = { onFailure: raise, watcher, stages: new Stages() };
+      const folding = await foldingOf({ config, plan, ids, database: other, expires: false, workers, ...around });
       const { door, engine } = folding;
       const prefix = prefixOf(log, position);
       const settings = { barrierMs: NEVER_MS, nowMicros, onFailure: raise, watcher };
@@ -206,8 +198,8 @@ function removeDatabase(path: string) {
   for (const suffix of ['-wal', '-shm', '']) rmSync(path + suffix, { force: true });
 }
 
-interface FoldingParts {
-  config: Config;
+export interface FoldingParts {
+  config: Pick<Config, 'log' | 'fold'>;
   plan: Plan;
   ids: Ids;
   database: OpenDatabase;
@@ -215,21 +207,22 @@ interface FoldingParts {
   expires: boolean;
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
+  stages: Stages;
   /** 0 does it all in this thread. */
   workers: number;
 }
 
-interface Folding {
+export interface Folding {
   engine: Engine;
   /** Of this thread. */
   door: Kernel;
   reader: LookUp;
-  sizes: () => Omit<State, 'logEnd' | 'folded' | 'rowsExpired'>;
+  sizes: () => Pick<State, 'rowsDirty' | 'foldBytes' | 'rowsEvicted' | 'rowsLoaded' | 'tilesRefused'>;
 }
 
 /** Where events are folded and lookups answered: in this thread, or in workers. */
-async function foldingOf(parts: FoldingParts): Promise<Folding> {
-  const { config, plan, ids, database, workers, watcher, onFailure } = parts;
+export async function foldingOf(parts: FoldingParts): Promise<Folding> {
+  const { config, plan, ids, database, workers, watcher, onFailure, stages } = parts;
   const { store, meta } = database;
   const kernel = await loadKernel();
   const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: Math.max(1, workers) };
@@ -246,9 +239,11 @@ async function foldingOf(parts: FoldingParts): Promise<Folding> {
       foldMemoryBytes,
       onFailure,
       watcher,
+      stages,
     });
     const moments = { position: () => engine.folded - 1, nowMicros: () => nowOf(engine, config.log.clock, nowMicros) };
-    const reader = new Reader({ layout, fold, store, ...moments });
+    const here = new Reader({ layout, fold, store, ...moments });
+    const reader: LookUp = { lookup: request => stages.time('answer', () => here.lookup(request)) };
     const sizes = () => sizesOf(fold, refusedTiles(layout));
     return { engine, door: kernel, reader, sizes };
   }
@@ -285,8 +280,8 @@ export async function composeReplay(
   plan: Plan,
   source: Source,
   rows: { memoryBytes: number; path: string },
-  listeners: Pick<ReplayParts, 'onRejected' | 'onBad'>,
-): Promise<Replay & { close(): void }> {
+  around: Pick<ReplayParts, 'onRejected' | 'onBad' | 'stages'>,
+): Promise<Replay & { spill: Spill; close(): void }> {
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, countedIds(plan), { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
   let close = () => {};
@@ -299,7 +294,7 @@ export async function composeReplay(
     };
     return database.store;
   });
-  return { ...replay({ layout, spill, source, ...listeners }), close: () => close() };
+  return { ...replay({ layout, spill, source, ...around }), spill, close: () => close() };
 }
 
 /** Stored tiles as they are at one moment. */

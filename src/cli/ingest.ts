@@ -6,6 +6,7 @@ import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
+import { PROFILE, profileText } from './profile.ts';
 import { postLines } from './remote.ts';
 
 /** Rejections told one by one; a file that is all wrong is wrong in one way, mostly. */
@@ -30,8 +31,11 @@ export function addIngest(program: Command) {
     .argument('<file...>', 'NDJSON, gzip or not; segments of another event log')
     .option('--again', 'count the events of a file that was ingested within the last 24 hours once more')
     .option('--json', 'counts and rejections as one JSON object')
+    .option(...PROFILE)
     .action(async (files: string[], _options, command: Command) => {
-      const { config: path, json, again } = command.optsWithGlobals<Options>();
+      const { config: path, json, again, profile } = command.optsWithGlobals<Options>();
+      const startMs = performance.now();
+      let state: Parts['state'] | null = null;
       const config = await loadConfig(path);
       const source = await ndjsonFiles(files, config.log.clock);
       const listed: Rejected[] = [];
@@ -41,6 +45,7 @@ export function addIngest(program: Command) {
       const keyOf = again ? async () => null : fileKeys();
       const counts = await withParts(config, {
         open: async parts => {
+          state = parts.state;
           const tooLate = parts.state().tilesRefused;
           const here = await ingestHere(parts, files, source, keyOf, list);
           const isLate = parts.state().tilesRefused > tooLate;
@@ -49,10 +54,16 @@ export function addIngest(program: Command) {
         },
         held: url => ingestAll(source, keyOf, (bytes, key) => postLines(url, bytes, key), list),
       });
+      if (profile) tellProfile(state, (performance.now() - startMs) / 1000);
       if (json) console.log(JSON.stringify({ ...counts, rejections: listed }));
       else tell(counts, listed);
       if (counts.rejected > 0) process.exitCode = EXIT.fault;
     });
+}
+
+/** @param state null where a server has done the work */
+function tellProfile(state: Parts['state'] | null, seconds: number) {
+  console.error(state ? profileText(state(), seconds) : 'a server has done it: its GET /metrics has the stages');
 }
 
 /** Events of a recorded file are late by a wall clock: their windows are long past when they arrive. */
@@ -63,6 +74,7 @@ interface Options {
   config: string;
   json?: true;
   again?: true;
+  profile?: true;
 }
 
 interface Counts {

@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { compose } from './compose.ts';
 import { loadConfig } from './config.ts';
+import { PROFILE, profileText } from './profile.ts';
 import { foldProgress } from './progress.ts';
 import { stopFirst } from './verify.ts';
 
 interface Options {
   config: string;
   json?: true;
+  profile?: true;
 }
 
 /** `tilefold rebuild --from-log`: what the log makes, made anew. */
@@ -16,8 +18,10 @@ export function addRebuild(program: Command) {
     .description('forget all rows and errors, and fold the log anew')
     .requiredOption('--from-log', 'from the event log; killed on the way, the next command goes on with it')
     .option('--json', 'as one JSON object')
+    .option(...PROFILE)
     .action(async (_options, command: Command) => {
-      const { config: path, json } = command.optsWithGlobals<Options>();
+      const { config: path, json, profile } = command.optsWithGlobals<Options>();
+      const startMs = performance.now();
       const onFailure = (error: unknown) => {
         throw error;
       };
@@ -28,6 +32,7 @@ export function addRebuild(program: Command) {
       });
       const records = parts.ingest.position + 1;
       await parts.close();
+      if (profile) console.error(profileText(parts.state(), (performance.now() - startMs) / 1000));
       console.log(json ? JSON.stringify({ records }) : `${records} records folded anew`);
     });
 }

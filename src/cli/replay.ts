@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
+import { Stages } from '../base/stages.ts';
 import type { Replay } from '../replay/replay.ts';
+import type { Spill } from '../replay/spill.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
 import { composeReplay } from './compose.ts';
 import { compileDefinitions } from './definitions.ts';
 import { type Frame, frameMaker, replayFrame, replayShapes } from './frame.ts';
 import { badLine, rejectedLine } from './lines.ts';
+import { PROFILE, profileText } from './profile.ts';
 import { Progress } from './progress.ts';
 import { WholeFile } from './whole.ts';
 
@@ -15,6 +18,7 @@ interface Options {
   out: string;
   errors?: string;
   json?: true;
+  profile?: true;
 }
 
 /** `tilefold replay`: a recorded log -> one row for each event, with its features as of itself. */
@@ -27,6 +31,7 @@ export function addReplay(program: Command) {
     .requiredOption('--out <file>', 'an .arrow, .parquet or .ndjson file, there only once all of it is')
     .option('--errors <file>', 'an .ndjson file of the events that cannot count, and why')
     .option('--json', 'what was done as one JSON object')
+    .option(...PROFILE)
     .action(async (_options, command: Command) => replayFiles(command.optsWithGlobals<Options>()));
 }
 
@@ -37,6 +42,8 @@ async function replayFiles(options: Options) {
   const out = await WholeFile.create(options.out);
   const errors = options.errors === undefined ? null : await WholeFile.create(options.errors);
   const progress = await Progress.over(options.log);
+  const stages = new Stages();
+  let spill: Spill | null = null;
   let errorCount = 0;
   const listError = (line: string) => {
     errorCount++;
@@ -47,9 +54,11 @@ async function replayFiles(options: Options) {
     const replay = await composeReplay(plan, progress.watch(files), rows, {
       onRejected: rejected => listError(rejectedLine(rejected)),
       onBad: bad => listError(badLine(bad)),
+      stages,
     });
+    spill = replay.spill;
     try {
-      await writeBatches(replay, makeFrame(replayShapes(replay.columns)), out, progress);
+      await writeBatches(replay, makeFrame(replayShapes(replay.columns)), out, progress, stages);
     } finally {
       replay.close();
     }
@@ -62,6 +71,11 @@ async function replayFiles(options: Options) {
     throw error;
   }
   const { events, seconds } = progress.end(options.out);
+  if (options.profile) {
+    const { writtenRows: rowsWritten, fold } = spill;
+    const main = [{ thread: 'main', ms: stages.ms }];
+    console.error(profileText({ recordsFolded: events, rowsWritten, rowsLoaded: fold.loaded, stages: main }, seconds));
+  }
   if (options.json) {
     const { out, errors } = options;
     console.log(JSON.stringify({ events, errors: errorCount, seconds, out, errors_out: errors ?? null }));
@@ -70,12 +84,12 @@ async function replayFiles(options: Options) {
 }
 
 /** Batch by batch: neither the rows nor the file stand in memory as a whole. */
-async function writeBatches({ batches }: Replay, frame: Frame, out: WholeFile, progress: Progress) {
+async function writeBatches({ batches }: Replay, frame: Frame, out: WholeFile, progress: Progress, stages: Stages) {
   for await (const batch of batches) {
-    await out.write(frame.batch(replayFrame(batch)));
+    await stages.wait('write', () => out.write(frame.batch(replayFrame(batch))));
     progress.count(batch.count);
   }
-  await out.write(frame.end());
+  await stages.wait('write', () => out.write(frame.end()));
 }
 
 function whereOf(errors: string | undefined): string {

@@ -6,6 +6,7 @@ import { app, type Served, STILL_FOLDING } from '../http/app.ts';
 import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
+import { PROFILE, profileText } from './profile.ts';
 
 interface Options {
   config: string;
@@ -13,6 +14,7 @@ interface Options {
   port?: number;
   logLevel: LogLevel;
   grace: number;
+  profile?: true;
 }
 
 /** Long enough for the largest lookup to be made and read over a slow line; Bun's own 10 s is for pages. */
@@ -37,6 +39,7 @@ export function addServe(program: Command) {
     .option('--host <address>', 'instead of the configured one; 0.0.0.0 lets other machines in')
     .option('--port <port>', 'instead of the configured one; 0 takes a free one', portOf)
     .option('--grace <duration>', 'how long /readyz says 503 before connections are refused', graceOf, GRACE_DEFAULT_MS)
+    .option(...PROFILE)
     .addOption(
       new Option('--log-level <level>', 'what is logged to standard error, as JSON lines where that is no terminal')
         .choices(LOG_LEVELS)
@@ -44,12 +47,12 @@ export function addServe(program: Command) {
         .default('info'),
     )
     .action(async (_options, command: Command) => {
-      const { config: path, host, port, logLevel, grace } = command.optsWithGlobals<Options>();
+      const { config: path, host, port, logLevel, grace, profile = false } = command.optsWithGlobals<Options>();
       const config = await loadConfig(path);
       const place = { host: host ?? config.serve.host, port: port ?? config.serve.port };
       // The other commands start without them.
       const { openLog } = await import('./logger.ts');
-      await serve(config, place, openLog(logLevel), grace);
+      await serve(config, place, openLog(logLevel), grace, profile);
     });
 }
 
@@ -58,7 +61,14 @@ export function addServe(program: Command) {
  * wait. On the way out: /readyz says so for a while, then no new connections, requests under way are answered, and
  * everything is written and closed.
  */
-async function serve(config: Config, { host, port }: { host: string; port: number }, log: Log, graceMs: number) {
+async function serve(
+  config: Config,
+  { host, port }: { host: string; port: number },
+  log: Log,
+  graceMs: number,
+  isProfiled: boolean,
+) {
+  const startMs = performance.now();
   let parts: Parts | null = null;
   let unready: string | null = STILL_FOLDING;
   const { Metrics } = await import('../base/metrics.ts');
@@ -80,6 +90,7 @@ async function serve(config: Config, { host, port }: { host: string; port: numbe
     await drain(server, graceMs, log);
     gate.closed = true;
     await parts.close();
+    if (isProfiled) console.error(profileText(parts.state(), (performance.now() - startMs) / 1000));
   } finally {
     await server.stop(true);
   }

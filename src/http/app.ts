@@ -4,6 +4,7 @@ import { requestId } from 'hono/request-id';
 import { Fault } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { Stages } from '../base/stages.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -36,6 +37,7 @@ export interface Served {
   reader: LookUp;
   meta: Pick<Meta, 'errors'>;
   plan: Plan;
+  stages: Pick<Stages, 'time'>;
 }
 
 export const STILL_FOLDING = 'the log is still being folded';
@@ -55,7 +57,7 @@ export function app(services: Services): Hono {
   const resources: Resource[] = [
     get('/', GET_WELCOME, showWelcome(places)),
     post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics) : wait),
-    post('/v1/features', POST_FEATURES, parts ? postFeatures(parts.reader, parts.plan, metrics) : wait),
+    post('/v1/features', POST_FEATURES, parts ? postFeatures(parts.reader, parts.plan, metrics, parts.stages) : wait),
     get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.ingest, parts.meta) : wait),
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { MICROS_PER_MS, parseMicros } from '../base/time.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { Stages } from '../base/stages.ts';
 import type { Feature, Plan } from '../plan/plan.ts';
 import type { Lookup, LookUp } from '../read/read.ts';
 import { STATUS } from '../kernel/window.ts';
@@ -105,11 +106,17 @@ export const POST_FEATURES: Operation = {
 };
 
 /** Values come as columns: for each entity its keys, for each feature one array as long as the keys. */
-export function postFeatures(reader: LookUp, plan: Plan, metrics: Pick<Metrics, 'lookup'>): Handler {
+export function postFeatures(
+  reader: LookUp,
+  plan: Plan,
+  metrics: Pick<Metrics, 'lookup'>,
+  stages: Pick<Stages, 'time'>,
+): Handler {
   return async c => {
     const lookup = parseLookup(await readBody(c.req.raw, 'lookup_body_bytes'));
     const { keys, values } = checkSize(lookup, plan);
-    const body = answerJson(await reader.lookup(lookup));
+    const answer = await reader.lookup(lookup);
+    const body = stages.time('reply', () => answerJson(answer));
     metrics.lookup(keys, values);
     const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
     return c.body(body, 200, headers);

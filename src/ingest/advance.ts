@@ -1,3 +1,4 @@
+import { Stages } from '../base/stages.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { changes, tile } from '../kernel/tile.ts';
@@ -12,9 +13,22 @@ export interface Pipeline {
  * The way of a decoded batch: select -> tile -> fold. Pure: what comes out depends on the batch and on the rows alone.
  * Ingest and replay take the same steps.
  */
-export function advance(pipeline: Pipeline): void {
-  select(pipeline.layout);
-  advanceRecords(pipeline, 0, pipeline.layout.kernel.exports.recordCount.value);
+export function advance({ layout, folds }: Pipeline, stages = new Stages()): void {
+  const { kernel } = layout;
+  const count = kernel.exports.recordCount.value;
+  stages.time('select', () => select(layout));
+  stages.time('tile', () => tile(kernel, 0, count));
+  for (const [shard, fold] of folds.entries()) foldChanges(fold, changes(kernel, shard), stages);
+  kernel.exports.seeRecords(0, count);
+}
+
+/** Folds changes; what reading rows back took is no part of what folding did. */
+export function foldChanges(fold: Fold, batch: Uint8Array, stages: Stages): void {
+  const before = fold.readBackMs;
+  stages.time('fold', () => fold.apply(batch));
+  const readBackMs = fold.readBackMs - before;
+  stages.add('fold', -readBackMs);
+  stages.add('read_back', readBackMs);
 }
 
 /** Computes selections, keys and arguments for every event of the batch. */

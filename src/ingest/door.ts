@@ -1,5 +1,6 @@
-import { turn } from '../base/turn.ts';
 import { Fault } from '../base/fault.ts';
+import { Stages } from '../base/stages.ts';
+import { turn } from '../base/turn.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { Admitted } from '../kernel/door.ts';
 import { admit, EVENTS_PER_BODY_MAX } from '../kernel/door.ts';
@@ -26,7 +27,7 @@ export function sliceEnd(lines: Uint8Array, from: number): number {
  *
  * @throws Fault `too_large` beyond `EVENTS_PER_BODY_MAX`
  */
-export async function admitSlices(kernel: Kernel, body: Uint8Array): Promise<Admitted> {
+export async function admitSlices(kernel: Kernel, body: Uint8Array, stages = new Stages()): Promise<Admitted> {
   const parts: Uint8Array[] = [];
   const rejected: Rejected[] = [];
   let count = 0;
@@ -34,7 +35,7 @@ export async function admitSlices(kernel: Kernel, body: Uint8Array): Promise<Adm
   for (let from = 0; from < body.length; ) {
     if (from > 0) await turn();
     const slice = body.subarray(from, sliceEnd(body, from));
-    const admitted = admit(kernel, slice, 'ndjson') as Admitted;
+    const admitted = stages.time('door', () => admit(kernel, slice, 'ndjson')) as Admitted;
     parts.push(admitted.lines);
     for (const one of admitted.rejected) rejected.push({ ...one, line: one.line + lines });
     count += admitted.count;
@@ -47,11 +48,11 @@ export async function admitSlices(kernel: Kernel, body: Uint8Array): Promise<Adm
 }
 
 /** What tells bodies apart that come under one key: 64 hex digits. */
-export async function bodyDigest(body: Uint8Array, format: string): Promise<string> {
+export async function bodyDigest(body: Uint8Array, format: string, stages: Stages): Promise<string> {
   const hash = new Bun.CryptoHasher('sha256').update(`${format}\n`);
   for (let from = 0; from < body.length; from += HASHED_BYTES) {
     if (from > 0) await turn();
-    hash.update(body.subarray(from, from + HASHED_BYTES));
+    stages.time('door', () => hash.update(body.subarray(from, from + HASHED_BYTES)));
   }
   return hash.digest('hex');
 }

@@ -1,3 +1,4 @@
+import type { ThreadStages } from '../base/stages.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
 import type { Clock } from '../source/source.ts';
 
@@ -10,6 +11,10 @@ export interface Engine {
   readonly folded: number;
   /** Rows deleted from the store since the start, because nothing could read them any more. */
   readonly expiredRows: number;
+  /** Rows written to the store since the start. */
+  readonly writtenRows: number;
+  /** Where the time of threads other than the opener's goes. */
+  stages(): ThreadStages[];
   /** The greatest clock of any event type as far as it has folded; null before the first event of a declared type. */
   greatestClock(): bigint | null;
   /**

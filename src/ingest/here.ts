@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { Stages, type ThreadStages } from '../base/stages.ts';
 import { turn } from '../base/turn.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { Decoder } from '../kernel/ndjson.ts';
@@ -28,14 +29,18 @@ export interface HereParts {
   foldMemoryBytes: number;
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
+  /** Of this thread. */
+  stages?: Stages | undefined;
 }
 
 /** Decoding, folding and writing in this thread, batch by batch, with a turn of the event loop between batches. */
 export class Here implements Engine {
   readonly #parts: HereParts;
   readonly #decoder: Decoder;
+  readonly #stages: Stages;
   #folded: number;
   #expiredRows = 0;
+  #writtenRows = 0;
   #errors: BadRecord[] = [];
   /** Lines are folded one body after the other. */
   #work: Promise<void> = Promise.resolve();
@@ -45,6 +50,7 @@ export class Here implements Engine {
   /** Takes up where the store's rows end. */
   constructor(parts: HereParts) {
     this.#parts = parts;
+    this.#stages = parts.stages ?? new Stages();
     const { layout, folds } = parts.pipeline;
     this.#decoder = new Decoder(layout.kernel, layout.types);
     const mark = parts.store.mark();
@@ -62,6 +68,14 @@ export class Here implements Engine {
 
   get expiredRows(): number {
     return this.#expiredRows;
+  }
+
+  get writtenRows(): number {
+    return this.#writtenRows;
+  }
+
+  stages(): ThreadStages[] {
+    return [];
   }
 
   greatestClock(): bigint | null {
@@ -108,8 +122,10 @@ export class Here implements Engine {
     const mark = this.#mark();
     const rowCount = pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
     const packed = pipeline.folds.map(fold => fold.packedRows());
-    const rows = packed.values().flatMap(unpackRows);
-    this.#expiredRows += writeBarrier(store, meta, keeping, { rows, rowCount, mark, errors });
+    this.#stages.add('snapshot', performance.now() - startMs);
+    const work = { rows: packed.values().flatMap(unpackRows), rowCount, mark, errors };
+    this.#expiredRows += this.#stages.time('write', () => writeBarrier(store, meta, keeping, work));
+    this.#writtenRows += rowCount;
     this.#errors = [];
     for (const fold of pipeline.folds) fold.settle();
     this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
@@ -135,15 +151,15 @@ export class Here implements Engine {
     for (let from = 0; from < lines.length; from += this.#decoder.offset) {
       if (from > 0) await turn();
       assert(!this.#closed, 'an engine is closed when nothing is on its way');
-      this.#decoder.fill(lines.subarray(from, sliceEnd(lines, from)));
+      this.#stages.time('decode', () => this.#decoder.fill(lines.subarray(from, sliceEnd(lines, from))));
       this.#foldBatch(arrivalMicros);
     }
   }
 
   /** Memory is exactly at a record before it and after it: a barrier may come between any two. */
   #foldBatch(arrivalMicros: bigint | null): void {
-    this.#decoder.next(this.#folded, arrivalMicros);
-    advance(this.#parts.pipeline);
+    this.#stages.time('decode', () => this.#decoder.next(this.#folded, arrivalMicros));
+    advance(this.#parts.pipeline, this.#stages);
     for (const bad of this.#decoder.bad()) {
       this.#errors.push({ ...bad, position: this.#folded + bad.record });
       this.#parts.watcher?.bad(bad.code);

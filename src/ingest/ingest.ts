@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import { Stages } from '../base/stages.ts';
 import { admit } from '../kernel/door.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import { PROBLEMS } from '../kernel/ndjson.ts';
@@ -20,6 +21,8 @@ export interface IngestParts {
   /** Where a failure goes that nobody waits for: the process cannot go on. */
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
+  /** Of this thread. */
+  stages?: Stages | undefined;
 }
 
 export interface Receipt {
@@ -49,6 +52,7 @@ export type BodyFormat = 'json' | 'ndjson';
  */
 export class Ingest {
   readonly #parts: IngestParts;
+  readonly #stages: Stages;
   #lastArrival: bigint;
   /** Bodies with keys that are on their way. */
   readonly #underWay = new Map<string, { digest: string; done: Promise<unknown> }>();
@@ -57,6 +61,7 @@ export class Ingest {
 
   private constructor(parts: IngestParts) {
     this.#parts = parts;
+    this.#stages = parts.stages ?? new Stages();
     this.#lastArrival = parts.log.lastArrivalMicros ?? 0n;
   }
 
@@ -88,7 +93,7 @@ export class Ingest {
   async post(body: Uint8Array, format: BodyFormat, key: string | null = null): Promise<Receipt> {
     assert(!this.#closed, 'a closed ingest takes no events');
     if (key === null) return this.#take(body, format, null);
-    const digest = await bodyDigest(body, format);
+    const digest = await bodyDigest(body, format, this.#stages);
     for (let first = this.#underWay.get(key); first; first = this.#underWay.get(key)) {
       if (first.digest !== digest) throw conflict(key);
       // Whatever became of it, the log knows.
@@ -123,12 +128,12 @@ export class Ingest {
 
   async #admit(body: Uint8Array, format: BodyFormat): Promise<TakenBody> {
     if (isSlice(body, format)) return this.#admitWhole(body, format);
-    const admitted = await admitSlices(this.#parts.door, body);
+    const admitted = await admitSlices(this.#parts.door, body, this.#stages);
     return { ...admitted, rejected: admitted.rejected.map(rejection) };
   }
 
   #admitWhole(body: Uint8Array, format: BodyFormat): TakenBody {
-    const admitted = admit(this.#parts.door, body, format);
+    const admitted = this.#stages.time('door', () => admit(this.#parts.door, body, format));
     if ('problem' in admitted) throw refusal(PROBLEMS[admitted.problem]!);
     return { ...admitted, rejected: admitted.rejected.map(rejection) };
   }
@@ -156,7 +161,8 @@ export class Ingest {
   /** Returns the position of the first line, once all are folded. What is durable is folded in the log's order. */
   async #append(lines: Uint8Array, count: number, id: BatchKey | null): Promise<number> {
     const arrivalMicros = this.#arrivalMicros();
-    const position = await this.#parts.log.append(lines, count, arrivalMicros, id);
+    const { log } = this.#parts;
+    const position = await this.#stages.wait('log', () => log.append(lines, count, arrivalMicros, id));
     await this.#parts.engine.fold(lines, position, arrivalMicros);
     return position;
   }

@@ -35,6 +35,8 @@ export class Fold {
   /** Rows that left memory, and rows read back, since it was made. */
   evicted = 0;
   loaded = 0;
+  /** What reading back took, since then. */
+  readBackMs = 0;
   /** What rows may occupy: lookups leave what they read in memory up to here. Whoever evicts sets it. */
   boundBytes = Number.POSITIVE_INFINITY;
   /** Bytes of changes that come from another instance are copied here first. */
@@ -90,6 +92,7 @@ export class Fold {
     const { exports } = this.kernel;
     const { readBack } = this;
     assert(readBack, 'rows that have left memory can be read back');
+    const startMs = performance.now();
     check(this.kernel, exports.missing(start, length));
     const addresses = this.#addresses();
     this.loaded += addresses.length;
@@ -99,6 +102,7 @@ export class Fold {
       exports.loadRow(entity, keyStart, key.length, levelMs, tileStartMs, block, value?.length ?? 0);
       if (value) exports.release(block, value.length);
     }
+    this.readBackMs += performance.now() - startMs;
   }
 
   get dirtyCount(): number {

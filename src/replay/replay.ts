@@ -1,3 +1,4 @@
+import { Stages } from '../base/stages.ts';
 import type { Pipeline } from '../ingest/advance.ts';
 import { advanceRecords, select } from '../ingest/advance.ts';
 import type { Kernel } from '../kernel/instance.ts';
@@ -22,6 +23,7 @@ export interface ReplayParts {
   /** A line that is no record, with the line of its file; and a logged event that cannot count, with its position. */
   onRejected: (rejected: Rejected & { file: string }) => void;
   onBad: (bad: BadEvent & { file: string; position: number }) => void;
+  stages?: Stages | undefined;
 }
 
 /** Good events of declared types, in the log's order, each with the features of its entities as of itself. */
@@ -52,7 +54,7 @@ export function replay(parts: ReplayParts): Replay {
 }
 
 async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: Subject[]): AsyncGenerator<ReplayBatch> {
-  const { layout, spill, source } = parts;
+  const { layout, spill, source, stages = new Stages() } = parts;
   const step = rowsAtOnce(
     layout.kernel,
     subjects.map(({ answer }) => ({ answer, features: [...answer.features.values()] })),
@@ -60,17 +62,17 @@ async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: S
   const decoder = new Decoder(layout.kernel, layout.types);
   let position = 0;
   for await (const block of source.read(0)) {
-    decoder.fill(block.bytes);
+    stages.time('decode', () => decoder.fill(block.bytes));
     let { line } = block;
-    while (decoder.next(position, block.arrivalMicros)) {
+    while (stages.time('decode', () => decoder.next(position, block.arrivalMicros))) {
       const { file } = block;
       for (const one of decoder.rejected()) parts.onRejected({ ...one, file, line: line + one.line - 1 });
       for (const one of decoder.bad())
         parts.onBad({ ...one, file, line: line + one.line - 1, position: position + one.record });
-      select(layout);
+      stages.time('select', () => select(layout));
       for (let from = 0; from < decoder.count; from += step) {
         const to = Math.min(decoder.count, from + step);
-        const batch = replayRecords(layout, spill, columns, subjects, from, to, position);
+        const batch = replayRecords(layout, spill, columns, subjects, from, to, position, stages);
         if (batch.count > 0) yield batch;
       }
       position += decoder.count;
@@ -88,7 +90,9 @@ function replayRecords(
   from: number,
   to: number,
   position: number,
+  stages: Stages,
 ): ReplayBatch {
+  const startMs = performance.now();
   const { kernel, types } = layout;
   const pipeline: Pipeline = { layout, folds: [spill.fold] };
   const { exports } = kernel;
@@ -109,8 +113,9 @@ function replayRecords(
     spill.makeRoom(position + from + i + 1);
   }
   for (const [subject, count] of filled) derive(kernel, subject.answer, count);
+  stages.add('answer', performance.now() - startMs);
   const good = goodRecords(recordTypes, recordRows);
-  return gather(layout, columns, subjects, good, from, position);
+  return stages.time('reply', () => gather(layout, columns, subjects, good, from, position));
 }
 
 /** Indices of records that count, and the type of each. */

@@ -14,6 +14,8 @@ export class Spill {
   readonly fold: Fold;
   readonly #keeping: Keeping[];
   #store: Store | null = null;
+  /** Rows put aside since it was made. */
+  writtenRows = 0;
 
   constructor(
     private readonly layout: Layout,
@@ -42,6 +44,7 @@ export class Spill {
     store.commit(rows, { position, clocks, highest }, () =>
       store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rows.length)),
     );
+    this.writtenRows += rows.length;
     fold.settle();
     fold.evict(memoryBytes / 2);
   }

@@ -1,4 +1,5 @@
 import { assert, unreachable } from '../base/assert.ts';
+import { Stages, type ThreadStages } from '../base/stages.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
@@ -67,6 +68,8 @@ export class Crew implements Engine {
   #foldedClocks: Clocks;
   #errors: BadRecord[] = [];
   #expiredRows = 0;
+  #writtenRows = 0;
+  readonly #writerStages = new Stages();
   /** Where the store is. */
   #written: number;
   #barrier: Promise<void> | null = null;
@@ -96,12 +99,22 @@ export class Crew implements Engine {
     return this.#expiredRows;
   }
 
+  get writtenRows(): number {
+    return this.#writtenRows;
+  }
+
+  /** As each said last. */
+  stages(): ThreadStages[] {
+    const shards = this.#shards.map(({ sizes }, i) => ({ thread: `shard ${i + 1}`, ms: sizes.stages }));
+    return [...shards, { thread: 'writer', ms: this.#writerStages.ms }];
+  }
+
   greatestClock(): bigint | null {
     return greatestOf(this.#parts.layout, this.#foldedClocks);
   }
 
   /** Sums over the shards, as each said last. */
-  sizes(): ShardSizes & { tilesRefused: number } {
+  sizes(): Omit<ShardSizes, 'stages'> & { tilesRefused: number } {
     const sum = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0, tilesRefused: 0 };
     for (const { sizes, tilesRefused } of this.#shards) {
       sum.dirtyCount += sizes.dirtyCount;
@@ -254,6 +267,7 @@ export class Crew implements Engine {
         this.#advance();
         break;
       case 'answered':
+        desk.sizes.stages = message.stages;
         desk.takeAnswer(message.id).resolve(message.columns);
         break;
       case 'refused':
@@ -327,6 +341,8 @@ export class Crew implements Engine {
     assert(done.kind === 'written', 'the writer answers what it was asked');
     this.#written = position;
     this.#expiredRows += done.expired;
+    this.#writtenRows += rowCount;
+    this.#writerStages.add('write', done.seconds * 1000);
     for (const { wire, sizes } of this.#shards) {
       const isOver = sizes.stateBytes > this.#shareBytes;
       wire.post({ kind: 'settle', targetBytes: isOver ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY });

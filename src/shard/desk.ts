@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { noStages } from '../base/stages.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Clocks } from '../kernel/clock.ts';
 import type { PackedColumns } from './columns.ts';
@@ -44,7 +45,7 @@ export class ShardDesk {
   readonly decoding: Chunk[] = [];
   /** Chunks that it has folded and not all the others. */
   applied = 0;
-  sizes: ShardSizes = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0 };
+  sizes: ShardSizes = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0, stages: noStages() };
   tilesRefused = 0;
   readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns>>();
   #asked = 0;

@@ -1,4 +1,5 @@
 import type { FaultCode } from '../base/fault.ts';
+import type { StageMs } from '../base/stages.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
 import type { Clocks } from '../kernel/clock.ts';
@@ -81,7 +82,7 @@ export type FromShard =
   /** The chunk's changes, one buffer for each shard. */
   | { kind: 'tiled'; changes: Uint8Array[]; tilesRefused: number }
   | { kind: 'applied'; sizes: ShardSizes }
-  | { kind: 'answered'; id: number; columns: PackedColumns }
+  | { kind: 'answered'; id: number; columns: PackedColumns; stages: StageMs }
   | { kind: 'refused'; id: number; failure: Failure }
   | { kind: 'snapshot'; rows: Uint8Array; rowCount: number; highest: Mark['highest'] }
   | { kind: 'settled'; sizes: ShardSizes }
@@ -93,6 +94,7 @@ export interface ShardSizes {
   stateBytes: number;
   evicted: number;
   loaded: number;
+  stages: StageMs;
 }
 
 /** To the one that writes. */

@@ -110,7 +110,7 @@ export class ServedShard {
     try {
       const answer = this.shard.answer(entity, features, unpackKeys(keys), timeMicros, isPast);
       const columns = packColumns(answer, keys.ends.length);
-      this.post({ kind: 'answered', id, columns }, [columns.bytes.buffer]);
+      this.post({ kind: 'answered', id, columns, stages: this.shard.stages.ms }, [columns.bytes.buffer]);
     } catch (error) {
       this.post({ kind: 'refused', id, failure: failureOf(error) });
     }

@@ -1,5 +1,6 @@
+import { Stages } from '../base/stages.ts';
+import { foldChanges, select } from '../ingest/advance.ts';
 import type { BadRecord } from '../ingest/engine.ts';
-import { select } from '../ingest/advance.ts';
 import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { Layout } from '../kernel/layout.ts';
@@ -26,6 +27,7 @@ export interface ShardParts {
  */
 export class Shard {
   readonly #decoder: Decoder;
+  readonly stages = new Stages();
 
   /** @param mark how far the store's rows have been folded */
   constructor(
@@ -40,8 +42,8 @@ export class Shard {
 
   /** Decodes the first batch of a chunk, as far as that goes without the clocks before it. */
   parse(lines: Uint8Array, position: number): void {
-    this.#decoder.fill(lines);
-    this.#decoder.parse(position);
+    this.stages.time('decode', () => this.#decoder.fill(lines));
+    this.parseNext(position);
   }
 
   /** Bytes of the chunk that have been decoded: mostly one batch takes all of it. */
@@ -50,7 +52,7 @@ export class Shard {
   }
 
   parseNext(position: number): void {
-    this.#decoder.parse(position);
+    this.stages.time('decode', () => this.#decoder.parse(position));
   }
 
   /** Events of the batch. */
@@ -62,7 +64,7 @@ export class Shard {
   pass(clocks: Clocks, position: number, arrivalMicros: bigint | null): { clocks: Clocks; bad: BadRecord[] } {
     const { layout } = this.parts;
     resumeDecoding(layout, clocks);
-    this.#decoder.passClocks(arrivalMicros);
+    this.stages.time('decode', () => this.#decoder.passClocks(arrivalMicros));
     const bad = this.#decoder.bad().map(one => ({ ...one, position: position + one.record }));
     return { clocks: decodedClocks(layout), bad };
   }
@@ -70,15 +72,17 @@ export class Shard {
   /** The changes of the batch, for each shard a buffer of its own. */
   tile(): { changes: Uint8Array[]; tilesRefused: number } {
     const { layout, shards } = this.parts;
-    select(layout);
-    tile(layout.kernel, 0, this.#decoder.count);
-    const buffers = Array.from({ length: shards }, (_, shard) => changes(layout.kernel, shard).slice());
+    this.stages.time('select', () => select(layout));
+    const buffers = this.stages.time('tile', () => {
+      tile(layout.kernel, 0, this.#decoder.count);
+      return Array.from({ length: shards }, (_, shard) => changes(layout.kernel, shard).slice());
+    });
     return { changes: buffers, tilesRefused: refusedTiles(layout) };
   }
 
   /** Folds changes, and remembers the clocks as of the prefix that they complete. */
   apply(batch: Uint8Array, clocks: Clocks): ShardSizes {
-    this.parts.fold.apply(batch);
+    foldChanges(this.parts.fold, batch, this.stages);
     seeClocks(this.parts.layout, clocks);
     return this.sizes();
   }
@@ -88,7 +92,10 @@ export class Shard {
     const answer = layout.lookups.get(entity)!;
     const features = names.map(name => answer.features.get(name)!);
     const columns = emptyColumns(features, keys.length);
-    answerKeys(layout.kernel, answer, features, keys, timeMicros, isPast, storedOf(store, fold, answer), columns);
+    const stored = storedOf(store, fold, answer);
+    this.stages.time('answer', () =>
+      answerKeys(layout.kernel, answer, features, keys, timeMicros, isPast, stored, columns),
+    );
     return columns;
   }
 
@@ -96,17 +103,19 @@ export class Shard {
   snapshot(): { rows: Uint8Array; rowCount: number; highest: Mark['highest'] } {
     const { fold } = this.parts;
     const rowCount = fold.dirtyCount;
-    return { rows: fold.snapshot(), rowCount, highest: fold.highest() };
+    return this.stages.time('snapshot', () => ({ rows: fold.snapshot(), rowCount, highest: fold.highest() }));
   }
 
   settle(targetBytes: number): ShardSizes {
-    this.parts.fold.settle();
-    this.parts.fold.evict(targetBytes);
+    this.stages.time('snapshot', () => {
+      this.parts.fold.settle();
+      this.parts.fold.evict(targetBytes);
+    });
     return this.sizes();
   }
 
   sizes(): ShardSizes {
     const { dirtyCount, stateBytes, evicted, loaded } = this.parts.fold;
-    return { dirtyCount, stateBytes, evicted, loaded };
+    return { dirtyCount, stateBytes, evicted, loaded, stages: this.stages.ms };
   }
 }

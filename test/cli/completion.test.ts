@@ -46,6 +46,7 @@ describe('in bash', () => {
       '--host',
       '--log-level',
       '--port',
+      '--profile',
       '--version',
     ]);
     expect(completed('lookup', 'origin', 'ATL', '--js')).toEqual(['--json']);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { noStages } from '../../src/base/stages.ts';
 import { deflateSync, gzipSync, gunzipSync, zstdCompressSync, brotliCompressSync } from 'node:zlib';
 import { LIMITS } from '../../src/http/limits.ts';
 import { INT64 } from '../../src/plan/value.ts';
@@ -214,7 +215,12 @@ describe('/metrics', () => {
 
   test('say what the server holds now, and nothing of it before it holds anything', async () => {
     const counts = { rowsEvicted: 11, rowsLoaded: 12, rowsExpired: 13, tilesRefused: 14 };
-    const state = { logEnd: 9, folded: 7, rowsDirty: 2, foldBytes: 4096, ...counts };
+    const stages = [
+      { thread: 'main', ms: { ...noStages(), door: 1500 } },
+      { thread: 'shard 1', ms: { ...noStages(), fold: 250 } },
+    ];
+    const profile = { recordsFolded: 5, rowsWritten: 3, stages };
+    const state = { logEnd: 9, folded: 7, rowsDirty: 2, foldBytes: 4096, ...counts, ...profile };
     const metrics = await metricsOf(appWith({ state }).app);
     expect(metrics.get('tilefold_log_end_position')).toBe(9);
     expect(metrics.get('tilefold_folded_position')).toBe(7);
@@ -222,15 +228,19 @@ describe('/metrics', () => {
     expect(metrics.get('tilefold_fold_state_bytes')).toBe(4096);
     const totals = ['rows_evicted', 'rows_loaded', 'rows_expired', 'tiles_refused'];
     expect(totals.map(name => metrics.get(`tilefold_${name}_total`))).toEqual([11, 12, 13, 14]);
+    const seconds = (labels: string) => metrics.get(`tilefold_stage_seconds_total{${labels}}`);
+    expect(seconds('stage="door",thread="main"')).toBe(1.5);
+    expect(seconds('stage="fold",thread="shard 1"')).toBe(0.25);
+    expect(seconds('stage="fold",thread="main"')).toBe(0);
     expect((await metricsOf(appWith().app)).has('tilefold_log_end_position')).toBe(false);
   });
 
   test('each says its meaning and its unit', async () => {
     const text = await (await appWith().app.request('/metrics')).text();
     const helps = Array.from(text.matchAll(/^# HELP (tilefold_\w+) (.+)$/gm), ([, name, help]) => [name!, help!]);
-    expect(helps.length).toBe(16);
+    expect(helps.length).toBe(17);
     for (const [name, help] of helps) {
-      const unit = /_seconds$/.test(name!) ? 'in seconds' : /_bytes$/.test(name!) ? 'in bytes' : 'a count';
+      const unit = /_seconds(_total)?$/.test(name!) ? 'in seconds' : /_bytes$/.test(name!) ? 'in bytes' : 'a count';
       expect(help).toContain(unit);
     }
   });

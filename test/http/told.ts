@@ -1,3 +1,4 @@
+import { Stages } from '../../src/base/stages.ts';
 import { expect } from 'bun:test';
 import type { Log } from '../../src/base/log.ts';
 import { Metrics, type State } from '../../src/base/metrics.ts';
@@ -63,6 +64,7 @@ export function appWith(told: Told = {}) {
     seen.logged.push({ level, text, ...fields });
   };
   const parts: Services['parts'] = {
+    stages: new Stages(),
     ingest: {
       barrier() {
         seen.barriers++;
