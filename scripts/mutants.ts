@@ -748,8 +748,8 @@ const CREW: Mutant[] = [
     name: 'crew-settle-early',
     why: 'rows leave memory before the writer has them',
     file: 'src/shard/shard.ts',
-    from: '    return { rows: fold.snapshot(), rowCount, highest: fold.highest() };',
-    to: '    const rows = fold.snapshot();\n    this.settle(0);\n    return { rows, rowCount, highest: fold.highest() };',
+    from: 'rows: fold.snapshot(), rowCount, highest: fold.highest() }));',
+    to: 'rows: [fold.snapshot(), this.settle(0)][0] as Uint8Array, rowCount, highest: fold.highest() }));',
   },
   {
     name: 'crew-scatter',
