@@ -1,5 +1,6 @@
 /**
  * bench.ts [decode|window|tiles|serving|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
+ * chart.ts draws what it writes.
  * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -99,8 +100,9 @@ async function bench(names: string[], options: Options): Promise<void> {
 function machineText(): string[] {
   const cores = cpus();
   const { name, version } = packages;
+  const words = process.argv.slice(2);
   return [
-    `${new Date().toISOString().slice(0, 16)}Z, ${['bench', ...process.argv.slice(2)].join(' ')}`,
+    `${new Date().toISOString().slice(0, 16)}Z: ${['npm run bench', ...(words.length > 0 ? ['--', ...words] : [])].join(' ')}`,
     `machine: ${cores.length} cores, ${cores[0]!.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB; load before ${loadavg()[0]!.toFixed(1)}`,
     `versions: ${name} ${version}, Bun ${Bun.version}, @bufbuild/protobuf ${packages.dependencies['@bufbuild/protobuf']}, hono ${packages.dependencies.hono}`,
   ];

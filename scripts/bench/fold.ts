@@ -21,7 +21,7 @@ import { ndjsonFiles } from '../../src/source/ndjson.ts';
 import { lineCount } from '../../src/source/segment.ts';
 import { AHEAD_MAX_MS, type Clock, MAX_JUMP_DEFAULT_MS, type Source } from '../../src/source/source.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
-import type { Row, Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 
 export const EVENT_CLOCK: Clock = { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS };
 
@@ -109,14 +109,14 @@ export async function foldEvents(settings: FoldSettings): Promise<FoldedState> {
 }
 
 /** The longest that a timer takes. */
-const NEVER_MS = 2 ** 31 - 1;
+export const NEVER_MS = 2 ** 31 - 1;
 
-function raise(error: unknown): never {
+export function raise(error: unknown): never {
   throw error;
 }
 
 /** Events that stand in a file, as the log that ingest takes up. */
-function logOf(source: Source, end: number): IngestParts['log'] {
+export function logOf(source: Source, end: number): IngestParts['log'] {
   return {
     clock: source.clock,
     end,
@@ -127,7 +127,7 @@ function logOf(source: Source, end: number): IngestParts['log'] {
   };
 }
 
-async function countLines(source: Source): Promise<number> {
+export async function countLines(source: Source): Promise<number> {
   let count = 0;
   for await (const { bytes } of source.read(0)) count += lineCount(bytes);
   return count;
@@ -139,14 +139,10 @@ export function countedIds(plan: Plan): Ids {
 }
 
 /** Rows of feature set `post_tiles`, read by protobuf, as lines of CSV: key, level, tile start, count, sum, sum. */
-export function exportTiles({ store, ids }: FoldedState): Generator<string> {
-  return exportRows(store.scan(), ids);
-}
-
-export function* exportRows(rows: Iterable<Row>, ids: Ids): Generator<string> {
+export function* exportTiles({ store, ids }: Pick<FoldedState, 'store' | 'ids'>): Generator<string> {
   const [n, ms, liked] = ['n', 'ms', 'liked'].map(name => ids.aggregates.get(`post_tiles:${name}`)!);
   const decoder = new TextDecoder();
-  for (const { key, levelMs, tileStartMs, value } of rows) {
+  for (const { key, levelMs, tileStartMs, value } of store.scan()) {
     const { features } = fromBinary(FeaturesCombinedSchema, value);
     const stateOf = (id: number) => {
       const { case: name, value: held } = features[id]!.state;
@@ -169,16 +165,10 @@ if (import.meta.main) {
       database: { type: 'string' },
       memory: { type: 'string' },
       expires: { type: 'boolean', default: false },
-      export: { type: 'string' },
     },
   });
   const { definitions = '', events = '', database = '', expires } = values;
   const state = await foldEvents({ definitions, events, database, memoryBytes: Number(values.memory), expires });
-  if (values.export !== undefined) {
-    const sink = Bun.file(values.export).writer();
-    for (const line of exportTiles(state)) sink.write(line);
-    await sink.end();
-  }
   state.close();
   console.log(JSON.stringify(state.folded));
 }

@@ -2,10 +2,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CACHE } from './events.ts';
 import type { Folded, Progress } from './fold.ts';
+import { removeDatabase, type Threaded } from './threads.ts';
 import { type Row, RUNS, median, runChild, toMiB } from './measure.ts';
-import type { Advanced } from './rows.ts';
 
 const FEATURES = join(import.meta.dir, 'features');
+const THREADS = join(import.meta.dir, 'threads.ts');
 const DUCKDB_TILES = join(import.meta.dir, '../python/duckdb_tiles.py');
 
 /** What `tilefold.yaml` gives where nothing is said. */
@@ -16,61 +17,63 @@ const MEMORY_TIRED_BYTES = 16 * 1024 ** 2;
 
 interface DuckTiles {
   seconds: number;
-  /** Of these, those until the tiles were tables in memory. */
-  table_seconds: number;
   rows: number;
+  /** Of its tables, or of the Parquet file. */
+  bytes: number;
   version: string;
 }
 
-/** Three levels of tiles from the same NDJSON: by ingest's own way into SQLite, and by DuckDB into Parquet. */
+/** How many threads either side has, and where the tiles are when the clock stops. */
+interface Race {
+  threads: number;
+  inMemory: boolean;
+}
+
+const RACES: Race[] = [
+  { threads: 1, inMemory: true },
+  { threads: 2, inMemory: true },
+  { threads: 1, inMemory: false },
+  { threads: 2, inMemory: false },
+];
+
+/** Three levels of tiles from the same NDJSON, by the engine of a server and by DuckDB. */
 export async function tileRows(events: string, python: string | null): Promise<Row[]> {
-  const names = ['tiles.db', 'tiles.csv', 'rows.csv', 'tiles.parquet'];
-  const [database, csv, rowsCsv, parquet] = names.map(name => join(CACHE, name));
-  const definitions = join(FEATURES, 'tiles');
-  const ours: Ran<Folded>[] = [];
-  const inMemory: Ran<Advanced>[] = [];
+  const rows: Row[] = [];
+  for (const race of RACES) rows.push(await raceRow(events, python, race));
+  return rows;
+}
+
+async function raceRow(events: string, python: string | null, { threads, inMemory }: Race): Promise<Row> {
+  const [database, csv, parquet] = ['tiles.db', 'tiles.csv', 'tiles.parquet'].map(name => join(CACHE, name));
+  const settings = ['--definitions', join(FEATURES, 'tiles'), '--events', events, '--database', database!];
+  // In one thread the main one does it all; else it only hands out the work.
+  const workers = threads === 1 ? 0 : threads;
+  const more = ['--workers', `${workers}`, '--bytes', `${MEMORY_DEFAULT_BYTES}`, ...(inMemory ? ['--memory'] : [])];
+  const duck = [DUCKDB_TILES, 'make', events, parquet!, `${threads}`, ...(inMemory ? ['memory'] : [])];
+  const ours: Ran<Threaded>[] = [];
   const peer: Ran<DuckTiles>[] = [];
   for (let i = 0; i < RUNS; i++) {
-    // Rows are exported after the clock has stopped, once; yet memory is that of the first runs, without it.
-    const more = i === RUNS - 1 && python !== null ? ['--export', csv!] : [];
-    ours.push(await runFold({ definitions, events, database: database!, memoryBytes: MEMORY_DEFAULT_BYTES }, more));
-    const exported = i === RUNS - 1 && python !== null ? ['--export', rowsCsv!] : [];
-    inMemory.push(await ran([...inBun('rows.ts'), '--definitions', definitions, '--events', events, ...exported]));
-    if (python !== null) peer.push(await ran<DuckTiles>([python, DUCKDB_TILES, 'make', events, parquet!]));
+    // Rows are exported after the clock has stopped, once; yet memory is that of the first run, without it.
+    const last = i === RUNS - 1 && python !== null ? ['--export', csv!] : [];
+    ours.push(await ran<Threaded>([process.execPath, THREADS, ...settings, ...more, ...last]));
+    if (python !== null) peer.push(await ran<DuckTiles>([python, ...duck]));
   }
-  if (python !== null)
-    for (const made of [csv!, rowsCsv!]) await runChild([python, DUCKDB_TILES, 'compare', parquet!, made]);
-  const { events: count, rowsWritten, barrierSeconds, seconds } = ours[0]!.said;
-  for (const name of names) await rm(join(CACHE, name), { force: true });
+  if (python !== null) await runChild([python, DUCKDB_TILES, 'compare', parquet!, csv!]);
+  removeDatabase(database!);
+  for (const path of [csv!, parquet!]) await rm(path, { force: true });
+  const { events: count, bytes, rowsWritten } = ours[0]!.said;
   const rate = (runs: Ran<{ seconds: number }>[]) => count / median(runs.map(run => run.said.seconds));
-  const share = Math.round((100 * barrierSeconds) / seconds);
-  const advanceNs = median(inMemory.map(run => run.said.advanceSeconds)) * 1e9;
-  return [
-    {
-      work: 'log -> tiles, in memory',
-      unit: 'events/s',
-      ours: rate(inMemory),
-      peer:
-        python === null
-          ? null
-          : {
-              name: `DuckDB ${peer[0]!.said.version}, 1 thread`,
-              value: count / median(peer.map(run => run.said.table_seconds)),
-            },
-      goal: 3,
-      memory: { ours: inMemory[0]!.peakMiB, peer: peer[0]?.peakMiB ?? null },
-      note: `${count} events, ${inMemory[0]!.said.rows} rows; ${Math.round(advanceNs / count)} ns an event in select, tile and fold`,
-    },
-    {
-      work: 'log -> tiles of 1m, 30m, 1d',
-      unit: 'events/s',
-      ours: rate(ours),
-      peer: python === null ? null : { name: `DuckDB ${peer[0]!.said.version}, 1 thread`, value: rate(peer) },
-      goal: null,
-      memory: { ours: ours[0]!.peakMiB, peer: peer[0]?.peakMiB ?? null },
-      note: `${count} events, ${rowsWritten} rows written, ${share}% of the time at barriers`,
-    },
-  ];
+  const sizes = [bytes, ...peer.slice(0, 1).map(run => run.said.bytes)].map(size => `${Math.round(toMiB(size))} MiB`);
+  const written = inMemory ? '' : `, ${rowsWritten} rows written`;
+  return {
+    work: `log -> tiles, ${inMemory ? 'in memory' : 'durable'}, ${threads} thread${threads > 1 ? 's' : ''}`,
+    unit: 'events/s',
+    ours: rate(ours),
+    peer: peer[0] ? { name: `DuckDB ${peer[0].said.version}`, value: rate(peer) } : null,
+    goal: null,
+    memory: { ours: ours[0]!.peakMiB, peer: peer[0]?.peakMiB ?? null },
+    note: `${count} events; ${inMemory ? 'the tiles' : 'the files'} take ${sizes.join(' and ')}${written}`,
+  };
 }
 
 interface Ran<Said> {
@@ -83,23 +86,16 @@ async function ran<Said>(command: string[]): Promise<Ran<Said>> {
   return { said: JSON.parse(out) as Said, peakMiB };
 }
 
-function inBun(script: string): string[] {
-  return [process.execPath, join(import.meta.dir, script)];
-}
-
-function runFold(
-  {
-    definitions,
-    events,
-    database,
-    memoryBytes,
-  }: Record<'definitions' | 'events' | 'database', string> & {
-    memoryBytes: number;
-  },
-  more: string[],
-): Promise<Ran<Folded>> {
+function runFold({
+  definitions,
+  events,
+  database,
+  memoryBytes,
+}: Record<'definitions' | 'events' | 'database', string> & {
+  memoryBytes: number;
+}): Promise<Ran<Folded>> {
   const paths = ['--definitions', definitions, '--events', events, '--database', database];
-  return ran([...inBun('fold.ts'), ...paths, '--memory', `${memoryBytes}`, ...more]);
+  return ran([process.execPath, join(import.meta.dir, 'fold.ts'), ...paths, '--memory', `${memoryBytes}`, '--expires']);
 }
 
 /** How the first and the last tenth of a long log compare, with little memory and new users all the time. */
@@ -120,7 +116,7 @@ export interface Tired {
 export async function tiredRun(events: string): Promise<Tired> {
   const database = join(CACHE, 'tired.db');
   const settings = { definitions: join(FEATURES, 'serving'), events, database, memoryBytes: MEMORY_TIRED_BYTES };
-  const { said, peakMiB } = await runFold(settings, ['--expires']);
+  const { said, peakMiB } = await runFold(settings);
   await rm(database, { force: true });
   const tenths = tenthsOf(said.progress, said.events);
   const perMillion = (rows: number) => Math.round((rows / said.events) * 1e6);

@@ -1,13 +1,15 @@
 """Tiles of posts by DuckDB, for scripts/bench.
 
-    duckdb_tiles.py make EVENTS OUT     tiles of 1 minute, 30 minutes and 1 day, each from the one before, to OUT (Parquet)
+    duckdb_tiles.py make EVENTS OUT THREADS [memory]
+                                        tiles of 1 minute, 30 minutes and 1 day, each from the one before, to OUT (Parquet)
     duckdb_tiles.py compare OUT CSV     exits with 1 where these are not the rows that tilefold has made
 
-`make` takes one thread and prints {"seconds", "table_seconds", "rows", "version"}: from the first byte of the NDJSON to the last
-of the Parquet, and to the last of the tables in memory that it is written from.
+`make` prints {"seconds", "rows", "bytes", "version"}: from the first byte of the NDJSON to the last of the Parquet, which
+has so many bytes; with `memory` to the last of three TEMP TABLEs, which take so many, and Parquet is written after that.
 """
 
 import json
+import os
 import sys
 import time
 
@@ -17,13 +19,14 @@ MINUTE, HALF_HOUR, DAY = 60_000, 1_800_000, 86_400_000
 ROWS = "post, {level}::BIGINT AS level, start, n, ms, liked"
 
 
-def make(events, out):
+def make(events, out, threads, where="parquet"):
     db = duckdb.connect()
-    db.execute("SET threads = 1")
+    db.execute(f"SET threads = {int(threads)}")
+    table = "TEMP TABLE" if where == "memory" else "TABLE"
     columns = "{time: 'TIMESTAMP', data: 'STRUCT(post VARCHAR, ms BIGINT, liked BOOLEAN)'}"
     since = time.perf_counter()
     db.execute(
-        f"""CREATE TABLE minutes AS
+        f"""CREATE {table} minutes AS
         SELECT data.post AS post, epoch_ms(time) // {MINUTE} * {MINUTE} AS start,
                count(*) AS n, sum(data.ms)::BIGINT AS ms, count_if(data.liked)::BIGINT AS liked
         FROM read_json(?, format = 'newline_delimited', columns = {columns}) GROUP BY ALL""",
@@ -31,17 +34,20 @@ def make(events, out):
     )
     for name, finer, level in (("half_hours", "minutes", HALF_HOUR), ("days", "half_hours", DAY)):
         db.execute(
-            f"""CREATE TABLE {name} AS
+            f"""CREATE {table} {name} AS
             SELECT post, start // {level} * {level} AS start,
                    sum(n)::BIGINT AS n, sum(ms)::BIGINT AS ms, sum(liked)::BIGINT AS liked
             FROM {finer} GROUP BY ALL"""
         )
-    table_seconds = time.perf_counter() - since
+    seconds = time.perf_counter() - since
+    size = db.execute("SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory()").fetchone()[0]
     levels = (("minutes", MINUTE), ("half_hours", HALF_HOUR), ("days", DAY))
     union = " UNION ALL ".join(f"SELECT {ROWS.format(level=level)} FROM {name}" for name, level in levels)
     (rows,) = db.execute(f"COPY ({union}) TO '{out}' (FORMAT parquet)").fetchone()
-    seconds = time.perf_counter() - since
-    print(json.dumps({"seconds": seconds, "table_seconds": table_seconds, "rows": rows, "version": duckdb.__version__}))
+    if where != "memory":
+        seconds = time.perf_counter() - since
+        size = os.path.getsize(out)
+    print(json.dumps({"seconds": seconds, "rows": rows, "bytes": size, "version": duckdb.__version__}))
 
 
 def compare(out, csv):

@@ -208,6 +208,8 @@ export interface FoldingParts {
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
   stages: Stages;
+  /** As engines take it. */
+  dirtyMax?: number | undefined;
   /** 0 does it all in this thread. */
   workers: number;
 }
@@ -222,7 +224,7 @@ export interface Folding {
 
 /** Where events are folded and lookups answered: in this thread, or in workers. */
 export async function foldingOf(parts: FoldingParts): Promise<Folding> {
-  const { config, plan, ids, database, workers, watcher, onFailure, stages } = parts;
+  const { config, plan, ids, database, workers, watcher, onFailure, stages, dirtyMax } = parts;
   const { store, meta } = database;
   const kernel = await loadKernel();
   const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: Math.max(1, workers) };
@@ -240,6 +242,7 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
       onFailure,
       watcher,
       stages,
+      dirtyMax,
     });
     const moments = { position: () => engine.folded - 1, nowMicros: () => nowOf(engine, config.log.clock, nowMicros) };
     const here = new Reader({ layout, fold, store, ...moments });
@@ -258,7 +261,7 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
     ...Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(first)),
   ]);
   const crew = new Crew(
-    { layout, shards, writer, mark, foldMemoryBytes, onFailure, watcher },
+    { layout, shards, writer, mark, foldMemoryBytes, onFailure, watcher, dirtyMax },
     { nowMicros: () => nowOf(crew, config.log.clock, nowMicros) },
   );
   return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes(), crew.sizes().tilesRefused) };

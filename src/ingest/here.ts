@@ -31,6 +31,8 @@ export interface HereParts {
   watcher?: Watcher | undefined;
   /** Of this thread. */
   stages?: Stages | undefined;
+  /** Dirty rows that bring a barrier forward, instead of the usual number. */
+  dirtyMax?: number | undefined;
 }
 
 /** Decoding, folding and writing in this thread, batch by batch, with a turn of the event loop between batches. */
@@ -168,7 +170,8 @@ export class Here implements Engine {
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
     const dirtyCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
     const isOver = this.#parts.pipeline.folds.some(fold => !fold.hasRoom);
-    if (isOver || dirtyCount > DIRTY_MAX || this.#errors.length > ERRORS_PENDING_MAX) this.barrier();
+    if (isOver || dirtyCount > (this.#parts.dirtyMax ?? DIRTY_MAX) || this.#errors.length > ERRORS_PENDING_MAX)
+      this.barrier();
   }
 
   #mark(): Mark {

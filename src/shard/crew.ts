@@ -43,6 +43,8 @@ export interface CrewParts {
   foldMemoryBytes: number;
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
+  /** Dirty rows that bring a barrier forward, instead of the usual number. */
+  dirtyMax?: number | undefined;
 }
 
 /**
@@ -301,13 +303,20 @@ export class Crew implements Engine {
 
   #bringForward(): void {
     const { dirtyCount } = this.sizes();
-    if (this.#barrier || (dirtyCount <= DIRTY_MAX && !this.#isOver(1) && this.#errors.length <= ERRORS_PENDING_MAX))
+    if (
+      this.#barrier ||
+      (dirtyCount <= this.#dirtyMax && !this.#isOver(1) && this.#errors.length <= ERRORS_PENDING_MAX)
+    )
       return;
     this.#startBarrier().catch(error => this.#fail(error));
   }
 
   #isOver(factor: number): boolean {
     return this.#shards.some(({ sizes }) => sizes.stateBytes > this.#shareBytes * factor);
+  }
+
+  get #dirtyMax(): number {
+    return this.#parts.dirtyMax ?? DIRTY_MAX;
   }
 
   get #shareBytes(): number {
@@ -401,7 +410,7 @@ export class Crew implements Engine {
 
   #hasRoom(): boolean {
     const isFull = this.#chunks.length >= 2 * CHUNKS_PER_SHARD * this.#shards.length;
-    const isBehind = this.#barrier !== null && (this.#isOver(OVER_MAX) || this.sizes().dirtyCount > 2 * DIRTY_MAX);
+    const isBehind = this.#barrier !== null && (this.#isOver(OVER_MAX) || this.sizes().dirtyCount > 2 * this.#dirtyMax);
     return !isFull && !isBehind;
   }
 

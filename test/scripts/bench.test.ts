@@ -1,11 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blocksOf, checkDecoded } from '../../scripts/bench/decode.ts';
 import { eventChunks } from '../../scripts/bench/events.ts';
+import { type BenchResult, chartSvg } from '../../scripts/bench/chart.ts';
 import { exportTiles, foldEvents } from '../../scripts/bench/fold.ts';
 import { checkEqual, median, type Row, ratioOf } from '../../scripts/bench/measure.ts';
+import { makeTiles } from '../../scripts/bench/threads.ts';
 import { tenthsOf } from '../../scripts/bench/tiles.ts';
 import { checkMerged } from '../../scripts/bench/window.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
@@ -97,11 +99,8 @@ test('the kernel and protobuf merge the same', async () => {
   expect(values).toBeGreaterThan(1_000);
 });
 
-test('tiles that are exported are those of the events', async () => {
-  const settings = { definitions: TILES, events: path, database: ':memory:', memoryBytes: 2 ** 24, expires: false };
-  const state = await foldEvents(settings);
-  const exported = [...exportTiles(state)].sort();
-  state.close();
+/** Count and sums of every tile, by hand. */
+function wantedTiles(): string[] {
   const wanted = new Map<string, [n: number, ms: number, liked: number]>();
   for (const { time, data } of views(text()))
     for (const level of [60_000, 1_800_000, 86_400_000]) {
@@ -109,8 +108,71 @@ test('tiles that are exported are those of the events', async () => {
       const [n, ms, liked] = wanted.get(place) ?? [0, 0, 0];
       wanted.set(place, [n + 1, ms + data.ms, liked + Number(data.liked)]);
     }
-  expect(exported).toEqual(Array.from(wanted, ([place, numbers]) => `${place},${numbers.join(',')}\n`).sort());
+  return Array.from(wanted, ([place, numbers]) => `${place},${numbers.join(',')}\n`).sort();
+}
+
+test('tiles that are exported are those of the events', async () => {
+  const settings = { definitions: TILES, events: path, database: ':memory:', memoryBytes: 2 ** 24, expires: false };
+  const state = await foldEvents(settings);
+  const exported = [...exportTiles(state)].sort();
+  state.close();
+  expect(exported).toEqual(wantedTiles());
   expect(state.folded.events).toBe(SHAPE.events);
+});
+
+test.each([
+  [0, true],
+  [0, false],
+  [2, true],
+  [2, false],
+])('and so they are of %d workers, in memory: %p', async (workers, inMemory) => {
+  const settings = { definitions: TILES, events: path, database: join(folder, `${workers}.db`), memoryBytes: 2 ** 26 };
+  let exported: string[] = [];
+  const made = await makeTiles({ ...settings, workers, inMemory }, state => {
+    exported = [...exportTiles(state)].sort();
+  });
+  expect(exported).toEqual(wantedTiles());
+  expect(made.events).toBe(SHAPE.events);
+  expect(made.rowsWritten === 0).toBe(inMemory);
+  expect(made.bytes).toBeGreaterThan(wantedTiles().length);
+});
+
+describe('the chart', () => {
+  const row = (work: string, ours: number, peer: number | null): Row => ({
+    ...{ work, unit: 'events/s', ours, goal: null, note: '', memory: { ours: null, peer: null } },
+    peer: peer === null ? null : { name: 'A & B', value: peer },
+  });
+  const result = (...rows: Row[]): BenchResult => ({ machine: ['machine: 2 cores', 'versions: tilefold 1'], rows });
+  const widths = (svg: string) =>
+    Array.from(svg.matchAll(/<rect class="(\w+)" x="([\d.]+)" .*? width="([\d.]+)"/g), ([, kind, x, width]) => {
+      return [kind, Number(x), Number(width)] as const;
+    });
+
+  test('bars begin at 1: ten times as much is as long to the one side as a tenth is to the other', () => {
+    const svg = chartSvg(result(row('fast', 100, 10), row('slow', 1, 10), row('alone', 1, null), row('same', 7, 7)));
+    const [fast, slow, same, ...rest] = widths(svg);
+    expect(rest).toEqual([]);
+    expect([fast![0], slow![0], same![0]]).toEqual(['better', 'worse', 'better']);
+    expect(fast![1]).toBeCloseTo(slow![1] + slow![2], 0);
+    expect(fast![2]).toBeCloseTo(slow![2], 0);
+    expect(same![2]).toBe(0);
+    for (const told of ['fast', '10x', '0.1x', 'beside A &amp; B', 'machine: 2 cores', 'versions: tilefold 1'])
+      expect(svg).toContain(`>${told}<`);
+    expect(svg).not.toContain('alone');
+  });
+
+  test('is XML that a parser reads, and has texts for both sides of the day', () => {
+    const svg = chartSvg(result(row('a < b', 3, 2)));
+    const open = Array.from(svg.matchAll(/<(svg|title|desc|style|text)\b/g), ([, name]) => name).sort();
+    const closed = Array.from(svg.matchAll(/<\/(\w+)>/g), ([, name]) => name).sort();
+    expect(closed).toEqual(open);
+    expect(svg).toContain('a &lt; b');
+    expect(svg).toContain('prefers-color-scheme: dark');
+  });
+
+  test('without a peer there is nothing to draw', () => {
+    expect(() => chartSvg(result(row('alone', 1, null)))).toThrow('no row of this run has a peer');
+  });
 });
 
 test('medians and ratios', () => {
