@@ -104,6 +104,10 @@ export function removeDatabase(file: string): void {
   for (const suffix of FILES) rmSync(file + suffix, { force: true });
 }
 
+function writeLines(sink: Bun.FileSink, lines: Iterable<string>): void {
+  for (const line of lines) sink.write(line);
+}
+
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
@@ -118,9 +122,9 @@ if (import.meta.main) {
   });
   const { definitions, events, database, workers, memory: inMemory, bytes, export: out } = values;
   const settings = { definitions, events, database, workers: Number(workers), inMemory, memoryBytes: Number(bytes) };
-  const lines: string[] = [];
-  const made = await makeTiles(settings, out === undefined ? null : state => lines.push(...exportTiles(state)));
-  if (out !== undefined) await Bun.write(out, lines.join(''));
+  const sink = out === undefined ? null : Bun.file(out).writer();
+  const made = await makeTiles(settings, sink && (state => writeLines(sink, exportTiles(state))));
+  await sink?.end();
   console.log(JSON.stringify(made));
   // Threads that nobody has closed.
   process.exit();
