@@ -31,6 +31,8 @@ export interface Threaded {
   events: number;
   seconds: number;
   rowsWritten: number;
+  /** Of these seconds, those of select, tile and fold, over all threads. */
+  advanceSeconds: number;
   /** Of the rows: in memory with their index, or in the database's files. */
   bytes: number;
 }
@@ -48,9 +50,10 @@ export async function makeTiles(
   const database = openDatabase(file, REFUSE, () => {});
   const ids = countedIds(plan);
   const memoryBytes = inMemory ? Number.POSITIVE_INFINITY : settings.memoryBytes;
+  const stages = new Stages();
   const folding = await foldingOf({
     config: configOf(workers, memoryBytes),
-    ...{ plan, ids, database, workers, expires: false, onFailure: raise, stages: new Stages() },
+    ...{ plan, ids, database, workers, expires: false, onFailure: raise, stages },
     dirtyMax: inMemory ? Number.POSITIVE_INFINITY : undefined,
   });
   const { engine } = folding;
@@ -59,10 +62,14 @@ export async function makeTiles(
   const seconds = (performance.now() - startMs) / 1000;
   const bytes = inMemory ? folding.sizes().foldBytes : sizeOf(file);
   const { writtenRows: rowsWritten } = engine;
+  const advanceMs = [stages.ms, ...engine.stages().map(({ ms }) => ms)].reduce(
+    (sum, { select, tile, fold }) => sum + select + tile + fold,
+    0,
+  );
   if (inMemory && use) await engine.close();
   use?.({ store: database.store, ids });
   database.close();
-  return { events, seconds, rowsWritten, bytes };
+  return { events, seconds, rowsWritten, advanceSeconds: advanceMs / 1000, bytes };
 }
 
 function configOf(workers: number, memoryBytes: number): Parameters<typeof foldingOf>[0]['config'] {
