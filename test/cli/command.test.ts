@@ -382,7 +382,7 @@ describe('replay', () => {
     const folder = await folderWith({ 'cut.ndjson.gz': '\x1f\x8b' });
     const damaged = await replay(folder, '--log', 'cut.ndjson.gz', '--out', 'out.arrow', '--errors', 'errors.ndjson');
     expect([damaged.code, damaged.err]).toEqual([1, expect.stringContaining('cut.ndjson.gz')]);
-    const wrong = await replay(folder, '--log', 'good.ndjson', '--out', 'out.parquet');
+    const wrong = await replay(folder, '--log', 'good.ndjson', '--out', 'out.csv');
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('.arrow, .parquet or .ndjson')]);
     const missing = await replay(folder, '--log', 'good.ndjson', '--out', 'nowhere/out.arrow');
     expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('nowhere/out.arrow cannot be written')]);

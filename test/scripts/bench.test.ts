@@ -37,7 +37,7 @@ beforeAll(async () => {
   await writeFile(path, text());
 });
 
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the same options give the same events, another seed gives others', () => {
   expect(text()).toBe(text());
