@@ -3,6 +3,7 @@
  * something went wrong here, and the next lookup is answered as ever.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { Stages } from '../../src/base/stages.ts';
 import { connect } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { Metrics } from '../../src/base/metrics.ts';
@@ -36,7 +37,7 @@ beforeAll(async () => {
   const quiet = () => {};
   const error = (_: unknown, text: string) => void logged.push(text);
   surface = app({
-    parts: { ...engine, reader: { lookup: lookup => engine.reader.lookup(lookup) } },
+    parts: { ...engine, reader: { lookup: lookup => engine.reader.lookup(lookup) }, stages: new Stages() },
     unready: () => null,
     log: { debug: quiet, info: quiet, warn: quiet, error },
     metrics: new Metrics(() => null),
