@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
+import { collectSoon, releaseBytes } from '../base/release.ts';
 import { turn } from '../base/turn.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { Decoder } from '../kernel/ndjson.ts';
@@ -127,6 +128,8 @@ export class Here implements Engine {
     this.#stages.add('snapshot', performance.now() - startMs);
     const work = { rows: packed.values().flatMap(unpackRows), rowCount, mark, errors };
     this.#expiredRows += this.#stages.time('write', () => writeBarrier(store, meta, keeping, work));
+    packed.forEach(releaseBytes);
+    collectSoon();
     this.#writtenRows += rowCount;
     this.#errors = [];
     for (const fold of pipeline.folds) fold.settle();

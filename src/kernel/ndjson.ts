@@ -172,6 +172,11 @@ export class Decoder {
     return this.#from;
   }
 
+  /** Nothing of the block is left. */
+  get isDone(): boolean {
+    return this.#from === this.#size;
+  }
+
   /** Records of the batch: each has a position in the log. */
   get count(): number {
     return this.kernel.exports.recordCount.value;

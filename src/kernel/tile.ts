@@ -52,6 +52,6 @@ export function tile(kernel: Kernel, from: number, to: number): void {
 }
 
 /** The changes of one shard (ChangeBatch bytes), as a view that holds until the next call. */
-export function changes(kernel: Kernel, shard: number): Uint8Array {
+export function changes(kernel: Kernel, shard: number): Uint8Array<ArrayBuffer> {
   return kernel.bytes(kernel.exports.changesStart(shard), kernel.exports.changesLength(shard));
 }

@@ -1,4 +1,5 @@
 import { assert, unreachable } from '../base/assert.ts';
+import { collectSoon } from '../base/release.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
@@ -349,6 +350,7 @@ export class Crew implements Engine {
     );
     assert(done.kind === 'written', 'the writer answers what it was asked');
     this.#written = position;
+    collectSoon();
     this.#expiredRows += done.expired;
     this.#writtenRows += rowCount;
     this.#writerStages.add('write', done.seconds * 1000);

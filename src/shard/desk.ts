@@ -17,7 +17,7 @@ export interface Wire<To, From> {
 /** Lines on their way from the log into rows. */
 export interface Chunk {
   /** Null once they have been sent. */
-  lines: Uint8Array | null;
+  lines: Uint8Array<ArrayBuffer> | null;
   count: number;
   position: number;
   arrivalMicros: bigint | null;
@@ -26,13 +26,18 @@ export interface Chunk {
   /** Behind it. */
   clocks: Clocks | null;
   bad: BadRecord[];
-  changes: Uint8Array[] | null;
+  changes: Uint8Array<ArrayBuffer>[] | null;
   /** Of the last chunk of a body. */
   resolve: (() => void) | null;
   reject: ((error: unknown) => void) | null;
 }
 
-export function makeChunk(lines: Uint8Array, count: number, position: number, arrivalMicros: bigint | null): Chunk {
+export function makeChunk(
+  lines: Uint8Array<ArrayBuffer>,
+  count: number,
+  position: number,
+  arrivalMicros: bigint | null,
+): Chunk {
   const empty = { desk: null, hasClocks: false, clocks: null, bad: [], changes: null, resolve: null, reject: null };
   return { lines, count, position, arrivalMicros, ...empty };
 }

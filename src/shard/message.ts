@@ -51,7 +51,7 @@ export type ToShard =
   /** Decode a chunk; its clocks come with it, or later with `clocks`. Chunks are taken one after the other. */
   | {
       kind: 'decode';
-      lines: Uint8Array;
+      lines: Uint8Array<ArrayBuffer>;
       count: number;
       position: number;
       arrivalMicros: bigint | null;
@@ -59,7 +59,7 @@ export type ToShard =
     }
   | { kind: 'clocks'; clocks: Clocks }
   /** Fold the changes of a chunk; the clocks are those behind it. */
-  | { kind: 'apply'; changes: Uint8Array; clocks: Clocks }
+  | { kind: 'apply'; changes: Uint8Array<ArrayBuffer>; clocks: Clocks }
   | {
       kind: 'answer';
       id: number;
@@ -80,11 +80,11 @@ export type FromShard =
   /** The clocks behind the chunk that it decodes, and the events of it that are bad. */
   | { kind: 'passed'; clocks: Clocks; bad: BadRecord[] }
   /** The chunk's changes, one buffer for each shard. */
-  | { kind: 'tiled'; changes: Uint8Array[]; tilesRefused: number }
+  | { kind: 'tiled'; changes: Uint8Array<ArrayBuffer>[]; tilesRefused: number }
   | { kind: 'applied'; sizes: ShardSizes }
   | { kind: 'answered'; id: number; columns: PackedColumns; stages: StageMs }
   | { kind: 'refused'; id: number; failure: Failure }
-  | { kind: 'snapshot'; rows: Uint8Array; rowCount: number; highest: Mark['highest'] }
+  | { kind: 'snapshot'; rows: Uint8Array<ArrayBuffer>; rowCount: number; highest: Mark['highest'] }
   | { kind: 'settled'; sizes: ShardSizes }
   | { kind: 'closed' }
   | { kind: 'failed'; failure: Failure };
@@ -100,7 +100,7 @@ export interface ShardSizes {
 /** To the one that writes. */
 export type ToWriter =
   | { kind: 'open'; role: 'writer'; database: string; keeping: Keeping[] }
-  | { kind: 'write'; rows: Uint8Array[]; rowCount: number; mark: Mark; errors: BadRecord[] }
+  | { kind: 'write'; rows: Uint8Array<ArrayBuffer>[]; rowCount: number; mark: Mark; errors: BadRecord[] }
   | { kind: 'close' };
 
 export type FromWriter =

@@ -1,4 +1,5 @@
 import { assert, unreachable } from '../base/assert.ts';
+import { collectSoon, releaseBytes } from '../base/release.ts';
 import type { Meta } from '../meta/meta.ts';
 import { writeBarrier } from '../ingest/barrier.ts';
 import type { Keeping } from '../ingest/expiry.ts';
@@ -38,6 +39,7 @@ export class ServedShard {
         break;
       case 'apply':
         post({ kind: 'applied', sizes: shard.apply(message.changes, message.clocks) });
+        releaseBytes(message.changes);
         break;
       case 'answer':
         this.#answer(message);
@@ -49,6 +51,7 @@ export class ServedShard {
       }
       case 'settle':
         post({ kind: 'settled', sizes: shard.settle(message.targetBytes) });
+        collectSoon();
         break;
       default:
         unreachable(message);
@@ -60,6 +63,7 @@ export class ServedShard {
     if (!chunk) return;
     this.#current = chunk;
     this.shard.parse(chunk.lines, chunk.position);
+    releaseBytes(chunk.lines);
     if (chunk.clocks) this.#finish(chunk, chunk.clocks);
   }
 
@@ -78,12 +82,12 @@ export class ServedShard {
    * A chunk is one batch of the kernel, but where it has lists enough to fill several: then all of them but the last are
    * tiled before the clocks behind the chunk are known.
    */
-  #finish({ lines, count, position, arrivalMicros }: Decode, before: Clocks): void {
+  #finish({ count, position, arrivalMicros }: Decode, before: Clocks): void {
     const { shard, post } = this;
     let { clocks, bad } = shard.pass(before, position, arrivalMicros);
     let end = position + shard.count;
-    const parts: Uint8Array[][] = [];
-    while (shard.offset < lines.length) {
+    const parts: Uint8Array<ArrayBuffer>[][] = [];
+    while (!shard.isDone) {
       parts.push(shard.tile().changes);
       shard.parseNext(end);
       const more = shard.pass(clocks, end, arrivalMicros);
@@ -118,7 +122,7 @@ export class ServedShard {
 }
 
 /** Batches of changes one behind the other are a batch of changes. */
-function joined(parts: Uint8Array[]): Uint8Array {
+function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.concat(parts));
 }
 
@@ -135,6 +139,8 @@ export class ServedWriter {
     const startMs = performance.now();
     const work = { rows: rows.values().flatMap(unpackRows), rowCount, mark, errors };
     const expired = writeBarrier(this.store, this.meta, this.keeping, work);
+    rows.forEach(releaseBytes);
+    collectSoon();
     this.post({ kind: 'written', expired, seconds: (performance.now() - startMs) / 1000 });
   }
 }

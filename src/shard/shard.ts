@@ -46,9 +46,9 @@ export class Shard {
     this.parseNext(position);
   }
 
-  /** Bytes of the chunk that have been decoded: mostly one batch takes all of it. */
-  get offset(): number {
-    return this.#decoder.offset;
+  /** Has all of the chunk been decoded? Mostly one batch takes it. */
+  get isDone(): boolean {
+    return this.#decoder.isDone;
   }
 
   parseNext(position: number): void {
@@ -70,7 +70,7 @@ export class Shard {
   }
 
   /** The changes of the batch, for each shard a buffer of its own. */
-  tile(): { changes: Uint8Array[]; tilesRefused: number } {
+  tile(): { changes: Uint8Array<ArrayBuffer>[]; tilesRefused: number } {
     const { layout, shards } = this.parts;
     this.stages.time('select', () => select(layout));
     const buffers = this.stages.time('tile', () => {
@@ -100,7 +100,7 @@ export class Shard {
   }
 
   /** Rows changed since the last snapshot, which are on their way to the store until `settle`. */
-  snapshot(): { rows: Uint8Array; rowCount: number; highest: Mark['highest'] } {
+  snapshot(): { rows: Uint8Array<ArrayBuffer>; rowCount: number; highest: Mark['highest'] } {
     const { fold } = this.parts;
     const rowCount = fold.dirtyCount;
     return this.stages.time('snapshot', () => ({ rows: fold.snapshot(), rowCount, highest: fold.highest() }));
