@@ -111,6 +111,10 @@ export class SimulatedDisk implements Disk {
     return this.#operation(() => this.#file(path).bytes.slice(offset, offset + length));
   }
 
+  async size(path: string): Promise<number> {
+    return this.#operation(() => this.#file(path).bytes.length);
+  }
+
   async create(path: string): Promise<AppendFile> {
     return this.#operation(() => {
       assert(!this.#files.has(path), `${path} is there already`);
