@@ -157,6 +157,15 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('only source/s3.ts speaks to S3, and takes credentials from nowhere but the environment', () => {
+    const wrong: string[] = [];
+    for (const [file, text] of TEXTS) {
+      const pattern = file === 'src/source/s3.ts' ? /\b(accessKeyId|secretAccessKey|sessionToken)\b/ : /\bS3Client\b/;
+      wrong.push(...linesWith(codeOf(text), pattern).map(line => `${file}:${line}`));
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test('events are parsed by the kernels: no JSON.parse on their way', () => {
     const wrong: string[] = [];
     for (const [file, text] of TEXTS) {

@@ -2,10 +2,11 @@ import type { Command } from 'commander';
 import { compose } from './compose.ts';
 import { loadConfig } from './config.ts';
 import { foldProgress } from './progress.ts';
-import { stopFirst } from './verify.ts';
+import { stopFirst } from './held.ts';
 
 interface Options {
   config: string;
+  rest?: true;
   json?: true;
 }
 
@@ -15,14 +16,21 @@ export function addRebuild(program: Command) {
     .command('rebuild')
     .description('forget all rows and errors, and fold the log anew')
     .requiredOption('--from-log', 'from the event log; killed on the way, the next command goes on with it')
+    .option('--rest', 'of a log that no longer begins at 0, what there still is')
     .option('--json', 'as one JSON object')
     .action(async (_options, command: Command) => {
-      const { config: path, json } = command.optsWithGlobals<Options>();
+      const { config: path, rest, json } = command.optsWithGlobals<Options>();
       const onFailure = (error: unknown) => {
         throw error;
       };
       const watcher = foldProgress('rebuild');
-      const surroundings = { announce: null, onFailure, note: console.error, watcher, rebuilds: true } as const;
+      const surroundings = {
+        announce: null,
+        onFailure,
+        note: console.error,
+        watcher,
+        rebuilds: rest ? 'rest' : 'whole',
+      } as const;
       const parts = await compose(await loadConfig(path), surroundings).catch((error: unknown) => {
         throw stopFirst(error);
       });

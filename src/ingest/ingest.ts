@@ -13,7 +13,7 @@ export interface IngestParts {
   /** Judges bodies. Between two calls its input buffer is anybody's. */
   door: Kernel;
   engine: Engine;
-  log: Pick<EventLog, 'clock' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'>;
+  log: Pick<EventLog, 'clock' | 'start' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'>;
   barrierMs: number;
   /** The wall, microseconds since 1970 UTC. */
   nowMicros: () => bigint;
@@ -65,6 +65,11 @@ export class Ingest {
     const { log, engine } = parts;
     if (engine.folded > log.end)
       throw new Fault('corrupt', `the rows contain ${engine.folded} records, the log has only ${log.end}`);
+    if (engine.folded < log.start)
+      throw new Fault(
+        'expired',
+        `record ${engine.folded} is the next to be folded, and the log begins with ${log.start}`,
+      );
     const ingest = new Ingest(parts);
     await ingest.#catchUp();
     await ingest.barrier();

@@ -244,6 +244,12 @@ export class EventLog implements Source {
     return this.#tend(async () => (await this.#leaving(this.#end, nowMicros)).length > 0);
   }
 
+  /** Closed segments, and those of them that the bucket has. */
+  uploads(): { uploaded: number; closed: number } {
+    const closed = this.#segments.slice(0, -1);
+    return { uploaded: closed.filter(({ isUploaded }) => isUploaded).length, closed: closed.length };
+  }
+
   /** Waits for what is queued, and lets go of the file. What is packed or uploaded meanwhile is left to the next process. */
   async close(): Promise<void> {
     assert(!this.#closed, 'a log is closed once');
@@ -496,9 +502,10 @@ export class EventLog implements Source {
 export function prefixOf(
   log: EventLog,
   end: number,
-): Pick<EventLog, 'clock' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'> {
+): Pick<EventLog, 'clock' | 'start' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'> {
   return {
     clock: log.clock,
+    start: log.start,
     end,
     lastArrivalMicros: null,
     append() {

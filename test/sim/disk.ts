@@ -52,6 +52,11 @@ export class SimulatedDisk implements Disk {
     this.#lie = lie;
   }
 
+  /** Has its process died? */
+  get isDead(): boolean {
+    return this.#dead;
+  }
+
   kill(n: number): void {
     this.#killAt = this.operations + n;
   }
