@@ -101,8 +101,9 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       onFailure,
       watcher,
     });
+    const trimming = trimNowAndThen(held, note);
+    undo.unshift(() => trimming.end(config.log.s3 === null));
     undo.unshift(() => ingest.close());
-    undo.unshift(trimNowAndThen(held, note));
     if (announce !== null) for (const lock of locks) lock.announce(announce);
     const state = () => ({ logEnd: log.end, folded: engine.folded, rowsExpired: engine.expiredRows, ...sizes() });
     return { plan, ingest, reader, meta, state, close: () => closeAll(undo) };
@@ -444,23 +445,31 @@ async function beginsLater(log: EventLog, isChanged: boolean): Promise<Fault> {
 /** Often enough for segments that are closed by the hour. */
 const TRIM_EVERY_MS = 60_000;
 
-/** Lets segments leave the folder that need not stay, now and every minute. Returns what ends it. */
-function trimNowAndThen({ log, database }: Held, note: (text: string) => void): () => void {
-  let isStopped = false;
+/** Lets segments leave the folder that need not stay, now and every minute. */
+function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
+  let isOver = false;
   const trim = async () => {
-    if (!(await log.isTrimmable(nowMicros())) || isStopped) return;
-    const position = durablePosition(database);
-    if (position !== null) await log.trim(position, nowMicros());
+    try {
+      if (!(await log.isTrimmable(nowMicros())) || isOver) return;
+      const position = durablePosition(database);
+      if (position !== null) await log.trim(position, nowMicros());
+    } catch (error) {
+      note(`segments could not leave the log's folder: ${(error as Error).message}`);
+    }
   };
-  const trimOnce = () =>
-    void trim().catch((error: unknown) =>
-      note(`segments could not leave the log's folder: ${(error as Error).message}`),
-    );
-  trimOnce();
-  const timer = setInterval(trimOnce, TRIM_EVERY_MS);
-  return () => {
-    isStopped = true;
-    clearInterval(timer);
+  void trim();
+  const timer = setInterval(() => void trim(), TRIM_EVERY_MS);
+  return {
+    /**
+     * Before the database is closed.
+     *
+     * @param once more for a command that is soon over, where nobody else has to be asked
+     */
+    async end(once: boolean) {
+      clearInterval(timer);
+      if (once) await trim();
+      isOver = true;
+    },
   };
 }
 

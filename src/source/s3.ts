@@ -36,16 +36,22 @@ const REFUSALS = new Set([
 
 /**
  * A bucket of S3, or of whatever speaks its protocol. Credentials are those of the environment, as every tool for S3
- * takes them: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+ * takes them: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN; and so are AWS_REGION and AWS_ENDPOINT_URL
+ * where the settings leave them out.
  *
  * Its calls throw Fault `config` where the service refuses them for good, and Error where another try may help.
  */
-export function s3Bucket({ bucket, endpoint, region, prefix }: S3Settings): Bucket {
-  const client = new Bun.S3Client({
-    bucket,
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(region === undefined ? {} : { region }),
-  });
+export function s3Bucket(settings: S3Settings, environment: Record<string, string | undefined> = process.env): Bucket {
+  const { bucket, prefix } = settings;
+  const options = {
+    accessKeyId: environment.AWS_ACCESS_KEY_ID,
+    secretAccessKey: environment.AWS_SECRET_ACCESS_KEY,
+    sessionToken: environment.AWS_SESSION_TOKEN,
+    endpoint: settings.endpoint ?? environment.AWS_ENDPOINT_URL_S3 ?? environment.AWS_ENDPOINT_URL,
+    region: settings.region ?? environment.AWS_REGION ?? environment.AWS_DEFAULT_REGION,
+  };
+  const known = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const client = new Bun.S3Client({ bucket, ...known });
   const name = `s3://${bucket}/${prefix}`;
   const asked = <T>(work: Promise<T>) => answered(name, work);
   return {

@@ -1,12 +1,13 @@
 import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
+import { Fault } from '../base/fault.ts';
 import { turn } from '../base/turn.ts';
 import type { ReadDisk } from './bucket.ts';
 import { Corrupt, corrupt } from './corrupt.ts';
 import { type Disk, isMissing } from './disk.ts';
 import type { Batch, Next, SegmentHeader } from './segment.ts';
 import { HEADER_MAX_BYTES, NEWLINE, readBatch, readHeader, segmentBlocks, wasSynced } from './segment.ts';
-import type { Block } from './source.ts';
+import type { Block, Source } from './source.ts';
 import { ByteStream, fileChunks } from './stream.ts';
 import { FRAME_BYTES, type Pack, skippedContent, skippedFrame, unpackedFrames } from './zstd.ts';
 
@@ -164,6 +165,18 @@ export async function* folderBlocks(disk: ReadDisk, folder: string, from: number
     if (next !== undefined && stop !== next)
       throw corrupt(path, stream.offset, `the end of the segment with record ${stop} of ${next}`);
   }
+}
+
+/**
+ * The log in a folder as it is now, to be replayed: its records are counted from the first that it still has.
+ *
+ * @throws Fault `not_found`, `corrupt`
+ */
+export async function folderLog(disk: ReadDisk, folder: string): Promise<Source> {
+  const { segments, start } = await listSegments(disk, folder);
+  const header = segments[0] ? await headerOf(disk, folder, segments[0]) : null;
+  if (!header) throw new Fault('not_found', `${folder} holds no event log`);
+  return { clock: header.clock, read: from => folderBlocks(disk, folder, start + from) };
 }
 
 /** Enough of a segment to read its header, without unpacking more. */
