@@ -50,6 +50,8 @@ export type BodyFormat = 'json' | 'ndjson';
 export class Ingest {
   readonly #parts: IngestParts;
   #lastArrival: bigint;
+  /** The arrival of bodies of this turn is known. */
+  #hasArrival = false;
   /** Bodies with keys that are on their way. */
   readonly #underWay = new Map<string, { digest: string; done: Promise<unknown> }>();
   #timer: Timer | null = null;
@@ -109,7 +111,7 @@ export class Ingest {
   }
 
   async #takeOnce(body: Uint8Array, format: BodyFormat, id: BatchKey): Promise<Receipt> {
-    const known = this.#parts.log.recall(id.key, this.#arrivalMicros());
+    const known = this.#parts.log.recall(id.key, this.#nowMicros());
     if (!known) return this.#take(body, format, id);
     if (known.digest !== id.digest) throw conflict(id.key);
     const { rejected } = await this.#admit(body, format);
@@ -151,10 +153,21 @@ export class Ingest {
     await this.#parts.engine.close();
   }
 
-  /** Arrivals never go back, whatever the wall does. */
+  /** Of a body that arrives now. Those of one turn of the event loop arrive together, and so can be folded together. */
   #arrivalMicros(): bigint {
+    if (this.#hasArrival) return this.#lastArrival;
+    this.#hasArrival = true;
+    setImmediate(() => {
+      this.#hasArrival = false;
+    });
+    this.#lastArrival = this.#nowMicros();
+    return this.#lastArrival;
+  }
+
+  /** It never goes back, whatever the wall does. */
+  #nowMicros(): bigint {
     const now = this.#parts.nowMicros();
-    if (now > this.#lastArrival) this.#lastArrival = now;
+    if (now > this.#lastArrival) return now;
     return this.#lastArrival;
   }
 

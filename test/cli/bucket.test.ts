@@ -104,7 +104,7 @@ describe.skipIf(program === null)('with a bucket', () => {
       let count = 0;
       for (let kill = 0; kill < KILLS; kill++) {
         const { server, url } = await serve(folder);
-        for (let bodies = 0; bodies < 12; bodies++) await post(url, count, (count += 10));
+        for (let bodies = 0; bodies < 12; bodies++, count += 10) await post(url, count, count + 10);
         await Bun.sleep(random.below(150));
         server.kill('SIGKILL');
         await server.exited;
