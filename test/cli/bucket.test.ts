@@ -112,7 +112,11 @@ describe.skipIf(program === null)('with a bucket', () => {
       const uploaded = JSON.parse((await run(folder, 'log', 'upload', '--json')).out);
       expect(uploaded.uploaded).toBe(uploaded.closed);
       expect(uploaded.closed).toBeGreaterThan(8);
-      // Segments leave once a process has the rows open too.
+      // Segments leave while a process has the rows open too.
+      const { server } = await serve(folder);
+      while ((await packed(folder)).includes('00000000000000000000.ndjson.zst')) await Bun.sleep(20);
+      server.kill('SIGTERM');
+      expect(await server.exited).toBe(0);
       const before = await lookup(folder);
       const { segments, records } = await stat(folder);
       expect(records).toBe(count);

@@ -46,7 +46,7 @@ test('the dictionary gives each kind numbers from 1 up, and always the same ones
   expect(meta.dictionary([])).toEqual([]);
 });
 
-test('the last recorded plan is in force, and positions do not go back', () => {
+test('the last recorded plan is in force', () => {
   const meta = fresh();
   expect(meta.currentPlan()).toBeNull();
   const plan = { hash: 'h', position: 5, appliedAtMicros: 1_700_000_000_123_456n, json: '{"events":[]}' };
