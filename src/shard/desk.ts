@@ -14,6 +14,9 @@ export interface Wire<To, From> {
   end(): Promise<void>;
 }
 
+/** Bodies are put together up to so much: what messages cost is little beside it, and more would go past idle shards. */
+const JOINED_MAX_BYTES = CHUNK_BYTES / 8;
+
 /** Lines on their way from the log into rows. */
 export interface Chunk {
   /** Bodies, or parts of them; none once they have been sent. */
@@ -43,7 +46,7 @@ export function makeChunk(lines: Uint8Array, count: number, position: number, ar
  * small bodies cost is messages, not bytes.
  */
 export function extend(chunk: Chunk, lines: Uint8Array, count: number, arrivalMicros: bigint | null): boolean {
-  const hasRoom = chunk.count + count <= CHUNK_LINES_MAX && chunk.bytes + lines.length <= CHUNK_BYTES;
+  const hasRoom = chunk.count + count <= CHUNK_LINES_MAX && chunk.bytes + lines.length <= JOINED_MAX_BYTES;
   if (chunk.desk || chunk.arrivalMicros !== arrivalMicros || !hasRoom) return false;
   chunk.lines.push(new Uint8Array(lines));
   chunk.bytes += lines.length;
