@@ -158,6 +158,15 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('only source/s3.ts speaks to S3', () => {
+    const wrong: string[] = [];
+    for (const [file, text] of TEXTS) {
+      if (file === 'src/source/s3.ts') continue;
+      wrong.push(...linesWith(codeOf(text), /\bS3Client\b/).map(line => `${file}:${line}`));
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test('events are parsed by the kernels: no JSON.parse on their way', () => {
     const wrong: string[] = [];
     for (const [file, text] of TEXTS) {

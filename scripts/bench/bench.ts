@@ -1,5 +1,5 @@
 /**
- * bench.ts [decode|window|tiles|serving|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
+ * bench.ts [decode|window|tiles|serving|posting|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
  * chart.ts draws what it writes.
  * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million.
  */
@@ -15,6 +15,7 @@ import { blocksOf, decodeRows } from './decode.ts';
 import { eventLog } from './events.ts';
 import { type Row, ratioOf, table } from './measure.ts';
 import { makeFolder, programOf, servingRows } from './serving.ts';
+import { postingRows } from './posting.ts';
 import { type Tired, tileRows, tiredRun, tiredTable } from './tiles.ts';
 import { windowRows } from './window.ts';
 
@@ -59,6 +60,8 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
     const { folder, row } = await makeFolder(events, EVENTS, program);
     return [row, ...(await servingRows(folder, events, program))];
   },
+  posting: async ({ binary }) =>
+    postingRows(await eventLog({ events: EVENTS, seed: SEED, newUsers: 0 }), programOf(binary)),
 };
 
 interface Options {

@@ -119,6 +119,7 @@ export function raise(error: unknown): never {
 export function logOf(source: Source, end: number): IngestParts['log'] {
   return {
     clock: source.clock,
+    start: 0,
     end,
     lastArrivalMicros: null,
     append: () => Promise.reject(new Error('nothing is appended')),

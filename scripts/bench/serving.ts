@@ -149,15 +149,22 @@ async function firstReply(command: string[], body: string): Promise<Buffer> {
 /** Starts a server and asks it once; `firstMs` is from nothing to the end of that reply. */
 async function start(command: string[], body: string) {
   const startMs = performance.now();
-  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' });
-  const url = await addressOf(child);
+  const { origin, pid, stop } = await startServer(command);
+  const url = `${origin}/v1/features`;
   const reply = await ask(url, body);
   const firstMs = performance.now() - startMs;
+  return { url, reply, firstMs, pid, stop };
+}
+
+/** Resolves once it serves. */
+export async function startServer(command: string[]) {
+  const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' });
+  const origin = await addressOf(child);
   const stop = async () => {
     child.kill('SIGTERM');
     await child.exited;
   };
-  return { url, reply, firstMs, pid: child.pid, stop };
+  return { origin, pid: child.pid, stop };
 }
 
 async function addressOf(child: Bun.Subprocess<'ignore', 'pipe', 'inherit'>): Promise<string> {
@@ -170,7 +177,7 @@ async function addressOf(child: Bun.Subprocess<'ignore', 'pipe', 'inherit'>): Pr
     const origin = /serves .*?on (http:\S+)\n/.exec(said)?.[1];
     if (!origin) continue;
     reader.releaseLock();
-    return `${origin.replace('localhost', '127.0.0.1')}/v1/features`;
+    return origin.replace('localhost', '127.0.0.1');
   }
 }
 

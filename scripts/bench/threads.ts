@@ -72,8 +72,18 @@ export async function makeTiles(
   return { events, seconds, rowsWritten, advanceSeconds: advanceMs / 1000, bytes };
 }
 
+const KEEP_ALL = { ageMs: null, bytes: null };
+
 function configOf(workers: number, memoryBytes: number): Parameters<typeof foldingOf>[0]['config'] {
-  const log = { dir: '', clock: EVENT_CLOCK, segmentBytes: 0, segmentAgeMs: 0, compress: false };
+  const log = {
+    dir: '',
+    clock: EVENT_CLOCK,
+    segmentBytes: 0,
+    segmentAgeMs: 0,
+    compress: false,
+    keep: KEEP_ALL,
+    s3: null,
+  };
   return { log, fold: { workers, memoryBytes, barrierMs: NEVER_MS } };
 }
 

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Fault } from '../base/fault.ts';
+import { formatMicros } from '../base/time.ts';
 import type { State } from '../base/metrics.ts';
 import { Stages } from '../base/stages.ts';
 import { type Engine, nowOf, type Watcher } from '../ingest/engine.ts';
@@ -23,14 +24,26 @@ import { Spill } from '../replay/spill.ts';
 import { Crew } from '../shard/crew.ts';
 import type { FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import { localDisk } from '../source/disk.ts';
+import { type Pauses, type ReadDisk, readThrough, tryOften } from '../source/bucket.ts';
 import { EventLog, type LogSettings, prefixOf } from '../source/log.ts';
+import { s3Bucket } from '../source/s3.ts';
+import { summaryOf } from '../source/segments.ts';
 import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
+import { restoreSegments } from '../source/upload.ts';
 import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { integrityOf } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
-import { type OpenDatabase, openDatabase, openFile, openSnapshot, REFUSE, type Unreadable } from './database.ts';
+import {
+  durablePosition,
+  type OpenDatabase,
+  openDatabase,
+  openFile,
+  openSnapshot,
+  REFUSE,
+  type Unreadable,
+} from './database.ts';
 import { planOf } from './plan_cache.ts';
 import { startWorker } from './crew.ts';
 
@@ -56,8 +69,11 @@ export interface Surroundings {
   /** Takes a sentence on what was found on opening. */
   note: (text: string) => void;
   watcher?: Watcher;
-  /** Forgets all rows and errors, and folds the log anew; killed on the way, the next process goes on with it. */
-  rebuilds?: true;
+  /**
+   * Forgets all rows and errors, and folds the log anew; killed on the way, the next process goes on with it. `rest` of a
+   * log that no longer begins at 0 folds what there still is of it.
+   */
+  rebuilds?: 'whole' | 'rest';
   /** Instead of the configured number. */
   workers?: number | undefined;
 }
@@ -72,10 +88,9 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
   const { announce, onFailure, note, watcher, rebuilds } = surroundings;
   const held = await hold(config, note, { damaged: rebuilds ? 'replace' : 'refuse', old: 'replace' });
   const { undo, plan, log, locks } = held;
-  const { store, meta } = held.database;
+  const { meta } = held.database;
   try {
-    if (rebuilds) store.clear(() => meta.clearErrors());
-    applyPlan(plan, store, meta, note);
+    await prepareRows(held, rebuilds ?? null, note);
     const ids = idsOf(plan, meta);
     const { workers = config.fold.workers } = surroundings;
     const stages = new Stages();
@@ -87,6 +102,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       ...{ door, engine, log, barrierMs: config.fold.barrierMs, nowMicros },
       ...around,
     });
+    const trimming = trimNowAndThen(held, note);
+    undo.unshift(() => trimming.end(config.log.s3 === null));
     undo.unshift(() => ingest.close());
     if (announce !== null) for (const lock of locks) lock.announce(announce);
     const state = (): State => ({
@@ -140,6 +157,8 @@ export interface Comparison {
   meta: Meta;
   ids: Ids;
   store: Store;
+  /** Why the log no longer has all that the rows were folded from; null where it has. */
+  why: string | null;
   /** What SQLite finds wrong with the file of the database. */
   damages: { offset: number | null; message: string }[];
   /** Rows of the log up to the store's position, folded anew into a store of its own, which `close` deletes. */
@@ -161,6 +180,9 @@ export async function composeComparison(config: Config, note: (text: string) => 
     if (meta.currentPlan()?.hash !== planHash(plan))
       throw new Fault('config', 'the rows are of other definitions: the next command that opens the folder folds anew');
     const ids = idsOf(plan, meta);
+    const from = meta.currentPlan()!.position;
+    const why =
+      from < log.start ? `they were folded from record ${from} on, and the log begins with ${log.start}` : null;
     const refold = async (watcher: Watcher) => {
       const { position } = store.mark();
       if (position > log.end)
@@ -170,6 +192,7 @@ export async function composeComparison(config: Config, note: (text: string) => 
       undo.unshift(() => removeDatabase(path));
       const other = openDatabase(path, REFUSE, note);
       undo.unshift(() => other.close());
+      if (from > 0) other.store.commit([], { position: from, clocks: new Map(), highest: [] });
       const { workers } = config.fold;
       const around = { onFailure: raise, watcher, stages: new Stages() };
       const folding = await foldingOf({ config, plan, ids, database: other, expires: false, workers, ...around });
@@ -180,7 +203,7 @@ export async function composeComparison(config: Config, note: (text: string) => 
       await ingest.close();
       return { store: other.store, meta: other.meta };
     };
-    return { plan, meta, ids, store, damages, refold, close: () => closeAll(undo) };
+    return { plan, meta, ids, store, why, damages, refold, close: () => closeAll(undo) };
   } catch (error) {
     await closeAll(undo);
     throw error;
@@ -338,8 +361,65 @@ export async function composeTiles(config: Config, choice: TileChoice): Promise<
 }
 
 function logSettings({ log }: Config): LogSettings {
-  const { dir: folder, clock, segmentBytes, segmentAgeMs, compress } = log;
-  return { disk: localDisk, folder, clock, segmentBytes, segmentAgeMs, pack: compress ? packFrame : undefined };
+  const { dir: folder, clock, segmentBytes, segmentAgeMs, compress, keep, s3 } = log;
+  const bucket = s3 ? { bucket: s3Bucket(s3), pauses: WALL_PAUSES } : undefined;
+  const pack = compress ? packFrame : undefined;
+  return { disk: localDisk, folder, clock, segmentBytes, segmentAgeMs, pack, bucket, keep };
+}
+
+const WALL_PAUSES: Pauses = {
+  async sleep(ms, stopped) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await Promise.race([promise, stopped]);
+    clearTimeout(timer);
+  },
+  random: Math.random,
+};
+
+/** The log's folder with its bucket behind it, for whoever only looks: beside a server too. */
+export function readableLog({ log }: Config): ReadDisk {
+  return log.s3 ? readThrough(localDisk, s3Bucket(log.s3), WALL_PAUSES) : localDisk;
+}
+
+/**
+ * Notes in the log's folder the segments that it has lost and the bucket has.
+ *
+ * @throws Fault `config` where no bucket is configured, `not_found` where there is nothing in it
+ */
+export async function restoreLog(config: Config): Promise<{ restored: number; end: number }> {
+  const { dir, s3 } = config.log;
+  if (!s3) throw new Fault('config', 'the configuration has no log.s3 to restore the log from');
+  const locks = await lockFolders(config);
+  try {
+    const [bucket, reading] = [s3Bucket(s3), readableLog(config)];
+    const { restored, segments } = await restoreSegments(localDisk, reading, dir, {
+      list: () => tryOften(`${bucket.name} cannot be listed`, () => bucket.list(), WALL_PAUSES),
+    });
+    const last = segments.at(-1);
+    if (!last) throw new Fault('not_found', `${bucket.name} has no segments of an event log`);
+    return { restored, end: last.first + (last.hasPlain ? 0 : (await summaryOf(reading, dir, last)).records) };
+  } finally {
+    releaseAll(locks);
+  }
+}
+
+/** Packs and uploads what is closed, and waits for it. Returns how many segments there are and how many were uploaded. */
+export async function uploadLog(
+  config: Config,
+  note: (text: string) => void,
+): Promise<{ uploaded: number; closed: number }> {
+  if (!config.log.s3) throw new Fault('config', 'the configuration has no log.s3 to upload the log to');
+  const locks = await lockFolders(config);
+  try {
+    const log = await EventLog.open({ ...logSettings(config), onNote: note });
+    await log.uploaded();
+    const counts = log.uploads();
+    await log.close();
+    return counts;
+  } finally {
+    releaseAll(locks);
+  }
 }
 
 /** In order; what comes first may still need what comes after it. */
@@ -370,16 +450,71 @@ function releaseAll(locks: FolderLock[]) {
   for (const lock of locks) lock.release();
 }
 
-/** Rows of another plan say nothing of this one: they are forgotten, and the log is folded from its start. */
-function applyPlan(plan: Plan, store: Store, meta: Meta, note: (text: string) => void) {
+/**
+ * Rows of another plan say nothing of this one: they are forgotten, and the log is folded from its start.
+ *
+ * @throws Fault `expired`, with all left as it is, where what would have to be folded has left the log
+ */
+async function prepareRows(
+  { plan, log, database }: Held,
+  rebuilds: Surroundings['rebuilds'] | null,
+  note: (text: string) => void,
+) {
+  const { store, meta } = database;
   const hash = planHash(plan);
   const current = meta.currentPlan();
-  if (current?.hash === hash) return;
-  if (current) {
-    note('the definitions have changed: folding the log anew');
-    store.clear(() => meta.clearErrors());
-  }
-  meta.recordPlan({ hash, position: 0, appliedAtMicros: nowMicros(), json: JSON.stringify(plan, exactly) });
+  const isSame = current?.hash === hash;
+  const from = rebuilds === 'rest' ? log.start : 0;
+  const isAnew = rebuilds !== null || !isSame;
+  if (isAnew && from < log.start) throw await beginsLater(log, current !== null && !isSame);
+  if (current && !isSame) note('the definitions have changed: folding the log anew');
+  if (isAnew)
+    store.clear(() => {
+      meta.clearErrors();
+      meta.recordPlan({ hash, position: from, appliedAtMicros: nowMicros(), json: JSON.stringify(plan, exactly) });
+    });
+  // Killed here, the next process comes by again.
+  const { position } = meta.currentPlan()!;
+  if (store.mark().position < position) store.commit([], { position, clocks: new Map(), highest: [] });
+}
+
+async function beginsLater(log: EventLog, isChanged: boolean): Promise<Fault> {
+  const arrival = await log.firstArrivalMicros();
+  const since = arrival === null ? '' : `, which arrived at ${formatMicros(arrival)}`;
+  const why = isChanged ? 'the definitions have changed, and their' : 'the';
+  const what = `${why} rows are to be folded from record 0 on, but the log begins with record ${log.start}${since}`;
+  return new Fault('expired', `${what}: \`tilefold rebuild --from-log --rest\` folds what there still is`);
+}
+
+/** Often enough for segments that are closed by the hour. */
+const TRIM_EVERY_MS = 60_000;
+
+/** Lets segments leave the folder that need not stay, now and every minute. */
+function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
+  let isOver = false;
+  const trim = async () => {
+    try {
+      if (!(await log.isTrimmable(nowMicros())) || isOver) return;
+      const position = durablePosition(database);
+      if (position !== null) await log.trim(position, nowMicros());
+    } catch (error) {
+      note(`segments could not leave the log's folder: ${(error as Error).message}`);
+    }
+  };
+  void trim();
+  const timer = setInterval(() => void trim(), TRIM_EVERY_MS);
+  return {
+    /**
+     * Before the database is closed.
+     *
+     * @param once more for a command that is soon over, where nobody else has to be asked
+     */
+    async end(once: boolean) {
+      clearInterval(timer);
+      if (once) await trim();
+      isOver = true;
+    },
+  };
 }
 
 function exactly(_name: string, value: unknown): unknown {

@@ -5,12 +5,24 @@ import { z } from 'zod';
 import { Fault, Faults } from '../base/fault.ts';
 import { parseDuration } from '../base/time.ts';
 import { check, readYaml } from '../compile/yaml.ts';
+import type { Keep } from '../source/retention.ts';
+import type { S3Settings } from '../source/s3.ts';
 import type { Clock } from '../source/source.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
 
 /** `tilefold.yaml`, with its defaults filled in and its paths made absolute: they are written relative to the file. */
 export interface Config {
-  log: { dir: string; clock: Clock; segmentBytes: number; segmentAgeMs: number; compress: boolean };
+  log: {
+    dir: string;
+    clock: Clock;
+    segmentBytes: number;
+    segmentAgeMs: number;
+    compress: boolean;
+    /** Empty keeps all. */
+    keep: Keep;
+    /** Where packed segments are brought; null where they stay in the folder. */
+    s3: S3Settings | null;
+  };
   store: { sqlite: string };
   /** The folder of definitions. */
   definitions: string;
@@ -53,6 +65,8 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
       segmentBytes: log.segment.bytes,
       segmentAgeMs: log.segment.age,
       compress: log.compress,
+      keep: { ageMs: log.keep.age, bytes: log.keep.bytes },
+      s3: log.s3 ? { ...log.s3, prefix: asFolder(log.s3.prefix) } : null,
     },
     store: { sqlite: resolve(folder, store.sqlite) },
     definitions: resolve(folder, definitions),
@@ -62,12 +76,18 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
   };
 }
 
+/** Names of objects follow it. */
+function asFolder(prefix: string): string {
+  return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
+}
+
 const UNIT_BYTES = new Map([
   ['', 1],
   ['B', 1],
   ['KiB', 1024],
   ['MiB', 1024 ** 2],
   ['GiB', 1024 ** 3],
+  ['TiB', 1024 ** 4],
 ]);
 
 const SIZE_WANTED = 'a size like 64MiB or 16KiB, or a number of bytes';
@@ -84,6 +104,8 @@ export function parseSize(text: string): number | null {
 const SEGMENT_SIZE = { min: 4 * 1024, max: 4 * 1024 ** 3, wanted: '4KiB to 4GiB' };
 /** A segment for every few events would be a folder of nothing but headers. */
 const SEGMENT_AGE_MIN_MS = 1_000;
+/** Less than the smallest segment would keep nothing but the one that is written to. */
+const KEEP_SIZE = { min: 4 * 1024, max: Number.MAX_SAFE_INTEGER, wanted: 'at least 4KiB' };
 /** The kernels' memory is 32-bit; below a MiB nearly every event would have to read its rows back. */
 const FOLD_SIZE = { min: 1024 ** 2, max: 4 * 1024 ** 3, wanted: '1MiB to 4GiB' };
 
@@ -145,6 +167,30 @@ function section<T extends z.ZodRawShape>(shape: T) {
   return z.preprocess(value => value ?? {}, z.strictObject(shape));
 }
 
+const BUCKET = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'a bucket is 3 to 63 small letters, digits, dots and hyphens')
+  .describe('the name of a bucket');
+
+const ENDPOINT = z
+  .string()
+  .regex(/^https?:\/\/[^/?#\s]+\/?$/, 'an endpoint is http:// or https://, a host, and maybe a port')
+  .describe('a URL of a host');
+
+const S3 = z.strictObject({
+  bucket: BUCKET,
+  endpoint: ENDPOINT.optional(),
+  region: z.string().min(1, 'got an empty text, wanted a region').describe('a region').optional(),
+  prefix: z
+    .string()
+    .regex(/^(?!\/)[\w!.*'()/-]*$/, "a prefix is letters, digits and any of _ ! . * ' ( ) - and / within")
+    .describe('what names of objects begin with')
+    .default(''),
+});
+
+/** What is uploaded is what is packed. */
+const UPLOADS_PACKED = 'log.s3 uploads packed segments: it needs compress: true';
+
 /** What the file may say. */
 export const CONFIG = section({
   log: section({
@@ -156,7 +202,12 @@ export const CONFIG = section({
       age: duration(SEGMENT_AGE_MIN_MS).default(3_600_000),
     }),
     compress: z.boolean().describe('true or false').default(true),
-  }),
+    keep: section({
+      age: duration(SEGMENT_AGE_MIN_MS).optional(),
+      bytes: size(KEEP_SIZE).optional(),
+    }),
+    s3: S3.optional(),
+  }).refine(({ s3, compress }) => !s3 || compress, { path: ['compress'], message: UPLOADS_PACKED }),
   store: section({ sqlite: PATH.default('data/tilefold.db') }),
   definitions: PATH.default('features'),
   serve: section({

@@ -66,6 +66,18 @@ export function openFile(path: string): Database {
   }
 }
 
+/**
+ * The position up to which rows contain the log after a power cut too; null where somebody reads or writes just now, and
+ * one has to ask again. Commits alone may be lost then: what a checkpoint has brought into the database is synced.
+ */
+export function durablePosition({ db, store }: OpenDatabase): number | null {
+  const { position } = store.mark();
+  const { busy, log, checkpointed } = db
+    .query<{ busy: number; log: number; checkpointed: number }, []>('PRAGMA wal_checkpoint(PASSIVE)')
+    .get()!;
+  return busy === 0 && log === checkpointed ? position : null;
+}
+
 /** Rows alone, for a thread that only reads them. */
 export function openRows(path: string): { store: RowReader; close(): void } {
   const db = new Database(path, { readonly: true, strict: true });

@@ -43,3 +43,9 @@ async function openOrFind(config: Config, workers?: number): Promise<Parts | str
     throw error;
   }
 }
+
+/** For a command that was asked to do what cannot be done beside a server. */
+export function stopFirst(error: unknown): unknown {
+  if (!(error instanceof Fault) || error.code !== 'busy') return error;
+  return new Fault('busy', `${error.message}; stop it first`);
+}

@@ -6,10 +6,12 @@ import { loadKernel } from '../kernel/instance.ts';
 import { TypePicker } from '../kernel/pick.ts';
 import { localDisk } from '../source/disk.ts';
 import { firstLines, lineCount } from '../source/segment.ts';
-import { folderBlocks } from '../source/segments.ts';
+import { folderBlocks, listSegments, uploadedBytes } from '../source/segments.ts';
 import { surveyLog, type SurveyedSegment } from '../source/survey.ts';
-import { loadConfig } from './config.ts';
+import { readableLog, restoreLog, uploadLog } from './compose.ts';
+import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
+import { stopFirst } from './held.ts';
 import { tableText } from './table.ts';
 
 interface Options {
@@ -23,7 +25,7 @@ interface CatOptions extends Options {
   types?: string;
 }
 
-/** `tilefold log`: looks at the event log where it lies, beside a server too, and changes nothing of it. */
+/** `tilefold log`: looks at the event log where it lies, beside a server too; and brings it to its bucket and back. */
 export function addLog(program: Command) {
   const log = program.command('log').description('look at the event log; a server may be writing to it meanwhile');
   log
@@ -43,16 +45,45 @@ export function addLog(program: Command) {
     .description('check every byte of the log; damage is told with its file and byte')
     .option('--json', 'as one JSON object')
     .action(async (_options, command: Command) => verifyLog(command.optsWithGlobals<Options>()));
+  log
+    .command('upload')
+    .description('upload closed segments to the bucket, and wait for it; a server does so by itself')
+    .option('--json', 'as one JSON object')
+    .action(async (_options, command: Command) => upload(command.optsWithGlobals<Options>()));
+  log
+    .command('restore')
+    .description('take up the log that the bucket has, where the folder has lost it or parts of it')
+    .option('--json', 'as one JSON object')
+    .action(async (_options, command: Command) => restore(command.optsWithGlobals<Options>()));
+}
+
+async function restore({ config: path, json }: Options) {
+  const { restored, end } = await restoreLog(await loadConfig(path)).catch((error: unknown) => {
+    throw stopFirst(error);
+  });
+  if (json) console.log(JSON.stringify({ restored, end }));
+  else console.log(`${restored} segments restored; the log ends with record ${end - 1}, and goes on from there`);
+}
+
+async function upload({ config: path, json }: Options) {
+  const counts = await uploadLog(await loadConfig(path), console.error).catch((error: unknown) => {
+    throw stopFirst(error);
+  });
+  console.log(
+    json ? JSON.stringify(counts) : `${counts.uploaded} of ${counts.closed} closed segments are in the bucket`,
+  );
+  if (counts.uploaded < counts.closed) process.exitCode = EXIT.fault;
 }
 
 async function statLog({ config: path, json }: Options) {
-  const { log } = await loadConfig(path);
+  const config = await loadConfig(path);
+  const { log } = config;
   const segments: StatedSegment[] = [];
   let clock: string | null = null;
-  for await (const surveyed of surveyLog(localDisk, log.dir, 'summary')) {
+  for await (const surveyed of surveyLog(readableLog(config), log.dir, 'summary')) {
     if (surveyed.damages[0]) throw surveyed.damages[0];
     if (surveyed.clock) clock = `${surveyed.clock.kind}, max_jump ${formatDuration(surveyed.clock.maxJumpMs)}`;
-    segments.push(await stated(surveyed));
+    segments.push(await stated(log.dir, surveyed));
   }
   const sum = (of: (segment: StatedSegment) => number) => segments.reduce((total, segment) => total + of(segment), 0);
   const total = {
@@ -61,16 +92,16 @@ async function statLog({ config: path, json }: Options) {
     records: sum(({ records }) => records),
     bytes: sum(({ bytes }) => bytes),
     stored_bytes: sum(segment => segment.stored_bytes),
+    uploaded_bytes: sum(segment => segment.uploaded_bytes),
     first_arrival: segments.find(segment => segment.first_arrival !== null)?.first_arrival ?? null,
     last_arrival: segments.findLast(segment => segment.last_arrival !== null)?.last_arrival ?? null,
   };
   if (json) return console.log(JSON.stringify({ ...total, segments }));
-  const rows = segments.map(({ file, first, records, bytes, stored_bytes, first_arrival, last_arrival }) =>
-    [file, first, records, bytes, stored_bytes, first_arrival ?? '-', last_arrival ?? '-'].map(String),
+  const rows = segments.map(({ file, first, records, bytes, stored_bytes, where, first_arrival, last_arrival }) =>
+    [file, first, records, bytes, stored_bytes, where, first_arrival ?? '-', last_arrival ?? '-'].map(String),
   );
-  console.log(
-    tableText([['segment', 'first', 'records', 'bytes', 'stored', 'first arrival', 'last arrival'], ...rows]),
-  );
+  const heads = ['segment', 'first', 'records', 'bytes', 'stored', 'where', 'first arrival', 'last arrival'];
+  console.log(tableText([heads, ...rows]));
   console.log(`\n${total.records} records, ${total.bytes} bytes in ${total.stored_bytes} stored; clock ${total.clock}`);
 }
 
@@ -81,29 +112,36 @@ interface StatedSegment {
   /** Plain, and as it lies on the disk. */
   bytes: number;
   stored_bytes: number;
+  /** Of the object. */
+  uploaded_bytes: number;
+  where: 'folder' | 'bucket' | 'both';
   first_arrival: string | null;
   last_arrival: string | null;
 }
 
-async function stated({ file, first, summary }: SurveyedSegment): Promise<StatedSegment> {
+async function stated(folder: string, surveyed: SurveyedSegment): Promise<StatedSegment> {
+  const { file, first, summary, hasPlain, hasPacked, isUploaded } = surveyed;
+  const uploaded = isUploaded ? await uploadedBytes(localDisk, folder, first) : 0;
   // It may have been packed since it was listed.
-  const size = (await stat(file).catch(() => stat(`${file}.zst`))).size;
+  const size = hasPlain || hasPacked ? (await stat(file).catch(() => stat(`${file}.zst`))).size : 0;
   return {
     file: file.slice(file.lastIndexOf('/') + 1),
     first,
     records: summary?.records ?? 0,
     bytes: summary?.bytes ?? size,
     stored_bytes: size,
+    uploaded_bytes: uploaded,
+    where: !isUploaded ? 'folder' : size > 0 ? 'both' : 'bucket',
     first_arrival: summary && formatMicros(summary.firstArrivalMicros),
     last_arrival: summary && formatMicros(summary.lastArrivalMicros),
   };
 }
 
 async function catLog({ config: path, from, to = Infinity, types }: CatOptions) {
-  const { log } = await loadConfig(path);
+  const config = await loadConfig(path);
   const picker = types === undefined ? null : new TypePicker(await loadKernel(), namesOf(types));
-  let position = from;
-  for await (const { bytes } of folderBlocks(localDisk, log.dir, from)) {
+  let position = Math.max(from, (await listSegments(localDisk, config.log.dir)).start);
+  for await (const { bytes } of folderBlocks(readableLog(config), config.log.dir, position)) {
     if (position >= to) return;
     const lines = firstLines(bytes, to - position);
     position += lineCount(lines);
@@ -138,9 +176,9 @@ export interface LogReport {
   unfinished: { file: string; offset: number }[];
 }
 
-export async function surveyReport(folder: string): Promise<LogReport> {
+export async function surveyReport(config: Config): Promise<LogReport> {
   const report: LogReport = { ok: true, segments: 0, records: 0, damages: [], unfinished: [] };
-  for await (const { file, summary, damages, tornBytes } of surveyLog(localDisk, folder, 'all')) {
+  for await (const { file, summary, damages, tornBytes } of surveyLog(readableLog(config), config.log.dir, 'all')) {
     report.segments++;
     report.records += summary?.records ?? 0;
     for (const damage of damages)
@@ -152,8 +190,7 @@ export async function surveyReport(folder: string): Promise<LogReport> {
 }
 
 async function verifyLog({ config: path, json }: Options) {
-  const { log } = await loadConfig(path);
-  const report = await surveyReport(log.dir);
+  const report = await surveyReport(await loadConfig(path));
   if (json) console.log(JSON.stringify(report));
   else tellReport(report);
   if (!report.ok) process.exitCode = EXIT.fault;

@@ -3,10 +3,11 @@ import { compose } from './compose.ts';
 import { loadConfig } from './config.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { foldProgress } from './progress.ts';
-import { stopFirst } from './verify.ts';
+import { stopFirst } from './held.ts';
 
 interface Options {
   config: string;
+  rest?: true;
   json?: true;
   profile?: true;
 }
@@ -17,16 +18,23 @@ export function addRebuild(program: Command) {
     .command('rebuild')
     .description('forget all rows and errors, and fold the log anew')
     .requiredOption('--from-log', 'from the event log; killed on the way, the next command goes on with it')
+    .option('--rest', 'of a log that no longer begins at 0, what there still is')
     .option('--json', 'as one JSON object')
     .option(...PROFILE)
     .action(async (_options, command: Command) => {
-      const { config: path, json, profile } = command.optsWithGlobals<Options>();
+      const { config: path, rest, json, profile } = command.optsWithGlobals<Options>();
       const startMs = performance.now();
       const onFailure = (error: unknown) => {
         throw error;
       };
       const watcher = foldProgress('rebuild');
-      const surroundings = { announce: null, onFailure, note: console.error, watcher, rebuilds: true } as const;
+      const surroundings = {
+        announce: null,
+        onFailure,
+        note: console.error,
+        watcher,
+        rebuilds: rest ? 'rest' : 'whole',
+      } as const;
       const parts = await compose(await loadConfig(path), surroundings).catch((error: unknown) => {
         throw stopFirst(error);
       });

@@ -1,9 +1,16 @@
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Stages } from '../base/stages.ts';
 import type { Replay } from '../replay/replay.ts';
 import type { Spill } from '../replay/spill.ts';
+import { localDisk } from '../source/disk.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
-import { composeReplay } from './compose.ts';
+import { folderLog } from '../source/segments.ts';
+import type { Source } from '../source/source.ts';
+import { composeReplay, readableLog } from './compose.ts';
+import { loadConfig } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
 import { type Frame, frameMaker, replayFrame, replayShapes } from './frame.ts';
 import { badLine, rejectedLine } from './lines.ts';
@@ -27,7 +34,10 @@ export function addReplay(program: Command) {
     .command('replay')
     .description('run a recorded log through definitions: for each event its features as of that event')
     .requiredOption('--features <dir>', 'a folder of definitions, or one with a tilefold.yaml')
-    .requiredOption('--log <file...>', 'NDJSON, gzip or not, or segments of an event log, in order')
+    .requiredOption(
+      '--log <file...>',
+      'NDJSON, gzip or not, or segments of an event log, in order; or the folder of one',
+    )
     .requiredOption('--out <file>', 'an .arrow, .parquet or .ndjson file, there only once all of it is')
     .option('--errors <file>', 'an .ndjson file of the events that cannot count, and why')
     .option('--json', 'what was done as one JSON object')
@@ -38,7 +48,7 @@ export function addReplay(program: Command) {
 async function replayFiles(options: Options) {
   const makeFrame = await frameMaker(options.out);
   const { plan, clock, foldMemoryBytes } = await compileDefinitions(options.features, options.config);
-  const files = await ndjsonFiles(options.log, clock);
+  const files = (await recordedLog(options)) ?? (await ndjsonFiles(options.log, clock));
   const out = await WholeFile.create(options.out);
   const errors = options.errors === undefined ? null : await WholeFile.create(options.errors);
   const progress = await Progress.over(options.log);
@@ -81,6 +91,18 @@ async function replayFiles(options: Options) {
     console.log(JSON.stringify({ events, errors: errorCount, seconds, out, errors_out: errors ?? null }));
   }
   if (errorCount > 0) console.error(`replay: ${errorCount} lines could not count; ${whereOf(options.errors)}`);
+}
+
+/** The event log in the one folder that is named: with its bucket behind it, if it is the configured one. */
+async function recordedLog({ log: paths, config: path }: Options): Promise<Source | null> {
+  const folder = resolve(paths[0]!);
+  if (paths.length > 1 || !(await isFolder(folder))) return null;
+  const config = existsSync(path) ? await loadConfig(path) : null;
+  return folderLog(config?.log.dir === folder ? readableLog(config) : localDisk, folder);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isDirectory() ?? false;
 }
 
 /** Batch by batch: neither the rows nor the file stand in memory as a whole. */

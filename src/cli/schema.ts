@@ -11,6 +11,13 @@ const NOTES = {
   'log.max_jump': 'With clock event, an event further ahead of its type than this is bad.',
   'log.segment': 'When a segment is closed and the next one begun.',
   'log.segment.bytes': 'At this size.',
+  'log.keep': 'Which closed segments stay in the folder; the others leave it once rows contain their events.',
+  'log.keep.age': 'Those whose last event arrived within it.',
+  'log.keep.bytes': 'The latest, as long as all take no more than this.',
+  'log.s3':
+    'A bucket that closed segments are uploaded to. Credentials are those of the environment: AWS_ACCESS_KEY_ID and others.',
+  'log.s3.endpoint': "Of a service that is not Amazon's.",
+  'log.s3.prefix': 'Each log needs one of its own.',
   store: 'Where rows, names and errors rest.',
   'store.sqlite': 'The database.',
   definitions: 'The folder of definitions: *.yaml, in folders below it too.',
@@ -42,8 +49,9 @@ function relax(schema: Json, defaults: Json): void {
   delete schema.required;
   schema.type = ['object', 'null'];
   for (const [name, property] of Object.entries(schema.properties as Record<string, Json>)) {
-    if (property.properties) relax(property, defaults[name] as Json);
-    else property.default = written(property, defaults[name]);
+    // A section that need not be there has keys that have to.
+    if (property.properties && defaults[name]) relax(property, defaults[name] as Json);
+    else if (!property.properties) property.default = written(property, defaults[name]);
   }
 }
 

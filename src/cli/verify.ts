@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { Fault } from '../base/fault.ts';
 import { horizonsOf, keepingOf } from '../ingest/expiry.ts';
 import { decodeRow } from './decode.ts';
 import type { Meta } from '../meta/meta.ts';
@@ -9,6 +8,7 @@ import { type Comparison, composeComparison } from './compose.ts';
 import { loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
 import { type LogReport, surveyReport, tellReport } from './log.ts';
+import { stopFirst } from './held.ts';
 import { foldProgress } from './progress.ts';
 
 /** Differences told one by one: where there are more, the rows are made anew anyway. */
@@ -49,6 +49,8 @@ interface Report {
 interface RowsReport {
   /** Records of the log that the rows contain. */
   position: number;
+  /** Why they could not be compared, and are not said to be wrong; null where they were. */
+  why: string | null;
   /** Compared; those that have expired, and may be there or not, are not among them. */
   compared: number;
   differing: number;
@@ -60,7 +62,7 @@ interface RowsReport {
 
 async function verify({ config: path, json }: Options) {
   const config = await loadConfig(path);
-  const log = await surveyReport(config.log.dir);
+  const log = await surveyReport(config);
   const rows = log.ok ? await compareRows(config) : null;
   const report: Report = { ok: rows !== null && isRight(rows), log, rows };
   if (json) console.log(JSON.stringify(report));
@@ -82,11 +84,11 @@ async function compareRows(config: Awaited<ReturnType<typeof loadConfig>>): Prom
   try {
     const { store, damages } = comparison;
     const report: RowsReport = {
-      ...{ position: store.mark().position, compared: 0, differing: 0 },
+      ...{ position: store.mark().position, why: comparison.why, compared: 0, differing: 0 },
       ...{ differences: [], errors_differ: false, damages },
     };
     // What cannot be read cannot be compared.
-    if (damages.length > 0) return report;
+    if (damages.length > 0 || report.why !== null) return report;
     const refolded = await comparison.refold(foldProgress('verify'));
     for (const [found, wanted] of pairs(live(comparison, store.scan()), live(comparison, refolded.store.scan()))) {
       report.compared++;
@@ -163,7 +165,10 @@ function* errorTexts(meta: Meta): Generator<string, null> {
   }
 }
 
-function tellRows({ position, compared, differing, differences, errors_differ, damages }: RowsReport, file: string) {
+function tellRows(
+  { position, why, compared, differing, differences, errors_differ, damages }: RowsReport,
+  file: string,
+) {
   for (const { offset, message } of damages) console.error(`${file}${offset === null ? '' : `:${offset}`}: ${message}`);
   for (const { entity, key, level_ms, tile_start_ms, what } of differences)
     console.error(
@@ -171,6 +176,8 @@ function tellRows({ position, compared, differing, differences, errors_differ, d
     );
   if (differing > differences.length) console.error(`... and ${differing - differences.length} more rows`);
   if (errors_differ) console.error(`${file}: the errors of events are not those that the log makes`);
+  if (why !== null && damages.length === 0)
+    return console.log(`rows up to record ${position} are not compared: ${why}`);
   const isRightNow = differing === 0 && !errors_differ && damages.length === 0;
   if (!isRightNow) console.error('`tilefold rebuild --from-log` makes rows and errors anew');
   const verdict = isRightNow ? 'what the log makes' : damages.length > 0 ? 'not readable' : `${differing} differ`;
@@ -183,10 +190,4 @@ function levelText(levelMs: number): string {
 
 function tileText(levelMs: number, startMs: number): string {
   return levelMs === 0 ? '-' : new Date(startMs).toISOString();
-}
-
-/** For a command that was asked to do what cannot be done beside a server. */
-export function stopFirst(error: unknown): unknown {
-  if (!(error instanceof Fault) || error.code !== 'busy') return error;
-  return new Fault('busy', `${error.message}; stop it first`);
 }

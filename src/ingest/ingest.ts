@@ -14,7 +14,7 @@ export interface IngestParts {
   /** Judges bodies. Between two calls its input buffer is anybody's. */
   door: Kernel;
   engine: Engine;
-  log: Pick<EventLog, 'clock' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'>;
+  log: Pick<EventLog, 'clock' | 'start' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'>;
   barrierMs: number;
   /** The wall, microseconds since 1970 UTC. */
   nowMicros: () => bigint;
@@ -54,6 +54,8 @@ export class Ingest {
   readonly #parts: IngestParts;
   readonly #stages: Stages;
   #lastArrival: bigint;
+  /** The arrival of bodies of this turn is known. */
+  #hasArrival = false;
   /** Bodies with keys that are on their way. */
   readonly #underWay = new Map<string, { digest: string; done: Promise<unknown> }>();
   #timer: Timer | null = null;
@@ -70,6 +72,11 @@ export class Ingest {
     const { log, engine } = parts;
     if (engine.folded > log.end)
       throw new Fault('corrupt', `the rows contain ${engine.folded} records, the log has only ${log.end}`);
+    if (engine.folded < log.start)
+      throw new Fault(
+        'expired',
+        `record ${engine.folded} is the next to be folded, and the log begins with ${log.start}`,
+      );
     const ingest = new Ingest(parts);
     await ingest.#catchUp();
     await ingest.barrier();
@@ -109,7 +116,7 @@ export class Ingest {
   }
 
   async #takeOnce(body: Uint8Array, format: BodyFormat, id: BatchKey): Promise<Receipt> {
-    const known = this.#parts.log.recall(id.key, this.#arrivalMicros());
+    const known = this.#parts.log.recall(id.key, this.#nowMicros());
     if (!known) return this.#take(body, format, id);
     if (known.digest !== id.digest) throw conflict(id.key);
     const { rejected } = await this.#admit(body, format);
@@ -151,10 +158,21 @@ export class Ingest {
     await this.#parts.engine.close();
   }
 
-  /** Arrivals never go back, whatever the wall does. */
+  /** Of a body that arrives now. Those of one turn of the event loop arrive together, and so can be folded together. */
   #arrivalMicros(): bigint {
+    if (this.#hasArrival) return this.#lastArrival;
+    this.#hasArrival = true;
+    setImmediate(() => {
+      this.#hasArrival = false;
+    });
+    this.#lastArrival = this.#nowMicros();
+    return this.#lastArrival;
+  }
+
+  /** It never goes back, whatever the wall does. */
+  #nowMicros(): bigint {
     const now = this.#parts.nowMicros();
-    if (now > this.#lastArrival) this.#lastArrival = now;
+    if (now > this.#lastArrival) return now;
     return this.#lastArrival;
   }
 

@@ -18,7 +18,7 @@ import {
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
 import { unpackColumns } from './columns.ts';
-import { type Chunk, makeChunk, ShardDesk, type Wire } from './desk.ts';
+import { type Chunk, extend, makeChunk, ShardDesk, takeLines, type Wire } from './desk.ts';
 import { errorOf } from './failure.ts';
 import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShard, type ToWriter } from './message.ts';
 
@@ -68,6 +68,8 @@ export class Crew implements Engine {
   #applying = 0;
   #folded: number;
   #expected: number;
+  /** Chunks are sent as soon as this turn's are there. */
+  #isAdvancing = false;
   #foldedClocks: Clocks;
   #errors: BadRecord[] = [];
   #expiredRows = 0;
@@ -134,21 +136,29 @@ export class Crew implements Engine {
     assert(!this.#closed, 'nothing is folded by a crew that is closed');
     assert(position === this.#expected, `lines from ${position} on, where ${this.#expected} is the next`);
     if (lines.length === 0) return;
-    let last: Chunk | null = null;
     for (let from = 0; from < lines.length; ) {
       const { end, count } = cutChunk(lines, from);
-      // Not `slice`: of a Buffer that would be a view, and what is sent away would be the caller's.
-      last = makeChunk(new Uint8Array(lines.subarray(from, end)), count, this.#expected, arrivalMicros);
-      this.#chunks.push(last);
+      const part = lines.subarray(from, end);
+      const last = this.#chunks.at(-1);
+      if (!last || !extend(last, part, count, arrivalMicros))
+        this.#chunks.push(makeChunk(part, count, this.#expected, arrivalMicros));
       this.#expected += count;
       from = end;
     }
-    const folded = new Promise<void>((resolve, reject) => {
-      last!.resolve = resolve;
-      last!.reject = reject;
-    });
-    this.#advance();
+    const { waiting } = this.#chunks.at(-1)!;
+    const folded = new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
+    this.#advanceSoon();
     await folded;
+  }
+
+  /** Whatever was made durable at once has been added by then. */
+  #advanceSoon(): void {
+    if (this.#isAdvancing) return;
+    this.#isAdvancing = true;
+    queueMicrotask(() => {
+      this.#isAdvancing = false;
+      this.#guard(() => this.#advance());
+    });
   }
 
   async room(): Promise<void> {
@@ -227,9 +237,9 @@ export class Crew implements Engine {
     chunk.desk = desk;
     chunk.hasClocks = clocks !== null;
     desk.decoding.push(chunk);
-    const { lines, count, position, arrivalMicros } = chunk;
-    desk.wire.post({ kind: 'decode', lines: lines!, count, position, arrivalMicros, clocks }, [lines!.buffer]);
-    chunk.lines = null;
+    const { count, position, arrivalMicros } = chunk;
+    const lines = takeLines(chunk);
+    desk.wire.post({ kind: 'decode', lines, count, position, arrivalMicros, clocks }, [lines.buffer]);
   }
 
   #apply(chunk: Chunk): void {
@@ -244,7 +254,7 @@ export class Crew implements Engine {
       this.#errors.push(bad);
       this.#parts.watcher?.bad(bad.code);
     }
-    chunk.resolve?.();
+    for (const { resolve } of chunk.waiting) resolve();
   }
 
   #hear(from: number, message: FromShard): void {
@@ -435,7 +445,7 @@ export class Crew implements Engine {
   #fail(error: unknown): void {
     if (this.#failure) return;
     this.#failure = error;
-    for (const { reject } of this.#chunks) reject?.(error);
+    for (const { waiting } of this.#chunks) for (const { reject } of waiting) reject(error);
     for (const desk of this.#shards) desk.fail(error);
     this.#wake();
     void this.#end();

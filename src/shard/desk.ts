@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { noStages } from '../base/stages.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Clocks } from '../kernel/clock.ts';
+import { CHUNK_BYTES, CHUNK_LINES_MAX } from './chunk.ts';
 import type { PackedColumns } from './columns.ts';
 import type { FromShard, ShardSizes, ToShard } from './message.ts';
 
@@ -14,10 +15,14 @@ export interface Wire<To, From> {
   end(): Promise<void>;
 }
 
+/** Bodies are put together up to so much: what messages cost is little beside it, and more would go past idle shards. */
+const JOINED_MAX_BYTES = CHUNK_BYTES / 8;
+
 /** Lines on their way from the log into rows. */
 export interface Chunk {
-  /** Null once they have been sent. */
-  lines: Uint8Array<ArrayBuffer> | null;
+  /** Bodies, or parts of them; none once they have been sent. */
+  lines: Uint8Array<ArrayBuffer>[];
+  bytes: number;
   count: number;
   position: number;
   arrivalMicros: bigint | null;
@@ -27,19 +32,41 @@ export interface Chunk {
   clocks: Clocks | null;
   bad: BadRecord[];
   changes: Uint8Array<ArrayBuffer>[] | null;
-  /** Of the last chunk of a body. */
-  resolve: (() => void) | null;
-  reject: ((error: unknown) => void) | null;
+  /** Those whose bodies end with it. */
+  waiting: { resolve(): void; reject(error: unknown): void }[];
 }
 
-export function makeChunk(
-  lines: Uint8Array<ArrayBuffer>,
-  count: number,
-  position: number,
-  arrivalMicros: bigint | null,
-): Chunk {
-  const empty = { desk: null, hasClocks: false, clocks: null, bad: [], changes: null, resolve: null, reject: null };
-  return { lines, count, position, arrivalMicros, ...empty };
+/** @param lines are copied: what is sent away must not be the caller's, and `slice` of a Buffer would be a view */
+export function makeChunk(lines: Uint8Array, count: number, position: number, arrivalMicros: bigint | null): Chunk {
+  const empty = { desk: null, hasClocks: false, clocks: null, bad: [], changes: null, waiting: [] };
+  return { lines: [new Uint8Array(lines)], bytes: lines.length, count, position, arrivalMicros, ...empty };
+}
+
+/**
+ * Adds the lines that follow those of a chunk, if it has room and has not been sent, and they arrived together. What
+ * small bodies cost is messages, not bytes.
+ */
+export function extend(chunk: Chunk, lines: Uint8Array, count: number, arrivalMicros: bigint | null): boolean {
+  const hasRoom = chunk.count + count <= CHUNK_LINES_MAX && chunk.bytes + lines.length <= JOINED_MAX_BYTES;
+  if (chunk.desk || chunk.arrivalMicros !== arrivalMicros || !hasRoom) return false;
+  chunk.lines.push(new Uint8Array(lines));
+  chunk.bytes += lines.length;
+  chunk.count += count;
+  return true;
+}
+
+/** All of a chunk's lines, which it no longer has. */
+export function takeLines(chunk: Chunk): Uint8Array<ArrayBuffer> {
+  const { lines, bytes } = chunk;
+  chunk.lines = [];
+  if (lines.length === 1) return lines[0]!;
+  const whole = new Uint8Array(bytes);
+  let filled = 0;
+  for (const part of lines) {
+    whole.set(part, filled);
+    filled += part.length;
+  }
+  return whole;
 }
 
 type Snapshot = FromShard & { kind: 'snapshot' };

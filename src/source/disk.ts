@@ -1,5 +1,5 @@
 import { closeSync, fdatasync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, truncate } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -15,6 +15,8 @@ export interface Disk {
   list(folder: string): Promise<string[]>;
   /** At most `length` bytes from `offset`; fewer at the end of the file. Throws what `isMissing` knows where there is none. */
   read(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /** Of a file, in bytes. Throws what `isMissing` knows where there is none. */
+  size(path: string): Promise<number>;
   /** Makes a new file that must not exist, to append to. It is durable once `syncFolder` has returned. */
   create(path: string): Promise<AppendFile>;
   /** Opens an existing file to append to. */
@@ -69,6 +71,9 @@ export const localDisk: Disk = {
     } finally {
       closeSync(fd);
     }
+  },
+  async size(path) {
+    return (await stat(path)).size;
   },
   async create(path) {
     return appendFile(openSync(path, 'ax'));

@@ -4,8 +4,10 @@ import { Fault } from '../base/fault.ts';
 import { formatDuration } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
 import { Corrupt, corrupt } from './corrupt.ts';
+import { type Bucket, type Pauses, pauseMs, type ReadDisk, readThrough, stopping, tryOften } from './bucket.ts';
 import type { AppendFile, Disk } from './disk.ts';
 import { type BatchKey, type KeyedBatch, KeyMemory, keysFromMicros } from './keys.ts';
+import { type Keep, type KeptSegment, leaving } from './retention.ts';
 import type { Batch, Next, SegmentHeader } from './segment.ts';
 import {
   BATCH_MAX_BYTES,
@@ -21,20 +23,27 @@ import {
   wasSynced,
 } from './segment.ts';
 import {
+  headerOf,
   listSegments,
+  packedPath,
   packSegment,
   plainPath,
   removeIfThere,
   type SegmentFiles,
+  type Summary,
   segmentChunks,
   segmentName,
-  segmentStart,
   shownPath,
+  startPath,
   summaryOf,
+  uploadedBytes,
+  uploadedPath,
 } from './segments.ts';
 import type { Block, Clock, Source } from './source.ts';
 import { LINE_MAX_BYTES } from './source.ts';
 import { ByteStream } from './stream.ts';
+import { beginsLate } from './survey.ts';
+import { objectName, uploadSegment } from './upload.ts';
 import type { Pack } from './zstd.ts';
 
 /** What one write and one sync take along at most: enough to hide the sync, little enough to keep it short. */
@@ -53,6 +62,10 @@ export interface LogSettings {
   segmentAgeMs?: number;
   /** Packs closed segments, one after the other, beside everything else; without it they stay as they are. */
   pack?: Pack | undefined;
+  /** Where packed segments are brought, one after the other, beside everything else; without it they stay here. */
+  bucket?: { bucket: Bucket; pauses: Pauses } | undefined;
+  /** Which closed segments stay in the folder: see `trim`; without it all do. */
+  keep?: Keep | undefined;
   /** Hears what became of something that no call waits for, in a sentence. */
   onNote?: (note: string) => void;
 }
@@ -69,8 +82,12 @@ export class EventLog implements Source {
   /** What was cut off on opening, a sentence each, for the caller to log. */
   readonly notes: string[];
   readonly #settings: LogSettings;
+  /** The folder, with the bucket behind it. */
+  readonly #reading: ReadDisk;
   /** Ascending; the last one is written to. */
   readonly #segments: SegmentFiles[];
+  /** Of closed segments, as far as somebody has asked. */
+  readonly #summaries = new Map<number, Summary>();
   readonly #keys: KeyMemory;
   #file: AppendFile;
   /** Of the last segment; all of it is durable. */
@@ -85,6 +102,13 @@ export class EventLog implements Source {
   #queuedBytes = 0;
   #writing: Promise<void> | null = null;
   #packing: Promise<void> | null = null;
+  #uploading: Promise<void> | null = null;
+  /** Segments under whose name the bucket has something else. */
+  readonly #foreign = new Set<number>();
+  /** Packing and trimming: one at a time. */
+  #tending: Promise<unknown> = Promise.resolve();
+  #start: number;
+  readonly #stopped = Promise.withResolvers<void>();
   #failure: Fault | null = null;
   #closed = false;
 
@@ -92,6 +116,8 @@ export class EventLog implements Source {
     this.clock = settings.clock;
     this.#settings = settings;
     this.notes = opened.notes;
+    this.#reading = opened.reading;
+    this.#start = opened.start;
     this.#segments = opened.segments;
     this.#keys = opened.keys;
     this.#bytes = opened.bytes;
@@ -106,7 +132,8 @@ export class EventLog implements Source {
    * Makes the folder, or takes up where the last process left off: cuts what a crash left half written.
    *
    * @throws Fault `config` where the log was made with another clock, `corrupt` where synced bytes have changed or a
-   *   segment is missing, `unsupported` for another version
+   *   segment is missing, `unsupported` for another version; `config` too where there is no log yet and the bucket has
+   *   one, which is to be restored first
    */
   static async open(settings: LogSettings): Promise<EventLog> {
     const { disk, folder } = settings;
@@ -119,7 +146,13 @@ export class EventLog implements Source {
     await disk.syncFolder(folder);
     const log = new EventLog(settings, opened, file);
     log.#startPacking();
+    log.#startUploading();
     return log;
+  }
+
+  /** Of the first record that is still there; 0 unless segments have left the log for good. */
+  get start(): number {
+    return this.#start;
   }
 
   /** How many records there are: the position of the next one. All of them are durable. */
@@ -169,7 +202,8 @@ export class EventLog implements Source {
 
   /** Reads what is durable at the time of the call; appends may go on meanwhile. */
   read(from: number): AsyncIterable<Block> {
-    assert(from >= 0 && from <= this.#end, `position ${from} is not within the log of ${this.#end} records`);
+    const { start, end } = this;
+    assert(from >= start && from <= end, `position ${from} is not within the log from ${start} to ${end}`);
     return this.#blocks(from, this.#segments.slice(), this.#bytes, this.#end);
   }
 
@@ -178,31 +212,72 @@ export class EventLog implements Source {
     await this.#packing;
   }
 
-  /** Waits for what is queued, and lets go of the file. What is being packed is left to the next process. */
+  /** Resolves once the bucket has every packed segment, but those whose names it has given to something else. */
+  async uploaded(): Promise<void> {
+    await this.#packing;
+    await this.#uploading;
+  }
+
+  /**
+   * When the first record arrived that is still there, for messages; null in an empty log.
+   *
+   * @throws Fault `corrupt`
+   */
+  async firstArrivalMicros(): Promise<bigint | null> {
+    if (this.#segments.length === 1) return this.#firstArrivalMicros;
+    return (await this.#summaryOf(this.#segments[0]!)).firstArrivalMicros;
+  }
+
+  /**
+   * Lets closed segments leave the folder that `keep` no longer wants there. Those that a bucket has are read from it
+   * from now on; without one the log begins behind them.
+   *
+   * @param rowsPosition rows contain all records before it, after a power cut too
+   * @returns how many have left
+   */
+  trim(rowsPosition: number, nowMicros: bigint): Promise<number> {
+    return this.#tend(() => this.#trim(rowsPosition, nowMicros));
+  }
+
+  /** Would a call of `trim` let go of anything, if rows contained all records? */
+  async isTrimmable(nowMicros: bigint): Promise<boolean> {
+    return this.#tend(async () => (await this.#leaving(this.#end, nowMicros)).length > 0);
+  }
+
+  /** Closed segments, and those of them that the bucket has. */
+  uploads(): { uploaded: number; closed: number } {
+    const closed = this.#segments.slice(0, -1);
+    return { uploaded: closed.filter(({ isUploaded }) => isUploaded).length, closed: closed.length };
+  }
+
+  /** Waits for what is queued, and lets go of the file. What is packed or uploaded meanwhile is left to the next process. */
   async close(): Promise<void> {
     assert(!this.#closed, 'a log is closed once');
     this.#closed = true;
+    this.#stopped.resolve();
     await this.#writing;
     await this.#packing;
+    await this.#uploading;
+    await this.#tending;
     await this.#file.close();
   }
 
   async *#blocks(from: number, segments: SegmentFiles[], lastBytes: number, end: number): AsyncGenerator<Block> {
-    const { disk, folder } = this.#settings;
+    const { folder } = this.#settings;
     for (const [i, segment] of segments.entries()) {
       const next = segments[i + 1]?.first ?? end;
       if (next <= from) continue;
       const path = shownPath(folder, segment);
       const endBytes = i === segments.length - 1 ? lastBytes : Infinity;
-      const stream = new ByteStream(segmentChunks(disk, folder, segment.first, endBytes));
+      const stream = new ByteStream(segmentChunks(this.#reading, folder, segment.first, endBytes));
       const stop = yield* segmentBlocks(stream, path, from, 'whole');
       if (stop !== next) throw corrupt(path, stream.offset, `the end of the segment with record ${stop} of ${next}`);
     }
   }
 
   async #drain(): Promise<void> {
-    // Appends of one turn of the event loop go together.
-    await null;
+    // Appends of one turn of the event loop go together: the busier it is, the more of them share a sync.
+    await turn();
     while (this.#queue.length > 0) {
       const group = this.#takeGroup();
       if (!this.#failure) await this.#writeGroup(group).catch((error: unknown) => this.#fail(error));
@@ -254,7 +329,7 @@ export class EventLog implements Source {
     await disk.syncFolder(folder);
     await this.#file.close();
     this.#file = await disk.append(path);
-    this.#segments.push({ first, hasPlain: true, hasPacked: false });
+    this.#segments.push({ first, hasPlain: true, hasPacked: false, isUploaded: false });
     this.#bytes = bytes;
     this.#firstArrivalMicros = null;
     this.#startPacking();
@@ -262,7 +337,13 @@ export class EventLog implements Source {
 
   #startPacking(): void {
     const { pack } = this.#settings;
-    if (pack) this.#packing ??= this.#packClosed(pack);
+    if (pack) this.#packing ??= this.#tend(() => this.#packClosed(pack));
+  }
+
+  #tend<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#tending.then(work);
+    this.#tending = done.catch(() => {});
+    return done;
   }
 
   /** A failure costs nobody anything but room: the plain file stays, and the next closed segment brings another try. */
@@ -277,11 +358,129 @@ export class EventLog implements Source {
         if (!(await packSegment(disk, folder, segment.first, pack, () => this.#closed))) break;
         segment.hasPacked = true;
         segment.hasPlain = false;
+        this.#startUploading();
       }
     } catch (error) {
       onNote(`a segment of the event log could not be packed: ${errorText(error)}`);
     }
     this.#packing = null;
+  }
+
+  #startUploading(): void {
+    const { bucket } = this.#settings;
+    if (bucket && !this.#closed) this.#uploading ??= this.#uploadPacked(bucket);
+  }
+
+  /** A bucket that does not answer costs nobody anything but room: it is tried again until it does. */
+  async #uploadPacked({ bucket, pauses }: { bucket: Bucket; pauses: Pauses }): Promise<void> {
+    const { onNote = () => {} } = this.#settings;
+    const stoppable = stopping(bucket, this.#stopped.promise);
+    await turn();
+    for (let failures = 0; !this.#closed; ) {
+      const next = this.#segments.find(segment => this.#isToUpload(segment));
+      if (!next) break;
+      try {
+        await this.#upload(next, stoppable);
+        failures = 0;
+      } catch (error) {
+        if (this.#closed) break;
+        onNote(`${objectName(next.first)} could not be uploaded to ${bucket.name}: ${errorText(error)}`);
+        await pauses.sleep(pauseMs(++failures, pauses.random()), this.#stopped.promise);
+      }
+    }
+    this.#uploading = null;
+  }
+
+  /** The plain file may yet be packed anew. */
+  #isToUpload({ first, hasPlain, hasPacked, isUploaded }: SegmentFiles): boolean {
+    return hasPacked && !hasPlain && !isUploaded && !this.#foreign.has(first);
+  }
+
+  async #upload(segment: SegmentFiles, bucket: Bucket): Promise<void> {
+    const { disk, folder, onNote = () => {} } = this.#settings;
+    const outcome = await uploadSegment(disk, folder, segment.first, bucket, () => this.#closed);
+    if (outcome === 'done') segment.isUploaded = true;
+    if (outcome !== 'foreign') return;
+    this.#foreign.add(segment.first);
+    const what = `${bucket.name}${objectName(segment.first)} is not what this log has under that name`;
+    onNote(`${what}: it is left as it is, and the segment stays here. Does another log use the bucket?`);
+  }
+
+  async #trim(rowsPosition: number, nowMicros: bigint): Promise<number> {
+    const gone = await this.#leaving(rowsPosition, nowMicros);
+    if (gone.length === 0) return 0;
+    return this.#settings.bucket ? this.#dropUploaded(gone) : this.#forget(gone.at(-1)!.end);
+  }
+
+  async #leaving(rowsPosition: number, nowMicros: bigint): Promise<KeptSegment[]> {
+    const { keep, bucket } = this.#settings;
+    // When the last record arrived is known from its segment, which therefore stays.
+    const isKeptWhole = keep?.ageMs === undefined && keep?.bytes === undefined;
+    if (isKeptWhole || this.#closed || this.#firstArrivalMicros === null) return [];
+    const kept: KeptSegment[] = [];
+    for (const [i, segment] of this.#segments.slice(0, -1).entries()) {
+      const { first, isUploaded } = segment;
+      const storedBytes = await this.#storedBytes(segment);
+      if (storedBytes === 0) continue;
+      const isSettled = !segment.hasPlain || !this.#settings.pack;
+      const { lastArrivalMicros, keyedCount } = await this.#summaryOf(segment);
+      const end = this.#segments[i + 1]!.first;
+      kept.push({ first, end, storedBytes, lastArrivalMicros, keyedCount, isSettled, isUploaded });
+    }
+    return leaving(kept, keep, { otherBytes: this.#bytes, rowsPosition, nowMicros, hasBucket: bucket !== undefined });
+  }
+
+  /** Of what is in the folder: 0 where only the bucket has the segment. */
+  async #storedBytes({ first, hasPlain, hasPacked }: SegmentFiles): Promise<number> {
+    const { disk, folder } = this.#settings;
+    if (hasPlain) return disk.size(plainPath(folder, first));
+    return hasPacked ? disk.size(packedPath(folder, first)) : 0;
+  }
+
+  async #summaryOf(segment: SegmentFiles): Promise<Summary> {
+    const known = this.#summaries.get(segment.first);
+    if (known) return known;
+    const summary = await summaryOf(this.#reading, this.#settings.folder, segment);
+    this.#summaries.set(segment.first, summary);
+    return summary;
+  }
+
+  /** The note of the upload is durable; that the bucket still has the object is asked once more. */
+  async #dropUploaded(gone: KeptSegment[]): Promise<number> {
+    const { disk, folder, bucket: remote, onNote = () => {} } = this.#settings;
+    const { bucket } = remote!;
+    const stoppable = stopping(bucket, this.#stopped.promise);
+    let count = 0;
+    for (const { first, storedBytes } of gone) {
+      const size = await stoppable.size(objectName(first)).catch(() => undefined);
+      if (this.#closed || size === undefined) break;
+      const segment = this.#segments.find(one => one.first === first)!;
+      if (size !== (await uploadedBytes(disk, folder, first))) {
+        onNote(`${bucket.name} no longer has ${objectName(first)} of ${storedBytes} bytes: it is uploaded anew`);
+        await disk.remove(uploadedPath(folder, first));
+        await disk.syncFolder(folder);
+        segment.isUploaded = false;
+        this.#startUploading();
+        continue;
+      }
+      await removeIfThere(disk, packedPath(folder, first));
+      segment.hasPacked = false;
+      count++;
+    }
+    return count;
+  }
+
+  /** First it is durable where the log begins; what lies before that can then go in any order, and by any process. */
+  async #forget(start: number): Promise<number> {
+    const { disk, folder } = this.#settings;
+    const mark = await disk.create(startPath(folder, start));
+    await mark.close();
+    await disk.syncFolder(folder);
+    this.#start = start;
+    const count = this.#segments.findIndex(({ first }) => first === start);
+    for (const { first } of this.#segments.splice(0, count)) this.#summaries.delete(first);
+    for (const rest of (await listSegments(disk, folder)).rests) await removeIfThere(disk, join(folder, rest));
+    return count;
   }
 
   /**
@@ -304,9 +503,10 @@ export class EventLog implements Source {
 export function prefixOf(
   log: EventLog,
   end: number,
-): Pick<EventLog, 'clock' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'> {
+): Pick<EventLog, 'clock' | 'start' | 'end' | 'lastArrivalMicros' | 'append' | 'recall' | 'read'> {
   return {
     clock: log.clock,
+    start: log.start,
     end,
     lastArrivalMicros: null,
     append() {
@@ -337,6 +537,8 @@ interface Waiting {
 }
 
 interface Opened extends Tail {
+  reading: ReadDisk;
+  start: number;
   segments: SegmentFiles[];
   keys: KeyMemory;
 }
@@ -354,33 +556,49 @@ interface Tail {
 
 /** Finds where the log ends, and makes it end there. Being killed at any point of it leaves the same to be done. */
 async function recover(settings: LogSettings): Promise<Opened> {
-  const { disk, folder, clock } = settings;
-  const { segments, parts } = await listSegments(disk, folder);
-  for (const part of parts) await removeIfThere(disk, join(folder, part));
+  const { disk, folder, clock, bucket } = settings;
+  const reading = bucket ? readThrough(disk, bucket.bucket, bucket.pauses) : disk;
+  const { segments, start, rests } = await listSegments(disk, folder);
+  for (const rest of rests) await removeIfThere(disk, join(folder, rest));
+  if (segments.length === 0 && bucket) await assertNew(folder, bucket);
   // Only closed segments are packed: whoever has lost the one after it gets a new one.
-  if (!segments.at(-1)?.hasPlain) segments.push(await beginLast(settings, segments.at(-1) ?? null));
+  if (!segments.at(-1)?.hasPlain) segments.push(await beginLast(settings, reading, segments.at(-1) ?? null, start));
   const last = segments.at(-1)!;
-  const headerOf = (i: number) => ({ clock, first: segments[i]!.first, previous: segments[i - 1]?.first ?? null });
-  for (const [i, segment] of segments.entries()) await checkHeader(settings, segment, headerOf(i), segment === last);
-  const tail = await recoverTail(settings, headerOf(segments.length - 1));
+  for (const [i, segment] of segments.entries()) {
+    const previous = i === 0 && start > 0 ? 'any' : (segments[i - 1]?.first ?? null);
+    await checkHeader(settings, reading, segment, previous, segment === last);
+  }
+  if (segments[0]!.first !== start) throw beginsLate(folder, segments[0]!.first, start);
+  const tail = await recoverTail(settings, { clock, first: last.first, previous: segments.at(-2)?.first ?? null });
   const before = segments.at(-2);
   if (tail.lastArrivalMicros === null && before)
-    tail.lastArrivalMicros = (await summaryOf(disk, folder, before)).lastArrivalMicros;
-  const keys = await readKeys(settings, segments.slice(0, -1), tail);
-  return { ...tail, segments, keys };
+    tail.lastArrivalMicros = (await summaryOf(reading, folder, before)).lastArrivalMicros;
+  const keys = await readKeys(reading, folder, segments.slice(0, -1), tail);
+  return { ...tail, reading, start, segments, keys };
 }
 
-async function beginLast(settings: LogSettings, before: SegmentFiles | null): Promise<SegmentFiles> {
-  const { disk, folder, clock } = settings;
-  const first = before ? before.first + (await summaryOf(disk, folder, before)).records : 0;
+/** An empty folder is a new log, or one that is lost: where a bucket has a log, somebody has to say which. */
+async function assertNew(folder: string, { bucket, pauses }: { bucket: Bucket; pauses: Pauses }): Promise<void> {
+  const objects = await tryOften(`${bucket.name} cannot be listed`, () => bucket.list(), pauses);
+  if (objects.length === 0) return;
+  const what = `${folder} holds no event log, and ${bucket.name} has ${objects.length} segments of one`;
+  throw new Fault('config', `${what}: \`tilefold log restore\` goes on with it; a new log needs another prefix`);
+}
+
+async function beginLast(
+  { disk, folder, clock }: LogSettings,
+  reading: ReadDisk,
+  before: SegmentFiles | null,
+  start: number,
+): Promise<SegmentFiles> {
+  const first = before ? before.first + (await summaryOf(reading, folder, before)).records : start;
   await beginSegment(await disk.create(plainPath(folder, first)), { clock, first, previous: before?.first ?? null });
-  return { first, hasPlain: true, hasPacked: false };
+  return { first, hasPlain: true, hasPacked: false, isUploaded: false };
 }
 
 /** The keys of the last day: those of the segments that reach into it, then those of the tail. */
-async function readKeys(settings: LogSettings, closed: SegmentFiles[], tail: Tail): Promise<KeyMemory> {
+async function readKeys(disk: ReadDisk, folder: string, closed: SegmentFiles[], tail: Tail): Promise<KeyMemory> {
   if (tail.lastArrivalMicros === null || closed.length === 0) return tail.keys;
-  const { disk, folder } = settings;
   const fromMicros = keysFromMicros(tail.lastArrivalMicros);
   const read: SegmentFiles[] = [];
   for (const segment of closed.toReversed()) {
@@ -389,12 +607,12 @@ async function readKeys(settings: LogSettings, closed: SegmentFiles[], tail: Tai
     if (keyedCount > 0) read.unshift(segment);
   }
   const keys = new KeyMemory();
-  for (const segment of read) await readSegmentKeys(settings, segment, keys);
+  for (const segment of read) await readSegmentKeys(disk, folder, segment, keys);
   for (const [key, batch] of tail.keys.batches()) keys.remember(key, batch);
   return keys;
 }
 
-async function readSegmentKeys({ disk, folder }: LogSettings, segment: SegmentFiles, keys: KeyMemory): Promise<void> {
+async function readSegmentKeys(disk: ReadDisk, folder: string, segment: SegmentFiles, keys: KeyMemory): Promise<void> {
   const path = shownPath(folder, segment);
   const stream = new ByteStream(segmentChunks(disk, folder, segment.first));
   if (!(await readHeader(stream, path))) throw corrupt(path, 0, 'no log header');
@@ -410,30 +628,36 @@ function rememberBatch(keys: KeyMemory, { arrivalMicros, count, id }: Batch, pos
   return position + count;
 }
 
-/** Every segment says where it begins, what it follows and how its time passes. The last one may not have got to that. */
+/**
+ * Every segment says where it begins, what it follows and how its time passes. The last one may not have got to that.
+ *
+ * @param previous `any` of the first one of a log that no longer begins at 0
+ */
 async function checkHeader(
-  { disk, folder }: LogSettings,
+  { folder, clock }: LogSettings,
+  reading: ReadDisk,
   segment: SegmentFiles,
-  wanted: SegmentHeader,
+  previous: number | null | 'any',
   isLast: boolean,
 ): Promise<void> {
   const path = shownPath(folder, segment);
-  const header = await readHeader(new ByteStream(segmentStart(disk, folder, segment.first)), path);
+  const header = await headerOf(reading, folder, segment);
   if (!header) {
     if (isLast) return;
     throw corrupt(path, 0, 'no log header');
   }
-  if (header.first !== wanted.first) throw corrupt(path, 0, `the header of the segment from record ${header.first}`);
-  if (header.previous !== wanted.previous) throw new Corrupt(path, 0, gapText(path, header, wanted));
+  if (header.first !== segment.first) throw corrupt(path, 0, `the header of the segment from record ${header.first}`);
+  if (previous !== 'any' && header.previous !== previous)
+    throw new Corrupt(path, 0, gapText(path, header.previous, previous));
   const made = clockText(header.clock);
-  const asked = clockText(wanted.clock);
+  const asked = clockText(clock);
   if (made !== asked)
     throw new Fault('config', `the event log in ${folder} was made with ${made}, and is opened with ${asked}`);
 }
 
-function gapText(path: string, { previous }: SegmentHeader, wanted: SegmentHeader): string {
-  const name = previous === null ? 'no other segment' : segmentName(previous);
-  const found = wanted.previous === null ? 'there is none before it' : `${segmentName(wanted.previous)} is before it`;
+function gapText(path: string, told: number | null, before: number | null): string {
+  const name = told === null ? 'no other segment' : segmentName(told);
+  const found = before === null ? 'there is none before it' : `${segmentName(before)} is before it`;
   return `${path} follows ${name}, but ${found}`;
 }
 

@@ -1,11 +1,13 @@
 import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
+import { Fault } from '../base/fault.ts';
 import { turn } from '../base/turn.ts';
+import type { ReadDisk } from './bucket.ts';
 import { Corrupt, corrupt } from './corrupt.ts';
 import { type Disk, isMissing } from './disk.ts';
 import type { Batch, Next, SegmentHeader } from './segment.ts';
-import { HEADER_MAX_BYTES, readBatch, readHeader, segmentBlocks, wasSynced } from './segment.ts';
-import type { Block } from './source.ts';
+import { HEADER_MAX_BYTES, NEWLINE, readBatch, readHeader, segmentBlocks, wasSynced } from './segment.ts';
+import type { Block, Source } from './source.ts';
 import { ByteStream, fileChunks } from './stream.ts';
 import { FRAME_BYTES, type Pack, skippedContent, skippedFrame, unpackedFrames } from './zstd.ts';
 
@@ -16,6 +18,8 @@ import { FRAME_BYTES, type Pack, skippedContent, skippedFrame, unpackedFrames } 
  *     00000000000000052000.ndjson              closed, and on its way to be packed
  *     00000000000000052000.ndjson.zst.part     which is not done yet
  *     00000000000000103000.ndjson              written to
+ *     00000000000000000000.ndjson.s3           says that a bucket has the packed one, which may have left the folder
+ *     00000000000000052000.start               the log begins with this segment; those before have left it for good
  *
  * A segment is packed beside its plain file, synced, renamed, and only then is the plain one removed: while there are
  * both, both are whole, and the plain one is read. A part is of a process that has died, or is under way.
@@ -23,7 +27,7 @@ import { FRAME_BYTES, type Pack, skippedContent, skippedFrame, unpackedFrames } 
  * A packed one starts with what it holds, in a frame that decompressors skip, then has its header in a frame of its
  * own: neither a start nor a survey has to unpack it.
  */
-const NAME = /^(\d{20})\.ndjson(\.zst(\.part)?)?$/;
+const NAME = /^(\d{20})\.(?:ndjson(?:\.(zst|s3)(\.part)?)?|(start))$/;
 
 /** No summary is longer. */
 const SUMMARY_MAX_BYTES = 512;
@@ -37,6 +41,18 @@ export interface SegmentFiles {
   first: number;
   hasPlain: boolean;
   hasPacked: boolean;
+  /** A bucket has the packed one, whole. */
+  isUploaded: boolean;
+}
+
+/** What a folder holds. */
+export interface Listing {
+  /** Ascending. Those before the log's start are not among them. */
+  segments: SegmentFiles[];
+  /** The position that the log begins with. */
+  start: number;
+  /** Files that nobody has finished, and those of segments that have left the log. */
+  rests: string[];
 }
 
 /** What a closed segment holds. */
@@ -63,32 +79,46 @@ export function segmentName(first: number): string {
   return `${String(first).padStart(20, '0')}.ndjson`;
 }
 
-/** The segments of a folder, ascending, and the parts that nobody has finished. */
-export async function listSegments(disk: Disk, folder: string): Promise<{ segments: SegmentFiles[]; parts: string[] }> {
-  const segments = new Map<number, SegmentFiles>();
-  const parts: string[] = [];
+/** Says that a bucket has the packed segment: the segment's header, its summary, and the size of the object. */
+export function uploadedPath(folder: string, first: number): string {
+  return `${plainPath(folder, first)}.s3`;
+}
+
+/** Of an empty file that says that the log begins here. */
+export function startPath(folder: string, first: number): string {
+  return join(folder, `${String(first).padStart(20, '0')}.start`);
+}
+
+/** What a folder holds, whatever a process that has died may have left. */
+export async function listSegments(disk: ReadDisk, folder: string): Promise<Listing> {
+  const found: { name: string; first: number; kind: string; isPart: boolean }[] = [];
   for (const name of await disk.list(folder)) {
-    const [, digits, packed, part] = NAME.exec(name) ?? [];
-    if (digits === undefined) continue;
-    if (part !== undefined) {
-      parts.push(name);
-      continue;
-    }
-    const first = Number(digits);
-    const segment = segments.get(first) ?? { first, hasPlain: false, hasPacked: false };
-    segments.set(first, segment);
-    if (packed === undefined) segment.hasPlain = true;
-    else segment.hasPacked = true;
+    const [, digits, kind = 'plain', part, mark] = NAME.exec(name) ?? [];
+    if (digits !== undefined)
+      found.push({ name, first: Number(digits), kind: mark ?? kind, isPart: part !== undefined });
   }
-  return { segments: [...segments.values()].sort((a, b) => a.first - b.first), parts };
+  const start = found.reduce((most, { kind, first }) => (kind === 'start' ? Math.max(most, first) : most), 0);
+  const segments = new Map<number, SegmentFiles>();
+  const rests: string[] = [];
+  for (const { name, first, kind, isPart } of found) {
+    if (isPart || first < start) rests.push(name);
+    else if (kind !== 'start') {
+      const segment = segments.get(first) ?? { first, hasPlain: false, hasPacked: false, isUploaded: false };
+      segments.set(first, segment);
+      if (kind === 'plain') segment.hasPlain = true;
+      else if (kind === 'zst') segment.hasPacked = true;
+      else segment.isUploaded = true;
+    }
+  }
+  return { segments: [...segments.values()].sort((a, b) => a.first - b.first), start, rests };
 }
 
 /**
  * The plain bytes of a segment, up to `endBytes`, wherever they are. A plain file may be packed and go away while it is
- * read: then the rest comes from the packed one.
+ * read: then the rest comes from the packed one, in the folder or (as `readThrough` has it) in a bucket.
  */
 export async function* segmentChunks(
-  disk: Disk,
+  disk: ReadDisk,
   folder: string,
   first: number,
   endBytes = Infinity,
@@ -124,7 +154,7 @@ export async function* segmentChunks(
  *
  * @throws Fault `corrupt`
  */
-export async function* folderBlocks(disk: Disk, folder: string, from: number): AsyncGenerator<Block> {
+export async function* folderBlocks(disk: ReadDisk, folder: string, from: number): AsyncGenerator<Block> {
   const { segments } = await listSegments(disk, folder);
   for (const [i, segment] of segments.entries()) {
     const next = segments[i + 1]?.first;
@@ -137,8 +167,20 @@ export async function* folderBlocks(disk: Disk, folder: string, from: number): A
   }
 }
 
+/**
+ * The log in a folder as it is now, to be replayed: its records are counted from the first that it still has.
+ *
+ * @throws Fault `not_found`, `corrupt`
+ */
+export async function folderLog(disk: ReadDisk, folder: string): Promise<Source> {
+  const { segments, start } = await listSegments(disk, folder);
+  const header = segments[0] ? await headerOf(disk, folder, segments[0]) : null;
+  if (!header) throw new Fault('not_found', `${folder} holds no event log`);
+  return { clock: header.clock, read: from => folderBlocks(disk, folder, start + from) };
+}
+
 /** Enough of a segment to read its header, without unpacking more. */
-export async function* segmentStart(disk: Disk, folder: string, first: number): AsyncGenerator<Uint8Array> {
+export async function* segmentStart(disk: ReadDisk, folder: string, first: number): AsyncGenerator<Uint8Array> {
   for await (const chunk of segmentChunks(disk, folder, first, HEADER_MAX_BYTES)) {
     yield chunk;
     return;
@@ -151,13 +193,43 @@ export function shownPath(folder: string, { first, hasPlain }: SegmentFiles): st
 }
 
 /** What a closed segment says of itself, or (a plain one) what is found by reading all of it. */
-export async function summaryOf(disk: Disk, folder: string, segment: SegmentFiles): Promise<Summary> {
+export async function summaryOf(disk: ReadDisk, folder: string, segment: SegmentFiles): Promise<Summary> {
   if (segment.hasPlain) return scanSegment(disk, folder, segment);
+  if (!segment.hasPacked) return uploadedSummary(disk, folder, segment.first);
   const path = packedPath(folder, segment.first);
   const stream = new ByteStream(fileChunks(disk, path, SUMMARY_MAX_BYTES + 8));
   const content = await skippedContent(stream, SUMMARY_MAX_BYTES);
   // Packed by hand: that is as good, only slower to look through.
-  if (content === null) return scanSegment(disk, folder, segment);
+  return content === null ? scanSegment(disk, folder, segment) : decodeSummary(content, path);
+}
+
+/** Of a segment that has left the folder: what is noted of it there. */
+async function uploadedSummary(disk: ReadDisk, folder: string, first: number): Promise<Summary> {
+  const path = uploadedPath(folder, first);
+  const text = await disk.read(path, 0, HEADER_MAX_BYTES + SUMMARY_MAX_BYTES);
+  const start = text.indexOf(NEWLINE) + 1;
+  return decodeSummary(text.subarray(start, text.indexOf(NEWLINE, start) + 1), path);
+}
+
+/** What a segment's first line says, wherever the segment is; null where it says nothing. */
+export async function headerOf(disk: ReadDisk, folder: string, segment: SegmentFiles): Promise<SegmentHeader | null> {
+  const { first, hasPlain, hasPacked } = segment;
+  if (hasPlain || hasPacked)
+    return readHeader(new ByteStream(segmentStart(disk, folder, first)), shownPath(folder, segment));
+  const path = uploadedPath(folder, first);
+  return readHeader(new ByteStream(fileChunks(disk, path, HEADER_MAX_BYTES)), path);
+}
+
+/** Bytes of a segment's object, as they were when it was uploaded. */
+export async function uploadedBytes(disk: ReadDisk, folder: string, first: number): Promise<number> {
+  const path = uploadedPath(folder, first);
+  const text = Buffer.from(await disk.read(path, 0, HEADER_MAX_BYTES + 2 * SUMMARY_MAX_BYTES)).toString('latin1');
+  const match = /\n\{"\$object":\{"bytes":(\d{1,16})\}\}\n$/.exec(text);
+  if (!match) throw corrupt(path, 0, 'no size of an object');
+  return Number(match[1]);
+}
+
+function decodeSummary(content: Uint8Array, path: string): Summary {
   const match = SUMMARY.exec(Buffer.from(content).toString('latin1'));
   if (!match || crc32(match[1]!) !== Number(match[7])) throw corrupt(path, 0, 'a wrong summary');
   return {
@@ -182,7 +254,7 @@ export interface Examined {
 
 /** Reads and checks all batches of a segment, with a turn of the event loop now and then. */
 export async function examineSegment(
-  disk: Disk,
+  disk: ReadDisk,
   folder: string,
   segment: SegmentFiles,
   ending: 'whole' | 'torn',
@@ -220,7 +292,7 @@ function withBatch(summary: Summary | null, { arrivalMicros, count, id }: Batch,
 }
 
 /** @throws Fault `corrupt` where a batch of a closed segment is not whole, or there is none */
-async function scanSegment(disk: Disk, folder: string, segment: SegmentFiles): Promise<Summary> {
+async function scanSegment(disk: ReadDisk, folder: string, segment: SegmentFiles): Promise<Summary> {
   const { summary, damage } = await examineSegment(disk, folder, segment, 'whole');
   if (damage) throw damage;
   if (!summary) throw corrupt(shownPath(folder, segment), 0, 'a segment without batches');
@@ -243,7 +315,7 @@ export async function packSegment(
 ): Promise<boolean> {
   const plain = plainPath(folder, first);
   const packed = packedPath(folder, first);
-  const summary = await scanSegment(disk, folder, { first, hasPlain: true, hasPacked: false });
+  const summary = await scanSegment(disk, folder, { first, hasPlain: true, hasPacked: false, isUploaded: false });
   if (isStopped() || !(await writePacked(disk, plain, `${packed}.part`, summary, pack, isStopped))) return false;
   await disk.rename(`${packed}.part`, packed);
   await disk.syncFolder(folder);
@@ -289,7 +361,7 @@ async function headerBytes(disk: Disk, path: string): Promise<number> {
   return start.indexOf(10) + 1;
 }
 
-function encodeSummary(summary: Summary): Uint8Array {
+export function encodeSummary(summary: Summary): Uint8Array {
   const { records, bytes, firstArrivalMicros, lastArrivalMicros, keyedCount } = summary;
   const text = `{"$segment":{"records":${records},"bytes":${bytes},"first_arrival":${firstArrivalMicros},"last_arrival":${lastArrivalMicros},"keyed":${keyedCount},"crc":`;
   return Buffer.from(`${text}${crc32(text)}}}\n`);

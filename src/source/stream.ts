@@ -56,7 +56,11 @@ export class ByteStream {
 }
 
 /** The bytes of a file, up to `endBytes`. */
-export async function* fileChunks(disk: Disk, path: string, endBytes = Infinity): AsyncGenerator<Uint8Array> {
+export async function* fileChunks(
+  disk: Pick<Disk, 'read'>,
+  path: string,
+  endBytes = Infinity,
+): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < endBytes; ) {
     const wanted = Math.min(READ_BYTES, endBytes - offset);
     const chunk = await disk.read(path, offset, wanted);

@@ -1,6 +1,7 @@
+import { join } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import { Corrupt, corrupt } from './corrupt.ts';
-import type { Disk } from './disk.ts';
+import type { ReadDisk } from './bucket.ts';
 import type { SegmentHeader } from './segment.ts';
 import type { SegmentFiles, Summary } from './segments.ts';
 import { examineSegment, listSegments, segmentName, shownPath, summaryOf } from './segments.ts';
@@ -23,31 +24,45 @@ export interface SurveyedSegment extends SegmentFiles {
  *   themselves where they do
  */
 export async function* surveyLog(
-  disk: Disk,
+  disk: ReadDisk,
   folder: string,
   depth: 'all' | 'summary',
 ): AsyncGenerator<SurveyedSegment> {
-  const { segments } = await listSegments(disk, folder);
+  const { segments, start } = await listSegments(disk, folder);
   if (segments.length === 0) throw new Fault('not_found', `${folder} holds no event log`);
   let before: { segment: SegmentFiles; header: SegmentHeader | null; end: number | null } | null = null;
   for (const [i, segment] of segments.entries()) {
     const isLast = i === segments.length - 1;
-    const isTold = depth === 'summary' && segment.hasPacked && !segment.hasPlain;
+    const isClosed = segment.hasPacked || segment.isUploaded;
+    const isTold = depth === 'summary' && isClosed && !segment.hasPlain;
     const file = shownPath(folder, segment);
     const examined = isTold
       ? { header: null, summary: await summaryOf(disk, folder, segment), damage: null, tornBytes: null }
       : await examineSegment(disk, folder, segment, isLast && segment.hasPlain ? 'torn' : 'whole');
     const { header, summary, damage, tornBytes } = examined;
     const damages = damage ? [damage] : [];
-    if (header) damages.push(...headerDamages(file, header, segment.first, before?.segment.first ?? null));
+    // What the first one follows has left the log, where that does not begin at 0.
+    const previous = before ? before.segment.first : start > 0 ? (header?.previous ?? null) : null;
+    if (header) damages.push(...headerDamages(file, header, segment.first, previous));
+    if (!before && start > 0 && segment.first !== start) damages.push(beginsLate(folder, segment.first, start));
     if (header && before?.header) damages.push(...clockDamages(file, header, before.header));
     if (before && before.end !== null && before.end !== segment.first)
       damages.push(new Corrupt(file, 0, `${file} begins with record ${segment.first}, and ${before.end} is missing`));
-    if (depth === 'all' && segment.hasPacked && !damage && summary)
+    if (depth === 'all' && isClosed && !damage && summary)
       damages.push(...(await lies(disk, folder, segment, summary)));
     yield { ...segment, file, summary, clock: header?.clock ?? null, damages, tornBytes };
     before = { segment, header, end: damage ? null : segment.first + (summary?.records ?? 0) };
   }
+}
+
+/** The first segments are gone, and nobody has said that the log begins behind them. */
+export function beginsLate(folder: string, first: number, start: number): Corrupt {
+  const wanted = segmentName(start);
+  return new Corrupt(
+    join(folder, wanted),
+    0,
+    `${segmentName(first)} is the first segment of ${folder}, and ${wanted} is missing`,
+  );
 }
 
 function headerDamages(file: string, header: SegmentHeader, first: number, previous: number | null): Corrupt[] {
@@ -65,8 +80,8 @@ function clockDamages(file: string, header: SegmentHeader, before: SegmentHeader
   return isSame ? [] : [new Corrupt(file, 0, `${file} has another clock than the segment before it`)];
 }
 
-/** Does a packed segment hold what it says? */
-async function lies(disk: Disk, folder: string, segment: SegmentFiles, found: Summary): Promise<Corrupt[]> {
+/** Does a packed segment hold what it says, or what is noted of it? */
+async function lies(disk: ReadDisk, folder: string, segment: SegmentFiles, found: Summary): Promise<Corrupt[]> {
   const packed = { ...segment, hasPlain: false };
   try {
     const told = await summaryOf(disk, folder, packed);

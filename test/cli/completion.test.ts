@@ -54,7 +54,7 @@ describe('in bash', () => {
   });
 
   test('commands of commands too', () => {
-    expect(completed('log', '')).toEqual(['cat', 'stat', 'verify']);
+    expect(completed('log', '')).toEqual(['cat', 'restore', 'stat', 'upload', 'verify']);
     expect(completed('log', 'stat', '--j')).toEqual(['--json']);
     expect(completed('log', 'stat', '--f')).toEqual([]);
   });

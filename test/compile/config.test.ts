@@ -14,6 +14,8 @@ const DEFAULTS = {
     segmentBytes: 64 * 1024 * 1024,
     segmentAgeMs: 3_600_000,
     compress: true,
+    keep: {},
+    s3: null,
   },
   store: { sqlite: '/x/data/tilefold.db' },
   definitions: '/x/features',
@@ -28,7 +30,7 @@ describe('tilefold.yaml', () => {
       expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual(DEFAULTS);
   });
   test('sets everything', () => {
-    const text = `log: { dir: ../log, clock: event, max_jump: 1d, segment: { bytes: 16KiB, age: 5m }, compress: false }
+    const text = `log: { dir: ../log, clock: event, max_jump: 1d, segment: { bytes: 16KiB, age: 5m }, compress: false, keep: { age: 90d, bytes: 1TiB } }
 store: { sqlite: /y/a.db }
 definitions: defs/
 serve: { port: 0, host: 0.0.0.0 }
@@ -42,6 +44,8 @@ lateness: 0s
         segmentBytes: 16 * 1024,
         segmentAgeMs: 300_000,
         compress: false,
+        keep: { ageMs: 90 * 86_400_000, bytes: 2 ** 40 },
+        s3: null,
       },
       store: { sqlite: '/y/a.db' },
       definitions: '/x/defs',
@@ -49,6 +53,13 @@ lateness: 0s
       fold: { workers: 3, memoryBytes: 1024 * 1024, barrierMs: 250 },
       latenessMs: 0,
     });
+  });
+  test('names a bucket, whose prefix ends in a slash', () => {
+    const bucket = (text: string) => parseConfig('/x/tilefold.yaml', `log: { s3: { bucket: logs${text} } }`).log.s3;
+    expect(bucket('')).toEqual({ bucket: 'logs', prefix: '' });
+    const settings = ', endpoint: "http://127.0.0.1:9000", region: eu-west-1, prefix: a/b';
+    const [endpoint, region] = ['http://127.0.0.1:9000', 'eu-west-1'];
+    expect(bucket(settings)).toEqual({ bucket: 'logs', endpoint, region, prefix: 'a/b/' });
   });
   test('paths are relative to the file', async () => {
     const config = await loadConfig('examples/flights/tilefold.yaml');
@@ -69,7 +80,7 @@ for (const [marked, ...messages] of [
     'unknown key "latenes"; did you mean "lateness"?',
     'unknown key "prot"; did you mean "port"?',
   ],
-  ['log: { «workers»: 2 }\n', 'unknown key "workers"; known here: dir, clock, max_jump, segment, compress'],
+  ['log: { «workers»: 2 }\n', 'unknown key "workers"; known here: dir, clock, max_jump, segment, compress, keep, s3'],
   [
     'log: { clock: «evnt», max_jump: «1x», segment: { bytes: «1KiB» } }\n',
     'clock: got "evnt", wanted event or wall',
@@ -87,6 +98,21 @@ for (const [marked, ...messages] of [
     `memory: got 16KB, wanted ${SIZE}`,
     'barrier: got 0s, wanted at least 1ms',
     'lateness: got 60, wanted a duration like 90s, 1h or 1d',
+  ],
+  ['log: { «s3»: { prefix: a } }\n', 'bucket is missing'],
+  [
+    'log: { s3: { bucket: «Logs», endpoint: «localhost» } }\n',
+    'bucket: a bucket is 3 to 63 small letters, digits, dots and hyphens',
+    'endpoint: an endpoint is http:// or https://, a host, and maybe a port',
+  ],
+  [
+    'log: { s3: { bucket: logs }, compress: «false» }\n',
+    'compress: log.s3 uploads packed segments: it needs compress: true',
+  ],
+  [
+    'log: { keep: { age: «1ms», bytes: «1» } }\n',
+    'age: got 1ms, wanted at least 1000ms',
+    'bytes: got 1, wanted at least 4KiB',
   ],
   ['fold: { workers: «65» }\n', 'workers: workers are 0 to 64'],
   ['fold: { workers: «many» }\n', 'workers: got "many", wanted cores, or a number of threads, 0 to 64'],

@@ -124,7 +124,7 @@ interface Schema {
 }
 
 function defaultsOf({ properties, default: value }: Schema, path: string): [string, string][] {
-  if (!properties) return [[path, String(value)]];
+  if (!properties) return [[path, String(value ?? '-')]];
   return Object.entries(properties).flatMap(([name, each]) => defaultsOf(each, path === '' ? name : `${path}.${name}`));
 }
 

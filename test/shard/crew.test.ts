@@ -177,6 +177,31 @@ test('chunks that are decoded side by side take their clocks from each other', a
   expect(await end(many, together)).toEqual(await end(one, alone));
 });
 
+test('small bodies that come at once are folded together, and each is answered when it is folded', async () => {
+  const random = new Random(SEED);
+  const lines = wild(week, SEED);
+  const bodies: Uint8Array[] = [];
+  for (let at = 0; at < 1500; ) {
+    const count = 1 + random.below(5);
+    bodies.push(body(lines.slice(at, at + count)));
+    at += count;
+  }
+  const [alone, together] = [folder(), folder()];
+  const one = await start(alone, 0);
+  for (const each of bodies) await one.ingest.post(each, 'ndjson');
+  const many = await start(together, 2);
+  let sum = 0;
+  await Promise.all(
+    bodies.map(async each => {
+      const { accepted, position } = await many.ingest.post(each, 'ndjson');
+      sum += accepted;
+      expect(position).toBeGreaterThanOrEqual(sum - 1);
+    }),
+  );
+  expect(many.ingest.position).toBe(sum - 1);
+  expect(await end(many, together)).toEqual(await end(one, alone));
+});
+
 test('a chunk whose lists fill several batches of the kernel is one chunk all the same', async () => {
   const at = folder();
   const features = join(at, 'features');

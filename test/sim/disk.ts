@@ -52,6 +52,11 @@ export class SimulatedDisk implements Disk {
     this.#lie = lie;
   }
 
+  /** Has its process died? */
+  get isDead(): boolean {
+    return this.#dead;
+  }
+
   kill(n: number): void {
     this.#killAt = this.operations + n;
   }
@@ -109,6 +114,10 @@ export class SimulatedDisk implements Disk {
 
   async read(path: string, offset: number, length: number): Promise<Uint8Array> {
     return this.#operation(() => this.#file(path).bytes.slice(offset, offset + length));
+  }
+
+  async size(path: string): Promise<number> {
+    return this.#operation(() => this.#file(path).bytes.length);
   }
 
   async create(path: string): Promise<AppendFile> {

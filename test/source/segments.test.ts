@@ -117,7 +117,7 @@ test('a packed segment says what it holds, and one that was packed by hand is re
       const zst = join(path, '00000000000000000000.ndjson.zst');
       writeFileSync(zst, Bun.zstdCompressSync(Bun.zstdDecompressSync(readFileSync(zst))));
     }
-    const files = { first: 0, hasPlain: false, hasPacked: true };
+    const files = { first: 0, hasPlain: false, hasPacked: true, isUploaded: false };
     expect(await summaryOf(localDisk, path, files)).toEqual(wanted);
     const again = await open(path);
     expect(await readLines(again)).toEqual(lines(200));
