@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { REGEX_GROUPS_MAX, REGEX_REPEAT_MAX, REGEX_STATES_MAX } from '../src/plan/regex.ts';
 import { FUNCTIONS, type Param, type SqlFunction } from '../src/compile/functions.ts';
 
 /**
@@ -126,11 +127,33 @@ They are not compared with each other, and no new ones are made but lists of lit
 This page is made by \`bun scripts/functions.ts\`; a test computes its examples.
 `;
 
+const REGEX = `## Regular expressions
+
+Patterns are literals with RE2's syntax and meaning, as in DuckDB. They are matched by a program of their own in time that
+grows with the text only, whatever the pattern. Of several ways to match the first text that matches counts, and the
+alternative written first.
+
+| | |
+|---|---|
+| \`x\`, \`.\`, \`[a-z]\`, \`[^a-z]\` | a character, any but a line's end, one of a class, one of none |
+| \`\\d\`, \`\\s\`, \`\\w\`, \`\\D\`, \`\\S\`, \`\\W\`, \`[[:alpha:]]\` | digits, spaces, letters of ASCII and the like, and what is none of them |
+| \`xy\`, \`x\\|y\` | one after the other, either |
+| \`*\`, \`+\`, \`?\`, \`{n}\`, \`{n,}\`, \`{n,m}\` | repetitions, as many as there are; with a \`?\` behind them as few. At most ${REGEX_REPEAT_MAX} |
+| \`(x)\`, \`(?P<name>x)\`, \`(?:x)\` | groups, and one that is not kept. At most ${REGEX_GROUPS_MAX} |
+| \`^\`, \`$\`, \`\\A\`, \`\\z\`, \`\\b\`, \`\\B\` | the text's start and end, the edge of a word and what is none (between code points; DuckDB looks between bytes) |
+| \`(?i)\`, \`(?s)\`, \`(?m)\`, \`(?U)\` | from here on: either case (by Unicode's simple folding), \`.\` is a line's end too, \`^\` and \`$\` at each line, repetitions are lazy |
+| \`\\.\`, \`\\n\`, \`\\x41\`, \`\\x{1F600}\`, \`\\Q...\\E\` | characters as they are, by name, by number |
+
+Refused are references to groups and looks ahead and behind, for which no such time is known; \`\\p{...}\`; and what comes to
+more than ${REGEX_STATES_MAX} states when repetitions are written out. Options are letters: i (either case), c (not so), s (\`.\` is
+a line's end too), l (the pattern is a plain text), and for REGEXP_REPLACE g (all).
+`;
+
 const GROUPS: SqlFunction['group'][] = ['Texts', 'Times', 'Numbers', 'Lists', 'Choices'];
 
 export function functionsPage(): string {
   const sections = GROUPS.map(group => section(group, FUNCTIONS.filter(fn => fn.group === group).map(rowOf)));
-  return [HEAD, section('Operators and casts', OPERATORS), ...sections].join('\n');
+  return [HEAD, section('Operators and casts', OPERATORS), ...sections, REGEX].join('\n');
 }
 
 function section(title: string, rows: Row[]): string {

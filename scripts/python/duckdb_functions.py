@@ -48,6 +48,8 @@ def main():
     }
     arrays["position"] = pyarrow.array(range(len(asked["rows"])), type=pyarrow.int64())
     connection = duckdb.connect()
+    # It makes LIKE of some regular expressions, wrongly where a part of one is empty: '(?:)a'.
+    connection.execute("SET disabled_optimizers = 'expression_rewriter'")
     connection.register("given", pyarrow.table(arrays))
     connection.execute("CREATE TABLE rows AS SELECT * FROM given")
     for sql in asked["sql"]:

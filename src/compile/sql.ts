@@ -471,6 +471,10 @@ function walk(cursor: Cursor, node: Node): SqlNode {
     case 'like':
     case 'i_like':
       return walkLike(cursor, body, first);
+    case 'regexp_like':
+    case 'regexp_i_like':
+    case 'similar_to':
+      return walkRegex(cursor, body, first);
     case 'interval':
       return walkInterval(cursor, body, first);
     default:
@@ -512,6 +516,42 @@ function walkLike(cursor: Cursor, body: Node, first: number): SqlNode {
   return not ? { kind: 'operator', fn: 'not', symbol: not, args: [node], ...place } : node;
 }
 
+/** Operators of regular expressions, and the calls that they stand for. */
+const REGEX_OPERATORS = new Map<string, { name: string; options?: string; negated?: true }>([
+  ['~', { name: 'REGEXP_MATCHES' }],
+  ['!~', { name: 'REGEXP_MATCHES', negated: true }],
+  ['~*', { name: 'REGEXP_MATCHES', options: 'i' }],
+  ['!~*', { name: 'REGEXP_MATCHES', options: 'i', negated: true }],
+  ['SIMILAR TO', { name: 'REGEXP_FULL_MATCH' }],
+]);
+
+/** text ~ pattern, text [NOT] SIMILAR TO pattern: the tree has NOT around it, the text within. */
+function walkRegex(cursor: Cursor, body: Node, first: number): SqlNode {
+  const args = [walk(cursor, child(body, 'this'))];
+  const not = peekIs(cursor, 'NOT') ? takeWord(cursor, 'NOT', 'NOT') : null;
+  const at = cursor.next;
+  cursor.next += cursor.tokens[at]?.text.toUpperCase() === 'SIMILAR' ? 2 : 1;
+  const symbol = { name: words(cursor, at), at: span(cursor, at).at };
+  const operator = REGEX_OPERATORS.get(symbol.name);
+  if (!operator) {
+    cursor.next = at;
+    throw refusal(cursor, 'an operator');
+  }
+  args.push(walk(cursor, child(body, body.pattern ? 'pattern' : 'expression')));
+  const place = span(cursor, first);
+  const { name, options, negated } = operator;
+  if (options) args.push({ kind: 'literal', value: options, ...symbol, text: symbol.name });
+  const node: SqlNode = { kind: 'function', name, symbol, args, ...place };
+  const sign = not ?? (negated ? symbol : null);
+  return sign ? { kind: 'operator', fn: 'not', symbol: sign, args: [node], ...place } : node;
+}
+
+/** The words from a token to the last one taken, in capitals. */
+function words(cursor: Cursor, from: number): string {
+  const taken = cursor.tokens.slice(from, cursor.next);
+  return taken.map(({ text }) => text.toUpperCase()).join(' ');
+}
+
 /** INTERVAL 5 MINUTE, INTERVAL '5 minutes', INTERVAL (x) MINUTE */
 function walkInterval(cursor: Cursor, body: Node, first: number): SqlNode {
   take(cursor, 'INTERVAL', 'INTERVAL');
@@ -529,8 +569,9 @@ function walkInterval(cursor: Cursor, body: Node, first: number): SqlNode {
 
 function walkUnary(cursor: Cursor, kind: 'neg' | 'not', body: Node, first: number): SqlNode {
   if (kind === 'not' && !peekIs(cursor, 'NOT')) {
-    const [inner, like] = open(child(body, 'this'));
-    if (inner === 'like' || inner === 'i_like') return walkLike(cursor, like, first);
+    const [inner, operator] = open(child(body, 'this'));
+    if (inner === 'like' || inner === 'i_like') return walkLike(cursor, operator, first);
+    if (/^regexp_(i_)?like$|^similar_to$/.test(inner)) return walkRegex(cursor, operator, first);
   }
   const symbol = takeWord(cursor, kind === 'neg' ? 'DASH' : 'NOT', kind === 'neg' ? '-' : 'NOT');
   const of = walk(cursor, child(body, 'this'));

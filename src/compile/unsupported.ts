@@ -48,8 +48,6 @@ export const REFUSED_WORDS = new Map<string, string>([
 /** Operators the library knows: the member that stands before them, and what to write instead. */
 export const REFUSED_OPERATORS = new Map<string, [string, string]>([
   ['glob', ['left', 'GLOB is not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
-  ['similar_to', ['this', 'SIMILAR TO is not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
-  ['regexp_like', ['this', 'regular expressions are not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
   ['power', ['this', 'powers are not supported: multiply']],
   ['bitwise_xor', ['left', '^ is not supported: XOR(a, b) is the exclusive or']],
   ['null_safe_eq', ['left', 'IS NOT DISTINCT FROM is not supported: write COALESCE(a = b, a IS NULL AND b IS NULL)']],
@@ -91,9 +89,6 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ...'NOW CURRENT_TIMESTAMP GET_CURRENT_TIMESTAMP TODAY CURRENT_DATE'
     .split(' ')
     .map(word => [word, 'an event has no other time than its own: write _time'] as const),
-  ...'REGEXP_MATCHES REGEXP_FULL_MATCH REGEXP_REPLACE REGEXP_EXTRACT'
-    .split(' ')
-    .map(word => [word, 'write LIKE, CONTAINS, REPLACE or SPLIT_PART'] as const),
   ['UNNEST', 'one event counts once; LIST_SUM, LIST_MAX and the like look at all elements'],
   ...'LIST_HAS_ANY ARRAY_HAS_ANY LIST_HAS_ALL ARRAY_HAS_ALL'
     .split(' ')
