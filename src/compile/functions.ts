@@ -7,7 +7,7 @@ import { TIME_PARTS } from '../plan/expression.ts';
 import { compileRegex, quoteRegex, readReplacement, RegexError } from '../plan/regex.ts';
 import type { ScalarKind, Type } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, isScalar, OPTIONAL, STRING, TIME, typeName } from '../plan/value.ts';
-import type { SqlNode, Word } from './node.ts';
+import type { Rules, SqlNode, Word } from './node.ts';
 import {
   adapt,
   call,
@@ -57,6 +57,8 @@ export interface Written {
   args: SqlNode[];
   at: Position;
   faults: Fault[];
+  /** Of another dialect than DuckDB's. */
+  rules?: Rules | undefined;
 }
 
 /** An operator or a clause that looks like one: it stands between its arguments, so it cannot be called. */
@@ -865,7 +867,18 @@ export function bindFunction(bound: Expression[], written: Written): Expression 
     return null;
   }
   const args = bound.map((arg, i) => fit(arg, fn.params[Math.min(i, fn.params.length - 1)]!, written, i));
-  return args.includes(null) ? null : fn.make(args as Expression[], written);
+  if (args.includes(null) || !isSpelledAlike(args as Expression[], written)) return null;
+  return fn.make(args as Expression[], written);
+}
+
+/** What is joined with texts is spelled as CAST does, which not every dialect does. */
+function isSpelledAlike(args: Expression[], { name, rules, args: nodes, faults }: Written): boolean {
+  if (!rules || (name !== '||' && name !== 'CONCAT')) return true;
+  const odd = args.findIndex(({ type }) => !rules.spells.includes(type.kind));
+  if (odd < 0) return true;
+  const message = `${name} of ${typeName(args[odd]!.type)} is not supported in ${rules.name}: it is spelled otherwise there`;
+  faults.push(new Fault('unsupported', message, nodes[odd]!.at));
+  return false;
 }
 
 const COUNTS = ['no', 'one', 'two', 'three'];

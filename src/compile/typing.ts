@@ -4,7 +4,7 @@ import { parseMicros } from '../base/time.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
 import type { Type, Value } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, isScalar, sameType, TIME, typeName } from '../plan/value.ts';
-import type { SqlNode, Word } from './node.ts';
+import type { Rules, SqlNode, Word } from './node.ts';
 
 /** Typed terms of the plan, and the rules by which values of several types stand beside each other. */
 
@@ -38,6 +38,7 @@ export function compare(
   symbol: Word,
   at: Position,
   faults: Fault[],
+  rules?: Rules,
 ): Expression | null {
   const a = adapt(left, right.type, faults);
   const b = a && adapt(right, a.type, faults);
@@ -49,6 +50,11 @@ export function compare(
     return null;
   }
   const kinds = [a.type.kind, b.type.kind];
+  if (rules?.texts === 'equal' && kinds.includes('string') && fn !== 'equal' && fn !== 'notEqual') {
+    const message = `${symbol.name} of texts goes by a collation in ${rules.name}, and here by their bytes: it is not supported`;
+    faults.push(new Fault('unsupported', message, symbol.at));
+    return null;
+  }
   if (a.type.kind === b.type.kind || kinds.every(kind => kind === 'int64' || kind === 'double'))
     return call(fn, [a, b], BOOL, at);
   const hint = kinds.includes('bool') && kinds.includes('int64') ? '; a bool is a condition already' : '';

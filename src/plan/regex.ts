@@ -39,7 +39,8 @@ export type Construct =
   | '[ in a class'
   | '(?flags)'
   | '(?P<name>)'
-  | '*?';
+  | '*?'
+  | '{';
 
 /** A pattern that is none. */
 export class RegexError extends Error {
@@ -230,6 +231,7 @@ class Parser {
       case '\\':
         return this.escape();
       default:
+        if (this.peek('{') || this.peek('}') || this.peek(']')) this.saw('{', start);
         return this.literal(this.take());
     }
   }
@@ -367,7 +369,7 @@ class Parser {
       return control;
     }
     // Any ASCII character that is neither letter nor digit stands for itself.
-    if (/^[!-/:-@[-`{-~ \0-\x1f\x7f]$/.test(letter)) return this.take();
+    if (letter !== '' && letter <= '\x7f' && !/[0-9A-Za-z]/.test(letter)) return this.take();
     throw this.fault(
       ESCAPE_HINTS[letter] ?? (/\d/.test(letter) ? ESCAPE_HINTS.digit! : `\\${letter} means nothing`),
       start,

@@ -24,7 +24,7 @@ const READ: [expression: string, shown: string][] = [
   ["origin ~ 'a'", 'regexContains(origin, "a")'],
   ["NOT origin !~* 'a'", 'not(not(regexContains(origin, "(?i)a")))'],
   ["origin NOT SIMILAR TO 'a'", 'not(regexMatches(origin, "a"))'],
-  ["REGEXP_FULL_MATCH(origin, 'a.', 'l')", 'regexMatches(origin, "a\\.")'],
+  ["REGEXP_FULL_MATCH(origin, 'a.', 'l')", 'regexMatches(origin, "a\\\\.")'],
   ["REGEXP_EXTRACT(origin, '(a)', 1, 'ic')", 'regexExtract(origin, "(a)", 1)'],
   ["REGEXP_EXTRACT(origin, 'a')", 'regexExtract(origin, "a", 0)'],
   ["REGEXP_REPLACE(origin, 'a', 'b')", 'regexReplace(origin, "a", "b")'],
