@@ -6,7 +6,7 @@ import type { Construct } from '../plan/regex.ts';
 import type { Dialect } from './dialect.ts';
 import { readInterval } from './interval.ts';
 import type { SqlNode, Word } from './node.ts';
-import { REFUSED_FUNCTIONS } from './unsupported.ts';
+import { insteadOfJson, JSON_CALLS, jsonSteps, REFUSED_FUNCTIONS } from './unsupported.ts';
 
 /** A call of a dialect as it was written. */
 export interface Call {
@@ -59,10 +59,20 @@ function unknown({ rules, calls }: Dialect, { name, symbol, args }: Call, rows: 
     const counts = rows.map(({ params }) => params?.length).join(' or ');
     return new Fault('definition', `${name} wants ${counts} arguments in ${rules.name}, got ${args.length}`, symbol.at);
   }
+  if (JSON_CALLS.includes(name))
+    return new Fault('unsupported', `${name} is not supported: ${insteadOfCall(args)}`, symbol.at);
   const instead = REFUSED_FUNCTIONS.get(name);
   const known = [...new Set(calls.map(([theirs]) => paramsOf(theirs).name))];
   const hint = instead ? `: ${instead}` : didYouMean(name, known) || '; docs/functions.md lists those that are';
   return new Fault('unsupported', `${name} is not supported in ${rules.name}${hint}`, symbol.at);
+}
+
+/** JSON_VALUE(a, '$.b') is an input at $.data.a.b, and of `data` itself one at $.data.b. */
+function insteadOfCall([of, path]: SqlNode[]): string {
+  const steps = path && literalText(path) !== null ? jsonSteps(literalText(path)!) : null;
+  if (of?.kind !== 'name' || !steps) return insteadOfJson(null);
+  const names = [...(of.table ? [of.table.name] : []), of.name].filter((name, i) => i > 0 || name !== 'data');
+  return insteadOfJson([...names, ...steps]);
 }
 
 /** An argument as its param wants it. */

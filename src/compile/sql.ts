@@ -14,6 +14,9 @@ import { checkPattern, spell, spellField } from './spelling.ts';
 import {
   KNOWN_FUNCTIONS,
   ONE_EVENT_TYPE,
+  insteadOfJson,
+  JSON_CALLS,
+  jsonSteps,
   REFUSED_FUNCTIONS,
   REFUSED_OPERATORS,
   REFUSED_WORDS,
@@ -978,6 +981,9 @@ function walkTrim(cursor: Cursor, body: Node): SqlNode[] {
 
 // What other dialects have otherwise.
 
+/** What takes a member out of JSON. */
+const JSON_KINDS = new Set(['json_extract', 'json_extract_scalar', 'j_s_o_n_extract', 'json_value', 'json_query']);
+
 /** Kinds that begin with a word and a parenthesis, and are no calls of their dialect's table. */
 const NO_CALLS = new Set([
   ...OPERATORS.keys(),
@@ -986,6 +992,7 @@ const NO_CALLS = new Set([
   ),
   ...'count sum avg min max first last concat bitwise_and bitwise_or bitwise_left_shift bitwise_right_shift'.split(' '),
   ...'bitwise_not like i_like regexp_like regexp_i_like similar_to interval int_div subquery exists tuple'.split(' '),
+  ...JSON_KINDS,
   ...[...REFUSED_OPERATORS.keys()].filter(kind => kind !== 'power'),
 ]);
 
@@ -1120,6 +1127,7 @@ function theirLike({ likeEscape, hasIlike, rules }: Dialect, symbol: Word, args:
 
 /** Where it is clear how far the unsupported part reaches, the walk goes on behind it. */
 function walkUnsupported(cursor: Cursor, kind: string, body: Node, first: number): SqlNode {
+  if (JSON_KINDS.has(kind)) return refuseJson(cursor, kind, body);
   const operator = REFUSED_OPERATORS.get(kind);
   const isCall = cursor.tokens[cursor.next + 1]?.type === 'L_PAREN' && isRefused(cursor.tokens[cursor.next]!);
   if (!operator || isCall) {
@@ -1134,6 +1142,38 @@ function walkUnsupported(cursor: Cursor, kind: string, body: Node, first: number
   cursor.next++;
   walk(cursor, child(body, 'right'));
   return { kind: 'faulty', ...span(cursor, first) };
+}
+
+/** a -> 'b' ->> 'c', a:b.c, JSON_VALUE(a, '$.b'): at the last operator, or the name of the call. */
+function refuseJson(cursor: Cursor, kind: string, body: Node): never {
+  const isCall = cursor.tokens[cursor.next + 1]?.type === 'L_PAREN';
+  if (!isCall) {
+    const rest = cursor.tokens.slice(cursor.next);
+    const length = rest.findIndex(
+      ({ type }) => !/^(VAR|QUOTED_IDENTIFIER|DOT|STRING|NUMBER|ARROW|D_ARROW|COLON)$/.test(type),
+    );
+    const chain = length < 0 ? rest : rest.slice(0, length);
+    cursor.next += Math.max(
+      0,
+      chain.findLastIndex(({ type }) => /^(ARROW|D_ARROW|COLON)$/.test(type)),
+    );
+  }
+  const what = cursor.tokens[cursor.next]!.text.toUpperCase();
+  throw here(cursor, `${what} is not supported: ${insteadOfJson(stepsOf({ [kind]: body }))}`);
+}
+
+/** The names of members from the event's data on. */
+function stepsOf(node: Node): string[] | null {
+  const [kind, body] = open(node);
+  if (kind === 'column') {
+    const table = body.table ? [identifier(body, 'table')] : [];
+    return [...table, identifier(body, 'name')].filter((name, i) => i > 0 || name !== 'data');
+  }
+  if (!JSON_KINDS.has(kind)) return null;
+  const [path, of] = [body.path ?? body.expression, stepsOf(child(body, 'this'))];
+  const [literal, text] = isNode(path) ? open(path) : ['', {}];
+  const steps = literal === 'literal' && typeof text.value === 'string' ? jsonSteps(text.value) : null;
+  return of && steps && [...of, ...steps];
 }
 
 function unsupportedNode(kind: string): string | null {
@@ -1173,6 +1213,7 @@ function refuseFunction(cursor: Cursor): Fault {
   const token = cursor.tokens[cursor.next];
   if (!token || cursor.tokens[cursor.next + 1]?.type !== 'L_PAREN') return refusal(cursor, 'an expression');
   const name = token.text.toUpperCase();
+  if (JSON_CALLS.includes(name)) return here(cursor, `${name} is not supported: ${insteadOfJson(null)}`);
   const instead = REFUSED_FUNCTIONS.get(name);
   if (instead) return here(cursor, `${name} is not supported: ${instead}`);
   if (KNOWN_FUNCTIONS.includes(name)) return here(cursor, `${name} wants one argument`, 'definition');

@@ -55,14 +55,36 @@ export const REFUSED_OPERATORS = new Map<string, [string, string]>([
   ['is_true', ['this', 'IS TRUE is not supported: write COALESCE(condition, FALSE)']],
   ['is_false', ['this', 'IS FALSE is not supported: write NOT COALESCE(condition, TRUE)']],
   ['any', ['this', '= ANY is not supported: write IN (value, ...), or LIST_CONTAINS(list, value)']],
-  ['json_extract', ['this', 'JSON operators are not supported: declare an input with its path: $.data.a.b']],
-  ['json_extract_scalar', ['this', 'JSON operators are not supported: declare an input with its path: $.data.a.b']],
   ['array_slice', ['this', 'slices of lists are not supported: a[1] is an element']],
   ['collation', ['this', 'COLLATE is not supported: texts are compared by their UTF-8 bytes']],
   ['at_time_zone', ['this', 'AT TIME ZONE is not supported: times are UTC; tile_offset shifts days']],
   ['window_function', ['this', REFUSED_WORDS.get('OVER')!]],
   ['within_group', ['this', REFUSED_WORDS.get('WITHIN')!]],
 ]);
+
+/** Calls that take a member out of JSON. */
+export const JSON_CALLS =
+  'JSON_EXTRACT JSON_EXTRACT_STRING JSON_EXTRACT_SCALAR JSON_EXTRACT_PATH_TEXT JSON_VALUE JSON_QUERY GET_JSON_OBJECT'.split(
+    ' ',
+  );
+
+/**
+ * An input would do what JSON operators do, and says of which type it is, once for all sets: an event that has
+ * something else there is bad, which no select may decide by the way.
+ *
+ * @param steps names of members from the event's data on; null where they are not known, or not all names
+ */
+export function insteadOfJson(steps: string[] | null): string {
+  if (!steps) return 'members of JSON are inputs: declare one with its path, like $.data.a.b';
+  const name = steps.at(-1)!;
+  return `members of JSON are inputs: declare ${name}: { type: string, optional: true, path: $.data.${steps.join('.')} } (or what type it is), and write ${name}`;
+}
+
+/** `$.a.b`, `a.b`, `a` -> a, b; null where there is more in it than names. */
+export function jsonSteps(path: string): string[] | null {
+  const steps = path.replace(/^\$\.?/, '').split('.');
+  return steps.every(step => /^[A-Za-z_]\w*$/.test(step)) ? steps : null;
+}
 
 /** Functions that other systems have, and what to write instead of them. */
 export const REFUSED_FUNCTIONS = new Map<string, string>([

@@ -241,6 +241,47 @@ const REFUSED: [dialect: string, items: string, ...messages: string[]][] = [
   ],
 ];
 
+const DECLARE = (name: string, path: string) =>
+  `members of JSON are inputs: declare ${name}: { type: string, optional: true, path: $.data.${path} } (or what type it is), and write ${name}`;
+
+/** Of which type a member is says the event type, once for all: what a select would have to write there instead. */
+const JSON_REFUSED: [dialect: string, items: string, message: string][] = [
+  ['postgres', "COUNT(price «->>» 'currency') AS n", `->> is not supported: ${DECLARE('currency', 'price.currency')}`],
+  [
+    'postgres',
+    "COUNT(data -> 'price' «->>» 'currency') AS n",
+    `->> is not supported: ${DECLARE('currency', 'price.currency')}`,
+  ],
+  ['duckdb', "COUNT(price «->» '$.tax.vat' = 'x') AS n", `-> is not supported: ${DECLARE('vat', 'price.tax.vat')}`],
+  [
+    'bigquery',
+    "COUNT(«JSON_VALUE»(data, '$.price.tax')) AS n",
+    `JSON_VALUE is not supported: ${DECLARE('tax', 'price.tax')}`,
+  ],
+  [
+    'spark',
+    "COUNT(«GET_JSON_OBJECT»(price, '$.tax')) AS n",
+    `GET_JSON_OBJECT is not supported: ${DECLARE('tax', 'price.tax')}`,
+  ],
+  ['snowflake', 'COUNT(price«:»tax.vat::STRING) AS n', `: is not supported: ${DECLARE('vat', 'price.tax.vat')}`],
+  [
+    'sqlite',
+    "COUNT(«json_extract»(price, '$.taxes[0]')) AS n",
+    'JSON_EXTRACT is not supported: members of JSON are inputs: declare one with its path, like $.data.a.b',
+  ],
+  [
+    'duckdb',
+    "COUNT(«json_extract_string»(price, '$.tax')) AS n",
+    'JSON_EXTRACT_STRING is not supported: members of JSON are inputs: declare one with its path, like $.data.a.b',
+  ],
+];
+
+describe('members of JSON', () => {
+  test.each(JSON_REFUSED)('%s: %s', async (dialect, items, message) => {
+    await expectSetFaults(setOf(selectOf(items), `dialect: ${dialect}\n`), [message]);
+  });
+});
+
 describe('what differs is refused', () => {
   test.each(REFUSED.map(([dialect, items, ...messages]) => ({ dialect, items, messages })))(
     '$dialect: $items',
