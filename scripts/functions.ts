@@ -169,7 +169,12 @@ function dialectSection([name, dialect]: [string, Dialect]): string {
   const kinds = Object.entries(types).filter(([, names]) => names);
   const division = rules.division === 'whole' ? 'a whole number, as `//` gives' : 'a double';
   const infinite = rules.zero === 'infinite' ? '; a divisor of doubles is a number or NULLIF(x, 0)' : '';
-  const texts = rules.texts === 'equal' ? 'texts are only compared by = and <>, for a collation orders them' : '';
+  const texts =
+    rules.texts === 'equal'
+      ? 'texts are only compared by = and <>, for a collation orders them'
+      : rules.texts === 'collated'
+        ? 'texts are compared where one of them is BINARY text, for else a collation decides; LIKE as LIKE BINARY'
+        : '';
   const patterns =
     regex === 're2'
       ? 'all of them'

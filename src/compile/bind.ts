@@ -386,7 +386,7 @@ function bindCase(node: SqlNode & { kind: 'case' }, scope: Scope): Expression | 
     if (!bound || !node.operand) conditions.push(bound && wantBool(bound, when, 'WHEN', scope.faults));
     else
       conditions.push(
-        operand && compare('equal', operand, bound, { name: 'CASE', at: when.at }, when.at, scope.faults),
+        operand && compare('equal', operand, bound, { name: 'CASE', at: when.at }, when.at, scope.faults, node.rules),
       );
     results.push(bindNode(result, scope));
   }

@@ -696,8 +696,8 @@ const CHOICES: SqlFunction[] = [
     result: 'as value',
     note: 'Null where both are equal, else the first.',
     examples: [['NULLIF(0, 0)', 'NULL']],
-    make: ([of, other], { name, symbol, at, faults }) => {
-      const equal = compare('equal', of!, other!, { name, at: symbol.at }, at, faults);
+    make: ([of, other], { name, symbol, at, faults, rules }) => {
+      const equal = compare('equal', of!, other!, { name, at: symbol.at }, at, faults, rules);
       return equal && call('case', [equal, nullLiteral(of!.type, at), of!], of!.type, at);
     },
   },

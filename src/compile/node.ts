@@ -35,8 +35,8 @@ export interface Rules {
   division: 'real' | 'whole';
   /** What a double divided by 0 is. What is an error there is null. */
   zero: 'null' | 'infinite';
-  /** Which comparisons of texts go by their bytes: all, or = and <> alone, for a collation orders them. */
-  texts: 'bytes' | 'equal';
+  /** Which comparisons of texts go by their bytes: all, = and <> alone, or none, for a collation decides. */
+  texts: 'bytes' | 'equal' | 'collated';
   /** Of lists. */
   firstIndex: 0 | 1;
   /** How CAST makes an int64 of a double: ties to even, ties away from zero, toward zero. */

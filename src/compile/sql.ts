@@ -619,9 +619,9 @@ function walkRegex(cursor: Cursor, body: Node, first: number): SqlNode {
   return sign ? { kind: 'operator', fn: 'not', symbol: sign, args: [node], ...place } : node;
 }
 
-/** The words from a token to the last one taken, in capitals. */
-function words(cursor: Cursor, from: number): string {
-  const taken = cursor.tokens.slice(from, cursor.next);
+/** The words from a token to the last one taken, or `count` of them, in capitals. */
+function words(cursor: Cursor, from: number, count = cursor.next - from): string {
+  const taken = cursor.tokens.slice(from, from + count);
   return taken.map(({ text }) => text.toUpperCase()).join(' ');
 }
 
@@ -1100,12 +1100,20 @@ function walkTheirs(cursor: Cursor, node: Node, dialect: Dialect): SqlNode {
     const args = [left, walk(cursor, child(body, 'expression'))];
     return { kind: 'function', name: operators.DIV, symbol: { name: 'DIV', at }, args, ...span(cursor, first) };
   }
+  // BINARY text: by its bytes, whatever stands beside it.
+  if (kind === 'cast' && rules.texts === 'collated' && words(cursor, cursor.next, 1) === 'BINARY') {
+    cursor.next++;
+    const text = walk(cursor, child(body, 'this'));
+    return { ...text, rules: { ...(text.rules ?? rules), texts: 'bytes' }, ...span(cursor, first) };
+  }
   const walked = walkOurs(cursor, node);
   const isShift = walked.kind === 'function' && ['<<', '>>'].includes(walked.name);
   const isBit = walked.kind === 'function' && ['&', '|', '~'].includes(walked.name);
   if (isShift || (isBit && !BITS.includes(rules.name)))
     throw new Fault('unsupported', `${walked.symbol.name} is not supported in ${rules.name}`, walked.symbol.at);
-  return { ...walked, rules: walked.rules ?? rules };
+  const inner = walked.kind === 'operator' ? walked.args : walked.kind === 'in' ? [walked.of, ...walked.list] : [];
+  const isBinary = rules.texts === 'collated' && inner.some(arg => arg.rules?.texts === 'bytes');
+  return { ...walked, rules: walked.rules ?? (isBinary ? { ...rules, texts: 'bytes' } : rules) };
 }
 
 /** Where & | ~ are what they are here. */
@@ -1119,6 +1127,8 @@ function theirLike({ likeEscape, hasIlike, rules }: Dialect, symbol: Word, args:
   if (symbol.name === 'ILIKE' && !hasIlike) throw fault(`is not supported in ${rules.name}: write LOWER(text) LIKE`);
   if (symbol.name === 'ILIKE' && likeEscape && text.includes(likeEscape))
     throw fault(`with a backslash is not supported in ${rules.name}: LIKE of LOWER takes it`);
+  if (rules.texts === 'collated' && !args.some(arg => arg.rules?.texts === 'bytes'))
+    throw fault(`goes by a collation in ${rules.name}: write ${symbol.name} BINARY`);
   if (symbol.name === 'LIKE' && likeEscape && !isEscaped)
     args.push({ kind: 'literal', value: likeEscape, at: pattern!.at, text: pattern!.text });
 }

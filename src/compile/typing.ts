@@ -50,8 +50,10 @@ export function compare(
     return null;
   }
   const kinds = [a.type.kind, b.type.kind];
-  if (rules?.texts === 'equal' && kinds.includes('string') && fn !== 'equal' && fn !== 'notEqual') {
-    const message = `${symbol.name} of texts goes by a collation in ${rules.name}, and here by their bytes: it is not supported`;
+  const isOrder = fn !== 'equal' && fn !== 'notEqual';
+  if (rules && kinds.includes('string') && (rules.texts === 'collated' || (rules.texts === 'equal' && isOrder))) {
+    const hint = rules.texts === 'collated' ? 'write BINARY before one of them' : 'it is not supported';
+    const message = `${symbol.name} of texts goes by a collation in ${rules.name}, and here by their bytes: ${hint}`;
     faults.push(new Fault('unsupported', message, symbol.at));
     return null;
   }

@@ -1,6 +1,6 @@
 /**
  * What other dialects say means what it does there: the kernel's values are theirs over random rows. SQLite is at hand;
- * Postgres is asked where POSTGRES_URL says where it is.
+ * Postgres and MySQL (or MariaDB) are asked where POSTGRES_URL and MYSQL_URL say where they are.
  */
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
@@ -114,6 +114,53 @@ const POSTGRES = [
   ],
 ];
 
+/** Quotients of whole numbers are decimals of few digits there. */
+const MYSQL = [
+  ...[
+    'x / j',
+    'i DIV j',
+    'i % j',
+    'i / 2',
+    'x / 4',
+    'x / k',
+    'i * j - k',
+    'ABS(k)',
+    'MOD(i, k)',
+    'FLOOR(x)',
+    'CEIL(x)',
+  ],
+  ...[
+    "CONCAT(s, '-', i)",
+    'LENGTH(s)',
+    'CHAR_LENGTH(s)',
+    "REPLACE(s, 'a', u)",
+    'SUBSTR(s, 2)',
+    'SUBSTRING(s FROM 2 FOR 3)',
+  ],
+  ...['TRIM(s)', 'LTRIM(s)', 'RTRIM(s)', 'LEFT(s, 2)', 'RIGHT(s, 3)', "LPAD(s, 5, 'xy')", 'REVERSE(s)', 'REPEAT(u, 3)'],
+  ...[
+    'BINARY s = u',
+    "s LIKE BINARY 'a%'",
+    "s LIKE BINARY '%A\\\\_'",
+    "BINARY s IN ('a', u)",
+    'IFNULL(s, u)',
+    'IF(i > k, s, u)',
+  ],
+  ...['LOWER(s)', 'UPPER(s)', 'COALESCE(s, u)', 'NULLIF(i, k)', 'i BETWEEN k AND j', 'SIGN(x)'],
+  ...'YEAR QUARTER MONTH DAY DAYOFYEAR DAYOFWEEK WEEKDAY WEEKOFYEAR HOUR MINUTE SECOND'
+    .split(' ')
+    .map(part => `${part}(t)`),
+  ...'MICROSECOND SECOND MINUTE HOUR DAY WEEK'.split(' ').map(part => `TIMESTAMPDIFF(${part}, t, r)`),
+  ...[
+    'DATEDIFF(r, t)',
+    'DATE_ADD(t, INTERVAL 1 MONTH)',
+    'DATE_SUB(t, INTERVAL 3 DAY)',
+    't + INTERVAL 2 HOUR',
+    't < r',
+    'EXTRACT(HOUR FROM t)',
+  ],
+];
+
 const LETTERS = [...'aaabbAB  %_!.[-é\\😀'];
 
 function randomValue(name: string, type: Type, rng: Random): Value {
@@ -185,36 +232,71 @@ test(`sqlite over ${ROWS} rows, seed ${SEED}`, async () => {
   expect(await differences('sqlite', SQLITE, SQLITE_COLUMNS, rows, ask)).toEqual([]);
 });
 
-const url = process.env.POSTGRES_URL;
+/** A value as both of them read it. */
+function literal(value: Value, { kind }: Type, time: (micros: Value) => string): string {
+  if (value === null) return 'NULL';
+  if (kind === 'time') return time(value);
+  return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
+}
 
-test.skipIf(!url)(`postgres over ${ROWS} rows, seed ${SEED}`, async () => {
-  const rows = randomRows(POSTGRES_COLUMNS);
-  await using sql = new SQL(url!, { max: 1 });
-  const types = 's text, u text, i int8, j int8, k int8, x float8, b bool, t timestamp, r timestamp';
-  const time = (micros: Value) => (micros === null ? null : `(timestamp 'epoch' + interval '${micros} microseconds')`);
-  const literal = (name: string, value: Value) => {
-    if (value === null) return 'NULL';
-    if (name === 't' || name === 'r') return time(value);
-    return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
-  };
-  await sql.unsafe(`CREATE TEMP TABLE rows (n int, ${types})`);
+/** Makes a table `rows` of rows, with their numbers as `n`. */
+async function fill(
+  sql: SQL,
+  types: string,
+  options: string,
+  columns: { [name: string]: Type },
+  rows: Row[],
+  time: (micros: Value) => string,
+) {
+  await sql.unsafe(`CREATE TEMPORARY TABLE rows_ (n int, ${types}) ${options}`);
   const values = rows.map(
-    (row, n) => `(${[n, ...Object.entries(row).map(([name, value]) => literal(name, value))].join(', ')})`,
+    (row, n) =>
+      `(${[n, ...Object.entries(columns).map(([name, type]) => literal(row[name]!, type, time))].join(', ')})`,
   );
-  await sql.unsafe(`INSERT INTO rows VALUES ${values.join(', ')}`);
-  const ask = async (expression: string, { kind }: Type) => {
-    const value =
-      kind === 'time'
-        ? `(extract(epoch FROM ${expression}) * 1000000)::int8`
-        : kind === 'bool'
-          ? `(${expression})`
-          : kind === 'int64'
-            ? `(${expression})::int8::text`
-            : `(${expression})`;
-    const cast = kind === 'time' ? `${value}::text` : kind === 'double' ? `${value}::float8` : value;
-    return (await sql.unsafe(`SELECT ${cast} AS value FROM rows ORDER BY n`)).map(
-      ({ value: one }: { value: unknown }) => one,
-    );
+  await sql.unsafe(`INSERT INTO rows_ VALUES ${values.join(', ')}`);
+}
+
+async function columnOf(sql: SQL, expression: string): Promise<unknown[]> {
+  const rows: { value: unknown }[] = await sql.unsafe(`SELECT ${expression} AS value FROM rows_ ORDER BY n`);
+  return rows.map(({ value }) => value);
+}
+
+const postgresUrl = process.env.POSTGRES_URL;
+
+test.skipIf(!postgresUrl)(`postgres over ${ROWS} rows, seed ${SEED}`, async () => {
+  const rows = randomRows(POSTGRES_COLUMNS);
+  await using sql = new SQL(postgresUrl!, { max: 1 });
+  const types = 's text, u text, i int8, j int8, k int8, x float8, b bool, t timestamp, r timestamp';
+  const time = (micros: Value) => `(timestamp 'epoch' + interval '${micros} microseconds')`;
+  await fill(sql, types, '', POSTGRES_COLUMNS, rows, time);
+  const spelled: Partial<Record<Type['kind'], (of: string) => string>> = {
+    time: of => `(extract(epoch FROM ${of}) * 1000000)::int8::text`,
+    int64: of => `(${of})::int8::text`,
+    double: of => `(${of})::float8`,
   };
+  const ask = (expression: string, { kind }: Type) => columnOf(sql, spelled[kind]?.(expression) ?? expression);
   expect(await differences('postgres', POSTGRES, POSTGRES_COLUMNS, rows, ask)).toEqual([]);
 });
+
+const mysqlUrl = process.env.MYSQL_URL;
+
+test.skipIf(!mysqlUrl)(`mysql over ${ROWS} rows, seed ${SEED}`, async () => {
+  const rows = randomRows(POSTGRES_COLUMNS).map(row => ({ ...row, s: unescaped(row.s!), u: unescaped(row.u!) }));
+  await using sql = new SQL(mysqlUrl!, { max: 1 });
+  await sql.unsafe('SET NAMES utf8mb4');
+  const types = 's text, u text, i bigint, j bigint, k bigint, x double, b bool, t datetime(6), r datetime(6)';
+  const time = (micros: Value) => `(timestamp'1970-01-01 00:00:00' + interval ${micros} microsecond)`;
+  await fill(sql, types, 'CHARACTER SET utf8mb4', POSTGRES_COLUMNS, rows, time);
+  const spelled: Partial<Record<Type['kind'], (of: string) => string>> = {
+    time: of => `CAST(timestampdiff(microsecond, '1970-01-01', ${of}) AS CHAR)`,
+    int64: of => `CAST(${of} AS CHAR)`,
+    double: of => `(${of}) + 0e0`,
+  };
+  const ask = (expression: string, { kind }: Type) => columnOf(sql, spelled[kind]?.(expression) ?? expression);
+  expect(await differences('mysql', MYSQL, POSTGRES_COLUMNS, rows, ask)).toEqual([]);
+});
+
+/** In its texts a backslash escapes, so none is sent. */
+function unescaped(value: Value): Value {
+  return typeof value === 'string' ? value.replaceAll('\\', '/') : value;
+}

@@ -95,7 +95,7 @@ for (const [marked, ...messages] of [
   ['fold: { workers: «many» }\n', 'workers: got "many", wanted cores, or a number of threads, 0 to 64'],
   [
     'dialect: «oracle»\n',
-    'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, snowflake, spark, databricks, trino, presto, sqlite',
+    'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, spark, databricks, trino, presto, sqlite',
   ],
   [
     'fold: { memory: «1.5» }\ndefinitions: «[a]»\n',

@@ -60,6 +60,23 @@ const SAME: Record<string, [theirs: string, ours: string][]> = {
     ['l[0]', 'l[1]'],
     ['STRPOS(LOWER(s), CONCAT(u, SUBSTR(s, 1, 2)))', 'STRPOS(LOWER(s), u || SUBSTR(s, 1, 2))'],
   ],
+  mysql: [
+    ['i / j', 'i / j'],
+    ['i DIV j', 'i // j'],
+    ["BINARY s = 'A'", "s = 'A'"],
+    ['s <> BINARY u', 's <> u'],
+    ["BINARY s IN ('a', 'b')", "s IN ('a', 'b')"],
+    ["s LIKE BINARY 'a\\\\_%'", "s LIKE 'a\\_%' ESCAPE '\\'"],
+    ['LENGTH(s) + CHAR_LENGTH(s)', 'STRLEN(s) + LENGTH(s)'],
+    ['CONCAT(s, "x", i)', "s || 'x' || i"],
+    ['CAST(s AS CHAR)', 's'],
+    ['DATEDIFF(r, t)', "DATE_DIFF('day', t, r)"],
+    ['TIMESTAMPDIFF(MINUTE, t, r)', "DATE_SUB('minute', t, r)"],
+    ['DATE_SUB(t, INTERVAL 1 MONTH)', 't - INTERVAL 1 MONTH'],
+    ['DATE_ADD(t, INTERVAL 2 DAY)', 't + INTERVAL 2 DAY'],
+    ['EXTRACT(HOUR FROM t)', 'HOUR(t)'],
+    ['WEEKDAY(t)', 'ISODOW(t) - 1'],
+  ],
   snowflake: [
     ['IFF(b, i, j)', 'IF(b, i, j)'],
     ['NVL2(i, 1, 2)', 'IF(i IS NOT NULL, 1, 2)'],
@@ -234,6 +251,19 @@ const REFUSED: [dialect: string, items: string, ...messages: string[]][] = [
     'RLIKE: $ does not mean the same in Spark and here, before a line end at the end of the text',
   ],
   [
+    'mysql',
+    "COUNT(*) FILTER (WHERE ok AND origin «=» 'a') AS n, COUNT(*) FILTER (WHERE origin «LIKE» 'a%') AS m",
+    '= of texts goes by a collation in MySQL, and here by their bytes: write BINARY before one of them',
+    'LIKE goes by a collation in MySQL: write LIKE BINARY',
+  ],
+  [
+    'mysql',
+    "COUNT(«NULLIF»(origin, 'a')) AS n, COUNT(CASE origin WHEN «'a'» THEN 1 END) AS m",
+    'NULLIF of texts goes by a collation in MySQL, and here by their bytes: write BINARY before one of them',
+    'CASE of texts goes by a collation in MySQL, and here by their bytes: write BINARY before one of them',
+  ],
+  ['mysql', 'COUNT(origin «||» destination) AS n', '"||" is not understood here; wanted an operator'],
+  [
     'sqlite',
     'COUNT(«CAST(origin AS INTEGER)») AS n, COUNT(«UPPER»(origin)) AS m',
     'CAST of string to int64 is not supported in SQLite: it also reads texts that spell no whole number; declare the input int64',
@@ -291,7 +321,7 @@ describe('what differs is refused', () => {
   );
   test('a dialect that nobody knows', async () => {
     await expectSetFaults(setOf(selectOf('COUNT(*) AS n'), 'dialect: «oracle»\n'), [
-      'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, snowflake, spark, databricks, trino, presto, sqlite',
+      'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, spark, databricks, trino, presto, sqlite',
     ]);
   });
 });
