@@ -133,7 +133,7 @@ const SPARK: Dialect = {
     texts: 'bytes',
     firstIndex: 0,
     roundsTo: 'zero',
-    readsNumbers: true,
+    readsNumbers: false,
     spells: ['string', 'int64', 'bool'],
   },
   calls: [

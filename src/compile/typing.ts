@@ -40,8 +40,8 @@ export function compare(
   faults: Fault[],
   rules?: Rules,
 ): Expression | null {
-  const a = adapt(left, right.type, faults);
-  const b = a && adapt(right, a.type, faults);
+  const a = adapt(left, right.type, faults, rules);
+  const b = a && adapt(right, a.type, faults, rules);
   if (!a || !b) return null;
   for (const { type, at: where } of [a, b]) {
     if (isScalar(type)) continue;
@@ -72,12 +72,17 @@ export function scalarHint(type: Type, text: string = type.kind): string {
 }
 
 /** Lets a literal take the type of what it is compared with. */
-export function adapt(expression: Expression, type: Type, faults: Fault[]): Expression | null {
+export function adapt(expression: Expression, type: Type, faults: Fault[], rules?: Rules): Expression | null {
   if (isNullLiteral(expression)) return nullLiteral(type, expression.at);
   const isText = expression.kind === 'literal' && typeof expression.value === 'string';
   if (!isText || type.kind !== 'time') return expression;
   const text = String(expression.value);
   const value = parseMicros(text) ?? parseMicros(`${text}T00:00:00Z`);
+  if (rules && /\d:.*[+-]/.test(text)) {
+    const message = `an offset in '${text}' is not supported in ${rules.name}: not every type of times heeds it there; write it in UTC`;
+    faults.push(new Fault('unsupported', message, expression.at));
+    return null;
+  }
   if (value !== null) return { kind: 'literal', value, type: TIME, at: expression.at };
   const message = `'${text}' is no time; wanted one like '2001-01-31' or '2001-01-31T08:30:00Z'`;
   faults.push(new Fault('definition', message, expression.at));

@@ -264,6 +264,19 @@ const REFUSED: [dialect: string, items: string, ...messages: string[]][] = [
   ],
   ['mysql', 'COUNT(origin «||» destination) AS n', '"||" is not understood here; wanted an operator'],
   [
+    'postgres',
+    "COUNT(landed > «'2001-01-31 08:30:00+02:00'») AS n, COUNT(TIMESTAMP «'2001-01-31 08:30:00-02:00'») AS m",
+    ...['+', '-'].map(
+      sign =>
+        `an offset in '2001-01-31 08:30:00${sign}02:00' is not supported in Postgres: not every type of times heeds it there; write it in UTC`,
+    ),
+  ],
+  [
+    'spark',
+    'COUNT(«CAST(origin AS BIGINT)») AS n',
+    'CAST of string to int64 is not supported in Spark: it also reads texts that spell no whole number; declare the input int64',
+  ],
+  [
     'sqlite',
     'COUNT(«CAST(origin AS INTEGER)») AS n, COUNT(«UPPER»(origin)) AS m',
     'CAST of string to int64 is not supported in SQLite: it also reads texts that spell no whole number; declare the input int64',
