@@ -32,7 +32,7 @@ function callsOf(text: string, groups: number, rng: Random): string[] {
 }
 
 function theirs(texts: string[], sql: string[]): Value[][] {
-  const asked = { columns: { s: 'VARCHAR' }, rows: texts.map(s => ({ s })), sql };
+  const asked = { columns: { s: 'VARCHAR' }, rows: texts.map(s => ({ s })), sql, as_written: true };
   const input = new TextEncoder().encode(JSON.stringify(asked));
   const output = new TextDecoder().decode(runPython(python!, ['scripts/python/duckdb_functions.py'], input));
   return output
