@@ -14,6 +14,7 @@ import { runList } from './list';
 import { allocate, allocateZeroed } from './memory';
 import { runExtreme, runRounding, runWhole } from './number';
 import { Op } from './op';
+import { runRegex } from './regex';
 import { Register, Status } from './register';
 import { runSpelling } from './spell';
 import { compareStrings, runText } from './text';
@@ -163,14 +164,15 @@ function runInstruction(op: i32, target: Register, a: Register, b: Register, c: 
 
 /** What lies in files of its own, by the order of Op. */
 function runFunction(op: i32, target: Register, a: Register, b: Register, c: Register, from: usize, to: usize): void {
-  assert(op >= Op.ABS_INT && op <= Op.LIST_MEAN_DOUBLE);
+  assert(op >= Op.ABS_INT && op <= Op.REGEX_REPLACE_ALL);
   if (op <= Op.SHIFT_RIGHT) runWhole(op, target, a, b, from, to);
   else if (op <= Op.SQRT_DOUBLE) runRounding(op, target, a, b, from, to);
   else if (op <= Op.LEAST_STRING) runExtreme(op, target, a, b, from, to);
   else if (op <= Op.LIKE) runText(op, target, a, b, c, from, to);
   else if (op <= Op.TEXT_TO_TIME) runSpelling(op, target, a, from, to);
   else if (op <= Op.MICROS_TO_TIME) runCalendar(op, target, a, b, c, from, to);
-  else runList(op, target, a, b, from, to);
+  else if (op <= Op.LIST_MEAN_DOUBLE) runList(op, target, a, b, from, to);
+  else runRegex(op, target, a, b, c, from, to);
 }
 
 function runInt(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {

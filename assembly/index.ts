@@ -54,6 +54,7 @@ export {
 } from './ndjson';
 export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
 export { hashKey } from './key';
+export { regexSteps } from './regex';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
 export {
   LEVELS_MAX,

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { REGEX_GROUPS_MAX, REGEX_REPEAT_MAX, REGEX_STATES_MAX } from '../src/plan/regex.ts';
+import { type Dialect, DIALECTS } from '../src/compile/dialect.ts';
 import { FUNCTIONS, type Param, type SqlFunction } from '../src/compile/functions.ts';
 
 /**
@@ -113,7 +115,7 @@ const HEAD = `# Functions of expressions
 
 What SQL in a feature set can compute: in WHERE, FILTER and arguments of aggregates over the columns of an event, among
 them \`_time\`, the event's own time; beside aggregates and under \`derive:\` over what was aggregated. Names are DuckDB's,
-and so are the values, but where a line says otherwise.
+and so are the values, but where a line says otherwise; [at the end](#dialects) are those of other dialects.
 
 Unless a line says otherwise a null argument gives null, and so does a result that its type cannot hold: int64 beyond
 64 bits, times outside of the years 0000 to 9999. CONCAT, \`||\`, REPLACE, LPAD, RPAD and REPEAT give null where the
@@ -126,11 +128,101 @@ They are not compared with each other, and no new ones are made but lists of lit
 This page is made by \`bun scripts/functions.ts\`; a test computes its examples.
 `;
 
+const REGEX = `## Regular expressions
+
+Patterns are literals with RE2's syntax and meaning, as in DuckDB. They are matched by a program of their own in time that
+grows with the text only, whatever the pattern. Of several ways to match the first text that matches counts, and the
+alternative written first.
+
+| | |
+|---|---|
+| \`x\`, \`.\`, \`[a-z]\`, \`[^a-z]\` | a character, any but a line's end, one of a class, one of none |
+| \`\\d\`, \`\\s\`, \`\\w\`, \`\\D\`, \`\\S\`, \`\\W\`, \`[[:alpha:]]\` | digits, spaces, letters of ASCII and the like, and what is none of them |
+| \`xy\`, \`x\\|y\` | one after the other, either |
+| \`*\`, \`+\`, \`?\`, \`{n}\`, \`{n,}\`, \`{n,m}\` | repetitions, as many as there are; with a \`?\` behind them as few. At most ${REGEX_REPEAT_MAX} |
+| \`(x)\`, \`(?P<name>x)\`, \`(?:x)\` | groups, and one that is not kept. At most ${REGEX_GROUPS_MAX} |
+| \`^\`, \`$\`, \`\\A\`, \`\\z\`, \`\\b\`, \`\\B\` | the text's start and end, the edge of a word and what is none (between code points; DuckDB looks between bytes) |
+| \`(?i)\`, \`(?s)\`, \`(?m)\`, \`(?U)\` | from here on: either case (by Unicode's simple folding), \`.\` is a line's end too, \`^\` and \`$\` at each line, repetitions are lazy |
+| \`\\.\`, \`\\n\`, \`\\x41\`, \`\\x{1F600}\`, \`\\Q...\\E\` | characters as they are, by name, by number |
+
+Refused are references to groups and looks ahead and behind, for which no such time is known; \`\\p{...}\`; and what comes to
+more than ${REGEX_STATES_MAX} states when repetitions are written out. Options are letters: i (either case), c (not so), s (\`.\` is
+a line's end too), l (the pattern is a plain text), and for REGEXP_REPLACE g (all).
+`;
+
+const DIALECTS_HEAD = `## Dialects
+
+What feature sets of another [dialect](definitions.md#dialects) can call, and what it is in DuckDB's words above. Every dialect
+also has the operators of comparison, logic and arithmetic, CASE, IN, BETWEEN, IS NULL, LIKE, CAST, COUNT, SUM, AVG, MIN, MAX,
+FIRST, LAST and LAST_N, and \`POSITION(part IN text)\`. Some arguments have to be written, for where they are computed systems differ:
+\`start\` is a number from 1 on, \`count\` one from 0 on, \`filler\` a text that is not empty, \`step\` an INTERVAL, \`part\` and
+\`unit\` a part of times, \`pattern\` a regular expression, \`ungrouped\` one without groups.
+`;
+
+/** Databricks and Presto are as Spark and Trino. */
+const SAME_AS: Record<string, string> = { spark: 'spark, databricks', trino: 'trino, presto' };
+
+function dialectSection([name, dialect]: [string, Dialect]): string {
+  const { rules, types, parts, fields, regex, operators, calls } = dialect;
+  const code = (words: string[]) => words.map(word => `\`${word}\``).join(', ');
+  const cell = (text: string) => text.replaceAll('|', '\\|');
+  const kinds = Object.entries(types).filter(([, names]) => names);
+  const division = rules.division === 'whole' ? 'a whole number, as `//` gives' : 'a double';
+  const infinite = rules.zero === 'infinite' ? '; a divisor of doubles is a number or NULLIF(x, 0)' : '';
+  const texts =
+    rules.texts === 'equal'
+      ? 'texts are only compared by = and <>, for a collation orders them'
+      : rules.texts === 'collated'
+        ? 'texts are compared where one of them is BINARY text, for else a collation decides; LIKE as LIKE BINARY'
+        : '';
+  const patterns =
+    regex === 're2'
+      ? 'all of them'
+      : regex.length > 0
+        ? `only ${code(regex)} beside characters, classes, groups, alternatives and greedy repetitions`
+        : 'none';
+  const facts = [
+    `\`i / j\` of int64 is ${division}${infinite}`,
+    texts,
+    dialect.hasIlike ? '' : 'no ILIKE',
+    Object.keys(operators).length > 0 ? `operators ${code(Object.keys(operators))}` : '',
+    `patterns of regular expressions: ${patterns}`,
+    kinds.length > 0 ? `types ${kinds.map(([kind, names]) => `${code(names.split(' '))} (${kind})`).join(', ')}` : '',
+    Object.keys(parts).length > 0
+      ? `parts of times ${code(
+          Object.keys(parts)
+            .filter(part => parts[part])
+            .map(part => part.toLowerCase()),
+        )}`
+      : '',
+    Object.keys(fields).length > 0 ? `EXTRACT of ${code(Object.keys(fields).map(field => field.toLowerCase()))}` : '',
+  ].filter(Boolean);
+  const same = calls.filter(([theirs, ours]) => theirs === ours).map(([theirs]) => theirs);
+  const others = calls.filter(([theirs, ours]) => theirs !== ours);
+  const rows = others.map(([theirs, ours]) => `| \`${cell(theirs)}\` | \`${cell(ours)}\` |`);
+  return [
+    `### ${SAME_AS[name] ?? name}`,
+    '',
+    ...facts.map(fact => `- ${fact}`),
+    `- as they are here: ${code(same)}`,
+    '',
+    `| ${rules.name} | |`,
+    '|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+function dialectsSection(): string {
+  const shown = Object.entries(DIALECTS).filter(([name]) => name !== 'databricks' && name !== 'presto');
+  return [DIALECTS_HEAD, ...shown.map(dialectSection)].join('\n').trimEnd().concat('\n');
+}
+
 const GROUPS: SqlFunction['group'][] = ['Texts', 'Times', 'Numbers', 'Lists', 'Choices'];
 
 export function functionsPage(): string {
   const sections = GROUPS.map(group => section(group, FUNCTIONS.filter(fn => fn.group === group).map(rowOf)));
-  return [HEAD, section('Operators and casts', OPERATORS), ...sections].join('\n');
+  return [HEAD, section('Operators and casts', OPERATORS), ...sections, REGEX, dialectsSection()].join('\n');
 }
 
 function section(title: string, rows: Row[]): string {

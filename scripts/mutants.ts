@@ -722,6 +722,72 @@ const FORMS: Mutant[] = [
 ];
 
 /** Of folding in several threads. */
+const SPELLED: Mutant[] = [
+  {
+    name: 'memo-blind',
+    why: 'a text of the same length that hashes alike has the answer of another',
+    file: 'assembly/regex.ts',
+    from: 'return left == right || memory.compare(left, right, <usize>size) == 0;',
+    to: 'return true;',
+  },
+  {
+    name: 'slots-shared',
+    why: 'what one alternative keeps in a group is seen by the next one',
+    file: 'assembly/regex.ts',
+    from: '      store<u32>(current + (<usize>slot << 2), place);\n',
+    to: '',
+  },
+  {
+    name: 'last-match',
+    why: 'a match does not drop what is less preferred than it',
+    file: 'assembly/regex.ts',
+    from: '        found = true;\n        break;\n',
+    to: '        found = true;\n',
+  },
+  {
+    name: 'empty-turn',
+    why: 'an empty turn does not end a repetition',
+    file: 'src/plan/regex.ts',
+    from: 'isNullable(of) ? split(body, next) : loop',
+    to: 'loop',
+  },
+  {
+    name: 'passes-unbounded',
+    why: 'a replacement may read a text as often as it is long',
+    file: 'assembly/regex.ts',
+    from: 'out > limit || scanned > scanLimit',
+    to: 'out > limit',
+  },
+  {
+    name: 'real-quotients',
+    why: '7 / 2 is 3.5 everywhere',
+    file: 'src/compile/bind.ts',
+    from: "rules?.division === 'whole' && !isDouble",
+    to: "rules?.division === 'whole' && isDouble",
+  },
+  {
+    name: 'collation-blind',
+    why: 'texts are compared by their bytes whatever the dialect says',
+    file: 'src/compile/typing.ts',
+    from: "rules.texts === 'collated' || ",
+    to: '',
+  },
+  {
+    name: 'first-index',
+    why: 'lists begin where those of DuckDB do',
+    file: 'src/compile/bind.ts',
+    from: 'value - BigInt(firstIndex) + 1n',
+    to: 'value',
+  },
+  {
+    name: 'cut-casts',
+    why: 'CAST cuts where it should round',
+    file: 'src/compile/bind.ts',
+    from: "away: 'round'",
+    to: "away: 'truncate'",
+  },
+];
+
 const CREW: Mutant[] = [
   {
     name: 'crew-unseen',
@@ -772,6 +838,7 @@ const MUTANTS = [
   ...LATEST,
   ...DURABLE,
   ...CREW,
+  ...SPELLED,
 ];
 
 const ROOT = join(import.meta.dir, '..');
@@ -792,6 +859,7 @@ const COPIED = [
 /** The one most likely to notice comes first. */
 const SUITES = ['test/sim/parity.test.ts', 'test/sim/crash.test.ts', 'test/kernel', 'test/sim'];
 const FORM_SUITES = ['test/kernel/form.test.ts', 'test/kernel/rfc8259.test.ts', 'test/kernel/ndjson.test.ts'];
+const SPELLED_SUITES = ['test/kernel/regex.test.ts', 'test/compile/dialects.test.ts'];
 const CREW_SUITES = ['test/shard'];
 const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
@@ -854,6 +922,7 @@ async function suiteThatNotices({ name, file, from, to }: Mutant): Promise<strin
 
 function suitesFor(name: string): string[] {
   if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
+  if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;
   if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
   if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;
   return DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES;

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { Fault, Faults } from '../base/fault.ts';
 import { parseDuration } from '../base/time.ts';
+import { DIALECT } from '../compile/shape.ts';
 import { check, readYaml } from '../compile/yaml.ts';
 import type { Keep } from '../source/retention.ts';
 import type { S3Settings } from '../source/s3.ts';
@@ -26,6 +27,8 @@ export interface Config {
   store: { sqlite: string };
   /** The folder of definitions. */
   definitions: string;
+  /** The dialect of SQL of feature sets that name none. */
+  dialect: string;
   serve: { port: number; host: string };
   /** `workers` fold and answer beside the main thread; 0 does it all in that one. `memoryBytes` is for all of them. */
   fold: { workers: number; memoryBytes: number; barrierMs: number };
@@ -57,7 +60,7 @@ export function parseConfig(file: string, text: string): Config {
 }
 
 function located(config: z.output<typeof CONFIG>, folder: string): Config {
-  const { log, store, definitions, serve, fold, lateness } = config;
+  const { log, store, definitions, dialect, serve, fold, lateness } = config;
   return {
     log: {
       dir: resolve(folder, log.dir),
@@ -70,6 +73,7 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     },
     store: { sqlite: resolve(folder, store.sqlite) },
     definitions: resolve(folder, definitions),
+    dialect,
     serve: { port: serve.port, host: serve.host },
     fold: { workers: workersOf(fold.workers), memoryBytes: fold.memory, barrierMs: fold.barrier },
     latenessMs: lateness,
@@ -210,6 +214,7 @@ export const CONFIG = section({
   }).refine(({ s3, compress }) => !s3 || compress, { path: ['compress'], message: UPLOADS_PACKED }),
   store: section({ sqlite: PATH.default('data/tilefold.db') }),
   definitions: PATH.default('features'),
+  dialect: DIALECT.default('duckdb'),
   serve: section({
     port: PORT.default(8080),
     host: z.string().min(1, 'got an empty text, wanted a host').default('127.0.0.1'),

@@ -23,7 +23,7 @@ export async function compileDefinitions(
   return definitionsOf(await loadConfig(path));
 }
 
-async function definitionsOf({ definitions, latenessMs, log, fold }: Config) {
-  const plan = await compileFolder(definitions, { latenessMs });
-  return { plan, clock: log.clock, foldMemoryBytes: fold.memoryBytes };
+async function definitionsOf(config: Config) {
+  const plan = await compileFolder(config.definitions, config);
+  return { plan, clock: config.log.clock, foldMemoryBytes: config.fold.memoryBytes };
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import { compileSources, readSources, type SourceFile } from '../compile/compile.ts';
+import { type CompileSettings, compileSources, readSources, type SourceFile } from '../compile/compile.ts';
 import { Faults } from '../base/fault.ts';
 import type { Plan } from '../plan/plan.ts';
 import packages from '../../package.json' with { type: 'json' };
@@ -26,21 +26,22 @@ export interface CompiledPlan {
  *
  * @throws Faults all that is wrong with any file
  */
-export async function planOf({ definitions, latenessMs, store }: Config): Promise<CompiledPlan> {
+export async function planOf({ definitions, latenessMs, dialect, store }: Config): Promise<CompiledPlan> {
+  const settings = { latenessMs, dialect };
   const files = await readSources(definitions);
   const path = join(dirname(store.sqlite), PLAN_FILE);
-  const key = keyOf(files, latenessMs);
+  const key = keyOf(files, settings);
   const kept = readKept(path, key);
   if (kept) return { plan: kept, keep() {} };
-  const { plan, faults } = await compileSources(files, { latenessMs });
+  const { plan, faults } = await compileSources(files, settings);
   if (faults.length > 0) throw new Faults(faults);
   return { plan, keep: () => writeKept(path, key, plan) };
 }
 
 /** Everything that the plan is a function of, the compiler itself included. */
-function keyOf(files: SourceFile[], latenessMs: number): Buffer {
+function keyOf(files: SourceFile[], settings: CompileSettings): Buffer {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([programText(), latenessMs, files.map(({ file, text }) => [file, text])]));
+  hash.update(JSON.stringify([programText(), settings, files.map(({ file, text }) => [file, text])]));
   return hash.digest();
 }
 

@@ -7,7 +7,7 @@ import { children } from '../plan/expression.ts';
 import type { Type, Value } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, OPTIONAL, STRING, TIME, typeName } from '../plan/value.ts';
 import { bindFunction, elementAt } from './functions.ts';
-import type { CastKind, SqlNode, Word } from './node.ts';
+import type { CastKind, Rules, SqlNode, Word } from './node.ts';
 import { adapt, call, compare, isNullLiteral, literal, literalText, nullLiteral, unify, wantBool } from './typing.ts';
 
 /** What the names and the aggregates of an expression mean where it stands. Both put their faults into `faults`. */
@@ -104,7 +104,7 @@ function bindNode(node: SqlNode, scope: Scope): Expression | null {
     }
     case 'cast': {
       const of = bindNode(node.of, scope);
-      return of && bindCast(of, node, scope.faults);
+      return of && (node.rules ? castBy(node.rules, of, node, scope.faults) : bindCast(of, node, scope.faults));
     }
     case 'interval':
       scope.faults.push(new Fault('unsupported', INTERVAL_ALONE, node.at));
@@ -138,7 +138,17 @@ export function fieldOf(
 
 function bindElement(node: SqlNode & { kind: 'element' }, scope: Scope): Expression | null {
   const args = bindAll([node.of, node.index], scope);
-  return args && elementAt(args[0]!, args[1]!, node, scope.faults);
+  if (!args || !node.rules) return args && elementAt(args[0]!, args[1]!, node, scope.faults);
+  const index = args[1]!;
+  const { firstIndex, name } = node.rules;
+  const value = index.kind === 'literal' && typeof index.value === 'bigint' ? index.value : null;
+  if (value !== null && value >= BigInt(firstIndex)) {
+    const fromOne = literal(value - BigInt(firstIndex) + 1n, INT64, index.at);
+    return elementAt(args[0]!, fromOne, node, scope.faults);
+  }
+  const message = `[ ] wants a number from ${firstIndex} on in ${name} here, got ${node.index.text}: others differ`;
+  scope.faults.push(new Fault('unsupported', message, node.index.at));
+  return null;
 }
 
 /** A list of literals is a literal. */
@@ -211,7 +221,7 @@ function bindOperator(node: SqlNode & { kind: 'operator' }, scope: Scope): Expre
       return arithmetic(fn, args, node, scope.faults);
     default:
       assert(args.length === 2, `${fn} is no comparison`);
-      return compare(fn, args[0]!, args[1]!, symbol, at, scope.faults);
+      return compare(fn, args[0]!, args[1]!, symbol, at, scope.faults, node.rules);
   }
 }
 
@@ -233,8 +243,31 @@ function arithmetic(
     whole = false;
   }
   if (!whole) return null;
-  const isDouble = fn === 'divide' || args.some(arg => arg.type.kind === 'double');
+  const isDouble = args.some(arg => arg.type.kind === 'double');
+  if (fn === 'divide') return divided(args, isDouble, node, faults);
   return call(fn, args, isDouble ? DOUBLE : INT64, node.at);
+}
+
+/** 7 / 2 is 3.5 in DuckDB and 3 elsewhere. */
+function divided(
+  args: Expression[],
+  isDouble: boolean,
+  node: SqlNode & { kind: 'operator' },
+  faults: Fault[],
+): Expression | null {
+  const { rules, at } = node;
+  if (rules?.division === 'whole' && !isDouble) return call('quotient', args, INT64, at);
+  if (rules?.zero !== 'infinite' || isNeverZero(node.args[1]!)) return call('divide', args, DOUBLE, at);
+  const { text, at: where } = node.args[1]!;
+  const message = `/ of doubles is infinite where ${text} is 0 in ${rules.name}, and null here: write NULLIF(${text}, 0)`;
+  faults.push(new Fault('unsupported', message, where));
+  return null;
+}
+
+function isNeverZero(node: SqlNode): boolean {
+  if (node.kind === 'literal') return Number(node.value) !== 0;
+  const other = node.kind === 'function' && node.name === 'NULLIF' ? node.args[1] : undefined;
+  return other?.kind === 'literal' && other.value !== null && Number(other.value) === 0;
 }
 
 const INTERVAL_ALONE = 'INTERVAL stands beside + and - of a time only: time - INTERVAL 1 DAY';
@@ -251,6 +284,11 @@ function timeArithmetic(
   const b = left && right && adapt(right, TIME, faults);
   if (left && right && (!a || !b)) return null;
   if (fn === 'subtract' && a?.type.kind === 'time' && b?.type.kind === 'time') {
+    if (node.rules) {
+      const message = `time - time is no number of microseconds in ${node.rules.name}: write what counts the unit you mean`;
+      faults.push(new Fault('unsupported', message, node.symbol.at));
+      return null;
+    }
     const micros = (time: Expression) => call('toInt64', [time], INT64, node.at);
     return call('subtract', [micros(a), micros(b)], INT64, node.at);
   }
@@ -319,7 +357,7 @@ function bindIn(node: SqlNode & { kind: 'in' }, scope: Scope): Expression | null
   const of = bindNode(node.of, scope);
   const list = bindAll(node.list, scope);
   if (!of || !list) return null;
-  const equals = list.map(item => compare('equal', of, item, node.symbol, node.at, scope.faults));
+  const equals = list.map(item => compare('equal', of, item, node.symbol, node.at, scope.faults, node.rules));
   if (equals.includes(null)) return null;
   return negatedIf(node.negated, anyOf(equals as Expression[], node.at), node.at);
 }
@@ -334,8 +372,8 @@ function bindBetween(node: SqlNode & { kind: 'between' }, scope: Scope): Express
   const args = bindAll([node.of, node.low, node.high], scope);
   if (!args) return null;
   const [of, low, high] = args as [Expression, Expression, Expression];
-  const from = compare('greaterOrEqual', of, low, node.symbol, node.at, scope.faults);
-  const to = compare('lessOrEqual', of, high, node.symbol, node.at, scope.faults);
+  const from = compare('greaterOrEqual', of, low, node.symbol, node.at, scope.faults, node.rules);
+  const to = compare('lessOrEqual', of, high, node.symbol, node.at, scope.faults, node.rules);
   return from && to && negatedIf(node.negated, call('and', [from, to], BOOL, node.at), node.at);
 }
 
@@ -348,7 +386,7 @@ function bindCase(node: SqlNode & { kind: 'case' }, scope: Scope): Expression | 
     if (!bound || !node.operand) conditions.push(bound && wantBool(bound, when, 'WHEN', scope.faults));
     else
       conditions.push(
-        operand && compare('equal', operand, bound, { name: 'CASE', at: when.at }, when.at, scope.faults),
+        operand && compare('equal', operand, bound, { name: 'CASE', at: when.at }, when.at, scope.faults, node.rules),
       );
     results.push(bindNode(result, scope));
   }
@@ -379,6 +417,31 @@ function bindCast(of: Expression, node: SqlNode & { kind: 'cast' }, faults: Faul
   const message = `CAST of ${typeName(of.type)} to ${to} is not supported${hint ? `; ${hint}` : ''}`;
   faults.push(new Fault('unsupported', message, at));
   return null;
+}
+
+/** CAST in another dialect: as here, or rounded as there, or refused. */
+function castBy(rules: Rules, of: Expression, node: SqlNode & { kind: 'cast' }, faults: Fault[]): Expression | null {
+  const refuse = (why: string) => {
+    faults.push(new Fault('unsupported', `CAST of ${typeName(of.type)} to ${node.to} ${why}`, node.at));
+    return null;
+  };
+  const cast = `${of.type.kind} ${node.to}`;
+  if (node.to === 'time' && literalText(of) !== null) return adapt(of, TIME, faults, rules);
+  if (isNullLiteral(of) || of.kind === 'literal') return bindCast(of, node, faults);
+  if (cast === 'double int64') {
+    if (rules.roundsTo === 'refused') return refuse(`is not supported in ${rules.name}: beyond int64 it differs`);
+    const first = { even: null, away: 'round', zero: 'truncate' }[rules.roundsTo] as FunctionName | null;
+    return bindCast(first ? call(first, [of], DOUBLE, node.at) : of, node, faults);
+  }
+  if (cast === 'string int64' && !rules.readsNumbers)
+    return refuse(
+      `is not supported in ${rules.name}: it also reads texts that spell no whole number; declare the input int64`,
+    );
+  if (cast === 'time string') return refuse(`is not supported in ${rules.name}: times are spelled RFC 3339 here`);
+  if (cast === 'time int64') return refuse(`is not supported in ${rules.name}: it counts seconds or nothing`);
+  if (cast === 'bool string' && !rules.spells.includes('bool'))
+    return refuse(`is not supported in ${rules.name}: write CASE WHEN ${node.of.text} THEN 'true' ELSE 'false' END`);
+  return bindCast(of, node, faults);
 }
 
 const CASTS: Record<string, FunctionName> = {

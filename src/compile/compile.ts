@@ -16,6 +16,8 @@ import { isRecord, readYaml } from './yaml.ts';
 /** What the configuration says about definitions. */
 export interface CompileSettings {
   latenessMs: number;
+  /** Of feature sets that name none; DuckDB's where it is left out. */
+  dialect?: string;
 }
 
 export interface SourceFile {
@@ -89,7 +91,8 @@ export async function compileSources(
   const setDocuments = documents.filter(isSet);
   checkSetNames(setDocuments, faults);
   const sets: CompiledSet[] = [];
-  for (const document of setDocuments) sets.push(await compileSet(document, declared, faults));
+  for (const document of setDocuments)
+    sets.push(await compileSet(document, declared, settings.dialect ?? 'duckdb', faults));
   const plan = planOf(declared, sets, settings);
   for (const { name } of plan.entities) checkWindows(name, plan, faults);
   return { plan, faults: faults.sort(byPlace) };

@@ -12,6 +12,8 @@ import { defaultResolutionMs } from '../plan/window.ts';
 import type { Scope } from './bind.ts';
 import { bind, bindCondition, fieldOf } from './bind.ts';
 import type { Declared } from './declare.ts';
+import type { Dialect } from './dialect.ts';
+import { DIALECTS } from './dialect.ts';
 import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
@@ -45,16 +47,22 @@ const TILES_DEFAULT_MS = [60_000, 30 * 60_000, 86_400_000];
  * A feature set in order: settings -> SELECT -> keys, source and WHERE -> an aggregate for each call -> a feature for
  * each item and window -> derived features.
  */
-export async function compileSet(document: YamlDocument, declared: Declared, faults: Fault[]): Promise<CompiledSet> {
+export async function compileSet(
+  document: YamlDocument,
+  declared: Declared,
+  defaultDialect: string,
+  faults: Fault[],
+): Promise<CompiledSet> {
   const settings = readSettings(document, faults);
   const set: SetScope = { document, settings, name: settings.feature_set ?? '', faults };
   const event = findDeclared(set, 'source', declared.events, 'event type', 'events');
   const entity = findDeclared(set, 'entity', declared.entities, 'entity', 'entities');
   const tiles = tilesOf(set);
   const windows = tiles && settings.windows && windowsOf(set, settings.windows, tiles);
+  const dialect = DIALECTS[settings.dialect ?? defaultDialect] ?? null;
   const sql = document.textAt(['sql']);
-  const select = sql && settings.sql !== null ? await readSelect(sql, faults) : null;
-  const derived = await readDerived(set);
+  const select = sql && settings.sql !== null ? await readSelect(sql, faults, dialect) : null;
+  const derived = await readDerived(set, dialect);
   if (!event || !select) return { set: null, aggregates: [], features: [] };
 
   checkFrom(set, select, event);
@@ -562,11 +570,11 @@ interface Derivation {
   text: string;
 }
 
-async function readDerived({ document, settings, faults }: SetScope): Promise<Derivation[]> {
+async function readDerived({ document, settings, faults }: SetScope, dialect: Dialect | null): Promise<Derivation[]> {
   const derived: Derivation[] = [];
   for (const name of Object.keys(settings.derive ?? {})) {
     const text = document.textAt(['derive', name]);
-    if (text) derived.push({ name, node: await readExpression(text, faults), text: text.text.trim() });
+    if (text) derived.push({ name, node: await readExpression(text, faults, dialect), text: text.text.trim() });
   }
   return derived;
 }

@@ -4,9 +4,10 @@ import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import type { Expression, FunctionName, TimePart } from '../plan/expression.ts';
 import { TIME_PARTS } from '../plan/expression.ts';
+import { compileRegex, quoteRegex, readReplacement, RegexError } from '../plan/regex.ts';
 import type { ScalarKind, Type } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, isScalar, OPTIONAL, STRING, TIME, typeName } from '../plan/value.ts';
-import type { SqlNode, Word } from './node.ts';
+import type { Rules, SqlNode, Word } from './node.ts';
 import {
   adapt,
   call,
@@ -56,6 +57,8 @@ export interface Written {
   args: SqlNode[];
   at: Position;
   faults: Fault[];
+  /** Of another dialect than DuckDB's. */
+  rules?: Rules | undefined;
 }
 
 /** An operator or a clause that looks like one: it stands between its arguments, so it cannot be called. */
@@ -74,6 +77,8 @@ const WHOLE: Param = { name: 'x', kinds: ['int64'] };
 const NUMBER: Param = { name: 'x', kinds: ['int64', 'double'] };
 const SPELLABLE: Param = { name: 'value', kinds: ['string', 'int64', 'bool', 'time'] };
 const ANY: Param = { name: 'value', kinds: null };
+const PATTERN: Param = { name: 'pattern', kinds: ['string'], literal: true };
+const OPTIONS: Param = { name: 'options', kinds: ['string'], literal: true };
 
 const LIST: Param = { name: 'list', kinds: ['list'] };
 
@@ -344,6 +349,60 @@ const TEXTS: SqlFunction[] = [
       if (!isLikePattern(pattern!, '', written)) return null;
       return call('like', [small(text!), small(pattern!), literal('', STRING, written.at)], BOOL, written.at);
     },
+  },
+  {
+    group: 'Texts',
+    names: ['REGEXP_MATCHES'],
+    params: [TEXT, PATTERN, OPTIONS],
+    required: 2,
+    result: 'bool',
+    note: 'Is a part of the text like the pattern? Patterns and options are below. Also `text ~ pattern`, `text !~ pattern`, and `~*` and `!~*`, to which case does not matter.',
+    examples: [
+      ["REGEXP_MATCHES('flight 42', '\\d+$')", 'true'],
+      ["REGEXP_MATCHES('Delayed', 'delay', 'i')", 'true'],
+      ["'hello' ~ '^l'", 'false'],
+    ],
+    make: (args, written) => makeRegex('regexContains', BOOL, args, 2, written),
+  },
+  {
+    group: 'Texts',
+    names: ['REGEXP_FULL_MATCH'],
+    params: [TEXT, PATTERN, OPTIONS],
+    required: 2,
+    result: 'bool',
+    note: 'Is the whole text like the pattern? Also `text SIMILAR TO pattern`, whose pattern is a regular expression in DuckDB.',
+    examples: [
+      ["REGEXP_FULL_MATCH('AA42', '[A-Z]{2}\\d+')", 'true'],
+      ["'AA42' SIMILAR TO '[A-Z]+'", 'false'],
+    ],
+    make: (args, written) => makeRegex('regexMatches', BOOL, args, 2, written),
+  },
+  {
+    group: 'Texts',
+    names: ['REGEXP_EXTRACT'],
+    params: [TEXT, PATTERN, { name: 'group', kinds: ['int64'], literal: true }, OPTIONS],
+    required: 2,
+    result: 'string',
+    note: 'The first part that is like the pattern, or what is in its group (1 to 9); the empty text where there is none.',
+    examples: [
+      ["REGEXP_EXTRACT('flight 42', '\\d+')", "'42'"],
+      ["REGEXP_EXTRACT('ATL-ORD', '(\\w+)-(\\w+)', 2)", "'ORD'"],
+      ["REGEXP_EXTRACT('hello', 'x')", "''"],
+    ],
+    make: makeRegexExtract,
+  },
+  {
+    group: 'Texts',
+    names: ['REGEXP_REPLACE'],
+    params: [TEXT, PATTERN, { name: 'replacement', kinds: ['string'], literal: true }, OPTIONS],
+    required: 3,
+    result: 'string',
+    note: 'The first part that is like the pattern, or with the option g every such part, replaced. In the replacement `\\1` to `\\9` stand for groups, `\\0` for the whole part, `\\\\` for a backslash. Null where the text would have to be read more than 64 times.',
+    examples: [
+      ["REGEXP_REPLACE('ATL-ORD', '(\\w+)-(\\w+)', '\\2-\\1')", "'ORD-ATL'"],
+      ["REGEXP_REPLACE('a1b22', '\\d+', '#', 'g')", "'a#b#'"],
+    ],
+    make: makeRegexReplace,
   },
 ];
 
@@ -637,8 +696,8 @@ const CHOICES: SqlFunction[] = [
     result: 'as value',
     note: 'Null where both are equal, else the first.',
     examples: [['NULLIF(0, 0)', 'NULL']],
-    make: ([of, other], { name, symbol, at, faults }) => {
-      const equal = compare('equal', of!, other!, { name, at: symbol.at }, at, faults);
+    make: ([of, other], { name, symbol, at, faults, rules }) => {
+      const equal = compare('equal', of!, other!, { name, at: symbol.at }, at, faults, rules);
       return equal && call('case', [equal, nullLiteral(of!.type, at), of!], of!.type, at);
     },
   },
@@ -808,7 +867,18 @@ export function bindFunction(bound: Expression[], written: Written): Expression 
     return null;
   }
   const args = bound.map((arg, i) => fit(arg, fn.params[Math.min(i, fn.params.length - 1)]!, written, i));
-  return args.includes(null) ? null : fn.make(args as Expression[], written);
+  if (args.includes(null) || !isSpelledAlike(args as Expression[], written)) return null;
+  return fn.make(args as Expression[], written);
+}
+
+/** What is joined with texts is spelled as CAST does, which not every dialect does. */
+function isSpelledAlike(args: Expression[], { name, rules, args: nodes, faults }: Written): boolean {
+  if (!rules || (name !== '||' && name !== 'CONCAT')) return true;
+  const odd = args.findIndex(({ type }) => !rules.spells.includes(type.kind));
+  if (odd < 0) return true;
+  const message = `${name} of ${typeName(args[odd]!.type)} is not supported in ${rules.name}: it is spelled otherwise there`;
+  faults.push(new Fault('unsupported', message, nodes[odd]!.at));
+  return false;
 }
 
 const COUNTS = ['no', 'one', 'two', 'three'];
@@ -966,6 +1036,99 @@ function isLikePattern(pattern: Expression, character: string, { name, args, fau
   let escaped = false;
   for (const one of text) escaped = !escaped && one === character;
   return !escaped || fault('definition', `${name}: the pattern ends in its escape character ${character}`);
+}
+
+function makeRegex(
+  fn: FunctionName,
+  type: Type,
+  args: Expression[],
+  optionsIndex: number,
+  written: Written,
+  isReplacement = false,
+): Expression | null {
+  const read = optionsOf(args[optionsIndex], optionsIndex, written, isReplacement);
+  const regex = read?.(literalText(args[1]!)!);
+  if (!regex || !isRegex(regex.pattern, written)) return null;
+  const name = fn === 'regexReplace' && regex.all ? 'regexReplaceAll' : fn;
+  const more = optionsIndex === 3 ? [args[2]!] : [];
+  return call(name, [args[0]!, literal(regex.pattern, STRING, args[1]!.at), ...more], type, written.at);
+}
+
+function makeRegexExtract(args: Expression[], written: Written): Expression | null {
+  const [text, pattern, second, third] = args;
+  const { faults, at } = written;
+  const group = second ?? literal(0n, INT64, at);
+  const value = group.kind === 'literal' ? (group.value as bigint) : 0n;
+  const made = makeRegex('regexExtract', STRING, [text!, pattern!, group, ...(third ? [third] : [])], 3, written);
+  if (!made) return null;
+  const { groups } = compileRegex(literalText(pattern!)!);
+  if (value >= 0n && value <= BigInt(Math.min(groups, REGEX_GROUP_MAX))) return made;
+  const message = `${written.name} wants a group of the pattern, 0 to ${Math.min(groups, REGEX_GROUP_MAX)}, got ${value}`;
+  faults.push(new Fault('definition', message, written.args[2]!.at));
+  return null;
+}
+
+/** As in DuckDB, where a replacement has one digit for them too. */
+const REGEX_GROUP_MAX = 9;
+
+function makeRegexReplace(args: Expression[], written: Written): Expression | null {
+  const [text, pattern, replacement, options] = args;
+  const made = makeRegex(
+    'regexReplace',
+    STRING,
+    [text!, pattern!, replacement!, ...(options ? [options] : [])],
+    3,
+    written,
+    true,
+  );
+  if (!made) return null;
+  const { groups } = compileRegex(literalText(pattern!)!);
+  try {
+    readReplacement(literalText(replacement!)!, groups);
+    return made;
+  } catch (error) {
+    if (!(error instanceof RegexError)) throw error;
+    written.faults.push(new Fault('definition', `${written.name}: ${error.message}`, written.args[2]!.at));
+    return null;
+  }
+}
+
+function isRegex(pattern: string, { name, args, faults }: Written): boolean {
+  try {
+    compileRegex(pattern);
+    return true;
+  } catch (error) {
+    if (!(error instanceof RegexError)) throw error;
+    faults.push(new Fault('definition', `${name}: ${error.message}`, args[1]!.at));
+    return false;
+  }
+}
+
+interface RegexOptions {
+  pattern: string;
+  all: boolean;
+}
+
+/** Options stand before the pattern then, as its own syntax has them: `(?i)`. */
+function optionsOf(
+  of: Expression | undefined,
+  index: number,
+  { name, args, faults }: Written,
+  isReplacement: boolean,
+): ((pattern: string) => RegexOptions) | null {
+  const letters = of ? literalText(of)! : '';
+  const odd = [...letters].find(letter => !'cilsmnp'.includes(letter) && !(letter === 'g' && isReplacement));
+  if (odd !== undefined) {
+    const known = `c, i, l, m, n, p and s${isReplacement ? ', and g' : ''}`;
+    faults.push(new Fault('definition', `${name} knows no option ${odd}; there are ${known}`, args[index]!.at));
+    return null;
+  }
+  const last = (of: string) => [...letters].findLast(letter => of.includes(letter));
+  const flags = (last('ci') === 'i' ? 'i' : '') + (last('smnp') === 's' ? 's' : '');
+  return pattern => ({
+    pattern: (flags && `(?${flags})`) + (letters.includes('l') ? quoteRegex(pattern) : pattern),
+    all: letters.includes('g'),
+  });
 }
 
 const PART_ALIASES: Record<string, TimePart> = {

@@ -1,5 +1,6 @@
 import type { Position } from '../base/fault.ts';
 import type { FunctionName } from '../plan/expression.ts';
+import type { Type } from '../plan/value.ts';
 
 /** What a feature set's select says, read from SQL: every node with its place in the user's file. */
 export interface Select {
@@ -26,8 +27,28 @@ export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
 
 export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'lastN';
 
-/** `at` is the whole node's place, `text` what is written there. */
-export type SqlNode = { at: Position; text: string } & (
+/** What a dialect's operators and casts mean that DuckDB's do not. */
+export interface Rules {
+  /** As faults call it. */
+  name: string;
+  /** Of two whole numbers: a double, or a whole number, rounded toward zero. */
+  division: 'real' | 'whole';
+  /** What a double divided by 0 is. What is an error there is null. */
+  zero: 'null' | 'infinite';
+  /** Which comparisons of texts go by their bytes: all, = and <> alone, or none, for a collation decides. */
+  texts: 'bytes' | 'equal' | 'collated';
+  /** Of lists. */
+  firstIndex: 0 | 1;
+  /** How CAST makes an int64 of a double: ties to even, ties away from zero, toward zero. */
+  roundsTo: 'even' | 'away' | 'zero' | 'refused';
+  /** Does CAST read an int64 from a text, and from nothing that is none? */
+  readsNumbers: boolean;
+  /** What may stand beside || and in CONCAT and is spelled there as here. */
+  spells: Type['kind'][];
+}
+
+/** `at` is the whole node's place, `text` what is written there; `rules` are DuckDB's where there are none. */
+export type SqlNode = { at: Position; text: string; rules?: Rules | undefined } & (
   | { kind: 'literal'; value: null | boolean | bigint | number | string }
   | { kind: 'name'; table: Word | null; name: string }
   /** a.b, where `a` is no plain name: of plain names it is a `name`, for the first may be a table. Also a['b']. */

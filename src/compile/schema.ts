@@ -17,7 +17,8 @@ const NOTES: Record<SetKey | 'types' | 'events' | 'entities', string> = {
   windows: 'Spans of time that every aggregate is kept for: 2h, 5d@1m (in steps of a minute), lifetime.',
   tiles: 'Lengths of the tiles that windows are made of, by default 1m, 30m and 1d. Tiles begin at UTC midnight.',
   tile_offset: 'Shifts where tiles begin, for days that are not those of UTC.',
-  sql: 'One SELECT with a GROUP BY over the source, in the dialect of DuckDB.',
+  dialect: 'The dialect that sql and derive are written in: DuckDB by default, or what tilefold.yaml says.',
+  sql: 'One SELECT with a GROUP BY over the source.',
   derive: 'Features computed from others of the set: names to expressions over alias_window.',
 };
 

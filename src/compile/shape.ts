@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from '../base/time.ts';
+import { DIALECT_NAMES } from './dialect.ts';
 import { NAME, NAME_LENGTH_MAX } from './name.ts';
 
 /** The shapes of what a definitions file holds. What the parts mean to each other is checked where they are compiled. */
@@ -87,6 +88,10 @@ const WINDOW_SPEC = z
     return z.NEVER;
   });
 
+const DIALECT_WANTED = `a dialect of SQL: ${DIALECT_NAMES.join(', ')}`;
+
+export const DIALECT = z.enum(DIALECT_NAMES as [string, ...string[]]).describe(DIALECT_WANTED);
+
 /** The keys of a feature set, one shape each, so that a fault in one does not hide those in the others. */
 export const SET_SHAPE = {
   feature_set: PLAIN_NAME,
@@ -101,6 +106,7 @@ export const SET_SHAPE = {
   windows: z.array(WINDOW_SPEC).min(1, 'got none, wanted at least one window'),
   tiles: z.array(DURATION_MS).min(1, 'got none, wanted at least one tile length'),
   tile_offset: DURATION_MS,
+  dialect: DIALECT,
   sql: z.string().describe('a SELECT'),
   derive: z.record(PLAIN_NAME, z.string().describe('an expression over features of this set')),
 };

@@ -5,12 +5,18 @@ import type { Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import type { FunctionName } from '../plan/expression.ts';
+import { quoteRegex } from '../plan/regex.ts';
+import type { Dialect } from './dialect.ts';
 import { CALLABLE } from './functions.ts';
 import { readInterval } from './interval.ts';
 import type { AggregateWord, CastKind, Select, SelectItem, SqlNode, Word } from './node.ts';
+import { checkPattern, spell, spellField } from './spelling.ts';
 import {
   KNOWN_FUNCTIONS,
   ONE_EVENT_TYPE,
+  insteadOfJson,
+  JSON_CALLS,
+  jsonSteps,
   REFUSED_FUNCTIONS,
   REFUSED_OPERATORS,
   REFUSED_WORDS,
@@ -24,8 +30,8 @@ export const SQL_LENGTH_MAX = 64 * 1024;
 /**
  * SQL text -> the few kinds of nodes that feature sets are made of, each with its place in the user's file.
  *
- * The dialect is DuckDB's, and for now the only one. `@polyglot-sql/sdk` reads it, and nothing else knows of that
- * library. Its tree has places on names only, so the tree is walked in the order of the text with a cursor over the
+ * `@polyglot-sql/sdk` reads it, and nothing else knows of that library. Nodes mean what they do in DuckDB; what another
+ * dialect has otherwise becomes that here (dialect.ts, spelling.ts), or is refused. Its tree has places on names only, so the tree is walked in the order of the text with a cursor over the
  * tokens, and every token has to be accounted for:
  *
  *     tree    SUM ( CASE   delay  >  15   1        )
@@ -36,8 +42,12 @@ export const SQL_LENGTH_MAX = 64 * 1024;
  *
  * Reads `SELECT ... FROM ... WHERE ... GROUP BY ...`; null where nothing of it could be read.
  */
-export async function readSelect(source: LocatedText, faults: Fault[]): Promise<Select | null> {
-  const parsed = await parse(source, '', faults);
+export async function readSelect(
+  source: LocatedText,
+  faults: Fault[],
+  dialect: Dialect | null = null,
+): Promise<Select | null> {
+  const parsed = await parse(source, '', faults, dialect);
   if (!parsed) return null;
   const { cursor, statements } = parsed;
   const select = collect(faults, () => rootOf(cursor, statements));
@@ -45,10 +55,16 @@ export async function readSelect(source: LocatedText, faults: Fault[]): Promise<
 }
 
 /** Reads an expression that stands alone. */
-export async function readExpression(source: LocatedText, faults: Fault[]): Promise<SqlNode | null> {
-  const parsed = await parse(source, 'SELECT ', faults);
-  if (!parsed) return null;
-  const { cursor, statements } = parsed;
+export async function readExpression(
+  source: LocatedText,
+  faults: Fault[],
+  dialect: Dialect | null = null,
+): Promise<SqlNode | null> {
+  const parsed = await parse(source, 'SELECT ', faults, dialect);
+  return parsed && expressionOf(parsed, faults);
+}
+
+function expressionOf({ cursor, statements }: Parsed, faults: Fault[]): SqlNode | null {
   return collect(faults, () => {
     const select = rootOf(cursor, statements);
     take(cursor, 'SELECT', 'SELECT');
@@ -89,8 +105,8 @@ const PARSED = z.object({
 });
 
 interface Library {
-  parse(sql: string, dialect: 'duckdb'): unknown;
-  tokenize(sql: string, dialect: 'duckdb'): unknown;
+  parse(sql: string, dialect: string): unknown;
+  tokenize(sql: string, dialect: string): unknown;
 }
 
 let loading: Promise<Library> | null = null;
@@ -118,6 +134,14 @@ interface Cursor {
   tokens: Token[];
   next: number;
   faults: Fault[];
+  library: Library;
+  /** Null for DuckDB's. */
+  dialect: Dialect | null;
+}
+
+interface Parsed {
+  cursor: Cursor;
+  statements: Node[];
 }
 
 /** The library's tree: each node an object with its kind as the one key. */
@@ -127,48 +151,60 @@ async function parse(
   source: LocatedText,
   prefix: string,
   faults: Fault[],
-): Promise<{ cursor: Cursor; statements: Node[] } | null> {
+  dialect: Dialect | null,
+): Promise<Parsed | null> {
   if (source.text.length > SQL_LENGTH_MAX) {
     const message = `SQL of ${source.text.length} characters, and at most ${SQL_LENGTH_MAX} are read`;
     faults.push(new Fault('too_large', message, source.at(0, 1)));
     return null;
   }
   loading ??= load();
-  const library = await loading;
+  return parseBy(await loading, source, prefix, faults, dialect);
+}
+
+function parseBy(
+  library: Library,
+  source: LocatedText,
+  prefix: string,
+  faults: Fault[],
+  dialect: Dialect | null,
+): Parsed | null {
   const sql = prefix + source.text;
+  const parser = dialect?.parser ?? 'duckdb';
   const unit = unitOffsets(sql);
   const offset = (codePoint: number) => unit(codePoint) - prefix.length;
   // Its own guards come too late for some brackets: its stack would be gone, and with it the library.
-  const tooDeep = firstTooDeep(library, sql);
+  const tooDeep = firstTooDeep(library, sql, parser);
   if (tooDeep) {
     const message = `SQL nests too deep: at most ${SQL_DEPTH_MAX} levels are read`;
     faults.push(new Fault('too_large', message, source.at(offset(tooDeep.start), offset(tooDeep.end))));
     return null;
   }
-  let parsed = PARSED.parse(library.parse(sql, 'duckdb'));
-  if (!parsed.success && sql.includes('//'))
-    parsed = PARSED.parse(library.parse(withoutDivisions(library, sql), 'duckdb'));
+  let parsed = PARSED.parse(library.parse(sql, parser));
+  if (!parsed.success && !dialect && sql.includes('//'))
+    parsed = PARSED.parse(library.parse(withoutDivisions(library, sql), parser));
   if (!parsed.success || !parsed.ast) {
     faults.push(syntaxFault(source, parsed, offset));
     return null;
   }
-  const { tokens } = TOKENS.parse(library.tokenize(sql, 'duckdb'));
+  const { tokens } = TOKENS.parse(library.tokenize(sql, parser));
   let depth = 0;
-  const placed = joinSlashes(tokens).map(({ token_type: type, text, span }) => {
+  const joined = dialect ? tokens : joinSlashes(tokens);
+  const placed = joined.map(({ token_type: type, text, span }) => {
     if (CLOSES.test(type)) depth--;
     const token = { type, text, start: offset(span.start), end: offset(span.end), depth };
     if (OPENS.test(type)) depth++;
     return token;
   });
-  return { cursor: { source, tokens: placed, next: 0, faults }, statements: parsed.ast };
+  return { cursor: { source, tokens: placed, next: 0, faults, library, dialect }, statements: parsed.ast };
 }
 
 /** Brackets within one another: what the library does with them takes stack. */
 const SQL_DEPTH_MAX = 256;
 
 /** The first bracket that is too deep in others, or null. Where there are no tokens, the parser says why. */
-function firstTooDeep(library: Library, sql: string): RawToken['span'] | null {
-  const read = TOKENS.safeParse(library.tokenize(sql, 'duckdb'));
+function firstTooDeep(library: Library, sql: string, parser: string): RawToken['span'] | null {
+  const read = TOKENS.safeParse(library.tokenize(sql, parser));
   let depth = 0;
   for (const { token_type: type, span } of read.data?.tokens ?? []) {
     if (OPENS.test(type) && ++depth > SQL_DEPTH_MAX) return span;
@@ -401,6 +437,13 @@ const OPERATORS = new Map<string, [FunctionName, string]>([
 
 /** Walks one node of the tree and moves the cursor past its tokens. */
 function walk(cursor: Cursor, node: Node): SqlNode {
+  if (!cursor.dialect) return walkOurs(cursor, node);
+  return isSpelled(cursor, open(node)[0])
+    ? walkSpelled(cursor, node, cursor.dialect)
+    : walkTheirs(cursor, node, cursor.dialect);
+}
+
+function walkOurs(cursor: Cursor, node: Node): SqlNode {
   const first = cursor.next;
   const [kind, body] = open(node);
   const operator = OPERATORS.get(kind);
@@ -449,6 +492,7 @@ function walk(cursor: Cursor, node: Node): SqlNode {
       return walkCase(cursor, body, first);
     case 'cast':
     case 'try_cast':
+    case 'safe_cast':
       return walkCast(cursor, body, first);
     case 'count':
     case 'sum':
@@ -471,6 +515,10 @@ function walk(cursor: Cursor, node: Node): SqlNode {
     case 'like':
     case 'i_like':
       return walkLike(cursor, body, first);
+    case 'regexp_like':
+    case 'regexp_i_like':
+    case 'similar_to':
+      return walkRegex(cursor, body, first);
     case 'interval':
       return walkInterval(cursor, body, first);
     default:
@@ -502,14 +550,79 @@ function walkLike(cursor: Cursor, body: Node, first: number): SqlNode {
   const not = peekIs(cursor, 'NOT') ? takeWord(cursor, 'NOT', 'NOT') : null;
   const symbol = peekIs(cursor, 'I_LIKE') ? takeWord(cursor, 'I_LIKE', 'ILIKE') : takeWord(cursor, 'LIKE', 'LIKE');
   args.push(walk(cursor, child(body, 'right')));
+  if (cursor.dialect) theirLike(cursor.dialect, symbol, args, body.escape !== undefined && body.escape !== null);
   if (body.escape) {
     if (symbol.name === 'ILIKE') throw here(cursor, 'ESCAPE beside ILIKE is not supported: LIKE of LOWER takes it');
     take(cursor, 'ESCAPE', 'ESCAPE');
     args.push(walk(cursor, child(body, 'escape')));
   }
   const place = span(cursor, first);
-  const node: SqlNode = { kind: 'function', name: symbol.name, symbol, args, ...place };
+  const isFolded = symbol.name === 'LIKE' && cursor.dialect?.likeEscape === null;
+  const node: SqlNode = isFolded
+    ? { kind: 'function', name: 'REGEXP_FULL_MATCH', symbol, args: foldedLike(args, symbol), ...place }
+    : { kind: 'function', name: symbol.name, symbol, args, ...place };
   return not ? { kind: 'operator', fn: 'not', symbol: not, args: [node], ...place } : node;
+}
+
+/** LIKE to which the case of ASCII letters does not matter -> a text and the regular expression that says the same. */
+function foldedLike([text, pattern, escaping]: SqlNode[], symbol: Word): SqlNode[] {
+  const written = (node: SqlNode, what: string) => {
+    if (node.kind === 'literal' && typeof node.value === 'string') return node.value;
+    throw new Fault('definition', `${symbol.name} wants a literal as ${what}, got ${node.text}`, node.at);
+  };
+  const sign = escaping ? written(escaping, 'ESCAPE') : '';
+  const letters = [...written(pattern!, 'pattern')];
+  let regex = '(?s)';
+  for (let i = 0; i < letters.length; i++) {
+    const isEscaped = letters[i] === sign && i + 1 < letters.length;
+    const letter = isEscaped ? letters[++i]! : letters[i]!;
+    if (!isEscaped && letter === '%') regex += '.*';
+    else if (!isEscaped && letter === '_') regex += '.';
+    else regex += /[a-z]/i.test(letter) ? `[${letter.toLowerCase()}${letter.toUpperCase()}]` : quoteRegex(letter);
+  }
+  return [text!, { kind: 'literal', value: regex, at: pattern!.at, text: pattern!.text }];
+}
+
+/** Operators of regular expressions, and the calls that they stand for. */
+const REGEX_OPERATORS = new Map<string, { name: string; options?: string; negated?: true }>([
+  ['~', { name: 'REGEXP_MATCHES' }],
+  ['!~', { name: 'REGEXP_MATCHES', negated: true }],
+  ['~*', { name: 'REGEXP_MATCHES', options: 'i' }],
+  ['!~*', { name: 'REGEXP_MATCHES', options: 'i', negated: true }],
+  ['SIMILAR TO', { name: 'REGEXP_FULL_MATCH' }],
+  ['RLIKE', { name: 'REGEXP_MATCHES' }],
+  ['REGEXP', { name: 'REGEXP_MATCHES' }],
+]);
+
+const DUCKDB_REGEX = ['~', '!~', '~*', '!~*', 'SIMILAR TO'];
+
+/** text ~ pattern, text [NOT] SIMILAR TO pattern: the tree has NOT around it, the text within. */
+function walkRegex(cursor: Cursor, body: Node, first: number): SqlNode {
+  const args = [walk(cursor, child(body, 'this'))];
+  const not = peekIs(cursor, 'NOT') ? takeWord(cursor, 'NOT', 'NOT') : null;
+  const at = cursor.next;
+  cursor.next += cursor.tokens[at]?.text.toUpperCase() === 'SIMILAR' ? 2 : 1;
+  const symbol = { name: words(cursor, at), at: span(cursor, at).at };
+  const known = cursor.dialect ? Object.keys(cursor.dialect.operators) : DUCKDB_REGEX;
+  const operator = known.includes(symbol.name) ? REGEX_OPERATORS.get(symbol.name) : undefined;
+  if (!operator) {
+    cursor.next = at;
+    throw refusal(cursor, 'an operator');
+  }
+  args.push(walk(cursor, child(body, body.pattern ? 'pattern' : 'expression')));
+  if (cursor.dialect) checkPattern(cursor.dialect, symbol.name, args[1]!);
+  const place = span(cursor, first);
+  const { name, options, negated } = operator;
+  if (options) args.push({ kind: 'literal', value: options, ...symbol, text: symbol.name });
+  const node: SqlNode = { kind: 'function', name, symbol, args, ...place };
+  const sign = not ?? (negated ? symbol : null);
+  return sign ? { kind: 'operator', fn: 'not', symbol: sign, args: [node], ...place } : node;
+}
+
+/** The words from a token to the last one taken, or `count` of them, in capitals. */
+function words(cursor: Cursor, from: number, count = cursor.next - from): string {
+  const taken = cursor.tokens.slice(from, from + count);
+  return taken.map(({ text }) => text.toUpperCase()).join(' ');
 }
 
 /** INTERVAL 5 MINUTE, INTERVAL '5 minutes', INTERVAL (x) MINUTE */
@@ -529,8 +642,9 @@ function walkInterval(cursor: Cursor, body: Node, first: number): SqlNode {
 
 function walkUnary(cursor: Cursor, kind: 'neg' | 'not', body: Node, first: number): SqlNode {
   if (kind === 'not' && !peekIs(cursor, 'NOT')) {
-    const [inner, like] = open(child(body, 'this'));
-    if (inner === 'like' || inner === 'i_like') return walkLike(cursor, like, first);
+    const [inner, operator] = open(child(body, 'this'));
+    if (inner === 'like' || inner === 'i_like') return walkLike(cursor, operator, first);
+    if (/^regexp_(i_)?like$|^similar_to$/.test(inner)) return walkRegex(cursor, operator, first);
   }
   const symbol = takeWord(cursor, kind === 'neg' ? 'DASH' : 'NOT', kind === 'neg' ? '-' : 'NOT');
   const of = walk(cursor, child(body, 'this'));
@@ -551,15 +665,32 @@ function walkLiteral(cursor: Cursor, kind: 'literal' | 'boolean' | 'null', body:
     const type = body.literal_type;
     const text = String(body.value);
     if (type === 'timestamp' || type === 'date') return walkTimeLiteral(cursor, text, first);
+    if (type === 'raw_string' && cursor.dialect) {
+      take(cursor, 'RAW_STRING', 'a literal');
+      return { kind: 'literal', value: text, ...span(cursor, first) };
+    }
     if (type !== 'number' && type !== 'string')
       throw here(cursor, `${type} literals are not supported: write a time as TIMESTAMP '2001-01-31T00:00:00Z'`);
     const token = take(cursor, type === 'number' ? 'NUMBER' : 'STRING', 'a literal');
-    if (type === 'string') value = text;
+    if (type === 'string') value = plainText(cursor, text, token);
     else value = /^\d+$/.test(text) ? BigInt(text) : Number(text);
     if (typeof value === 'number' && !Number.isFinite(value))
       throw new Fault('definition', `${token.text} is beyond what a double can hold`, placeOf(cursor, token));
   }
   return { kind: 'literal', value, ...span(cursor, first) };
+}
+
+/** A text as the library reads it; escapes that it may read otherwise than the dialect does are refused. */
+function plainText(cursor: Cursor, text: string, token: Token): string {
+  const written = cursor.source.text.slice(token.start, token.end);
+  const odd = cursor.dialect?.hasBackslashes ? written.replaceAll(/\\[\\'"ntr]/g, '').match(/\\.?/) : null;
+  if (odd)
+    throw new Fault(
+      'unsupported',
+      `${odd[0]} in a text is not supported: write \\\\ for a backslash`,
+      placeOf(cursor, token),
+    );
+  return text;
 }
 
 /** TIMESTAMP '2001-01-31T00:00:00Z' and DATE '2001-01-31', the time it begins at. */
@@ -676,12 +807,13 @@ const CAST_TYPES = new Map<string, CastKind>([
 /** CAST(x AS type), x::type, type 'text' */
 function walkCast(cursor: Cursor, body: Node, first: number): SqlNode {
   const short = body.double_colon_syntax === true;
-  if (!short && !peekIs(cursor, 'CAST') && !peekIs(cursor, 'TRY_CAST')) {
+  const word = ['CAST', 'TRY_CAST', 'SAFE_CAST'].find(type => peekIs(cursor, type));
+  if (!short && !word) {
     const to = takeType(cursor);
     return { kind: 'cast', of: walk(cursor, child(body, 'this')), to, ...span(cursor, first) };
   }
   if (!short) {
-    take(cursor, peekIs(cursor, 'TRY_CAST') ? 'TRY_CAST' : 'CAST', 'CAST');
+    take(cursor, word!, 'CAST');
     take(cursor, 'L_PAREN', '(');
   }
   const of = walk(cursor, child(body, 'this'));
@@ -689,6 +821,10 @@ function walkCast(cursor: Cursor, body: Node, first: number): SqlNode {
   const to = takeType(cursor);
   if (!short) take(cursor, 'R_PAREN', ')');
   return { kind: 'cast', of, to, ...span(cursor, first) };
+}
+
+function theirType({ types }: Dialect, name: string): CastKind | undefined {
+  return (Object.keys(types) as CastKind[]).find(kind => types[kind].split(' ').includes(name));
 }
 
 /** Some types have more than one word. */
@@ -699,7 +835,11 @@ const TYPE_TAILS = new Map([
 
 function takeType(cursor: Cursor): CastKind {
   const name = cursor.tokens[cursor.next]?.text.toUpperCase() ?? 'nothing';
-  const to = CAST_TYPES.get(name);
+  const to = cursor.dialect ? theirType(cursor.dialect, name) : CAST_TYPES.get(name);
+  if (!to && cursor.dialect) {
+    const known = Object.values(cursor.dialect.types).flatMap(names => names.split(' ').slice(0, 1).filter(Boolean));
+    throw here(cursor, `CAST to ${name} is not supported in ${cursor.dialect.rules.name}: ${known.join(', ')} are`);
+  }
   const hint = name === 'DATE' ? `; DATE_TRUNC('day', time) is the day of a time` : '';
   if (!to)
     throw here(cursor, `CAST to ${name} is not supported: BIGINT, DOUBLE, BOOLEAN, VARCHAR and TIMESTAMP are${hint}`);
@@ -839,10 +979,165 @@ function walkTrim(cursor: Cursor, body: Node): SqlNode[] {
   return characters ? [text, characters] : [text];
 }
 
+// What other dialects have otherwise.
+
+/** What takes a member out of JSON. */
+const JSON_KINDS = new Set(['json_extract', 'json_extract_scalar', 'j_s_o_n_extract', 'json_value', 'json_query']);
+
+/** Kinds that begin with a word and a parenthesis, and are no calls of their dialect's table. */
+const NO_CALLS = new Set([
+  ...OPERATORS.keys(),
+  ...'paren neg not literal boolean null column dot subscript array_func in between is_null case cast try_cast safe_cast'.split(
+    ' ',
+  ),
+  ...'count sum avg min max first last concat bitwise_and bitwise_or bitwise_left_shift bitwise_right_shift'.split(' '),
+  ...'bitwise_not like i_like regexp_like regexp_i_like similar_to interval int_div subquery exists tuple'.split(' '),
+  ...JSON_KINDS,
+  ...[...REFUSED_OPERATORS.keys()].filter(kind => kind !== 'power'),
+]);
+
+/** Some of these kinds can be called as well, by this name. */
+const CALLED = new Map([
+  ['regexp_like', 'REGEXP_LIKE'],
+  ['int_div', 'DIV'],
+  ['concat', 'CONCAT'],
+  ['any', 'ANY'],
+]);
+
+function isSpelled(cursor: Cursor, kind: string): boolean {
+  const [name, bracket] = cursor.tokens.slice(cursor.next);
+  if (!name || bracket?.type !== 'L_PAREN' || isQuoted(name) || isLastN(cursor, kind)) return false;
+  return !NO_CALLS.has(kind) || CALLED.get(kind) === name.text.toUpperCase();
+}
+
+/** A call, whatever the library makes of it: its arguments are read one by one. */
+function walkSpelled(cursor: Cursor, node: Node, dialect: Dialect): SqlNode {
+  const first = cursor.next;
+  const [kind, body] = open(node);
+  const { text, at } = nextWord(cursor);
+  const name = text.toUpperCase();
+  const symbol = { name, at };
+  take(cursor, 'L_PAREN', '(');
+  const side = name === 'TRIM' ? TRIM_SIDES.get(cursor.tokens[cursor.next]?.type ?? '') : undefined;
+  const isStandard =
+    kind === 'extract' ||
+    body.sql_standard_syntax === true ||
+    body.from_for_syntax === true ||
+    isPositionIn(cursor, name);
+  const args = isStandard ? walkArguments(cursor, kind, name, body) : theirArguments(cursor, dialect);
+  take(cursor, 'R_PAREN', ')');
+  const call = { name: side ?? name, symbol, args, place: span(cursor, first) };
+  if (isPositionIn(cursor, name, first + 2)) return { kind: 'function', name: 'STRPOS', symbol, args, ...call.place };
+  const read = (ours: string) => templateOf(cursor, ours);
+  if (kind === 'extract') return spellField(dialect, call, read);
+  return spell(dialect, call, read);
+}
+
+/** POSITION(part IN text) */
+function isPositionIn(cursor: Cursor, name: string, from = cursor.next): boolean {
+  if (name !== 'POSITION') return false;
+  const depth = cursor.tokens[from]?.depth;
+  const end = cursor.tokens.findIndex((token, i) => i >= from && token.depth < depth!);
+  return cursor.tokens.slice(from, end).some(token => token.type === 'IN' && token.depth === depth);
+}
+
+/** An expression of a dialect's table. */
+function templateOf({ library, source }: Cursor, ours: string): SqlNode {
+  const faults: Fault[] = [];
+  const parsed = parseBy(library, { text: ours, at: source.at }, 'SELECT ', faults, null);
+  const node = parsed && expressionOf(parsed, faults);
+  assert(node && faults.length === 0, `the table of a dialect has an expression that cannot be read: ${ours}`);
+  return node;
+}
+
+/** Up to the closing parenthesis, each by itself: the library moves some of them about. */
+function theirArguments(cursor: Cursor, dialect: Dialect): SqlNode[] {
+  const depth = cursor.tokens[cursor.next]?.type === 'R_PAREN' ? 0 : cursor.tokens[cursor.next]!.depth;
+  const args: SqlNode[] = [];
+  while (
+    cursor.next < cursor.tokens.length &&
+    !(peekIs(cursor, 'R_PAREN') && cursor.tokens[cursor.next]!.depth < depth)
+  ) {
+    if (depth === 0) break;
+    if (args.length > 0) take(cursor, 'COMMA', 'a comma');
+    args.push(theirArgument(cursor, dialect, depth));
+  }
+  return args;
+}
+
+function theirArgument(cursor: Cursor, dialect: Dialect, depth: number): SqlNode {
+  const first = cursor.next;
+  const end = cursor.tokens.findIndex(
+    ({ type, depth: at }, i) => i >= first && ((type === 'COMMA' && at === depth) || at < depth),
+  );
+  const tokens = cursor.tokens.slice(first, end < 0 ? undefined : end);
+  if (tokens.length === 0) throw refusal(cursor, 'an expression');
+  if (tokens.length === 1 && tokens[0]!.type === 'VAR') {
+    const { text } = nextWord(cursor);
+    return { kind: 'name', table: null, name: text, ...span(cursor, first) };
+  }
+  const text = cursor.source.text.slice(tokens[0]!.start, tokens.at(-1)!.end);
+  const at = (from: number, to: number) => cursor.source.at(from + tokens[0]!.start, to + tokens[0]!.start);
+  const faults: Fault[] = [];
+  const parsed = parseBy(cursor.library, { text, at }, 'SELECT ', faults, dialect);
+  if (!parsed) throw faults[0]!;
+  const node = nodes(rootOf(parsed.cursor, parsed.statements), 'expressions')[0];
+  if (!node || open(node)[0] === 'alias') throw refusal(cursor, 'an expression');
+  const walked = walk(cursor, node);
+  if (cursor.next !== first + tokens.length) throw refusal(cursor, 'a comma or )');
+  return walked;
+}
+
+/** What is no call: operators and the like, with the dialect's rules. */
+function walkTheirs(cursor: Cursor, node: Node, dialect: Dialect): SqlNode {
+  const first = cursor.next;
+  const [kind, body] = open(node);
+  const { rules, operators } = dialect;
+  if (kind === 'int_div' && operators.DIV) {
+    const left = walk(cursor, child(body, 'this'));
+    const { at, text } = nextWord(cursor);
+    if (text.toUpperCase() !== 'DIV') throw refusal({ ...cursor, next: cursor.next - 1 }, 'DIV');
+    const args = [left, walk(cursor, child(body, 'expression'))];
+    return { kind: 'function', name: operators.DIV, symbol: { name: 'DIV', at }, args, ...span(cursor, first) };
+  }
+  // BINARY text: by its bytes, whatever stands beside it.
+  if (kind === 'cast' && rules.texts === 'collated' && words(cursor, cursor.next, 1) === 'BINARY') {
+    cursor.next++;
+    const text = walk(cursor, child(body, 'this'));
+    return { ...text, rules: { ...(text.rules ?? rules), texts: 'bytes' }, ...span(cursor, first) };
+  }
+  const walked = walkOurs(cursor, node);
+  const isShift = walked.kind === 'function' && ['<<', '>>'].includes(walked.name);
+  const isBit = walked.kind === 'function' && ['&', '|', '~'].includes(walked.name);
+  if (isShift || (isBit && !BITS.includes(rules.name)))
+    throw new Fault('unsupported', `${walked.symbol.name} is not supported in ${rules.name}`, walked.symbol.at);
+  const inner = walked.kind === 'operator' ? walked.args : walked.kind === 'in' ? [walked.of, ...walked.list] : [];
+  const isBinary = rules.texts === 'collated' && inner.some(arg => arg.rules?.texts === 'bytes');
+  return { ...walked, rules: walked.rules ?? (isBinary ? { ...rules, texts: 'bytes' } : rules) };
+}
+
+/** Where & | ~ are what they are here. */
+const BITS = ['Postgres', 'BigQuery', 'Spark', 'Databricks', 'SQLite'];
+
+/** How LIKE escapes, and whether case counts. */
+function theirLike({ likeEscape, hasIlike, rules }: Dialect, symbol: Word, args: SqlNode[], isEscaped: boolean): void {
+  const [, pattern] = args;
+  const text = pattern!.kind === 'literal' ? String(pattern!.value) : '';
+  const fault = (message: string) => new Fault('unsupported', `${symbol.name} ${message}`, symbol.at);
+  if (symbol.name === 'ILIKE' && !hasIlike) throw fault(`is not supported in ${rules.name}: write LOWER(text) LIKE`);
+  if (symbol.name === 'ILIKE' && likeEscape && text.includes(likeEscape))
+    throw fault(`with a backslash is not supported in ${rules.name}: LIKE of LOWER takes it`);
+  if (rules.texts === 'collated' && !args.some(arg => arg.rules?.texts === 'bytes'))
+    throw fault(`goes by a collation in ${rules.name}: write ${symbol.name} BINARY`);
+  if (symbol.name === 'LIKE' && likeEscape && !isEscaped)
+    args.push({ kind: 'literal', value: likeEscape, at: pattern!.at, text: pattern!.text });
+}
+
 // What is refused.
 
 /** Where it is clear how far the unsupported part reaches, the walk goes on behind it. */
 function walkUnsupported(cursor: Cursor, kind: string, body: Node, first: number): SqlNode {
+  if (JSON_KINDS.has(kind)) return refuseJson(cursor, kind, body);
   const operator = REFUSED_OPERATORS.get(kind);
   const isCall = cursor.tokens[cursor.next + 1]?.type === 'L_PAREN' && isRefused(cursor.tokens[cursor.next]!);
   if (!operator || isCall) {
@@ -857,6 +1152,38 @@ function walkUnsupported(cursor: Cursor, kind: string, body: Node, first: number
   cursor.next++;
   walk(cursor, child(body, 'right'));
   return { kind: 'faulty', ...span(cursor, first) };
+}
+
+/** a -> 'b' ->> 'c', a:b.c, JSON_VALUE(a, '$.b'): at the last operator, or the name of the call. */
+function refuseJson(cursor: Cursor, kind: string, body: Node): never {
+  const isCall = cursor.tokens[cursor.next + 1]?.type === 'L_PAREN';
+  if (!isCall) {
+    const rest = cursor.tokens.slice(cursor.next);
+    const length = rest.findIndex(
+      ({ type }) => !/^(VAR|QUOTED_IDENTIFIER|DOT|STRING|NUMBER|ARROW|D_ARROW|COLON)$/.test(type),
+    );
+    const chain = length < 0 ? rest : rest.slice(0, length);
+    cursor.next += Math.max(
+      0,
+      chain.findLastIndex(({ type }) => /^(ARROW|D_ARROW|COLON)$/.test(type)),
+    );
+  }
+  const what = cursor.tokens[cursor.next]!.text.toUpperCase();
+  throw here(cursor, `${what} is not supported: ${insteadOfJson(stepsOf({ [kind]: body }))}`);
+}
+
+/** The names of members from the event's data on. */
+function stepsOf(node: Node): string[] | null {
+  const [kind, body] = open(node);
+  if (kind === 'column') {
+    const table = body.table ? [identifier(body, 'table')] : [];
+    return [...table, identifier(body, 'name')].filter((name, i) => i > 0 || name !== 'data');
+  }
+  if (!JSON_KINDS.has(kind)) return null;
+  const [path, of] = [body.path ?? body.expression, stepsOf(child(body, 'this'))];
+  const [literal, text] = isNode(path) ? open(path) : ['', {}];
+  const steps = literal === 'literal' && typeof text.value === 'string' ? jsonSteps(text.value) : null;
+  return of && steps && [...of, ...steps];
 }
 
 function unsupportedNode(kind: string): string | null {
@@ -896,6 +1223,7 @@ function refuseFunction(cursor: Cursor): Fault {
   const token = cursor.tokens[cursor.next];
   if (!token || cursor.tokens[cursor.next + 1]?.type !== 'L_PAREN') return refusal(cursor, 'an expression');
   const name = token.text.toUpperCase();
+  if (JSON_CALLS.includes(name)) return here(cursor, `${name} is not supported: ${insteadOfJson(null)}`);
   const instead = REFUSED_FUNCTIONS.get(name);
   if (instead) return here(cursor, `${name} is not supported: ${instead}`);
   if (KNOWN_FUNCTIONS.includes(name)) return here(cursor, `${name} wants one argument`, 'definition');

@@ -4,7 +4,7 @@ import { parseMicros } from '../base/time.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
 import type { Type, Value } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, isScalar, sameType, TIME, typeName } from '../plan/value.ts';
-import type { SqlNode, Word } from './node.ts';
+import type { Rules, SqlNode, Word } from './node.ts';
 
 /** Typed terms of the plan, and the rules by which values of several types stand beside each other. */
 
@@ -38,9 +38,10 @@ export function compare(
   symbol: Word,
   at: Position,
   faults: Fault[],
+  rules?: Rules,
 ): Expression | null {
-  const a = adapt(left, right.type, faults);
-  const b = a && adapt(right, a.type, faults);
+  const a = adapt(left, right.type, faults, rules);
+  const b = a && adapt(right, a.type, faults, rules);
   if (!a || !b) return null;
   for (const { type, at: where } of [a, b]) {
     if (isScalar(type)) continue;
@@ -49,6 +50,13 @@ export function compare(
     return null;
   }
   const kinds = [a.type.kind, b.type.kind];
+  const isOrder = fn !== 'equal' && fn !== 'notEqual';
+  if (rules && kinds.includes('string') && (rules.texts === 'collated' || (rules.texts === 'equal' && isOrder))) {
+    const hint = rules.texts === 'collated' ? 'write BINARY before one of them' : 'it is not supported';
+    const message = `${symbol.name} of texts goes by a collation in ${rules.name}, and here by their bytes: ${hint}`;
+    faults.push(new Fault('unsupported', message, symbol.at));
+    return null;
+  }
   if (a.type.kind === b.type.kind || kinds.every(kind => kind === 'int64' || kind === 'double'))
     return call(fn, [a, b], BOOL, at);
   const hint = kinds.includes('bool') && kinds.includes('int64') ? '; a bool is a condition already' : '';
@@ -64,12 +72,17 @@ export function scalarHint(type: Type, text: string = type.kind): string {
 }
 
 /** Lets a literal take the type of what it is compared with. */
-export function adapt(expression: Expression, type: Type, faults: Fault[]): Expression | null {
+export function adapt(expression: Expression, type: Type, faults: Fault[], rules?: Rules): Expression | null {
   if (isNullLiteral(expression)) return nullLiteral(type, expression.at);
   const isText = expression.kind === 'literal' && typeof expression.value === 'string';
   if (!isText || type.kind !== 'time') return expression;
   const text = String(expression.value);
   const value = parseMicros(text) ?? parseMicros(`${text}T00:00:00Z`);
+  if (rules && /\d:.*[+-]/.test(text)) {
+    const message = `an offset in '${text}' is not supported in ${rules.name}: not every type of times heeds it there; write it in UTC`;
+    faults.push(new Fault('unsupported', message, expression.at));
+    return null;
+  }
   if (value !== null) return { kind: 'literal', value, type: TIME, at: expression.at };
   const message = `'${text}' is no time; wanted one like '2001-01-31' or '2001-01-31T08:30:00Z'`;
   faults.push(new Fault('definition', message, expression.at));

@@ -48,8 +48,6 @@ export const REFUSED_WORDS = new Map<string, string>([
 /** Operators the library knows: the member that stands before them, and what to write instead. */
 export const REFUSED_OPERATORS = new Map<string, [string, string]>([
   ['glob', ['left', 'GLOB is not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
-  ['similar_to', ['this', 'SIMILAR TO is not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
-  ['regexp_like', ['this', 'regular expressions are not supported: compare with LIKE, STARTS_WITH or CONTAINS']],
   ['power', ['this', 'powers are not supported: multiply']],
   ['bitwise_xor', ['left', '^ is not supported: XOR(a, b) is the exclusive or']],
   ['null_safe_eq', ['left', 'IS NOT DISTINCT FROM is not supported: write COALESCE(a = b, a IS NULL AND b IS NULL)']],
@@ -57,14 +55,36 @@ export const REFUSED_OPERATORS = new Map<string, [string, string]>([
   ['is_true', ['this', 'IS TRUE is not supported: write COALESCE(condition, FALSE)']],
   ['is_false', ['this', 'IS FALSE is not supported: write NOT COALESCE(condition, TRUE)']],
   ['any', ['this', '= ANY is not supported: write IN (value, ...), or LIST_CONTAINS(list, value)']],
-  ['json_extract', ['this', 'JSON operators are not supported: declare an input with its path: $.data.a.b']],
-  ['json_extract_scalar', ['this', 'JSON operators are not supported: declare an input with its path: $.data.a.b']],
   ['array_slice', ['this', 'slices of lists are not supported: a[1] is an element']],
   ['collation', ['this', 'COLLATE is not supported: texts are compared by their UTF-8 bytes']],
   ['at_time_zone', ['this', 'AT TIME ZONE is not supported: times are UTC; tile_offset shifts days']],
   ['window_function', ['this', REFUSED_WORDS.get('OVER')!]],
   ['within_group', ['this', REFUSED_WORDS.get('WITHIN')!]],
 ]);
+
+/** Calls that take a member out of JSON. */
+export const JSON_CALLS =
+  'JSON_EXTRACT JSON_EXTRACT_STRING JSON_EXTRACT_SCALAR JSON_EXTRACT_PATH_TEXT JSON_VALUE JSON_QUERY GET_JSON_OBJECT'.split(
+    ' ',
+  );
+
+/**
+ * An input would do what JSON operators do, and says of which type it is, once for all sets: an event that has
+ * something else there is bad, which no select may decide by the way.
+ *
+ * @param steps names of members from the event's data on; null where they are not known, or not all names
+ */
+export function insteadOfJson(steps: string[] | null): string {
+  if (!steps) return 'members of JSON are inputs: declare one with its path, like $.data.a.b';
+  const name = steps.at(-1)!;
+  return `members of JSON are inputs: declare ${name}: { type: string, optional: true, path: $.data.${steps.join('.')} } (or what type it is), and write ${name}`;
+}
+
+/** `$.a.b`, `a.b`, `a` -> a, b; null where there is more in it than names. */
+export function jsonSteps(path: string): string[] | null {
+  const steps = path.replace(/^\$\.?/, '').split('.');
+  return steps.every(step => /^[A-Za-z_]\w*$/.test(step)) ? steps : null;
+}
 
 /** Functions that other systems have, and what to write instead of them. */
 export const REFUSED_FUNCTIONS = new Map<string, string>([
@@ -91,9 +111,6 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ...'NOW CURRENT_TIMESTAMP GET_CURRENT_TIMESTAMP TODAY CURRENT_DATE'
     .split(' ')
     .map(word => [word, 'an event has no other time than its own: write _time'] as const),
-  ...'REGEXP_MATCHES REGEXP_FULL_MATCH REGEXP_REPLACE REGEXP_EXTRACT'
-    .split(' ')
-    .map(word => [word, 'write LIKE, CONTAINS, REPLACE or SPLIT_PART'] as const),
   ['UNNEST', 'one event counts once; LIST_SUM, LIST_MAX and the like look at all elements'],
   ...'LIST_HAS_ANY ARRAY_HAS_ANY LIST_HAS_ALL ARRAY_HAS_ALL'
     .split(' ')

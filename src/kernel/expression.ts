@@ -4,6 +4,7 @@ import { TIME_PARTS } from '../plan/expression.ts';
 import type { Type, Value } from '../plan/value.ts';
 import { INT64 } from '../plan/value.ts';
 import type { Kernel } from './instance.ts';
+import { programOf, replacementOf } from './regex.ts';
 
 /** The kernel's instructions, as assembly/op.ts numbers them. */
 export enum Op {
@@ -115,6 +116,10 @@ export enum Op {
   LIST_SUM_DOUBLE,
   LIST_MEAN_INT,
   LIST_MEAN_DOUBLE,
+  REGEX_CONTAINS,
+  REGEX_EXTRACT,
+  REGEX_REPLACE,
+  REGEX_REPLACE_ALL,
 }
 
 interface Instruction {
@@ -129,6 +134,7 @@ interface Instruction {
 export class Lowering {
   private readonly instructions: Instruction[] = [];
   private readonly constants: { register: number; type: Type; value: Value }[] = [];
+  private readonly blocks: { register: number; bytes: Uint8Array }[] = [];
   private readonly known = new Map<string, number>();
   registerCount: number;
 
@@ -161,11 +167,14 @@ export class Lowering {
   /** Fills the frame's constants and makes the program. Null when there is nothing to run. */
   load(kernel: Kernel, frame: number): number | null {
     const { exports } = kernel;
-    for (const { register, type, value } of this.constants) {
-      const cell = putCell(kernel, type, value);
-      exports.fillRegister(frame, register, cell, value === null ? 1 : 0);
+    const fill = (register: number, cell: number, isNull: boolean) => {
+      exports.fillRegister(frame, register, cell, isNull ? 1 : 0);
       exports.release(cell, 8);
-    }
+    };
+    for (const { register, type, value } of this.constants)
+      fill(register, putCell(kernel, type, value), value === null);
+    for (const { register, bytes } of this.blocks)
+      fill(register, putWord(kernel, cellAt(kernel.put(bytes), bytes.length)), false);
     if (this.instructions.length === 0) return null;
     const program = exports.makeProgram(this.instructions.length);
     for (const [i, { op, target, a, b, c }] of this.instructions.entries())
@@ -270,6 +279,21 @@ export class Lowering {
       case 'listSum':
       case 'listMean':
         return this.emit(listOp(fn, first), this.lower(first));
+      case 'regexContains':
+      case 'regexMatches': {
+        const program = programOf(textOf(second), fn === 'regexMatches');
+        return this.emit(Op.REGEX_CONTAINS, this.lower(first), this.block(program));
+      }
+      case 'regexExtract': {
+        const program = programOf(textOf(second));
+        return this.emit(Op.REGEX_EXTRACT, this.lower(first), this.block(program), this.lower(args[2]!));
+      }
+      case 'regexReplace':
+      case 'regexReplaceAll': {
+        const op = fn === 'regexReplace' ? Op.REGEX_REPLACE : Op.REGEX_REPLACE_ALL;
+        const [program, parts] = [programOf(textOf(second)), replacementOf(textOf(args[2]!))];
+        return this.emit(op, this.lower(first), this.block(program), this.block(parts));
+      }
       default:
         return this.emit(PLAIN[fn], ...(args.map(arg => this.lower(arg)) as [number]));
     }
@@ -300,6 +324,13 @@ export class Lowering {
     const index = part.kind === 'literal' ? TIME_PARTS.indexOf(part.value as (typeof TIME_PARTS)[number]) : -1;
     assert(index >= 0, 'the part of a time is a literal');
     return this.integer(BigInt(index));
+  }
+
+  /** A register that points at bytes. */
+  private block(bytes: Uint8Array): number {
+    const register = this.registerCount++;
+    this.blocks.push({ register, bytes });
+    return register;
   }
 
   private integer(value: bigint): number {
@@ -341,6 +372,11 @@ export class Lowering {
     const register = this.lower(expression);
     return expression.type.kind === 'double' ? register : this.emit(Op.INT_TO_DOUBLE, register);
   }
+}
+
+function textOf(literal: Expression): string {
+  assert(literal.kind === 'literal' && typeof literal.value === 'string', 'a pattern is a literal');
+  return literal.value;
 }
 
 /** The place of a field in a struct's block. */
@@ -431,8 +467,11 @@ export function identityOf(expression: Expression): string {
 
 /** Eight bytes as a column holds a value: see assembly/expression.ts. What it points at is the plan's, and stays. */
 export function putCell(kernel: Kernel, type: Type, value: Value): number {
+  return putWord(kernel, cellOf(kernel, type, value));
+}
+
+function putWord(kernel: Kernel, word: bigint): number {
   const cell = kernel.exports.allocate(8) >>> 0;
-  const word = cellOf(kernel, type, value);
   new DataView(kernel.exports.memory.buffer).setBigUint64(cell, word, true);
   return cell;
 }

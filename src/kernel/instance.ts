@@ -23,6 +23,8 @@ export interface Exports {
   setInstruction(program: number, index: number, op: number, target: number, a: number, b: number, c: number): void;
   runProgram(program: number, frame: number, from: number, to: number): void;
 
+  regexSteps: { value: bigint };
+
   problem: Global;
   CLOCK_NONE: { value: bigint };
   LINE_MAX_BYTES: Global;

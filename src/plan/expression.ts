@@ -25,6 +25,10 @@ import type { Type, Value } from './value.ts';
  * - Texts count code points; positions are from 1. `trim...`: a text and the literal set of characters to take off;
  *   `like`: a text, a literal pattern, a literal escape ('' for none). `concat`, `replace`, `pad...` and `repeat` are
  *   null where the result would be longer than 16 KiB and than each argument.
+ * - Regular expressions (regex.ts): a text and a literal pattern. `regexContains`: is a part of the text like it?
+ *   `regexMatches`: the whole text? `regexExtract`: the first part that is, or the literal group of it; '' where there is none.
+ *   `regexReplace`, `regexReplaceAll`: with a literal replacement for it, null as `replace` is, and where a text takes
+ *   more than 64 passes.
  * - `toText`: int64, bool, time (RFC 3339). `toBool`, `toTime`, and `toInt64`, of a string: null where it spells none.
  * - Lists of scalars: `listLength`; `listCount`, of elements that are not null; `listContains`, `listPosition` (from 1,
  *   null where there is none): a list and a value, which beside doubles may be an int64. The position of null is that of
@@ -94,6 +98,11 @@ export type FunctionName =
   | 'repeat'
   | 'splitPart'
   | 'like'
+  | 'regexContains'
+  | 'regexMatches'
+  | 'regexExtract'
+  | 'regexReplace'
+  | 'regexReplaceAll'
   | 'toText'
   | 'toBool'
   | 'toTime'

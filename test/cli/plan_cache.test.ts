@@ -44,12 +44,15 @@ test('what was kept is what is compiled', async () => {
   expect(readFileSync(kept)).toEqual(bytes);
 });
 
-test('other definitions, another lateness and damaged bytes are compiled', async () => {
+test('other definitions, another lateness or dialect and damaged bytes are compiled', async () => {
   const { config, write, kept } = project();
   (await planOf(config)).keep();
   const compiled = (changed: typeof config) => planOf(changed).then(({ plan }) => plan);
   const late = { ...config, latenessMs: 7_200_000 };
   expect(await compiled(late)).toEqual(await compileFolder(late.definitions, late));
+  const foreign = { ...config, dialect: 'postgres' };
+  expect(await compiled(foreign)).toEqual(await compileFolder(foreign.definitions, foreign));
+  expect(await compiled(foreign)).not.toEqual(await compiled(config));
   write(DEFINITIONS.replace('[1h, lifetime]', '[1h, 2h]'));
   expect((await compiled(config)).features.some(({ name }) => name === 'shops:n_2h')).toBe(true);
   write(DEFINITIONS);

@@ -19,6 +19,7 @@ const DEFAULTS = {
   },
   store: { sqlite: '/x/data/tilefold.db' },
   definitions: '/x/features',
+  dialect: 'duckdb',
   serve: { port: 8080, host: '127.0.0.1' },
   fold: { workers: CORES === 1 ? 0 : Math.min(CORES, 64), memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
   latenessMs: 3_600_000,
@@ -33,6 +34,7 @@ describe('tilefold.yaml', () => {
     const text = `log: { dir: ../log, clock: event, max_jump: 1d, segment: { bytes: 16KiB, age: 5m }, compress: false, keep: { age: 90d, bytes: 1TiB } }
 store: { sqlite: /y/a.db }
 definitions: defs/
+dialect: bigquery
 serve: { port: 0, host: 0.0.0.0 }
 fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
@@ -49,6 +51,7 @@ lateness: 0s
       },
       store: { sqlite: '/y/a.db' },
       definitions: '/x/defs',
+      dialect: 'bigquery',
       serve: { port: 0, host: '0.0.0.0' },
       fold: { workers: 3, memoryBytes: 1024 * 1024, barrierMs: 250 },
       latenessMs: 0,
@@ -116,6 +119,10 @@ for (const [marked, ...messages] of [
   ],
   ['fold: { workers: «65» }\n', 'workers: workers are 0 to 64'],
   ['fold: { workers: «many» }\n', 'workers: got "many", wanted cores, or a number of threads, 0 to 64'],
+  [
+    'dialect: «oracle»\n',
+    'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, spark, databricks, trino, presto, sqlite',
+  ],
   [
     'fold: { memory: «1.5» }\ndefinitions: «[a]»\n',
     `memory: got 1.5, wanted ${SIZE}`,

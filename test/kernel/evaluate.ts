@@ -1,5 +1,6 @@
 /** SQL and expressions over rows of values, computed by the kernel. */
 import { bind, fieldOf } from '../../src/compile/bind.ts';
+import type { Dialect } from '../../src/compile/dialect.ts';
 import { readExpression } from '../../src/compile/sql.ts';
 import { type Fault, Faults } from '../../src/base/fault.ts';
 import { Lowering, putCell } from '../../src/kernel/expression.ts';
@@ -12,7 +13,7 @@ export type Columns = { [name: string]: Type };
 export type Row = { [column: string]: Value };
 
 /** @throws Faults where the compiler refuses it */
-export async function compile(sql: string, columns: Columns = {}): Promise<Expression> {
+export async function compile(sql: string, columns: Columns = {}, dialect: Dialect | null = null): Promise<Expression> {
   const faults: Fault[] = [];
   const at = (start: number, end: number) => ({
     file: 'sql',
@@ -20,7 +21,7 @@ export async function compile(sql: string, columns: Columns = {}): Promise<Expre
     column: start + 1,
     length: Math.max(1, end - start),
   });
-  const node = await readExpression({ text: sql, at }, faults);
+  const node = await readExpression({ text: sql, at }, faults, dialect);
   const expression =
     node &&
     bind(node, {

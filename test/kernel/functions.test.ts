@@ -155,6 +155,18 @@ const TEXTS = [
   ],
   ...['CAST(i AS VARCHAR)', 'CAST(b AS VARCHAR)', 'CAST(t AS VARCHAR)', 'CAST(s AS BIGINT)', 'CAST(s AS BOOLEAN)'],
   ...['CAST(s AS TIMESTAMP)', 'CAST(CAST(i AS VARCHAR) AS BIGINT)', 'CAST(CAST(t AS VARCHAR) AS TIMESTAMP)'],
+  ...[
+    "REGEXP_MATCHES(s, '^[ab]+|é$')",
+    "REGEXP_MATCHES(s, 'ß|k', 'i')",
+    "s !~ '[^a-z]{2}'",
+    "REGEXP_FULL_MATCH(s, '.*a.*', 's')",
+    "s SIMILAR TO '(\\w|\\s)+'",
+    "REGEXP_EXTRACT(s, '([a-z]+)[^a-z]+([a-z]+)', 2)",
+    "REGEXP_EXTRACT(s, '[^ -~]+')",
+    "REGEXP_REPLACE(s, '(a)(b?)', '<\\2\\1>')",
+    "REGEXP_REPLACE(s, 'b*', '-', 'g')",
+    "REGEXP_REPLACE(UPPER(s), '[aé]+', '', 'gi')",
+  ],
   ...['LOWER(REVERSE(UPPER(s)))', 'REPLACE(UPPER(s), UPPER(u), LOWER(v))', 'LENGTH(CONCAT(s, u)) - LENGTH(s)'],
 ];
 

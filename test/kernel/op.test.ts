@@ -2,6 +2,7 @@
 import { expect, test } from 'bun:test';
 import { readFile } from 'node:fs/promises';
 import { Op } from '../../src/kernel/expression.ts';
+import { Assertion, State } from '../../src/plan/regex.ts';
 import { BADS, PROBLEMS } from '../../src/kernel/ndjson.ts';
 import { STATUS } from '../../src/kernel/window.ts';
 
@@ -19,6 +20,12 @@ async function membersOf(file: string, name: string): Promise<string[]> {
 test('instructions', async () => {
   const ours = Object.keys(Op).filter(name => Number.isNaN(Number(name)));
   expect(ours).toEqual(await membersOf('op.ts', 'Op'));
+});
+
+test('what a regular expression is made of', async () => {
+  const names = (of: object) => Object.keys(of).filter(name => Number.isNaN(Number(name)));
+  expect(names(State)).toEqual(await membersOf('regex.ts', 'State'));
+  expect(names(Assertion)).toEqual(await membersOf('regex.ts', 'Assertion'));
 });
 
 test('what is to be said of a value', async () => {

@@ -49,6 +49,12 @@ export const LIBRARY: Partial<Record<FunctionName, (...args: never[]) => Value>>
   splitPart: (s: string, separator: string, index: bigint) => splitPart(s, separator, index),
   like: (s: string, pattern: string, escaping: string) => like(s, pattern, escaping),
 
+  regexContains: (s: string, pattern: string) => regex(pattern).test(s),
+  regexMatches: (s: string, pattern: string) => whole(pattern).test(s),
+  regexExtract: (s: string, pattern: string, group: bigint) => regex(pattern).exec(s)?.[Number(group)] ?? '',
+  regexReplace: (s: string, pattern: string, to: string) => replaced(s, regex(pattern), to),
+  regexReplaceAll: (s: string, pattern: string, to: string) => replaced(s, regex(pattern, 'g'), to),
+
   listLength: (list: Value[]) => BigInt(list.length),
   listCount: (list: Value[]) => BigInt(present(list).length),
   listContains: (list: Value[], x: Value) => positionIn(list, x) !== null,
@@ -226,6 +232,37 @@ function like(text: string, pattern: string, escaping: string): boolean | null {
     fits = next;
   }
   return fits.at(-1)!;
+}
+
+/**
+ * JavaScript's own, of patterns that mean the same there: `.`, `\\s` and the flag s are spelled out, and no group that
+ * repeats is asked for, for what it keeps of its turns differs.
+ */
+function regex(pattern: string, more = ''): RegExp {
+  const [, flags = '', body] = /^(?:\(\?([is]+)\))?([\s\S]*)$/.exec(pattern)!;
+  const any = flags.includes('s') ? '[^]' : '[^\\n]';
+  const spelled = body!.replace(/\\[\s\S]|\[(?:\\[\s\S]|[^\]\\])*\]|\./gu, part =>
+    part === '.' ? any : part.replaceAll('\\s', part === '\\s' ? '[ \\t\\n\\f\\r]' : ' \\t\\n\\f\\r'),
+  );
+  return new RegExp(spelled, `u${flags.includes('i') ? 'i' : ''}${more}`);
+}
+
+function whole(pattern: string): RegExp {
+  const { source, flags } = regex(pattern);
+  return new RegExp(`^(?:${source})$`, flags);
+}
+
+/** What is empty right behind a match is none. */
+function replaced(text: string, pattern: RegExp, to: string): string | null {
+  let lastEnd = -1;
+  const result = text.replace(pattern, (...found) => {
+    const at = found.findIndex(one => typeof one === 'number');
+    const groups = found.slice(0, at) as (string | undefined)[];
+    if (groups[0] === '' && found[at] === lastEnd) return '';
+    lastEnd = (found[at] as number) + groups[0]!.length;
+    return to.replace(/\\([0-9\\])/g, (_, sign: string) => (sign === '\\' ? '\\' : (groups[Number(sign)] ?? '')));
+  });
+  return made(result, text, to);
 }
 
 function spelledBool(text: string): boolean | null {
