@@ -72,7 +72,7 @@ export async function makeTiles(
   return { events, seconds, rowsWritten, advanceSeconds: advanceMs / 1000, bytes };
 }
 
-const KEEP_ALL = { ageMs: null, bytes: null };
+const KEEP_ALL = {};
 
 function configOf(workers: number, memoryBytes: number): Parameters<typeof foldingOf>[0]['config'] {
   const log = {

@@ -200,7 +200,7 @@ function parseBy(
 }
 
 /** Brackets within one another: what the library does with them takes stack. */
-const SQL_DEPTH_MAX = 256;
+export const SQL_DEPTH_MAX = 256;
 
 /** The first bracket that is too deep in others, or null. Where there are no tokens, the parser says why. */
 function firstTooDeep(library: Library, sql: string, parser: string): RawToken['span'] | null {

@@ -52,6 +52,9 @@ const BATCH_HEADER = new RegExp(
 );
 const BATCH_MARK = Buffer.from('{"$batch":{"arrival":');
 
+/** No header is longer: each of its numbers has at most 16 digits. */
+const HEADER_LINE_MAX = 160;
+
 export function encodeHeader({ clock, first, previous }: SegmentHeader): Uint8Array {
   const text = `"version":${VERSION},"clock":"${clock.kind}","max_jump_ms":${clock.maxJumpMs},"first":${first},"previous":${previous}`;
   return Buffer.from(`{"$log":{${text}}}\n`);
@@ -127,9 +130,10 @@ export async function readBatch(stream: ByteStream): Promise<Next> {
 
 /**
  * Was the damaged place durable before? Then this is corruption and no torn write. Reads the stream to its end, or
- * to the first batch that proves it.
+ * to the first batch that proves it. A header is durable before anything is appended behind it.
  */
 export async function wasSynced(stream: ByteStream, damageOffset: number): Promise<boolean> {
+  if (damageOffset === 0 && (await stream.peek(HEADER_LINE_MAX + 1)).length > HEADER_LINE_MAX) return true;
   for (;;) {
     const ahead = await stream.peek(BLOCK_MAX_BYTES);
     const at = Buffer.from(ahead.buffer, ahead.byteOffset, ahead.length).indexOf(BATCH_MARK);

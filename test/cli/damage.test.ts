@@ -127,6 +127,20 @@ describe('a fault that names the file', () => {
   );
 });
 
+test('a segment that is noise from its first byte is told, and not cut off as a write that was not finished', async () => {
+  const folder = await mkdtemp(join(root, 'case-'));
+  await cp(join(root, 'whole'), folder, { recursive: true });
+  const name = (await readdir(join(folder, 'data/log'))).find(file => file.endsWith('.ndjson'))!;
+  const path = join(folder, 'data/log', name);
+  const noise = 'n'.repeat(3000);
+  await writeFile(path, noise);
+  for (const words of [LOOKUP, ['log', 'verify']]) {
+    const { code, out, err } = await run(folder, ...words);
+    expect([words, code, out + err]).toEqual([words, 1, expect.stringContaining(name)]);
+    expect(await Bun.file(path).text()).toBe(noise);
+  }
+});
+
 test('an owner that says nothing to anybody is no hindrance', async () => {
   const folder = await mkdtemp(join(root, 'case-'));
   await cp(join(root, 'whole'), folder, { recursive: true });

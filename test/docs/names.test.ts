@@ -13,8 +13,8 @@ import * as declared from '../../src/compile/declare.ts';
 import * as sets from '../../src/compile/feature_set.ts';
 import { NAME_LENGTH_MAX } from '../../src/compile/name.ts';
 import { SET_REQUIRED, SET_SHAPE } from '../../src/compile/shape.ts';
-import { SQL_LENGTH_MAX } from '../../src/compile/sql.ts';
-import { YAML_LENGTH_MAX } from '../../src/compile/yaml.ts';
+import { SQL_DEPTH_MAX, SQL_LENGTH_MAX } from '../../src/compile/sql.ts';
+import { YAML_DEPTH_MAX, YAML_LENGTH_MAX } from '../../src/compile/yaml.ts';
 import { app } from '../../src/http/app.ts';
 import { LIMITS } from '../../src/http/limits.ts';
 import type { Document } from '../../src/http/openapi.ts';
@@ -143,6 +143,8 @@ describe('definitions', () => {
       ['files of definitions', FILES_MAX],
       ['characters of a file', YAML_LENGTH_MAX],
       ['characters of one sql', SQL_LENGTH_MAX],
+      ['brackets of a file within one another', YAML_DEPTH_MAX],
+      ['brackets of one sql within one another', SQL_DEPTH_MAX],
       ['inputs of an event type', declared.INPUTS_PER_EVENT_MAX],
       ['types within one another', declared.TYPE_DEPTH_MAX],
       ['fields of a type, with all that it is made of', declared.TYPE_FIELDS_MAX],
