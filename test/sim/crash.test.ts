@@ -26,7 +26,7 @@ const RECOVERY_OPERATIONS = 24;
 
 const plan = flightsPlan();
 const small = await smallWeek(6, 22);
-const short = await smallWeek(4, 40);
+const short = await smallWeek(4, 20);
 const stories: [string, Story][] = [
   ['tame flights', await makeStory(plan, tame(small), 'event')],
   ['perturbed flights', await makeStory(plan, wild(small, 20010305), 'event')],
