@@ -30,6 +30,9 @@ const PAGE_BYTES = 8192;
 /** Pages of hot rows; what it does not hold, the machine's page cache does. */
 const CACHE_BYTES = 64 << 20;
 
+/** Of each reader beside the one that writes: what it reads again stays in the kernels' memory. */
+const READER_CACHE_BYTES = 16 << 20;
+
 /**
  * Pages that the write-ahead log gathers before they go to their places, once for however many commits have changed
  * them: its file grows to 64 MiB.
@@ -85,7 +88,7 @@ export function sqliteStore(db: Database): Store {
 /** What readers need of it, over a handle of their own, which may be a read-only one. Faults are those of `sqliteStore`. */
 export function sqliteRows(db: Database): RowReader {
   return guarded(db, () => {
-    db.run(`PRAGMA cache_size = ${-CACHE_BYTES / 1024}`);
+    db.run(`PRAGMA cache_size = ${-READER_CACHE_BYTES / 1024}`);
     checkVersion(db);
     return readerOver(db, openPacks(db));
   });
