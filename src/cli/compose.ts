@@ -45,7 +45,7 @@ import {
   type Unreadable,
 } from './database.ts';
 import { planOf } from './plan_cache.ts';
-import { startWorker } from './crew.ts';
+import { startHere, startWorker } from './crew.ts';
 
 /** Everything that works on one data folder, wired together. */
 export interface Parts {
@@ -74,8 +74,8 @@ export interface Surroundings {
    * log that no longer begins at 0 folds what there still is of it.
    */
   rebuilds?: 'whole' | 'rest';
-  /** Instead of the configured number. */
-  workers?: number | undefined;
+  /** One thread does it all: a command that only looks has no work for more. */
+  isAlone?: boolean | undefined;
 }
 
 /**
@@ -92,10 +92,20 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
   try {
     await prepareRows(held, rebuilds ?? null, note);
     const ids = idsOf(plan, meta);
-    const { workers = config.fold.workers } = surroundings;
+    const { isAlone = false } = surroundings;
+    const { workers } = config.fold;
     const stages = new Stages();
     const around = { onFailure, watcher, stages };
-    const folding = await foldingOf({ config, plan, ids, database: held.database, expires: true, workers, ...around });
+    const folding = await foldingOf({
+      config,
+      plan,
+      ids,
+      database: held.database,
+      expires: true,
+      workers,
+      isAlone,
+      ...around,
+    });
     const { engine, door, reader, sizes } = folding;
     const foldedBefore = engine.folded;
     const ingest = await Ingest.open({
@@ -195,7 +205,16 @@ export async function composeComparison(config: Config, note: (text: string) => 
       if (from > 0) other.store.commit([], { position: from, clocks: new Map(), highest: [] });
       const { workers } = config.fold;
       const around = { onFailure: raise, watcher, stages: new Stages() };
-      const folding = await foldingOf({ config, plan, ids, database: other, expires: false, workers, ...around });
+      const folding = await foldingOf({
+        config,
+        plan,
+        ids,
+        database: other,
+        expires: false,
+        workers,
+        isAlone: false,
+        ...around,
+      });
       const { door, engine } = folding;
       const prefix = prefixOf(log, position);
       const settings = { barrierMs: NEVER_MS, nowMicros, onFailure: raise, watcher };
@@ -233,8 +252,10 @@ export interface FoldingParts {
   stages: Stages;
   /** As engines take it. */
   dirtyMax?: number | undefined;
-  /** 0 does it all in this thread. */
+  /** Threads that fold; 0 folds in this one. */
   workers: number;
+  /** Writes in this thread too, which then folds, whatever `workers` says. */
+  isAlone: boolean;
 }
 
 export interface Folding {
@@ -245,16 +266,16 @@ export interface Folding {
   sizes: () => Pick<State, 'rowsDirty' | 'foldBytes' | 'rowsEvicted' | 'rowsLoaded' | 'tilesRefused'>;
 }
 
-/** Where events are folded and lookups answered: in this thread, or in workers. */
+/** Where events are folded and lookups answered: in this thread, or in workers. Barriers are written by one beside them. */
 export async function foldingOf(parts: FoldingParts): Promise<Folding> {
-  const { config, plan, ids, database, workers, watcher, onFailure, stages, dirtyMax } = parts;
+  const { config, plan, ids, database, workers, isAlone, watcher, onFailure, stages, dirtyMax } = parts;
   const { store, meta } = database;
   const kernel = await loadKernel();
-  const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: Math.max(1, workers) };
+  const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: isAlone ? 1 : Math.max(1, workers) };
   const layout = layPlan(kernel, plan, ids, settings);
   const keeping = parts.expires ? keepingOf(plan, ids) : [];
   const foldMemoryBytes = config.fold.memoryBytes;
-  if (workers === 0) {
+  if (isAlone) {
     const fold = new Fold(kernel, store.readRow);
     const engine = new Here({
       pipeline: { layout, folds: [fold] },
@@ -275,16 +296,19 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   }
   const file = database.db.filename;
   const mark = store.mark();
-  const memoryBytes = foldMemoryBytes / workers;
-  const first: ToShard = {
-    ...{ kind: 'open', role: 'shard', shards: workers, database: file, plan, ids, settings, mark, memoryBytes },
+  const shardCount = settings.shards;
+  const memoryBytes = foldMemoryBytes / shardCount;
+  const first: ToShard & { kind: 'open' } = {
+    ...{ kind: 'open', role: 'shard', shards: shardCount, database: file, plan, ids, settings, mark, memoryBytes },
   };
   const [writer, ...shards] = await Promise.all([
     startWorker<ToWriter, FromWriter>({ kind: 'open', role: 'writer', database: file, keeping }),
-    ...Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(first)),
+    ...(workers === 0
+      ? [startHere(first, stages)]
+      : Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(first))),
   ]);
   const crew = new Crew(
-    { layout, shards, writer, mark, foldMemoryBytes, onFailure, watcher, dirtyMax },
+    { layout, shards, isHere: workers === 0, writer, mark, foldMemoryBytes, onFailure, watcher, dirtyMax },
     { nowMicros: () => nowOf(crew, config.log.clock, nowMicros) },
   );
   return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes(), crew.sizes().tilesRefused) };

@@ -30,7 +30,7 @@ export interface Config {
   /** The dialect of SQL of feature sets that name none. */
   dialect: string;
   serve: { port: number; host: string };
-  /** `workers` fold and answer beside the main thread; 0 does it all in that one. `memoryBytes` is for all of them. */
+  /** `workers` fold and answer beside the main thread; with 0 that one does. `memoryBytes` is for all of them. */
   fold: { workers: number; memoryBytes: number; barrierMs: number };
   /** How long past its windows a tile is kept for late events, and how late an event may be and still read them. */
   latenessMs: number;
@@ -159,11 +159,16 @@ const WORKERS = z
     `workers are 0 to ${WORKERS_MAX}`,
   );
 
-/** Where there is one core, a second thread would only be in its way. */
+/**
+ * With two cores the thread that writes has the second one: workers would share both with it and the main thread, and a
+ * lookup that has to wake them takes twice as long.
+ */
+const CORES_FOR_WORKERS_MIN = 3;
+
 function workersOf(written: 'cores' | bigint): number {
   if (written !== 'cores') return Number(written);
   const cores = availableParallelism();
-  return cores === 1 ? 0 : Math.min(cores, WORKERS_MAX);
+  return cores < CORES_FOR_WORKERS_MIN ? 0 : Math.min(cores, WORKERS_MAX);
 }
 
 /** A section that is there without anything in it is one of defaults, as one that is not there. */

@@ -1,6 +1,8 @@
-import { errorOf } from '../shard/failure.ts';
+import type { Stages } from '../base/stages.ts';
+import { errorOf, failureOf } from '../shard/failure.ts';
 import type { Failure, FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import type { Wire } from '../shard/desk.ts';
+import { openShard } from './role.ts';
 
 /** Starts a worker; resolves when it has opened what it needs. */
 export async function startWorker<To extends ToShard | ToWriter, From extends FromShard | FromWriter>(
@@ -47,3 +49,52 @@ export async function startWorker<To extends ToShard | ToWriter, From extends Fr
     },
   };
 }
+
+/**
+ * A shard in this thread. It is spoken to as one in a worker is, so folding and answers are the same; chunks are decoded and
+ * folded in turns of their own, between which requests are taken. A lookup waits for what was sent before it and no longer:
+ * no thread has to be woken.
+ */
+export async function startHere(first: ToShard & { kind: 'open' }, stages: Stages): Promise<Wire<ToShard, FromShard>> {
+  let listener: ((message: FromShard) => void) | null = null;
+  const role = await openShard(first, message => listener!(message), stages);
+  const inbox: ToShard[] = [];
+  let isDraining = false;
+  const drain = () => {
+    isDraining = false;
+    while (inbox.length > 0) {
+      const message = inbox.shift()!;
+      try {
+        role(message);
+      } catch (error) {
+        inbox.length = 0;
+        listener!({ kind: 'failed', failure: failureOf(error) });
+        return;
+      }
+      if (TAKES_LONG.has(message.kind)) break;
+    }
+    if (inbox.length > 0) drainSoon();
+  };
+  const drainSoon = () => {
+    if (isDraining) return;
+    isDraining = true;
+    // Never at once: whoever sends is in the midst of something.
+    if (TAKES_LONG.has(inbox[0]!.kind)) setImmediate(drain);
+    else queueMicrotask(drain);
+  };
+  return {
+    post(message) {
+      inbox.push(message);
+      drainSoon();
+    },
+    listen(hear) {
+      listener = hear;
+    },
+    async end() {
+      inbox.length = 0;
+    },
+  };
+}
+
+/** What a turn of the event loop is for. */
+const TAKES_LONG = new Set<ToShard['kind']>(['decode', 'clocks', 'apply', 'snapshot', 'settle']);

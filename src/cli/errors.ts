@@ -27,7 +27,7 @@ export function addErrors(program: Command) {
         open: ({ meta }: Parts) => JSON.stringify(errorsPage(meta, query)),
         held: (url: string) => askServer(url, `/v1/errors?${new URLSearchParams(query)}`),
       };
-      const text = await withParts(await loadConfig(config), ways, 0);
+      const text = await withParts(await loadConfig(config), ways, true);
       console.log(json ? text.trimEnd() : pageTable(text));
     });
 }

@@ -11,11 +11,11 @@ export interface Ways<Result> {
 }
 
 /**
- * @param workers instead of the configured number: a command that only looks has no work for them
+ * @param isAlone one thread does it all: a command that only looks has no work for more
  * @throws Fault `busy` where another process holds the folder, and does not serve
  */
-export async function withParts<Result>(config: Config, ways: Ways<Result>, workers?: number): Promise<Result> {
-  const parts = await openOrFind(config, workers);
+export async function withParts<Result>(config: Config, ways: Ways<Result>, isAlone = false): Promise<Result> {
+  const parts = await openOrFind(config, isAlone);
   if (typeof parts === 'string') return ways.held(parts);
   try {
     const result = await ways.open(parts);
@@ -28,12 +28,12 @@ export async function withParts<Result>(config: Config, ways: Ways<Result>, work
   }
 }
 
-async function openOrFind(config: Config, workers?: number): Promise<Parts | string> {
+async function openOrFind(config: Config, isAlone: boolean): Promise<Parts | string> {
   try {
     const onFailure = (error: unknown) => {
       throw error;
     };
-    return await compose(config, { announce: null, onFailure, note: console.error, workers });
+    return await compose(config, { announce: null, onFailure, note: console.error, isAlone });
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'busy') throw error;
     for (const folder of foldersOf(config)) {

@@ -63,7 +63,7 @@ serve:
   port: 8080
   host: 127.0.0.1         # 0.0.0.0 lets other machines in
 fold:
-  workers: cores          # threads that fold and answer; 0 does it all in one, in less memory
+  workers: cores          # threads that fold and answer; 0 leaves that to the one that takes requests
   memory: 256MiB          # rows in memory; beyond it they are read back from the store
   barrier: 1s             # how often changed rows are written
 lateness: 1h              # events later than this read no windows

@@ -49,7 +49,7 @@ async function lookup(config: Config, entityName: string, keys: string[], option
       new TextDecoder().decode(answerJson(await reader.lookup(parseLookup(new TextEncoder().encode(body))))),
     held: (url: string) => askServer(url, '/v1/features', { method: 'POST', body }),
   };
-  return withParts(config, ways, 0);
+  return withParts(config, ways, true);
 }
 
 /** The request that `POST /v1/features` takes. */

@@ -26,7 +26,7 @@ const NOTES = {
   'serve.host': 'An address of this machine; 0.0.0.0 lets other machines in.',
   fold: 'How events are folded into rows.',
   'fold.workers':
-    'Threads that fold events and answer lookups, each for keys of its own: as many as the machine has cores, which is none where it has one, or a number.',
+    'Threads that fold events and answer lookups, each for keys of its own: as many as the machine has cores, or none where it has two or one; or a number.',
   'fold.memory': 'Rows in memory beyond this are let go of, and read back when they are needed.',
   'fold.barrier': 'How often changed rows are written to the store.',
   lateness:

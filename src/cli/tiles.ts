@@ -59,7 +59,7 @@ async function exportTiles(config: Config, options: Options, makeFrame: FrameMak
     await askServer(url, '/v1/errors?limit=1');
     return write();
   };
-  return withParts(config, { open: write, held }, 0);
+  return withParts(config, { open: write, held }, true);
 }
 
 async function writeTiles(config: Config, options: Options, makeFrame: FrameMaker): Promise<Exported> {

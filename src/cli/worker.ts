@@ -1,24 +1,15 @@
 /** A worker's entry: it becomes a shard, or the one that writes, as its first message says. */
-import { Fold } from '../kernel/fold.ts';
-import { loadKernel } from '../kernel/instance.ts';
-import { layPlan } from '../kernel/load.ts';
+import { Stages } from '../base/stages.ts';
 import { failureOf } from '../shard/failure.ts';
 import type { FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
-import { ServedShard, ServedWriter } from '../shard/serving.ts';
-import { Shard } from '../shard/shard.ts';
-import { openDatabase, openRows, REFUSE } from './database.ts';
+import { openShard, openWriter, type Role } from './role.ts';
 
 declare const self: Worker;
 
 type Message = ToShard | ToWriter;
 
 /** What the first message has made of it. */
-interface Role {
-  hear(message: Message): void;
-  close(): void;
-}
-
-let role: Role | null = null;
+let role: AnyRole | null = null;
 /** Messages that come while it is being opened. */
 let early: Message[] | null = null;
 
@@ -34,46 +25,24 @@ self.onmessage = ({ data }: MessageEvent<Message[]>) => {
 
 async function open(message: Message): Promise<void> {
   if (message.kind !== 'open') throw new Error(`a worker is opened first, not told to ${message.kind}`);
-  role = message.role === 'shard' ? await openShard(message) : openWriter(message);
+  role = message.role === 'shard' ? await openShard(message, post, new Stages()) : openWriter(message, post);
   post({ kind: 'opened' });
   const waiting = early!;
   early = null;
   hearAll(role, waiting);
 }
 
-/** Lookups that came together are answered together: each message wakes a thread, which takes longer than an answer. */
-function hearAll(to: Role, messages: Message[]): void {
-  for (const one of messages) hear(to, one);
-  flush();
-}
+type AnyRole = Role<ToShard> | Role<ToWriter>;
 
-function hear(to: Role, message: Message): void {
+/** Lookups that came together are answered together: each message wakes a thread, which takes longer than an answer. */
+function hearAll(hear: AnyRole, messages: Message[]): void {
   try {
-    if (message.kind === 'close') {
-      to.close();
-      post({ kind: 'closed' });
-    } else to.hear(message);
+    // One crew speaks to it, and in the words of its role.
+    for (const one of messages) (hear as (message: Message) => void)(one);
   } catch (error) {
     fail(error);
   }
-}
-
-async function openShard(message: ToShard & { kind: 'open' }): Promise<Role> {
-  const { plan, ids, settings, mark, shards, database, memoryBytes } = message;
-  const { store, close } = openRows(database);
-  const kernel = await loadKernel();
-  const layout = layPlan(kernel, plan, ids, settings);
-  const fold = new Fold(kernel, store.readRow);
-  fold.boundBytes = memoryBytes;
-  const shard = new Shard({ layout, fold, store, shards }, mark);
-  const served = new ServedShard(shard, post);
-  return { hear: one => served.hear(one as Parameters<typeof served.hear>[0]), close };
-}
-
-function openWriter({ database, keeping }: ToWriter & { kind: 'open' }): Role {
-  const { store, meta, close } = openDatabase(database, REFUSE, () => {});
-  const served = new ServedWriter(store, meta, keeping, post);
-  return { hear: one => served.hear(one as Parameters<typeof served.hear>[0]), close };
+  flush();
 }
 
 let outbox: (FromShard | FromWriter)[] = [];

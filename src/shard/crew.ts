@@ -38,6 +38,8 @@ export interface CrewParts {
   /** Of a plan laid out in this thread, where nothing is folded: names, moments and keys of lookups are checked by it. */
   layout: Layout;
   shards: Wire<ToShard, FromShard>[];
+  /** The only shard is in this thread. */
+  isHere: boolean;
   writer: Wire<ToWriter, FromWriter>;
   /** How far the store's rows have been folded; all have been opened with it. */
   mark: Mark;
@@ -108,9 +110,10 @@ export class Crew implements Engine {
     return this.#writtenRows;
   }
 
-  /** As each said last. */
+  /** As each said last; those of a shard in this thread are this thread's. */
   stages(): ThreadStages[] {
-    const shards = this.#shards.map(({ sizes }, i) => ({ thread: `shard ${i + 1}`, ms: sizes.stages }));
+    const threads = this.#parts.isHere ? [] : this.#shards;
+    const shards = threads.map(({ sizes }, i) => ({ thread: `shard ${i + 1}`, ms: sizes.stages }));
     return [...shards, { thread: 'writer', ms: this.#writerStages.ms }];
   }
 

@@ -67,6 +67,15 @@ export class ServedShard {
     if (chunk.clocks) this.#finish(chunk, chunk.clocks);
   }
 
+  /** In a turn of its own nobody would hear what goes wrong. */
+  #nextOrFail(): void {
+    try {
+      this.#next();
+    } catch (error) {
+      this.post({ kind: 'failed', failure: failureOf(error) });
+    }
+  }
+
   /** They come in the order of the chunks that were sent without. */
   #takeClocks(clocks: Clocks): void {
     if (this.#current) {
@@ -106,7 +115,7 @@ export class ServedShard {
     );
     this.#current = null;
     // Whatever has come meanwhile goes first.
-    if (this.#waiting.length > 0) setImmediate(() => this.#next());
+    if (this.#waiting.length > 0) setImmediate(() => this.#nextOrFail());
   }
 
   /** A lookup that fails is its own affair. */

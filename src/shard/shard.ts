@@ -1,4 +1,4 @@
-import { Stages } from '../base/stages.ts';
+import type { Stages } from '../base/stages.ts';
 import { foldChanges, select } from '../ingest/advance.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
@@ -27,12 +27,15 @@ export interface ShardParts {
  */
 export class Shard {
   readonly #decoder: Decoder;
-  readonly stages = new Stages();
 
-  /** @param mark how far the store's rows have been folded */
+  /**
+   * @param mark how far the store's rows have been folded
+   * @param stages of its thread
+   */
   constructor(
     private readonly parts: ShardParts,
     mark: Mark,
+    readonly stages: Stages,
   ) {
     const { layout, fold } = parts;
     this.#decoder = new Decoder(layout.kernel, layout.types);

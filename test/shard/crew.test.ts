@@ -35,10 +35,15 @@ afterEach(async () => {
   open.clear();
 });
 
-async function start(at: string, workers: number, memoryBytes = PLENTY_BYTES, definitions = FEATURES): Promise<Parts> {
+/** One thread that does it all, or workers, 0 of which leave folding to this thread and writing to another. */
+type Threads = 'one' | number;
+
+async function start(at: string, threads: Threads, memoryBytes = PLENTY_BYTES, definitions = FEATURES): Promise<Parts> {
+  const isAlone = threads === 'one';
   const parts = await compose(
-    { ...configOf(at, workers, memoryBytes), definitions },
+    { ...configOf(at, isAlone ? 0 : threads, memoryBytes), definitions },
     {
+      isAlone,
       announce: null,
       onFailure: error => {
         throw error;
@@ -125,6 +130,7 @@ describe.each([
   ['perturbed', wild(week, SEED)],
 ])('%s flights', (_name, lines) => {
   test.each([
+    [0, PLENTY_BYTES],
     [1, PLENTY_BYTES],
     [2, PLENTY_BYTES],
     [3, LITTLE_BYTES],
@@ -132,7 +138,7 @@ describe.each([
     '%d workers, %d bytes for rows: every answer = oracle at its position; rows and errors = those of one thread',
     async (workers, memoryBytes) => {
       const alone = folder();
-      const one = await start(alone, 0);
+      const one = await start(alone, 'one');
       const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
       await one.ingest.post(body(lines), 'ndjson');
       const wanted = await end(one, alone);
@@ -167,7 +173,7 @@ test('chunks that are decoded side by side take their clocks from each other', a
     return new TextEncoder().encode(`{"type":"flight","time":"${time}","data":${data},"padding":"${padding}"}`);
   });
   const [alone, together] = [folder(), folder()];
-  const one = await start(alone, 0);
+  const one = await start(alone, 'one');
   await one.ingest.post(body(lines), 'ndjson');
   const many = await start(together, 3);
   await many.ingest.post(body(lines), 'ndjson');
@@ -187,7 +193,7 @@ test('small bodies that come at once are folded together, and each is answered w
     at += count;
   }
   const [alone, together] = [folder(), folder()];
-  const one = await start(alone, 0);
+  const one = await start(alone, 'one');
   for (const each of bodies) await one.ingest.post(each, 'ndjson');
   const many = await start(together, 2);
   let sum = 0;
@@ -243,7 +249,7 @@ sql: SELECT shop, COUNT(*) AS n, SUM(LEN(items)) AS items, LAST(items[-1].f3) AS
 test('a folder is caught up with, and answers as one thread does', async () => {
   const lines = tame(week);
   const at = folder();
-  const one = await start(at, 0);
+  const one = await start(at, 'one');
   await one.ingest.post(body(lines), 'ndjson');
   const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
   const wanted = await end(one, at);
