@@ -107,6 +107,7 @@ export {
   answerRecord,
   bindEvent,
   coverAt,
+  coverTile,
   finishKey,
   forgetTexts,
   gapsCount,

@@ -325,8 +325,18 @@ export function coverAt(answer: i32, timeMicros: i64, isPast: bool): void {
   coverAnswer(answerAt(answer), timeMicros, isPast);
 }
 
-function coverAnswer(answer: Answer, timeMicros: i64, isPast: bool): void {
-  if (answer.timeMicros == timeMicros && answer.isPast == isPast && answer.rangeCount > 0) return;
+/**
+ * Takes a single tile for the cover of an answer whose only window is the lifetime: its values are then those of a
+ * lifetime that is this tile. Nothing of it is past or future.
+ */
+export function coverTile(answer: i32, levelMs: f64, tileStart: f64): void {
+  const owner = answerAt(answer);
+  assert(owner.windowCount == 1 && windowAt(owner, 0).lengthMs == 0);
+  startCover(owner, i64.MIN_VALUE, true);
+  addRange(owner, 0, <i64>levelMs, <i64>tileStart, <i64>tileStart + 1);
+}
+
+function startCover(answer: Answer, timeMicros: i64, isPast: bool): void {
   answer.timeMicros = timeMicros;
   answer.isPast = isPast;
   answer.rangeCount = 0;
@@ -334,6 +344,11 @@ function coverAnswer(answer: Answer, timeMicros: i64, isPast: bool): void {
   answer.stretchCount = 0;
   answer.stretch = answer.stretches;
   store<f64>(answer.stretch, NaN);
+}
+
+function coverAnswer(answer: Answer, timeMicros: i64, isPast: bool): void {
+  if (answer.timeMicros == timeMicros && answer.isPast == isPast && answer.rangeCount > 0) return;
+  startCover(answer, timeMicros, isPast);
   let timeMs = timeMicros / 1000;
   if (timeMicros % 1000 < 0) timeMs--;
   for (let i = 0; i < answer.windowCount; i++) coverWindow(answer, i, timeMs);

@@ -290,7 +290,10 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
     });
     const moments = { position: () => engine.folded - 1, nowMicros: () => nowOf(engine, config.log.clock, nowMicros) };
     const here = new Reader({ layout, fold, store, ...moments });
-    const reader: LookUp = { lookup: request => stages.time('answer', () => here.lookup(request)) };
+    const reader: LookUp = {
+      lookup: request => stages.time('answer', () => here.lookup(request)),
+      explain: request => stages.time('answer', () => here.explain(request)),
+    };
     const sizes = () => sizesOf(fold, refusedTiles(layout));
     return { engine, door: kernel, reader, sizes };
   }

@@ -63,11 +63,15 @@ export function lookupBody(plan: Plan, entityName: string, keys: string[], optio
   const sets = plan.sets.filter(set => set.entity === entityName).map(set => `${set.name}:*`);
   const features = JSON.stringify(options.feature ?? sets);
   const entities = `{${JSON.stringify(entityName)}:[${groupKeys(entity, keys).map(keyJson).join(',')}]}`;
-  const at = options.at === undefined ? 'null' : /^-?\d+$/.test(options.at) ? options.at : JSON.stringify(options.at);
-  return `{"features":${features},"entities":${entities},"at":${at}}`;
+  return `{"features":${features},"entities":${entities},"at":${atJson(options.at)}}`;
 }
 
-function groupKeys(entity: Entity, texts: string[]): KeyInput[] {
+/** A moment of the command line as requests have it. */
+export function atJson(at: string | undefined): string {
+  return at === undefined ? 'null' : /^-?\d+$/.test(at) ? at : JSON.stringify(at);
+}
+
+export function groupKeys(entity: Entity, texts: string[]): KeyInput[] {
   const columns = entity.keys.length;
   if (texts.length % columns !== 0)
     throw new Fault(
@@ -94,7 +98,7 @@ interface TextAnswer {
   entities: Record<string, { keys: (string | string[])[]; features: Record<string, TextColumn> }>;
 }
 
-type TextCell = string | boolean | null;
+export type TextCell = string | boolean | null;
 
 interface TextColumn {
   values: (TextCell | TextCell[])[];
@@ -102,11 +106,16 @@ interface TextColumn {
   since?: string;
 }
 
-/** Features down, keys across, one table for each entity. */
-export function answerTable(text: string): string {
+/** JSON with every number as the digits that it has there. */
+export function parseExactly<T>(text: string): T {
   const digits = (_name: string, value: unknown, context?: { source?: string }) =>
     typeof value === 'number' ? context!.source : value;
-  const answer: TextAnswer = JSON.parse(text, digits);
+  return JSON.parse(text, digits) as T;
+}
+
+/** Features down, keys across, one table for each entity. */
+export function answerTable(text: string): string {
+  const answer = parseExactly<TextAnswer>(text);
   const at = answer.position === null ? `at ${answer.time}` : `at ${answer.time}, position ${answer.position}`;
   const tables = Object.entries(answer.entities).map(([entity, { keys, features }]) => {
     const header = [entity, ...keys.map(key => [key].flat().join(' '))];
@@ -132,7 +141,7 @@ function sinceLines({ entities }: TextAnswer): string[] {
 /** So many items of a list are shown: more would push the other keys out of sight. */
 const ITEMS_SHOWN_MAX = 5;
 
-function valueText(value: TextCell | TextCell[]): string {
+export function valueText(value: TextCell | TextCell[]): string {
   if (!Array.isArray(value)) return value === null ? '-' : String(value);
   const shown = value.slice(0, ITEMS_SHOWN_MAX).map(valueText).join(', ');
   const left = value.length - ITEMS_SHOWN_MAX;

@@ -5,6 +5,7 @@ import { addCompletion } from './completion.ts';
 import { addErrors } from './errors.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
 import { addIngest } from './ingest.ts';
+import { addExplain } from './explain.ts';
 import { addInit } from './init.ts';
 import { addLog } from './log.ts';
 import { addLookup } from './lookup.ts';
@@ -40,6 +41,7 @@ export function programOf(): Command {
     addServe,
     addIngest,
     addLookup,
+    addExplain,
     addErrors,
     addReplay,
     addTiles,

@@ -11,6 +11,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { LookUp } from '../read/read.ts';
 import { docsPage } from './docs.ts';
 import { GET_ERRORS, showErrors } from './errors.ts';
+import { POST_EXPLAIN, postExplain } from './explain.ts';
 import { POST_EVENTS, postEvents } from './events.ts';
 import { POST_FEATURES, postFeatures } from './features.ts';
 import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady } from './health.ts';
@@ -43,7 +44,7 @@ export interface Served {
 export const STILL_FOLDING = 'the log is still being folded';
 
 /** Whose replies may be large; the others go out as they are, for packing them would only take time. */
-const PACKED = ['/v1/features', '/v1/errors', '/metrics', '/openapi.json', '/docs'];
+const PACKED = ['/v1/features', '/v1/explain', '/v1/errors', '/metrics', '/openapi.json', '/docs'];
 
 /** Smaller ones go out in one packet anyway. */
 const COMPRESS_MIN_BYTES = 4096;
@@ -58,6 +59,7 @@ export function app(services: Services): Hono {
     get('/', GET_WELCOME, showWelcome(places)),
     post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics) : wait),
     post('/v1/features', POST_FEATURES, parts ? postFeatures(parts.reader, parts.plan, metrics, parts.stages) : wait),
+    post('/v1/explain', POST_EXPLAIN, parts ? postExplain(parts.reader) : wait),
     get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.ingest, parts.meta) : wait),
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),

@@ -19,17 +19,18 @@ const AT_MAX_MS = 253_402_300_799_999;
 const keyPart = z.union([z.string(), z.number(), z.bigint(), z.boolean()], {
   error: 'a key is a string, a number or a boolean, or a list of these where the entity has several key columns',
 });
-const KEY = z.union([keyPart, z.array(keyPart).min(1)]);
+export const KEY = z.union([keyPart, z.array(keyPart).min(1)]);
+export const AT = z
+  .union([z.string(), z.number()], { error: 'wanted null, an RFC 3339 time or epoch milliseconds' })
+  .nullish()
+  .describe('null for now; an RFC 3339 time or epoch milliseconds for a past moment');
 const lookupBody = z.strictObject({
   features: z.array(z.string()).min(1).describe('`set:name`, or `set:*` for all of a set'),
   entities: z.record(z.string(), z.array(KEY)).describe('for each entity the keys to look up'),
-  at: z
-    .union([z.string(), z.number()], { error: 'wanted null, an RFC 3339 time or epoch milliseconds' })
-    .nullish()
-    .describe('null for now; an RFC 3339 time or epoch milliseconds for a past moment'),
+  at: AT,
 });
 
-const SCALAR = z.union([z.number(), z.string(), z.boolean(), z.null()]);
+export const SCALAR = z.union([z.number(), z.string(), z.boolean(), z.null()]);
 
 /** What `answerJson` writes. */
 const ANSWER = z.object({
@@ -125,10 +126,15 @@ export function postFeatures(
 
 /** @throws Fault `request`, which names the member that is not as it should be */
 export function parseLookup(body: Uint8Array): Lookup {
-  const parsed = lookupBody.safeParse(parseJson(body));
-  if (!parsed.success) throw new Fault('request', parsed.error.issues.map(issueLine).join('; '));
-  const { features, entities, at } = parsed.data;
+  const { features, entities, at } = parseBody(lookupBody, body);
   return { features, entities, at: at == null ? null : parseAt(at) };
+}
+
+/** @throws Fault `request` likewise */
+export function parseBody<T>(shape: z.ZodType<T>, body: Uint8Array): T {
+  const parsed = shape.safeParse(parseJson(body));
+  if (!parsed.success) throw new Fault('request', parsed.error.issues.map(issueLine).join('; '));
+  return parsed.data;
 }
 
 /** `at` as requests and the command line write it -> microseconds. */

@@ -162,6 +162,7 @@ export interface Exports {
   seenClock(type: number): bigint;
   seenSince(type: number): bigint;
   coverAt(answer: number, timeMicros: bigint, isPast: number): void;
+  coverTile(answer: number, levelMs: number, tileStart: number): void;
   rangesStart(answer: number): number;
   rangesCount(answer: number): number;
   startKey(answer: number, key: number, keyLength: number): void;

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import type { Expression } from '../plan/expression.ts';
+import type { Expression, Read } from '../plan/expression.ts';
 import type { Aggregate, EventType, Feature, Plan } from '../plan/plan.ts';
 import type { Field, Type } from '../plan/value.ts';
 import { identityOf } from './expression.ts';
@@ -45,6 +45,8 @@ export interface AnswerLayout {
   program: number | null;
   windows: WindowLayout[];
   members: MemberLayout[];
+  /** What its features read: the value of each stands in the register of its index. */
+  reads: ReadLayout[];
   features: Map<string, AnswerFeature>;
 }
 
@@ -60,6 +62,13 @@ export interface WindowLayout {
 export interface MemberLayout {
   aggregate: Aggregate;
   id: number;
+}
+
+export interface ReadLayout {
+  read: Read;
+  type: Type;
+  member: number;
+  window: number;
 }
 
 export interface AnswerFeature {

@@ -45,8 +45,10 @@ export function layAnswer(
   members.sort((a, b) => a.id - b.id);
 
   const entityId = ids.entities.get(entity)!;
+  const memberOf = ({ aggregate }: (typeof cells)[number]) => members.findIndex(m => m.aggregate === aggregate);
   const answer: AnswerLayout = {
     ...{ index: 0, entity, entityId, frame: 0, program: null, windows, members, features: new Map() },
+    reads: reads.map(({ read, type }, i) => ({ read, type, member: memberOf(cells[i]!), window: cells[i]!.window })),
   };
   const lowering = lowerFeatures(answer, features, reads, cells);
   answer.index = kernel.exports.addAnswer(entityId, lowering.registerCount, windows.length, members.length);
@@ -59,6 +61,7 @@ export function layAnswer(
 
 interface DistinctRead {
   read: Read;
+  type: Type;
   identity: string;
 }
 
@@ -68,7 +71,7 @@ function distinctReads(features: Feature[]): DistinctRead[] {
     for (const node of dependenciesOf(feature).reads) {
       assert(node.kind === 'read' && node.read.keys === null, 'a feature reads by the entity being looked up');
       const identity = identityOf(node);
-      if (!found.has(identity)) found.set(identity, { read: node.read, identity });
+      if (!found.has(identity)) found.set(identity, { read: node.read, type: node.type, identity });
     }
   return [...found.values()];
 }
@@ -287,15 +290,15 @@ function emptyScalars(type: Type, count: number): ScalarValues {
 export function copyRows(
   kernel: Kernel,
   answer: AnswerLayout,
-  feature: AnswerFeature,
+  { register }: Pick<AnswerFeature, 'register'>,
   count: number,
   column: FeatureColumn,
   to: number,
 ): void {
   const { exports } = kernel;
   const { values } = column;
-  const start = exports.frameValues(answer.frame, feature.register);
-  const nulls = kernel.bytes(exports.frameNulls(answer.frame, feature.register), count);
+  const start = exports.frameValues(answer.frame, register);
+  const nulls = kernel.bytes(exports.frameNulls(answer.frame, register), count);
   if (isList(values)) copyLists(kernel, start, nulls, values, to);
   else if (values instanceof BigInt64Array) values.set(kernel.longs(start, count), to);
   else if (values instanceof Float64Array) values.set(kernel.doubles(start, count), to);
@@ -305,7 +308,7 @@ export function copyRows(
     for (let row = 0; row < count; row++) values[to + row] = bits[row * 2]!;
   }
   column.nulls.set(nulls, to);
-  column.statuses.set(kernel.bytes(exports.frameStatuses(answer.frame, feature.register), count), to);
+  column.statuses.set(kernel.bytes(exports.frameStatuses(answer.frame, register), count), to);
 }
 
 /** A text may well begin with what looks like a byte order mark. */

@@ -1,4 +1,6 @@
-import type { Read } from './expression.ts';
+import { unreachable } from '../base/assert.ts';
+import { formatDuration } from '../base/time.ts';
+import type { Read, Window } from './expression.ts';
 import { walk } from './expression.ts';
 import type { Aggregate, Plan } from './plan.ts';
 
@@ -23,6 +25,20 @@ export function floorTile(ms: number, levelMs: number, offsetMs: number): number
 export function defaultResolutionMs(lengthMs: number, levelsMs: number[]): number {
   const fitting = levelsMs.filter(levelMs => levelMs <= lengthMs / 24);
   return fitting.at(-1) ?? levelsMs[0]!;
+}
+
+/** A window as definitions spell it, with the tiles that it moves by: `2h@1m`. */
+export function windowText(window: Window): string {
+  switch (window.kind) {
+    case 'lifetime':
+      return 'lifetime';
+    case 'sliding':
+      return `${formatDuration(window.lengthMs)}@${formatDuration(window.resolutionMs)}`;
+    case 'exact':
+      return `exact ${formatDuration(window.lengthMs)}`;
+    default:
+      unreachable(window);
+  }
 }
 
 /** One level of an aggregate's tiles, and how long each of its tiles can still be asked for. */

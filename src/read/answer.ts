@@ -1,11 +1,12 @@
 import { assert } from '../base/assert.ts';
+import type { Fold } from '../kernel/fold.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
 import { rowsAtOnce } from '../kernel/last_n.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { checkRead, copyRows, gapsOf, want } from '../kernel/window.ts';
 import type { TileRange } from '../plan/window.ts';
-import type { TakeRow } from '../store/store.ts';
+import type { RowReader, TakeRow } from '../store/store.ts';
 
 /** Where memory's rows go to rest. */
 export interface Stored {
@@ -13,6 +14,16 @@ export interface Stored {
   read(key: Uint8Array, ranges: TileRange[], take: TakeRow): void;
   /** There is room in memory: what is read stays there, for the next lookup, until eviction takes it. */
   hasRoom(): boolean;
+}
+
+export type StoredRows = Pick<RowReader, 'readKey'>;
+
+/** The rows of an entity as `answerKeys` asks for them. */
+export function storedOf(store: StoredRows, fold: Pick<Fold, 'hasRoom'>, { entityId }: AnswerLayout): Stored {
+  return {
+    read: (key, ranges, take) => store.readKey(entityId, key, ranges, take),
+    hasRoom: () => fold.hasRoom,
+  };
 }
 
 /**
@@ -68,6 +79,23 @@ export function answerRecord(
     exports.listGaps(answer.index);
     checkRead(kernel, answerOnce(kernel, answer, key, stored, row));
   }
+}
+
+/**
+ * One key under the cover that is set, into row 0 of the answer's frame: what stands there holds until the next answer.
+ */
+export function answerAlone(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  features: AnswerFeature[],
+  key: Uint8Array,
+  isPast: boolean,
+  stored: Stored | null,
+): void {
+  want(kernel, answer, features);
+  kernel.exports.forgetTexts();
+  answerPart(kernel, answer, [key], isPast, stored);
+  derive(kernel, answer, 1);
 }
 
 /** Computes derived features for rows [0, count) of the answer's frame. */

@@ -11,8 +11,8 @@ import { typeIndex } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { makeColumn, WARMING } from '../kernel/window.ts';
 import { floorTile, keptLevels } from '../plan/window.ts';
-import type { RowReader } from '../store/store.ts';
-import { answerKeys, type Stored } from './answer.ts';
+import { answerKeys, type StoredRows, storedOf } from './answer.ts';
+import { type Explain, type ExplainedFeature, Explainer, type Explanation } from './explain.ts';
 
 export interface Lookup {
   /** `set:name`, or `set:*` for all of a set. */
@@ -32,6 +32,8 @@ export interface Answer {
 /** Answers lookups: in this thread at once, with workers when they have. */
 export interface LookUp {
   lookup(request: Lookup): Answer | Promise<Answer>;
+  /** Why a lookup answers what it does. */
+  explain(request: Explain): Explanation | Promise<Explanation>;
 }
 
 export interface EntityAnswer {
@@ -72,6 +74,14 @@ export interface QuestionPart {
   encoded: Uint8Array[];
 }
 
+/** Of one feature and one key. */
+export interface OneQuestion extends Omit<Question, 'parts'> {
+  answer: AnswerLayout;
+  feature: AnswerFeature;
+  key: KeyInput;
+  encoded: Uint8Array;
+}
+
 /** From a request to what has to be answered: names, moment, keys. */
 export class Asker {
   constructor(private readonly parts: ReaderParts) {}
@@ -98,6 +108,15 @@ export class Asker {
       return { answer, features, keys, encoded: this.#encode(entity, keys) };
     });
     return { timeMicros, isPast, position: isPast ? null : this.parts.position(), parts };
+  }
+
+  /** What a lookup of one feature of one key would ask. @throws Fault as `ask` */
+  askOne({ feature, key, at }: Explain): OneQuestion {
+    if (feature.endsWith(':*')) throw new Fault('request', `${feature}: one feature is explained at a time`);
+    const [[answer]] = this.#expand(feature) as [[AnswerLayout, AnswerFeature]];
+    const { parts, ...moment } = this.ask({ features: [feature], entities: { [answer.entity]: [key] }, at });
+    const { features, encoded } = parts[0]!;
+    return { ...moment, answer, feature: features[0]!, key, encoded: encoded[0]! };
   }
 
   #encode(name: string, keys: KeyInput[]): Uint8Array[] {
@@ -177,9 +196,11 @@ export class Asker {
 /** The way of a lookup in this thread: names -> keys -> (store's rows, memory's rows) -> windows -> derived values. */
 export class Reader {
   readonly #asker: Asker;
+  readonly #explainer: Explainer;
 
   constructor(private readonly parts: ReaderParts & { fold: Fold; store: StoredRows }) {
     this.#asker = new Asker(parts);
+    this.#explainer = new Explainer(parts);
   }
 
   /** @throws Fault as `Asker.ask` */
@@ -193,9 +214,19 @@ export class Reader {
     });
     return { timeMicros, position, entities };
   }
+
+  /** @throws Fault as `Asker.ask` */
+  explain(request: Explain): Explanation {
+    const question = this.#asker.askOne(request);
+    const { answer, feature, encoded, timeMicros, isPast } = question;
+    return explanationOf(question, this.#explainer.explain(answer, feature, encoded, timeMicros, isPast));
+  }
 }
 
-export type StoredRows = Pick<RowReader, 'readKey'>;
+export function explanationOf(question: OneQuestion, explained: ExplainedFeature): Explanation {
+  const { answer, key, timeMicros, position } = question;
+  return { entity: answer.entity, key, timeMicros, position, ...explained };
+}
 
 export function emptyColumns(features: AnswerFeature[], count: number): FeatureColumn[] {
   return features.map(({ feature, type }) => makeColumn({ name: feature.name, type }, count));
@@ -221,14 +252,6 @@ function sinceOf(kernel: Kernel, answer: AnswerLayout, feature: AnswerFeature, c
   }
   assert(latest !== exports.CLOCK_NONE.value, `${column.name} is WARMING, and so is something that it reads`);
   return latest;
-}
-
-/** The rows of an entity as `answerKeys` asks for them. */
-export function storedOf(store: StoredRows, fold: Pick<Fold, 'hasRoom'>, { entityId }: AnswerLayout): Stored {
-  return {
-    read: (key, ranges, take) => store.readKey(entityId, key, ranges, take),
-    hasRoom: () => fold.hasRoom,
-  };
 }
 
 function readsLifetime(answer: AnswerLayout, feature: AnswerFeature): boolean {

@@ -135,7 +135,7 @@ function laySubject(layout: Layout, chosen: Pick<TileSubject, 'entity' | 'aggreg
 }
 
 /** A feature that is the aggregate over all that there is. */
-function lifetimeOf({ name, entity, type }: Aggregate): Feature {
+export function lifetimeOf({ name, entity, type }: Aggregate): Feature {
   const read = { aggregate: name, window: { kind: 'lifetime' }, keys: null, after: null, exclusive: false } as const;
   const expression = { kind: 'read', type, read, at: null } as const;
   return { name, set: name.split(':')[0]!, entity: entity!, expression, description: '', at: null };

@@ -10,11 +10,13 @@ import {
   type Answer,
   Asker,
   emptyColumns,
+  explanationOf,
   type Lookup,
   type Question,
   type QuestionPart,
   withSince,
 } from '../read/read.ts';
+import type { Explain, Explanation } from '../read/explain.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
 import { unpackColumns } from './columns.ts';
@@ -195,6 +197,17 @@ export class Crew implements Engine {
     return { timeMicros, position, entities };
   }
 
+  /** @throws Fault as `lookup` */
+  async explain(request: Explain): Promise<Explanation> {
+    if (this.#failure) throw this.#failure;
+    const question = this.#asker.askOne(request);
+    const { answer, feature, encoded, timeMicros, isPast } = question;
+    const shard = this.#rowsByShard(answer.entity, [encoded]).findIndex(rows => rows.length > 0);
+    const { name } = feature.feature;
+    const asked = { kind: 'explain', entity: answer.entity, feature: name, key: encoded, timeMicros, isPast } as const;
+    return explanationOf(question, await this.#shards[shard]!.explain(asked));
+  }
+
   async close(): Promise<void> {
     assert(!this.#closed, 'an engine is closed once');
     if (this.#failure) throw this.#failure;
@@ -285,6 +298,9 @@ export class Crew implements Engine {
       case 'answered':
         desk.sizes.stages = message.stages;
         desk.takeAnswer(message.id).resolve(message.columns);
+        break;
+      case 'explained':
+        desk.takeAnswer(message.id).resolve(message.explained);
         break;
       case 'refused':
         desk.takeAnswer(message.id).reject(errorOf(message.failure));

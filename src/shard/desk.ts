@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { noStages } from '../base/stages.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Clocks } from '../kernel/clock.ts';
+import type { ExplainedFeature } from '../read/explain.ts';
 import { CHUNK_BYTES, CHUNK_LINES_MAX } from './chunk.ts';
 import type { PackedColumns } from './columns.ts';
 import type { FromShard, ShardSizes, ToShard } from './message.ts';
@@ -79,21 +80,33 @@ export class ShardDesk {
   applied = 0;
   sizes: ShardSizes = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0, stages: noStages() };
   tilesRefused = 0;
-  readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns>>();
+  readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns | ExplainedFeature>>();
   #asked = 0;
   #told: PromiseWithResolvers<FromShard> | null = null;
 
   constructor(readonly wire: Wire<ToShard, FromShard>) {}
 
   ask(question: Omit<ToShard & { kind: 'answer' }, 'id'>): Promise<PackedColumns> {
-    const id = this.#asked++;
-    const answer = Promise.withResolvers<PackedColumns>();
-    this.#answers.set(id, answer);
+    const { id, promise } = this.#waitFor<PackedColumns>();
     this.wire.post({ ...question, id });
-    return answer.promise;
+    return promise;
   }
 
-  takeAnswer(id: number): PromiseWithResolvers<PackedColumns> {
+  explain(question: Omit<ToShard & { kind: 'explain' }, 'id'>): Promise<ExplainedFeature> {
+    const { id, promise } = this.#waitFor<ExplainedFeature>();
+    this.wire.post({ ...question, id });
+    return promise;
+  }
+
+  /** What comes under the number is of the kind that was asked for. */
+  #waitFor<Answer extends PackedColumns | ExplainedFeature>(): { id: number; promise: Promise<Answer> } {
+    const id = this.#asked++;
+    const answer = Promise.withResolvers<PackedColumns | ExplainedFeature>();
+    this.#answers.set(id, answer);
+    return { id, promise: answer.promise as Promise<Answer> };
+  }
+
+  takeAnswer(id: number): PromiseWithResolvers<PackedColumns | ExplainedFeature> {
     const answer = this.#answers.get(id);
     assert(answer, `nobody has asked question ${id}`);
     this.#answers.delete(id);

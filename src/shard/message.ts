@@ -6,6 +6,7 @@ import type { Clocks } from '../kernel/clock.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { Settings } from '../kernel/load.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { ExplainedFeature } from '../read/explain.ts';
 import type { Mark } from '../store/store.ts';
 import type { PackedColumns } from './columns.ts';
 
@@ -69,6 +70,15 @@ export type ToShard =
       timeMicros: bigint;
       isPast: boolean;
     }
+  | {
+      kind: 'explain';
+      id: number;
+      entity: string;
+      feature: string;
+      key: Uint8Array;
+      timeMicros: bigint;
+      isPast: boolean;
+    }
   | { kind: 'snapshot' }
   /** What the last snapshot had is in the store. Rows leave until they occupy at most so many bytes. */
   | { kind: 'settle'; targetBytes: number }
@@ -83,6 +93,7 @@ export type FromShard =
   | { kind: 'tiled'; changes: Uint8Array<ArrayBuffer>[]; tilesRefused: number }
   | { kind: 'applied'; sizes: ShardSizes }
   | { kind: 'answered'; id: number; columns: PackedColumns; stages: StageMs }
+  | { kind: 'explained'; id: number; explained: ExplainedFeature }
   | { kind: 'refused'; id: number; failure: Failure }
   | { kind: 'snapshot'; rows: Uint8Array<ArrayBuffer>; rowCount: number; highest: Mark['highest'] }
   | { kind: 'settled'; sizes: ShardSizes }

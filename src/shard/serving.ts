@@ -44,6 +44,9 @@ export class ServedShard {
       case 'answer':
         this.#answer(message);
         break;
+      case 'explain':
+        this.#explain(message);
+        break;
       case 'snapshot': {
         const snapshot = shard.snapshot();
         post({ kind: 'snapshot', ...snapshot }, [snapshot.rows.buffer]);
@@ -124,6 +127,14 @@ export class ServedShard {
       const answer = this.shard.answer(entity, features, unpackKeys(keys), timeMicros, isPast);
       const columns = packColumns(answer, keys.ends.length);
       this.post({ kind: 'answered', id, columns, stages: this.shard.stages.ms }, [columns.bytes.buffer]);
+    } catch (error) {
+      this.post({ kind: 'refused', id, failure: failureOf(error) });
+    }
+  }
+
+  #explain({ id, entity, feature, key, timeMicros, isPast }: ToShard & { kind: 'explain' }): void {
+    try {
+      this.post({ kind: 'explained', id, explained: this.shard.explain(entity, feature, key, timeMicros, isPast) });
     } catch (error) {
       this.post({ kind: 'refused', id, failure: failureOf(error) });
     }

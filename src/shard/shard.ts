@@ -8,8 +8,9 @@ import { refusedTiles } from '../kernel/load.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import { changes, tile } from '../kernel/tile.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import { answerKeys } from '../read/answer.ts';
-import { emptyColumns, storedOf, type StoredRows } from '../read/read.ts';
+import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
+import { type ExplainedFeature, Explainer } from '../read/explain.ts';
+import { emptyColumns } from '../read/read.ts';
 import type { Mark } from '../store/store.ts';
 import type { ShardSizes } from './message.ts';
 
@@ -27,6 +28,7 @@ export interface ShardParts {
  */
 export class Shard {
   readonly #decoder: Decoder;
+  readonly #explainer: Explainer;
 
   /**
    * @param mark how far the store's rows have been folded
@@ -39,6 +41,7 @@ export class Shard {
   ) {
     const { layout, fold } = parts;
     this.#decoder = new Decoder(layout.kernel, layout.types);
+    this.#explainer = new Explainer(parts);
     fold.resume(mark.highest);
     seeClocks(layout, clocksOf(layout, mark.clocks));
   }
@@ -100,6 +103,12 @@ export class Shard {
       answerKeys(layout.kernel, answer, features, keys, timeMicros, isPast, stored, columns),
     );
     return columns;
+  }
+
+  explain(entity: string, name: string, key: Uint8Array, timeMicros: bigint, isPast: boolean): ExplainedFeature {
+    const answer = this.parts.layout.lookups.get(entity)!;
+    const feature = answer.features.get(name)!;
+    return this.stages.time('answer', () => this.#explainer.explain(answer, feature, key, timeMicros, isPast));
   }
 
   /** Rows changed since the last snapshot, which are on their way to the store until `settle`. */

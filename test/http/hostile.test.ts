@@ -9,6 +9,8 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import { Metrics } from '../../src/base/metrics.ts';
 import { app } from '../../src/http/app.ts';
 import type { Document } from '../../src/http/openapi.ts';
+import type { Explain } from '../../src/read/explain.ts';
+import type { Lookup } from '../../src/read/read.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
 import { type Engine, memoryDatabase, openEngine } from '../sim/engine.ts';
@@ -37,7 +39,7 @@ beforeAll(async () => {
   const quiet = () => {};
   const error = (_: unknown, text: string) => void logged.push(text);
   surface = app({
-    parts: { ...engine, reader: { lookup: lookup => engine.reader.lookup(lookup) }, stages: new Stages() },
+    parts: { ...engine, reader: readerOf(engine), stages: new Stages() },
     unready: () => null,
     log: { debug: quiet, info: quiet, warn: quiet, error },
     metrics: new Metrics(() => null),
@@ -52,6 +54,13 @@ afterAll(async () => {
   await server.stop(true);
   await engine.close();
 });
+
+function readerOf({ reader }: Engine) {
+  return {
+    lookup: (lookup: Lookup) => reader.lookup(lookup),
+    explain: (asked: Explain) => reader.explain(asked),
+  };
+}
 
 /** A reply that the document knows, and nothing that is our fault. */
 async function expectReply(request: Request): Promise<number> {
@@ -112,6 +121,7 @@ const PATHS = [
   '/',
   '/v1/events',
   '/v1/features',
+  '/v1/explain',
   '/v1/errors',
   '/healthz',
   '/readyz',
@@ -164,7 +174,7 @@ class Requests {
     const method = rng.chance(0.85) ? (isPost ? 'POST' : 'GET') : rng.pick(METHODS);
     const url = `${ORIGIN}${path}${rng.chance(0.4) ? rng.pick([...QUERIES, ...MORE_QUERIES]) : ''}`;
     if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers: this.#headers() });
-    const plain = new TextEncoder().encode(path === '/v1/features' ? this.#lookup() : this.#events());
+    const plain = new TextEncoder().encode(this.#bodyOf(path));
     const [encoding, pack] = rng.chance(0.4) ? rng.pick(PACKINGS) : PACKINGS[4]!;
     const packed = pack(rng.chance(0.3) ? damage(plain.subarray(0, 4000), rng) : plain);
     const body = rng.chance(0.15) ? damage(packed.subarray(0, 4000), rng) : packed;
@@ -184,6 +194,10 @@ class Requests {
     };
   }
 
+  #bodyOf(path: string): string {
+    return path === '/v1/features' ? this.#lookup() : path === '/v1/explain' ? this.#explain() : this.#events();
+  }
+
   #events(): string {
     const { rng } = this;
     const events = Array.from({ length: rng.below(5) }, () => (rng.chance(0.5) ? EVENT : this.#event()));
@@ -199,6 +213,21 @@ class Requests {
       ['time', time],
       ['data', this.rng.chance(0.8) ? data : json.value(2)],
     ]);
+  }
+
+  #explain(): string {
+    const { rng } = this;
+    const json = this.#json;
+    const { name, entity } = rng.pick(engine.plan.features);
+    const { keys } = engine.plan.entities.find(each => each.name === entity)!;
+    const part = () => (rng.chance(0.8) ? json.spell(rng.pick(['STL', 'LAS', json.text()])) : json.value(0));
+    const key = keys.length > 1 && rng.chance(0.9) ? json.array(keys.map(part)) : part();
+    const members: [string, string][] = [
+      ['feature', rng.chance(0.9) ? json.spell(name) : json.value(1)],
+      ['key', key],
+    ];
+    const at = rng.pick(['null', json.spell(rng.pick(TIMES)), rng.pick(NUMBERS), json.value(1)]);
+    return json.object(rng.chance(0.6) ? members : [...members, ['at', at]]);
   }
 
   #lookup(): string {

@@ -3,6 +3,7 @@ import { Fault } from '../../src/base/fault.ts';
 import type { Document } from '../../src/http/openapi.ts';
 import { LIMITS } from '../../src/http/limits.ts';
 import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
+import type { Explanation } from '../../src/read/explain.ts';
 import type { Answer } from '../../src/read/read.ts';
 import { Conformance } from './conforms.ts';
 import { appWith, ORIGIN, post, type Told } from './told.ts';
@@ -80,6 +81,33 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['POST /v1/features', post('/v1/features', LOOKUP), 503, { opening: true }],
 ];
 
+const EXPLAIN = '{"feature":"delays:flights_2h","key":"ATL"}';
+const ONE = ANSWER.entities[0]!.features;
+EXCHANGES.push(
+  ['POST /v1/explain', post('/v1/explain', EXPLAIN), 200, { explanation: explanationOf() }],
+  ['POST /v1/explain', post('/v1/explain', EXPLAIN), 200, {}],
+  ['POST /v1/explain', post('/v1/explain', '{"feature":7}'), 400, {}],
+  ['POST /v1/explain', post('/v1/explain', EXPLAIN), 404, { fails: new Fault('not_found', 'no feature') }],
+  ['POST /v1/explain', post('/v1/explain', EXPLAIN), 410, { fails: new Fault('expired', 'tiles have expired') }],
+  ['POST /v1/explain', post('/v1/explain', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
+  ['POST /v1/explain', post('/v1/explain', EXPLAIN), 503, { opening: true }],
+);
+
+function explanationOf(): Explanation {
+  const minute = { levelMs: 60_000, startMs: 978_865_200_000 };
+  const window = { window: '2h@1m', startMicros: 978_865_200_000_000n, endMicros: null };
+  const cover = { levelMs: 60_000, fromMs: 978_865_200_000, toMs: Number.POSITIVE_INFINITY, begun: 2, held: 2 };
+  const lifetime = { levelMs: 0, startMs: 0 };
+  return {
+    ...{ entity: 'origin', key: ['x', 9007199254740993n], timeMicros: 978_865_200_000_001n, position: null },
+    ...{ answer: ONE[0]!, expression: 'COUNT(*) over 2h', from: [ONE[2]!] },
+    reads: [
+      { merged: ONE[0]!, reason: null, ...window, cover: [cover], tiles: [minute, lifetime], values: ONE[0]! },
+      { merged: ONE[1]!, reason: 'so', ...window, cover: [], tiles: [], values: ONE[1]! },
+    ],
+  };
+}
+
 describe('/openapi.json', () => {
   test('has every route of the app, and no other', async () => {
     const { paths } = await documentNow();
@@ -98,7 +126,7 @@ describe('/openapi.json', () => {
       await conformance.expectOf(request.method, new URL(request.url).pathname, response);
     });
 
-  test('names no status that is not tried above, but 500, and 415 of lookups', async () => {
+  test('names no status that is not tried above, but 500, and 415 of what is asked', async () => {
     const { paths } = await documentNow();
     const tried = new Set(EXCHANGES.map(([name, , status]) => `${name.split('?')[0]} ${status}`));
     const named = Object.entries(paths).flatMap(([path, methods]) =>
@@ -106,7 +134,10 @@ describe('/openapi.json', () => {
         Object.keys(responses).map(status => `${method.toUpperCase()} ${path} ${status}`),
       ),
     );
-    expect(named.filter(each => !tried.has(each) && !each.endsWith(' 500'))).toEqual(['POST /v1/features 415']);
+    expect(named.filter(each => !tried.has(each) && !each.endsWith(' 500'))).toEqual([
+      'POST /v1/features 415',
+      'POST /v1/explain 415',
+    ]);
   });
 
   test('a reply that is not as it says is found out', async () => {

@@ -4,10 +4,12 @@ import type { Log } from '../../src/base/log.ts';
 import { Metrics, type State } from '../../src/base/metrics.ts';
 import { app, type Services } from '../../src/http/app.ts';
 import type { BodyFormat, Receipt } from '../../src/ingest/ingest.ts';
+import { makeColumn } from '../../src/kernel/window.ts';
 import type { ErrorRow, ErrorsPage } from '../../src/meta/meta.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Feature, Plan } from '../../src/plan/plan.ts';
 import { INT64 } from '../../src/plan/value.ts';
+import type { Explanation } from '../../src/read/explain.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
 import { column, lastN, read } from '../oracle/fixtures/spell.ts';
 
@@ -31,6 +33,12 @@ function feature(name: string): Feature {
   return { name, set: 'delays', entity: 'origin', expression, description: '', at: null };
 }
 
+/** Of a feature that reads nothing. */
+const EXPLANATION: Explanation = {
+  ...{ entity: 'origin', key: 'ATL', timeMicros: 0n, position: 0 },
+  ...{ answer: makeColumn({ name: 'delays:flights_2h', type: INT64 }, 1), expression: '0', from: [], reads: [] },
+};
+
 function errorRow(id: number): ErrorRow {
   const event = { position: 70 + id, source: 'log', line: null, type: 'flight', time: '2001-01-07T00:00:00Z' };
   return { id, ...event, code: 'missing', message: 'required input origin is missing or null', sample: '{}' };
@@ -49,6 +57,7 @@ export interface Seen {
 export interface Told {
   receipt?: Receipt;
   answer?: Answer;
+  explanation?: Explanation;
   /** Thrown by whatever is asked. */
   fails?: unknown;
   unready?: string;
@@ -80,6 +89,10 @@ export function appWith(told: Told = {}) {
         if (told.fails) throw told.fails;
         seen.lookups.push(lookup);
         return told.answer ?? { timeMicros: 0n, position: 0, entities: [] };
+      },
+      explain() {
+        if (told.fails) throw told.fails;
+        return told.explanation ?? EXPLANATION;
       },
     },
     meta: {

@@ -126,7 +126,7 @@ test.each([1, 2, 3, 4, 5, 6])('windows are what BigInt makes of the rows, seed %
       const { member, window } = cells[0]!;
       const { aggregate: wanted, id } = answer.members[member]!;
       const found = makeColumn({ name: of.name, type }, 1);
-      copyRows(kernel, answer, { feature: of, type, register, cells }, 1, found, 0);
+      copyRows(kernel, answer, { register }, 1, found, 0);
       const held: Plain = { total: 0n, count: 0n, extremes: [] };
       let isFound = false;
       for (const { levelMs, tileStartMs, value } of rows) {

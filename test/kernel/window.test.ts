@@ -144,6 +144,24 @@ function fewestTiles(from: number, to: number, levelsMs: number[], offsetMs: num
   return fewest.at(-1)!;
 }
 
+/** The least number of tiles that hold all from `from` on and have begun by `at`, by trying all. */
+function fewestBegun(from: number, at: number, levelsMs: number[], offsetMs: number): number {
+  const unit = levelsMs[0]!;
+  const count = Math.max(0, Math.floor((at - from) / unit) + 1);
+  const fewest = new Array<number>(count).fill(0);
+  for (let i = count - 1; i >= 0; i--) {
+    const ways = levelsMs.filter(levelMs => floorTo(from + i * unit, levelMs, offsetMs) === from + i * unit);
+    // Where a tile goes past the moment nothing more is needed.
+    fewest[i] = 1 + Math.min(...ways.map(levelMs => fewest[i + levelMs / unit] ?? 0));
+  }
+  return fewest[0] ?? 0;
+}
+
+function begunCount(ranges: TileRange[], at: number): number {
+  const begun = ({ levelMs, fromMs, toMs }: TileRange) => Math.ceil((Math.min(toMs, at + 1) - fromMs) / levelMs);
+  return ranges.reduce((sum, range) => sum + Math.max(0, begun(range)), 0);
+}
+
 function tileCount(ranges: TileRange[]): number {
   return ranges.reduce((sum, { levelMs, fromMs, toMs }) => sum + (toMs - fromMs) / levelMs, 0);
 }
@@ -208,6 +226,30 @@ function sorted(ranges: TileRange[]): TileRange[] {
   return ranges.toSorted((a, b) => a.fromMs - b.fromMs);
 }
 
+test.each([
+  ['from midnight', 0],
+  ['moved by 5h30m', 5 * H + 30 * M],
+])(
+  'every minute of a week, tiles %s: no other rows are fewer, now or at a past moment',
+  async (_, offsetMs) => {
+    const shape = { ...USUAL, offsetMs, windows: USUAL.windows.slice(0, 3) };
+    const of = await answerOf(shape);
+    for (let timeMs = WEEK_START; timeMs < WEEK_START + W; timeMs += M)
+      for (const isPast of [false, true])
+        for (const [i, ranges] of covers(of, timeMs, isPast).entries()) {
+          const { lengthMs, resolutionMs, levelsMs } = of.answer.windows[i]!;
+          const from = floorTo(timeMs - lengthMs, resolutionMs, offsetMs);
+          const to = floorTo(timeMs, resolutionMs, offsetMs);
+          const [found, fewest] = isPast
+            ? [tileCount(ranges), fewestTiles(from, to, levelsMs, offsetMs)]
+            : [begunCount(ranges, timeMs), fewestBegun(from, timeMs, levelsMs, offsetMs)];
+          if (found !== fewest)
+            expect({ timeMs, isPast, lengthMs, found }).toEqual({ timeMs, isPast, lengthMs, found: fewest });
+        }
+  },
+  60_000,
+);
+
 test('2 hours at 3:37 pm', async () => {
   const of = await answerOf(USUAL);
   const at = (text: string) => Date.parse(`2001-03-05T${text}Z`);
@@ -217,6 +259,7 @@ test('2 hours at 3:37 pm', async () => {
     { levelMs: 30 * M, fromMs: at('14:00:00'), toMs: nextDay },
     { levelMs: D, fromMs: nextDay, toMs: Infinity },
   ]);
+  expect(begunCount(covers(of, at('15:37:42.5'), false)[0]!, at('15:37:42.5'))).toBe(27);
   expect(covers(of, at('15:37:42.5'), true)[0]).toEqual([
     { levelMs: M, fromMs: at('13:37:00'), toMs: at('14:00:00') },
     { levelMs: 30 * M, fromMs: at('14:00:00'), toMs: at('15:30:00') },

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { compose, type Parts } from '../../src/cli/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
+import { explanationJson } from '../../src/http/explain.ts';
 import { SLICE_BYTES } from '../../src/ingest/door.ts';
 import { horizonsOf, keepingOf } from '../../src/ingest/expiry.ts';
 import type { Plan } from '../../src/plan/plan.ts';
@@ -244,6 +245,28 @@ sql: SELECT shop, COUNT(*) AS n, SUM(LEN(items)) AS items, LAST(items[-1].f3) AS
     [10n * 901n + 20n * 4n, 10n * 901n + 20n * 4n],
     [58n, 59n],
   ]);
+});
+
+test('what several threads explain is what one does', async () => {
+  const lines = tame(week);
+  const [alone, together] = [folder(), folder()];
+  const one = await start(alone, 'one');
+  const many = await start(together, 3);
+  const random = new Random(SEED);
+  const keys = keysOf(parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs }));
+  for (let from = 0; from < lines.length; from += 1500) {
+    for (const { ingest } of [one, many]) await ingest.post(body(lines.slice(from, from + 1500)), 'ndjson');
+    for (let i = 0; i < 12; i++) {
+      const { name, entity } = random.pick(one.plan.features);
+      const [part, ...more] = random.pick(keys.get(entity)!) as string[];
+      const asked = { feature: name, key: more.length > 0 ? [part!, ...more] : part!, at: null };
+      const [found, wanted] = [await many.reader.explain(asked), await one.reader.explain(asked)];
+      expect(explanationJson(found)).toBe(explanationJson(wanted));
+    }
+  }
+  await expect((async () => many.reader.explain({ feature: 'no:such_2h', key: 'ATL', at: null }))()).rejects.toThrow(
+    'no feature no:such_2h',
+  );
 });
 
 test('a folder is caught up with, and answers as one thread does', async () => {
