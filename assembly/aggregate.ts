@@ -13,6 +13,9 @@
  *   REAL_SUM, REAL_MEAN   an exact sum, see exact.ts; the mean's count is in it
  *   FIRST, LAST   seen i64 (0, INTEGER, REAL or TEXT), time i64, position i64, value: i64, f64 or (address u32, length u32)
  *   LAST_N        how many values are kept, and the latest of them, which stand beside it: see last_n.ts
+ *   MOMENTS       two exact sums: see moments.ts
+ *   COUNTS        how many values are counted, and these, which stand beside it: see counts.ts
+ *   DECAYED       an exact sum, and what its values have lost: see decayed.ts
  *
  * Text in a state is only pointed at: it stands where it was read from (the input, or a row), and has to stay there for as
  * long as the state is used.
@@ -31,7 +34,20 @@ import {
   finishMean,
   finishSum,
 } from './exact';
-import { INTEGER, REAL, TEXT, canonicalNaN } from './kind';
+import {
+  COUNTS_CLEAR,
+  COUNTS_SIZE,
+  addCount,
+  countsSizeMax,
+  decodeCounts,
+  encodeCounts,
+  isCountsOf,
+  mergeCounts,
+  startCounts,
+} from './counts';
+import { DECAYED_CLEAR, DECAYED_SIZE, addDecayed, mergeDecayed, startDecayed } from './decayed';
+import { FINISHED, FINISHED_NULL, FINISHED_OVERFLOW } from './finish';
+import { INTEGER, REAL, TEXT, canonicalNaN, orderOf } from './kind';
 import {
   RECENT_CLEAR,
   RECENT_SIZE,
@@ -41,7 +57,17 @@ import {
   isRecentOf,
   mergeRecent,
   recentSizeMax,
+  startRecent,
 } from './last_n';
+import {
+  MOMENTS_CLEAR,
+  MOMENTS_ENCODED_MAX,
+  MOMENTS_SIZE,
+  addMoments,
+  decodeMoments,
+  encodeMoments,
+  mergeMoments,
+} from './moments';
 import { isWellFormed } from './utf8';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint, zigzag, unzigzag } from './varint';
 
@@ -55,24 +81,32 @@ export const REAL_MEAN: i32 = 7;
 export const FIRST: i32 = 8;
 export const LAST: i32 = 9;
 export const LAST_N: i32 = 10;
+export const MOMENTS: i32 = 11;
+export const COUNTS: i32 = 12;
+export const DECAYED: i32 = 13;
 
-/** Room for any unpacked state: an exact sum. */
-export const STATE_SIZE_MAX: usize = 608;
+/** Room for any unpacked state: two exact sums. */
+export const STATE_SIZE_MAX: usize = 1216;
 
 /** Room for an encoded FeatureValue: a mean's tags, lengths and count around an exact sum; a moment's around its text. */
 export function encodedSizeMax(aggregateCase: i32, state: usize): usize {
   if (aggregateCase == LAST_N) return recentSizeMax(state);
+  if (aggregateCase == COUNTS) return countsSizeMax(state);
+  if (aggregateCase == MOMENTS) return MOMENTS_ENCODED_MAX;
   const isText = (aggregateCase == FIRST || aggregateCase == LAST) && load<i64>(state) == TEXT;
   return EXACT_ENCODED_MAX + 64 + (isText ? <usize>load<u32>(state, 28) : 0);
 }
 
 export function isKnownCase(aggregateCase: i32): bool {
-  return aggregateCase >= COUNT && aggregateCase <= LAST_N;
+  return aggregateCase >= COUNT && aggregateCase <= DECAYED;
 }
 
 /** How much of a state has to be zero for it to be empty. */
 export function clearSize(aggregateCase: i32): usize {
   if (aggregateCase == LAST_N) return RECENT_CLEAR;
+  if (aggregateCase == MOMENTS) return MOMENTS_CLEAR;
+  if (aggregateCase == COUNTS) return COUNTS_CLEAR;
+  if (aggregateCase == DECAYED) return DECAYED_CLEAR;
   return aggregateCase == REAL_SUM || aggregateCase == REAL_MEAN ? EXACT_CLEAR : stateSize(aggregateCase);
 }
 
@@ -90,9 +124,27 @@ export function stateSize(aggregateCase: i32): usize {
       return 32;
     case LAST_N:
       return RECENT_SIZE;
+    case MOMENTS:
+      return MOMENTS_SIZE;
+    case COUNTS:
+      return COUNTS_SIZE;
+    case DECAYED:
+      return DECAYED_SIZE;
     default:
       return 16;
   }
+}
+
+/** Do its states have to be told something before they are updated: by `start`? */
+export function hasStart(aggregateCase: i32): bool {
+  return aggregateCase == LAST_N || aggregateCase == COUNTS || aggregateCase == DECAYED;
+}
+
+/** Makes a state that is clear ready for the events of a tile. `limit`: of values, or a half-life in milliseconds. */
+export function start(aggregateCase: i32, state: usize, limit: i64, tileStartMs: i64): void {
+  if (aggregateCase == LAST_N) startRecent(state, <u32>limit);
+  else if (aggregateCase == COUNTS) startCounts(state, <u32>limit);
+  else startDecayed(state, limit, tileStartMs);
 }
 
 /** When the event was whose values are counted next. */
@@ -140,6 +192,15 @@ export function update(aggregateCase: i32, kind: i32, state: usize, value: i64, 
     case LAST_N:
       addRecent(state, kind, momentTime, momentPosition, value);
       return;
+    case MOMENTS:
+      addMoments(state, kind, value, weight);
+      return;
+    case COUNTS:
+      addCount(state, kind, value, weight);
+      return;
+    case DECAYED:
+      addDecayed(state, kind == REAL ? reinterpret<f64>(value) : <f64>value, momentTime, weight);
+      return;
     default:
       abort('update of an unknown aggregate');
   }
@@ -177,6 +238,15 @@ export function merge(aggregateCase: i32, into: usize, from: usize): void {
     case LAST_N:
       mergeRecent(into, from);
       return;
+    case MOMENTS:
+      mergeMoments(into, from);
+      return;
+    case COUNTS:
+      mergeCounts(into, from);
+      return;
+    case DECAYED:
+      mergeDecayed(into, from);
+      return;
     default:
       abort('merge of an unknown aggregate');
   }
@@ -212,13 +282,6 @@ function isBelow(kind: i32, x: i64, y: i64): bool {
   return kind == REAL ? orderOf(x) < orderOf(y) : x < y;
 }
 
-/** A double's bits as an integer that is ordered like it: -0 below 0, NaN above all. */
-@inline
-function orderOf(bits: i64): i64 {
-  const canonical = canonicalNaN(bits);
-  return canonical < 0 ? canonical ^ i64.MAX_VALUE : canonical;
-}
-
 @inline
 function addWeighted(state: usize, value: i64, weight: i64): void {
   if (weight == 1) add128(state, <u64>value, value >> 63);
@@ -234,11 +297,10 @@ export function add128(state: usize, low: u64, high: i64): void {
   store<i64>(state, load<i64>(state, 8) + high + carry, 8);
 }
 
-export const FINISHED: i32 = 0;
-export const FINISHED_NULL: i32 = 1;
-export const FINISHED_OVERFLOW: i32 = 2;
-
-/** Writes the 8 bytes of the value (int64, double or text) to `out`, or says why there is none. A list is finished by `finishRecent`. */
+/**
+ * Writes the 8 bytes of the value (int64, double or text) to `out`, or says why there is none. What is shared by functions,
+ * and lists, are finished where they are.
+ */
 export function finish(aggregateCase: i32, state: usize, out: usize): i32 {
   switch (aggregateCase) {
     case COUNT:
@@ -350,7 +412,7 @@ export const TAG_REAL_SUM: u8 = 0x32;
 export const TAG_REAL_MEAN: u8 = 0x3a;
 const TAG_FIRST: u8 = 0x42;
 const TAG_LAST: u8 = 0x4a;
-const TAG_LAST_N: u8 = 0x52;
+const TAG_DECAYED: u8 = 0x6a;
 const TAG_MOMENT_TIME: u8 = 0x08;
 const TAG_MOMENT_POSITION: u8 = 0x10;
 const TAG_MOMENT_INTEGER: u8 = 0x18;
@@ -408,14 +470,14 @@ export function encode(aggregateCase: i32, state: usize, out: usize): usize {
       encodeMoment(state, out + head);
       return head + size;
     }
-    case LAST_N: {
-      store<u8>(out, TAG_LAST_N);
-      const body = out + NESTED_HEAD;
-      const size = encodeRecent(state, body) - body;
-      const head: usize = 1 + writeVarint(out + 1, <u64>size);
-      memory.copy(out + head, body, size);
-      return head + size;
-    }
+    case LAST_N:
+      return closeBody(LAST_N, out, encodeRecent(state, out + NESTED_HEAD));
+    case MOMENTS:
+      return closeBody(MOMENTS, out, encodeMoments(state, out + NESTED_HEAD));
+    case COUNTS:
+      return closeBody(COUNTS, out, encodeCounts(state, out + NESTED_HEAD));
+    case DECAYED:
+      return encodeNested(TAG_DECAYED, out, encodeExact(state, nested));
     default: {
       assert(aggregateCase == MIN || aggregateCase == MAX);
       store<u8>(out, aggregateCase == MIN ? TAG_MIN : TAG_MAX);
@@ -435,6 +497,15 @@ export function encode(aggregateCase: i32, state: usize, out: usize): usize {
       return 2 + size;
     }
   }
+}
+
+/** Puts tag and length in front of a message that was written behind room for them, up to `end`. Returns the size of all. */
+function closeBody(aggregateCase: i32, out: usize, end: usize): usize {
+  const body = out + NESTED_HEAD;
+  store<u8>(out, tagOf(aggregateCase));
+  const head: usize = 1 + writeVarint(out + 1, <u64>(end - body));
+  memory.copy(out + head, body, end - body);
+  return head + (end - body);
 }
 
 function momentSize(state: usize): usize {
@@ -548,6 +619,11 @@ export function decode(aggregateCase: i32, from: usize, end: usize, state: usize
       return decodeMoment(body, end, state);
     case LAST_N:
       return decodeRecent(body, end, state);
+    case MOMENTS:
+      return decodeMoments(body, end, state);
+    case COUNTS:
+      return decodeCounts(body, end, state);
+    case DECAYED:
     case REAL_SUM:
       return decodeExact(body, end, state);
     case REAL_MEAN: {
@@ -581,6 +657,8 @@ export function isStateOf(aggregateCase: i32, state: usize, kind: i32): bool {
       return kind != TEXT || isWellFormed(<usize>load<u32>(state, 24), <usize>load<u32>(state, 28));
     case LAST_N:
       return isRecentOf(state, kind);
+    case COUNTS:
+      return isCountsOf(state, kind);
     default:
       return true;
   }

@@ -89,6 +89,12 @@ function tick(state: usize): void {
 
 /** Adds a double `weight` times (+1 or -1). */
 export function addDouble(state: usize, value: f64, weight: i64): void {
+  addScaled(state, value, weight, 0);
+}
+
+/** Adds a double times 2^shift, a shift of 0 or more, which is the caller's to bound: there has to be room above. */
+@inline
+export function addScaled(state: usize, value: f64, weight: i64, shift: i32): void {
   const bits = reinterpret<u64>(value);
   const biased = <i32>(bits >> 52) & 0x7ff;
   if (biased == 0x7ff) {
@@ -99,9 +105,101 @@ export function addDouble(state: usize, value: f64, weight: i64): void {
   const fraction = bits & 0xfffffffffffff;
   const mantissa = biased == 0 ? fraction : fraction | 0x10000000000000;
   if (mantissa == 0) return;
-  const position = biased == 0 ? 0 : biased - 1;
+  const position = (biased == 0 ? 0 : biased - 1) + shift;
   const signed = <i64>bits < 0 != weight < 0 ? -(<i64>mantissa) : <i64>mantissa;
   addNear(state, <u64>signed, signed >> 63, position);
+}
+
+/** Counts what no sum has room for `weight` times, as an infinity. */
+export function countInfinity(state: usize, weight: i64): void {
+  store<i64>(state, load<i64>(state, 8) + weight, 8);
+}
+
+/** Where 1 is. */
+const ONE: i32 = 1074;
+
+/** Adds an int64 `weight` times (+1 or -1). */
+export function addInteger(state: usize, value: i64, weight: i64): void {
+  if (value != 0) addSigned(state, <u64>value, value >> 63, weight, ONE);
+}
+
+@inline
+function addSigned(state: usize, low: u64, high: i64, weight: i64, position: i32): void {
+  if (weight >= 0) addNear(state, low, high, position);
+  else addNear(state, ~low + 1, ~high + <i64>(low == 0), position);
+}
+
+let squareLow: u64 = 0;
+let squareHigh: u64 = 0;
+
+@inline
+function square(value: u64): void {
+  const low = value & 0xffffffff;
+  const high = value >> 32;
+  const cross = low * high;
+  squareLow = value * value;
+  squareHigh = high * high + (((low * low >> 32) + (cross & 0xffffffff) * 2) >> 32) + (cross >> 32) * 2;
+}
+
+/** Adds the square of an int64 `weight` times. */
+export function addSquareOfInteger(state: usize, value: i64, weight: i64): void {
+  if (value == 0) return;
+  square(value < 0 ? <u64>0 - <u64>value : <u64>value);
+  // In two parts where it has more bits than the near number takes at once.
+  const isWide = squareHigh >> (NEAR_BITS - 65) != 0;
+  addSigned(state, squareLow, isWide ? 0 : <i64>squareHigh, weight, ONE);
+  if (isWide) addSigned(state, squareHigh, 0, weight, ONE + 64);
+}
+
+/** Squares of doubles from 2^512 on are beyond the greatest double. */
+const SQUARE_BIASED_END: i32 = 1023 + 512;
+
+/**
+ * Adds the square of a double `weight` times: all of its 106 bits, down to the smallest unit of doubles, to which it is
+ * rounded where it has bits below (below 2^-485). What is beyond the greatest double counts as an infinity.
+ */
+export function addSquare(state: usize, value: f64, weight: i64): void {
+  const bits = reinterpret<u64>(value);
+  const biased = <i32>(bits >> 52) & 0x7ff;
+  if (biased >= SQUARE_BIASED_END) {
+    const count = state + (value != value ? 0 : 8);
+    store<i64>(count, load<i64>(count) + weight);
+    return;
+  }
+  const fraction = bits & 0xfffffffffffff;
+  square(biased == 0 ? fraction : fraction | 0x10000000000000);
+  const position = (max(biased, 1) - 1) * 2 - ONE;
+  if (position < 0) roundSquare(-position);
+  if ((squareLow | squareHigh) != 0) addSigned(state, squareLow, <i64>squareHigh, weight, max(position, 0));
+}
+
+/** Takes `count` bits away from the end of the square: to nearest, ties to even. */
+function roundSquare(count: i32): void {
+  const half = count <= 128 && squareBit(count - 1);
+  const isAbove = half && hasSquareBits(count - 1);
+  if (count >= 64) {
+    squareLow = count < 128 ? squareHigh >> (count - 64) : 0;
+    squareHigh = 0;
+  } else {
+    squareLow = (squareLow >> count) | (squareHigh << (64 - count));
+    squareHigh >>= count;
+  }
+  if (half && (isAbove || (squareLow & 1) != 0)) {
+    squareLow++;
+    squareHigh += <u64>(squareLow == 0);
+  }
+}
+
+@inline
+function squareBit(index: i32): bool {
+  return (((index >= 64 ? squareHigh : squareLow) >> (index & 63)) & 1) != 0;
+}
+
+/** Is any of its lowest `count` bits set? */
+@inline
+function hasSquareBits(count: i32): bool {
+  if (count >= 64) return squareLow != 0 || (squareHigh & ((<u64>1 << (count - 64)) - 1)) != 0;
+  return (squareLow & ((<u64>1 << count) - 1)) != 0;
 }
 
 // --- the near number
@@ -232,6 +330,20 @@ export function addExact(into: usize, from: usize): void {
   tick(into);
 }
 
+/** Adds the sum `from` times 2^shift to `into`, as `addExact` does; false, and nothing is added, where there is no room for it. */
+export function addExactScaled(into: usize, from: usize, shift: i32): bool {
+  settle(from);
+  const nearTop = positionOf(from) + (hasNear(from) ? bitsOf(load<u64>(from, 48), load<i64>(from, 56)) : 0);
+  if (max(nearTop, highOf(from) * 32) + shift > MAGNITUDE_BITS_MAX) return false;
+  for (let at: usize = 0; at < 32; at += 8) store<i64>(into + at, load<i64>(into + at) + load<i64>(from + at));
+  if (hasNear(from)) addNear(into, load<u64>(from, 48), load<i64>(from, 56), positionOf(from) + shift);
+  for (let i = lowOf(from); i < highOf(from); i++) {
+    const value = load<i64>(chunkAt(from, i));
+    addNear(into, <u64>value, value >> 63, i * 32 + shift);
+  }
+  return true;
+}
+
 /** Passes carries on, and gives back chunks at both ends that are 0. */
 function settle(state: usize): void {
   store<i32>(state, 0, 40);
@@ -264,17 +376,18 @@ function settle(state: usize): void {
 // --- magnitude: the sum without its sign, chunks [magnitudeLow, magnitudeHigh) of 32 bits each, both ends not 0
 
 const magnitude: usize = memory.data(69 * 8, 8);
-let magnitudeLow: i32 = 0;
-let magnitudeHigh: i32 = 0;
-let isNegative: bool = false;
+export let magnitudeLow: i32 = 0;
+export let magnitudeHigh: i32 = 0;
+export let isNegative: bool = false;
 
 @inline
-function magnitudeAt(index: i32): u64 {
+export function magnitudeAt(index: i32): u64 {
   assert(<u32>index < 69);
   return load<u64>(magnitude + (<usize>index << 3));
 }
 
-function takeMagnitude(state: usize): void {
+/** Leaves the magnitude of a sum there. Its value stays. */
+export function takeMagnitude(state: usize): void {
   makeRoom(state);
   settle(state);
   const low = lowOf(state);
@@ -316,13 +429,19 @@ export const EXACT_OVERFLOW: i32 = 1;
 /** The sum as a double, rounded to nearest, ties to even; or why it is none. NaN and infinities as IEEE would have them. */
 export function finishSum(state: usize, out: usize): i32 {
   if (finishSpecial(state, out)) return EXACT_OK;
-  return finishQuotient(state, 1, out);
+  return finishQuotient(state, 1, 0, out);
+}
+
+/** The sum times 2^exponent, rounded once. False where an infinity was added, or it is beyond the greatest double. */
+export function finishScaled(state: usize, exponent: i32, out: usize): bool {
+  if ((load<i64>(state, 8) | load<i64>(state, 16)) != 0) return false;
+  return finishSpecial(state, out) || finishQuotient(state, 1, exponent, out) == EXACT_OK;
 }
 
 /** The sum divided by `count` (not 0), rounded once. */
 export function finishMean(state: usize, count: i64, out: usize): i32 {
   if (finishSpecial(state, out)) return EXACT_OK;
-  return finishQuotient(state, count, out);
+  return finishQuotient(state, count, 0, out);
 }
 
 function finishSpecial(state: usize, out: usize): bool {
@@ -336,9 +455,9 @@ function finishSpecial(state: usize, out: usize): bool {
 
 /**
  * Long division, bit by bit from the top, until 55 significant bits are there, or two bits below the smallest unit; one
- * more bit says whether anything was left over.
+ * more bit says whether anything was left over. The quotient is times 2^exponent.
  */
-function finishQuotient(state: usize, divisor: i64, out: usize): i32 {
+function finishQuotient(state: usize, divisor: i64, exponent: i32, out: usize): i32 {
   takeMagnitude(state);
   const negative = isNegative != divisor < 0;
   const by: u64 = divisor < 0 ? <u64>0 - <u64>divisor : <u64>divisor;
@@ -350,7 +469,7 @@ function finishQuotient(state: usize, divisor: i64, out: usize): i32 {
   let remainder: u64 = 0;
   let bits: u64 = 0;
   let bitCount = 0;
-  for (; bitCount < 55 && position >= -2; position--) {
+  for (; bitCount < 55 && position >= -2 - exponent; position--) {
     remainder = (remainder << 1) | (position >= 0 ? bitAt(position) : 0);
     const digit: u64 = remainder >= by ? 1 : 0;
     if (digit) remainder -= by;
@@ -358,7 +477,7 @@ function finishQuotient(state: usize, divisor: i64, out: usize): i32 {
     if (bits != 0) bitCount++;
   }
   const rest = remainder != 0 || anyBitBelow(position);
-  const value = toDouble((bits << 1) | (rest ? 1 : 0), position);
+  const value = toDouble((bits << 1) | (rest ? 1 : 0), position + exponent);
   store<f64>(out, negative ? -value : value);
   return value == Infinity ? EXACT_OVERFLOW : EXACT_OK;
 }
@@ -373,7 +492,7 @@ function anyBitBelow(position: i32): bool {
 }
 
 /** bits * 2^exponent units of 2^-1074, rounded; the lowest bit only says whether there is more. */
-function toDouble(bits: u64, exponent: i32): f64 {
+export function toDouble(bits: u64, exponent: i32): f64 {
   if (bits == 0) return 0;
   const top = 64 - <i32>clz(bits) + exponent;
   if (top <= 53) {

@@ -8,3 +8,10 @@ export const TEXT: i32 = 3;
 export function canonicalNaN(bits: i64): i64 {
   return (bits & i64.MAX_VALUE) > 0x7ff0000000000000 ? 0x7ff8000000000000 : bits;
 }
+
+/** A double's bits as an integer that is ordered like it: -0 below 0, NaN above all. */
+@inline
+export function orderOf(bits: i64): i64 {
+  const canonical = canonicalNaN(bits);
+  return canonical < 0 ? canonical ^ i64.MAX_VALUE : canonical;
+}

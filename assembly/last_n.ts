@@ -18,7 +18,7 @@
 import { Arena } from './arena';
 import { INTEGER, REAL, TEXT, canonicalNaN } from './kind';
 import { allocate, allocateZeroed, release } from './memory';
-import { cellAt, nestedCell, nestedSize, nullAt } from './nested';
+import { cellAt, nestedCell, takeBlock } from './nested';
 import { isWellFormed } from './utf8';
 import { readVarint, unzigzag, varintNext, varintOk, writeVarint, zigzag } from './varint';
 
@@ -258,16 +258,6 @@ export function finishRecent(state: usize, out: usize, arena: Arena): bool {
   }
   store<u64>(out, nestedCell(block, count));
   return true;
-}
-
-/** A block of `count` elements, none of them null. */
-function takeBlock(arena: Arena, count: i32): usize {
-  const size = nestedSize(count);
-  const at = arena.reserve(size + 7);
-  const block = (at + 7) & ~(<usize>7);
-  arena.keep(block + size - at);
-  memory.fill(nullAt(block, count, 0), 0, count);
-  return block;
 }
 
 // --- encoding, as Recent of row.proto

@@ -3,7 +3,6 @@
  * block is. Null of null, and where it says so.
  */
 import {
-  FINISHED,
   MAX,
   MEAN,
   MIN,
@@ -15,6 +14,7 @@ import {
   finish,
   update,
 } from './aggregate';
+import { FINISHED } from './finish';
 import { INTEGER, REAL } from './kind';
 import { blockOf, cellAt, countOf, nullAt } from './nested';
 import { Op } from './op';

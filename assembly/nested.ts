@@ -7,6 +7,7 @@
  * Blocks begin at multiples of 8, and stand as long as the texts of their register do. Fields are in the order of their
  * type. A block of nothing may have any address.
  */
+import { Arena } from './arena';
 
 @inline
 export function nestedSize(count: usize): usize {
@@ -37,4 +38,14 @@ export function cellAt(block: usize, index: i32): usize {
 @inline
 export function nullAt(block: usize, count: i32, index: i32): usize {
   return block + (<usize>count << 3) + <usize>index;
+}
+
+/** A block of `count` elements, none of them null. */
+export function takeBlock(arena: Arena, count: i32): usize {
+  const size = nestedSize(count);
+  const at = arena.reserve(size + 7);
+  const block = (at + 7) & ~(<usize>7);
+  arena.keep(block + size - at);
+  memory.fill(nullAt(block, count, 0), 0, count);
+  return block;
 }

@@ -7,6 +7,7 @@
  * where both have the id are states unpacked, merged and packed again.
  */
 import {
+  STATE_SIZE_MAX,
   caseOf,
   decode,
   encode,
@@ -166,9 +167,9 @@ function appendAny(row: Bytes, id: i32, aggregateCase: i32, state: usize): void 
   row.length = at + valueSize - row.start;
 }
 
-/** Two unpacked states: at least STATE_SIZE_MAX bytes each. */
-const leftState: usize = memory.data(608, 16);
-const rightState: usize = memory.data(608, 16);
+/** Two unpacked states. */
+const leftState: usize = memory.data(<i32>STATE_SIZE_MAX, 16);
+const rightState: usize = memory.data(<i32>STATE_SIZE_MAX, 16);
 
 @inline
 function unpack(aggregateCase: i32, from: usize, end: usize, state: usize): bool {

@@ -12,11 +12,12 @@
  * tile levels. Every aggregate of the group gets an entry in every row that a selected event touches, nulls or not,
  * so what a row holds does not depend on how events were cut into batches.
  */
-import { LAST_N, clearSize, setMoment, stateSize, update } from './aggregate';
+import { clearSize, hasStart, setMoment, start, stateSize, update } from './aggregate';
 import { Arena } from './arena';
+import { forgetCounts } from './counts';
 import { BATCH_ROWS, Frame, registerOf } from './expression';
 import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
-import { forgetRecent, startRecent } from './last_n';
+import { forgetRecent } from './last_n';
 import { Bytes, allocateZeroed, copyLoosely, isSame } from './memory';
 import { firstPosition, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { appendEntry } from './row';
@@ -32,8 +33,9 @@ class Member {
   /** Register of the value, and INTEGER, REAL or TEXT; register -1 counts the event itself. */
   value: i32;
   kind: i32;
-  /** How many values are kept, by an aggregate that keeps some. */
-  limit: u32;
+  /** What its states are told before they are updated: how many values are kept, or a half-life in milliseconds. */
+  limit: i64;
+  hasStart: bool;
   /** Of its state. */
   offset: usize;
   clearSize: usize;
@@ -136,7 +138,7 @@ export function setMember(
   aggregateCase: i32,
   value: i32,
   kind: i32,
-  limit: u32,
+  limit: f64,
 ): void {
   const owner = groupAt(group);
   assert(<u32>index < <u32>owner.memberCount && (index == 0 || memberAt(owner, index - 1).id < id));
@@ -145,7 +147,8 @@ export function setMember(
   member.aggregateCase = aggregateCase;
   member.value = value;
   member.kind = kind;
-  member.limit = limit;
+  member.limit = <i64>limit;
+  member.hasStart = hasStart(aggregateCase);
   member.offset = owner.stateSize;
   member.clearSize = clearSize(aggregateCase);
   owner.stateSize += stateSize(aggregateCase);
@@ -247,6 +250,7 @@ function tileGroup(group: Group, from: usize, to: usize): void {
   keyedCount = 0;
   keys.reset();
   forgetRecent();
+  forgetCounts();
   for (let record = from; record < to; record++) {
     if (load<i32>(recordType + (record << 2)) != group.type) continue;
     const row = load<i32>(recordRow + (record << 2));
@@ -392,7 +396,7 @@ function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
     }
     if (!isOpen || startMs != openMs) {
       if (isOpen) emit(group, level.lengthMs, openMs, out);
-      clearStates(group);
+      clearStates(group, startMs);
       isOpen = true;
       openMs = startMs;
     }
@@ -421,12 +425,12 @@ export function floorTile(timeMs: i64, lengthMs: i64, offsetMs: i64): i64 {
   return floorDivide(timeMs - offsetMs, lengthMs) * lengthMs + offsetMs;
 }
 
-function clearStates(group: Group): void {
+function clearStates(group: Group, startMs: i64): void {
   for (let i = 0; i < group.memberCount; i++) {
     const member = memberAt(group, i);
     const state = group.states + member.offset;
     for (let at: usize = 0; at < member.clearSize; at += 8) store<u64>(state + at, 0);
-    if (member.aggregateCase == LAST_N) startRecent(state, member.limit);
+    if (member.hasStart) start(member.aggregateCase, state, member.limit, startMs);
   }
 }
 

@@ -22,16 +22,18 @@
  */
 import {
   COUNT,
-  FINISHED,
-  FINISHED_OVERFLOW,
+  COUNTS,
+  DECAYED,
   FIRST,
   LAST,
   LAST_N,
   MAX,
   MEAN,
   MIN,
+  MOMENTS,
   REAL_MEAN,
   REAL_SUM,
+  STATE_SIZE_MAX,
   SUM,
   add128,
   caseOf,
@@ -43,7 +45,10 @@ import {
   stateSize,
 } from './aggregate';
 import { Arena } from './arena';
+import { DISTINCT, QUANTILE, finishCounts } from './counts';
+import { HALF_LIVES_KEPT, finishDecayed, mergeDecayedTile, startDecayedWindow } from './decayed';
 import { Frame, makeFrame, registerOf } from './expression';
+import { FINISHED, FINISHED_OVERFLOW } from './finish';
 import {
   Entity,
   Level,
@@ -61,6 +66,7 @@ import { buildKey, keyLength, keyStart } from './key';
 import { INTEGER, TEXT } from './kind';
 import { finishRecent } from './last_n';
 import { allocateZeroed } from './memory';
+import { finishMoments } from './moments';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { packedEnd, packedLevel, packedTileStart, packedValue, readPacked } from './packed';
 import { Status } from './register';
@@ -94,6 +100,10 @@ class Member {
   aggregateCase: i32;
   /** What its values are: INTEGER, REAL or TEXT. */
   kind: i32;
+  /** Which of the functions that share its state it is, PLAIN where there is one, and what that is told: f64 each. */
+  finisher: i32;
+  parameterCount: i32;
+  parameters: usize;
   /** The event type whose clock decides what has expired. */
   type: i32;
   /** Its states, one for each window, from here on in the answer's. */
@@ -232,6 +242,20 @@ export function setAnswerMember(answer: i32, index: i32, id: i32, aggregateCase:
   member.states = owner.statesSize;
   owner.statesSize += stateSize(aggregateCase) * <usize>owner.windowCount;
   if (index + 1 == owner.memberCount) owner.states = allocateZeroed(owner.statesSize + 1);
+}
+
+/** What a member's state is finished by; without this it is PLAIN. */
+export function setFinisher(answer: i32, index: i32, finisher: i32, parameterCount: i32): void {
+  const member = memberAt(answerAt(answer), index);
+  member.finisher = finisher;
+  member.parameterCount = parameterCount;
+  member.parameters = allocateZeroed((<usize>parameterCount << 3) + 1);
+}
+
+export function setParameter(answer: i32, index: i32, position: i32, value: f64): void {
+  const member = memberAt(answerAt(answer), index);
+  assert(<u32>position < <u32>member.parameterCount);
+  store<f64>(member.parameters + (<usize>position << 3), value);
 }
 
 @inline
@@ -495,9 +519,25 @@ function startEntity(answer: Answer, start: usize, length: usize): void {
     const size = clearSize(member.aggregateCase);
     for (let rest = member.wanted; rest != 0; rest &= rest - 1)
       clear(stateAt(answer, member, <i32>ctz<u64>(rest)), size);
+    if (member.aggregateCase == DECAYED) startMember(answer, member);
   }
   const entity = findEntity(answer.entity, start, length);
   answer.current = entity ? changetype<usize>(entity) : 0;
+}
+
+/** Tells the states of a decayed sum when they are read, and from where on: that depends on the coarsest tiles, not on those of the cover. */
+function startMember(answer: Answer, member: Member): void {
+  const halfLifeMs = <i64>load<f64>(member.parameters);
+  for (let rest = member.wanted; rest != 0; rest &= rest - 1) {
+    const window = windowAt(answer, <i32>ctz<u64>(rest));
+    let cutMs = i64.MIN_VALUE;
+    if (window.levelCount > 0) {
+      const coarsest = load<i64>(window.levels + (<usize>(window.levelCount - 1) << 3));
+      const oldest = answer.timeMicros - HALF_LIVES_KEPT * halfLifeMs * 1000;
+      cutMs = floorTile(oldest / 1000 - <i64>(oldest % 1000 < 0), coarsest, window.offsetMs);
+    }
+    startDecayedWindow(stateAt(answer, member, <i32>ctz<u64>(rest)), halfLifeMs, answer.timeMicros, cutMs);
+  }
 }
 
 /** Sizes are whole words, and mostly few: a call would take longer. */
@@ -530,7 +570,7 @@ function addStored(answer: Answer, levelMs: f64, tileStart: f64, bytes: usize, e
     if (level && findRow(level, <i64>tileStart)) return READ_OK;
   }
   const windows = windowsOf(answer, levelMs, tileStart);
-  return windows == 0 ? READ_OK : addRow(answer, windows, bytes, end);
+  return windows == 0 ? READ_OK : addRow(answer, windows, <i64>tileStart, bytes, end);
 }
 
 /** Adds the rows that memory holds. */
@@ -566,7 +606,7 @@ function gatherLevel(answer: Answer, level: Level): i32 {
     const windows = windowsOf(answer, levelMs, tileStart);
     if (windows == 0) continue;
     useRow(row);
-    const outcome = addRow(answer, windows, row.bytes, row.bytes + <usize>row.length);
+    const outcome = addRow(answer, windows, row.tileStart, row.bytes, row.bytes + <usize>row.length);
     if (outcome != READ_OK) return outcome;
   }
   return READ_OK;
@@ -623,15 +663,15 @@ function findStretch(answer: Answer, stretch: usize, levelMs: f64, tileStart: f6
   store<u64>(stretch, windows, 24);
 }
 
-/** One unpacked state: at least STATE_SIZE_MAX bytes. */
-const unpacked: usize = memory.data(608, 16);
+/** One unpacked state. */
+const unpacked: usize = memory.data(<i32>STATE_SIZE_MAX, 16);
 
 /**
  * Entries and members both ascend by id, and mostly a row has an entry for each member in turn: so each entry is first
  * held against the head that the next member's would have. What is another entry, or has a state that is more than a few
  * integers, goes the long way.
  */
-function addRow(answer: Answer, windows: u64, at: usize, end: usize): i32 {
+function addRow(answer: Answer, windows: u64, tileStartMs: i64, at: usize, end: usize): i32 {
   let member = changetype<Member>(answer.members);
   const last = answer.members + <usize>answer.memberCount * offsetof<Member>();
   while (at < end) {
@@ -649,7 +689,7 @@ function addRow(answer: Answer, windows: u64, at: usize, end: usize): i32 {
       while (changetype<usize>(member) < last && member.id < entryId) member = nextMember(member);
       if (changetype<usize>(member) == last) return READ_OK;
       if (member.id != entryId) continue;
-      if (!mergeDecoded(answer, member, member.wanted & windows)) return READ_MALFORMED;
+      if (!mergeDecoded(answer, member, member.wanted & windows, tileStartMs)) return READ_MALFORMED;
     }
     member.found |= member.wanted & windows;
     member = nextMember(member);
@@ -699,13 +739,16 @@ function mergeWhole(answer: Answer, member: Member, mask: u64, value: usize, end
 }
 
 /** Merges the entry just read, whatever its state, by way of its unpacked form; false where it is not canonical, or of another case or kind. */
-function mergeDecoded(answer: Answer, member: Member, mask: u64): bool {
+function mergeDecoded(answer: Answer, member: Member, mask: u64, tileStartMs: i64): bool {
   if (mask == 0) return true;
   if (caseOf(entryValue, entryEnd) != member.aggregateCase) return false;
   if (!decodeState(member.aggregateCase, entryValue, entryEnd, unpacked)) return false;
   if (!isStateOf(member.aggregateCase, unpacked, member.kind)) return false;
-  for (let rest = mask; rest != 0; rest &= rest - 1)
-    merge(member.aggregateCase, stateAt(answer, member, <i32>ctz<u64>(rest)), unpacked);
+  for (let rest = mask; rest != 0; rest &= rest - 1) {
+    const state = stateAt(answer, member, <i32>ctz<u64>(rest));
+    if (member.aggregateCase == DECAYED) mergeDecayedTile(state, unpacked, tileStartMs);
+    else merge(member.aggregateCase, state, unpacked);
+  }
   return true;
 }
 
@@ -753,7 +796,7 @@ function finishCell(answer: Answer, cell: usize, member: Member, window: i32, ex
   let isNull: u8 = 1;
   let status = Status.EXPIRED;
   if (!expired) {
-    const outcome = finishState(member.aggregateCase, stateAt(answer, member, window), value);
+    const outcome = finishState(member, stateAt(answer, member, window), value);
     isNull = outcome == FINISHED ? 0 : 1;
     if ((member.found & (<u64>1 << window)) == 0) status = Status.NOT_FOUND;
     else if (outcome == FINISHED_OVERFLOW) status = Status.OVERFLOW;
@@ -766,9 +809,24 @@ function finishCell(answer: Answer, cell: usize, member: Member, window: i32, ex
 }
 
 @inline
-function finishState(aggregateCase: i32, state: usize, value: usize): i32 {
-  if (aggregateCase != LAST_N) return finish(aggregateCase, state, value);
-  return finishRecent(state, value, texts) ? FINISHED : FINISHED_OVERFLOW;
+function finishState(member: Member, state: usize, value: usize): i32 {
+  if (member.aggregateCase < LAST_N) return finish(member.aggregateCase, state, value);
+  return finishLong(member, state, value);
+}
+
+/** What is shared by several functions, or is more than eight bytes. */
+function finishLong(member: Member, state: usize, value: usize): i32 {
+  switch (member.aggregateCase) {
+    case LAST_N:
+      return finishRecent(state, value, texts) ? FINISHED : FINISHED_OVERFLOW;
+    case MOMENTS:
+      return finishMoments(member.finisher, state, value);
+    case COUNTS:
+      return finishCounts(member.finisher, state, member.parameters, member.parameterCount, value, texts);
+    default:
+      assert(member.aggregateCase == DECAYED);
+      return finishDecayed(state, value);
+  }
 }
 
 /** Text and lists of finished values: rows change and go, an answer is read when it is whole. */
@@ -808,13 +866,16 @@ function isKeepable(answer: Answer): bool {
   for (let i = 0; i < answer.memberCount; i++) {
     const member = memberAt(answer, i);
     if (member.wanted == 0) continue;
-    if (!isWord(member.aggregateCase) || isExpired(answer, member)) return false;
+    if (!isWord(member) || isExpired(answer, member)) return false;
   }
   return true;
 }
 
-function isWord(aggregateCase: i32): bool {
-  switch (aggregateCase) {
+function isWord(member: Member): bool {
+  switch (member.aggregateCase) {
+    case COUNTS:
+      return member.finisher == DISTINCT || member.finisher == QUANTILE;
+    case MOMENTS:
     case COUNT:
     case SUM:
     case MEAN:

@@ -6,9 +6,9 @@ import { aggregateHash } from '../plan/canonical.ts';
 import type { Expression, Window } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
-import type { Type } from '../plan/value.ts';
-import { DOUBLE, INT64, isScalar, REQUIRED, TIME, typeName } from '../plan/value.ts';
+import { INT64, isScalar, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
+import { type AggregateParam, aggregateNamed, refusalOf, type SqlAggregate } from './aggregates.ts';
 import type { Scope } from './bind.ts';
 import { bind, bindCondition, fieldOf } from './bind.ts';
 import type { Declared } from './declare.ts';
@@ -34,8 +34,6 @@ export interface CompiledSet {
 export const WINDOWS_PER_SET_MAX = 32;
 /** A reply has a column for each; more than this is several sets. */
 export const FEATURES_PER_SET_MAX = 4096;
-/** How many values LAST_N keeps at most: all of them are in a row, and in a reply. */
-export const LAST_N_MAX = 1000;
 /** Each level is a row more for every event to write; with the lifetime the kernels hold eight. */
 export const TILE_LEVELS_MAX = 7;
 /** A lookup reads and merges each tile of a window's cover. */
@@ -470,12 +468,14 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   const label = node.symbol.name.toUpperCase();
   const argument = node.of && bind(node.of, eventScope(event, label, set.faults));
   const filter = node.filter && bindCondition(node.filter, eventScope(event, 'FILTER', set.faults), 'FILTER');
-  const limit = node.limit && limitOf(node.limit, label, set.faults);
-  if ((node.of && !argument) || (node.filter && !filter) || (node.limit && limit === null)) return null;
-  if (argument && !isAggregable(node, argument, set.faults)) return null;
-  const arg = filter ? filtered(argument, filter, node) : argument;
-  const fn = { name: node.name, args: arg ? [arg] : [], limit };
-  const type = resultType(node, argument);
+  const spec = aggregateNamed(node.name);
+  const given = spec.params.map((param, i) => paramOf(param, node.params[i] ?? null, label, set.faults));
+  if ((node.of && !argument) || (node.filter && !filter) || !areGiven(given)) return null;
+  if (argument && !isAggregable(spec, label, argument, node.of!, set.faults)) return null;
+  const value = argument && spec.argument ? spec.argument(argument, given) : argument;
+  const arg = filter ? filtered(value, filter, node) : value;
+  const fn = { name: node.name, args: arg ? [arg] : [], ...spec.keep(given) };
+  const type = spec.result(argument?.type ?? null, given);
   return {
     name,
     event: event.name,
@@ -489,13 +489,16 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   };
 }
 
-/** How many values an aggregate keeps has to be written there: it is a part of what is stored. */
-function limitOf(node: SqlNode, label: string, faults: Fault[]): number | null {
-  if (node.kind === 'literal' && typeof node.value === 'bigint' && node.value >= 1n && node.value <= LAST_N_MAX)
-    return Number(node.value);
-  const message = `${label} keeps a whole number of values, from 1 to ${LAST_N_MAX}, and ${node.text} is none`;
-  if (node.kind !== 'faulty') faults.push(new Fault('definition', message, node.at));
-  return null;
+/** What is written behind a value is a part of what is stored, so it has to be a literal. */
+function paramOf(param: AggregateParam, node: SqlNode | null, label: string, faults: Fault[]): number[] | null {
+  const given = param.read(node);
+  if (!given && node && node.kind !== 'faulty')
+    faults.push(new Fault('definition', `${label} ${param.wants}, and ${node.text} is none`, node.at));
+  return given;
+}
+
+function areGiven(given: (number[] | null)[]): given is number[][] {
+  return !given.includes(null);
 }
 
 /** f(x) FILTER (WHERE c) -> f(CASE WHEN c THEN x END), for every f passes over nulls. */
@@ -505,36 +508,18 @@ function filtered(argument: Expression | null, filter: Expression, { at }: SqlNo
   return call('case', [filter, value, otherwise], value.type, at);
 }
 
-const TAKE_ANY = 'COUNT, FIRST, LAST and LAST_N take any type';
-/** Aggregates that look at no value. */
-const TAKING_ANY = ['count', 'first', 'last', 'lastN'];
-
-function isAggregable(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
-  const { kind } = type;
-  if (!isScalar(type) && node.name !== 'count') {
-    const message = `${node.name.toUpperCase()} wants a scalar, got ${typeName(type)}; ${scalarHint(type, node.of!.text)}`;
-    faults.push(new Fault('definition', message, node.of!.at));
-    return false;
-  }
-  if (TAKING_ANY.includes(node.name) || kind === 'int64' || kind === 'double') return true;
-  const ordered = node.name === 'min' || node.name === 'max';
-  if (ordered && (kind === 'bool' || kind === 'time')) return true;
-  const { text } = node.of!;
-  const hints: Record<string, string> = {
-    bool: `write CASE WHEN ${text} THEN 1 ELSE 0 END`,
-    string: ordered ? TAKE_ANY : `${TAKE_ANY}; declare the input int64 if it is a number`,
-    time: 'MIN and MAX take a time',
-  };
-  const wanted = ordered ? 'int64, double, bool or time' : 'int64 or double';
-  const message = `${node.name.toUpperCase()} wants ${wanted}, got ${typeName(type)}; ${hints[kind] ?? TAKE_ANY}`;
-  faults.push(new Fault('definition', message, node.of!.at));
+function isAggregable(
+  spec: SqlAggregate,
+  label: string,
+  { type }: Expression,
+  { text, at }: SqlNode,
+  faults: Fault[],
+): boolean {
+  const refusal = refusalOf(spec, label, type, text);
+  if (refusal === null) return true;
+  const hint = isScalar(type) ? '' : `; ${scalarHint(type, text)}`;
+  faults.push(new Fault('definition', refusal + hint, at));
   return false;
-}
-
-function resultType(node: SqlNode & { kind: 'aggregate' }, argument: Expression | null): Type {
-  if (node.name === 'avg') return DOUBLE;
-  if (node.name === 'lastN') return { kind: 'list', of: { type: argument!.type, presence: REQUIRED } };
-  return node.name === 'count' ? INT64 : argument!.type;
 }
 
 function featureOf(set: SetScope, entity: Entity, item: BoundItem, { label, window }: NamedWindow): Feature {

@@ -1,5 +1,6 @@
 import type { Position } from '../base/fault.ts';
 import type { FunctionName } from '../plan/expression.ts';
+import type { AggregateName } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 
 /** What a feature set's select says, read from SQL: every node with its place in the user's file. */
@@ -24,8 +25,6 @@ export interface Word {
 }
 
 export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
-
-export type AggregateWord = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'lastN';
 
 /** What a dialect's operators and casts mean that DuckDB's do not. */
 export interface Rules {
@@ -70,13 +69,13 @@ export type SqlNode = { at: Position; text: string; rules?: Rules | undefined } 
   | { kind: 'cast'; of: SqlNode; to: CastKind }
   /** A count of its own is computed, and then one of `months` and `micros` is what it counts. */
   | { kind: 'interval'; months: bigint; micros: bigint; count: SqlNode | null }
-  /** `of` is null for COUNT(*), `limit` for what keeps no certain number of values. */
+  /** `of` is null for COUNT(*); `params` are what is written behind it. */
   | {
       kind: 'aggregate';
-      name: AggregateWord;
+      name: AggregateName;
       symbol: Word;
       of: SqlNode | null;
-      limit: SqlNode | null;
+      params: SqlNode[];
       filter: SqlNode | null;
     }
 );

@@ -5,11 +5,13 @@ import type { Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import type { FunctionName } from '../plan/expression.ts';
+import type { AggregateName } from '../plan/plan.ts';
 import { quoteRegex } from '../plan/regex.ts';
+import { BY_SPELLING, type SqlAggregate } from './aggregates.ts';
 import type { Dialect } from './dialect.ts';
 import { CALLABLE } from './functions.ts';
 import { readInterval } from './interval.ts';
-import type { AggregateWord, CastKind, Select, SelectItem, SqlNode, Word } from './node.ts';
+import type { CastKind, Select, SelectItem, SqlNode, Word } from './node.ts';
 import { checkPattern, spell, spellField } from './spelling.ts';
 import {
   KNOWN_FUNCTIONS,
@@ -455,7 +457,8 @@ function walkOurs(cursor: Cursor, node: Node): SqlNode {
     const args = [left, walk(cursor, child(body, 'right'))];
     return { kind: 'operator', fn, symbol, args, ...span(cursor, first) };
   }
-  if (isLastN(cursor, kind)) return walkLastN(cursor, body, first);
+  const called = calledAggregate(cursor, kind);
+  if (called) return walkCalled(cursor, called, first);
   if (CALL_ARGS.has(kind)) return walkFunction(cursor, kind, body, first);
   switch (kind) {
     case 'paren': {
@@ -850,7 +853,7 @@ function takeType(cursor: Cursor): CastKind {
   return to;
 }
 
-function walkAggregate(cursor: Cursor, name: AggregateWord, body: Node, first: number): SqlNode {
+function walkAggregate(cursor: Cursor, name: AggregateName, body: Node, first: number): SqlNode {
   const { at, text } = cursor.tokens[cursor.next + 1]?.type === 'L_PAREN' ? nextWord(cursor) : unexpected(cursor);
   take(cursor, 'L_PAREN', '(');
   let of: SqlNode | null = null;
@@ -859,7 +862,7 @@ function walkAggregate(cursor: Cursor, name: AggregateWord, body: Node, first: n
   else throw here(cursor, `${text.toUpperCase()}() wants * or an argument`, 'definition');
   take(cursor, 'R_PAREN', ')');
   const filter = walkFilter(cursor, body);
-  return { kind: 'aggregate', name, symbol: { name: text, at }, of, limit: null, filter, ...span(cursor, first) };
+  return { kind: 'aggregate', name, symbol: { name: text, at }, of, params: [], filter, ...span(cursor, first) };
 }
 
 /** FILTER (WHERE condition), where it is there. */
@@ -873,27 +876,38 @@ function walkFilter(cursor: Cursor, body: Node): SqlNode | null {
   return filter;
 }
 
-/** The library has not heard of LAST_N: for it that is some function, or with a FILTER some aggregate. */
-function isLastN(cursor: Cursor, kind: string): boolean {
-  const [name, bracket] = cursor.tokens.slice(cursor.next);
-  const isCall = (kind === 'function' || kind === 'aggregate_function') && bracket?.type === 'L_PAREN';
-  return isCall && name!.text.toUpperCase() === 'LAST_N';
+/** The aggregate of the table that this node is a call of. The library has not heard of most, and makes of each something else. */
+function calledAggregate(cursor: Cursor, kind: string): SqlAggregate | null {
+  const [name, bracket] = cursor.tokens.slice(cursor.next, cursor.next + 2);
+  if (NO_CALLS.has(kind) || bracket?.type !== 'L_PAREN' || isQuoted(name!)) return null;
+  return BY_SPELLING.get(name!.text.toUpperCase()) ?? null;
 }
 
-function walkLastN(cursor: Cursor, body: Node, first: number): SqlNode {
+/** A value, and what is written behind it: read one by one, as the text has them. */
+function walkCalled(cursor: Cursor, aggregate: SqlAggregate, first: number): SqlNode {
   const { at, text } = nextWord(cursor);
   take(cursor, 'L_PAREN', '(');
-  const args = nodes(body, 'args');
-  if (args.length !== 2) {
-    const message = `${text.toUpperCase()} wants two arguments, a value and how many of them to keep, got ${args.length}`;
-    throw new Fault('definition', message, at);
-  }
-  const of = walk(cursor, args[0]!);
-  take(cursor, 'COMMA', 'a comma');
-  const limit = walk(cursor, args[1]!);
+  const args = theirArguments(cursor, cursor.dialect);
   take(cursor, 'R_PAREN', ')');
-  const filter = walkFilter(cursor, body);
-  return { kind: 'aggregate', name: 'lastN', symbol: { name: text, at }, of, limit, filter, ...span(cursor, first) };
+  const { wants, params } = aggregate;
+  const required = 1 + params.filter(param => !param.isOptional).length;
+  if (args.length < required || args.length > 1 + params.length)
+    throw new Fault('definition', `${text.toUpperCase()} wants ${wants}, got ${args.length}`, at);
+  const filter = walkFilterOf(cursor);
+  const [of, ...given] = args as [SqlNode, ...SqlNode[]];
+  const symbol = { name: text, at };
+  return { kind: 'aggregate', name: aggregate.name, symbol, of, params: given, filter, ...span(cursor, first) };
+}
+
+/** FILTER (WHERE condition), wherever the tree has it. */
+function walkFilterOf(cursor: Cursor): SqlNode | null {
+  if (!peekIs(cursor, 'FILTER')) return null;
+  take(cursor, 'FILTER', 'FILTER');
+  take(cursor, 'L_PAREN', '(');
+  const { depth } = take(cursor, 'WHERE', 'WHERE');
+  const filter = theirArgument(cursor, cursor.dialect, depth);
+  take(cursor, 'R_PAREN', ')');
+  return filter;
 }
 
 function nextWord(cursor: Cursor): { at: Position; text: string } {
@@ -1006,8 +1020,14 @@ const CALLED = new Map([
 
 function isSpelled(cursor: Cursor, kind: string): boolean {
   const [name, bracket] = cursor.tokens.slice(cursor.next);
-  if (!name || bracket?.type !== 'L_PAREN' || isQuoted(name) || isLastN(cursor, kind)) return false;
+  if (!name || bracket?.type !== 'L_PAREN' || isQuoted(name) || isOurs(cursor, kind)) return false;
   return !NO_CALLS.has(kind) || CALLED.get(kind) === name.text.toUpperCase();
+}
+
+/** An aggregate that means the same in every dialect, or that none but ours has. */
+function isOurs(cursor: Cursor, kind: string): boolean {
+  const name = cursor.tokens[cursor.next]!.text.toUpperCase();
+  return calledAggregate(cursor, kind)?.everywhere.includes(name) ?? false;
 }
 
 /** A call, whatever the library makes of it: its arguments are read one by one. */
@@ -1051,7 +1071,7 @@ function templateOf({ library, source }: Cursor, ours: string): SqlNode {
 }
 
 /** Up to the closing parenthesis, each by itself: the library moves some of them about. */
-function theirArguments(cursor: Cursor, dialect: Dialect): SqlNode[] {
+function theirArguments(cursor: Cursor, dialect: Dialect | null): SqlNode[] {
   const depth = cursor.tokens[cursor.next]?.type === 'R_PAREN' ? 0 : cursor.tokens[cursor.next]!.depth;
   const args: SqlNode[] = [];
   while (
@@ -1065,7 +1085,7 @@ function theirArguments(cursor: Cursor, dialect: Dialect): SqlNode[] {
   return args;
 }
 
-function theirArgument(cursor: Cursor, dialect: Dialect, depth: number): SqlNode {
+function theirArgument(cursor: Cursor, dialect: Dialect | null, depth: number): SqlNode {
   const first = cursor.next;
   const end = cursor.tokens.findIndex(
     ({ type, depth: at }, i) => i >= first && ((type === 'COMMA' && at === depth) || at < depth),

@@ -1,6 +1,8 @@
 import { assert } from '../base/assert.ts';
 import type { AggregateFunction, AggregateName } from '../plan/plan.ts';
 
+const MOMENTS = 11;
+
 /** The field of FeatureValue's oneof (proto/tilefold/v1/row.proto) that holds an aggregate's state, and names its merge. */
 const CASES: Partial<Record<AggregateName, number>> = {
   count: 1,
@@ -11,8 +13,19 @@ const CASES: Partial<Record<AggregateName, number>> = {
   first: 8,
   last: 9,
   lastN: 10,
+  varPop: MOMENTS,
+  varSamp: MOMENTS,
+  stddevPop: MOMENTS,
+  stddevSamp: MOMENTS,
 };
 const REAL_CASES: Partial<Record<AggregateName, number>> = { sum: 6, avg: 7 };
+
+/** Of functions that share a state, which one it is (assembly/aggregate.ts); 0 where there is one only. */
+const FINISHERS: Partial<Record<AggregateName, number>> = { varPop: 1, varSamp: 2, stddevPop: 3, stddevSamp: 4 };
+
+export function finisherOf(fn: AggregateFunction): number {
+  return FINISHERS[fn.name] ?? 0;
+}
 
 /** What 8 bytes of a value are (assembly/aggregate.ts). */
 const INTEGER = 1;

@@ -152,6 +152,8 @@ export interface Exports {
   ): void;
   setWindowLevel(answer: number, index: number, position: number, lengthMs: number): void;
   setAnswerMember(answer: number, index: number, id: number, aggregateCase: number, kind: number, type: number): void;
+  setFinisher(answer: number, index: number, finisher: number, parameterCount: number): void;
+  setParameter(answer: number, index: number, position: number, value: number): void;
   setRead(answer: number, member: number, window: number, register: number): void;
   setWanted(answer: number, member: number, low: number, high: number): void;
   bindEvent(answer: number, type: number, keyCount: number): void;

@@ -6,7 +6,7 @@ import type { Aggregate, Feature } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import { typeName } from '../plan/value.ts';
 import type { TileRange } from '../plan/window.ts';
-import { caseOf, kindOf } from './aggregate.ts';
+import { caseOf, finisherOf, kindOf } from './aggregate.ts';
 import { identityOf, Lowering, Op } from './expression.ts';
 import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
@@ -148,7 +148,10 @@ function loadAnswer(layout: Layout, answer: AnswerLayout, cells: { aggregate: Ag
   }
   for (const [i, { aggregate, id }] of answer.members.entries()) {
     const type = typeIndex(layout, aggregate.event);
-    exports.setAnswerMember(answer.index, i, id, caseOf(aggregate.fn), kindOf(aggregate.fn), type);
+    const { fn } = aggregate;
+    exports.setAnswerMember(answer.index, i, id, caseOf(fn), kindOf(fn), type);
+    exports.setFinisher(answer.index, i, finisherOf(fn), fn.params.length);
+    for (const [position, value] of fn.params.entries()) exports.setParameter(answer.index, i, position, value);
   }
   for (const [register, { aggregate, window }] of cells.entries()) {
     const member = answer.members.findIndex(m => m.aggregate === aggregate);

@@ -37,7 +37,7 @@ function canonicalAggregate(aggregate: Aggregate, plan: Plan): unknown {
     entity: aggregate.entity,
     keys: aggregate.keys.map(inScope),
     where: aggregate.where && inScope(aggregate.where),
-    fn: { name: aggregate.fn.name, args: aggregate.fn.args.map(inScope), limit: aggregate.fn.limit },
+    fn: { ...aggregate.fn, args: aggregate.fn.args.map(inScope) },
     tiles: aggregate.tiles,
   };
 }

@@ -73,6 +73,9 @@ export interface Aggregate {
  * - `sum`: of int64, in 128 bits; OVERFLOW at finish beyond int64. Of double, exact, rounded once at finish; OVERFLOW
  *   beyond the largest double; infinities and NaN as IEEE 754 adds them. 0 when empty. Linear.
  * - `avg`: the exact quotient of the exact sum, rounded once to a double. Null when empty. Linear.
+ * - `varPop`, `varSamp`, `stddevPop`, `stddevSamp`: of int64 and double, from exact sums of values and squares; the variance is
+ *   rounded once, the deviation is its root. Null where there are too few values; NaN where one was NaN or infinite; OVERFLOW
+ *   with a double of 2^512 or more. Linear.
  * - `min`, `max`: of int64, double (-0 below 0, NaN above all), bool or time. Null when empty. Monotone.
  * - `first`, `last`: in order of (time, position). Null when empty. Monotone.
  * - `lastN`: of scalars, the values of the `limit` latest events in order of (time, position), the latest first. An empty
@@ -84,15 +87,34 @@ export interface AggregateFunction {
   args: Expression[];
   /** How many values are kept, where a function keeps some. */
   limit: number | null;
+  /** What else a function is told of what to make of them, in its own order; empty where there is nothing to tell. */
+  params: number[];
 }
 
-export type AggregateName = 'count' | 'sum' | 'avg' | 'min' | 'max' | 'first' | 'last' | 'lastN' | 'countUnique';
+export type AggregateName =
+  | 'count'
+  | 'sum'
+  | 'avg'
+  | 'varPop'
+  | 'varSamp'
+  | 'stddevPop'
+  | 'stddevSamp'
+  | 'min'
+  | 'max'
+  | 'first'
+  | 'last'
+  | 'lastN'
+  | 'countUnique';
 
 /** Can it be undone with weight -1? A monotone aggregate over input that retracts is refused by the compiler. */
 export const LINEAR: Record<AggregateName, boolean> = {
   count: true,
   sum: true,
   avg: true,
+  varPop: true,
+  varSamp: true,
+  stddevPop: true,
+  stddevSamp: true,
   countUnique: true,
   min: false,
   max: false,

@@ -99,7 +99,7 @@ export function show(expression: Expression): string {
 export function showAggregates(plan: Plan): string[] {
   return plan.aggregates.map(({ name, fn, where, type }) => {
     const condition = where ? ` where ${show(where)}` : '';
-    const args = [...fn.args.map(show), ...(fn.limit === null ? [] : [fn.limit])];
+    const args = [...fn.args.map(show), ...(fn.limit === null ? [] : [fn.limit]), ...fn.params];
     return `${name} = ${fn.name}(${args.join(', ')})${condition}: ${typeName(type)}`;
   });
 }

@@ -27,6 +27,19 @@ const SUPPORTED: [sql: string, aggregates: string[]][] = [
     ['s:n = lastN(case(ok, divide(delay, 2), null:double), 3): [double]'],
   ],
   [
+    'VAR_POP(delay) AS a, variance(delay / 2) AS b, STDDEV_POP(distance) FILTER (WHERE ok) AS c, STDDEV(delay) AS d',
+    [
+      's:a = varPop(delay): double',
+      's:b = varSamp(divide(delay, 2)): double',
+      's:c = stddevPop(case(ok, distance, null:int64)): double',
+      's:d = stddevSamp(delay): double',
+    ],
+  ],
+  [
+    'VAR_SAMP(delay) + 1 AS a, VAR_SAMP(delay)::BIGINT AS b, VAR_SAMP(delay) BETWEEN 1 AND 2 AS c',
+    ['s:a$1 = varSamp(delay): double'],
+  ],
+  [
     'MIN(ok) AS a, MAX(landed) AS b, MAX("delay") AS c',
     ['s:a = min(ok): bool', 's:b = max(landed): time', 's:c = max(delay): int64'],
   ],
@@ -203,8 +216,8 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
     'unknown function SUMM; did you mean "SUM"?',
   ],
   [
-    '«STDDEV»(delay) AS n, SUM(«EXP»(delay)) AS m',
-    'STDDEV is not supported: no such aggregate is kept yet; there are COUNT, SUM, AVG, MIN, MAX, FIRST, LAST and LAST_N',
+    '«MEDIAN»(delay) AS n, SUM(«EXP»(delay)) AS m',
+    'MEDIAN is not supported: no such aggregate is kept; docs/aggregates.md lists those that are',
     'EXP is not supported: its digits are not the same on every machine; compute it from the feature',
   ],
   ['SUM(«SUM»(delay)) AS n', 'an aggregate inside SUM is not supported: SUM looks at one event at a time'],
@@ -271,6 +284,11 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   [
     'MAX(«origin») AS n',
     'MAX wants int64, double, bool or time, got string; COUNT, FIRST, LAST and LAST_N take any type',
+  ],
+  [
+    'VAR_POP(«origin») AS n, «STDDEV»(delay, 1) AS k',
+    'VAR_POP wants int64 or double, got string; COUNT, FIRST, LAST and LAST_N take any type; declare the input int64 if it is a number',
+    'STDDEV wants one argument, got 2',
   ],
   ['SUM(«dellay») AS n', 'event flight has no input "dellay"; did you mean "delay"?'],
   ['SUM(«x») AS n', 'event flight has no input "x"; it has origin, destination, delay, distance, ok, landed'],

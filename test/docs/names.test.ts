@@ -7,6 +7,7 @@ import { Metrics } from '../../src/base/metrics.ts';
 import { EXIT } from '../../src/cli/exit.ts';
 import { programOf } from '../../src/cli/program.ts';
 import { SCHEMAS } from '../../src/cli/schema.ts';
+import { LAST_N_MAX } from '../../src/compile/aggregates.ts';
 import { EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX } from '../../src/compile/bind.ts';
 import { FILES_MAX } from '../../src/compile/compile.ts';
 import * as declared from '../../src/compile/declare.ts';
@@ -155,7 +156,7 @@ describe('definitions', () => {
       ['tile lengths of a set', sets.TILE_LEVELS_MAX],
       ['tiles that one window takes to answer', sets.TILES_PER_WINDOW_MAX],
       ['features of a set', sets.FEATURES_PER_SET_MAX],
-      ['values that a LAST_N keeps', sets.LAST_N_MAX],
+      ['values that a LAST_N keeps', LAST_N_MAX],
       ['calls and operators of an expression within one another', EXPRESSION_DEPTH_MAX],
       ['calls, operators and operands of an expression', EXPRESSION_NODES_MAX],
     ]);
@@ -177,15 +178,18 @@ test('every status', () => {
 });
 
 describe('links', () => {
-  test.each([...pages().map(({ path }) => path), 'src/README.md', 'docs/functions.md'])('of %s', path => {
-    for (const [, target] of textOf(path).matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^https?:/.test(target!)) continue;
-      const [file, anchor] = target!.split('#');
-      const to = file === '' ? path : join(dirname(path), file!);
-      expect([target, existsSync(join(ROOT, to))]).toEqual([target, true]);
-      if (anchor !== undefined) expect([target, anchorsOf(to).includes(anchor)]).toEqual([target, true]);
-    }
-  });
+  test.each([...pages().map(({ path }) => path), 'src/README.md', 'docs/functions.md', 'docs/aggregates.md'])(
+    'of %s',
+    path => {
+      for (const [, target] of textOf(path).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^https?:/.test(target!)) continue;
+        const [file, anchor] = target!.split('#');
+        const to = file === '' ? path : join(dirname(path), file!);
+        expect([target, existsSync(join(ROOT, to))]).toEqual([target, true]);
+        if (anchor !== undefined) expect([target, anchorsOf(to).includes(anchor)]).toEqual([target, true]);
+      }
+    },
+  );
 });
 
 test('the house has the rooms that its page says', () => {

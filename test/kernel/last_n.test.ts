@@ -1,7 +1,7 @@
 /** LAST_N by its states: merged in any grouping, held against lists of JavaScript, and damaged. */
 import { describe, expect, test } from 'bun:test';
 import { Fault } from '../../src/base/fault.ts';
-import { LAST_N_MAX } from '../../src/compile/feature_set.ts';
+import { LAST_N_MAX } from '../../src/compile/aggregates.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { Random } from '../sim/random.ts';

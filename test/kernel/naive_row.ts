@@ -105,6 +105,10 @@ function emptyOf(of: string): State | null {
       return { case: of, value: {} };
     case 'realMean':
       return { case: of, value: { sum: {}, count: 0n } };
+    case 'moments':
+      return { case: of, value: { sum: {}, squares: {}, count: 0n } };
+    case 'decayed':
+      return { case: of, value: {} };
     default:
       return null;
   }
@@ -133,11 +137,23 @@ function mergeStates(a: State, b: State, isSame = false): State {
       const total = exactOf(sumExact(x!.sum ?? refuse('no sum'), y!.sum ?? refuse('no sum')));
       return { case: 'realMean', value: { sum: total, count: int64(given(x!.count) + given(y!.count)) } };
     }
+    case 'moments': {
+      const [x, y] = [a!.value, b!.value] as Of<'moments'>[];
+      const [total, squares] = [x!.sum, x!.squares].map((part, i) =>
+        exactOf(sumExact(part ?? refuse('no sum'), (i === 0 ? y!.sum : y!.squares) ?? refuse('no sum'))),
+      );
+      const weight = int64(given(x!.count) + given(y!.count));
+      return { case: 'moments', value: { sum: total!, squares: squares!, count: weight } };
+    }
+    case 'decayed':
+      return { case: 'decayed', value: exactOf(sumExact(a!.value, b!.value)) };
     case 'first':
     case 'last':
       return mergeMoments(a, b, isSame);
     case 'lastN':
       return mergeRecents(a, b, isSame);
+    case 'counts':
+      return mergeCounts(a, b, isSame);
     default:
       throw new Refused('unknown');
   }
@@ -321,6 +337,82 @@ function recentState(limit: number, kept: Kept[]): State {
   const state = recent(limit, kept) as { case: 'lastN'; value: { positions: bigint[] } };
   state.value.positions = state.value.positions.map(int64);
   return state as State;
+}
+
+// --- counts of values
+
+interface Tally {
+  limit: number;
+  /** 1, 2 or 3 for integers, doubles (by their bits) and texts. */
+  kind: number;
+  overflown: boolean;
+  times: Map<bigint | string, bigint>;
+}
+
+function tallyOf(of: unknown): Tally {
+  const { limit, integers, reals, texts, times, overflown } = of as Required<Of<'counts'> & object>;
+  if (limit === undefined || limit < 1 || limit > 10_000) return refuse('limit');
+  const columns = [integers!, reals!, texts!];
+  const kinds = columns.flatMap((column, i) => (column.length > 0 ? [i + 1] : []));
+  if (overflown !== undefined) {
+    if (overflown < 1 || overflown > 3 || kinds.length > 0 || times!.length > 0) return refuse('overflown');
+    return { limit, kind: overflown, overflown: true, times: new Map() };
+  }
+  const kind = kinds[0] ?? 0;
+  const values: (bigint | string)[] = [...runningSums(integers!), ...reals!.map(bitsOf), ...texts!];
+  if (kinds.length > 1 || values.length > limit || times!.length !== values.length) return refuse('columns');
+  for (const [i, value] of values.entries())
+    if (i > 0 && compareCounted(kind, values[i - 1]!, value) >= 0) return refuse('order');
+  const isOdd = (value: bigint | string) =>
+    typeof value === 'string' ? Buffer.byteLength(value) > 1024 : kind === 2 && plainBits(value) !== value;
+  if (values.some(isOdd)) return refuse('a value');
+  return { limit, kind, overflown: false, times: new Map(values.map((value, i) => [value, times![i]!])) };
+}
+
+function runningSums(deltas: bigint[]): bigint[] {
+  let last = 0n;
+  return deltas.map(delta => (last = int64(last + delta)));
+}
+
+function plainBits(bits: bigint): bigint {
+  if (bits === -(2n ** 63n)) return 0n;
+  return (bits & (2n ** 63n - 1n)) > 0x7ff0_0000_0000_0000n ? 0x7ff8_0000_0000_0000n : bits;
+}
+
+function compareCounted(kind: number, a: bigint | string, b: bigint | string): number {
+  if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string));
+  const [x, y] = kind === 2 ? [ordered(a), ordered(b as bigint)] : [a, b as bigint];
+  return x < y ? -1 : Number(x > y);
+}
+
+function mergeCounts(a: State, b: State, isSame: boolean): State {
+  const [x, y] = [tallyOf(a!.value), tallyOf(b!.value)];
+  if (isSame) return tallyState(x);
+  const limit = Math.min(x.limit, y.limit);
+  const kind = Math.max(x.kind, y.kind);
+  const sides = [x, y].filter(side => side.kind === kind);
+  const times = new Map<bigint | string, bigint>();
+  for (const side of sides)
+    for (const [value, count] of side.times) times.set(value, int64((times.get(value) ?? 0n) + count));
+  const overflown = sides.some(side => side.overflown) || times.size > limit;
+  return tallyState({ limit, kind, overflown, times });
+}
+
+function tallyState({ limit, kind, overflown, times }: Tally): State {
+  if (overflown) return { case: 'counts', value: { limit, overflown: kind } };
+  const entries = [...times].sort(([p], [q]) => compareCounted(kind, p, q));
+  const values = entries.map(([value]) => value);
+  const differences = (all: bigint[]) => all.map((value, i) => int64(value - (all[i - 1] ?? 0n)));
+  return {
+    case: 'counts',
+    value: {
+      limit,
+      ...(kind === 1 ? { integers: differences(values as bigint[]) } : {}),
+      ...(kind === 2 ? { reals: values.map(value => doubleOf(value as bigint)) } : {}),
+      ...(kind === 3 ? { texts: values as string[] } : {}),
+      times: entries.map(([, count]) => count),
+    },
+  };
 }
 
 export function same(a: Uint8Array, b: Uint8Array): boolean {

@@ -17,7 +17,7 @@ import { Random } from '../sim/random.ts';
 import { bytesOf, eventType, layout } from './columns.ts';
 import { damage } from './json_text.ts';
 import { mergeNaive, Refused, same } from './naive_row.ts';
-import { changeBatch, count, extreme, type Kept, mean, onlyRow, recent, row, type State, sum } from './rows.ts';
+import { changeBatch, count, counts, extreme, type Kept, mean, onlyRow, recent, row, type State, sum } from './rows.ts';
 
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2, 3];
@@ -50,6 +50,18 @@ const STATES: State[] = [
   ...[moment('last', 1n, 1n, ''), { case: 'first', value: {} } satisfies State],
   ...[recent(3, kept(1n, -(2n ** 63n))), recent(9, kept(0.5, Number.NaN, -0)), recent(5, kept('a', null, 'größe', ''))],
   recent(1000, []),
+  {
+    case: 'moments',
+    value: {
+      sum: { magnitude: Uint8Array.of(5, 3), exponent: -9, negative: true, nan: 2n },
+      squares: { magnitude: Uint8Array.of(1), exponent: 700, positiveInfinity: 3n },
+      count: 9n,
+    },
+  },
+  { case: 'moments', value: { sum: {}, squares: {}, count: 0n } },
+  { case: 'decayed', value: { magnitude: Uint8Array.of(255, 1), exponent: 4, positiveInfinity: -1n } },
+  ...[counts(4, [-(2n ** 63n), 0n, 2n ** 63n - 1n]), counts(9, [-1.5, 0, Number.NaN]), counts(3, ['', 'a', 'größe'])],
+  ...[counts(1, [7n]), counts(10_000, []), { case: 'counts', value: { limit: 2, overflown: 3 } } satisfies State],
 ];
 
 const fold = new Fold(await loadKernel(), () => null);

@@ -59,6 +59,21 @@ export function recent(limit: number, kept: Kept[]): State {
   };
 }
 
+/** The state of these values, ascending, each once, of which the first is there once, the second twice, and so on; none, too. */
+export function counts(limit: number, values: bigint[] | number[] | string[]): State {
+  const [first] = values;
+  return {
+    case: 'counts',
+    value: {
+      limit,
+      integers: typeof first === 'bigint' ? deltas(values as bigint[]).map(delta => BigInt.asIntN(64, delta)) : [],
+      reals: typeof first === 'number' ? (values as number[]) : [],
+      texts: typeof first === 'string' ? (values as string[]) : [],
+      times: values.map((_, i) => BigInt(i + 1) * (i % 2 ? -1n : 1n)),
+    },
+  };
+}
+
 export function byMoment(a: Kept, b: Kept): number {
   return Number(a.time - b.time || a.position - b.position);
 }

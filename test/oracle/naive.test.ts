@@ -175,7 +175,9 @@ describe('aggregates', () => {
   });
 
   test('countUnique beyond its limit is null with OVERFLOW', () => {
-    const bounded = aggregate('u', 'e', [key], 'countUnique', x, { fn: { name: 'countUnique', args: [x], limit: 2 } });
+    const bounded = aggregate('u', 'e', [key], 'countUnique', x, {
+      fn: { name: 'countUnique', args: [x], limit: 2, params: [] },
+    });
     const of = thingPlan([bounded], [['u', read('u', INT64)]]);
     const log = logOf(
       of,

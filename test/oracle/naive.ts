@@ -19,7 +19,7 @@ import type { Expression, Read, Window } from '../../src/plan/expression.ts';
 import type { Aggregate, AggregateFunction, EventType, Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
 import type { Log, LogRecord } from './log.ts';
-import { compareReals, exactQuotient, int64, roundedQuotient } from './number.ts';
+import { compareReals, exactQuotient, exactVariance, int64, roundedQuotient } from './number.ts';
 import { compare, evaluate, type Scope } from './terms.ts';
 
 /** Gravest last. */
@@ -173,6 +173,16 @@ function finish(fn: AggregateFunction, asked: Counted[]): Answer {
       if (weights === 0n) return good(null);
       if (fn.args[0]!.type.kind === 'double') return realQuotient(present, weights);
       return good(roundedQuotient(total(), weights));
+    case 'varPop':
+    case 'varSamp':
+    case 'stddevPop':
+    case 'stddevSamp': {
+      const terms = present.map(({ value, weight }) => ({ value: value as number | bigint, weight }));
+      const variance = exactVariance(terms, fn.name.endsWith('Samp'));
+      if (variance === 'overflow') return { value: null, status: 'OVERFLOW' };
+      if (variance === null || fn.name.startsWith('var')) return good(variance);
+      return good(variance < 0 ? null : Math.sqrt(variance));
+    }
     case 'min':
       return good(best((a, b) => order(a.value, b.value) < 0));
     case 'max':

@@ -71,6 +71,40 @@ export function exactQuotient(terms: { value: number; weight: bigint }[], diviso
   return doubleOf(units, divisor);
 }
 
+/**
+ * The exact variance of values by their weights, rounded once; null where there are too few. Squares are whole numbers of
+ * 2^-1074, rounded where they are not, and none is of a value that is 2^512 or more.
+ */
+export function exactVariance(
+  terms: { value: number | bigint; weight: bigint }[],
+  isSample: boolean,
+): number | null | 'overflow' {
+  const count = terms.reduce((sum, { weight }) => sum + weight, 0n);
+  const divisor = count * (isSample ? count - 1n : count);
+  if (count <= 0n || divisor <= 0n) return null;
+  const net = (is: (value: number | bigint) => boolean) =>
+    terms.reduce((sum, { value, weight }) => (is(value) ? sum + weight : sum), 0n);
+  const odd = [Number.isNaN, (value: unknown) => value === Infinity, (value: unknown) => value === -Infinity];
+  if (odd.some(is => net(is) !== 0n)) return Number.NaN;
+  const isHuge = (value: number | bigint) => typeof value === 'number' && Math.abs(value) >= 2 ** 512;
+  if (net(isHuge) !== 0n) return 'overflow';
+  const unit = 2n ** 1074n;
+  const [units, squares] = [0n, 0n];
+  const sums = terms
+    .filter(({ value }) => typeof value === 'bigint' || Number.isFinite(value))
+    .reduce(
+      (sum, { value, weight }) => {
+        const u = typeof value === 'bigint' ? value * unit : unitsOf(value);
+        return {
+          units: sum.units + weight * u,
+          squares: isHuge(value) ? sum.squares : sum.squares + weight * roundedInteger(u * u, unit),
+        };
+      },
+      { units, squares },
+    );
+  return doubleOf(count * sums.squares * unit - sums.units * sums.units, divisor * unit) ?? 'overflow';
+}
+
 const word = new DataView(new ArrayBuffer(8));
 
 /** A double as a whole number of 2^-1074. */

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tilefold/v1/row.proto.
  */
 export const file_tilefold_v1_row: GenFile = /*@__PURE__*/
-  fileDesc("ChV0aWxlZm9sZC92MS9yb3cucHJvdG8SC3RpbGVmb2xkLnYxIp0BChBGZWF0dXJlc0NvbWJpbmVkEj0KCGZlYXR1cmVzGAEgAygLMisudGlsZWZvbGQudjEuRmVhdHVyZXNDb21iaW5lZC5GZWF0dXJlc0VudHJ5GkoKDUZlYXR1cmVzRW50cnkSCwoDa2V5GAEgASgFEigKBXZhbHVlGAIgASgLMhkudGlsZWZvbGQudjEuRmVhdHVyZVZhbHVlOgI4ASJKChpGZWF0dXJlc0NvbWJpbmVkQ29tcGF0aWJsZRIsCghmZWF0dXJlcxgBIAMoCzIaLnRpbGVmb2xkLnYxLk1hcEZpZWxkRW50cnkiKAoURmVhdHVyZXNDb21iaW5lZExhenkSEAoIZmVhdHVyZXMYASADKAwiRgoNTWFwRmllbGRFbnRyeRILCgNrZXkYASABKAUSKAoFdmFsdWUYAiABKAsyGS50aWxlZm9sZC52MS5GZWF0dXJlVmFsdWUigwMKDEZlYXR1cmVWYWx1ZRIPCgVjb3VudBgBIAEoEkgAEiIKA3N1bRgCIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOEgAEiEKBG1lYW4YAyABKAsyES50aWxlZm9sZC52MS5NZWFuSAASIwoDbWluGAQgASgLMhQudGlsZWZvbGQudjEuRXh0cmVtZUgAEiMKA21heBgFIAEoCzIULnRpbGVmb2xkLnYxLkV4dHJlbWVIABIpCghyZWFsX3N1bRgGIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtSAASKwoJcmVhbF9tZWFuGAcgASgLMhYudGlsZWZvbGQudjEuRXhhY3RNZWFuSAASJAoFZmlyc3QYCCABKAsyEy50aWxlZm9sZC52MS5Nb21lbnRIABIjCgRsYXN0GAkgASgLMhMudGlsZWZvbGQudjEuTW9tZW50SAASJQoGbGFzdF9uGAogASgLMhMudGlsZWZvbGQudjEuUmVjZW50SABCBwoFc3RhdGUiXgoGSW50MTI4EhMKBm5hcnJvdxgBIAEoEkgAiAEBEhAKA2xvdxgCIAEoBkgBiAEBEhEKBGhpZ2gYAyABKBBIAogBAUIJCgdfbmFycm93QgYKBF9sb3dCBwoFX2hpZ2giRgoETWVhbhIgCgNzdW0YASABKAsyEy50aWxlZm9sZC52MS5JbnQxMjgSEgoFY291bnQYAiABKBJIAIgBAUIICgZfY291bnQi/gEKCEV4YWN0U3VtEhYKCW1hZ25pdHVkZRgBIAEoDEgAiAEBEhUKCGV4cG9uZW50GAIgASgRSAGIAQESFQoIbmVnYXRpdmUYAyABKAhIAogBARIQCgNuYW4YBCABKBJIA4gBARIeChFwb3NpdGl2ZV9pbmZpbml0eRgFIAEoEkgEiAEBEh4KEW5lZ2F0aXZlX2luZmluaXR5GAYgASgSSAWIAQFCDAoKX21hZ25pdHVkZUILCglfZXhwb25lbnRCCwoJX25lZ2F0aXZlQgYKBF9uYW5CFAoSX3Bvc2l0aXZlX2luZmluaXR5QhQKEl9uZWdhdGl2ZV9pbmZpbml0eSJNCglFeGFjdE1lYW4SIgoDc3VtGAEgASgLMhUudGlsZWZvbGQudjEuRXhhY3RTdW0SEgoFY291bnQYAiABKBJIAIgBAUIICgZfY291bnQihAEKBk1vbWVudBIRCgR0aW1lGAEgASgSSAGIAQESFQoIcG9zaXRpb24YAiABKANIAogBARIRCgdpbnRlZ2VyGAMgASgSSAASDgoEcmVhbBgEIAEoAUgAEg4KBHRleHQYBSABKAlIAEIHCgV2YWx1ZUIHCgVfdGltZUILCglfcG9zaXRpb24iigEKBlJlY2VudBISCgVsaW1pdBgBIAEoBUgAiAEBEg0KBXRpbWVzGAIgAygSEhEKCXBvc2l0aW9ucxgDIAMoEhIQCghpbnRlZ2VycxgEIAMoEhINCgVyZWFscxgFIAMoARINCgV0ZXh0cxgGIAMoCRIQCgh0b29fbG9uZxgHIAMoBUIICgZfbGltaXQiRQoHRXh0cmVtZRIRCgdpbnRlZ2VyGAEgASgSSAASDgoEcmVhbBgCIAEoAUgAEg4KBHRleHQYAyABKAlIAEIHCgV2YWx1ZWIGcHJvdG8z");
+  fileDesc("ChV0aWxlZm9sZC92MS9yb3cucHJvdG8SC3RpbGVmb2xkLnYxIp0BChBGZWF0dXJlc0NvbWJpbmVkEj0KCGZlYXR1cmVzGAEgAygLMisudGlsZWZvbGQudjEuRmVhdHVyZXNDb21iaW5lZC5GZWF0dXJlc0VudHJ5GkoKDUZlYXR1cmVzRW50cnkSCwoDa2V5GAEgASgFEigKBXZhbHVlGAIgASgLMhkudGlsZWZvbGQudjEuRmVhdHVyZVZhbHVlOgI4ASJKChpGZWF0dXJlc0NvbWJpbmVkQ29tcGF0aWJsZRIsCghmZWF0dXJlcxgBIAMoCzIaLnRpbGVmb2xkLnYxLk1hcEZpZWxkRW50cnkiKAoURmVhdHVyZXNDb21iaW5lZExhenkSEAoIZmVhdHVyZXMYASADKAwiRgoNTWFwRmllbGRFbnRyeRILCgNrZXkYASABKAUSKAoFdmFsdWUYAiABKAsyGS50aWxlZm9sZC52MS5GZWF0dXJlVmFsdWUiggQKDEZlYXR1cmVWYWx1ZRIPCgVjb3VudBgBIAEoEkgAEiIKA3N1bRgCIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOEgAEiEKBG1lYW4YAyABKAsyES50aWxlZm9sZC52MS5NZWFuSAASIwoDbWluGAQgASgLMhQudGlsZWZvbGQudjEuRXh0cmVtZUgAEiMKA21heBgFIAEoCzIULnRpbGVmb2xkLnYxLkV4dHJlbWVIABIpCghyZWFsX3N1bRgGIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtSAASKwoJcmVhbF9tZWFuGAcgASgLMhYudGlsZWZvbGQudjEuRXhhY3RNZWFuSAASJAoFZmlyc3QYCCABKAsyEy50aWxlZm9sZC52MS5Nb21lbnRIABIjCgRsYXN0GAkgASgLMhMudGlsZWZvbGQudjEuTW9tZW50SAASJQoGbGFzdF9uGAogASgLMhMudGlsZWZvbGQudjEuUmVjZW50SAASJwoHbW9tZW50cxgLIAEoCzIULnRpbGVmb2xkLnYxLk1vbWVudHNIABIqCgZjb3VudHMYDCABKAsyGC50aWxlZm9sZC52MS5WYWx1ZUNvdW50c0gAEigKB2RlY2F5ZWQYDSABKAsyFS50aWxlZm9sZC52MS5FeGFjdFN1bUgAQgcKBXN0YXRlIl4KBkludDEyOBITCgZuYXJyb3cYASABKBJIAIgBARIQCgNsb3cYAiABKAZIAYgBARIRCgRoaWdoGAMgASgQSAKIAQFCCQoHX25hcnJvd0IGCgRfbG93QgcKBV9oaWdoIkYKBE1lYW4SIAoDc3VtGAEgASgLMhMudGlsZWZvbGQudjEuSW50MTI4EhIKBWNvdW50GAIgASgSSACIAQFCCAoGX2NvdW50Iv4BCghFeGFjdFN1bRIWCgltYWduaXR1ZGUYASABKAxIAIgBARIVCghleHBvbmVudBgCIAEoEUgBiAEBEhUKCG5lZ2F0aXZlGAMgASgISAKIAQESEAoDbmFuGAQgASgSSAOIAQESHgoRcG9zaXRpdmVfaW5maW5pdHkYBSABKBJIBIgBARIeChFuZWdhdGl2ZV9pbmZpbml0eRgGIAEoEkgFiAEBQgwKCl9tYWduaXR1ZGVCCwoJX2V4cG9uZW50QgsKCV9uZWdhdGl2ZUIGCgRfbmFuQhQKEl9wb3NpdGl2ZV9pbmZpbml0eUIUChJfbmVnYXRpdmVfaW5maW5pdHkiTQoJRXhhY3RNZWFuEiIKA3N1bRgBIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtEhIKBWNvdW50GAIgASgSSACIAQFCCAoGX2NvdW50IoQBCgZNb21lbnQSEQoEdGltZRgBIAEoEkgBiAEBEhUKCHBvc2l0aW9uGAIgASgDSAKIAQESEQoHaW50ZWdlchgDIAEoEkgAEg4KBHJlYWwYBCABKAFIABIOCgR0ZXh0GAUgASgJSABCBwoFdmFsdWVCBwoFX3RpbWVCCwoJX3Bvc2l0aW9uIooBCgZSZWNlbnQSEgoFbGltaXQYASABKAVIAIgBARINCgV0aW1lcxgCIAMoEhIRCglwb3NpdGlvbnMYAyADKBISEAoIaW50ZWdlcnMYBCADKBISDQoFcmVhbHMYBSADKAESDQoFdGV4dHMYBiADKAkSEAoIdG9vX2xvbmcYByADKAVCCAoGX2xpbWl0InMKB01vbWVudHMSIgoDc3VtGAEgASgLMhUudGlsZWZvbGQudjEuRXhhY3RTdW0SJgoHc3F1YXJlcxgCIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtEhIKBWNvdW50GAMgASgSSACIAQFCCAoGX2NvdW50IpABCgtWYWx1ZUNvdW50cxISCgVsaW1pdBgBIAEoBUgAiAEBEhAKCGludGVnZXJzGAIgAygSEg0KBXJlYWxzGAMgAygBEg0KBXRleHRzGAQgAygJEg0KBXRpbWVzGAUgAygSEhYKCW92ZXJmbG93bhgGIAEoBUgBiAEBQggKBl9saW1pdEIMCgpfb3ZlcmZsb3duIkUKB0V4dHJlbWUSEQoHaW50ZWdlchgBIAEoEkgAEg4KBHJlYWwYAiABKAFIABIOCgR0ZXh0GAMgASgJSABCBwoFdmFsdWViBnByb3RvMw");
 
 /**
  * @generated from message tilefold.v1.FeaturesCombined
@@ -177,6 +177,30 @@ export type FeatureValue = Message<"tilefold.v1.FeatureValue"> & {
      */
     value: Recent;
     case: "lastN";
+  } | {
+    /**
+     * linear: what variances are finished from
+     *
+     * @generated from field: tilefold.v1.Moments moments = 11;
+     */
+    value: Moments;
+    case: "moments";
+  } | {
+    /**
+     * linear: how often each value was there
+     *
+     * @generated from field: tilefold.v1.ValueCounts counts = 12;
+     */
+    value: ValueCounts;
+    case: "counts";
+  } | {
+    /**
+     * linear: a sum whose values lose half of their weight with each half-life
+     *
+     * @generated from field: tilefold.v1.ExactSum decayed = 13;
+     */
+    value: ExactSum;
+    case: "decayed";
   } | { case: undefined; value?: undefined };
 };
 
@@ -409,6 +433,82 @@ export const RecentSchema: GenMessage<Recent> = /*@__PURE__*/
   messageDesc(file_tilefold_v1_row, 10);
 
 /**
+ * Sums of int64 or of doubles, of their squares, and how many there are. A square beyond 2^1024 counts as a positive infinity.
+ *
+ * @generated from message tilefold.v1.Moments
+ */
+export type Moments = Message<"tilefold.v1.Moments"> & {
+  /**
+   * @generated from field: tilefold.v1.ExactSum sum = 1;
+   */
+  sum?: ExactSum | undefined;
+
+  /**
+   * @generated from field: tilefold.v1.ExactSum squares = 2;
+   */
+  squares?: ExactSum | undefined;
+
+  /**
+   * @generated from field: optional sint64 count = 3;
+   */
+  count?: bigint | undefined;
+};
+
+/**
+ * Describes the message tilefold.v1.Moments.
+ * Use `create(MomentsSchema)` to create a new message.
+ */
+export const MomentsSchema: GenMessage<Moments> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 11);
+
+/**
+ * How often each of at most `limit` values was there (1 to 10000), by columns, ascending by value: integers, or doubles (NaN above
+ * all, no -0), or texts (by their bytes). Of `integers` the first is itself, each other one the difference to the one before
+ * it, in 64 bits. A value that was taken away as often as it came is there 0 times. Where there were more, or a
+ * text beyond 1 KiB, there is nothing but what kind of values they were: 1, 2 or 3 for these three.
+ *
+ * @generated from message tilefold.v1.ValueCounts
+ */
+export type ValueCounts = Message<"tilefold.v1.ValueCounts"> & {
+  /**
+   * @generated from field: optional int32 limit = 1;
+   */
+  limit?: number | undefined;
+
+  /**
+   * @generated from field: repeated sint64 integers = 2;
+   */
+  integers: bigint[];
+
+  /**
+   * @generated from field: repeated double reals = 3;
+   */
+  reals: number[];
+
+  /**
+   * @generated from field: repeated string texts = 4;
+   */
+  texts: string[];
+
+  /**
+   * @generated from field: repeated sint64 times = 5;
+   */
+  times: bigint[];
+
+  /**
+   * @generated from field: optional int32 overflown = 6;
+   */
+  overflown?: number | undefined;
+};
+
+/**
+ * Describes the message tilefold.v1.ValueCounts.
+ * Use `create(ValueCountsSchema)` to create a new message.
+ */
+export const ValueCountsSchema: GenMessage<ValueCounts> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 12);
+
+/**
  * Without a value: nothing but nulls was seen.
  *
  * @generated from message tilefold.v1.Extreme
@@ -445,5 +545,5 @@ export type Extreme = Message<"tilefold.v1.Extreme"> & {
  * Use `create(ExtremeSchema)` to create a new message.
  */
 export const ExtremeSchema: GenMessage<Extreme> = /*@__PURE__*/
-  messageDesc(file_tilefold_v1_row, 11);
+  messageDesc(file_tilefold_v1_row, 13);
 

@@ -1,0 +1,187 @@
+/**
+ * Linear aggregates, end to end, over every type they take, events with weights among them: online = replay = oracle, out of
+ * memory and out of the store, however events were cut and sharded.
+ */
+import { describe, expect, test } from 'bun:test';
+import type { Expression } from '../../src/plan/expression.ts';
+import type { Aggregate, AggregateFunction, AggregateName, Feature, Plan } from '../../src/plan/plan.ts';
+import { DOUBLE, INT64, STRING, type Type } from '../../src/plan/value.ts';
+import {
+  column,
+  feature,
+  HOUR_MS,
+  LIFETIME,
+  optional,
+  plan,
+  read,
+  required,
+  sliding,
+  TILES,
+} from '../oracle/fixtures/spell.ts';
+import { type Log, parseLog } from '../oracle/log.ts';
+import { now } from '../oracle/naive.ts';
+import { SimulatedDisk } from './disk.ts';
+import { EVENT_CLOCK, memoryDatabase, openEngine, rowsHash } from './engine.ts';
+import { body } from './flights.ts';
+import { compareValue } from './judge.ts';
+import { Random } from './random.ts';
+import { replayed } from './replayed.ts';
+
+const WINDOWS = { '2h': sliding(2 * HOUR_MS, 60_000), '1d': sliding(24 * HOUR_MS, 30 * 60_000), lifetime: LIFETIME };
+const WHO = ['ann', 'bob', 'çağla', ''];
+
+interface Kept {
+  name: string;
+  fn: AggregateFunction;
+  type: Type;
+}
+
+const inputs = { i: INT64, d: DOUBLE } as const;
+
+function of(name: keyof typeof inputs): Expression {
+  return column(name, inputs[name]);
+}
+
+function kept(
+  fn: AggregateName,
+  arg: Expression,
+  type: Type,
+  limit: number | null = null,
+  params: number[] = [],
+): Kept {
+  const at = arg.kind === 'column' ? arg.name : arg.kind;
+  return {
+    name: [fn, at, limit ?? '', ...params].join('_').replaceAll('.', '_'),
+    fn: { name: fn, args: [arg], limit, params },
+    type,
+  };
+}
+
+const SPREADS = ['varPop', 'varSamp', 'stddevPop', 'stddevSamp'] as const;
+
+/** What is kept of each event, by functions of each kind. */
+const KEPT: Kept[] = [of('i'), of('d')].flatMap(arg => SPREADS.map(fn => kept(fn, arg, DOUBLE)));
+
+/** A set over events that only come, and one over events that come and go. */
+function linearPlan(): Plan {
+  const key = [column('who', STRING)];
+  const fields = [required('who', STRING), ...Object.entries(inputs).map(([name, type]) => optional(name, type))];
+  const sets = ['seen', 'changed'].map(event => ({
+    ...{ name: event, description: '', owner: '', entity: 'who', event, keys: key, sql: '', at: null },
+  }));
+  const aggregates = sets.flatMap(({ name: event }) =>
+    KEPT.map(
+      ({ name, fn, type }): Aggregate => ({
+        ...{ name: `${event}:${name}`, event, entity: 'who', keys: key, where: null, fn, tiles: TILES, type, at: null },
+      }),
+    ),
+  );
+  return plan({
+    events: ['seen', 'changed'].map(name => ({
+      ...{ name, inputs: [...fields, required('w', INT64)], columns: [], onFault: 'reject' as const, at: null },
+      weight: name === 'seen' ? null : column('w', INT64),
+    })),
+    entities: [{ name: 'who', keys: [STRING], at: null }],
+    sets,
+    aggregates,
+    features: aggregates.flatMap((each): Feature[] => {
+      const [set, name] = each.name.split(':');
+      const windows = Object.entries(WINDOWS);
+      return windows.map(([suffix, window]) =>
+        feature(sets.find(one => one.name === set)!, `${name}_${suffix}`, read(each.name, each.type, { window })),
+      );
+    }),
+  });
+}
+
+const DOUBLES = [
+  '-0.0',
+  '0.5',
+  '3',
+  '1e-3',
+  '1e200',
+  '-7.25',
+  '1e400',
+  '5e-324',
+  '1e-170',
+  '-1e155',
+  '0.1',
+  '123456789.123',
+];
+
+/** Out of order by up to an hour. Mostly plain numbers: with an infinity among them nothing else is to be seen. */
+function line(i: number, rng: Random): Uint8Array {
+  const time = new Date(Date.UTC(2024, 0, 1) + Math.floor(i / 4) * 20_000 - rng.below(180) * 20_000).toISOString();
+  const or = (text: string) => (rng.chance(0.2) ? 'null' : text);
+  const whole = rng.chance(0.02) ? rng.pick(['9223372036854775807', '-9223372036854775808']) : rng.below(40) - 20;
+  const values = [
+    `"who":${JSON.stringify(rng.pick(WHO))}`,
+    `"i":${or(String(whole))}`,
+    `"d":${or(rng.chance(0.01) ? rng.pick(DOUBLES) : String((rng.below(2000) - 1000) / rng.pick([1, 8, 10])))}`,
+    `"w":${rng.chance(0.4) ? -1 : 1}`,
+  ];
+  return new TextEncoder().encode(`{"type":"${rng.pick(['seen', 'changed'])}","time":"${time}","data":{${values}}}`);
+}
+
+const linear = linearPlan();
+
+describe.each([1, 2])('seed %p', seed => {
+  const rng = new Random(seed);
+  const lines = Array.from({ length: 2000 }, (_, i) => line(i, rng));
+  const log: Log = parseLog(body(lines), linear, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+
+  test('lookups at many prefixes = oracle, from memory, from the store and from both', async () => {
+    const engine = await openEngine(linear, { disk: new SimulatedDisk(seed), db: memoryDatabase() });
+    const keys = [...WHO, 'nobody'];
+    let compared = 0;
+    for (let from = 0; from < lines.length; from += 200) {
+      await engine.ingest.post(body(lines.slice(from, from + 200)), 'ndjson');
+      if (rng.chance(0.5)) engine.ingest.barrier();
+      if (engine.folds[0]!.dirtyCount === 0) engine.folds[0]!.evict(0);
+      const p = engine.ingest.position;
+      const answer = engine.reader.lookup({ features: ['seen:*', 'changed:*'], entities: { who: keys }, at: null });
+      for (const found of answer.entities[0]!.features)
+        for (const [row, who] of keys.entries()) {
+          compareValue(linear, found, row, log, [who], p, now(log, p));
+          compared++;
+        }
+    }
+    expect(compared).toBe(10 * keys.length * linear.features.length);
+    await engine.close();
+  }, 60_000);
+
+  test('every replayed row = oracle', async () => {
+    let row = 0;
+    const { batches } = await replayed(linear, lines);
+    for await (const batch of batches) {
+      for (let i = 0; i < batch.count; i++, row++) {
+        if (row % 61 !== 0) continue;
+        const { position, time, inputs: said } = log.records[row]!;
+        for (const found of batch.columns) compareValue(linear, found, i, log, [said.who!], position, time);
+      }
+    }
+    expect(row).toBe(lines.length);
+  }, 60_000);
+
+  test('any batch cut and 1, 2, 7 shards give equal row bytes', async () => {
+    const hashes: unknown[] = [];
+    for (const [shards, step] of [
+      [1, 2000],
+      [1, 111],
+      [2, 400],
+      [7, 300],
+    ] as const) {
+      const engine = await openEngine(linear, { disk: new SimulatedDisk(seed), db: memoryDatabase(), shards });
+      for (let from = 0; from < lines.length; from += step) {
+        await engine.ingest.post(body(lines.slice(from, from + step)), 'ndjson');
+        if (!rng.chance(0.1)) continue;
+        engine.ingest.barrier();
+        for (const fold of engine.folds) fold.evict(0);
+      }
+      engine.ingest.barrier();
+      hashes.push(rowsHash(engine.store));
+      await engine.close();
+    }
+    expect(hashes.slice(1)).toEqual(hashes.slice(1).map(() => hashes[0]!));
+  }, 60_000);
+});
