@@ -6,6 +6,7 @@ import { aggregateHash } from '../plan/canonical.ts';
 import type { Expression, Window } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
+import { LINEAR } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import { DOUBLE, INT64, isScalar, REQUIRED, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
@@ -471,6 +472,7 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   const argument = node.of && bind(node.of, eventScope(event, label, set.faults));
   const filter = node.filter && bindCondition(node.filter, eventScope(event, 'FILTER', set.faults), 'FILTER');
   const limit = node.limit && limitOf(node.limit, label, set.faults);
+  if (!canTakeBack(node, label, event, set.faults)) return null;
   if ((node.of && !argument) || (node.filter && !filter) || (node.limit && limit === null)) return null;
   if (argument && !isAggregable(node, argument, set.faults)) return null;
   const arg = filter ? filtered(argument, filter, node) : argument;
@@ -487,6 +489,19 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
     type,
     at: node.at,
   };
+}
+
+/** A changelog takes rows back, and of a greatest or latest value nobody knows what was there before it. */
+function canTakeBack(
+  { name, symbol }: SqlNode & { kind: 'aggregate' },
+  label: string,
+  event: EventType,
+  faults: Fault[],
+) {
+  if (LINEAR[name] || (event.changelog === undefined && event.weight === null)) return true;
+  const message = `${label} over ${event.name} is not supported: it is a changelog, and ${label} cannot take a row back`;
+  faults.push(new Fault('unsupported', `${message}; COUNT, SUM and AVG can`, symbol.at));
+  return false;
 }
 
 /** How many values an aggregate keeps has to be written there: it is a part of what is stored. */
