@@ -91,6 +91,10 @@ export enum Bad {
   TIME_AHEAD,
   /** More values in lists and structs than one event may have. */
   TOO_LARGE,
+  /** A change that is none of those that there are. */
+  UNKNOWN_OP,
+  /** A row's own time lies ahead of the change of it. */
+  ROW_AHEAD,
 }
 
 /** What projection found for an input. */
@@ -146,8 +150,11 @@ export class Shape {
 export class EventType extends Shape {
   name: usize;
   nameLength: usize;
-  /** Inputs are its first registers, then the event's time, then whatever programs need. */
+  /** Inputs are its first registers, then the event's time, in a changelog its weight, then whatever programs need. */
   frame: Frame;
+  /** Of a changelog: the input (plus one) that says what a record changes, and that of each row's own time; 0 for none. */
+  opInput: i32;
+  timeInput: i32;
   /** Rows of the frame that this batch has filled. */
   rows: i32;
   /** The type's clock as far as decoding has come; CLOCK_NONE before its first event. */
@@ -204,6 +211,12 @@ export function inputAt(shape: Shape, index: i32): Input {
 @inline
 function nextInput(shape: Shape, input: i32): i32 {
   return load<i32>(shape.nextInput + (<usize>(input - 1) << 2));
+}
+
+/** Makes the type a changelog. `timeInput` is -1 where rows have the record's time. */
+export function setChangelog(type: i32, opInput: i32, timeInput: i32): void {
+  typeAt(type).opInput = opInput + 1;
+  typeAt(type).timeInput = timeInput + 1;
 }
 
 /** The inputs of an event type. */
@@ -359,9 +372,9 @@ export let rejectedCount: i32 = 0;
 export let lineCount: i32 = 0;
 export let formLineCount: i32 = 0;
 
-/** The time register comes right after the inputs. */
+/** The time register comes right after the inputs, and in a changelog the weight's behind it. */
 @inline
-function timeRegister(type: EventType): i32 {
+export function timeRegister(type: EventType): i32 {
   return type.inputCount;
 }
 
@@ -1018,9 +1031,10 @@ export function commitGuess(start: usize): bool {
   }
   const type = typeAt(guessedType);
   if ((laterCount != 0 || guessedCount != type.inputCount) && !completeRow(type, start)) return false;
+  if (type.opInput != 0 && fillChange(type) != Bad.NONE) return false;
   noteFormLine();
   const index = noteRecord(start, guessedEnd, guessedType);
-  fillTime(type);
+  if (type.timeInput == 0) fillTime(type, recordMicros);
   store<i32>(recordRow + (index << 2), type.rows++);
   return true;
 }
@@ -1073,9 +1087,43 @@ function fillRow(type: EventType, index: usize): i32 {
     }
     fillCell(input, registerOf(type.frame, i), <usize>type.rows);
   }
-  fillTime(type);
+  if (type.timeInput == 0) fillTime(type, recordMicros);
+  if (type.opInput == 0) return Bad.NONE;
+  const bad = fillChange(type);
+  if (bad != Bad.NONE) store<i32>(recordInput + (index << 2), (bad == Bad.ROW_AHEAD ? type.timeInput : type.opInput) - 1);
+  return bad;
+}
+
+/** Fills the weight of the frame's next row, and its time where that is one of its inputs; or says what is bad. */
+function fillChange(type: EventType): i32 {
+  const row = <usize>type.rows;
+  const op = registerOf(type.frame, type.opInput - 1);
+  const weight = weightOf(load<u64>(op.values + (row << 3)));
+  if (weight == 0) return Bad.UNKNOWN_OP;
+  const weights = registerOf(type.frame, timeRegister(type) + 1);
+  store<i64>(weights.values + (row << 3), weight);
+  store<u8>(weights.nulls + row, 0);
+  if (type.timeInput == 0) return Bad.NONE;
+  const times = registerOf(type.frame, type.timeInput - 1);
+  const timeMicros = load<i64>(times.values + (row << 3));
+  if (timeMicros - recordMicros > aheadMaxMicros) return Bad.ROW_AHEAD;
+  fillTime(type, timeMicros);
   return Bad.NONE;
 }
+
+/** What +I, +U, -U and -D weigh; 0 for any other text. */
+function weightOf(op: u64): i64 {
+  const at = <usize><u32>op;
+  if (op >> 32 != 2) return 0;
+  const word = load<u16>(at);
+  if (word == PLUS_I || word == PLUS_U) return 1;
+  return word == MINUS_U || word == MINUS_D ? -1 : 0;
+}
+
+const PLUS_I: u16 = 0x492b;
+const PLUS_U: u16 = 0x552b;
+const MINUS_U: u16 = 0x552d;
+const MINUS_D: u16 = 0x442d;
 
 /** The cell of a slot without a fault. */
 function fillCell(input: Input, register: Register, row: usize): void {
@@ -1084,10 +1132,10 @@ function fillCell(input: Input, register: Register, row: usize): void {
 }
 
 @inline
-function fillTime(type: EventType): void {
+function fillTime(type: EventType, timeMicros: i64): void {
   const row = <usize>type.rows;
   const time = registerOf(type.frame, timeRegister(type));
-  store<i64>(time.values + (row << 3), recordMicros);
+  store<i64>(time.values + (row << 3), timeMicros);
   store<u8>(time.nulls + row, 0);
 }
 

@@ -19,7 +19,7 @@ import { BATCH_ROWS, Frame, registerOf } from './expression';
 import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
 import { forgetRecent } from './last_n';
 import { Bytes, allocateZeroed, copyLoosely, isSame } from './memory';
-import { firstPosition, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
+import { firstPosition, recordClock, recordCount, recordRow, recordType, timeRegister, typeAt, typeFrame } from './ndjson';
 import { appendEntry } from './row';
 import { varintSize, writeVarint, zigzag } from './varint';
 
@@ -58,6 +58,8 @@ class Group {
   type: i32;
   entity: i32;
   frame: Frame;
+  /** The column of the events' times: in a changelog a row may have one of its own. */
+  times: usize;
   /** -1 takes every event. */
   where: i32;
   /** -1 is weight 1 throughout. */
@@ -94,6 +96,7 @@ export function addGroup(
   group.type = type;
   group.entity = entity;
   group.frame = typeFrame(type);
+  group.times = registerOf(group.frame, timeRegister(typeAt(type))).values;
   group.where = where;
   group.weight = weight;
   group.offsetMs = <i64>offsetMs;
@@ -262,11 +265,16 @@ function tileGroup(group: Group, from: usize, to: usize): void {
 
 // --- 1. pick
 
+/** Is `where` true of an event? */
+@inline
+function isWanted(group: Group, row: usize): bool {
+  if (group.where < 0) return true;
+  const where = registerOf(group.frame, group.where);
+  return load<u8>(where.nulls + row) == 0 && load<i64>(where.values + (row << 3)) != 0;
+}
+
 function pick(group: Group, row: usize, record: usize): void {
-  if (group.where >= 0) {
-    const where = registerOf(group.frame, group.where);
-    if (load<u8>(where.nulls + row) != 0 || load<i64>(where.values + (row << 3)) == 0) return;
-  }
+  if (!isWanted(group, row)) return;
   let weight: i64 = 1;
   if (group.weight >= 0) {
     const register = registerOf(group.frame, group.weight);
@@ -278,7 +286,7 @@ function pick(group: Group, row: usize, record: usize): void {
   event.row = <u32>row;
   event.record = <u32>record;
   event.key = keyIndex(group);
-  event.timeMicros = load<i64>(recordTime + (record << 3));
+  event.timeMicros = load<i64>(group.times + (row << 3));
   event.timeMs = floorDivide(event.timeMicros, 1000);
   event.weight = weight;
   pickedCount++;
@@ -292,6 +300,23 @@ function pickedAt(index: u32): Picked {
 @inline
 function keyedAt(index: u32): Keyed {
   return changetype<Keyed>(keyed + <usize>index * offsetof<Keyed>());
+}
+
+/** The first record of the batch from `from` on that counts for the key; `recordCount` where there is none. */
+export function findKeyed(group: i32, from: i32, key: usize, length: usize): i32 {
+  const owner = groupAt(group);
+  assert(from >= 0 && from <= recordCount);
+  for (let record = <usize>from; record < <usize>recordCount; record++) {
+    if (load<i32>(recordType + (record << 2)) != owner.type) continue;
+    const row = load<i32>(recordRow + (record << 2));
+    if (row >= 0 && isKeyed(owner, <usize>row, key, length)) return <i32>record;
+  }
+  return recordCount;
+}
+
+function isKeyed(group: Group, row: usize, key: usize, length: usize): bool {
+  if (!isWanted(group, row) || !buildKey(group.frame, row, group.keyColumns, group.keyCount)) return false;
+  return keyLength == length && memory.compare(keyStart, key, length) == 0;
 }
 
 // --- 2. key

@@ -12,13 +12,16 @@ import { Here } from '../ingest/here.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import { Fold } from '../kernel/fold.ts';
 import { type Kernel, loadKernel } from '../kernel/instance.ts';
-import type { Ids } from '../kernel/layout.ts';
+import type { KeyInput } from '../kernel/key.ts';
+import type { Ids, Layout } from '../kernel/layout.ts';
 import { layPlan, refusedTiles } from '../kernel/load.ts';
 import type { Meta } from '../meta/meta.ts';
 import { aggregateHash, planHash } from '../plan/canonical.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
-import { type LookUp, Reader } from '../read/read.ts';
+import { Asker, type LookUp, Reader } from '../read/read.ts';
 import { type TileBatch, type TileChoice, type TileTable, tileTable } from '../read/tiles.ts';
+import { changedRows, changeTable, type LogStretch } from '../replay/changes.ts';
+import { history, type HistoryParts, type Touch } from '../replay/history.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
 import { Spill } from '../replay/spill.ts';
 import { Crew } from '../shard/crew.ts';
@@ -27,7 +30,7 @@ import { localDisk } from '../source/disk.ts';
 import { type Pauses, type ReadDisk, readThrough, tryOften } from '../source/bucket.ts';
 import { EventLog, type LogSettings, prefixOf } from '../source/log.ts';
 import { s3Bucket } from '../source/s3.ts';
-import { summaryOf } from '../source/segments.ts';
+import { folderLog, listSegments, summaryOf } from '../source/segments.ts';
 import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
 import { restoreSegments } from '../source/upload.ts';
 import { packFrame } from '../source/zstd.ts';
@@ -385,6 +388,56 @@ export async function composeTiles(config: Config, choice: TileChoice): Promise<
     database.close();
     throw error;
   }
+}
+
+/** The log as it lies in its folder, beside whoever writes to it: what is told is of records [from, to). */
+async function logStretch(config: Config, stretch: Pick<LogStretch, 'from' | 'to'>): Promise<LogStretch> {
+  const disk = readableLog(config);
+  const { start } = await listSegments(disk, config.log.dir);
+  return { source: await folderLog(disk, config.log.dir), first: start, ...stretch };
+}
+
+/** @throws Fault as `tileTable` and `folderLog` */
+export async function composeChanges(
+  config: Config,
+  choice: TileChoice,
+  { step, ...stretch }: Pick<LogStretch, 'from' | 'to'> & { step: number },
+): Promise<{ columns: TileTable['columns']; batches: AsyncIterable<TileBatch> }> {
+  const { plan } = await planOf(config);
+  const log = await logStretch(config, stretch);
+  const [layout, shown] = await twoLayouts(plan, log);
+  const { columns, batches } = changeTable(shown, choice);
+  const all = async function* () {
+    for await (const rows of changedRows(layout, log, step)) yield* batches(rows);
+  };
+  return { columns, batches: all() };
+}
+
+/** One key's history. @throws Fault as `Asker.ask` and `folderLog` */
+export async function composeHistory(
+  config: Config,
+  { entity, key, features }: { entity: string; key: KeyInput; features: string[] },
+  stretch: Pick<LogStretch, 'from' | 'to'>,
+): Promise<Pick<HistoryParts, 'answer' | 'features'> & { touches: AsyncIterable<Touch> }> {
+  const { plan } = await planOf(config);
+  const log = await logStretch(config, stretch);
+  const [layout, shown] = await twoLayouts(plan, log);
+  const asker = new Asker({ layout, position: () => -1, nowMicros });
+  const {
+    answer,
+    features: asked,
+    encoded,
+  } = asker.ask({ features, entities: { [entity]: [key] }, at: null }).parts[0]!;
+  const table = tileTable(shown, { entity, set: null, levelMs: null, fromMs: null, toMs: null, isRaw: false });
+  const touches = history({ layout, table, log, answer, key: encoded[0]!, features: asked });
+  return { answer, features: asked, touches };
+}
+
+/** Of a plan that is numbered here: one to decode and fold in, one to finish tiles in. */
+async function twoLayouts(plan: Plan, { source }: LogStretch): Promise<[Layout, Layout]> {
+  const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
+  const lay = async () => layPlan(await loadKernel(), plan, countedIds(plan), settings);
+  return [await lay(), await lay()];
 }
 
 function logSettings({ log }: Config): LogSettings {

@@ -156,7 +156,7 @@ function namesOf(types: string): string[] {
 }
 
 /** False where nobody reads any more, such as behind `| head`. */
-async function written(bytes: Uint8Array): Promise<boolean> {
+export async function written(bytes: Uint8Array): Promise<boolean> {
   try {
     await Bun.write(Bun.stdout, Uint8Array.from(bytes));
     return true;
@@ -208,7 +208,7 @@ export function tellReport({ segments, records, damages, unfinished }: LogReport
   );
 }
 
-function positionOf(text: string): number {
+export function positionOf(text: string): number {
   const position = Number(text);
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('wanted a position, from 0');
   return position;

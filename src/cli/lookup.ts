@@ -36,7 +36,7 @@ export function addLookup(program: Command) {
     });
 }
 
-function oneMore(name: string, names: string[] = []): string[] {
+export function oneMore(name: string, names: string[] = []): string[] {
   return [...names, name];
 }
 
@@ -54,12 +54,7 @@ async function lookup(config: Config, entityName: string, keys: string[], option
 
 /** The request that `POST /v1/features` takes. */
 export function lookupBody(plan: Plan, entityName: string, keys: string[], options: Omit<Options, 'config'>): string {
-  const entity = plan.entities.find(each => each.name === entityName);
-  if (!entity) {
-    const known = plan.entities.map(each => each.name);
-    const hint = didYouMean(entityName, known) || `; there are ${known.join(', ')}`;
-    throw new Fault('not_found', `there is no entity ${entityName}${hint}`);
-  }
+  const entity = entityOf(plan, entityName);
   const sets = plan.sets.filter(set => set.entity === entityName).map(set => `${set.name}:*`);
   const features = JSON.stringify(options.feature ?? sets);
   const entities = `{${JSON.stringify(entityName)}:[${groupKeys(entity, keys).map(keyJson).join(',')}]}`;
@@ -69,6 +64,16 @@ export function lookupBody(plan: Plan, entityName: string, keys: string[], optio
 /** A moment of the command line as requests have it. */
 export function atJson(at: string | undefined): string {
   return at === undefined ? 'null' : /^-?\d+$/.test(at) ? at : JSON.stringify(at);
+}
+
+export function entityOf(plan: Plan, name: string): Entity {
+  const entity = plan.entities.find(each => each.name === name);
+  if (entity) return entity;
+  const known = plan.entities.map(each => each.name);
+  throw new Fault(
+    'not_found',
+    `there is no entity ${name}${didYouMean(name, known) || `; there are ${known.join(', ')}`}`,
+  );
 }
 
 export function groupKeys(entity: Entity, texts: string[]): KeyInput[] {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
+import { addChangelog } from './changelog.ts';
 import { addCheck } from './check.ts';
 import { addCompletion } from './completion.ts';
 import { addErrors } from './errors.ts';
@@ -45,6 +46,7 @@ export function programOf(): Command {
     addErrors,
     addReplay,
     addTiles,
+    addChangelog,
     addLog,
     addVerify,
     addRebuild,

@@ -1,11 +1,11 @@
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
-import type { Entity, EventType } from '../plan/plan.ts';
+import type { Changelog, Entity, EventType } from '../plan/plan.ts';
 import type { Field, Presence, Slot, Type, Value } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, isScalar, OPTIONAL, REQUIRED, STRING, TIME, typeName } from '../plan/value.ts';
 import { parseMicros } from '../base/time.ts';
 import type { SlotSpec, TypeSpec } from './shape.ts';
-import { ANY_NAME, ENTITY_SPEC, PLAIN_NAME, TYPE_SPEC } from './shape.ts';
+import { ANY_NAME, CHANGELOG, CHANGELOG_SPEC, ENTITY_SPEC, PLAIN_NAME, TYPE_SPEC } from './shape.ts';
 import type { YamlDocument, YamlPath } from './yaml.ts';
 import { check, isRecord, valueAt } from './yaml.ts';
 
@@ -135,8 +135,12 @@ function extent(type: Type): { depth: number; fields: number } {
   };
 }
 
-/** The type specs of an event's inputs or of a type's fields, those in right shape. */
-function fieldSpecs({ document, path }: Place, what: string, faults: Fault[]): [string, TypeSpec][] {
+/**
+ * The type specs of an event's inputs or of a type's fields, those in right shape.
+ *
+ * @param aside a key that is none of them
+ */
+function fieldSpecs({ document, path }: Place, what: string, faults: Fault[], aside?: string): [string, TypeSpec][] {
   const value = valueAt(document.value, path);
   const fault = (message: string) => faults.push(new Fault('definition', message, document.at(path)));
   if (!isRecord(value)) {
@@ -144,7 +148,8 @@ function fieldSpecs({ document, path }: Place, what: string, faults: Fault[]): [
     return [];
   }
   const specs: [string, TypeSpec][] = [];
-  for (const name of Object.keys(value)) {
+  const names = Object.keys(value).filter(name => name !== aside);
+  for (const name of names) {
     const named = ANY_NAME.safeParse(name);
     if (!named.success) {
       const at = document.keyAt([...path, name]);
@@ -153,7 +158,7 @@ function fieldSpecs({ document, path }: Place, what: string, faults: Fault[]): [
     const spec = check(TYPE_SPEC, document, [...path, name], faults);
     if (spec !== null) specs.push([name, spec]);
   }
-  if (Object.keys(value).length === 0) fault(`${path.at(-1)}: has no ${what}`);
+  if (names.length === 0) fault(`${path.at(-1)}: has no ${what}`);
   return specs;
 }
 
@@ -269,8 +274,9 @@ function defaultValue(type: Type, value: unknown): Value {
 
 function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fault[]): EventType | null {
   const { document, path } = place;
-  const specs = fieldSpecs(place, 'inputs', faults);
   const written = valueAt(document.value, path);
+  const changes = isRecord(written) && isChangelog(written[CHANGELOG]);
+  const specs = fieldSpecs(place, 'inputs', faults, changes ? CHANGELOG : undefined);
   const scope = { document, types, faults };
   const inputs = specs.map(([input, spec]) => fieldOf(input, spec, [...path, input], scope, '$.data'));
   const at = document.keyAt(path);
@@ -279,9 +285,43 @@ function declareEvent(name: string, place: Place, types: KnownTypes, faults: Fau
     faults.push(new Fault('too_large', message, at));
     return null;
   }
-  const whole = isRecord(written) && inputs.length === Object.keys(written).length && !inputs.includes(null);
-  if (!whole) return null;
-  return { name, inputs: inputs as Field[], columns: [], onFault: 'reject', weight: null, at };
+  const count = isRecord(written) ? Object.keys(written).length - Number(changes) : -1;
+  if (inputs.length !== count || inputs.includes(null)) return null;
+  const event: EventType = { name, inputs: inputs as Field[], columns: [], onFault: 'reject', weight: null, at };
+  if (!changes) return event;
+  const changelog = changelogOf(event, place, faults);
+  return changelog && { ...event, changelog };
+}
+
+/** Anything that has a type is an input, though it be called so. */
+function isChangelog(value: unknown): boolean {
+  return isRecord(value) && value.type === undefined;
+}
+
+function changelogOf(event: EventType, { document, path }: Place, faults: Fault[]): Changelog | null {
+  const spec = check(CHANGELOG_SPEC, document, [...path, CHANGELOG], faults);
+  if (!spec) return null;
+  const { op, time = null } = spec;
+  const before = faults.length;
+  const checkInput = (key: 'op' | 'time', name: string, type: Type) => {
+    const message = whyNot(event, name, type);
+    if (message) faults.push(new Fault('definition', `${key}: ${message}`, document.at([...path, CHANGELOG, key])));
+  };
+  checkInput('op', op, STRING);
+  if (time !== null) checkInput('time', time, TIME);
+  return faults.length === before ? { kind: 'ops', op, time } : null;
+}
+
+/** Why an input cannot be what every change has, if it cannot. */
+function whyNot({ name: event, inputs }: EventType, name: string, type: Type): string | null {
+  const input = inputs.find(input => input.name === name);
+  const names = inputs.map(input => input.name);
+  if (!input)
+    return `event ${event} has no input "${name}"${didYouMean(name, names) || `; it has ${names.join(', ')}`}`;
+  if (input.type.kind !== type.kind)
+    return `wanted an input that is ${typeName(type)}, and ${name} is ${typeName(input.type)}`;
+  if (input.presence.kind !== 'optional') return null;
+  return `${name} is optional, and no change can be without it: declare it required, or with a default`;
 }
 
 function declareEntity(name: string, { document, path }: Place, faults: Fault[]): Entity | null {

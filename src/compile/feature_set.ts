@@ -6,6 +6,7 @@ import { aggregateHash } from '../plan/canonical.ts';
 import type { Expression, Window } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
+import { LINEAR } from '../plan/plan.ts';
 import { INT64, isScalar, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
 import { type AggregateParam, aggregateNamed, refusalOf, type SqlAggregate } from './aggregates.ts';
@@ -468,6 +469,7 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   const label = node.symbol.name.toUpperCase();
   const argument = node.of && bind(node.of, eventScope(event, label, set.faults));
   const filter = node.filter && bindCondition(node.filter, eventScope(event, 'FILTER', set.faults), 'FILTER');
+  if (!canTakeBack(node, label, event, set.faults)) return null;
   const spec = aggregateNamed(node.name);
   const given = spec.params.map((param, i) => paramOf(param, node.params[i] ?? null, label, set.faults));
   if ((node.of && !argument) || (node.filter && !filter) || !areGiven(given)) return null;
@@ -499,6 +501,19 @@ function paramOf(param: AggregateParam, node: SqlNode | null, label: string, fau
 
 function areGiven(given: (number[] | null)[]): given is number[][] {
   return !given.includes(null);
+}
+
+/** A changelog takes rows back, and of a greatest or latest value nobody knows what was there before it. */
+function canTakeBack(
+  { name, symbol }: SqlNode & { kind: 'aggregate' },
+  label: string,
+  event: EventType,
+  faults: Fault[],
+) {
+  if (LINEAR[name] || (event.changelog === undefined && event.weight === null)) return true;
+  const message = `${label} over ${event.name} is not supported: it is a changelog, and ${label} cannot take a row back`;
+  faults.push(new Fault('unsupported', `${message}; COUNT, SUM and AVG can`, symbol.at));
+  return false;
 }
 
 /** f(x) FILTER (WHERE c) -> f(CASE WHEN c THEN x END), for every f passes over nulls. */

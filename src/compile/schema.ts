@@ -1,11 +1,20 @@
 import { z } from 'zod';
-import { ANY_NAME, ENTITY_SPEC, PLAIN_NAME, SET_REQUIRED, SET_SHAPE, type SetKey, TYPE_SPEC } from './shape.ts';
+import {
+  ANY_NAME,
+  ENTITY_SPEC,
+  EVENT_SPEC,
+  PLAIN_NAME,
+  SET_REQUIRED,
+  SET_SHAPE,
+  type SetKey,
+  TYPE_SPEC,
+} from './shape.ts';
 
 /** What an editor shows of a key, beside what its value looks like. */
 const NOTES: Record<SetKey | 'types' | 'events' | 'entities', string> = {
   types: 'User-defined types by name: each a mapping of fields to their types.',
   events:
-    'Event types by name: each a mapping of inputs to their types. An input is read from the member of data that bears its name, or from its path.',
+    'Event types by name: each a mapping of inputs to their types. An input is read from the member of data that bears its name, or from its path. changelog says how events take rows back.',
   entities:
     'What lookups are keyed by: the type of the key, or a list of types where several columns name one together.',
   feature_set: 'The name of the set: its features are called name:alias_window.',
@@ -29,7 +38,7 @@ export function definitionsSchema(): Json {
   const types = z.record(PLAIN_NAME, z.record(ANY_NAME, TYPE_SPEC)).nullable();
   const declarations = {
     types,
-    events: z.record(ANY_NAME, z.record(ANY_NAME, TYPE_SPEC)).nullable(),
+    events: z.record(ANY_NAME, EVENT_SPEC).nullable(),
     entities: z.record(PLAIN_NAME, ENTITY_SPEC).nullable(),
   };
   const schema = schemaOf(z.strictObject({ ...declarations, ...SET_SHAPE }).partial(), 'tilefold definitions', NOTES);

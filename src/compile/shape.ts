@@ -56,6 +56,23 @@ export const TYPE_SPEC: z.ZodType<TypeSpec> = z.lazy(() =>
     .describe(TYPE_WANTED),
 );
 
+/** The key of an event type that is no input, unless it has a type. */
+export const CHANGELOG = 'changelog';
+
+/** How events of a type say which rows they add and take back. */
+export const CHANGELOG_SPEC = z
+  .strictObject({
+    op: z.string().describe('the input that holds +I, -U, +U or -D'),
+    time: z.string().optional().describe("the input that is the row's own time"),
+  })
+  .describe('how events say what they change: { op: input }');
+
+/** Of an event type, for editors: whoever reads one takes its keys one by one. */
+export const EVENT_SPEC = z
+  .object({ [CHANGELOG]: z.union([CHANGELOG_SPEC, TYPE_SPEC]).optional() })
+  .catchall(TYPE_SPEC)
+  .meta({ propertyNames: { type: 'string', minLength: 1, maxLength: NAME_LENGTH_MAX } });
+
 const KEY_TYPE_WANTED = "the type of an entity's key, or a list of them: string, [string, int64]";
 
 export const ENTITY_SPEC = z

@@ -43,6 +43,7 @@ export interface Exports {
   typeLastJump(type: number): bigint;
   setTypeClock(type: number, clock: bigint, since: bigint, jump: bigint, lastJump: bigint): void;
   greatestClock(): bigint;
+  setChangelog(type: number, opInput: number, timeInput: number): void;
   setClock(isWall: number, jumpMs: number, aheadMs: number): void;
   inputBuffer(size: number): number;
   decode(from: number, size: number, position: bigint, isEnd: number): number;
@@ -102,6 +103,7 @@ export interface Exports {
   setShards(count: number): void;
   refusedCount(group: number, level: number): number;
   tileRecords(from: number, to: number): void;
+  findKeyed(group: number, from: number, key: number, length: number): number;
   changesStart(shard: number): number;
   changesLength(shard: number): number;
 

@@ -9,7 +9,7 @@ import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
 import type { Ids, Layout, TypeLayout } from './layout.ts';
 import { registerOf, typeIndex } from './layout.ts';
-import { addType, isReadable } from './ndjson.ts';
+import { addType, isReadable, setChangelog } from './ndjson.ts';
 import type { Group } from './tile.ts';
 import { addGroup } from './tile.ts';
 import { layAnswer } from './window.ts';
@@ -64,10 +64,12 @@ function layType(kernel: Kernel, plan: Plan, event: EventType, index: number): T
     assert(column, `event ${event.name} has no column ${expression.name}`);
     return lowering.lower(column.expression);
   };
-  const lowering = new Lowering(inputs.length + 1, leaf);
+  // Behind the inputs come the event's time and, in a changelog, its weight.
+  const lowering = new Lowering(inputs.length + (event.changelog ? 2 : 1), leaf);
   const all = event.weight ? [...expressions, event.weight] : expressions;
   const registers = new Map(all.map(expression => [identityOf(expression), lowering.lower(expression)]));
   assert(addType(kernel, event, inputs, lowering.registerCount) === index, 'types are numbered in order');
+  if (event.changelog) setChangelog(kernel, index, event.changelog, inputs);
   const frame = kernel.exports.typeFrame(index) >>> 0;
   return { event, inputs, frame, program: lowering.load(kernel, frame), registers };
 }
@@ -83,12 +85,12 @@ function layGroups(layout: Layout): { index: number; group: Group }[] {
     if (levels.length === 0) continue; // nobody reads it
     assert(aggregate.entity !== null, `aggregate ${aggregate.name} without an entity has no kernel yet`);
     const { where, keys, tiles } = aggregate;
-    const { weight } = typeLayout.event;
+    const { weight, changelog } = typeLayout.event;
     const group: Group = {
       type,
       entity: ids.entities.get(aggregate.entity)!,
       where: where && registerOf(typeLayout, where),
-      weight: weight && registerOf(typeLayout, weight),
+      weight: changelog ? typeLayout.inputs.length + 1 : weight && registerOf(typeLayout, weight),
       offsetMs: tiles.offsetMs,
       keys: keys.map(key => ({ register: registerOf(typeLayout, key), kind: keyKindOf(key.type) })),
       levels,

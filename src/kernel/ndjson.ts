@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import type { EventType } from '../plan/plan.ts';
+import { CHANGE_OPS, type Changelog, type EventType } from '../plan/plan.ts';
 import type { Field, Slot, Type } from '../plan/value.ts';
 import { NESTED_VALUES_MAX, typeName } from '../plan/value.ts';
 import { putCell } from './expression.ts';
@@ -21,6 +21,17 @@ export function addType(kernel: Kernel, event: EventType, inputs: Field[], regis
   const type = exports.addType(kernel.put(name), name.length, inputs.length, registerCount);
   setFields(kernel, exports.typeShape(type) >>> 0, inputs);
   return type;
+}
+
+/** Its decoding then fills a register behind the time: each row's weight. */
+export function setChangelog(kernel: Kernel, type: number, { op, time }: Changelog, inputs: Field[]): void {
+  const { exports } = kernel;
+  const indexOf = (name: string) => {
+    const index = inputs.findIndex(input => input.name === name);
+    assert(index >= 0, `a changelog reads ${name}, which is no input`);
+    return index;
+  };
+  exports.setChangelog(type, indexOf(op), time === null ? -1 : indexOf(time));
 }
 
 function setFields(kernel: Kernel, shape: number, fields: Field[]): void {
@@ -77,6 +88,8 @@ export const BADS: readonly { code: string; reason: (event: EventType, place: Ba
     reason: (_, { name }) =>
       `with input ${name} its lists and structs have more than ${NESTED_VALUES_MAX} values, the limit`,
   },
+  { code: 'unknown_op', reason: (_, { name }) => `input ${name} is none of ${Object.keys(CHANGE_OPS).join(', ')}` },
+  { code: 'time_ahead', reason: (_, { name }) => `input ${name} is more than 10 minutes ahead of the event's time` },
 ];
 
 /** Where something is bad: an input, or a place within it, like `crew[2].name`. */

@@ -55,3 +55,8 @@ export function tile(kernel: Kernel, from: number, to: number): void {
 export function changes(kernel: Kernel, shard: number): Uint8Array<ArrayBuffer> {
   return kernel.bytes(kernel.exports.changesStart(shard), kernel.exports.changesLength(shard));
 }
+
+/** The first record of the batch from `from` on that counts for a key in a group; the batch's count where there is none. */
+export function findKeyed(kernel: Kernel, group: number, from: number, key: { start: number; length: number }): number {
+  return kernel.exports.findKeyed(group, from, key.start, key.length);
+}

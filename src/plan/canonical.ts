@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import type { Expression } from './expression.ts';
 import { EVENT_TIME } from './expression.ts';
-import type { Aggregate, EventType, Plan } from './plan.ts';
+import type { Aggregate, Changelog, EventType, Plan } from './plan.ts';
 import type { Slot, Type, Value } from './value.ts';
 import { keptLevels } from './window.ts';
 
@@ -34,6 +34,8 @@ function canonicalAggregate(aggregate: Aggregate, plan: Plan): unknown {
     // A bad event counts nowhere, so all that can make one bad is part of what every aggregate over it means.
     gate: event.onFault === 'reject' ? event.inputs.map(canonicalInput).sort() : null,
     weight: event.weight && inScope(event.weight),
+    // Left out where there is none: so the hashes of append-only events are what they always were.
+    changelog: event.changelog && canonicalChangelog(event.changelog, event),
     entity: aggregate.entity,
     keys: aggregate.keys.map(inScope),
     where: aggregate.where && inScope(aggregate.where),
@@ -75,6 +77,11 @@ function canonicalExpression(expression: Expression, event: EventType, plan: Pla
       ];
     }
   }
+}
+
+function canonicalChangelog({ kind, op, time }: Changelog, { inputs }: EventType): unknown {
+  const named = (name: string) => canonicalInput(inputs.find(input => input.name === name)!);
+  return [kind, named(op), time === null ? null : named(time)];
 }
 
 function canonicalInput(input: Slot & { path: string[] }): string {

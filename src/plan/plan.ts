@@ -30,12 +30,27 @@ export interface EventType {
    */
   onFault: 'reject' | 'null' | 'convert';
   /**
-   * +1 or -1: how an event of a changelog counts. Null for append-only events. Only linear aggregates may stand over
-   * a changelog.
+   * +1 or -1: how an event counts that an expression says it of. Null for all others: append-only ones, and those of
+   * a `changelog`. Only linear aggregates may stand over either.
    */
   weight: Expression | null;
+  /** Where events are changes of rows: how they say so. */
+  changelog?: Changelog;
   at: Position | null;
 }
+
+/**
+ * How a record says what has become of rows: a row that is added counts +1, one that is taken back -1. Anything else
+ * than it may say makes the event bad.
+ *
+ * - `ops`: a record is one row, and the input `op` says which it is, by a word of `CHANGE_OPS`.
+ *
+ * @property time the input that is each row's own time, at which it is added and taken back alike; null for the record's
+ */
+export type Changelog = { kind: 'ops'; op: string; time: string | null };
+
+/** What Flink calls the kinds of rows in a changelog, and what they count. */
+export const CHANGE_OPS: Record<string, 1 | -1> = { '+I': 1, '-U': -1, '+U': 1, '-D': -1 };
 
 /** What a lookup is keyed by. A key column is a bool, int64, string or time. */
 export interface Entity {

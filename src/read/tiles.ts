@@ -45,11 +45,27 @@ export interface TileBatch {
   columns: TileColumn[];
 }
 
-export interface TileTable {
-  columns: { name: string; type: TileType; isRequired: boolean }[];
+export interface TileTable<R extends Row = Row> {
+  columns: TileShape[];
   /** Batch by batch, in the order of the rows. */
-  batches(rows: Iterable<Row>): Generator<TileBatch>;
+  batches(rows: Iterable<R>): Generator<TileBatch>;
 }
+
+export interface TileShape {
+  name: string;
+  type: TileType;
+  isRequired: boolean;
+}
+
+/** Columns that stand before the aggregates, of what rows have beside what is stored. */
+export interface Beside<R extends Row> {
+  shapes: TileShape[];
+  /** As the shapes list them. */
+  columns(rows: R[]): TileColumn[];
+}
+
+/** Stored rows have nothing else. */
+const NOTHING: Beside<Row> = { shapes: [], columns: () => [] };
 
 /**
  * Stored rows as a table, one row a tile: `_entity`, `_key_1` ..., `_level`, `_tile_start`, and each stored aggregate.
@@ -63,6 +79,11 @@ export interface TileTable {
  * @throws Fault `not_found` for an entity or a set that the plan does not have, `request` where nothing is chosen
  */
 export function tileTable(layout: Layout, choice: TileChoice): TileTable {
+  return tableBeside(layout, choice, NOTHING);
+}
+
+/** The same for rows that have more to say. */
+export function tableBeside<R extends Row>(layout: Layout, choice: TileChoice, beside: Beside<R>): TileTable<R> {
   const subjects = subjectsOf(layout, choice);
   const keyTypes = keyTypesOf(subjects.map(({ entity }) => entity));
   const aggregates = subjects.flatMap(subject => subject.aggregates);
@@ -71,9 +92,10 @@ export function tileTable(layout: Layout, choice: TileChoice): TileTable {
     ...keyTypes.map((type, i) => ({ name: `_key_${i + 1}`, type, isRequired: false })),
     { name: '_level', type: STRING, isRequired: true },
     { name: '_tile_start', type: TIME, isRequired: false },
+    ...beside.shapes,
     ...aggregates.map(({ name, type }) => ({ name, type: choice.isRaw ? BYTES : type, isRequired: false })),
   ];
-  const table = { layout, keyTypes, aggregates, isRaw: choice.isRaw };
+  const table = { layout, keyTypes, aggregates, isRaw: choice.isRaw, beside };
   return { columns, batches: rows => batches(table, subjects, choice, rows) };
 }
 
@@ -87,11 +109,12 @@ interface TileSubject {
   rowsMax: number;
 }
 
-interface Table {
+interface Table<R extends Row> {
   layout: Layout;
   keyTypes: Type[];
   aggregates: Aggregate[];
   isRaw: boolean;
+  beside: Beside<R>;
 }
 
 /** By the numbers that rows have for entities. */
@@ -150,9 +173,14 @@ function isWanted({ levelMs, tileStartMs }: Row, choice: TileChoice): boolean {
 
 // --- 2. finish
 
-function* batches(table: Table, subjects: Subjects, choice: TileChoice, rows: Iterable<Row>): Generator<TileBatch> {
+function* batches<R extends Row>(
+  table: Table<R>,
+  subjects: Subjects,
+  choice: TileChoice,
+  rows: Iterable<R>,
+): Generator<TileBatch> {
   let subject: Subjects[number] | undefined;
-  let waiting: Row[] = [];
+  let waiting: R[] = [];
   for (const row of rows) {
     const isFull = subject && waiting.length === subject.rowsMax;
     if (subject && waiting.length > 0 && (isFull || row.entity !== subject.id)) {
@@ -165,24 +193,28 @@ function* batches(table: Table, subjects: Subjects, choice: TileChoice, rows: It
   if (subject && waiting.length > 0) yield* batchOf(table, subject, waiting);
 }
 
-function* batchOf(table: Table, subject: TileSubject, rows: Row[]): Generator<TileBatch> {
+function* batchOf<R extends Row>(table: Table<R>, subject: TileSubject, rows: R[]): Generator<TileBatch> {
   const { kept, columns } = table.isRaw ? rawStates(table, subject, rows) : finishedStates(table, subject, rows);
   if (kept.length > 0) yield place(table, subject, kept, columns);
 }
 
 /** Rows that have any of the aggregates, and a column for each of the subject's. */
-interface States {
-  kept: Row[];
+interface States<R extends Row> {
+  kept: R[];
   columns: TileColumn[];
 }
 
-function finishedStates({ layout }: Table, { answer, features, entity }: TileSubject, rows: Row[]): States {
+function finishedStates<R extends Row>(
+  { layout }: Table<R>,
+  { answer, features, entity }: TileSubject,
+  rows: R[],
+): States<R> {
   const { kernel } = layout;
   const { exports } = kernel;
   want(kernel, answer, features);
   exports.coverAt(answer.index, 0n, 0);
   exports.forgetTexts();
-  const kept: Row[] = [];
+  const kept: R[] = [];
   for (const row of rows) {
     const block = kernel.put(row.value);
     exports.startKey(answer.index, block, 0);
@@ -218,9 +250,9 @@ function finishedColumn(layout: Layout, answer: AnswerLayout, feature: AnswerFea
   return column;
 }
 
-function rawStates({ layout }: Table, { aggregates }: TileSubject, rows: Row[]): States {
+function rawStates<R extends Row>({ layout }: Table<R>, { aggregates }: TileSubject, rows: R[]): States<R> {
   const ids = aggregates.map(({ name }) => layout.ids.aggregates.get(name)!);
-  const kept: Row[] = [];
+  const kept: R[] = [];
   const states: Map<number, Uint8Array>[] = [];
   for (const row of rows) {
     const byId = statesOf(row.value);
@@ -251,7 +283,12 @@ function statesOf(row: Uint8Array): Map<number, Uint8Array> {
 
 // --- 3. place
 
-function place(table: Table, { entity, aggregates }: TileSubject, rows: Row[], states: TileColumn[]): TileBatch {
+function place<R extends Row>(
+  table: Table<R>,
+  { entity, aggregates }: TileSubject,
+  rows: R[],
+  states: TileColumn[],
+): TileBatch {
   const count = rows.length;
   const texts = rows.map(({ key }) => keyTexts(entity, key));
   const keys = table.keyTypes.map((type, i) => keyColumn(`_key_${i + 1}`, type, entity, texts, i));
@@ -272,6 +309,7 @@ function place(table: Table, { entity, aggregates }: TileSubject, rows: Row[], s
       values: BigInt64Array.from(starts, ms => BigInt(ms ?? 0) * MICROS_PER_MS),
       nulls: Uint8Array.from(starts, ms => Number(ms === null)),
     },
+    ...table.beside.columns(rows),
     ...values,
   ];
   return { count, columns };

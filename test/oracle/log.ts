@@ -36,7 +36,9 @@ export interface LogRecord {
   /** Null for a good event of a declared type, which alone counts anywhere; else why it is not one. */
   bad: string | null;
   /** By input name; empty where the event is not declared or is bad before its inputs are looked at. */
-  inputs: { [name: string]: Value };
+  inputs: Inputs;
+  /** What it adds and takes back: of an append-only event itself; nothing of a bad one. */
+  rows: LogRow[];
   /** What is wrong with the inputs. With `onFault: reject` any of it makes the event bad. */
   faults: { path: string; text: string }[];
   /** Its type's clock, this record included; null where nothing has set it yet. */
@@ -45,6 +47,16 @@ export interface LogRecord {
   since: bigint | null;
   /** The log's now, this record included. */
   now: bigint;
+}
+
+export type Inputs = { [name: string]: Value };
+
+export interface LogRow {
+  inputs: Inputs;
+  /** Of the row itself: it is what tiles and windows go by. */
+  time: bigint;
+  /** +1 or -1; null where the type's own expression says it. */
+  weight: bigint | null;
 }
 
 /** A longer line is rejected, and so is a deeper one; an object is one deep. */
@@ -141,7 +153,7 @@ function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: 
   if (options.clock === 'wall' && arrival === undefined) throw new Error(`no arrival for position ${position}`);
   const event = plan.events.find(e => e.name === type);
   const record: LogRecord = {
-    ...{ position, line, type, time, bad: null, inputs: {}, faults: [] },
+    ...{ position, line, type, time, bad: null, inputs: {}, rows: [], faults: [] },
     ...{ clock: null, since: null, now: 0n },
   };
   const clock = clocks.get(type) ?? { shows: null, since: null, jumps: [] };
@@ -156,6 +168,7 @@ function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: 
     clock.jumps = [];
     if (data === null) record.bad = 'data is not an object';
     else readInputs(event, data, record);
+    if (record.bad === null) readRows(event, record);
   }
   record.clock = clock.shows;
   record.since = clock.since;
@@ -188,6 +201,23 @@ function readInputs(event: EventType, data: JsonObject, record: LogRecord): void
   if (count > NESTED_VALUES_MAX) record.faults.push({ path: '', text: 'too many values' });
   const fault = record.faults[0];
   if (fault && event.onFault === 'reject') record.bad = `${fault.path}: ${fault.text}`;
+}
+
+const OPS: Record<string, bigint> = { '+I': 1n, '+U': 1n, '-U': -1n, '-D': -1n };
+
+/** The row that an event is: what it weighs, and when it was. */
+function readRows(event: EventType, record: LogRecord): void {
+  const { inputs, time } = record;
+  const { changelog } = event;
+  if (!changelog) {
+    record.rows = [{ inputs, time, weight: event.weight ? null : 1n }];
+    return;
+  }
+  const weight = OPS[inputs[changelog.op] as string];
+  const rowTime = changelog.time === null ? time : (inputs[changelog.time] as bigint);
+  if (weight === undefined) record.bad = `${changelog.op} is no kind of change`;
+  else if (rowTime - time > AHEAD_MAX_MICROS) record.bad = 'the row is ahead of its change';
+  else record.rows = [{ inputs, time: rowTime, weight }];
 }
 
 function nestedCount(value: Value): number {

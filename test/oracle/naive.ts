@@ -18,7 +18,7 @@
 import type { Expression, Read, Window } from '../../src/plan/expression.ts';
 import type { Aggregate, AggregateFunction, EventType, Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
-import type { Log, LogRecord } from './log.ts';
+import type { Log, LogRecord, LogRow } from './log.ts';
 import { compareReals, exactQuotient, exactVariance, int64, roundedQuotient } from './number.ts';
 import { compare, evaluate, type Scope } from './terms.ts';
 
@@ -56,20 +56,20 @@ export function eventRow(plan: Plan, log: Log, p: number): { [column: string]: V
   const record = log.records[p]!;
   if (record.bad !== null) return null;
   const event = named(plan.events, record.type);
-  const scope = eventScope(plan, log, event, record);
+  const scope = eventScope(plan, log, event, record, record.rows.at(-1)!);
   const names = [...event.inputs, ...event.columns].map(column => column.name);
   return Object.fromEntries(names.map(name => [name, scope.column(name)]));
 }
 
 /** What an event's expressions see: its inputs, its other columns, and aggregates as of (its position, its time). */
-function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord): Scope {
+function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord, row: LogRow): Scope {
   const scope: Scope = {
     column(name) {
       const column = event.columns.find(c => c.name === name);
       if (column) return evaluate(column.expression, scope);
-      if (name === '_time' && !event.inputs.some(input => input.name === name)) return record.time;
-      if (!Object.hasOwn(record.inputs, name)) throw new Error(`event ${event.name} has no column ${name}`);
-      return record.inputs[name]!;
+      if (name === '_time' && !event.inputs.some(input => input.name === name)) return row.time;
+      if (!Object.hasOwn(row.inputs, name)) throw new Error(`event ${event.name} has no column ${name}`);
+      return row.inputs[name]!;
     },
     read(read) {
       const after = read.after && evaluate(read.after, scope);
@@ -259,18 +259,19 @@ function prepare(plan: Plan, log: Log, aggregate: Aggregate): Prepared {
 function countedByKey(plan: Plan, log: Log, aggregate: Aggregate): Map<string, Counted[]> {
   const event = named(plan.events, aggregate.event);
   const byKey = new Map<string, Counted[]>();
-  for (const record of log.records) {
+  const rows = log.records.flatMap(record => record.rows.map(row => ({ record, row })));
+  for (const { record, row } of rows) {
     if (record.type !== event.name || record.bad !== null) continue;
-    const scope = eventScope(plan, log, event, record);
+    const scope = eventScope(plan, log, event, record, row);
     const key = aggregate.keys.map(k => evaluate(k, scope));
     if (key.includes(null)) continue;
     if (aggregate.where && evaluate(aggregate.where, scope) !== true) continue;
-    const weight = event.weight ? evaluate(event.weight, scope) : 1n;
+    const weight = row.weight ?? evaluate(event.weight!, scope);
     if (weight === null) continue;
     const argument = aggregate.fn.args[0];
     const counted: Counted = {
       position: record.position,
-      time: record.time,
+      time: row.time,
       clock: record.clock!,
       value: argument ? evaluate(argument, scope) : true,
       weight: weight as bigint,
