@@ -4,10 +4,12 @@ import { addCheck } from './check.ts';
 import { addCompletion } from './completion.ts';
 import { addErrors } from './errors.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
+import { addFeatures } from './features.ts';
 import { addIngest } from './ingest.ts';
 import { addInit } from './init.ts';
 import { addLog } from './log.ts';
 import { addLookup } from './lookup.ts';
+import { addPlan } from './plan.ts';
 import { addRebuild } from './rebuild.ts';
 import { addReplay } from './replay.ts';
 import { addSchema } from './schema.ts';
@@ -37,9 +39,11 @@ export function programOf(): Command {
   for (const add of [
     addInit,
     addCheck,
+    addPlan,
     addServe,
     addIngest,
     addLookup,
+    addFeatures,
     addErrors,
     addReplay,
     addTiles,
