@@ -235,7 +235,7 @@ describe('the log', () => {
     const child = Bun.spawn([process.execPath, join(ROOT, 'src/main.ts'), '--help'], { stdin: 'ignore' });
     const help = await new Response(child.stdout).text();
     const codes = Array.from(/EXIT = \{(.*)\}/.exec(source)![1]!.matchAll(/: (\d+)/g), match => match[1]!);
-    expect(codes.length).toBe(5);
+    expect(codes.length).toBe(6);
     for (const code of codes) expect(help).toMatch(new RegExp(`^  ${code} `, 'm'));
   });
 });
