@@ -6,6 +6,7 @@ import { Fault } from '../base/fault.ts';
 import { formatMicros } from '../base/time.ts';
 import type { State } from '../base/metrics.ts';
 import { Stages } from '../base/stages.ts';
+import type { Now } from '../http/feature_sets.ts';
 import { type Engine, nowOf, type Watcher } from '../ingest/engine.ts';
 import { keepingOf } from '../ingest/expiry.ts';
 import { Here } from '../ingest/here.ts';
@@ -17,6 +18,7 @@ import type { Ids, Layout } from '../kernel/layout.ts';
 import { layPlan, refusedTiles } from '../kernel/load.ts';
 import type { Meta } from '../meta/meta.ts';
 import { aggregateHash, planHash } from '../plan/canonical.ts';
+import { planJson } from '../plan/json.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import { Asker, type LookUp, Reader } from '../read/read.ts';
 import { type TileBatch, type TileChoice, type TileTable, tileTable } from '../read/tiles.ts';
@@ -57,6 +59,8 @@ export interface Parts {
   reader: LookUp;
   meta: Meta;
   state: () => State;
+  /** How far the log has come, for the catalogue. */
+  moment: () => Now;
   /** Of this thread. */
   stages: Stages;
   /** Writes what is in memory and lets go of everything, the folder's lock last. */
@@ -128,7 +132,12 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       stages: [{ thread: 'main', ms: stages.ms }, ...engine.stages()],
       ...sizes(),
     });
-    return { plan, ingest, reader, meta, state, stages, close: () => closeAll(undo) };
+    const moment = (): Now => ({
+      position: engine.folded - 1,
+      clocks: engine.clocks(),
+      nowMicros: nowOf(engine, config.log.clock, nowMicros),
+    });
+    return { plan, ingest, reader, meta, state, moment, stages, close: () => closeAll(undo) };
   } catch (error) {
     await closeAll(undo);
     throw error;
@@ -551,8 +560,9 @@ async function prepareRows(
   if (isAnew)
     store.clear(() => {
       meta.clearErrors();
-      meta.recordPlan({ hash, position: from, appliedAtMicros: nowMicros(), json: JSON.stringify(plan, exactly) });
+      meta.recordPlan({ hash, position: from, appliedAtMicros: nowMicros(), json: planJson(plan) });
     });
+  else if (current && current.json !== planJson(plan)) meta.rewordPlan(current.id, planJson(plan));
   // Killed here, the next process comes by again.
   const { position } = meta.currentPlan()!;
   if (store.mark().position < position) store.commit([], { position, clocks: new Map(), highest: [] });
@@ -595,10 +605,6 @@ function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
       isOver = true;
     },
   };
-}
-
-function exactly(_name: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? `${value}n` : value;
 }
 
 /** What rows call the plan's entities and aggregates. */

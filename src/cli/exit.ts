@@ -3,13 +3,14 @@ import { CommanderError } from 'commander';
 import { Fault, Faults, faultLine } from '../base/fault.ts';
 import { formatFaults } from '../compile/listing.ts';
 
-export const EXIT = { ok: 0, fault: 1, usage: 2, bug: 70, stopped: 130 } as const;
+export const EXIT = { ok: 0, fault: 1, changes: 2, usage: 64, bug: 70, stopped: 130 } as const;
 
 /** The one table of what they mean. */
 const MEANINGS: Record<keyof typeof EXIT, string> = {
   ok: 'done',
   fault:
     'faults were found: in definitions, the configuration, the input, by the file system, or by the server that was asked',
+  changes: 'of `plan`: the definitions change what is in force',
   usage: 'wrong usage of the command line',
   bug: 'a bug in tilefold; what was acknowledged is in the log, and another start takes it up from there',
   stopped: 'stopped at once by a second signal; what was acknowledged is in the log',

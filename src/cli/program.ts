@@ -5,11 +5,13 @@ import { addCheck } from './check.ts';
 import { addCompletion } from './completion.ts';
 import { addErrors } from './errors.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
+import { addFeatures } from './features.ts';
 import { addIngest } from './ingest.ts';
 import { addExplain } from './explain.ts';
 import { addInit } from './init.ts';
 import { addLog } from './log.ts';
 import { addLookup } from './lookup.ts';
+import { addPlan } from './plan.ts';
 import { addRebuild } from './rebuild.ts';
 import { addReplay } from './replay.ts';
 import { addSchema } from './schema.ts';
@@ -39,10 +41,12 @@ export function programOf(): Command {
   for (const add of [
     addInit,
     addCheck,
+    addPlan,
     addServe,
     addIngest,
     addLookup,
     addExplain,
+    addFeatures,
     addErrors,
     addReplay,
     addTiles,

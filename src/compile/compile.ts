@@ -102,7 +102,7 @@ const DECLARATIONS = ['types', 'events', 'entities'];
 const SET_KEYS = Object.keys(SET_SHAPE);
 
 function checkKeys(document: YamlDocument, faults: Fault[]): void {
-  const known = [...DECLARATIONS, ...SET_KEYS];
+  const known = [...DECLARATIONS, ...SET_KEYS, 'about'];
   if (!isRecord(document.value)) {
     faults.push(
       new Fault('definition', `wanted a mapping with keys like ${known.slice(0, 4).join(', ')}`, document.at([])),

@@ -5,7 +5,7 @@ import type { Field, Presence, Slot, Type, Value } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, isScalar, OPTIONAL, REQUIRED, STRING, TIME, typeName } from '../plan/value.ts';
 import { parseMicros } from '../base/time.ts';
 import type { SlotSpec, TypeSpec } from './shape.ts';
-import { ANY_NAME, CHANGELOG, CHANGELOG_SPEC, ENTITY_SPEC, PLAIN_NAME, TYPE_SPEC } from './shape.ts';
+import { ABOUT_SHAPE, ANY_NAME, CHANGELOG, CHANGELOG_SPEC, ENTITY_SPEC, PLAIN_NAME, TYPE_SPEC } from './shape.ts';
 import type { YamlDocument, YamlPath } from './yaml.ts';
 import { check, isRecord, valueAt } from './yaml.ts';
 
@@ -37,7 +37,7 @@ const SCALARS = new Map<string, Type>([
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
-/** Reads `types:`, `events:` and `entities:` of all documents: one name space over all files, in any order. */
+/** Reads `types:`, `events:`, `entities:` and `about:` of all documents: one name space over all files, in any order. */
 export function declare(documents: YamlDocument[], faults: Fault[]): Declared {
   const types = new Map<string, Place>();
   const events = new Map<string, Place>();
@@ -51,7 +51,29 @@ export function declare(documents: YamlDocument[], faults: Fault[]): Declared {
   const declared: Declared = { events: new Map(), entities: new Map() };
   for (const [name, place] of events) declared.events.set(name, declareEvent(name, place, known, faults));
   for (const [name, place] of entities) declared.entities.set(name, declareEntity(name, place, faults));
+  for (const document of documents) describe(document, declared, faults);
   return declared;
+}
+
+/** Texts for people go to what they are about. A name that nothing bears is a mistyped one. */
+function describe(document: YamlDocument, declared: Declared, faults: Fault[]): void {
+  if ((valueAt(document.value, ['about']) ?? null) === null) return;
+  const about = check(ABOUT_SHAPE, document, ['about'], faults);
+  for (const section of ['events', 'entities'] as const) {
+    const known: Map<string, EventType | Entity | null> = declared[section];
+    for (const [name, { description, owner }] of Object.entries(about?.[section] ?? {})) {
+      const one = known.get(name);
+      const fault = (message: string) =>
+        faults.push(new Fault('definition', message, document.keyAt(['about', section, name])));
+      if (one === undefined)
+        fault(`about: ${section} has no "${name}"${didYouMean(name, known.keys()) || '; declare it there'}`);
+      else if (one && (one.description !== undefined || one.owner !== undefined))
+        fault(`about: ${name} is there twice in ${section}`);
+      if (!one) continue;
+      if (description !== undefined) one.description = description;
+      if (owner !== undefined) one.owner = owner;
+    }
+  }
 }
 
 interface Place {

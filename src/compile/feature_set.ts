@@ -73,6 +73,11 @@ export async function compileSet(
 
   const features = items.flatMap(item => windows.map(window => featureOf(set, entity, item, window)));
   const allNamed = select.whole && items.length === itemCount(select);
+  checkSaid(
+    set,
+    [...items, ...derived].map(({ name }) => name),
+    allNamed,
+  );
   addDerived(set, entity, features, derived, allNamed);
   if (features.length > FEATURES_PER_SET_MAX) {
     const message = `${set.name} has ${features.length} features, and at most ${FEATURES_PER_SET_MAX} are kept in one set`;
@@ -544,8 +549,27 @@ function featureOf(set: SetScope, entity: Entity, item: BoundItem, { label, wind
     entity: entity.name,
     expression: overWindow(item.expression, window),
     description: `${item.text} over ${label}`,
+    ...saidOf(set, item.name),
     at: item.at,
   };
+}
+
+/** What its author says of an item or of a derived feature; an item's windows share it. */
+function saidOf({ settings }: SetScope, name: string): Pick<Feature, 'about' | 'units'> {
+  const said = (texts: Record<string, string> | null) => (texts && Object.hasOwn(texts, name) ? texts[name]! : null);
+  const [about, units] = [said(settings.describe), said(settings.units)];
+  return { ...(about !== null && { about }), ...(units !== null && { units }) };
+}
+
+/** @param allNamed are all items among the names? If not, an unknown one may be one that is faulty */
+function checkSaid({ document, settings, name: set, faults }: SetScope, names: string[], allNamed: boolean): void {
+  for (const key of ['describe', 'units'] as const)
+    for (const name of Object.keys(settings[key] ?? {})) {
+      if (names.includes(name) || !allNamed) continue;
+      const hint = didYouMean(name, names) || `; it has ${names.join(', ')}`;
+      const message = `${key}: feature set ${set} has no item "${name}"${hint}`;
+      faults.push(new Fault('definition', message, document.keyAt([key, name])));
+    }
 }
 
 function overWindow(expression: Expression, window: Window): Expression {
@@ -624,7 +648,8 @@ function addDerived(
     };
     const expression = node && bind(node, scope);
     if (!expression || !isFeatureType(expression, node, faults)) return;
-    const feature: Feature = { name: full, set: set.name, entity: entity.name, expression, description: text, at };
+    const of = { name: full, set: set.name, entity: entity.name };
+    const feature: Feature = { ...of, expression, description: text, ...saidOf(set, name), at };
     byName.set(full, feature);
     features.push(feature);
   };
@@ -658,6 +683,7 @@ function setOf(
     name,
     description: settings.description ?? '',
     owner: settings.owner ?? '',
+    ...(settings.version !== null && { version: Number(settings.version) }),
     entity: entity.name,
     event: event.name,
     keys,

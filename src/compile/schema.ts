@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  ABOUT_SHAPE,
   ANY_NAME,
   ENTITY_SPEC,
   EVENT_SPEC,
@@ -11,15 +12,18 @@ import {
 } from './shape.ts';
 
 /** What an editor shows of a key, beside what its value looks like. */
-const NOTES: Record<SetKey | 'types' | 'events' | 'entities', string> = {
+const NOTES: Record<SetKey | 'types' | 'events' | 'entities' | 'about', string> = {
   types: 'User-defined types by name: each a mapping of fields to their types.',
   events:
     'Event types by name: each a mapping of inputs to their types. An input is read from the member of data that bears its name, or from its path. changelog says how events take rows back.',
   entities:
     'What lookups are keyed by: the type of the key, or a list of types where several columns name one together.',
+  about: 'Descriptions and owners of event types and of entities, for people: under events and entities, by name.',
   feature_set: 'The name of the set: its features are called name:alias_window.',
   description: 'What the features say, for people.',
   owner: 'Whom to ask about them.',
+  version:
+    'Raised by whoever means to change types, units or steps of windows under names that there are; 1 where it is left out.',
   entity: 'The entity that the features are of.',
   key: 'The columns that hold its key, where they are called otherwise than in GROUP BY.',
   source: 'The event type that the set reads.',
@@ -29,6 +33,8 @@ const NOTES: Record<SetKey | 'types' | 'events' | 'entities', string> = {
   dialect: 'The dialect that sql and derive are written in: DuckDB by default, or what tilefold.yaml says.',
   sql: 'One SELECT with a GROUP BY over the source.',
   derive: 'Features computed from others of the set: names to expressions over alias_window.',
+  describe: 'What items and derived features say, for people, by their names.',
+  units: 'What items and derived features are counted in, by their names.',
 };
 
 type Json = Record<string, unknown>;
@@ -40,6 +46,7 @@ export function definitionsSchema(): Json {
     types,
     events: z.record(ANY_NAME, EVENT_SPEC).nullable(),
     entities: z.record(PLAIN_NAME, ENTITY_SPEC).nullable(),
+    about: ABOUT_SHAPE.nullable(),
   };
   const schema = schemaOf(z.strictObject({ ...declarations, ...SET_SHAPE }).partial(), 'tilefold definitions', NOTES);
   // A document with any key of a feature set is one.

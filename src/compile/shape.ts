@@ -39,6 +39,18 @@ export interface SlotSpec {
   path?: string | undefined;
 }
 
+/** A text alone is a description. */
+const ABOUT_SPEC = z
+  .union([z.string(), z.strictObject({ description: z.string().optional(), owner: z.string().optional() })])
+  .describe('a description, or a mapping with description and owner')
+  .transform(about => (typeof about === 'string' ? { description: about, owner: undefined } : about));
+
+/** Texts for people about what is declared. */
+export const ABOUT_SHAPE = z.strictObject({
+  events: z.record(ANY_NAME, ABOUT_SPEC).optional(),
+  entities: z.record(PLAIN_NAME, ABOUT_SPEC).optional(),
+});
+
 const TYPE_WANTED = 'a type: bool, int64, double, string, time, [a type], a name from types:, or { type: ... }';
 
 export const TYPE_SPEC: z.ZodType<TypeSpec> = z.lazy(() =>
@@ -114,6 +126,7 @@ export const SET_SHAPE = {
   feature_set: PLAIN_NAME,
   description: z.string(),
   owner: z.string(),
+  version: z.bigint().min(1n, 'wanted a whole number from 1').describe('a whole number from 1'),
   entity: z.string().describe('the name of an entity'),
   key: z
     .union([z.string(), z.array(z.string())])
@@ -126,6 +139,8 @@ export const SET_SHAPE = {
   dialect: DIALECT,
   sql: z.string().describe('a SELECT'),
   derive: z.record(PLAIN_NAME, z.string().describe('an expression over features of this set')),
+  describe: z.record(PLAIN_NAME, z.string().describe('what an item or a derived feature says')),
+  units: z.record(PLAIN_NAME, z.string().describe('what an item or a derived feature is counted in, such as minutes')),
 };
 
 export type SetKey = keyof typeof SET_SHAPE;

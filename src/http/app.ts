@@ -13,6 +13,7 @@ import { docsPage } from './docs.ts';
 import { GET_ERRORS, showErrors } from './errors.ts';
 import { POST_EXPLAIN, postExplain } from './explain.ts';
 import { POST_EVENTS, postEvents } from './events.ts';
+import { GET_FEATURE_SET, GET_FEATURE_SETS, listFeatureSets, type Now, showFeatureSet } from './feature_sets.ts';
 import { POST_FEATURES, postFeatures } from './features.ts';
 import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady } from './health.ts';
 import { documentOf } from './openapi.ts';
@@ -38,13 +39,22 @@ export interface Served {
   reader: LookUp;
   meta: Pick<Meta, 'errors'>;
   plan: Plan;
+  moment: () => Now;
   stages: Pick<Stages, 'time'>;
 }
 
 export const STILL_FOLDING = 'the log is still being folded';
 
 /** Whose replies may be large; the others go out as they are, for packing them would only take time. */
-const PACKED = ['/v1/features', '/v1/explain', '/v1/errors', '/metrics', '/openapi.json', '/docs'];
+const PACKED = [
+  '/v1/features',
+  '/v1/feature-sets',
+  '/v1/explain',
+  '/v1/errors',
+  '/metrics',
+  '/openapi.json',
+  '/docs',
+];
 
 /** Smaller ones go out in one packet anyway. */
 const COMPRESS_MIN_BYTES = 4096;
@@ -60,6 +70,8 @@ export function app(services: Services): Hono {
     post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics) : wait),
     post('/v1/features', POST_FEATURES, parts ? postFeatures(parts.reader, parts.plan, metrics, parts.stages) : wait),
     post('/v1/explain', POST_EXPLAIN, parts ? postExplain(parts.reader) : wait),
+    get('/v1/feature-sets', GET_FEATURE_SETS, parts ? listFeatureSets(parts.plan, parts.moment) : wait),
+    get('/v1/feature-sets/{name}', GET_FEATURE_SET, parts ? showFeatureSet(parts.plan, parts.moment) : wait),
     get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.ingest, parts.meta) : wait),
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),
@@ -116,10 +128,11 @@ function wait(): never {
 
 /** HEAD comes with GET. Any other method is told which ones there are. */
 function mount(app: Hono, { path, method, handler }: Resource) {
-  app.on(method.toUpperCase(), path, (c, next) => {
+  const pattern = path.replace(/\{(\w+)\}/g, ':$1');
+  app.on(method.toUpperCase(), pattern, (c, next) => {
     c.set('route', path);
     return handler(c, next);
   });
   const allowed = method === 'get' ? ['GET', 'HEAD'] : ['POST'];
-  app.all(path, c => methodNotAllowed(c.req.method, path, allowed));
+  app.all(pattern, c => methodNotAllowed(c.req.method, path, allowed));
 }

@@ -115,8 +115,8 @@ function headersOf({ headers = {} }: Reply): Json {
   return { ...Object.fromEntries(own), 'X-Request-Id': REQUEST_ID };
 }
 
-function parametersOf({ query, headers }: Operation): Parameter[] {
-  return [...parametersIn('query', query), ...parametersIn('header', headers)];
+function parametersOf({ params, query, headers }: Operation): Parameter[] {
+  return [...parametersIn('path', params), ...parametersIn('query', query), ...parametersIn('header', headers)];
 }
 
 function parametersIn(place: string, shape: z.ZodObject | undefined): Parameter[] {

@@ -13,6 +13,8 @@ export interface Operation {
   summary: string;
   /** Paragraphs of plain text. */
   description: string;
+  /** What stands in braces in its path. */
+  params?: z.ZodObject;
   query?: z.ZodObject;
   headers?: z.ZodObject;
   body?: Record<string, Content>;
@@ -37,6 +39,7 @@ export interface Reply {
 
 /** Where something is in the API, for its document. */
 export interface Place {
+  /** As OpenAPI writes it: `/v1/feature-sets/{name}`. */
   path: string;
   method: 'get' | 'post';
   operation: Operation;

@@ -1,4 +1,5 @@
 import type { ThreadStages } from '../base/stages.ts';
+import type { TypeClock } from '../base/time.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
 import type { Clock } from '../source/source.ts';
 
@@ -17,6 +18,8 @@ export interface Engine {
   stages(): ThreadStages[];
   /** The greatest clock of any event type as far as it has folded; null before the first event of a declared type. */
   greatestClock(): bigint | null;
+  /** Each event type's clock as far as it has folded, by name. */
+  clocks(): Map<string, TypeClock>;
   /**
    * Folds whole lines that have passed the door, the next ones of the log, and resolves when whatever is asked later
    * contains them. It may be called again before that. The bytes stay as they are until `room` resolves.

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
 import { collectSoon, releaseBytes } from '../base/release.ts';
+import type { TypeClock } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { Decoder } from '../kernel/ndjson.ts';
@@ -85,6 +86,10 @@ export class Here implements Engine {
     const { exports } = this.#parts.pipeline.layout.kernel;
     const greatest = exports.greatestClock();
     return greatest === exports.CLOCK_NONE.value ? null : greatest;
+  }
+
+  clocks(): Map<string, TypeClock> {
+    return typeClocks(this.#parts.pipeline.layout);
   }
 
   fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {

@@ -47,10 +47,14 @@ export interface ErrorsPage {
 export interface Meta {
   /** Numbers from 1 up, for each kind, in the order of the entries; the same entry always has the same one. */
   dictionary(entries: DictionaryEntry[]): number[];
+  /** All that have one. */
+  numbers(): (DictionaryEntry & { id: number })[];
   /** The plan in force, or null before the first. */
   currentPlan(): AppliedPlan | null;
   /** Returns its id. `position` is that of the first record which the plan's rows contain, or would. */
   recordPlan(plan: Omit<AppliedPlan, 'id'>): number;
+  /** The same plan in other words: what decides values is as it was. */
+  rewordPlan(id: number, json: string): void;
   /** Long samples are cut. Beyond `ERRORS_KEPT_MAX` the oldest errors are forgotten. */
   addErrors(rows: NewError[]): void;
   /** At most `limit` errors. */
@@ -78,8 +82,12 @@ export function openMeta(client: Database): Meta {
   const db: Db = drizzle(client);
   return {
     dictionary: entries => db.transaction(() => entries.map(entry => dictionaryId(db, entry))),
+    numbers: () => db.select().from(dictionary).all(),
     currentPlan: () => db.select().from(plans).orderBy(desc(plans.id)).limit(1).get() ?? null,
     recordPlan: plan => db.transaction(() => recordPlan(db, plan)),
+    rewordPlan(id, json) {
+      db.update(plans).set({ json }).where(eq(plans.id, id)).run();
+    },
     addErrors: rows => db.transaction(() => addErrors(db, rows)),
     errors: page => errorsPage(db, page),
     clearErrors() {

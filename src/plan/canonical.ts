@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import type { Expression } from './expression.ts';
 import { EVENT_TIME } from './expression.ts';
-import type { Aggregate, Changelog, EventType, Plan } from './plan.ts';
+import type { Aggregate, Changelog, EventType, Feature, Plan } from './plan.ts';
 import type { Slot, Type, Value } from './value.ts';
 import { keptLevels } from './window.ts';
 
@@ -15,6 +15,13 @@ export function aggregateHash(aggregate: Aggregate, plan: Plan): string {
   return createHash('sha256')
     .update(JSON.stringify(canonicalAggregate(aggregate, plan)))
     .digest('hex');
+}
+
+/** Of what a feature means to whoever looks it up, with all that it is derived from; its name and its texts do not count. */
+export function featureHash(feature: Feature, plan: Plan): string {
+  const keys = plan.entities.find(e => e.name === feature.entity)?.keys.map(canonicalType) ?? null;
+  const meaning = { entity: feature.entity, keys, value: canonicalExpression(feature.expression, null, plan) };
+  return createHash('sha256').update(JSON.stringify(meaning)).digest('hex');
 }
 
 /** Of everything that decides a plan's values: two plans with the same hash may share rows. Feature names count here. */
@@ -44,12 +51,17 @@ function canonicalAggregate(aggregate: Aggregate, plan: Plan): unknown {
   };
 }
 
-function canonicalExpression(expression: Expression, event: EventType, plan: Plan): unknown {
+/** @param event whose scope the expression is in; null for that of an entity, whose columns are features */
+function canonicalExpression(expression: Expression, event: EventType | null, plan: Plan): unknown {
   const inScope = (child: Expression) => canonicalExpression(child, event, plan);
   switch (expression.kind) {
     case 'literal':
       return ['literal', canonicalType(expression.type), canonicalValue(expression.value)];
     case 'column': {
+      if (!event) {
+        const feature = plan.features.find(f => f.name === expression.name);
+        return feature ? inScope(feature.expression) : ['feature', expression.name];
+      }
       const column = event.columns.find(c => c.name === expression.name);
       if (column) return inScope(column.expression);
       const input = event.inputs.find(i => i.name === expression.name);

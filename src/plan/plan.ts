@@ -18,6 +18,9 @@ export interface Plan {
 
 export interface EventType {
   name: string;
+  /** For people, where somebody wrote them. */
+  description?: string;
+  owner?: string;
   /** Read from the record's `data` object by path. */
   inputs: Field[];
   /** Computed from the event alone, from other columns, or (in topologies) from reads of aggregates. */
@@ -55,6 +58,9 @@ export const CHANGE_OPS: Record<string, 1 | -1> = { '+I': 1, '-U': -1, '+U': 1, 
 /** What a lookup is keyed by. A key column is a bool, int64, string or time. */
 export interface Entity {
   name: string;
+  /** For people, where somebody wrote them. */
+  description?: string;
+  owner?: string;
   keys: Type[];
   at: Position | null;
 }
@@ -148,6 +154,8 @@ export interface FeatureSet {
   name: string;
   description: string;
   owner: string;
+  /** Raised by whoever means to change types, units or steps of windows under the names that there are; 1 where it is left out. */
+  version?: number;
   entity: string;
   /** The event type it is computed from. */
   event: string;
@@ -165,6 +173,11 @@ export interface Feature {
   set: string;
   entity: string;
   expression: Expression;
+  /** The text that it was made of. */
   description: string;
+  /** What it says, in the words of its author, where there are any. */
+  about?: string;
+  /** What its values are counted in, such as `minutes`, where somebody said. */
+  units?: string;
   at: Position | null;
 }

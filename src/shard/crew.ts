@@ -1,6 +1,7 @@
 import { assert, unreachable } from '../base/assert.ts';
 import { collectSoon } from '../base/release.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
+import type { TypeClock } from '../base/time.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
@@ -121,6 +122,10 @@ export class Crew implements Engine {
 
   greatestClock(): bigint | null {
     return greatestOf(this.#parts.layout, this.#foldedClocks);
+  }
+
+  clocks(): Map<string, TypeClock> {
+    return namedClocks(this.#parts.layout, this.#foldedClocks);
   }
 
   /** Sums over the shards, as each said last. */

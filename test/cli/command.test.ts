@@ -91,8 +91,9 @@ describe('usage', () => {
   test('--help names the commands and the exit codes', async () => {
     const { code, out } = await run(root, '--help');
     expect(code).toBe(0);
-    for (const verb of ['check', 'serve', 'ingest', 'lookup', 'errors', 'replay']) expect(out).toContain(`  ${verb} `);
-    expect(out).toMatch(/ 2 +wrong usage/);
+    for (const verb of ['check', 'plan', 'serve', 'ingest', 'lookup', 'errors', 'replay'])
+      expect(out).toContain(`  ${verb} `);
+    expect(out).toMatch(/ 64 +wrong usage/);
   });
 
   test.each([
@@ -102,10 +103,10 @@ describe('usage', () => {
     [['lookup', 'shop'], "missing required argument 'key'"],
     [['serve', '--port', 'http'], 'wanted a number from 0 to 65535'],
     [['replay', '--out', 'x.arrow'], 'required option'],
-  ])('%p is wrong usage: 2', async (words, said) => {
+  ])('%p is wrong usage: 64', async (words, said) => {
     const { code, err } = await run(root, ...words);
     expect(err).toContain(said);
-    expect(code).toBe(2);
+    expect(code).toBe(64);
   });
 
   test('a configuration that is not there is a fault: 1', async () => {

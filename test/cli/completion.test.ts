@@ -101,7 +101,7 @@ test('fish: a line for each command and option', () => {
 test('another shell is wrong usage', () => {
   const ran = Bun.spawnSync([process.execPath, MAIN, 'completion', 'tcsh']);
   expect([ran.exitCode, ran.stderr.toString()]).toEqual([
-    2,
+    64,
     expect.stringContaining('Allowed choices are bash, zsh, fish'),
   ]);
 });

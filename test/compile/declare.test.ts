@@ -199,3 +199,39 @@ describe('what is refused, by name and place', () => {
     ]);
   });
 });
+
+describe('about', () => {
+  test('is told of event types and entities, from any file', async () => {
+    const declared = 'events: { e: { a: string }, f: { a: string } }\nentities: { k: string, l: string }\n';
+    const about =
+      'about:\n  events: { e: an event, f: { owner: me } }\n---\nabout:\n  entities: { k: { description: a key, owner: me } }\n';
+    const { events, entities } = await planOf(declared, about);
+    const texts = ({ name, description, owner }: { name: string; description?: string; owner?: string }) =>
+      [name, description, owner] as const;
+    expect(events.map(texts)).toEqual([
+      ['e', 'an event', undefined],
+      ['f', undefined, 'me'],
+    ]);
+    expect(entities.map(texts)).toEqual([
+      ['k', 'a key', 'me'],
+      ['l', undefined, undefined],
+    ]);
+  });
+
+  const REFUSED_ABOUT: [marked: string, message: string][] = [
+    ['about: { events: { «sail»: one } }', 'about: events has no "sail"; declare it there'],
+    ['about: { entities: { «sale»: one } }', 'about: entities has no "sale"; declare it there'],
+    ['about: { «event»: { sale: one } }', 'unknown key "event"; did you mean "events"?'],
+    ['about: { events: { sale: «4» } }', 'sale: got 4, wanted a description, or a mapping with description and owner'],
+    ['about: { events: { sale: { «ower»: me } } }', 'unknown key "ower"; did you mean "owner"?'],
+    ['about: «sale»', 'about: got "sale", wanted a mapping'],
+    [
+      'about: { events: { sale: one } }\n---\nabout: { events: { «sale»: two } }',
+      'about: sale is there twice in events',
+    ],
+  ];
+  test.each(REFUSED_ABOUT)('%s', async (marked, message) => {
+    const { text, expected } = unmark('0.yaml', `events: { sale: { a: string } }\n---\n${marked}\n`, [message]);
+    expect(await faultsOf(text)).toEqual(expected);
+  });
+});

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { featureHash, planHash } from '../../src/plan/canonical.ts';
 import { expectSetFaults, FLIGHT, planOf, selectOf, setOf, show, showFeatures } from './marked.ts';
 
 const COUNTED = 'SELECT origin, COUNT(*) AS n FROM flight GROUP BY origin';
@@ -182,6 +183,41 @@ describe('what is refused, by name and place', () => {
     const sql = 'SELECT origin, SUM(«ok») AS a, COUNT(*) AS b FROM flight GROUP BY origin';
     await expectSetFaults(setOf(sql, 'derive: { x: a_2h / b_2h }\n'), [
       'SUM wants int64 or double, got bool; write CASE WHEN ok THEN 1 ELSE 0 END',
+    ]);
+  });
+});
+
+describe('texts for people', () => {
+  const said =
+    'description: how many\nversion: 3\ndescribe: { n: flights, twice: two for each }\nunits: { twice: halves }\nderive: { twice: n_2h * 2 }\n';
+
+  test('are of items over all their windows, and of derived features', async () => {
+    const plan = await planOf(FLIGHT, withWindows('[2h, lifetime]', said));
+    expect(plan.sets[0]!.version).toBe(3);
+    expect(plan.features.map(({ name, about, units }) => [name, about, units])).toEqual([
+      ['s:n_2h', 'flights', undefined],
+      ['s:n_lifetime', 'flights', undefined],
+      ['s:twice', 'two for each', 'halves'],
+    ]);
+  });
+
+  test('leave no trace in what is computed', async () => {
+    const [bare, told] = [
+      await planOf(FLIGHT, setOf(COUNTED)),
+      await planOf(FLIGHT, setOf(COUNTED, 'units: { n: 1s }\n')),
+    ];
+    expect(planHash(told)).toBe(planHash(bare));
+    expect(featureHash(told.features[0]!, told)).toBe(featureHash(bare.features[0]!, bare));
+  });
+
+  test('are of what there is', async () => {
+    await expectSetFaults(
+      setOf(COUNTED, 'units: { «m»: flights }\ndescribe: { n: all, «n_2h»: those of two hours }\n'),
+      ['units: feature set s has no item "m"; it has n', 'describe: feature set s has no item "n_2h"; it has n'],
+    );
+    await expectSetFaults(setOf(COUNTED, 'units: { n: «4» }\nversion: «0»\n'), [
+      'n: got 4, wanted what an item or a derived feature is counted in, such as minutes',
+      'version: wanted a whole number from 1',
     ]);
   });
 });

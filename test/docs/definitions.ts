@@ -41,7 +41,9 @@ export async function faultsOfYaml(text: string): Promise<string[]> {
   const documents = parseAllDocuments(text).map(document => document.toJS() as Document);
   if (documents.some(isConfig)) return faultsOfConfig(text);
   const isSet = (document: Document) => Object.keys(document).some(key => key in SET_SHAPE);
-  const declared = documents.filter(document => 'events' in document || 'entities' in document || 'types' in document);
+  const declared = documents.filter(
+    document => 'events' in document || 'entities' in document || 'types' in document || 'about' in document,
+  );
   const whole = documents.map(document => {
     if (isSet(document)) return 'feature_set' in document ? document : { ...SET, ...document };
     return document;

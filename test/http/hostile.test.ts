@@ -39,7 +39,12 @@ beforeAll(async () => {
   const quiet = () => {};
   const error = (_: unknown, text: string) => void logged.push(text);
   surface = app({
-    parts: { ...engine, reader: readerOf(engine), stages: new Stages() },
+    parts: {
+      ...engine,
+      reader: readerOf(engine),
+      moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),
+      stages: new Stages(),
+    },
     unready: () => null,
     log: { debug: quiet, info: quiet, warn: quiet, error },
     metrics: new Metrics(() => null),

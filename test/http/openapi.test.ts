@@ -61,6 +61,11 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['GET /metrics', new Request(`${ORIGIN}/metrics`), 200, {}],
   ['GET /openapi.json', new Request(`${ORIGIN}/openapi.json`), 200, {}],
   ['GET /docs', new Request(`${ORIGIN}/docs`), 200, {}],
+  ['GET /v1/feature-sets', new Request(`${ORIGIN}/v1/feature-sets`), 200, {}],
+  ['GET /v1/feature-sets', new Request(`${ORIGIN}/v1/feature-sets`), 503, { opening: true }],
+  ['GET /v1/feature-sets/{name}', new Request(`${ORIGIN}/v1/feature-sets/delays`), 200, {}],
+  ['GET /v1/feature-sets/{name}', new Request(`${ORIGIN}/v1/feature-sets/delay`), 404, {}],
+  ['GET /v1/feature-sets/{name}', new Request(`${ORIGIN}/v1/feature-sets/delays`), 503, { opening: true }],
   ['GET /v1/errors?limit=1', new Request(`${ORIGIN}/v1/errors?limit=1`), 200, {}],
   ['GET /v1/errors?limit=0', new Request(`${ORIGIN}/v1/errors?limit=0`), 400, {}],
   ['GET /v1/errors', new Request(`${ORIGIN}/v1/errors`), 503, { opening: true }],
@@ -115,7 +120,9 @@ describe('/openapi.json', () => {
       Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`),
     );
     const routed = appWith().app.routes.filter(({ method }) => method !== 'ALL');
-    expect(documented.sort()).toEqual(routed.map(({ method, path }) => `${method} ${path}`).sort());
+    expect(documented.sort()).toEqual(
+      routed.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`).sort(),
+    );
   });
 
   for (const [name, request, status, told] of EXCHANGES)

@@ -8,7 +8,7 @@ import { makeColumn } from '../../src/kernel/window.ts';
 import type { ErrorRow, ErrorsPage } from '../../src/meta/meta.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Feature, Plan } from '../../src/plan/plan.ts';
-import { INT64 } from '../../src/plan/value.ts';
+import { INT64, STRING } from '../../src/plan/value.ts';
 import type { Explanation } from '../../src/read/explain.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
 import { column, lastN, read } from '../oracle/fixtures/spell.ts';
@@ -18,12 +18,17 @@ export const ORIGIN = 'http://localhost';
 const LATEST = lastN('latest:delay', 'flight', [], column('delay', INT64), 1000);
 const LIST: Feature = { ...feature('latest:delay_1d'), set: 'latest', expression: read(LATEST.name, LATEST.type) };
 
-/** Two features of one entity, and a list: all that the HTTP layer itself looks at. */
+/** Two features of one entity, and a list: all that the HTTP layer itself looks at, and a set for the catalogue. */
 const PLAN: Plan = {
-  events: [],
-  entities: [],
+  events: [{ name: 'flight', inputs: [], columns: [], onFault: 'reject', weight: null, at: null }],
+  entities: [{ name: 'origin', keys: [STRING], at: null }],
   aggregates: [LATEST],
-  sets: [],
+  sets: [
+    {
+      ...{ name: 'delays', description: 'how late', owner: 'tests', entity: 'origin', event: 'flight', sql: 'SELECT' },
+      ...{ keys: [column('origin', STRING)], at: null },
+    },
+  ],
   features: [feature('delays:flights_2h'), feature('delays:rate_2h'), LIST],
   latenessMs: 0,
 };
@@ -103,6 +108,7 @@ export function appWith(told: Told = {}) {
       },
     },
     plan: PLAN,
+    moment: () => ({ position: 6, nowMicros: 978_865_200_000_000n, clocks: new Map() }),
   };
   const services: Services = {
     parts: told.opening ? null : parts,

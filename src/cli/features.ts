@@ -1,0 +1,94 @@
+import type { Command } from 'commander';
+import { Fault } from '../base/fault.ts';
+import { formatDuration } from '../base/time.ts';
+import { featureSets } from '../http/feature_sets.ts';
+import { type Config, loadConfig } from './config.ts';
+import { planInForce } from './in_force.ts';
+import { planOf } from './plan_cache.ts';
+import { tableText } from './table.ts';
+
+interface Options {
+  config: string;
+  json?: true;
+}
+
+type Sets = ReturnType<typeof featureSets>;
+
+/** `tilefold features`: the catalogue. */
+export function addFeatures(program: Command) {
+  program
+    .command('features')
+    .description('list features: what they say, their windows, types and keys, and how fresh they are')
+    .argument('[pattern]', 'of names, such as shops:* or *_1d; all by default')
+    .option('--json', 'as the server answers it')
+    .action(async (pattern: string | undefined, _options, command: Command) => {
+      const { config, json } = command.optsWithGlobals<Options>();
+      const all = await setsOf(await loadConfig(config));
+      const found = pattern === undefined ? all : matching(all, pattern);
+      console.log(json ? JSON.stringify(found) : catalogueText(found));
+    });
+}
+
+/** Of what is in force, with a server and without; before anything is, of the definitions. */
+async function setsOf(config: Config): Promise<Sets> {
+  const inForce = planInForce(config);
+  if (inForce) return featureSets(inForce.plan, inForce.now);
+  const { plan } = await planOf(config);
+  return featureSets(plan, { position: -1, clocks: new Map(), nowMicros: null });
+}
+
+/** Sets with those of their features whose names are like the pattern: `*` stands for anything. */
+export function matching({ position, feature_sets }: Sets, pattern: string): Sets {
+  const parts = pattern.split('*').map(part => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'));
+  const like = new RegExp(`^${parts.join('.*')}$`, 's');
+  const found = feature_sets.flatMap(set => {
+    const features = set.features.filter(({ name }) => like.test(name));
+    return features.length > 0 ? { ...set, features } : [];
+  });
+  if (found.length === 0) throw new Fault('not_found', `no feature is called like ${pattern}`);
+  return { position, feature_sets: found };
+}
+
+/** A heading and a table for each set. */
+export function catalogueText({ feature_sets }: Sets): string {
+  return feature_sets.map(set => `${headOf(set)}\n\n${tableOf(set)}`).join('\n\n');
+}
+
+type Set = Sets['feature_sets'][number];
+
+function headOf({ name, description, owner, version, entity, event }: Set): string {
+  const keys = entity.keys.map(({ type, column }) => [column, type].filter(text => text !== null).join(' '));
+  const by = `of ${entity.name} (${keys.join(', ')}), from ${event.name}`;
+  const fresh = event.clock === null ? 'no events yet' : `events from ${event.since} to ${event.clock}`;
+  return [
+    [`${name}: ${description || 'no description'}`, owner && `owner ${owner}`, version > 1 && `version ${version}`]
+      .filter(Boolean)
+      .join('; '),
+    `${by}; ${fresh}`,
+  ].join('\n');
+}
+
+function tableOf({ features }: Set): string {
+  const rows = features.map(feature => [
+    feature.name,
+    [feature.type, feature.units].filter(text => text !== null).join(', '),
+    feature.description,
+    [
+      ...new Set(feature.aggregates.map(aggregate => `${aggregate.function}${aggregate.linear ? '' : ', monotone'}`)),
+    ].join('; '),
+    tilesText(feature),
+    feature.warming_until === null ? '' : `WARMING until ${feature.warming_until}`,
+  ]);
+  return tableText([['feature', 'type', 'is', 'stored', 'tiles', ''], ...rows]);
+}
+
+/** Of one aggregate: those of others that it is computed from are theirs. */
+function tilesText({ aggregates, from }: Set['features'][number]): string {
+  if (from.length > 0) return `from ${from.join(', ')}`;
+  const tiles = aggregates[0]?.tiles ?? [];
+  return tiles
+    .map(tile =>
+      tile.kept_ms === null ? 'lifetime' : `${formatDuration(tile.length_ms)} for ${formatDuration(tile.kept_ms)}`,
+    )
+    .join(', ');
+}
