@@ -7,7 +7,7 @@ import { join } from 'node:path';
  *   crash     thousands of seeds of simulated crashes
  *   lines     the reader of events on thousands of seeds of good, odd and damaged lines, on each build of the kernels
  *   kill      kill -9 of the real process, 200 times
- *   fuzz      hundreds of seeds of expressions, damaged rows, definitions and requests
+ *   fuzz      hundreds of seeds of expressions, damaged rows, packs, definitions and requests
  *   mutants   scripted mistakes, each of which the fast suites must notice
  */
 const ROOT = join(import.meta.dir, '..');
@@ -18,7 +18,8 @@ const PARTS: Record<string, string[]> = {
   kill: ['test', './test/cli/kill.test.ts'],
   fuzz: [
     'test',
-    ...['./test/kernel/functions.test.ts', './test/kernel/row_bytes.test.ts'],
+    ...['./test/kernel/functions.test.ts', './test/kernel/row_bytes.test.ts', './test/kernel/packed.test.ts'],
+    ...['./test/store/pack.test.ts', './test/cli/plan_cache.test.ts'],
     ...['./test/compile/hostile.test.ts', './test/http/hostile.test.ts'],
   ],
   mutants: ['scripts/mutants.ts'],

@@ -21,6 +21,20 @@ export interface State {
   stages: ThreadStages[];
   /** Since the start: how often a tile was too old to take an event, level by level. */
   tilesRefused: number;
+  /** Of the log to its bucket; null where there is none. */
+  uploads: Uploads | null;
+}
+
+export interface Uploads {
+  /** Closed segments, and those of them that the bucket has. */
+  closed: number;
+  uploaded: number;
+  /** The bucket has every record before it. */
+  position: number;
+  /** Since the start: segments brought to the bucket, bytes of them, and tries that failed. */
+  segments: number;
+  bytes: number;
+  failures: number;
 }
 
 /** Of a lookup on a local machine up to a large one over a slow line. */
@@ -85,6 +99,7 @@ export class Metrics {
       'Late events that a tile no longer took, a count over tile levels; lifetimes take them all the same',
       () => state()?.tilesRefused,
     );
+    this.#uploads(() => state()?.uploads ?? null);
     this.#stageSeconds(() => state()?.stages ?? []);
   }
 
@@ -135,6 +150,26 @@ export class Metrics {
         this.reset();
         this.inc(read() ?? 0);
       },
+    });
+  }
+
+  /** Without a bucket the gauges are left out, and the counts stay 0. */
+  #uploads(read: () => Uploads | null): void {
+    this.#total(
+      'uploaded_segments_total',
+      'Segments of the log brought to its bucket, a count',
+      () => read()?.segments,
+    );
+    this.#total('uploaded_bytes_total', 'Packed segments brought to the bucket, in bytes', () => read()?.bytes);
+    this.#total('upload_failures_total', 'Tries to upload a segment that failed, a count', () => read()?.failures);
+    this.#gauge(
+      'uploaded_position',
+      'Events of the log before which the bucket has all, a count',
+      () => read()?.position,
+    );
+    this.#gauge('upload_waiting_segments', 'Closed segments that the bucket does not have, a count', () => {
+      const uploads = read();
+      return uploads ? uploads.closed - uploads.uploaded : undefined;
     });
   }
 

@@ -130,6 +130,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       recordsFolded: engine.folded - foldedBefore,
       rowsWritten: engine.writtenRows,
       stages: [{ thread: 'main', ms: stages.ms }, ...engine.stages()],
+      uploads: config.log.s3 ? log.uploads() : null,
       ...sizes(),
     });
     const moment = (): Now => ({

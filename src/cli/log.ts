@@ -69,10 +69,11 @@ async function upload({ config: path, json }: Options) {
   const counts = await uploadLog(await loadConfig(path), console.error).catch((error: unknown) => {
     throw stopFirst(error);
   });
+  const { uploaded, closed } = counts;
   console.log(
-    json ? JSON.stringify(counts) : `${counts.uploaded} of ${counts.closed} closed segments are in the bucket`,
+    json ? JSON.stringify({ uploaded, closed }) : `${uploaded} of ${closed} closed segments are in the bucket`,
   );
-  if (counts.uploaded < counts.closed) process.exitCode = EXIT.fault;
+  if (uploaded < closed) process.exitCode = EXIT.fault;
 }
 
 async function statLog({ config: path, json }: Options) {

@@ -56,17 +56,22 @@ function programText(): string {
   return JSON.stringify([Bun.version, packages, files]);
 }
 
-/** Key, digest of the plan, plan. What is damaged, or of something else, is as good as not there. */
+/** Key, digest of the plan, plan. What is damaged, of something else or cannot be read is as good as not there. */
 function readKept(path: string, key: Buffer): Plan | null {
+  const bytes = bytesOf(path);
+  if (!bytes) return null;
+  const [keyed, digest] = [bytes.subarray(0, DIGEST_BYTES), bytes.subarray(DIGEST_BYTES, 2 * DIGEST_BYTES)];
+  const plan = bytes.subarray(2 * DIGEST_BYTES);
+  if (!keyed.equals(key) || !digest.equals(digestOf(plan))) return null;
+  return deserialize(plan) as Plan;
+}
+
+/** Null whatever the file system says no for: whoever compiles anew needs nothing of it. */
+function bytesOf(path: string): Buffer | null {
   try {
-    const bytes = readFileSync(path);
-    const [keyed, digest] = [bytes.subarray(0, DIGEST_BYTES), bytes.subarray(DIGEST_BYTES, 2 * DIGEST_BYTES)];
-    const plan = bytes.subarray(2 * DIGEST_BYTES);
-    if (!keyed.equals(key) || !digest.equals(digestOf(plan))) return null;
-    return deserialize(plan) as Plan;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
+    return readFileSync(path);
+  } catch {
+    return null;
   }
 }
 

@@ -7,8 +7,8 @@ import type { Block, Source } from '../source/source.ts';
 const LINE_EVERY_MS = 5_000;
 
 /**
- * Tells how far a replay has come: a bar on a terminal, a line now and then elsewhere, both on standard error. Counted
- * in bytes read, as nobody knows how many events a file holds.
+ * Tells how far a replay has come: a bar on a terminal, a line now and then elsewhere, both on standard error. Of files
+ * it is counted in bytes read, as nobody knows how many events they hold; of an event log in records.
  */
 export class Progress {
   private bytes = 0;
@@ -17,16 +17,26 @@ export class Progress {
   private lineMs = this.startMs;
   private readonly bar: SingleBar | null;
 
-  private constructor(private readonly totalBytes: number) {
+  private constructor(
+    private readonly total: number,
+    private readonly unit: 'bytes' | 'records',
+  ) {
     this.bar = process.stderr.isTTY
       ? new SingleBar({ format: '{bar} {percentage}% | {events} events | {eta_formatted} left', hideCursor: true })
       : null;
-    this.bar?.start(totalBytes, 0, { events: 0 });
+    this.bar?.start(total, 0, { events: 0 });
   }
 
-  static async over(paths: string[]): Promise<Progress> {
+  static async overFiles(paths: string[]): Promise<Progress> {
     const sizes = await Promise.all(paths.map(unpackedBytes));
-    return new Progress(sizes.reduce((sum, size) => sum + size, 0));
+    return new Progress(
+      sizes.reduce((sum, size) => sum + size, 0),
+      'bytes',
+    );
+  }
+
+  static overRecords(total: number): Progress {
+    return new Progress(total, 'records');
   }
 
   /** The same source; what is read of it is counted. */
@@ -45,18 +55,20 @@ export class Progress {
     };
   }
 
-  count(events: number) {
+  /** @param records read by now */
+  count(events: number, records: number) {
     this.events += events;
     // The total is an estimate where files are packed; a bar that runs over its end would look broken.
-    this.bar?.update(Math.min(this.bytes, this.totalBytes), { events: this.events });
+    const done = Math.min(this.unit === 'bytes' ? this.bytes : records, this.total);
+    this.bar?.update(done, { events: this.events });
     if (this.bar || performance.now() - this.lineMs < LINE_EVERY_MS) return;
     this.lineMs = performance.now();
-    const percent = this.totalBytes === 0 ? 100 : Math.min(100, Math.floor((100 * this.bytes) / this.totalBytes));
+    const percent = this.total === 0 ? 100 : Math.floor((100 * done) / this.total);
     console.error(`replay: ${percent}% of the log, ${this.events} events`);
   }
 
   end(out: string): { events: number; seconds: number } {
-    this.bar?.update(this.totalBytes, { events: this.events });
+    this.bar?.update(this.total, { events: this.events });
     this.stop();
     const seconds = (performance.now() - this.startMs) / 1000;
     console.error(`replay: ${this.events} events in ${seconds.toFixed(1)} s, written to ${out}`);

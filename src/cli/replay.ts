@@ -3,11 +3,12 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Stages } from '../base/stages.ts';
-import type { Replay } from '../replay/replay.ts';
+import { Fault } from '../base/fault.ts';
+import type { Replay, ReplayParts } from '../replay/replay.ts';
 import type { Spill } from '../replay/spill.ts';
 import { localDisk } from '../source/disk.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
-import { folderLog } from '../source/segments.ts';
+import { folderLog, folderRecords } from '../source/segments.ts';
 import type { Source } from '../source/source.ts';
 import { composeReplay, readableLog } from './compose.ts';
 import { loadConfig } from './config.ts';
@@ -48,22 +49,26 @@ export function addReplay(program: Command) {
 async function replayFiles(options: Options) {
   const makeFrame = await frameMaker(options.out);
   const { plan, clock, foldMemoryBytes } = await compileDefinitions(options.features, options.config);
-  const files = (await recordedLog(options)) ?? (await ndjsonFiles(options.log, clock));
+  const recorded = await recordedLog(options);
+  const source = recorded?.source ?? (await ndjsonFiles(options.log, clock));
   const out = await WholeFile.create(options.out);
   const errors = options.errors === undefined ? null : await WholeFile.create(options.errors);
-  const progress = await Progress.over(options.log);
+  const progress = recorded ? Progress.overRecords(recorded.records) : await Progress.overFiles(options.log);
   const stages = new Stages();
   let spill: Spill | null = null;
-  let errorCount = 0;
-  const listError = (line: string) => {
-    errorCount++;
-    errors?.writeNow(line);
-  };
+  const counts: Counts = { rejected: 0, bad: 0, first: null };
   try {
     const rows = { memoryBytes: foldMemoryBytes, path: `${options.out}.rows` };
-    const replay = await composeReplay(plan, progress.watch(files), rows, {
-      onRejected: rejected => listError(rejectedLine(rejected)),
-      onBad: bad => listError(badLine(bad)),
+    const replay = await composeReplay(plan, progress.watch(source), rows, {
+      onRejected: rejected => {
+        counts.first ??= rejected;
+        counts.rejected++;
+        errors?.writeNow(rejectedLine(rejected));
+      },
+      onBad: bad => {
+        counts.bad++;
+        errors?.writeNow(badLine(bad));
+      },
       stages,
     });
     spill = replay.spill;
@@ -72,6 +77,7 @@ async function replayFiles(options: Options) {
     } finally {
       replay.close();
     }
+    if (counts.first && replay.records() === 0) throw noEvents(counts.first, counts.rejected);
     await errors?.finish();
     await out.finish();
   } catch (error) {
@@ -88,17 +94,44 @@ async function replayFiles(options: Options) {
   }
   if (options.json) {
     const { out, errors } = options;
-    console.log(JSON.stringify({ events, errors: errorCount, seconds, out, errors_out: errors ?? null }));
+    const { rejected, bad } = counts;
+    console.log(JSON.stringify({ events, errors: rejected + bad, rejected, seconds, out, errors_out: errors ?? null }));
   }
-  if (errorCount > 0) console.error(`replay: ${errorCount} lines could not count; ${whereOf(options.errors)}`);
+  tellErrors(counts, options.errors);
+}
+
+type Rejected = Parameters<ReplayParts['onRejected']>[0];
+
+/** Lines that are no events, and the first of them; events that cannot count. */
+interface Counts {
+  rejected: number;
+  bad: number;
+  first: Rejected | null;
+}
+
+/** Something else was taken for a log; nothing is written then. */
+function noEvents({ file, line, reason, sample }: Rejected, count: number): Fault {
+  const found = `line ${line} of ${file}: ${reason}, found ${JSON.stringify(sample.slice(0, SAMPLE_CHARACTERS))}`;
+  return new Fault('media_type', `no line is an event: all ${count} were rejected, the first being ${found}`);
+}
+
+/** Enough to know a file again. */
+const SAMPLE_CHARACTERS = 60;
+
+function tellErrors({ rejected, bad }: Counts, errors: string | undefined) {
+  const where = errors === undefined ? '--errors FILE lists them' : `${errors} lists them`;
+  if (rejected > 0)
+    console.error(`replay: ${rejected} ${rejected === 1 ? 'line is no event' : 'lines are no events'}; ${where}`);
+  if (bad > 0) console.error(`replay: ${bad} ${bad === 1 ? 'event' : 'events'} could not count; ${where}`);
 }
 
 /** The event log in the one folder that is named: with its bucket behind it, if it is the configured one. */
-async function recordedLog({ log: paths, config: path }: Options): Promise<Source | null> {
+async function recordedLog({ log: paths, config: path }: Options): Promise<{ source: Source; records: number } | null> {
   const folder = resolve(paths[0]!);
   if (paths.length > 1 || !(await isFolder(folder))) return null;
   const config = existsSync(path) ? await loadConfig(path) : null;
-  return folderLog(config?.log.dir === folder ? readableLog(config) : localDisk, folder);
+  const disk = config?.log.dir === folder ? readableLog(config) : localDisk;
+  return { source: await folderLog(disk, folder), records: await folderRecords(disk, folder) };
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -106,14 +139,10 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /** Batch by batch: neither the rows nor the file stand in memory as a whole. */
-async function writeBatches({ batches }: Replay, frame: Frame, out: WholeFile, progress: Progress, stages: Stages) {
-  for await (const batch of batches) {
+async function writeBatches(replay: Replay, frame: Frame, out: WholeFile, progress: Progress, stages: Stages) {
+  for await (const batch of replay.batches) {
     await stages.wait('write', () => out.write(frame.batch(replayFrame(batch))));
-    progress.count(batch.count);
+    progress.count(batch.count, replay.records());
   }
   await stages.wait('write', () => out.write(frame.end()));
-}
-
-function whereOf(errors: string | undefined): string {
-  return errors === undefined ? '--errors FILE lists them' : `${errors} lists them`;
 }

@@ -1,3 +1,4 @@
+import { Fault } from '../base/fault.ts';
 import type { FoldedRow } from './fold.ts';
 
 /**
@@ -29,13 +30,19 @@ export function packRows(rows: FoldedRow[]): Uint8Array<ArrayBuffer> {
   return packed;
 }
 
-/** The rows again, one at a time; their bytes are views of the buffer. */
+/**
+ * The rows again, one at a time; their bytes are views of the buffer.
+ *
+ * @throws Fault `corrupt` where a row does not end within the buffer
+ */
 export function* unpackRows(packed: Uint8Array): Generator<FoldedRow> {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
   for (let at = 0; at < packed.length; ) {
     const keyStart = at + HEAD_SIZE;
+    if (keyStart > packed.length) throw torn(at, packed.length);
     const valueStart = keyStart + view.getUint32(at + 4, true);
     const end = valueStart + view.getUint32(at + 8, true);
+    if (end > packed.length) throw torn(at, packed.length);
     yield {
       entity: view.getUint32(at, true),
       levelMs: view.getFloat64(at + 16, true),
@@ -45,4 +52,8 @@ export function* unpackRows(packed: Uint8Array): Generator<FoldedRow> {
     };
     at = end;
   }
+}
+
+function torn(at: number, size: number): Fault {
+  return new Fault('corrupt', `packed rows: the one at byte ${at} does not end within their ${size} bytes`);
 }

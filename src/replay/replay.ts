@@ -40,6 +40,8 @@ export interface ReplayBatch {
 export interface Replay {
   columns: ReplayColumn[];
   batches: AsyncIterable<ReplayBatch>;
+  /** How many records were read by now: those that cannot count and those of undeclared types too. */
+  records(): number;
 }
 
 /**
@@ -50,10 +52,16 @@ export interface Replay {
  */
 export function replay(parts: ReplayParts): Replay {
   const { columns, subjects } = subjectsOf(parts.layout);
-  return { columns, batches: batches(parts, columns, subjects) };
+  const read = { records: 0 };
+  return { columns, batches: batches(parts, columns, subjects, read), records: () => read.records };
 }
 
-async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: Subject[]): AsyncGenerator<ReplayBatch> {
+async function* batches(
+  parts: ReplayParts,
+  columns: ReplayColumn[],
+  subjects: Subject[],
+  read: { records: number },
+): AsyncGenerator<ReplayBatch> {
   const { layout, spill, source, stages = new Stages() } = parts;
   const step = rowsAtOnce(
     layout.kernel,
@@ -73,6 +81,7 @@ async function* batches(parts: ReplayParts, columns: ReplayColumn[], subjects: S
       for (let from = 0; from < decoder.count; from += step) {
         const to = Math.min(decoder.count, from + step);
         const batch = replayRecords(layout, spill, columns, subjects, from, to, position, stages);
+        read.records = position + to;
         if (batch.count > 0) yield batch;
       }
       position += decoder.count;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import type { Uploads } from '../base/metrics.ts';
 import { formatDuration } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
 import { Corrupt, corrupt } from './corrupt.ts';
@@ -105,6 +106,7 @@ export class EventLog implements Source {
   #uploading: Promise<void> | null = null;
   /** Segments under whose name the bucket has something else. */
   readonly #foreign = new Set<number>();
+  readonly #uploadCounts = { segments: 0, bytes: 0, failures: 0 };
   /** Packing and trimming: one at a time. */
   #tending: Promise<unknown> = Promise.resolve();
   #start: number;
@@ -244,10 +246,12 @@ export class EventLog implements Source {
     return this.#tend(async () => (await this.#leaving(this.#end, nowMicros)).length > 0);
   }
 
-  /** Closed segments, and those of them that the bucket has. */
-  uploads(): { uploaded: number; closed: number } {
+  /** How far the bucket is behind, and what was brought to it since the log was opened. */
+  uploads(): Uploads {
     const closed = this.#segments.slice(0, -1);
-    return { uploaded: closed.filter(({ isUploaded }) => isUploaded).length, closed: closed.length };
+    const uploaded = closed.filter(({ isUploaded }) => isUploaded).length;
+    const next = this.#segments.find(({ isUploaded }) => !isUploaded)!;
+    return { uploaded, closed: closed.length, position: next.first, ...this.#uploadCounts };
   }
 
   /** Waits for what is queued, and lets go of the file. What is packed or uploaded meanwhile is left to the next process. */
@@ -384,6 +388,7 @@ export class EventLog implements Source {
         failures = 0;
       } catch (error) {
         if (this.#closed) break;
+        this.#uploadCounts.failures++;
         onNote(`${objectName(next.first)} could not be uploaded to ${bucket.name}: ${errorText(error)}`);
         await pauses.sleep(pauseMs(++failures, pauses.random()), this.#stopped.promise);
       }
@@ -398,8 +403,13 @@ export class EventLog implements Source {
 
   async #upload(segment: SegmentFiles, bucket: Bucket): Promise<void> {
     const { disk, folder, onNote = () => {} } = this.#settings;
+    const bytes = await disk.size(packedPath(folder, segment.first));
     const outcome = await uploadSegment(disk, folder, segment.first, bucket, () => this.#closed);
-    if (outcome === 'done') segment.isUploaded = true;
+    if (outcome === 'done') {
+      segment.isUploaded = true;
+      this.#uploadCounts.segments++;
+      this.#uploadCounts.bytes += bytes;
+    }
     if (outcome !== 'foreign') return;
     this.#foreign.add(segment.first);
     const what = `${bucket.name}${objectName(segment.first)} is not what this log has under that name`;

@@ -3,6 +3,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { localDisk } from './disk.ts';
+import { BEGINNING_MAX_BYTES, foreignFormat } from './foreign.ts';
 import type { SegmentHeader } from './segment.ts';
 import { corrupt } from './corrupt.ts';
 import { lineCount, NEWLINE, readHeader, segmentBlocks } from './segment.ts';
@@ -16,6 +17,8 @@ const GZIP_MAGIC = [0x1f, 0x8b];
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 const NEWLINE_BYTES = Uint8Array.of(NEWLINE);
 
+const WANTED = 'wanted NDJSON, plain or packed with gzip or zstd, or segments of an event log';
+
 /**
  * NDJSON files in the order given, packed with gzip or zstd or not. A file that starts with the header of an event log's segment is read
  * as that: its arrivals and its clock count.
@@ -23,8 +26,8 @@ const NEWLINE_BYTES = Uint8Array.of(NEWLINE);
  * Positions of other files are only known once their lines have been judged, so those are read from 0 only.
  *
  * @param clock of plain files
- * @throws Fault `not_found` for a missing file, `config` where files do not belong together, `corrupt` for damaged
- *   gzip, zstd or segments (while reading)
+ * @throws Fault `not_found` for a missing file, `media_type` for one that is something else (an image, a database),
+ *   `config` where files do not belong together, `corrupt` for damaged gzip, zstd or segments (while reading)
  */
 export async function ndjsonFiles(paths: string[], clock: Clock): Promise<Source> {
   const headers = await Promise.all(paths.map(segmentHeader));
@@ -105,6 +108,8 @@ function checkFollows(paths: string[], headers: SegmentHeader[], i: number): voi
 async function segmentHeader(path: string): Promise<SegmentHeader | null> {
   const stream = new ByteStream(textChunks(path));
   try {
+    const foreign = foreignFormat(await stream.peek(BEGINNING_MAX_BYTES));
+    if (foreign !== null) throw new Fault('media_type', `${path} is ${foreign}, and holds no events: ${WANTED}`);
     return await readHeader(stream, path);
   } finally {
     await stream.close();

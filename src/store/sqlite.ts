@@ -1,4 +1,5 @@
 import type { Database } from 'bun:sqlite';
+import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { TypeClock } from '../base/time.ts';
@@ -19,7 +20,7 @@ import { cutPack, dropRows, mergePack, PACK_MAX_BYTES, PackDamage, PackWalk, Pac
 import type { Horizon, Mark, Row, RowReader, Store, TakeRow } from './store.ts';
 
 /** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
-const VERSION = 4;
+const VERSION = 5;
 
 /** Deleted by one sweep at most: what a lookup waits for, some ten milliseconds. */
 export const SWEPT_ROWS_MAX = 10_000;
@@ -40,13 +41,15 @@ const READER_CACHE_BYTES = 16 << 20;
 const CHECKPOINT_PAGES = 8192;
 
 /**
- * Rows lie in packs (pack.ts). Each is under an address and has all rows from there to where the next one begins; the
- * first begins before everything. The store makes its tables itself, not the migrations of meta: every backend has its
+ * Rows lie in packs (pack.ts), each with the CRC-32 of its bytes: SQLite has no checksums of its own. Each is under an
+ * address and has all rows from there to where the next one begins; the first begins before everything. The store makes its tables itself, not the migrations of meta: every backend has its
  * own.
  */
 const TABLES = `
-  CREATE TABLE IF NOT EXISTS packs (id INTEGER PRIMARY KEY, first BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;
-  INSERT OR IGNORE INTO packs (first, bytes) VALUES (x'', x'');
+  CREATE TABLE IF NOT EXISTS packs (
+    id INTEGER PRIMARY KEY, first BLOB NOT NULL UNIQUE, crc INTEGER NOT NULL, bytes BLOB NOT NULL
+  ) STRICT;
+  INSERT OR IGNORE INTO packs (first, crc, bytes) VALUES (x'', 0, x'');
   CREATE TABLE IF NOT EXISTS rows_state (
     one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, position INTEGER NOT NULL,
     clocks TEXT NOT NULL, highest TEXT NOT NULL
@@ -66,6 +69,7 @@ const START: Key = { entity: 0, key: new Uint8Array(0) };
 interface Pack {
   id: number;
   first: Uint8Array;
+  crc: number;
   bytes: Uint8Array;
   /** Where the next one begins; null for the last. */
   next: Uint8Array | null;
@@ -116,11 +120,11 @@ function openStore(db: Database): Store {
   const reader = readerOver(db, packs);
   const statements = {
     setMark: db.prepare<null, [number, string, string]>('UPDATE rows_state SET position = ?, clocks = ?, highest = ?'),
-    replace: db.prepare<null, [Uint8Array, number]>('UPDATE packs SET bytes = ? WHERE id = ?'),
-    add: db.prepare<null, [Uint8Array, Uint8Array]>('INSERT INTO packs (first, bytes) VALUES (?, ?)'),
+    replace: db.prepare<null, [number, Uint8Array, number]>('UPDATE packs SET crc = ?, bytes = ? WHERE id = ?'),
+    add: db.prepare<null, [Uint8Array, number, Uint8Array]>('INSERT INTO packs (first, crc, bytes) VALUES (?, ?, ?)'),
     remove: db.prepare<null, [number]>('DELETE FROM packs WHERE id = ?'),
     clear: db.prepare("DELETE FROM packs WHERE first > x''"),
-    clearFirst: db.prepare("UPDATE packs SET bytes = x''"),
+    clearFirst: db.prepare("UPDATE packs SET crc = 0, bytes = x''"),
     swept: db.prepare<Key, []>('SELECT entity, key FROM rows_swept'),
     setSwept: db.prepare<null, [number, Uint8Array]>('UPDATE rows_swept SET entity = ?, key = ?'),
   };
@@ -129,12 +133,16 @@ function openStore(db: Database): Store {
   /** Replaces a pack by what `out` has. */
   function write({ id, first }: Pack): void {
     if (out.size === 0 && first.length > 0) statements.remove.run(id);
-    else if (out.size <= PACK_MAX_BYTES) statements.replace.run(out.bytes(), id);
+    else if (out.size <= PACK_MAX_BYTES) replace(id, out.bytes());
     else {
       const [head, ...more] = cutPack(out.bytes());
-      statements.replace.run(head!.bytes, id);
-      for (const piece of more) statements.add.run(piece.first, piece.bytes);
+      replace(id, head!.bytes);
+      for (const { first, bytes } of more) statements.add.run(first, crc32(bytes), bytes);
     }
+  }
+
+  function replace(id: number, bytes: Uint8Array): void {
+    statements.replace.run(crc32(bytes), bytes, id);
   }
 
   /** Pack by pack: each is read and written once, however many of its rows have changed. */
@@ -227,7 +235,7 @@ interface Packs {
 
 function openPacks(db: Database): Packs {
   const pack = db.prepare<Pack, [Uint8Array]>(
-    `SELECT id, first, bytes,
+    `SELECT id, first, crc, bytes,
        (SELECT behind.first FROM packs AS behind WHERE behind.first > packs.first ORDER BY behind.first LIMIT 1) AS next
      FROM packs WHERE first <= ? ORDER BY first DESC LIMIT 1`,
   );
@@ -235,6 +243,7 @@ function openPacks(db: Database): Packs {
   function at(address: Uint8Array): Pack {
     const found = pack.get(address);
     if (!found) throw new Fault('corrupt', `${db.filename}: the first rows are missing; ${REPAIR}`);
+    if (crc32(found.bytes) !== found.crc) throw new PackDamage();
     return found;
   }
   function keyFrom(address: Uint8Array): Key | null {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { tableFromIPC } from 'apache-arrow';
 
 /** The command line from outside: real processes, in folders of their own. */
@@ -324,7 +325,7 @@ describe('replay', () => {
     const folder = await folderWith({ 'log.ndjson': LOG });
     const said = await replay(folder, '--log', 'log.ndjson', '--out', 'out.ndjson', '--errors', 'errors.ndjson');
     expect(said.err).toMatch(
-      /^replay: 5 events in .* s, written to out\.ndjson\nreplay: 2 lines could not count; errors\.ndjson lists them\n$/,
+      /^replay: 5 events in .* s, written to out\.ndjson\nreplay: 1 line is no event; errors\.ndjson lists them\nreplay: 1 event could not count; errors\.ndjson lists them\n$/,
     );
     expect(said.code).toBe(0);
     const read = async (name: string) =>
@@ -349,7 +350,7 @@ describe('replay', () => {
 
     const json = await replay(folder, '--log', 'log.ndjson', '--out', 'out.arrow', '--json');
     const done = JSON.parse(json.out);
-    expect(done).toMatchObject({ events: 5, errors: 2, out: 'out.arrow', errors_out: null });
+    expect(done).toMatchObject({ events: 5, errors: 2, rejected: 1, out: 'out.arrow', errors_out: null });
     expect(done.seconds).toBeGreaterThan(0);
     const table = tableFromIPC(await readFile(join(folder, 'out.arrow')));
     expect(table.numRows).toBe(rows.length);
@@ -377,6 +378,38 @@ describe('replay', () => {
     }
     expect(outputs[0]![1]!.toString().split('\n').length).toBe(8_001);
     expect(outputs[1]).toEqual(outputs[0]!);
+  });
+
+  test.each([
+    ['photo.ndjson', '\x89PNG\r\n\x1a\n', 'photo.ndjson is a PNG image, and holds no events: wanted NDJSON'],
+    ['photo.ndjson.gz', gzipSync('%PDF-1.7\n'), 'photo.ndjson.gz is a PDF, and holds no events: wanted NDJSON'],
+    ['wide.ndjson', Buffer.from('\ufeff{"type":"sale"}', 'utf16le'), 'wide.ndjson is text in UTF-16'],
+    ['noise', Buffer.from('\x00\x01\xfe\n\x07\n', 'latin1'), 'no line is an event: all 2 were rejected'],
+    ['table.csv', 'shop,cents\nnorth,250\n', 'line 1 of table.csv: not valid JSON, found "shop,cents"'],
+  ])('%s is no log: 1, and no file', async (name, bytes, said) => {
+    const folder = await folderWith();
+    await writeFile(join(folder, name), typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+    const { code, err } = await replay(folder, '--log', name, '--out', 'out.arrow', '--errors', 'errors.ndjson');
+    expect(err).toContain(said);
+    expect(err).toStartWith('tilefold: ');
+    expect(code).toBe(1);
+    expect((await readdir(folder)).sort()).toEqual(['features', 'good.ndjson', name, 'tilefold.yaml'].sort());
+    const ingest = await run(folder, 'ingest', name);
+    expect(ingest.code).toBe(1);
+  });
+
+  test('a log that is empty, or of types that nothing declares, has no rows and is a log all the same', async () => {
+    const folder = await folderWith({
+      'empty.ndjson': '\n',
+      'other.ndjson': '7\n{"type":"other","time":"2024-05-01T10:00:00Z"}\n',
+    });
+    for (const [name, rejected] of [
+      ['empty.ndjson', 0],
+      ['other.ndjson', 1],
+    ] as const) {
+      const { code, out } = await replay(folder, '--log', name, '--out', 'out.arrow', '--json');
+      expect([code, JSON.parse(out)]).toEqual([0, expect.objectContaining({ events: 0, errors: rejected, rejected })]);
+    }
   });
 
   test('a fault leaves no half file behind', async () => {

@@ -1,13 +1,19 @@
 /** A plan that was kept is the plan that would be compiled, and is used for nothing else. */
 import { expect, test } from 'bun:test';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { serialize } from 'node:v8';
 import { parseConfig } from '../../src/cli/config.ts';
 import { PLAN_FILE, planOf } from '../../src/cli/plan_cache.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
+import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
 
 const folder = folders();
+
+/** Each is compiled anew, which takes some ten milliseconds. */
+const DAMAGES = process.env.TILEFOLD_LONG ? 1000 : 40;
 
 const DEFINITIONS = `
 events: { sale: { shop: string, cents: { type: int64, default: 9007199254740993 }, rate: { type: double, default: -0.0 } } }
@@ -66,6 +72,48 @@ test('other definitions, another lateness or dialect and damaged bytes are compi
     writeFileSync(kept, damage(Buffer.from(whole)));
     expect(await compiled(config)).toEqual(await compileFolder(config.definitions, config));
   }
+});
+
+test('a cut at any place, or any bit that has changed, and it is compiled', async () => {
+  const { config, kept } = project();
+  const first = await planOf(config);
+  first.keep();
+  const whole = readFileSync(kept);
+  const random = new Random(20260101);
+  const isRead = async (bytes: Uint8Array) => {
+    writeFileSync(kept, bytes);
+    const { plan, keep } = await planOf(config);
+    expect(plan).toEqual(first.plan);
+    keep();
+    return readFileSync(kept).equals(Buffer.from(bytes));
+  };
+  expect(await isRead(whole)).toBe(true);
+  for (let round = 0; round < DAMAGES; round++) {
+    const at = random.below(whole.length);
+    const bytes = round % 2 === 0 ? whole.subarray(0, at) : Buffer.from(whole);
+    if (round % 2 === 1) bytes[at]! ^= 1 << random.below(8);
+    // What was compiled anew is kept, in place of what was damaged.
+    expect([round, at, await isRead(bytes)]).toEqual([round, at, false]);
+    expect(readFileSync(kept)).toEqual(whole);
+  }
+});
+
+test('one of another version, and one that cannot be read, is as good as none', async () => {
+  const { config, kept } = project();
+  const first = await planOf(config);
+  first.keep();
+  const whole = readFileSync(kept);
+  // A program of another version has another key, and its plan may be whole and of another shape.
+  const plan = serialize({ features: 'of another shape' });
+  const digest = createHash('sha256').update(plan).digest();
+  writeFileSync(kept, Buffer.concat([Buffer.alloc(32, 7), digest, plan]));
+  expect((await planOf(config)).plan).toEqual(first.plan);
+  rmSync(kept);
+  mkdirSync(kept);
+  expect((await planOf(config)).plan).toEqual(first.plan);
+  rmSync(kept, { recursive: true });
+  writeFileSync(kept, whole);
+  expect((await planOf(config)).plan).toEqual(first.plan);
 });
 
 test('faulty definitions are faults, whatever was kept before', async () => {

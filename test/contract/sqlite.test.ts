@@ -1,6 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { Fault } from '../../src/base/fault.ts';
 import { batchOf } from '../../src/store/batch.ts';
 import {
@@ -61,7 +62,7 @@ test('sqlite: rows of an older version are refused, and forgotten where that is 
   expect(hasOldRows(db)).toBe(false);
   db.run('UPDATE rows_state SET version = 2');
   expect(hasOldRows(db)).toBe(true);
-  expect(() => sqliteStore(db)).toThrow('rows of version 2 in :memory:; this program reads version 4: a command');
+  expect(() => sqliteStore(db)).toThrow('rows of version 2 in :memory:; this program reads version 5: a command');
   const failing = () => {
     throw new Error('no');
   };
@@ -71,7 +72,7 @@ test('sqlite: rows of an older version are refused, and forgotten where that is 
   expect(hasOldRows(db)).toBe(false);
   const store = sqliteStore(db);
   expect([store.mark().position, [...store.scan()]]).toEqual([0, []]);
-  db.run('UPDATE rows_state SET version = 5');
+  db.run('UPDATE rows_state SET version = 6');
   expect(hasOldRows(db)).toBe(false);
   expect(() => sqliteStore(db)).toThrow('use a newer tilefold');
 });
@@ -90,7 +91,8 @@ test('sqlite: a pack whose bytes are no rows is a fault', () => {
   const db = new Database(':memory:');
   const store = sqliteStore(db);
   for (const bytes of [[9], [1, 1, 1], [0, 200], [0, 1, 7, 200, 1], [0, 1, 7, 255, 255, 255, 255, 255, 1]]) {
-    db.run('UPDATE packs SET bytes = ?', [Uint8Array.from(bytes)]);
+    const pack = Uint8Array.from(bytes);
+    db.run('UPDATE packs SET crc = ?, bytes = ?', [crc32(pack), pack]);
     expect(() => [...store.scan()]).toThrow(':memory:: a pack of rows is not what was written; `tilefold rebuild');
   }
 });

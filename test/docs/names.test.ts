@@ -32,7 +32,7 @@ import { pages, ROOT, readPage } from './page.ts';
 const METRICS = new Metrics(() => ({
   ...{ logEnd: 0, folded: 0, rowsDirty: 0, foldBytes: 0 },
   ...{ rowsEvicted: 0, rowsLoaded: 0, rowsExpired: 0, tilesRefused: 0 },
-  ...{ recordsFolded: 0, rowsWritten: 0, stages: [] },
+  ...{ recordsFolded: 0, rowsWritten: 0, stages: [], uploads: null },
 }));
 
 function textOf(path: string): string {

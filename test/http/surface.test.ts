@@ -220,7 +220,8 @@ describe('/metrics', () => {
       { thread: 'shard 1', ms: { ...noStages(), fold: 250 } },
     ];
     const profile = { recordsFolded: 5, rowsWritten: 3, stages };
-    const state = { logEnd: 9, folded: 7, rowsDirty: 2, foldBytes: 4096, ...counts, ...profile };
+    const uploads = { closed: 9, uploaded: 6, position: 5, segments: 4, bytes: 2048, failures: 3 };
+    const state = { logEnd: 9, folded: 7, rowsDirty: 2, foldBytes: 4096, uploads, ...counts, ...profile };
     const metrics = await metricsOf(appWith({ state }).app);
     expect(metrics.get('tilefold_log_end_position')).toBe(9);
     expect(metrics.get('tilefold_folded_position')).toBe(7);
@@ -232,15 +233,24 @@ describe('/metrics', () => {
     expect(seconds('stage="door",thread="main"')).toBe(1.5);
     expect(seconds('stage="fold",thread="shard 1"')).toBe(0.25);
     expect(seconds('stage="fold",thread="main"')).toBe(0);
+    const uploaded = ['uploaded_segments_total', 'uploaded_bytes_total', 'upload_failures_total'];
+    const behind = ['uploaded_position', 'upload_waiting_segments'];
+    expect([...uploaded, ...behind].map(name => metrics.get(`tilefold_${name}`))).toEqual([4, 2048, 3, 5, 3]);
+    const without = await metricsOf(appWith({ state: { ...state, uploads: null } }).app);
+    expect(behind.map(name => without.has(`tilefold_${name}`))).toEqual([false, false]);
     expect((await metricsOf(appWith().app)).has('tilefold_log_end_position')).toBe(false);
   });
 
   test('each says its meaning and its unit', async () => {
     const text = await (await appWith().app.request('/metrics')).text();
     const helps = Array.from(text.matchAll(/^# HELP (tilefold_\w+) (.+)$/gm), ([, name, help]) => [name!, help!]);
-    expect(helps.length).toBe(17);
+    expect(helps.length).toBe(22);
     for (const [name, help] of helps) {
-      const unit = /_seconds(_total)?$/.test(name!) ? 'in seconds' : /_bytes$/.test(name!) ? 'in bytes' : 'a count';
+      const unit = /_seconds(_total)?$/.test(name!)
+        ? 'in seconds'
+        : /_bytes(_total)?$/.test(name!)
+          ? 'in bytes'
+          : 'a count';
       expect(help).toContain(unit);
     }
   });

@@ -219,11 +219,15 @@ describe.skipIf(program === null)('a log with a bucket', () => {
       await log.packed();
       while (notes.length < 3) await Bun.sleep(1);
       expect(notes[0]).toContain('could not be uploaded to s3://logs-');
-      expect(log.uploads().uploaded).toBe(0);
+      expect(log.uploads()).toMatchObject({ uploaded: 0, position: 0, segments: 0, bytes: 0 });
+      expect(log.uploads().failures).toBeGreaterThan(2);
       expect(await log.trim(log.end, 100n * HOUR)).toBe(0);
       const back = Bun.serve({ hostname: '127.0.0.1', port, fetch: request => relay(request, proxy.url) });
       await log.uploaded();
-      expect(log.uploads().uploaded).toBe(log.uploads().closed);
+      const { uploaded, closed, position, segments, bytes } = log.uploads();
+      expect([uploaded, segments]).toEqual([closed, closed]);
+      expect(position).toBeWithin(50, 100);
+      expect(bytes).toBe((await bucket.list()).reduce((sum, object) => sum + object.bytes, 0));
       back.stop(true);
       await log.trim(log.end, 100n * HOUR);
       await log.close();

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { localDisk } from '../../src/source/disk.ts';
 import { EventLog, type LogSettings } from '../../src/source/log.ts';
-import { listSegments, summaryOf } from '../../src/source/segments.ts';
+import { folderLog, folderRecords, listSegments, summaryOf } from '../../src/source/segments.ts';
 import { packFrame } from '../../src/source/zstd.ts';
 import { folders } from './folder.ts';
 import { bytesOf, linesOf } from './lines.ts';
@@ -64,6 +64,24 @@ test('closed segments are packed, read alike from any position, and any zstd too
   const again = await open(path, { segmentBytes: 10_000 });
   expect([again.end, again.lastArrivalMicros]).toEqual([300, 299n * SECOND]);
   await again.close();
+});
+
+test('a folder knows how many records it has, packed or not, beside who writes to it, and from where it begins', async () => {
+  const path = folder();
+  const records = async () => {
+    let count = 0;
+    for await (const { bytes } of (await folderLog(localDisk, path)).read(0)) count += linesOf(bytes).length;
+    expect(await folderRecords(localDisk, path)).toBe(count);
+    return count;
+  };
+  const log = await open(path, { segmentBytes: 3_000, pack: packFrame, keep: { bytes: 4_000 } });
+  await fill(log, 0, 100);
+  expect(await records()).toBe(100);
+  await log.packed();
+  expect(await records()).toBe(100);
+  expect(await log.trim(log.end, 0n)).toBeGreaterThan(0);
+  expect(await records()).toBe(100 - log.start);
+  await log.close();
 });
 
 test('what a segment was is read on where it is packed and goes away under its reader', async () => {
