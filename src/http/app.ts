@@ -46,15 +46,7 @@ export interface Served {
 export const STILL_FOLDING = 'the log is still being folded';
 
 /** Whose replies may be large; the others go out as they are, for packing them would only take time. */
-const PACKED = [
-  '/v1/features',
-  '/v1/feature-sets',
-  '/v1/explain',
-  '/v1/errors',
-  '/metrics',
-  '/openapi.json',
-  '/docs',
-];
+const PACKED = ['/v1/features', '/v1/feature-sets', '/v1/explain', '/v1/errors', '/metrics', '/openapi.json', '/docs'];
 
 /** Smaller ones go out in one packet anyway. */
 const COMPRESS_MIN_BYTES = 4096;
