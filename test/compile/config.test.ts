@@ -21,7 +21,7 @@ const DEFAULTS = {
   definitions: '/x/features',
   dialect: 'duckdb',
   serve: { port: 8080, host: '127.0.0.1' },
-  fold: { workers: CORES === 1 ? 0 : Math.min(CORES, 64), memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
+  fold: { workers: CORES < 3 ? 0 : Math.min(CORES, 64), memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
   latenessMs: 3_600_000,
 };
 
