@@ -10,6 +10,7 @@
  */
 import { Arena, useArena } from './arena';
 import { runCalendar } from './calendar';
+import { isCostly, runDistinct } from './distinct';
 import { runList } from './list';
 import { allocate, allocateZeroed } from './memory';
 import { runExtreme, runRounding, runWhole } from './number';
@@ -74,8 +75,8 @@ export function fillRegister(frame: Frame, index: i32, value: usize, isNull: boo
   memory.fill(register.nulls, isNull ? 1 : 0, <usize>frame.rows);
 }
 
-/** op, target, a, b, c: five i32. */
-const INSTRUCTION_SIZE: usize = 20;
+/** op, target, a, b, c, and what distinct.ts notes: six i32. */
+const INSTRUCTION_SIZE: usize = 24;
 
 @unmanaged
 export class Program {
@@ -98,6 +99,7 @@ export function setInstruction(program: Program, index: i32, op: i32, target: i3
   store<i32>(at, a, 8);
   store<i32>(at, b, 12);
   store<i32>(at, c, 16);
+  store<i32>(at, 0, 20);
 }
 
 /**
@@ -112,7 +114,9 @@ export function runProgram(program: Program, frame: Frame, from: i32, to: i32): 
     const a = registerOf(frame, load<i32>(at, 8));
     const b = registerOf(frame, load<i32>(at, 12));
     const c = registerOf(frame, load<i32>(at, 16));
-    runInstruction(load<i32>(at), target, a, b, c, <usize>from, <usize>to);
+    const op = load<i32>(at);
+    if (isCostly(op)) runDistinct(runFunction, op, target, a, b, c, <usize>from, <usize>to, at + 20);
+    else runInstruction(op, target, a, b, c, <usize>from, <usize>to);
   }
 }
 

@@ -293,63 +293,19 @@ function put(start: usize, end: usize): bool {
   return true;
 }
 
-/** Rows of a batch that remember each other: a text that came before is not searched again. */
-const MEMO_ROWS: usize = 256;
-const memo: usize = memory.data(1024);
-
 /**
  * REGEX_CONTAINS, REGEX_EXTRACT, REGEX_REPLACE: a is the text; b the program; c the number of a group, or a
  * replacement with the group before each text of it. b and c are the same for all rows.
  */
 export function runRegex(op: i32, target: Register, a: Register, b: Register, c: Register, from: usize, to: usize): void {
-  const remembers = to - from > 1;
-  if (remembers) memory.fill(memo, 0xff, MEMO_ROWS << 2);
   for (let row = from; row < to; row++) {
     const at = row << 3;
     cell = target.values + at;
     store<u64>(cell, 0);
     let isNull = load<u8>(a.nulls + row) | load<u8>(b.nulls + row) | load<u8>(c.nulls + row);
-    if (isNull == 0) {
-      const text = a.values + at;
-      const slot = remembers ? memo + ((<usize>hashOf(text) & (MEMO_ROWS - 1)) << 2) : memo;
-      const before = remembers ? load<u32>(slot) : u32.MAX_VALUE;
-      if (before != u32.MAX_VALUE && isSame(a.values + (<usize>before << 3), text)) {
-        store<u64>(cell, load<u64>(target.values + (<usize>before << 3)));
-        isNull = load<u8>(target.nulls + <usize>before);
-      } else {
-        isNull = <u8>!regexOf(op, text, b.values + at, c.values + at);
-        store<u32>(slot, <u32>row);
-      }
-    }
+    if (isNull == 0) isNull = <u8>!regexOf(op, a.values + at, b.values + at, c.values + at);
     store<u8>(target.nulls + row, isNull);
   }
-}
-
-/** Of the length and of eight bytes at each end and in the middle: what differs elsewhere is told apart by comparing. */
-function hashOf(text: usize): u32 {
-  const start = <usize>load<u32>(text);
-  const size = <usize>load<u32>(text, 4);
-  let hash: u64 = <u64>size;
-  if (size >= 8) {
-    hash = (hash ^ load<u64>(start)) * HASH_FACTOR;
-    hash = (hash ^ load<u64>(start + ((size - 8) >> 1))) * HASH_FACTOR;
-    hash = (hash ^ load<u64>(start + size - 8)) * HASH_FACTOR;
-  } else {
-    for (let i: usize = 0; i < size; i++) hash = (hash ^ load<u8>(start + i)) * HASH_FACTOR;
-  }
-  return <u32>(hash >>> 40);
-}
-
-/** 2^64 divided by the golden ratio. */
-const HASH_FACTOR: u64 = 0x9e3779b97f4a7c15;
-
-@inline
-function isSame(x: usize, y: usize): bool {
-  const size = load<u32>(x, 4);
-  if (size != load<u32>(y, 4)) return false;
-  const left = <usize>load<u32>(x);
-  const right = <usize>load<u32>(y);
-  return left == right || memory.compare(left, right, <usize>size) == 0;
 }
 
 /** False for null: see `replace`. */
