@@ -131,6 +131,7 @@ export {
   setSeen,
   setWanted,
   setWindow,
+  setWindowKnown,
   setWindowLevel,
   startKey,
   startRecord,

@@ -91,6 +91,10 @@ class Window {
   levels: usize;
   /** Where it starts at the moment that the answer's cover is for. */
   startMs: i64;
+  /** Since when the aggregates that it is read over know their events, where they came later than their event type; else CLOCK_NONE. */
+  sinceMicros: i64;
+  /** Tiles that start before it are not read: they may be there, and are not whole. */
+  floorMs: i64;
 }
 
 /** One stored aggregate and all windows over it. */
@@ -219,6 +223,15 @@ export function setWindow(answer: i32, index: i32, lengthMs: f64, resolutionMs: 
   window.offsetMs = <i64>offsetMs;
   window.levelCount = levelCount;
   window.levels = allocateZeroed((<usize>levelCount << 3) + 1);
+  window.sinceMicros = CLOCK_NONE;
+  window.floorMs = i64.MIN_VALUE;
+}
+
+/** The aggregates that are read over it know less than their event type does. */
+export function setWindowKnown(answer: i32, index: i32, sinceMicros: i64, floorMs: f64): void {
+  const window = windowAt(answerAt(answer), index);
+  window.sinceMicros = sinceMicros;
+  window.floorMs = <i64>floorMs;
 }
 
 /** Levels ascend, from the window's resolution up, each dividing the next. */
@@ -397,6 +410,7 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
   }
   let start = floorTile(timeMs - window.lengthMs, window.resolutionMs, window.offsetMs);
   window.startMs = start;
+  start = max(start, window.floorMs);
   let end = answer.isPast ? floorTile(timeMs, window.resolutionMs, window.offsetMs) : OPEN;
   for (let i = 0; i < window.levelCount; i++) {
     const level = load<i64>(window.levels + (<usize>i << 3));
@@ -756,7 +770,8 @@ function mergeDecoded(answer: Answer, member: Member, mask: u64, tileStartMs: i6
 
 /**
  * Since when a member's events are known, where the window starts before that at the moment of the cover: its values
- * are WARMING. CLOCK_NONE where all of the window is known, or where it is a lifetime.
+ * are WARMING. CLOCK_NONE where all of the window is known. A lifetime holds all that its event type is known of, so it
+ * is WARMING only where its aggregate came later than that.
  */
 export function warmingSince(answer: i32, member: i32, window: i32): i64 {
   const owner = answerAt(answer);
@@ -765,8 +780,9 @@ export function warmingSince(answer: i32, member: i32, window: i32): i64 {
 
 @inline
 function sinceOf(window: Window, type: i32): i64 {
-  const first = seenSince(type);
-  return window.lengthMs != 0 && window.startMs * 1000 < first ? first : CLOCK_NONE;
+  if (window.lengthMs == 0) return window.sinceMicros;
+  const first = max(seenSince(type), window.sinceMicros);
+  return window.startMs * 1000 < first ? first : CLOCK_NONE;
 }
 
 /** Ends the answer for one key: its values become row `row` of the frame. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
  *
  *   parity    online = replay = oracle with more seeds and cuts, and over the whole week
  *   crash     thousands of seeds of simulated crashes
+ *   apply     definitions that change while events come, of many seeds
  *   lines     the reader of events on thousands of seeds of good, odd and damaged lines, on each build of the kernels
  *   kill      kill -9 of the real process, 200 times
  *   fuzz      hundreds of seeds of expressions, damaged rows, packs, definitions and requests
@@ -14,6 +15,7 @@ const ROOT = join(import.meta.dir, '..');
 const PARTS: Record<string, string[]> = {
   parity: ['test', './test/sim/parity.test.ts'],
   crash: ['test', './test/sim/crash.test.ts'],
+  apply: ['test', './test/sim/apply.test.ts'],
   lines: ['test', './test/kernel/form.test.ts', './test/kernel/builds.test.ts'],
   kill: ['test', './test/cli/kill.test.ts'],
   fuzz: [

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -17,9 +16,11 @@ import type { KeyInput } from '../kernel/key.ts';
 import type { Ids, Layout } from '../kernel/layout.ts';
 import { layPlan, refusedTiles } from '../kernel/load.ts';
 import type { Meta } from '../meta/meta.ts';
-import { aggregateHash, planHash } from '../plan/canonical.ts';
-import { planJson } from '../plan/json.ts';
-import type { Entity, Plan } from '../plan/plan.ts';
+import { readMembers } from '../meta/members.ts';
+import { isWhole } from '../plan/known.ts';
+import { planHash } from '../plan/canonical.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Beginning, InForce } from '../plan/transition.ts';
 import { Asker, type LookUp, Reader } from '../read/read.ts';
 import { type TileBatch, type TileChoice, type TileTable, tileTable } from '../read/tiles.ts';
 import { changedRows, changeTable, type LogStretch } from '../replay/changes.ts';
@@ -51,10 +52,13 @@ import {
 } from './database.ts';
 import { planOf } from './plan_cache.ts';
 import { startHere, startWorker } from './crew.ts';
+import { beginPlan, idsOf, recordedPlan, renewPlan, rowsFromOf } from './recorded.ts';
+import { type Applied, Live } from './live.ts';
 
 /** Everything that works on one data folder, wired together. */
 export interface Parts {
-  plan: Plan;
+  /** That is in force now. */
+  readonly plan: Plan;
   ingest: Ingest;
   reader: LookUp;
   meta: Meta;
@@ -63,6 +67,8 @@ export interface Parts {
   moment: () => Now;
   /** Of this thread. */
   stages: Stages;
+  /** Brings other definitions into force, while events come and lookups are answered. */
+  apply: (next: Plan, beginning: Beginning) => Promise<Applied>;
   /** Writes what is in memory and lets go of everything, the folder's lock last. */
   close(): Promise<void>;
 }
@@ -94,51 +100,57 @@ export interface Surroundings {
 export async function compose(config: Config, surroundings: Surroundings): Promise<Parts> {
   const { announce, onFailure, note, watcher, rebuilds } = surroundings;
   const held = await hold(config, note, { damaged: rebuilds ? 'replace' : 'refuse', old: 'replace' });
-  const { undo, plan, log, locks } = held;
-  const { meta } = held.database;
+  const { undo, log, locks, database } = held;
+  const { meta } = database;
   try {
-    await prepareRows(held, rebuilds ?? null, note);
-    const ids = idsOf(plan, meta);
+    const inForce = await prepareRows(held, rebuilds ?? null, note);
     const { isAlone = false } = surroundings;
     const { workers } = config.fold;
     const stages = new Stages();
     const around = { onFailure, watcher, stages };
-    const folding = await foldingOf({
-      config,
-      plan,
-      ids,
-      database: held.database,
-      expires: true,
-      workers,
-      isAlone,
-      ...around,
-    });
-    const { engine, door, reader, sizes } = folding;
-    const foldedBefore = engine.folded;
-    const ingest = await Ingest.open({
-      ...{ door, engine, log, barrierMs: config.fold.barrierMs, nowMicros },
-      ...around,
-    });
+    const open = (next: InForce) =>
+      foldingOf({
+        config,
+        plan: next.plan,
+        ids: idsOf(next, meta),
+        database,
+        expires: true,
+        workers,
+        isAlone,
+        ...around,
+      });
+    const live = new Live({ config, log, database, open }, inForce, await open(inForce));
+    const { relay } = live;
+    const foldedBefore = relay.folded;
+    const settings = { engine: relay, log, barrierMs: config.fold.barrierMs, nowMicros, ...around };
+    const ingest = await Ingest.open(live.withDoor(settings));
     const trimming = trimNowAndThen(held, note);
     undo.unshift(() => trimming.end(config.log.s3 === null));
     undo.unshift(() => ingest.close());
     if (announce !== null) for (const lock of locks) lock.announce(announce);
     const state = (): State => ({
       logEnd: log.end,
-      folded: engine.folded,
-      rowsExpired: engine.expiredRows,
-      recordsFolded: engine.folded - foldedBefore,
-      rowsWritten: engine.writtenRows,
-      stages: [{ thread: 'main', ms: stages.ms }, ...engine.stages()],
+      folded: relay.folded,
+      rowsExpired: relay.expiredRows,
+      recordsFolded: relay.folded - foldedBefore,
+      rowsWritten: relay.writtenRows,
+      stages: [{ thread: 'main', ms: stages.ms }, ...relay.stages()],
       uploads: config.log.s3 ? log.uploads() : null,
-      ...sizes(),
+      ...live.sizes(),
     });
     const moment = (): Now => ({
-      position: engine.folded - 1,
-      clocks: engine.clocks(),
-      nowMicros: nowOf(engine, config.log.clock, nowMicros),
+      position: relay.folded - 1,
+      clocks: relay.clocks(),
+      nowMicros: nowOf(relay, config.log.clock, nowMicros),
     });
-    return { plan, ingest, reader, meta, state, moment, stages, close: () => closeAll(undo) };
+    return {
+      get plan() {
+        return live.plan;
+      },
+      ...{ ingest, reader: live, meta, state, moment, stages },
+      apply: (next, beginning) => live.apply(next, beginning),
+      close: () => closeAll(undo),
+    };
   } catch (error) {
     await closeAll(undo);
     throw error;
@@ -192,20 +204,20 @@ export interface Comparison {
 /**
  * Opens a data folder without changing its rows.
  *
- * @throws Fault `busy` where another process holds the folder, `config` where the rows are of other definitions
+ * @throws Fault `busy` where another process holds the folder, `config` where there are no rows
  */
 export async function composeComparison(config: Config, note: (text: string) => void): Promise<Comparison> {
   const held = await hold(config, note, REFUSE);
-  const { undo, plan, log } = held;
+  const { undo, log } = held;
   const { db, store, meta } = held.database;
   try {
     const damages = integrityOf(db);
-    if (meta.currentPlan()?.hash !== planHash(plan))
-      throw new Fault('config', 'the rows are of other definitions: the next command that opens the folder folds anew');
-    const ids = idsOf(plan, meta);
-    const from = meta.currentPlan()!.position;
-    const why =
-      from < log.start ? `they were folded from record ${from} on, and the log begins with ${log.start}` : null;
+    const inForce = recordedPlan(meta);
+    if (!inForce) throw new Fault('config', 'there are no rows yet');
+    const { plan } = inForce;
+    const ids = idsOf(inForce, meta);
+    const from = rowsFromOf(meta);
+    const why = whyNotCompared(meta, log);
     const refold = async (watcher: Watcher) => {
       const { position } = store.mark();
       if (position > log.end)
@@ -240,6 +252,15 @@ export async function composeComparison(config: Config, note: (text: string) => 
     await closeAll(undo);
     throw error;
   }
+}
+
+/** Rows of several plans are not what one plan makes of the log. */
+function whyNotCompared(meta: Meta, log: EventLog): string | null {
+  const from = rowsFromOf(meta);
+  if (from < log.start) return `they were folded from record ${from} on, and the log begins with ${log.start}`;
+  const { position, rowsFrom, members } = meta.currentPlan()!;
+  const isOne = rowsFrom === null || [...readMembers(members!).values()].every(({ known }) => isWhole(known));
+  return isOne ? null : `other definitions were applied at record ${position}`;
 }
 
 /** The longest that a timer takes. */
@@ -375,23 +396,20 @@ export interface Tiles {
 /**
  * Reads the store beside whoever writes to it, and holds no lock.
  *
- * @throws Fault `config` where the rows are of other definitions, and as `tileTable`
+ * @throws Fault as `tileTable`
  */
 export async function composeTiles(config: Config, choice: TileChoice): Promise<Tiles> {
-  const { plan } = await planOf(config);
   const database = openSnapshot(config.store.sqlite);
   const { store, meta } = database;
   try {
-    if (meta.currentPlan()?.hash !== planHash(plan))
-      throw new Fault(
-        'config',
-        'the rows are of other definitions than those in the folder: who serves them started before',
-      );
+    const inForce = recordedPlan(meta);
+    if (!inForce) throw new Fault('not_found', 'there are no rows yet');
+    const { plan } = inForce;
     // What has no rows may have no number yet, and nothing is given one here.
     const entities = plan.entities.filter(({ name }) => plan.aggregates.some(({ entity }) => entity === name));
     const stored = { ...plan, entities };
     const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
-    const layout = layPlan(await loadKernel(), stored, idsOf(stored, meta), settings);
+    const layout = layPlan(await loadKernel(), stored, tileIds({ ...inForce, plan: stored }, meta), settings);
     const { columns, batches } = tileTable(layout, choice);
     return { columns, batches: batches(store.scan()), position: store.mark().position - 1, close: database.close };
   } catch (error) {
@@ -448,6 +466,11 @@ async function twoLayouts(plan: Plan, { source }: LogStretch): Promise<[Layout, 
   const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
   const lay = async () => layPlan(await loadKernel(), plan, countedIds(plan), settings);
   return [await lay(), await lay()];
+}
+
+/** A tile is what it is, whatever its aggregate does not know. */
+function tileIds(inForce: InForce, meta: Meta): Ids {
+  return { ...idsOf(inForce, meta), known: new Map() };
 }
 
 function logSettings({ log }: Config): LogSettings {
@@ -540,8 +563,13 @@ function releaseAll(locks: FolderLock[]) {
   for (const lock of locks) lock.release();
 }
 
+/** What is noted then; `tilefold apply` need not be told. */
+export const NOT_IN_FORCE =
+  'the definitions in the folder are not those in force, which go on: `tilefold apply` brings them into force';
+
 /**
- * Rows of another plan say nothing of this one: they are forgotten, and the log is folded from its start.
+ * The plan in force goes on, whatever the folder says: `tilefold apply` brings the folder's into force. Where there are no
+ * rows yet, or are to be none, the folder's plan begins with them, and the log is folded from its start.
  *
  * @throws Fault `expired`, with all left as it is, where what would have to be folded has left the log
  */
@@ -549,31 +577,31 @@ async function prepareRows(
   { plan, log, database }: Held,
   rebuilds: Surroundings['rebuilds'] | null,
   note: (text: string) => void,
-) {
+): Promise<InForce> {
   const { store, meta } = database;
-  const hash = planHash(plan);
   const current = meta.currentPlan();
-  const isSame = current?.hash === hash;
-  const from = rebuilds === 'rest' ? log.start : 0;
-  const isAnew = rebuilds !== null || !isSame;
-  if (isAnew && from < log.start) throw await beginsLater(log, current !== null && !isSame);
-  if (current && !isSame) note('the definitions have changed: folding the log anew');
-  if (isAnew)
-    store.clear(() => {
-      meta.clearErrors();
-      meta.recordPlan({ hash, position: from, appliedAtMicros: nowMicros(), json: planJson(plan) });
-    });
-  else if (current && current.json !== planJson(plan)) meta.rewordPlan(current.id, planJson(plan));
+  const isSame = current?.hash === planHash(plan);
+  const { position } = store.mark();
+  if (current && rebuilds === null && position > rowsFromOf(meta)) {
+    if (isSame) return renewPlan(meta, plan);
+    note(NOT_IN_FORCE);
+    return recordedPlan(meta)!;
+  }
+  const from = rebuilds === 'rest' ? log.start : rebuilds === null && current ? rowsFromOf(meta) : 0;
+  if ((rebuilds || !isSame) && from < log.start) throw await beginsLater(log);
+  store.clear(() => {
+    meta.clearErrors();
+    beginPlan(meta, plan, from, nowMicros());
+  });
   // Killed here, the next process comes by again.
-  const { position } = meta.currentPlan()!;
-  if (store.mark().position < position) store.commit([], { position, clocks: new Map(), highest: [] });
+  if (from > 0) store.commit([], { position: from, clocks: new Map(), highest: [] });
+  return recordedPlan(meta)!;
 }
 
-async function beginsLater(log: EventLog, isChanged: boolean): Promise<Fault> {
+async function beginsLater(log: EventLog): Promise<Fault> {
   const arrival = await log.firstArrivalMicros();
   const since = arrival === null ? '' : `, which arrived at ${formatMicros(arrival)}`;
-  const why = isChanged ? 'the definitions have changed, and their' : 'the';
-  const what = `${why} rows are to be folded from record 0 on, but the log begins with record ${log.start}${since}`;
+  const what = `the rows are to be folded from record 0 on, but the log begins with record ${log.start}${since}`;
   return new Fault('expired', `${what}: \`tilefold rebuild --from-log --rest\` folds what there still is`);
 }
 
@@ -608,30 +636,11 @@ function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
   };
 }
 
-/** What rows call the plan's entities and aggregates. */
-function idsOf(plan: Plan, meta: Meta): Ids {
-  const entities = meta.dictionary(plan.entities.map(e => ({ kind: 'entity', name: e.name, hash: entityHash(e) })));
-  const aggregates = meta.dictionary(
-    plan.aggregates.map(a => ({ kind: 'aggregate', name: a.name, hash: aggregateHash(a, plan) })),
-  );
-  return {
-    entities: new Map(plan.entities.map(({ name }, i) => [name, entities[i]!])),
-    aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, aggregates[i]!])),
-  };
-}
-
 function countedIds(plan: Plan): Ids {
   return {
     entities: new Map(plan.entities.map(({ name }, i) => [name, i + 1])),
     aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, i + 1])),
   };
-}
-
-/** Keys of other types have other bytes. */
-function entityHash(entity: Entity): string {
-  return createHash('sha256')
-    .update(JSON.stringify(entity.keys.map(key => key.kind)))
-    .digest('hex');
 }
 
 function nowMicros(): bigint {

@@ -114,3 +114,13 @@ function putAside(path: string) {
   for (const suffix of ['-wal', '-shm', ''])
     if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged${suffix}`);
 }
+
+/** What is committed within, and all that was committed before, survives a power cut when it returns. */
+export function durably(db: Database, work: () => void): void {
+  db.run('PRAGMA synchronous = FULL');
+  try {
+    db.transaction(work).immediate();
+  } finally {
+    db.run('PRAGMA synchronous = NORMAL');
+  }
+}

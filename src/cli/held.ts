@@ -1,4 +1,4 @@
-import { Fault } from '../base/fault.ts';
+import { Fault, Faults } from '../base/fault.ts';
 import { lastOwner } from '../store/lock.ts';
 import { compose, foldersOf, type Parts } from './compose.ts';
 import type { Config } from './config.ts';
@@ -12,10 +12,16 @@ export interface Ways<Result> {
 
 /**
  * @param isAlone one thread does it all: a command that only looks has no work for more
+ * @param note hears what was found on opening
  * @throws Fault `busy` where another process holds the folder, and does not serve
  */
-export async function withParts<Result>(config: Config, ways: Ways<Result>, isAlone = false): Promise<Result> {
-  const parts = await openOrFind(config, isAlone);
+export async function withParts<Result>(
+  config: Config,
+  ways: Ways<Result>,
+  isAlone = false,
+  note: (text: string) => void = console.error,
+): Promise<Result> {
+  const parts = await openOrFind(config, isAlone, note);
   if (typeof parts === 'string') return ways.held(parts);
   try {
     const result = await ways.open(parts);
@@ -23,17 +29,17 @@ export async function withParts<Result>(config: Config, ways: Ways<Result>, isAl
     return result;
   } catch (error) {
     // After a bug memory cannot be trusted, and nothing of it is written: the process ends, the log has it all.
-    if (error instanceof Fault) await parts.close();
+    if (error instanceof Fault || error instanceof Faults) await parts.close();
     throw error;
   }
 }
 
-async function openOrFind(config: Config, isAlone: boolean): Promise<Parts | string> {
+async function openOrFind(config: Config, isAlone: boolean, note: (text: string) => void): Promise<Parts | string> {
   try {
     const onFailure = (error: unknown) => {
       throw error;
     };
-    return await compose(config, { announce: null, onFailure, note: console.error, isAlone });
+    return await compose(config, { announce: null, onFailure, note, isAlone });
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'busy') throw error;
     for (const folder of foldersOf(config)) {

@@ -27,7 +27,7 @@ export function planInForce({ store: { sqlite }, log }: Config): InForce | null 
     const wall = log.clock.kind === 'wall' ? [BigInt(Date.now()) * MICROS_PER_MS] : [];
     const nowMicros = greatest([...clocks.values().map(({ at }) => at), ...wall]);
     const now = { position: position - 1, clocks, nowMicros };
-    return { plan: readPlan(current.json), from: current.position, numbers: meta.numbers(), now };
+    return { plan: readPlan(current.json), from: current.rowsFrom ?? current.position, numbers: meta.numbers(), now };
   } finally {
     close();
   }

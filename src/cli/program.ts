@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { addChangelog } from './changelog.ts';
 import { addCheck } from './check.ts';
+import { addApply } from './apply.ts';
 import { addCompletion } from './completion.ts';
 import { addErrors } from './errors.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
@@ -42,6 +43,7 @@ export function programOf(): Command {
     addInit,
     addCheck,
     addPlan,
+    addApply,
     addServe,
     addIngest,
     addLookup,

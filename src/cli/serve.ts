@@ -3,6 +3,7 @@ import { Fault } from '../base/fault.ts';
 import { LOG_LEVELS, type Log, type LogLevel } from '../base/log.ts';
 import { parseDuration } from '../base/time.ts';
 import { app, type Served, STILL_FOLDING } from '../http/app.ts';
+import { filesApplied } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
@@ -79,7 +80,7 @@ async function serve(
   try {
     const note = (text: string) => log.warn({}, text);
     parts = await compose(config, { announce: server.url.origin, onFailure: end, note, watcher: metrics });
-    const gate = new Gate(parts);
+    const gate = new Gate(config, parts);
     server.reload({ fetch: app({ ...services, parts: gate.served }).fetch });
     unready = null;
     const stopped = stopSignal();
@@ -101,15 +102,26 @@ class Gate {
   closed = false;
   readonly served: Served;
 
-  constructor(parts: Parts) {
-    const post: Served['ingest']['post'] = (...body) => {
+  constructor(config: Config, parts: Parts) {
+    const ifOpen = <T>(work: () => T): T => {
       if (this.closed) throw new Fault('busy', SHUTTING_DOWN);
-      return parts.ingest.post(...body);
+      return work();
     };
-    const barrier = () => {
-      if (!this.closed) return parts.ingest.barrier();
+    const { ingest, reader, meta, moment, stages } = parts;
+    const applyFiles = filesApplied(config, parts.apply);
+    this.served = {
+      ...{ reader, meta, moment, stages },
+      get plan() {
+        return parts.plan;
+      },
+      ingest: {
+        post: (...body) => ifOpen(() => ingest.post(...body)),
+        barrier: () => {
+          if (!this.closed) return ingest.barrier();
+        },
+      },
+      applyFiles: (...files) => ifOpen(() => applyFiles(...files)),
     };
-    this.served = { ...parts, ingest: { post, barrier } };
   }
 }
 

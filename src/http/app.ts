@@ -18,6 +18,7 @@ import { POST_FEATURES, postFeatures } from './features.ts';
 import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady } from './health.ts';
 import { documentOf } from './openapi.ts';
 import type { Operation, Place } from './operation.ts';
+import { type ApplyFiles, POST_PLAN, postPlan } from './plan.ts';
 import { isBroken, methodNotAllowed, problem, problemOf } from './problem.ts';
 import { watch } from './watch.ts';
 import { GET_WELCOME, showWelcome } from './welcome.ts';
@@ -38,7 +39,9 @@ export interface Served {
   ingest: Pick<Ingest, 'post' | 'barrier'>;
   reader: LookUp;
   meta: Pick<Meta, 'errors'>;
-  plan: Plan;
+  /** That is in force now. */
+  readonly plan: Plan;
+  applyFiles: ApplyFiles;
   moment: () => Now;
   stages: Pick<Stages, 'time'>;
 }
@@ -60,11 +63,16 @@ export function app(services: Services): Hono {
   const resources: Resource[] = [
     get('/', GET_WELCOME, showWelcome(places)),
     post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics) : wait),
-    post('/v1/features', POST_FEATURES, parts ? postFeatures(parts.reader, parts.plan, metrics, parts.stages) : wait),
+    post(
+      '/v1/features',
+      POST_FEATURES,
+      parts ? postFeatures(parts.reader, () => parts.plan, metrics, parts.stages) : wait,
+    ),
     post('/v1/explain', POST_EXPLAIN, parts ? postExplain(parts.reader) : wait),
-    get('/v1/feature-sets', GET_FEATURE_SETS, parts ? listFeatureSets(parts.plan, parts.moment) : wait),
-    get('/v1/feature-sets/{name}', GET_FEATURE_SET, parts ? showFeatureSet(parts.plan, parts.moment) : wait),
+    get('/v1/feature-sets', GET_FEATURE_SETS, parts ? listFeatureSets(() => parts.plan, parts.moment) : wait),
+    get('/v1/feature-sets/{name}', GET_FEATURE_SET, parts ? showFeatureSet(() => parts.plan, parts.moment) : wait),
     get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.ingest, parts.meta) : wait),
+    post('/v1/plan', POST_PLAN, parts ? postPlan(parts.applyFiles) : wait),
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),
     get('/metrics', GET_METRICS, showMetrics(metrics)),

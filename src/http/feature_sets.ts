@@ -142,14 +142,14 @@ export interface Now extends Moment {
   position: number;
 }
 
-export function listFeatureSets(plan: Plan, now: () => Now): Handler {
-  return c => c.json(featureSets(plan, now()));
+export function listFeatureSets(plan: () => Plan, now: () => Now): Handler {
+  return c => c.json(featureSets(plan(), now()));
 }
 
-export function showFeatureSet(plan: Plan, now: () => Now): Handler {
+export function showFeatureSet(plan: () => Plan, now: () => Now): Handler {
   return c => {
     const name = c.req.param('name')!;
-    const { feature_sets } = featureSets(plan, now());
+    const { feature_sets } = featureSets(plan(), now());
     const found = feature_sets.find(set => set.name === name);
     if (found) return c.json(found);
     const names = feature_sets.map(set => set.name);

@@ -109,13 +109,13 @@ export const POST_FEATURES: Operation = {
 /** Values come as columns: for each entity its keys, for each feature one array as long as the keys. */
 export function postFeatures(
   reader: LookUp,
-  plan: Plan,
+  plan: () => Plan,
   metrics: Pick<Metrics, 'lookup'>,
   stages: Pick<Stages, 'time'>,
 ): Handler {
   return async c => {
     const lookup = parseLookup(await readBody(c.req.raw, 'lookup_body_bytes'));
-    const { keys, values } = checkSize(lookup, plan);
+    const { keys, values } = checkSize(lookup, plan());
     const answer = await reader.lookup(lookup);
     const body = stages.time('reply', () => answerJson(answer));
     metrics.lookup(keys, values);
@@ -174,7 +174,8 @@ function checkCount(limit: LimitName, count: number, found: string) {
   if (count > LIMITS[limit].value) throw tooLarge(limit, `${count} ${found}`);
 }
 
-function parseJson(body: Uint8Array): unknown {
+/** @throws Fault `request` */
+export function parseJson(body: Uint8Array): unknown {
   try {
     const text = DECODER.decode(body);
     // A function that is asked of every value costs more than the parser itself.
@@ -195,7 +196,8 @@ function exactIntegers(_name: string, value: unknown, context?: { source?: strin
   return context?.source && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
 }
 
-function issueLine(issue: z.core.$ZodIssue): string {
+/** `entities.origin[0]: what is wrong with it` */
+export function issueLine(issue: z.core.$ZodIssue): string {
   const path = issue.path.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i ? '.' : ''}${String(part)}`));
   return `${path.join('') || 'the body'}: ${issue.message}`;
 }

@@ -37,6 +37,11 @@ export const LIMITS = {
     value: 250_000,
     what: 'values of one lookup: keys times features, a list counting as many as it may have',
   },
+  plan_body_bytes: {
+    // Thousands of feature sets; all of them are compiled before anything else is done.
+    value: 16 * 1024 * 1024,
+    what: 'bytes of a body of POST /v1/plan, unpacked',
+  },
   key_bytes: { value: KEY_MAX_BYTES, what: 'bytes of one key' },
   errors_page: {
     // A page that a browser still shows at once; who wants more asks for the next one.

@@ -152,6 +152,7 @@ export interface Exports {
     offsetMs: number,
     levelCount: number,
   ): void;
+  setWindowKnown(answer: number, index: number, sinceMicros: bigint, floorMs: number): void;
   setWindowLevel(answer: number, index: number, position: number, lengthMs: number): void;
   setAnswerMember(answer: number, index: number, id: number, aggregateCase: number, kind: number, type: number): void;
   setFinisher(answer: number, index: number, finisher: number, parameterCount: number): void;

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { Expression, Read } from '../plan/expression.ts';
+import type { Known, WindowKnown } from '../plan/known.ts';
 import type { Aggregate, EventType, Feature, Plan } from '../plan/plan.ts';
 import type { Field, Type } from '../plan/value.ts';
 import { identityOf } from './expression.ts';
@@ -10,6 +11,8 @@ import type { Group } from './tile.ts';
 export interface Ids {
   entities: Map<string, number>;
   aggregates: Map<string, number>;
+  /** What aggregates know that have not been there from the first record on, by name; the others know all. */
+  known?: Map<string, Known>;
 }
 
 /** How a plan lies in one kernel instance: every handle that the stages need. */
@@ -57,6 +60,8 @@ export interface WindowLayout {
   offsetMs: number;
   /** From the resolution up. */
   levelsMs: number[];
+  /** Of aggregates that do not know everything; null of those that do. */
+  known: WindowKnown | null;
 }
 
 export interface MemberLayout {

@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Expression, Read } from '../plan/expression.ts';
 import { walk } from '../plan/expression.ts';
+import { type Known, windowKnown } from '../plan/known.ts';
 import type { Aggregate, Feature } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import { typeName } from '../plan/value.ts';
@@ -39,7 +40,8 @@ export function layAnswer(
     const aggregate = aggregateOf(read.aggregate);
     if (!members.some(m => m.aggregate === aggregate))
       members.push({ aggregate, id: ids.aggregates.get(aggregate.name)! });
-    return { aggregate, window: indexOrPush(windows, windowLayout(read, aggregate)) };
+    const known = ids.known?.get(aggregate.name);
+    return { aggregate, window: indexOrPush(windows, windowLayout(read, aggregate, known)) };
   });
   assert(windows.length <= kernel.exports.WINDOWS_MAX.value, `${entity} has too many windows`);
   members.sort((a, b) => a.id - b.id);
@@ -76,9 +78,9 @@ function distinctReads(features: Feature[]): DistinctRead[] {
   return [...found.values()];
 }
 
-function windowLayout(read: Read, aggregate: Aggregate): WindowLayout {
-  const { window } = read;
-  if (window.kind === 'lifetime') return { lengthMs: 0, resolutionMs: 0, offsetMs: 0, levelsMs: [] };
+function windowLayout({ window }: Read, aggregate: Aggregate, of: Known | undefined): WindowLayout {
+  const known = of ? windowKnown(of, window) : null;
+  if (window.kind === 'lifetime') return { lengthMs: 0, resolutionMs: 0, offsetMs: 0, levelsMs: [], known };
   assert(window.kind === 'sliding', `windows of kind ${window.kind} have no kernel yet`);
   const { offsetMs, levelsMs } = aggregate.tiles;
   return {
@@ -86,13 +88,17 @@ function windowLayout(read: Read, aggregate: Aggregate): WindowLayout {
     resolutionMs: window.resolutionMs,
     offsetMs,
     levelsMs: levelsMs.filter(levelMs => levelMs >= window.resolutionMs),
+    known,
   };
 }
 
 function indexOrPush(windows: WindowLayout[], window: WindowLayout): number {
-  const text = JSON.stringify(window);
-  const known = windows.findIndex(w => JSON.stringify(w) === text);
+  const known = windows.findIndex(one => identityOfWindow(one) === identityOfWindow(window));
   return known >= 0 ? known : windows.push(window) - 1;
+}
+
+function identityOfWindow(window: WindowLayout): string {
+  return JSON.stringify(window, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
 /** Reads take the first registers; then each feature gets a register of its own with its value and its status. */
@@ -142,9 +148,10 @@ function lowerFeatures(
 function loadAnswer(layout: Layout, answer: AnswerLayout, cells: { aggregate: Aggregate; window: number }[]): void {
   const { exports } = layout.kernel;
   for (const [i, window] of answer.windows.entries()) {
-    const { lengthMs, resolutionMs, offsetMs, levelsMs } = window;
+    const { lengthMs, resolutionMs, offsetMs, levelsMs, known } = window;
     exports.setWindow(answer.index, i, lengthMs, resolutionMs, offsetMs, levelsMs.length);
     for (const [position, levelMs] of levelsMs.entries()) exports.setWindowLevel(answer.index, i, position, levelMs);
+    if (known) exports.setWindowKnown(answer.index, i, known.sinceMicros, known.floorMs);
   }
   for (const [i, { aggregate, id }] of answer.members.entries()) {
     const type = typeIndex(layout, aggregate.event);

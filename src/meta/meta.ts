@@ -49,12 +49,18 @@ export interface Meta {
   dictionary(entries: DictionaryEntry[]): number[];
   /** All that have one. */
   numbers(): (DictionaryEntry & { id: number })[];
+  /** Numbers that nothing has had, in the order of the entries, for what begins anew though it may have been there before. */
+  number(entries: DictionaryEntry[]): number[];
+  /** What has a number is called otherwise from now on. */
+  rename(kind: DictionaryEntry['kind'], id: number, name: string): void;
   /** The plan in force, or null before the first. */
   currentPlan(): AppliedPlan | null;
-  /** Returns its id. `position` is that of the first record which the plan's rows contain, or would. */
+  /** Returns its id. `position` is that of the first record which it applies to. */
   recordPlan(plan: Omit<AppliedPlan, 'id'>): number;
   /** The same plan in other words: what decides values is as it was. */
   rewordPlan(id: number, json: string): void;
+  /** All that have been in force since the rows began, the first one first. */
+  plans(): AppliedPlan[];
   /** Long samples are cut. Beyond `ERRORS_KEPT_MAX` the oldest errors are forgotten. */
   addErrors(rows: NewError[]): void;
   /** At most `limit` errors. */
@@ -83,7 +89,15 @@ export function openMeta(client: Database): Meta {
   return {
     dictionary: entries => db.transaction(() => entries.map(entry => dictionaryId(db, entry))),
     numbers: () => db.select().from(dictionary).all(),
+    number: entries => db.transaction(() => entries.map(entry => nextId(db, entry))),
+    rename(kind, id, name) {
+      db.update(dictionary)
+        .set({ name })
+        .where(and(eq(dictionary.kind, kind), eq(dictionary.id, id)))
+        .run();
+    },
     currentPlan: () => db.select().from(plans).orderBy(desc(plans.id)).limit(1).get() ?? null,
+    plans: () => plansSinceStart(db),
     recordPlan: plan => db.transaction(() => recordPlan(db, plan)),
     rewordPlan(id, json) {
       db.update(plans).set({ json }).where(eq(plans.id, id)).run();
@@ -121,8 +135,15 @@ function migrate(client: Database): void {
 function dictionaryId(db: Db, entry: DictionaryEntry): number {
   const { kind, name, hash } = entry;
   const same = and(eq(dictionary.kind, kind), eq(dictionary.name, name), eq(dictionary.hash, hash));
-  const known = db.select({ id: dictionary.id }).from(dictionary).where(same).get();
-  if (known) return known.id;
+  const known = db
+    .select({ id: max(dictionary.id) })
+    .from(dictionary)
+    .where(same)
+    .get();
+  return known?.id ?? nextId(db, entry);
+}
+
+function nextId(db: Db, { kind, name, hash }: DictionaryEntry): number {
   const ofKind = eq(dictionary.kind, kind);
   const last =
     db
@@ -139,6 +160,17 @@ function dictionaryId(db: Db, entry: DictionaryEntry): number {
 
 function recordPlan(db: Db, plan: Omit<AppliedPlan, 'id'>): number {
   return db.insert(plans).values(plan).returning({ id: plans.id }).get().id;
+}
+
+/** The plan that the rows began with says nothing of `rowsFrom`, those after it do. */
+function plansSinceStart(db: Db): AppliedPlan[] {
+  const all = db.select().from(plans).orderBy(asc(plans.id)).all();
+  return all.slice(
+    Math.max(
+      0,
+      all.findLastIndex(({ rowsFrom }) => rowsFrom === null),
+    ),
+  );
 }
 
 function addErrors(db: Db, rows: NewError[]): void {

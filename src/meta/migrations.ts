@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import type { MigrationMeta } from 'drizzle-orm/migrator';
 import { assert } from '../base/assert.ts';
 import start from './migrations/0000_start.sql' with { type: 'text' };
+import members from './migrations/0001_members.sql' with { type: 'text' };
 import journal from './migrations/meta/_journal.json' with { type: 'json' };
 
 /** Imported, so that the one binary carries them: drizzle's own reader wants a folder beside the program. */
-const TEXTS: Record<string, string> = { '0000_start': start };
+const TEXTS: Record<string, string> = { '0000_start': start, '0001_members': members };
 
 /** What drizzle-kit wrote, oldest first, as drizzle's dialect takes it. */
 export const migrations: MigrationMeta[] = journal.entries.map(({ tag, when, breakpoints }) => {

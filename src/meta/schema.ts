@@ -1,4 +1,4 @@
-import { customType, integer, primaryKey, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core';
+import { customType, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { assert } from '../base/assert.ts';
 
 /** Microseconds of this machine's clock, which fit a double until the year 2255. */
@@ -11,7 +11,10 @@ const micros = customType<{ data: bigint; driverData: number }>({
   fromDriver: value => BigInt(value),
 });
 
-/** Names that rows are written under, as small numbers. It only grows: a number never means anything else. */
+/**
+ * Names that rows are written under, as small numbers. It only grows: a number never means anything else. What was taken
+ * out of a plan and comes back has another number, for its rows have missed something.
+ */
 export const dictionary = sqliteTable(
   'dictionary',
   {
@@ -21,7 +24,10 @@ export const dictionary = sqliteTable(
     /** Of the definition: a changed one has another number, so its rows are others. */
     hash: text().notNull(),
   },
-  table => [primaryKey({ columns: [table.kind, table.id] }), unique().on(table.kind, table.name, table.hash)],
+  table => [
+    primaryKey({ columns: [table.kind, table.id] }),
+    index('dictionary_kind_name_hash').on(table.kind, table.name, table.hash),
+  ],
 );
 
 /** What was in force from which position on. */
@@ -32,6 +38,10 @@ export const plans = sqliteTable('plans', {
   position: integer().notNull(),
   appliedAtMicros: micros('applied_at_micros').notNull(),
   json: text().notNull(),
+  /** The first record that the rows contain: `position` of the plan that they began with. Null where that is this one. */
+  rowsFrom: integer('rows_from'),
+  /** Of its aggregates, by name: the number in rows, and what they know of the log. Null where an older version wrote it. */
+  members: text(),
 });
 
 /** Work with a beginning and an end: ingests of files, replays. */

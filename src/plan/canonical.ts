@@ -24,6 +24,15 @@ export function featureHash(feature: Feature, plan: Plan): string {
   return createHash('sha256').update(JSON.stringify(meaning)).digest('hex');
 }
 
+/**
+ * Of what an aggregate's rows hold, without what makes events bad that it does not look at: an event type may be declared
+ * further while its aggregates go on. What of its inputs the aggregate reads counts all the same.
+ */
+export function stateHash(aggregate: Aggregate, plan: Plan): string {
+  const meaning = { ...(canonicalAggregate(aggregate, plan) as Record<string, unknown>), gate: null };
+  return createHash('sha256').update(JSON.stringify(meaning)).digest('hex');
+}
+
 /** Of everything that decides a plan's values: two plans with the same hash may share rows. Feature names count here. */
 export function planHash(plan: Plan): string {
   const parts = {

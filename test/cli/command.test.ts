@@ -254,14 +254,43 @@ describe('without a server', () => {
     expect(rest.next).toBeNull();
   });
 
-  test('changed definitions are folded anew from the log', async () => {
+  test('changed definitions wait for apply, which says what has changed; rebuild folds them anew', async () => {
     const folder = await folderWith();
     await run(folder, 'ingest', 'good.ndjson');
+    const values = async () => {
+      const { out, err } = await run(folder, 'lookup', 'shop', 'north', '--feature', 'shops:n_lifetime', '--json');
+      return { err, of: JSON.parse(out).entities.shop.features['shops:n_lifetime'] };
+    };
     await writeFile(join(folder, 'features/sales.yaml'), DEFINITIONS.replace('COUNT(*) AS n', 'COUNT(cents) AS n'));
-    const { out, err } = await run(folder, 'lookup', 'shop', 'north', '--feature', 'shops:n_lifetime', '--json');
-    expect(err).toContain('the definitions have changed');
-    expect(JSON.parse(out).entities.shop.features['shops:n_lifetime'].values).toEqual([2]);
-    expect((await run(folder, 'lookup', 'shop', 'north')).err).toBe('');
+    const before = await values();
+    expect([before.of, before.err]).toEqual([{ values: [3] }, expect.stringContaining('`tilefold apply`')]);
+    const refused = await run(folder, 'apply');
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('shops:n is redefined')]);
+    expect(refused.err).toMatch(/sales\.yaml:\d+:\d+/);
+    expect((await values()).of).toEqual({ values: [3] });
+
+    const applied = await run(folder, 'apply', '--since-now');
+    expect([applied.code, applied.err]).toEqual([0, '']);
+    expect(applied.out).toBe('~ shops:n\nin force from record 4 on; 2 stored aggregates go on\n');
+    expect(await values()).toEqual({ err: '', of: { values: [0], statuses: ['NOT_FOUND'] } });
+    expect((await run(folder, 'apply', '--json')).out).toMatch(/^\{"added":\[\],"redefined":\[\],.*"position":4,/);
+    expect((await run(folder, 'verify')).out).toContain('other definitions were applied at record 4');
+
+    expect((await run(folder, 'rebuild', '--from-log')).code).toBe(0);
+    expect(await values()).toEqual({ err: '', of: { values: [2] } });
+    expect((await run(folder, 'verify')).code).toBe(0);
+  });
+
+  test('what changes no rows is taken up at the next start: derived features, texts', async () => {
+    const folder = await folderWith();
+    await run(folder, 'ingest', 'good.ndjson');
+    const derived = DEFINITIONS.replace(
+      'cents) AS mean FROM sale GROUP BY shop',
+      '$&\nderive: { twice: 2 * n_lifetime }',
+    );
+    await writeFile(join(folder, 'features/sales.yaml'), derived);
+    const { out, err } = await run(folder, 'lookup', 'shop', 'north', '--feature', 'shops:twice', '--json');
+    expect([err, JSON.parse(out).entities.shop.features['shops:twice'].values]).toEqual(['', [6]]);
   });
 });
 

@@ -3,6 +3,7 @@
  * something went wrong here, and the next lookup is answered as ever.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { Fault } from '../../src/base/fault.ts';
 import { Stages } from '../../src/base/stages.ts';
 import { connect } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -34,6 +35,11 @@ let conformance: Conformance;
 const broken: unknown[] = [];
 const logged: string[] = [];
 
+/** Definitions are not what is hostile here. */
+async function refuseFiles(): Promise<never> {
+  throw new Fault('conflict', 'no definitions are taken here');
+}
+
 beforeAll(async () => {
   engine = await openEngine(flightsPlan(), { disk: new SimulatedDisk(1), db: memoryDatabase() });
   const quiet = () => {};
@@ -41,6 +47,7 @@ beforeAll(async () => {
   surface = app({
     parts: {
       ...engine,
+      applyFiles: refuseFiles,
       reader: readerOf(engine),
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),
       stages: new Stages(),

@@ -50,6 +50,7 @@ const ANSWER: Answer = {
 };
 
 const LOOKUP = '{"features":["delays:*"],"entities":{"origin":["ATL"]}}';
+const PLAN = '{"definitions":[{"file":"a.yaml","text":""}]}';
 const REJECTED = { line: 1, code: 'not_json', reason: 'not valid JSON' };
 
 /** What is asked, as name and as request; the status of the answer; what the parts are told. */
@@ -84,6 +85,13 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['POST /v1/features', post('/v1/features', LOOKUP), 410, { fails: new Fault('expired', 'tiles have expired') }],
   ['POST /v1/features', post('/v1/features', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
   ['POST /v1/features', post('/v1/features', LOOKUP), 503, { opening: true }],
+  ['POST /v1/plan', post('/v1/plan', PLAN), 200, {}],
+  ['POST /v1/plan', post('/v1/plan', '{"definitions":[]}'), 400, {}],
+  ['POST /v1/plan', post('/v1/plan', PLAN), 409, { fails: new Fault('conflict', 'a lifetime') }],
+  ['POST /v1/plan', post('/v1/plan', ' '.repeat(LIMITS.plan_body_bytes.value + 1)), 413, {}],
+  ['POST /v1/plan', post('/v1/plan', PLAN), 422, { fails: new Fault('definition', 'no such input') }],
+  ['POST /v1/plan', post('/v1/plan', PLAN), 501, { fails: new Fault('unsupported', 'no such function') }],
+  ['POST /v1/plan', post('/v1/plan', PLAN), 503, { opening: true }],
 ];
 
 const EXPLAIN = '{"feature":"delays:flights_2h","key":"ATL"}';
@@ -144,6 +152,7 @@ describe('/openapi.json', () => {
     expect(named.filter(each => !tried.has(each) && !each.endsWith(' 500'))).toEqual([
       'POST /v1/features 415',
       'POST /v1/explain 415',
+      'POST /v1/plan 415',
     ]);
   });
 

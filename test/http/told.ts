@@ -109,6 +109,19 @@ export function appWith(told: Told = {}) {
     },
     plan: PLAN,
     moment: () => ({ position: 6, nowMicros: 978_865_200_000_000n, clocks: new Map() }),
+    async applyFiles() {
+      if (told.fails) throw told.fails;
+      return {
+        position: 7,
+        added: ['a:b'],
+        redefined: [],
+        removed: [],
+        renamed: [],
+        extended: [],
+        kept: 2,
+        waited_ms: 0.5,
+      };
+    },
   };
   const services: Services = {
     parts: told.opening ? null : parts,

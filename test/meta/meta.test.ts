@@ -49,7 +49,8 @@ test('the dictionary gives each kind numbers from 1 up, and always the same ones
 test('the last recorded plan is in force', () => {
   const meta = fresh();
   expect(meta.currentPlan()).toBeNull();
-  const plan = { hash: 'h', position: 5, appliedAtMicros: 1_700_000_000_123_456n, json: '{"events":[]}' };
+  const began = { rowsFrom: null, members: null };
+  const plan = { hash: 'h', position: 5, appliedAtMicros: 1_700_000_000_123_456n, json: '{"events":[]}', ...began };
   expect(meta.recordPlan(plan)).toBe(1);
   expect(meta.recordPlan({ ...plan, hash: 'i', position: 9 })).toBe(2);
   expect(meta.currentPlan()).toEqual({ ...plan, id: 2, hash: 'i', position: 9 });

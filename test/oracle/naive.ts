@@ -16,6 +16,7 @@
  * counts nowhere; lateness holds for exact windows as for sliding ones, and no tile expires under an exact window.
  */
 import type { Expression, Read, Window } from '../../src/plan/expression.ts';
+import type { Known } from '../../src/plan/known.ts';
 import type { Aggregate, AggregateFunction, EventType, Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
 import type { Log, LogRecord, LogRow } from './log.ts';
@@ -31,11 +32,22 @@ export interface Answer {
   status: Status;
 }
 
+/** Of aggregates that came later than the first record, by name, what was recorded of them when they came. */
+export type Recorded = Map<string, Known>;
+
 /** A feature (`set:name`) of the entity with these keys, read at t over records 0..p. */
-export function value(plan: Plan, log: Log, feature: string, key: Value[], p: number, t: bigint): Answer {
+export function value(
+  plan: Plan,
+  log: Log,
+  feature: string,
+  key: Value[],
+  p: number,
+  t: bigint,
+  recorded: Recorded = new Map(),
+): Answer {
   const { expression } = named(plan.features, feature);
-  const readAnswer = (read: Read) => answer(plan, log, read, key, { p, t, after: null, without: null });
-  const columnAnswer = (name: string) => value(plan, log, name, key, p, t);
+  const readAnswer = (read: Read) => answer(plan, log, read, key, { p, t, after: null, without: null }, recorded);
+  const columnAnswer = (name: string) => value(plan, log, name, key, p, t, recorded);
   if (expression.kind === 'read') return readAnswer(expression.read);
   const scope: Scope = { column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
   const derived = evaluate(expression, scope);
@@ -93,7 +105,7 @@ interface AsOf {
 }
 
 /** One aggregate over one window, for one key. */
-function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf): Answer {
+function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf, recorded: Recorded = new Map()): Answer {
   if (key.includes(null)) return { value: null, status: 'NOT_FOUND' };
   const { window } = read;
   const aggregate = named(plan.aggregates, read.aggregate);
@@ -102,16 +114,39 @@ function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf): Ans
   if (tooLate && window.kind !== 'lifetime') return { value: null, status: 'EXPIRED' };
   const { byKey, ttls } = prepare(plan, log, aggregate);
   const holds = windowTest(aggregate, window, ttls, asOf.t);
+  const later = laterOf(recorded.get(aggregate.name), window);
   const asked: Counted[] = [];
   for (const event of byKey.get(keyText(key)) ?? []) {
     if (event.position > asOf.p) break;
     if (event.position === asOf.without || (asOf.after !== null && event.time <= asOf.after)) continue;
+    if (event.position < later.position || event.time < later.from) continue;
     if (holds(event)) asked.push(event);
   }
   const finished = finish(aggregate.fn, asked);
   if (asked.length === 0) return { value: finished.value, status: 'NOT_FOUND' };
-  if (finished.status === null && warms(aggregate, window, since, asOf.t)) return { ...finished, status: 'WARMING' };
+  const isLater =
+    later.since !== null && (window.kind === 'lifetime' || windowStart(aggregate, window, asOf.t) < later.since);
+  if (finished.status === null && (isLater || warms(aggregate, window, since, asOf.t)))
+    return { ...finished, status: 'WARMING' };
   return finished;
+}
+
+/**
+ * What a window lacks whose aggregate came later, or some tiles of it: the first record and the first moment that count, and since when all
+ * is there.
+ */
+function laterOf(known: Known | undefined, window: Window): { position: number; from: bigint; since: bigint | null } {
+  if (!known) return { position: 0, from: -(2n ** 63n), since: null };
+  const isRead = (levelMs: number) => (window.kind === 'sliding' ? levelMs >= window.resolutionMs : levelMs === 0);
+  let { position, sinceMicros: since } = known;
+  let from = -(2n ** 63n);
+  for (const level of known.levels) {
+    if (!isRead(level.levelMs)) continue;
+    if (since === null || level.sinceMicros > since) since = level.sinceMicros;
+    if (window.kind === 'lifetime') position = Math.max(position, level.position);
+    else if (level.sinceMicros > from) from = level.sinceMicros;
+  }
+  return { position, from, since };
 }
 
 /** The clock of an event type over records 0..p, and what it showed first; null before its first. */

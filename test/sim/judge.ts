@@ -4,7 +4,7 @@ import type { Plan } from '../../src/plan/plan.ts';
 import type { Type, Value } from '../../src/plan/value.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
 import type { Log } from '../oracle/log.ts';
-import { now, value } from '../oracle/naive.ts';
+import { now, type Recorded, value } from '../oracle/naive.ts';
 import type { Engine } from './engine.ts';
 
 /** Keys by entity. */
@@ -41,7 +41,13 @@ export function everything(plan: Plan, keys: Keys): Lookup {
 }
 
 /** An answer for now, as of the position that it says; returns how many values there were. */
-export function compareAnswer(plan: Plan, log: Log, keys: Keys, answer: Answer): number {
+export function compareAnswer(
+  plan: Plan,
+  log: Log,
+  keys: Keys,
+  answer: Answer,
+  recorded: Recorded = new Map(),
+): number {
   const p = answer.position!;
   const t = now(log, p);
   expect(answer.timeMicros).toBe(t);
@@ -49,7 +55,7 @@ export function compareAnswer(plan: Plan, log: Log, keys: Keys, answer: Answer):
   for (const { entity, features } of answer.entities)
     for (const column of features)
       for (const [row, key] of keys.get(entity)!.entries()) {
-        compareValue(plan, column, row, log, key, p, t);
+        compareValue(plan, column, row, log, key, p, t, recorded);
         count++;
       }
   return count;
@@ -63,8 +69,9 @@ export function compareValue(
   key: Value[],
   p: number,
   t: bigint,
+  recorded: Recorded = new Map(),
 ): void {
-  const wanted = value(plan, log, column.name, key, p, t);
+  const wanted = value(plan, log, column.name, key, p, t, recorded);
   const got = { value: valueAt(column, row), status: STATUS[column.statuses[row]!] };
   if (isSame(got.value, wanted.value) && got.status === wanted.status) return;
   expect({ feature: column.name, key, p, ...got }).toEqual({ feature: column.name, key, p, ...wanted });

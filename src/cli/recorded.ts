@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto';
+import type { Ids } from '../kernel/layout.ts';
+import { membersText, readMembers } from '../meta/members.ts';
+import type { AppliedPlan, Meta } from '../meta/meta.ts';
+import { aggregateHash, planHash } from '../plan/canonical.ts';
+import { planJson, readPlan } from '../plan/json.ts';
+import { ALL_KNOWN } from '../plan/known.ts';
+import type { Entity, Plan } from '../plan/plan.ts';
+import type { InForce, Member, Transition } from '../plan/transition.ts';
+
+/** The plan whose rows there are; null before the first. */
+export function recordedPlan(meta: Meta): InForce | null {
+  const current = meta.currentPlan();
+  return current && inForceOf(current, meta);
+}
+
+function inForceOf(applied: AppliedPlan, meta: Meta): InForce {
+  const plan = readPlan(applied.json);
+  return { plan, members: membersOf(applied, plan, meta) };
+}
+
+/** @param plan of the same aggregates */
+function membersOf({ members }: AppliedPlan, plan: Plan, meta: Meta): InForce['members'] {
+  return members === null ? numbered(plan, meta) : readMembers(members);
+}
+
+/** Aggregates that are in rows from their first record on. */
+function numbered(plan: Plan, meta: Meta): InForce['members'] {
+  const ids = meta.dictionary(
+    plan.aggregates.map(a => ({ kind: 'aggregate', name: a.name, hash: aggregateHash(a, plan) })),
+  );
+  return new Map(plan.aggregates.map(({ name }, i): [string, Member] => [name, { id: ids[i]!, known: ALL_KNOWN }]));
+}
+
+/**
+ * Records that rows begin with a plan.
+ *
+ * @param from the first record that they contain
+ */
+export function beginPlan(meta: Meta, plan: Plan, from: number, appliedAtMicros: bigint): void {
+  record(meta, { plan, members: numbered(plan, meta) }, from, null, appliedAtMicros);
+}
+
+/** Takes up what changes nothing of the rows: derived features, texts for people. */
+export function renewPlan(meta: Meta, plan: Plan): InForce {
+  const current = meta.currentPlan()!;
+  if (current.json !== planJson(plan)) meta.rewordPlan(current.id, planJson(plan));
+  return { plan, members: membersOf(current, plan, meta) };
+}
+
+/** Gives numbers to what is new. Those that are not taken over then are lost, and nobody misses them. */
+export function numberNew(meta: Meta, plan: Plan, { members }: Transition): InForce {
+  const added = plan.aggregates.filter(({ name }) => members.get(name)!.id === null);
+  const ids = meta.number(added.map(a => ({ kind: 'aggregate', name: a.name, hash: aggregateHash(a, plan) })));
+  const numbers = new Map(added.map(({ name }, i) => [name, ids[i]!]));
+  const known = [...members].map(([name, { id, known }]): [string, Member] => [
+    name,
+    { id: id ?? numbers.get(name)!, known },
+  ]);
+  return { plan, members: new Map(known) };
+}
+
+/** Brings a plan into force from a position on; what is renamed is called so from now on. */
+export function takeOver(
+  meta: Meta,
+  next: InForce,
+  { renamed }: Transition,
+  position: number,
+  appliedAtMicros: bigint,
+) {
+  for (const { to } of renamed) meta.rename('aggregate', next.members.get(to)!.id, to);
+  record(meta, next, position, rowsFromOf(meta), appliedAtMicros);
+}
+
+function record(
+  meta: Meta,
+  { plan, members }: InForce,
+  position: number,
+  rowsFrom: number | null,
+  appliedAtMicros: bigint,
+) {
+  const text = { json: planJson(plan), members: membersText(members) };
+  meta.recordPlan({ hash: planHash(plan), position, appliedAtMicros, rowsFrom, ...text });
+}
+
+/** The first record of the log that the rows contain. */
+export function rowsFromOf(meta: Meta): number {
+  const { rowsFrom, position } = meta.currentPlan()!;
+  return rowsFrom ?? position;
+}
+
+/** What rows call the plan's entities and aggregates. */
+export function idsOf({ plan, members }: InForce, meta: Meta): Ids {
+  const entities = meta.dictionary(plan.entities.map(e => ({ kind: 'entity', name: e.name, hash: entityHash(e) })));
+  return {
+    entities: new Map(plan.entities.map(({ name }, i) => [name, entities[i]!])),
+    aggregates: new Map([...members].map(([name, { id }]) => [name, id])),
+    known: new Map([...members].map(([name, { known }]) => [name, known])),
+  };
+}
+
+/** Keys of other types have other bytes. */
+function entityHash(entity: Entity): string {
+  return createHash('sha256')
+    .update(JSON.stringify(entity.keys.map(key => key.kind)))
+    .digest('hex');
+}

@@ -1,0 +1,93 @@
+import type { Handler } from 'hono';
+import { z } from 'zod';
+import { Fault } from '../base/fault.ts';
+import type { SourceFile } from '../compile/compile.ts';
+import type { Beginning } from '../plan/transition.ts';
+import { readBody } from './body.ts';
+import { issueLine, parseJson } from './features.ts';
+import type { Operation } from './operation.ts';
+
+const BEGINNINGS = ['warm', 'since-now'] as const satisfies Beginning[];
+
+const BODY = z.strictObject({
+  definitions: z
+    .array(z.strictObject({ file: z.string().describe('what faults call it'), text: z.string().describe('YAML') }))
+    .min(1)
+    .describe('all definition files: what is not among them is removed'),
+  beginning: z
+    .enum(BEGINNINGS)
+    .default('warm')
+    .describe('what is new: `warm` refuses what would never be whole, `since-now` lets it count from now on'),
+});
+
+const NAMES = z.array(z.string());
+
+const APPLIED = z.object({
+  position: z.int().min(0).describe('of the first event that the definitions apply to'),
+  added: NAMES.describe('stored aggregates that are new'),
+  redefined: NAMES.describe('those that are new under a name that was there'),
+  removed: NAMES,
+  renamed: z.array(z.object({ from: z.string(), to: z.string() })).describe('those that go on under another name'),
+  extended: NAMES.describe('those that go on, with tiles that were not kept before'),
+  kept: z.int().min(0).describe('how many go on with their rows'),
+  waited_ms: z.number().min(0).describe('how long events that came meanwhile waited for their acknowledgement'),
+});
+
+export type AppliedJson = z.infer<typeof APPLIED>;
+
+export const POST_PLAN: Operation = {
+  id: 'applyPlan',
+  summary: 'Bring other definitions into force',
+  description:
+    'Compiles the definitions, and lets them take over at the end of the log as it is then, without a stop: stored aggregates that mean the same keep their rows, others begin. Lookups are answered by the old definitions until then, and events are accepted all the time. What would mix two meanings under a name, or would never be whole, is refused with 409.',
+  body: {
+    'application/json': {
+      shape: { name: 'PlanChange', schema: BODY },
+      example: {
+        definitions: [{ file: 'features/views.yaml', text: 'events:\n  view: { user: string }\n...' }],
+        beginning: 'warm',
+      },
+    },
+  },
+  replies: {
+    200: {
+      description: 'They are in force.',
+      type: 'application/json',
+      content: {
+        shape: { name: 'PlanApplied', schema: APPLIED },
+        example: {
+          position: 112987,
+          added: ['origin_delays:late'],
+          redefined: [],
+          removed: [],
+          renamed: [],
+          extended: [],
+          kept: 18,
+          waited_ms: 85.2,
+        },
+      },
+    },
+  },
+  problems: [400, 409, 413, 415, 422, 501, 503],
+};
+
+/**
+ * Compiles files, and brings what they say into force.
+ *
+ * @throws Faults all that is wrong with any file, or all that is refused
+ */
+export type ApplyFiles = (files: SourceFile[], beginning: Beginning) => Promise<AppliedJson>;
+
+export function postPlan(applyFiles: ApplyFiles): Handler {
+  return async c => {
+    const { definitions, beginning } = parsePlan(await readBody(c.req.raw, 'plan_body_bytes'));
+    return c.json(await applyFiles(definitions, beginning));
+  };
+}
+
+/** @throws Fault `request`, which names the member that is not as it should be */
+function parsePlan(body: Uint8Array): z.output<typeof BODY> {
+  const parsed = BODY.safeParse(parseJson(body));
+  if (!parsed.success) throw new Fault('request', parsed.error.issues.map(issueLine).join('; '));
+  return parsed.data;
+}

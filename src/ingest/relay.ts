@@ -1,0 +1,133 @@
+import { assert } from '../base/assert.ts';
+import type { ThreadStages } from '../base/stages.ts';
+import type { Engine } from './engine.ts';
+
+interface Held {
+  lines: Uint8Array;
+  position: number;
+  arrivalMicros: bigint | null;
+  done: PromiseWithResolvers<void>;
+}
+
+/**
+ * An engine that may be exchanged for another one between two bodies of lines.
+ *
+ *   1. hold     lines that come now are durable, and wait; lookups go on with the old engine
+ *   2. write    what the old one has folded is in the store: the new one is to go on from there
+ *   3. open     the new one, while the old one still answers
+ *   4. go on    lines that have waited are folded by the new one, in their order
+ *
+ * Where the new one cannot be opened, the old one goes on as if nothing had been.
+ */
+export class Relay implements Engine {
+  #engine: Engine;
+  /** Lines that wait while it is exchanged, in the log's order; null while nothing has to. */
+  #held: Held[] | null = null;
+  /** The latest lines that were given to the engine. */
+  #last: Promise<unknown> = Promise.resolve();
+  #exchanging: Promise<unknown> = Promise.resolve();
+  /** Of engines that have gone. */
+  #expiredRows = 0;
+  #writtenRows = 0;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  get folded(): number {
+    return this.#engine.folded;
+  }
+
+  get expiredRows(): number {
+    return this.#expiredRows + this.#engine.expiredRows;
+  }
+
+  get writtenRows(): number {
+    return this.#writtenRows + this.#engine.writtenRows;
+  }
+
+  stages(): ThreadStages[] {
+    return this.#engine.stages();
+  }
+
+  greatestClock(): bigint | null {
+    return this.#engine.greatestClock();
+  }
+
+  clocks(): ReturnType<Engine['clocks']> {
+    return this.#engine.clocks();
+  }
+
+  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
+    if (!this.#held) return this.#fold(lines, position, arrivalMicros);
+    // The caller has its bytes back when `room` resolves, and that may be before these are folded.
+    const held = { lines: lines.slice(), position, arrivalMicros, done: Promise.withResolvers<void>() };
+    this.#held.push(held);
+    return held.done.promise;
+  }
+
+  #fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
+    const folding = this.#engine.fold(lines, position, arrivalMicros);
+    this.#last = folding.catch(() => {});
+    return folding;
+  }
+
+  room(): Promise<void> {
+    return this.#settled(engine => engine.room()) as Promise<void>;
+  }
+
+  /** Where it is being exchanged, the new one writes what comes then. */
+  barrier(): void | Promise<void> {
+    return this.#settled(engine => engine.barrier());
+  }
+
+  close(): void | Promise<void> {
+    return this.#settled(engine => engine.close());
+  }
+
+  /** At once, where nothing is being exchanged. */
+  #settled(work: (engine: Engine) => void | Promise<void>): void | Promise<void> {
+    return this.#held ? this.#exchanging.then(() => work(this.#engine)) : work(this.#engine);
+  }
+
+  /**
+   * Exchanges the engine.
+   *
+   * @param open opens the one that goes on from where the store is; what it throws is thrown here
+   * @returns how long lines have waited, in milliseconds
+   */
+  exchange(open: () => Promise<Engine>): Promise<number> {
+    const exchanging = this.#exchanging.then(() => this.#exchange(open));
+    this.#exchanging = exchanging.catch(() => {});
+    return exchanging;
+  }
+
+  async #exchange(open: () => Promise<Engine>): Promise<number> {
+    const startMs = performance.now();
+    const old = this.#engine;
+    this.#held = [];
+    try {
+      await this.#last;
+      await old.barrier();
+      const engine = await open();
+      assert(engine.folded === old.folded, 'an engine goes on where the one before it has stopped');
+      this.#engine = engine;
+      this.#expiredRows += old.expiredRows;
+      this.#writtenRows += old.writtenRows;
+    } finally {
+      this.#release();
+    }
+    const waitedMs = performance.now() - startMs;
+    // Nothing is left to be written: what it still does is answer who has asked before.
+    await old.close();
+    return waitedMs;
+  }
+
+  /** All within one turn: nothing that comes now can come before what has waited. */
+  #release(): void {
+    const held = this.#held!;
+    this.#held = null;
+    for (const { lines, position, arrivalMicros, done } of held)
+      this.#fold(lines, position, arrivalMicros).then(done.resolve, done.reject);
+  }
+}
