@@ -23,7 +23,7 @@ import { randomCase } from './case.ts';
 import { compileDefinitions } from './definitions.ts';
 
 const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 3_000 : 100;
+const SEEDS = LONG ? 3_000 : 60;
 const SEEDS_PER_TEST = 10;
 const TIMEOUT_MS = 300_000;
 /** Other seeds than those of proof.test.ts. */

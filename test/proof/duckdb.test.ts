@@ -17,7 +17,7 @@ import { compileDefinitions, type InputSpec, type SetSpec } from './definitions.
 import { KINDS } from './menu.ts';
 
 const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 1_000 : 60;
+const SEEDS = LONG ? 1_000 : 40;
 /** Other seeds than those of proof.test.ts. */
 const FIRST_SEED = 200_000;
 const TIMEOUT_MS = 600_000;
