@@ -9,6 +9,7 @@ import { join } from 'node:path';
  *   lines     the reader of events on thousands of seeds of good, odd and damaged lines, on each build of the kernels
  *   kill      kill -9 of the real process, 200 times
  *   fuzz      hundreds of seeds of expressions, damaged rows, packs, definitions and requests
+ *   proof     thousands of seeds of random definitions over random logs, and of what has to hold of their states
  *   mutants   scripted mistakes, each of which the fast suites must notice
  */
 const ROOT = join(import.meta.dir, '..');
@@ -24,6 +25,7 @@ const PARTS: Record<string, string[]> = {
     ...['./test/store/pack.test.ts', './test/cli/plan_cache.test.ts'],
     ...['./test/compile/hostile.test.ts', './test/http/hostile.test.ts'],
   ],
+  proof: ['test', './test/proof'],
   mutants: ['scripts/mutants.ts'],
 };
 
