@@ -16,6 +16,8 @@ export class Arena {
   block: usize;
   at: usize;
   end: usize;
+  /** Of all texts. */
+  size: usize;
 
   static make(): Arena {
     return changetype<Arena>(allocateZeroed(offsetof<Arena>()));
@@ -38,6 +40,7 @@ export class Arena {
   @inline
   keep(size: usize): void {
     this.at += size;
+    this.size += size;
   }
 
   /** A copy of `size` bytes. */
@@ -56,6 +59,7 @@ export class Arena {
       release(block, <usize>load<u32>(block, 8));
       block = before;
     }
+    this.size = 0;
     this.block = block;
     this.at = block == 0 ? 0 : block + HEAD_SIZE;
     this.end = block == 0 ? 0 : block + BLOCK_SIZE;

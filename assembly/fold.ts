@@ -17,8 +17,10 @@
  */
 import { hashKey } from './key';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release, roundedSize } from './memory';
+import { sortEntities } from './order';
 import { packRow } from './packed';
 import { ROW_MALFORMED, ROW_OK, isRow, mergeRows } from './row';
+import { appendRow, beginKey, beginPart } from './run';
 import { readVarint, unzigzag, varintNext, varintOk } from './varint';
 
 @unmanaged
@@ -49,6 +51,9 @@ export class Level {
   newestLength: u32;
   newestEdition: u32;
   newestUsed: u32;
+  /** The edition that a row of it was last changed in, and the least tile start of those changed in that. */
+  edition: u32;
+  dirtyStart: i64;
 }
 
 /** Its key follows behind. */
@@ -64,6 +69,8 @@ export class Entity {
   keptSize: u32;
   levelCount: i32;
   levelCapacity: i32;
+  /** The edition that a row of it was last changed in. */
+  edition: u32;
 
   @inline
   get key(): usize {
@@ -200,6 +207,7 @@ function entityFor(kind: i32, hash: u32, key: usize, keyLength: usize): Entity {
   entity.keptSize = 0;
   entity.levelCount = 0;
   entity.levelCapacity = 0;
+  entity.edition = 0;
   memory.copy(entity.key, key, keyLength);
   store<u32>(place, hash);
   store<u32>(place, <u32>changetype<usize>(entity), 4);
@@ -689,18 +697,28 @@ let edition: u32 = 1;
 /** Whether the edition before this is in flight. */
 let isInFlight: bool = false;
 
-/** Entity (address), level and tile start (i64 each) of rows of the current edition: rows move, so they are found again. */
+/** Entities (u32 each) that have rows of the current edition. */
 const dirty: Bytes = Bytes.make();
-const DIRTY_SIZE: usize = 24;
+/** How many rows those are, and what they took when they became dirty. */
+let dirtyRows: i32 = 0;
+let dirtySize: usize = 0;
 
 @inline
 function markDirty(entity: Entity, level: Level, row: Row): void {
   row.edition = edition;
-  dirty.reserve(DIRTY_SIZE);
-  store<usize>(dirty.end, changetype<usize>(entity));
-  store<i64>(dirty.end, level.lengthMs, 8);
-  store<i64>(dirty.end, row.tileStart, 16);
-  dirty.length += DIRTY_SIZE;
+  dirtyRows++;
+  dirtySize += blockSize(row) + offsetof<Row>();
+  if (level.edition == edition) {
+    level.dirtyStart = min(level.dirtyStart, row.tileStart);
+    return;
+  }
+  level.edition = edition;
+  level.dirtyStart = row.tileStart;
+  if (entity.edition == edition) return;
+  entity.edition = edition;
+  dirty.reserve(4);
+  store<u32>(dirty.end, <u32>changetype<usize>(entity));
+  dirty.length += 4;
 }
 
 /** The store has its bytes, as far as this knows. */
@@ -710,49 +728,111 @@ function isClean(row: Row): bool {
 }
 
 export function dirtyCount(): i32 {
-  return <i32>(dirty.length / DIRTY_SIZE);
+  return dirtyRows;
 }
 
-/** Dirty rows as packed.ts has them. */
+export function dirtyBytes(): f64 {
+  return <f64>dirtySize;
+}
+
+/** Dirty rows on their way out, as packed.ts or as run.ts has them: a part of them at a time. */
 const packed: Bytes = Bytes.make();
+
+/** A part ends behind the row that fills it: the buffer stays beside the rows, and no block of memory is larger than 1 GiB. */
+const PART_BYTES: usize = 1 << 20;
 
 export function packedStart(): usize {
   return packed.start;
 }
 
-/** Packs every dirty row, in the order in which they became dirty, and returns how many bytes that are. They stay dirty. */
-export function packDirty(): usize {
-  packed.length = 0;
-  for (let at = dirty.start; at < dirty.end; at += DIRTY_SIZE) {
-    const entity = changetype<Entity>(load<usize>(at));
-    const row = dirtyRow(at);
-    const keyLength = <usize>entity.keyLength;
-    packRow(packed, entity.kind, entity.key, keyLength, load<i64>(at, 8), row.tileStart, row.bytes, <usize>row.length);
-  }
+export function packedLength(): usize {
   return packed.length;
 }
 
-function dirtyRow(at: usize): Row {
-  const level = findLevel(changetype<Entity>(load<usize>(at)), load<i64>(at, 8));
-  const row = level ? findRow(level, load<i64>(at, 16)) : null;
-  if (!row) abort('a dirty row is gone');
-  return row!;
+/** How far packing has come: the entity, by its place among those that are dirty, and the next row of it. */
+let packingEntity: usize = 0;
+let packingLevel: i64 = 0;
+let packingStart: i64 = 0;
+
+/** Dirty rows are going to be packed from the first one on: `packPart` follows, and nothing else that changes rows. */
+export function startPacking(): void {
+  sortEntities(dirty.start, dirty.length >> 2);
+  packingEntity = 0;
+  packingLevel = 0;
+  packingStart = i64.MIN_VALUE;
 }
 
 /**
- * Packs every dirty row. From now on they are in flight, until `settle`; those that change meanwhile are dirty again. One
- * snapshot can be in flight at a time.
+ * Packs the next part of the dirty rows, in order of their addresses; false when there are no more. They stay dirty.
+ *
+ * @param isRun as run.ts has them, or else as packed.ts
  */
-export function snapshotDirty(): usize {
+export function packPart(isRun: bool): bool {
+  packed.length = 0;
+  beginPart();
+  for (; packingEntity < dirty.length >> 2; packingEntity++) {
+    const entity = changetype<Entity>(<usize>load<u32>(dirty.start + (packingEntity << 2)));
+    if (isRun) beginKey(entity.kind, entity.key, <usize>entity.keyLength);
+    if (!packEntity(entity, isRun)) return true;
+    packingLevel = 0;
+  }
+  return packed.length > 0;
+}
+
+/** Level by level, the shortest first: they stand in the order in which they were touched. False where the part is full. */
+function packEntity(entity: Entity, isRun: bool): bool {
+  for (let level = levelFrom(entity, packingLevel); level != null; level = levelFrom(entity, packingLevel)) {
+    if (level.edition == edition && !packLevel(entity, level, isRun)) return false;
+    packingLevel = level.lengthMs + 1;
+    packingStart = i64.MIN_VALUE;
+  }
+  return true;
+}
+
+/** The shortest level that is not shorter than this. */
+function levelFrom(entity: Entity, lengthMs: i64): Level | null {
+  let found: Level | null = null;
+  for (let i = 0; i < entity.levelCount; i++) {
+    const level = levelAt(entity, i);
+    if (level.lengthMs >= lengthMs && (found == null || level.lengthMs < found.lengthMs)) found = level;
+  }
+  return found;
+}
+
+function packLevel(entity: Entity, level: Level, isRun: bool): bool {
+  for (let i = lowerBound(level, max(level.dirtyStart, packingStart)); i < level.count; i++) {
+    const row = rowAt(level, i);
+    if (row.edition != edition) continue;
+    if (packed.length >= PART_BYTES) {
+      packingLevel = level.lengthMs;
+      packingStart = row.tileStart;
+      return false;
+    }
+    if (isRun) appendRow(packed, level.lengthMs, row.tileStart, row.bytes, <usize>row.length);
+    else packDirtyRow(entity, level, row);
+  }
+  return true;
+}
+
+function packDirtyRow(entity: Entity, level: Level, row: Row): void {
+  const keyLength = <usize>entity.keyLength;
+  packRow(packed, entity.kind, entity.key, keyLength, level.lengthMs, row.tileStart, row.bytes, <usize>row.length);
+}
+
+/**
+ * The dirty rows, all of them packed, are in flight from now on, until `settle`; those that change meanwhile are dirty again.
+ * One snapshot can be in flight at a time.
+ */
+export function snapshotDirty(): void {
   assert(!isInFlight);
-  const size = packDirty();
   isInFlight = true;
   startEdition();
-  return size;
 }
 
 function startEdition(): void {
   dirty.length = 0;
+  dirtyRows = 0;
+  dirtySize = 0;
   edition++;
 }
 

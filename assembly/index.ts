@@ -64,11 +64,14 @@ export {
   changesLength,
   changesStart,
   findKeyed,
+  pickRecords,
+  pickedBytes,
   refusedCount,
   setKeyColumn,
   setLevel,
   setMember,
   setShards,
+  tilePicked,
   tileRecords,
 } from './tile';
 export {
@@ -76,6 +79,7 @@ export {
   FOLD_MALFORMED,
   FOLD_OK,
   FOLD_UNKNOWN_CASE,
+  dirtyBytes,
   dirtyCount,
   evict,
   evictedCount,
@@ -88,11 +92,13 @@ export {
   listedStart,
   loadRow,
   missing,
-  packDirty,
+  packPart,
+  packedLength,
   packedStart,
   setHighest,
   settle,
   snapshotDirty,
+  startPacking,
 } from './fold';
 export {
   ANSWER_ROWS,

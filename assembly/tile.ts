@@ -1,9 +1,10 @@
 /**
- * A batch of events into changes: stateless.
+ * Events into changes: stateless.
  *
- *   1. pick     events for which `where` is true and neither a key column nor the weight is null
- *   2. key      the same keys are found in a hash table that lives for one call, and events are put in order of their keys,
- *               those of one key in order of time
+ *   1. pick     events for which `where` is true and neither a key column nor the weight is null; of a batch, or of one batch
+ *               after the other, and then what is needed of them is copied
+ *   2. key      the same keys are found in a hash table that lives until the events are tiled, and events are put in order of
+ *               their keys, those of one key in order of time
  *   3. tile     of each key and level, events of one tile stand side by side: they update one set of unpacked states
  *   4. emit     one Change (proto/tilefold/v1/change.proto) per row touched, to the buffer of the key's shard; those of one
  *               key follow on each other, so that whoever folds them finds their entity once
@@ -15,10 +16,11 @@
 import { clearSize, hasStart, setMoment, start, stateSize, update } from './aggregate';
 import { Arena } from './arena';
 import { forgetCounts } from './counts';
-import { BATCH_ROWS, Frame, registerOf } from './expression';
+import { Frame, registerOf } from './expression';
 import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
+import { TEXT } from './kind';
 import { forgetRecent } from './last_n';
-import { Bytes, allocateZeroed, copyLoosely, isSame } from './memory';
+import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release } from './memory';
 import { firstPosition, recordClock, recordCount, recordRow, recordType, timeRegister, typeAt, typeFrame } from './ndjson';
 import { appendEntry } from './row';
 import { varintSize, writeVarint, zigzag } from './varint';
@@ -30,7 +32,7 @@ export const LEVELS_MAX: i32 = 8;
 class Member {
   id: i32;
   aggregateCase: i32;
-  /** Register of the value, and INTEGER, REAL or TEXT; register -1 counts the event itself. */
+  /** Index of the value among the group's columns, and INTEGER, REAL or TEXT; -1 counts the event itself. */
   value: i32;
   kind: i32;
   /** What its states are told before they are updated: how many values are kept, or a half-life in milliseconds. */
@@ -75,6 +77,21 @@ class Group {
   stateSize: usize;
   /** The states of one row, used for one after the other. */
   states: usize;
+  /** Registers that members take values from, each once: (register, kind) pairs. */
+  columnCount: i32;
+  columns: usize;
+  /** Picked events, each with its values behind it, and keys that they touch. */
+  events: Bytes;
+  eventSize: usize;
+  eventCount: u32;
+  keyed: Bytes;
+  keyedCount: u32;
+  /** Keys that do not stand in the input, and texts that have to outlive their batch. */
+  texts: Arena;
+  /** Places of (stamp u32, index of Keyed u32): one of an older stamp is empty, so that nothing is ever cleared. */
+  table: usize;
+  tableSize: u32;
+  stamp: u32;
 }
 
 const GROUPS_MAX: i32 = 4096;
@@ -106,6 +123,12 @@ export function addGroup(
   group.members = allocateZeroed(<usize>memberCount * offsetof<Member>() + 1);
   group.levelCount = levelCount;
   group.levels = allocateZeroed(<usize>levelCount * offsetof<Level>() + 1);
+  group.columns = allocateZeroed((<usize>memberCount << 3) + 1);
+  group.eventSize = PICKED_SIZE;
+  group.events = Bytes.make();
+  group.keyed = Bytes.make();
+  group.texts = Arena.make();
+  growTable(group);
   store<usize>(groups + <usize>groupCount * sizeof<usize>(), changetype<usize>(group));
   return groupCount++;
 }
@@ -148,7 +171,7 @@ export function setMember(
   const member = memberAt(owner, index);
   member.id = id;
   member.aggregateCase = aggregateCase;
-  member.value = value;
+  member.value = value < 0 ? -1 : columnOf(owner, value, kind);
   member.kind = kind;
   member.limit = <i64>limit;
   member.hasStart = hasStart(aggregateCase);
@@ -157,6 +180,21 @@ export function setMember(
   owner.stateSize += stateSize(aggregateCase);
   // Members are set once and in order: with the last one all states have their places.
   if (index + 1 == owner.memberCount) owner.states = allocateZeroed(owner.stateSize + 1);
+}
+
+/** Events have room for a value of each column, and behind all of them for a byte that says whether it is null. */
+function columnOf(group: Group, register: i32, kind: i32): i32 {
+  for (let i = 0; i < group.columnCount; i++) if (load<i32>(columnAt(group, i)) == register) return i;
+  store<i32>(columnAt(group, group.columnCount), register);
+  store<i32>(columnAt(group, group.columnCount), kind, 4);
+  group.columnCount++;
+  group.eventSize = PICKED_SIZE + (<usize>group.columnCount << 3) + ((<usize>group.columnCount + 7) & ~7);
+  return group.columnCount - 1;
+}
+
+@inline
+function columnAt(group: Group, index: i32): usize {
+  return group.columns + (<usize>index << 3);
 }
 
 export function setLevel(group: i32, index: i32, lengthMs: f64, ttlMs: f64): void {
@@ -172,21 +210,23 @@ export function refusedCount(group: i32, level: i32): f64 {
   return <f64>levelAt(groupAt(group), level).refused;
 }
 
-// --- the events of one call, and their keys
+// --- picked events, and their keys
 
-/** An event that counts. */
+/** An event that counts; its values follow, from this offset on. */
+const PICKED_SIZE: usize = 48;
+
 @unmanaged
 class Picked {
-  row: u32;
-  record: u32;
-  /** Its key, by index. */
-  key: u32;
   timeMicros: i64;
   timeMs: i64;
+  clockMicros: i64;
+  position: i64;
   weight: i64;
+  /** Its key, by index. */
+  key: u32;
 }
 
-/** A key that this call touches, and its events: `count` of the ordered ones, from `first` on. */
+/** A key that picked events touch, and its events: `count` of the ordered ones, from `first` on. */
 @unmanaged
 class Keyed {
   hash: u32;
@@ -196,22 +236,16 @@ class Keyed {
   first: u32;
 }
 
-const picked: usize = allocateZeroed(<usize>BATCH_ROWS * offsetof<Picked>());
-let pickedCount: u32 = 0;
-const keyed: usize = allocateZeroed(<usize>BATCH_ROWS * offsetof<Keyed>());
-let keyedCount: u32 = 0;
-/** Indices into `picked` (u32), key by key. */
-const ordered: usize = allocateZeroed(<usize>BATCH_ROWS << 2);
+assert(offsetof<Picked>() <= PICKED_SIZE);
 
-/** Every event of a batch may have a key of its own; twice that keeps probes short. */
-const TABLE_SIZE: u32 = 8192;
-assert(<u32>BATCH_ROWS * 2 <= TABLE_SIZE);
-/** (stamp u32, index of Keyed u32): an entry of an older stamp is empty, so nothing is ever cleared. */
-const table: usize = allocateZeroed(<usize>TABLE_SIZE << 3);
-let stamp: u32 = 0;
+/** Addresses of picked events (u32), key by key: of the group that is being tiled. */
+const ordered: Bytes = Bytes.make();
 
-/** Keys that do not stand in the input. */
-const keys: Arena = Arena.make();
+/** Twice as many places as keys keep probes short. */
+const TABLE_SIZE_MIN: u32 = 1024;
+
+/** Events are picked while those before them wait to be tiled: so their keys and texts are copied out of the batch. */
+let isKept: bool = false;
 
 // --- changes, by shard
 
@@ -242,28 +276,80 @@ export function changesLength(shard: i32): usize {
 
 /** Tiles the events of records [from, to) of the batch for every group, and replaces what the shards' buffers held. */
 export function tileRecords(from: i32, to: i32): void {
-  assert(from >= 0 && from <= to && to <= recordCount);
-  for (let shard = 0; shard < shardCount; shard++) shardBuffer(shard).length = 0;
-  for (let i = 0; i < groupCount; i++) tileGroup(groupAt(i), <usize>from, <usize>to);
+  assert(pickedBytes() == 0);
+  pickFrom(from, to, false);
+  tilePicked(usize.MAX_VALUE);
 }
 
-function tileGroup(group: Group, from: usize, to: usize): void {
-  stamp++;
-  pickedCount = 0;
-  keyedCount = 0;
-  keys.reset();
-  forgetRecent();
-  forgetCounts();
-  for (let record = from; record < to; record++) {
-    if (load<i32>(recordType + (record << 2)) != group.type) continue;
-    const row = load<i32>(recordRow + (record << 2));
-    if (row >= 0) pick(group, <usize>row, record);
+/**
+ * Picks the events of records [from, to) of the batch for every group, to be tiled by `tilePicked` with those that were
+ * picked before. The more of a key are tiled at once the fewer changes they make.
+ */
+export function pickRecords(from: i32, to: i32): void {
+  pickFrom(from, to, true);
+}
+
+/** What events take that are picked and not tiled. */
+export function pickedBytes(): f64 {
+  let size: usize = 0;
+  for (let i = 0; i < groupCount; i++) size += groupAt(i).events.length + groupAt(i).texts.size;
+  return <f64>size;
+}
+
+/** How far tiling has come: the group, and so many of its keys. */
+let tiledGroup: i32 = 0;
+let tiledKeys: u32 = 0;
+
+/**
+ * Tiles what was picked, in some calls, each of which replaces what the shards' buffers held; false while there is more. No
+ * records are picked until it is done.
+ *
+ * @param bytesMax of changes: there are a key's more at most
+ */
+export function tilePicked(bytesMax: usize): bool {
+  for (let shard = 0; shard < shardCount; shard++) shardBuffer(shard).length = 0;
+  for (; tiledGroup < groupCount; tiledGroup++) if (!tileGroup(groupAt(tiledGroup), bytesMax)) return false;
+  tiledGroup = 0;
+  return true;
+}
+
+/** False where there are more keys, and as many bytes of changes as there may be. */
+function tileGroup(group: Group, bytesMax: usize): bool {
+  if (group.eventCount == 0) return true;
+  if (tiledKeys == 0) orderByKey(group);
+  let bytes: usize = 0;
+  for (; tiledKeys < group.keyedCount; tiledKeys++) {
+    if (bytes >= bytesMax) return false;
+    bytes += tileKey(group, keyedAt(group, tiledKeys));
   }
-  orderByKey();
-  for (let i: u32 = 0; i < keyedCount; i++) tileKey(group, keyedAt(i));
+  tiledKeys = 0;
+  forgetPicked(group);
+  return true;
+}
+
+function forgetPicked(group: Group): void {
+  group.stamp++;
+  group.events.length = 0;
+  group.eventCount = 0;
+  group.keyed.length = 0;
+  group.keyedCount = 0;
+  group.texts.reset();
 }
 
 // --- 1. pick
+
+function pickFrom(from: i32, to: i32, keeps: bool): void {
+  assert(from >= 0 && from <= to && to <= recordCount && tiledGroup == 0 && tiledKeys == 0);
+  isKept = keeps;
+  for (let i = 0; i < groupCount; i++) {
+    const group = groupAt(i);
+    for (let record = <usize>from; record < <usize>to; record++) {
+      if (load<i32>(recordType + (record << 2)) != group.type) continue;
+      const row = load<i32>(recordRow + (record << 2));
+      if (row >= 0) pick(group, <usize>row, record);
+    }
+  }
+}
 
 /** Is `where` true of an event? */
 @inline
@@ -282,24 +368,49 @@ function pick(group: Group, row: usize, record: usize): void {
     weight = load<i64>(register.values + (row << 3));
   }
   if (!buildKey(group.frame, row, group.keyColumns, group.keyCount)) return;
-  const event = pickedAt(pickedCount);
-  event.row = <u32>row;
-  event.record = <u32>record;
+  group.events.reserve(group.eventSize);
+  const event = changetype<Picked>(group.events.end);
   event.key = keyIndex(group);
   event.timeMicros = load<i64>(group.times + (row << 3));
   event.timeMs = floorDivide(event.timeMicros, 1000);
+  event.clockMicros = load<i64>(recordClock + (record << 3));
+  event.position = firstPosition + <i64>record;
   event.weight = weight;
-  pickedCount++;
+  copyValues(group, event, row);
+  group.events.length += group.eventSize;
+  group.eventCount++;
 }
 
 @inline
-function pickedAt(index: u32): Picked {
-  return changetype<Picked>(picked + <usize>index * offsetof<Picked>());
+function valueAt(event: Picked, column: i32): usize {
+  return changetype<usize>(event) + PICKED_SIZE + (<usize>column << 3);
 }
 
 @inline
-function keyedAt(index: u32): Keyed {
-  return changetype<Keyed>(keyed + <usize>index * offsetof<Keyed>());
+function nullAt(group: Group, event: Picked, column: i32): usize {
+  return valueAt(event, group.columnCount) + <usize>column;
+}
+
+@inline
+function copyValues(group: Group, event: Picked, row: usize): void {
+  for (let i = 0; i < group.columnCount; i++) {
+    const register = registerOf(group.frame, load<i32>(columnAt(group, i)));
+    const isNull = load<u8>(register.nulls + row);
+    let value = load<i64>(register.values + (row << 3));
+    if (isKept && isNull == 0 && load<i32>(columnAt(group, i), 4) == TEXT) value = keptText(group, value);
+    store<i64>(valueAt(event, i), value);
+    store<u8>(nullAt(group, event, i), isNull);
+  }
+}
+
+function keptText(group: Group, value: i64): i64 {
+  const length = <u64>value >> 32;
+  return <i64>(<u64>group.texts.copy(<usize>(value & 0xffffffff), <usize>length) | (length << 32));
+}
+
+@inline
+function keyedAt(group: Group, index: u32): Keyed {
+  return changetype<Keyed>(group.keyed.start + <usize>index * offsetof<Keyed>());
 }
 
 /** The first record of the batch from `from` on that counts for the key; `recordCount` where there is none. */
@@ -324,57 +435,82 @@ function isKeyed(group: Group, row: usize, key: usize, length: usize): bool {
 /** The index of the key just built, which has one event more. */
 function keyIndex(group: Group): u32 {
   const hash = hashKey(group.entity, keyStart, keyLength);
-  let place = (hash ^ (hash >> 15)) & (TABLE_SIZE - 1);
+  let place = placeOf(group, hash);
   while (true) {
-    const entry = table + (<usize>place << 3);
-    if (load<u32>(entry) != stamp) {
-      store<u32>(entry, stamp);
-      store<u32>(entry, keyedCount, 4);
+    const entry = group.table + (<usize>place << 3);
+    if (load<u32>(entry) != group.stamp) {
+      store<u32>(entry, group.stamp);
+      store<u32>(entry, group.keyedCount, 4);
       return addKey(group, hash);
     }
     const index = load<u32>(entry, 4);
-    const known = keyedAt(index);
+    const known = keyedAt(group, index);
     if (known.hash == hash && <usize>known.length == keyLength && isSame(known.start, keyStart, keyLength)) {
       known.count++;
       return index;
     }
-    place = (place + 1) & (TABLE_SIZE - 1);
+    place = (place + 1) & (group.tableSize - 1);
   }
 }
 
+@inline
+function placeOf(group: Group, hash: u32): u32 {
+  return (hash ^ (hash >> 15)) & (group.tableSize - 1);
+}
+
 function addKey(group: Group, hash: u32): u32 {
-  const added = keyedAt(keyedCount);
+  group.keyed.reserve(offsetof<Keyed>());
+  group.keyed.length += offsetof<Keyed>();
+  const added = keyedAt(group, group.keyedCount);
+  group.keyedCount++;
   added.hash = hash;
   added.length = <u32>keyLength;
   added.start = keyStart;
   added.count = 1;
   // A lone string stays where it is until the next batch is decoded.
-  if (group.keyCount != 1 || load<i32>(group.keyColumns, 4) != KeyKind.STRING) {
-    added.start = keys.reserve(keyLength);
-    memory.copy(added.start, keyStart, keyLength);
-    keys.keep(keyLength);
+  if (isKept || group.keyCount != 1 || load<i32>(group.keyColumns, 4) != KeyKind.STRING)
+    added.start = group.texts.copy(keyStart, keyLength);
+  if (group.keyedCount * 2 > group.tableSize) growTable(group);
+  return group.keyedCount - 1;
+}
+
+/** Makes a larger table, and gives all keys their places in it. */
+function growTable(group: Group): void {
+  release(group.table, <usize>group.tableSize << 3);
+  group.tableSize = max(TABLE_SIZE_MIN, group.tableSize << 1);
+  const size = <usize>group.tableSize << 3;
+  group.table = allocate(size);
+  memory.fill(group.table, 0, size);
+  group.stamp = 1;
+  for (let i: u32 = 0; i < group.keyedCount; i++) {
+    let place = placeOf(group, keyedAt(group, i).hash);
+    while (load<u32>(group.table + (<usize>place << 3)) != 0) place = (place + 1) & (group.tableSize - 1);
+    store<u32>(group.table + (<usize>place << 3), 1);
+    store<u32>(group.table + (<usize>place << 3), i, 4);
   }
-  return keyedCount++;
 }
 
 /** Puts the events in order of their keys, and for each key in the order in which they came. */
-function orderByKey(): void {
+function orderByKey(group: Group): void {
   let first: u32 = 0;
-  for (let i: u32 = 0; i < keyedCount; i++) {
-    keyedAt(i).first = first;
-    first += keyedAt(i).count;
-    keyedAt(i).count = 0;
+  for (let i: u32 = 0; i < group.keyedCount; i++) {
+    const owner = keyedAt(group, i);
+    owner.first = first;
+    first += owner.count;
+    owner.count = 0;
   }
-  for (let i: u32 = 0; i < pickedCount; i++) {
-    const owner = keyedAt(pickedAt(i).key);
-    store<u32>(ordered + (<usize>(owner.first + owner.count) << 2), i);
+  ordered.length = 0;
+  ordered.reserve(<usize>group.eventCount << 2);
+  for (let at = group.events.start; at < group.events.end; at += group.eventSize) {
+    const owner = keyedAt(group, changetype<Picked>(at).key);
+    store<u32>(ordered.start + (<usize>(owner.first + owner.count) << 2), <u32>at);
     owner.count++;
   }
 }
 
 @inline
 function eventAt(place: u32): Picked {
-  return pickedAt(load<u32>(ordered + (<usize>place << 2)));
+  return changetype<Picked>(<usize>load<u32>(ordered.start + (<usize>place << 2)));
 }
 
 /** Puts the events of a key in order of time; mostly they are. Shell's way: no worst case to speak of at this size. */
@@ -383,27 +519,31 @@ function orderByTime(first: u32, count: u32): void {
   for (let i: u32 = 1; i < count; i++)
     if (eventAt(first + i).timeMicros < eventAt(first + i - 1).timeMicros) isOrdered = false;
   if (isOrdered) return;
-  for (let gap: u32 = GAP_MAX; gap > 0; gap = (gap - 1) / 3)
+  let gap: u32 = 1;
+  while (gap * 3 + 1 < count) gap = gap * 3 + 1;
+  for (; gap > 0; gap = (gap - 1) / 3)
     for (let i: u32 = gap; i < count; i++) {
-      const index = load<u32>(ordered + (<usize>(first + i) << 2));
-      const timeMicros = pickedAt(index).timeMicros;
+      const event = eventAt(first + i);
       let to = i;
-      for (; to >= gap && eventAt(first + to - gap).timeMicros > timeMicros; to -= gap)
-        store<u32>(ordered + (<usize>(first + to) << 2), load<u32>(ordered + (<usize>(first + to - gap) << 2)));
-      store<u32>(ordered + (<usize>(first + to) << 2), index);
+      for (; to >= gap && eventAt(first + to - gap).timeMicros > event.timeMicros; to -= gap)
+        store<u32>(ordered.start + (<usize>(first + to) << 2), <u32>changetype<usize>(eventAt(first + to - gap)));
+      store<u32>(ordered.start + (<usize>(first + to) << 2), <u32>changetype<usize>(event));
     }
 }
 
-/** Gaps are 1, 4, 13, 40 and so on. */
-const GAP_MAX: u32 = 1093;
-
 // --- 3. tile
 
-function tileKey(group: Group, owner: Keyed): void {
+/** Returns how many bytes of changes there are of it. */
+function tileKey(group: Group, owner: Keyed): usize {
+  // The states of the key before are written.
+  forgetRecent();
+  forgetCounts();
   if (owner.count > 1) orderByTime(owner.first, owner.count);
   writeHead(group.entity, owner.start, <usize>owner.length);
   const out = shardBuffer(<i32>(owner.hash % <u32>shardCount));
+  const before = out.length;
   for (let i = 0; i < group.levelCount; i++) tileLevel(group, levelAt(group, i), owner, out);
+  return out.length - before;
 }
 
 /** Events that a level refuses are passed over: a tile may have taken others, by an earlier clock. */
@@ -414,8 +554,7 @@ function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
   for (let place = owner.first; place < end; place++) {
     const event = eventAt(place);
     const startMs = tileStart(level, event.timeMs, group.offsetMs);
-    const clockMicros = load<i64>(recordClock + (<usize>event.record << 3));
-    if (level.ttlMs >= 0 && (startMs + level.ttlMs) * 1000 <= clockMicros) {
+    if (level.ttlMs >= 0 && (startMs + level.ttlMs) * 1000 <= event.clockMicros) {
       level.refused++;
       continue;
     }
@@ -425,8 +564,8 @@ function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
       isOpen = true;
       openMs = startMs;
     }
-    setMoment(event.timeMicros, firstPosition + <i64>event.record);
-    updateStates(group, <usize>event.row, event.weight);
+    setMoment(event.timeMicros, event.position);
+    updateStates(group, event);
   }
   if (isOpen) emit(group, level.lengthMs, openMs, out);
 }
@@ -459,16 +598,15 @@ function clearStates(group: Group, startMs: i64): void {
   }
 }
 
-function updateStates(group: Group, row: usize, weight: i64): void {
+function updateStates(group: Group, event: Picked): void {
   for (let i = 0; i < group.memberCount; i++) {
     const member = memberAt(group, i);
     let value: i64 = 0;
     if (member.value >= 0) {
-      const register = registerOf(group.frame, member.value);
-      if (load<u8>(register.nulls + row) != 0) continue;
-      value = load<i64>(register.values + (row << 3));
+      if (load<u8>(nullAt(group, event, member.value)) != 0) continue;
+      value = load<i64>(valueAt(event, member.value));
     }
-    update(member.aggregateCase, member.kind, group.states + member.offset, value, weight);
+    update(member.aggregateCase, member.kind, group.states + member.offset, value, event.weight);
   }
 }
 

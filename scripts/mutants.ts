@@ -814,8 +814,8 @@ const CREW: Mutant[] = [
     name: 'crew-settle-early',
     why: 'rows leave memory before the writer has them',
     file: 'src/shard/shard.ts',
-    from: 'rows: fold.snapshot(), rowCount, highest: fold.highest() }));',
-    to: 'rows: [fold.snapshot(), this.settle(0)][0] as Uint8Array, rowCount, highest: fold.highest() }));',
+    from: 'run: fold.snapshot(), rowCount, highest: fold.highest() }));',
+    to: 'run: [fold.snapshot(), this.settle(0)][0] as Uint8Array<ArrayBuffer>[], rowCount, highest: fold.highest() }));',
   },
   {
     name: 'crew-scatter',

@@ -54,7 +54,6 @@ export async function makeTiles(
   const folding = await foldingOf({
     config: configOf(workers, memoryBytes),
     ...{ plan, ids, database, workers, isAlone: workers === 0, expires: false, onFailure: raise, stages },
-    dirtyMax: inMemory ? Number.POSITIVE_INFINITY : undefined,
   });
   const { engine } = folding;
   const startMs = performance.now();
@@ -92,12 +91,14 @@ async function foldAll({ engine, reader }: Folding, source: Source): Promise<voi
   let position = 0;
   let last: Promise<void> = Promise.resolve();
   for await (const { bytes, arrivalMicros } of source.read(0)) {
-    last = engine.fold(bytes, position, arrivalMicros);
+    last = engine.fold(bytes, position, arrivalMicros, true);
     last.catch(() => {});
     position += lineCount(bytes);
     await engine.room();
   }
   await last;
+  // Nothing more follows: what was put aside is folded.
+  await engine.fold(new Uint8Array(0), position, null);
   // What was sent to a worker is folded when it has answered: enough keys that each of them has some.
   const keys = Array.from({ length: 256 }, (_, i) => `p${i}`);
   await reader.lookup({ features: ['post_tiles:*'], entities: { post: keys }, at: null });

@@ -284,9 +284,7 @@ export interface FoldingParts {
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
   stages: Stages;
-  /** As engines take it. */
-  dirtyMax?: number | undefined;
-  /** Threads that fold; 0 folds in this one. */
+  /** 0 does it all in this thread. */
   workers: number;
   /** Writes in this thread too, which then folds, whatever `workers` says. */
   isAlone: boolean;
@@ -302,7 +300,7 @@ export interface Folding {
 
 /** Where events are folded and lookups answered: in this thread, or in workers. Barriers are written by one beside them. */
 export async function foldingOf(parts: FoldingParts): Promise<Folding> {
-  const { config, plan, ids, database, workers, isAlone, watcher, onFailure, stages, dirtyMax } = parts;
+  const { config, plan, ids, database, workers, isAlone, watcher, onFailure, stages } = parts;
   const { store, meta } = database;
   const kernel = await loadKernel();
   const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: isAlone ? 1 : Math.max(1, workers) };
@@ -320,7 +318,6 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
       onFailure,
       watcher,
       stages,
-      dirtyMax,
     });
     const moments = { position: () => engine.folded - 1, nowMicros: () => nowOf(engine, config.log.clock, nowMicros) };
     const here = new Reader({ layout, fold, store, ...moments });
@@ -345,7 +342,7 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
       : Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(first))),
   ]);
   const crew = new Crew(
-    { layout, shards, isHere: workers === 0, writer, mark, foldMemoryBytes, onFailure, watcher, dirtyMax },
+    { layout, shards, isHere: workers === 0, writer, mark, foldMemoryBytes, onFailure, watcher },
     { nowMicros: () => nowOf(crew, config.log.clock, nowMicros) },
   );
   return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes(), crew.sizes().tilesRefused) };

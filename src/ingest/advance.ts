@@ -1,7 +1,7 @@
 import { Stages } from '../base/stages.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { Layout } from '../kernel/layout.ts';
-import { changes, tile } from '../kernel/tile.ts';
+import { changes, pick, tile, tilePicked } from '../kernel/tile.ts';
 
 /** A plan in its kernel, and the shards that its rows are folded in. Shard 0 may live in the decoding kernel itself. */
 export interface Pipeline {
@@ -9,17 +9,36 @@ export interface Pipeline {
   folds: Fold[];
 }
 
+/** Changes are made by so many bytes at a time: then they are folded while a core's cache has them. */
+const CHANGES_BYTES = 256 << 10;
+
 /**
  * The way of a decoded batch: select -> tile -> fold. Pure: what comes out depends on the batch and on the rows alone.
  * Ingest and replay take the same steps.
  */
-export function advance({ layout, folds }: Pipeline, stages = new Stages()): void {
+export function advance(pipeline: Pipeline, stages = new Stages()): void {
+  gather(pipeline.layout, stages);
+  foldGathered(pipeline, stages);
+}
+
+/**
+ * The first steps of a decoded batch: what is tiled of it is put beside that of batches before. The more of a key there is
+ * at once the less there is to fold. Until `foldGathered` rows lack it, and nobody may ask.
+ */
+export function gather(layout: Layout, stages: Stages): void {
   const { kernel } = layout;
   const count = kernel.exports.recordCount.value;
   stages.time('select', () => select(layout));
-  stages.time('tile', () => tile(kernel, 0, count));
-  for (const [shard, fold] of folds.entries()) foldChanges(fold, changes(kernel, shard), stages);
+  stages.time('tile', () => pick(kernel, 0, count));
   kernel.exports.seeRecords(0, count);
+}
+
+/** The last steps, of all batches that were gathered. */
+export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: Stages): void {
+  for (let isDone = false; !isDone; ) {
+    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES));
+    for (const [shard, fold] of folds.entries()) foldChanges(fold, changes(kernel, shard), stages);
+  }
 }
 
 /** Folds changes; what reading rows back took is no part of what folding did. */

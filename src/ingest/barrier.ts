@@ -1,11 +1,11 @@
 import type { Meta } from '../meta/meta.ts';
-import type { Mark, Row, Store } from '../store/store.ts';
+import type { Mark, Rows, Store } from '../store/store.ts';
 import type { BadRecord } from './engine.ts';
 import { horizonsOf, type Keeping, sweptKeys } from './expiry.ts';
 
 /** What one barrier brings to the store. */
 export interface BarrierWork {
-  rows: Iterable<Row>;
+  rows: Rows;
   rowCount: number;
   mark: Mark;
   errors: BadRecord[];

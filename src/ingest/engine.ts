@@ -27,8 +27,9 @@ export interface Engine {
    * A failure is told to the engine's `onFailure` too: memory is part of the way, and only a restart makes it whole.
    *
    * @param position of the first line
+   * @param isBehind more of the log follows, and nobody asks before it is folded too: there is no hurry but to the end
    */
-  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void>;
+  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind?: boolean): Promise<void>;
   /** Resolves when there is room for more lines. */
   room(): Promise<void>;
   /**
@@ -39,6 +40,12 @@ export interface Engine {
   /** Writes what is in memory, and stops. What is being folded is waited for by the caller. */
   close(): void | Promise<void>;
 }
+
+/**
+ * Of the memory for rows, so much may be dirty before a barrier is brought forward: what it writes is that large, and a page
+ * of rows is written once by it however many of them have changed, so a row costs less the more there are.
+ */
+export const DIRTY_SHARE = 1 / 4;
 
 /**
  * The moment of a lookup that names none, microseconds since 1970 UTC.

@@ -1,24 +1,24 @@
 import { assert } from '../base/assert.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
-import { collectSoon, releaseBytes } from '../base/release.ts';
+import { collectSoon } from '../base/release.ts';
 import type { TypeClock } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
+import { pickedBytes } from '../kernel/tile.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { Decoder } from '../kernel/ndjson.ts';
-import { unpackRows } from '../kernel/packed.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Mark, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
-import { advance } from './advance.ts';
+import { foldGathered, gather } from './advance.ts';
 import { writeBarrier } from './barrier.ts';
 import { sliceEnd } from './door.ts';
-import { type BadRecord, type Engine, ERRORS_PENDING_MAX, type Watcher } from './engine.ts';
+import { type BadRecord, DIRTY_SHARE, type Engine, ERRORS_PENDING_MAX, type Watcher } from './engine.ts';
 import type { Keeping } from './expiry.ts';
 
-/**
- * Dirty rows that bring a barrier forward: they bound its transaction, and so how long a lookup may wait behind it. A
- * page of rows is written once a barrier however many of them have changed, so a row costs less the more there are.
- */
+/** Events are folded together, where nobody waits for them, as soon as so many bytes of them are. */
+const GATHERED_BYTES = 4 << 20;
+
+/** Dirty rows that bring a barrier forward where lookups may wait behind its transaction. */
 const DIRTY_MAX = 40_000;
 
 export interface HereParts {
@@ -33,8 +33,6 @@ export interface HereParts {
   watcher?: Watcher | undefined;
   /** Of this thread. */
   stages?: Stages | undefined;
-  /** Dirty rows that bring a barrier forward, instead of the usual number. */
-  dirtyMax?: number | undefined;
 }
 
 /** Decoding, folding and writing in this thread, batch by batch, with a turn of the event loop between batches. */
@@ -92,18 +90,18 @@ export class Here implements Engine {
     return typeClocks(this.#parts.pipeline.layout);
   }
 
-  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
-    const folding = this.#work.then(() => this.#foldNext(lines, position, arrivalMicros));
+  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind = false): Promise<void> {
+    const folding = this.#work.then(() => this.#foldNext(lines, position, arrivalMicros, isBehind));
     // Whoever waits for these lines hears of a failure, and so does everybody after them.
     this.#work = folding.catch(() => {});
     return folding;
   }
 
-  async #foldNext(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
+  async #foldNext(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind: boolean): Promise<void> {
     if (this.#failure) throw this.#failure;
     assert(position === this.#folded, `lines from ${position} on, where ${this.#folded} is the next`);
     try {
-      await this.#fold(lines, arrivalMicros);
+      await this.#fold(lines, arrivalMicros, isBehind);
     } catch (error) {
       this.#failure = error;
       this.#parts.onFailure(error);
@@ -121,6 +119,7 @@ export class Here implements Engine {
     // Memory is part of the way, and so must not be written.
     if (this.#failure) throw this.#failure;
     const { pipeline, store, meta, keeping } = this.#parts;
+    foldGathered(pipeline, this.#stages);
     if (store.mark().position === this.#folded && this.#errors.length === 0) {
       this.#makeRoom();
       return;
@@ -129,11 +128,8 @@ export class Here implements Engine {
     const errors = this.#errors;
     const mark = this.#mark();
     const rowCount = pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
-    const packed = pipeline.folds.map(fold => fold.packedRows());
-    this.#stages.add('snapshot', performance.now() - startMs);
-    const work = { rows: packed.values().flatMap(unpackRows), rowCount, mark, errors };
+    const work = { rows: { runs: pipeline.folds.map(fold => fold.dirtyRun()) }, rowCount, mark, errors };
     this.#expiredRows += this.#stages.time('write', () => writeBarrier(store, meta, keeping, work));
-    packed.forEach(releaseBytes);
     collectSoon();
     this.#writtenRows += rowCount;
     this.#errors = [];
@@ -157,29 +153,38 @@ export class Here implements Engine {
    * decode -> advance, batch by batch, with a turn of the event loop between them: lookups see how far it has come.
    * The kernel's input is anybody's meanwhile, so each batch is filled in anew.
    */
-  async #fold(lines: Uint8Array, arrivalMicros: bigint | null): Promise<void> {
+  async #fold(lines: Uint8Array, arrivalMicros: bigint | null, isBehind: boolean): Promise<void> {
+    if (!isBehind) foldGathered(this.#parts.pipeline, this.#stages);
     for (let from = 0; from < lines.length; from += this.#decoder.offset) {
       if (from > 0) await turn();
       assert(!this.#closed, 'an engine is closed when nothing is on its way');
       this.#stages.time('decode', () => this.#decoder.fill(lines.subarray(from, sliceEnd(lines, from))));
-      this.#foldBatch(arrivalMicros);
+      this.#foldBatch(arrivalMicros, isBehind);
     }
   }
 
   /** Memory is exactly at a record before it and after it: a barrier may come between any two. */
-  #foldBatch(arrivalMicros: bigint | null): void {
+  #foldBatch(arrivalMicros: bigint | null, isBehind: boolean): void {
     this.#stages.time('decode', () => this.#decoder.next(this.#folded, arrivalMicros));
-    advance(this.#parts.pipeline, this.#stages);
+    gather(this.#parts.pipeline.layout, this.#stages);
     for (const bad of this.#decoder.bad()) {
       this.#errors.push({ ...bad, position: this.#folded + bad.record });
       this.#parts.watcher?.bad(bad.code);
     }
     this.#folded += this.#decoder.count;
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
-    const dirtyCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
-    const isOver = this.#parts.pipeline.folds.some(fold => !fold.hasRoom);
-    if (isOver || dirtyCount > (this.#parts.dirtyMax ?? DIRTY_MAX) || this.#errors.length > ERRORS_PENDING_MAX)
-      this.barrier();
+    if (isBehind && pickedBytes(this.#parts.pipeline.layout.kernel) < GATHERED_BYTES) return;
+    foldGathered(this.#parts.pipeline, this.#stages);
+    if (this.#isDue(isBehind)) this.barrier();
+  }
+
+  #isDue(isBehind: boolean): boolean {
+    const { pipeline, foldMemoryBytes } = this.#parts;
+    const { folds } = pipeline;
+    if (folds.some(fold => !fold.hasRoom) || this.#errors.length > ERRORS_PENDING_MAX) return true;
+    const dirtyCount = folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
+    if (dirtyCount > DIRTY_MAX && !isBehind) return true;
+    return folds.reduce((sum, fold) => sum + fold.dirtyBytes, 0) > foldMemoryBytes * DIRTY_SHARE;
   }
 
   #mark(): Mark {

@@ -43,6 +43,9 @@ export interface Rejection {
 
 export type BodyFormat = 'json' | 'ndjson';
 
+/** So many times as long as a barrier has taken none comes by the timer: writing is to take a small part of the time. */
+const REST = 3;
+
 /**
  * The way of an event, online: door -> log -> decode -> advance -> (at a barrier) rows.
  *
@@ -59,6 +62,8 @@ export class Ingest {
   /** Bodies with keys that are on their way. */
   readonly #underWay = new Map<string, { digest: string; done: Promise<unknown> }>();
   #timer: Timer | null = null;
+  /** The timer brings no barrier before. */
+  #restsUntilMs = 0;
   #closed = false;
 
   private constructor(parts: IngestParts) {
@@ -191,7 +196,7 @@ export class Ingest {
     let position = engine.folded;
     let folding: Promise<void> = Promise.resolve();
     for await (const block of log.read(position)) {
-      folding = engine.fold(block.bytes, position, block.arrivalMicros);
+      folding = engine.fold(block.bytes, position, block.arrivalMicros, true);
       // Whoever waits for the last one hears of it.
       folding.catch(() => {});
       position += lineCount(block.bytes);
@@ -203,8 +208,12 @@ export class Ingest {
   }
 
   async #onTimer(): Promise<void> {
+    const startMs = performance.now();
+    if (startMs < this.#restsUntilMs) return;
     try {
       await this.barrier();
+      const endMs = performance.now();
+      this.#restsUntilMs = endMs + (endMs - startMs) * REST;
     } catch (error) {
       if (this.#timer) clearInterval(this.#timer);
       this.#parts.onFailure(error);

@@ -109,6 +109,11 @@ export class Fold {
     return this.kernel.exports.dirtyCount();
   }
 
+  /** What the dirty rows occupy, or a little less: some have grown since. */
+  get dirtyBytes(): number {
+    return this.kernel.exports.dirtyBytes();
+  }
+
   /** What rows and their index occupy. */
   get stateBytes(): number {
     return this.kernel.exports.foldBytes();
@@ -121,24 +126,32 @@ export class Fold {
 
   /** Rows changed since `settle`, or since the last snapshot; a copy of them. */
   dirtyRows(): FoldedRow[] {
-    return [...unpackRows(this.packedRows())];
-  }
-
-  /** `dirtyRows` as bytes: `unpackRows` gives them one at a time. */
-  packedRows(): Uint8Array<ArrayBuffer> {
-    return this.#packed(this.kernel.exports.packDirty());
+    return [...this.#parts(false)].flatMap(part => [...unpackRows(part)]);
   }
 
   /**
-   * The dirty rows as bytes that may go to another thread (`unpackRows` of packed.ts), in one copy. They are in flight until
-   * `settle`, and folding goes on: a row that changes meanwhile is dirty again. One snapshot at a time can be in flight.
+   * `dirtyRows` as a store takes them best: in order of their addresses, spelt as in packs (assembly/run.ts), and in parts
+   * of a MiB or so, one behind the other. Nothing may be folded before the last of them.
    */
-  snapshot(): Uint8Array<ArrayBuffer> {
-    return this.#packed(this.kernel.exports.snapshotDirty());
+  dirtyRun(): Generator<Uint8Array<ArrayBuffer>> {
+    return this.#parts(true);
   }
 
-  #packed(size: number): Uint8Array<ArrayBuffer> {
-    return this.kernel.bytes(this.kernel.exports.packedStart(), size).slice();
+  /**
+   * `dirtyRun` as bytes that may go to another thread. The rows are in flight until `settle`, and folding goes on: one
+   * that changes meanwhile is dirty again. One snapshot at a time can be in flight.
+   */
+  snapshot(): Uint8Array<ArrayBuffer>[] {
+    const parts = [...this.dirtyRun()];
+    this.kernel.exports.snapshotDirty();
+    return parts;
+  }
+
+  /** Copies of what the kernel packs. */
+  *#parts(isRun: boolean): Generator<Uint8Array<ArrayBuffer>> {
+    const { exports, bytes } = this.kernel;
+    exports.startPacking();
+    while (exports.packPart(isRun ? 1 : 0)) yield bytes(exports.packedStart(), exports.packedLength()).slice();
   }
 
   /** What the last snapshot gave is in the store now; where none is in flight, what `dirtyRows` has just given. */

@@ -104,6 +104,9 @@ export interface Exports {
   refusedCount(group: number, level: number): number;
   tileRecords(from: number, to: number): void;
   findKeyed(group: number, from: number, key: number, length: number): number;
+  pickRecords(from: number, to: number): void;
+  pickedBytes(): number;
+  tilePicked(bytesMax: number): number;
   changesStart(shard: number): number;
   changesLength(shard: number): number;
 
@@ -125,15 +128,18 @@ export interface Exports {
   holdFrom(kind: number, key: number, keyLength: number, levelMs: number, tileStart: number): void;
   listedStart(): number;
   listedCount(): number;
-  packDirty(): number;
-  snapshotDirty(): number;
+  startPacking(): void;
+  packPart(isRun: number): number;
+  snapshotDirty(): void;
   packedStart(): number;
+  packedLength(): number;
   settle(): void;
   evict(targetBytes: number): void;
   evictedCount: Global;
   setHighest(kind: number, levelMs: number, tileStart: number): void;
   listHighest(): void;
   dirtyCount(): number;
+  dirtyBytes(): number;
   foldBytes(): number;
   foldRows(): number;
 

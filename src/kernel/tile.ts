@@ -51,6 +51,29 @@ export function tile(kernel: Kernel, from: number, to: number): void {
   kernel.exports.tileRecords(from, to);
 }
 
+/** Picks records [from, to) of the batch: they are tiled by `tilePicked`, with those of batches before and after it. */
+export function pick(kernel: Kernel, from: number, to: number): void {
+  kernel.exports.pickRecords(from, to);
+}
+
+/** What events occupy that are picked and not tiled yet. */
+export function pickedBytes(kernel: Kernel): number {
+  return kernel.exports.pickedBytes();
+}
+
+/** More than there can be in a 32-bit memory. */
+const ALL_BYTES = 0xffff_ffff;
+
+/**
+ * Tiles what was picked; false while there is more of it, and then no records may be picked. The changes of each shard stand
+ * in the kernel until the next call.
+ *
+ * @param bytesMax about so many bytes of changes are made by one call
+ */
+export function tilePicked(kernel: Kernel, bytesMax = ALL_BYTES): boolean {
+  return kernel.exports.tilePicked(bytesMax) !== 0;
+}
+
 /** The changes of one shard (ChangeBatch bytes), as a view that holds until the next call. */
 export function changes(kernel: Kernel, shard: number): Uint8Array<ArrayBuffer> {
   return kernel.bytes(kernel.exports.changesStart(shard), kernel.exports.changesLength(shard));

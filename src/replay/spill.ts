@@ -40,11 +40,11 @@ export class Spill {
     const store = this.#store;
     const clocks = typeClocks(layout);
     const highest = fold.highest();
-    const rows = fold.dirtyRows();
-    store.commit(rows, { position, clocks, highest }, () =>
-      store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rows.length)),
+    const rowCount = fold.dirtyCount;
+    store.commit({ runs: [fold.dirtyRun()] }, { position, clocks, highest }, () =>
+      store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rowCount)),
     );
-    this.writtenRows += rows.length;
+    this.writtenRows += rowCount;
     fold.settle();
     fold.evict(memoryBytes / 2);
   }

@@ -3,7 +3,7 @@ import { collectSoon } from '../base/release.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
-import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
+import { DIRTY_SHARE, ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
 import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
@@ -18,6 +18,7 @@ import {
   withSince,
 } from '../read/read.ts';
 import type { Explain, Explanation } from '../read/explain.ts';
+import { lineCount } from '../source/segment.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
 import { unpackColumns } from './columns.ts';
@@ -30,9 +31,6 @@ import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShar
  * changes of as many.
  */
 const CHUNKS_PER_SHARD = 2;
-
-/** Dirty rows that bring a barrier forward. Nobody waits for it: they only bound what is on its way at once. */
-const DIRTY_MAX = 200_000;
 
 /** Memory may run over its bound by so much while a barrier is under way; then folding waits for it. */
 const OVER_MAX = 1.5;
@@ -49,8 +47,6 @@ export interface CrewParts {
   foldMemoryBytes: number;
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
-  /** Dirty rows that bring a barrier forward, instead of the usual number. */
-  dirtyMax?: number | undefined;
 }
 
 /**
@@ -130,9 +126,10 @@ export class Crew implements Engine {
 
   /** Sums over the shards, as each said last. */
   sizes(): Omit<ShardSizes, 'stages'> & { tilesRefused: number } {
-    const sum = { dirtyCount: 0, stateBytes: 0, evicted: 0, loaded: 0, tilesRefused: 0 };
+    const sum = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0, tilesRefused: 0 };
     for (const { sizes, tilesRefused } of this.#shards) {
       sum.dirtyCount += sizes.dirtyCount;
+      sum.dirtyBytes += sizes.dirtyBytes;
       sum.stateBytes += sizes.stateBytes;
       sum.evicted += sizes.evicted;
       sum.loaded += sizes.loaded;
@@ -141,16 +138,16 @@ export class Crew implements Engine {
     return sum;
   }
 
-  async fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
+  async fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind = false): Promise<void> {
     if (this.#failure) throw this.#failure;
     assert(!this.#closed, 'nothing is folded by a crew that is closed');
     assert(position === this.#expected, `lines from ${position} on, where ${this.#expected} is the next`);
     if (lines.length === 0) return;
     for (let from = 0; from < lines.length; ) {
-      const { end, count } = cutChunk(lines, from);
+      const { end, count } = isBehind ? { end: lines.length, count: lineCount(lines) } : cutChunk(lines, from);
       const part = lines.subarray(from, end);
       const last = this.#chunks.at(-1);
-      if (!last || !extend(last, part, count, arrivalMicros))
+      if (!last || !extend(last, part, count, arrivalMicros, isBehind))
         this.#chunks.push(makeChunk(part, count, this.#expected, arrivalMicros));
       this.#expected += count;
       from = end;
@@ -337,12 +334,7 @@ export class Crew implements Engine {
   // --- barriers
 
   #bringForward(): void {
-    const { dirtyCount } = this.sizes();
-    if (
-      this.#barrier ||
-      (dirtyCount <= this.#dirtyMax && !this.#isOver(1) && this.#errors.length <= ERRORS_PENDING_MAX)
-    )
-      return;
+    if (this.#barrier || !(this.#isDirty(1) || this.#isOver(1) || this.#errors.length > ERRORS_PENDING_MAX)) return;
     this.#startBarrier().catch(error => this.#fail(error));
   }
 
@@ -350,8 +342,8 @@ export class Crew implements Engine {
     return this.#shards.some(({ sizes }) => sizes.stateBytes > this.#shareBytes * factor);
   }
 
-  get #dirtyMax(): number {
-    return this.#parts.dirtyMax ?? DIRTY_MAX;
+  #isDirty(factor: number): boolean {
+    return this.sizes().dirtyBytes > this.#parts.foldMemoryBytes * DIRTY_SHARE * factor;
   }
 
   get #shareBytes(): number {
@@ -377,10 +369,10 @@ export class Crew implements Engine {
     const snapshots = await Promise.all(this.#shards.map(desk => desk.snapshot()));
     const rowCount = snapshots.reduce((sum, one) => sum + one.rowCount, 0);
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
-    const rows = snapshots.map(one => one.rows);
+    const runs = snapshots.map(one => one.run);
     const done = await this.#toWriter(
-      { kind: 'write', rows, rowCount, mark, errors },
-      rows.map(({ buffer }) => buffer),
+      { kind: 'write', runs, rowCount, mark, errors },
+      runs.flatMap(run => run.map(({ buffer }) => buffer)),
     );
     assert(done.kind === 'written', 'the writer answers what it was asked');
     this.#written = position;
@@ -446,7 +438,7 @@ export class Crew implements Engine {
 
   #hasRoom(): boolean {
     const isFull = this.#chunks.length >= 2 * CHUNKS_PER_SHARD * this.#shards.length;
-    const isBehind = this.#barrier !== null && (this.#isOver(OVER_MAX) || this.sizes().dirtyCount > 2 * this.#dirtyMax);
+    const isBehind = this.#barrier !== null && (this.#isOver(OVER_MAX) || this.#isDirty(2));
     return !isFull && !isBehind;
   }
 

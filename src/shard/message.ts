@@ -95,13 +95,14 @@ export type FromShard =
   | { kind: 'answered'; id: number; columns: PackedColumns; stages: StageMs }
   | { kind: 'explained'; id: number; explained: ExplainedFeature }
   | { kind: 'refused'; id: number; failure: Failure }
-  | { kind: 'snapshot'; rows: Uint8Array<ArrayBuffer>; rowCount: number; highest: Mark['highest'] }
+  | { kind: 'snapshot'; run: Uint8Array<ArrayBuffer>[]; rowCount: number; highest: Mark['highest'] }
   | { kind: 'settled'; sizes: ShardSizes }
   | { kind: 'closed' }
   | { kind: 'failed'; failure: Failure };
 
 export interface ShardSizes {
   dirtyCount: number;
+  dirtyBytes: number;
   stateBytes: number;
   evicted: number;
   loaded: number;
@@ -111,7 +112,7 @@ export interface ShardSizes {
 /** To the one that writes. */
 export type ToWriter =
   | { kind: 'open'; role: 'writer'; database: string; keeping: Keeping[] }
-  | { kind: 'write'; rows: Uint8Array<ArrayBuffer>[]; rowCount: number; mark: Mark; errors: BadRecord[] }
+  | { kind: 'write'; runs: Uint8Array<ArrayBuffer>[][]; rowCount: number; mark: Mark; errors: BadRecord[] }
   | { kind: 'close' };
 
 export type FromWriter =

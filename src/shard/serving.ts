@@ -4,7 +4,6 @@ import type { Meta } from '../meta/meta.ts';
 import { writeBarrier } from '../ingest/barrier.ts';
 import type { Keeping } from '../ingest/expiry.ts';
 import type { Clocks } from '../kernel/clock.ts';
-import { unpackRows } from '../kernel/packed.ts';
 import type { Store } from '../store/store.ts';
 import { packColumns } from './columns.ts';
 import { failureOf } from './failure.ts';
@@ -49,7 +48,10 @@ export class ServedShard {
         break;
       case 'snapshot': {
         const snapshot = shard.snapshot();
-        post({ kind: 'snapshot', ...snapshot }, [snapshot.rows.buffer]);
+        post(
+          { kind: 'snapshot', ...snapshot },
+          snapshot.run.map(({ buffer }) => buffer),
+        );
         break;
       }
       case 'settle':
@@ -91,16 +93,15 @@ export class ServedShard {
   }
 
   /**
-   * A chunk is one batch of the kernel, but where it has lists enough to fill several: then all of them but the last are
-   * tiled before the clocks behind the chunk are known.
+   * A chunk is one batch of the kernel, but where it has lists enough to fill several, or nobody waits for it: then all of
+   * them but the last are picked before the clocks behind the chunk are known.
    */
   #finish({ count, position, arrivalMicros }: Decode, before: Clocks): void {
     const { shard, post } = this;
     let { clocks, bad } = shard.pass(before, position, arrivalMicros);
     let end = position + shard.count;
-    const parts: Uint8Array<ArrayBuffer>[][] = [];
     while (!shard.isDone) {
-      parts.push(shard.tile().changes);
+      shard.pick();
       shard.parseNext(end);
       const more = shard.pass(clocks, end, arrivalMicros);
       clocks = more.clocks;
@@ -110,8 +111,8 @@ export class ServedShard {
     assert(end === position + count, 'a chunk holds the events that were counted when it was cut');
     // The next chunk's worker waits for them, and for nothing else.
     post({ kind: 'passed', clocks, bad });
-    const { changes: last, tilesRefused } = shard.tile();
-    const changes = parts.length === 0 ? last : last.map((rest, i) => joined([...parts.map(part => part[i]!), rest]));
+    shard.pick();
+    const { changes, tilesRefused } = shard.tile();
     post(
       { kind: 'tiled', changes, tilesRefused },
       changes.map(({ buffer }) => buffer),
@@ -141,9 +142,12 @@ export class ServedShard {
   }
 }
 
-/** Batches of changes one behind the other are a batch of changes. */
-function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Buffer.concat(parts));
+/** Parts of a run, each of which goes as soon as it has been read. */
+function* read(run: Uint8Array<ArrayBuffer>[]): Generator<Uint8Array> {
+  for (const part of run) {
+    yield part;
+    releaseBytes(part);
+  }
 }
 
 /** The one that writes, at the worker's end of the wire. */
@@ -155,11 +159,10 @@ export class ServedWriter {
     private readonly post: Post<FromWriter>,
   ) {}
 
-  hear({ rows, rowCount, mark, errors }: ToWriter & { kind: 'write' }): void {
+  hear({ runs, rowCount, mark, errors }: ToWriter & { kind: 'write' }): void {
     const startMs = performance.now();
-    const work = { rows: rows.values().flatMap(unpackRows), rowCount, mark, errors };
+    const work = { rows: { runs: runs.map(read) }, rowCount, mark, errors };
     const expired = writeBarrier(this.store, this.meta, this.keeping, work);
-    rows.forEach(releaseBytes);
     collectSoon();
     this.post({ kind: 'written', expired, seconds: (performance.now() - startMs) / 1000 });
   }

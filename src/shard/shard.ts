@@ -6,7 +6,7 @@ import type { Fold } from '../kernel/fold.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { refusedTiles } from '../kernel/load.ts';
 import { Decoder } from '../kernel/ndjson.ts';
-import { changes, tile } from '../kernel/tile.ts';
+import { changes, pick, tilePicked } from '../kernel/tile.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
 import { type ExplainedFeature, Explainer } from '../read/explain.ts';
@@ -75,12 +75,18 @@ export class Shard {
     return { clocks: decodedClocks(layout), bad };
   }
 
-  /** The changes of the batch, for each shard a buffer of its own. */
+  /** The batch is to be tiled, together with those of the chunk before it. */
+  pick(): void {
+    const { layout } = this.parts;
+    this.stages.time('select', () => select(layout));
+    this.stages.time('tile', () => pick(layout.kernel, 0, this.#decoder.count));
+  }
+
+  /** The changes of the batches that were picked, for each shard a buffer of its own. */
   tile(): { changes: Uint8Array<ArrayBuffer>[]; tilesRefused: number } {
     const { layout, shards } = this.parts;
-    this.stages.time('select', () => select(layout));
     const buffers = this.stages.time('tile', () => {
-      tile(layout.kernel, 0, this.#decoder.count);
+      tilePicked(layout.kernel);
       return Array.from({ length: shards }, (_, shard) => changes(layout.kernel, shard).slice());
     });
     return { changes: buffers, tilesRefused: refusedTiles(layout) };
@@ -112,10 +118,10 @@ export class Shard {
   }
 
   /** Rows changed since the last snapshot, which are on their way to the store until `settle`. */
-  snapshot(): { rows: Uint8Array<ArrayBuffer>; rowCount: number; highest: Mark['highest'] } {
+  snapshot(): { run: Uint8Array<ArrayBuffer>[]; rowCount: number; highest: Mark['highest'] } {
     const { fold } = this.parts;
     const rowCount = fold.dirtyCount;
-    return this.stages.time('snapshot', () => ({ rows: fold.snapshot(), rowCount, highest: fold.highest() }));
+    return this.stages.time('snapshot', () => ({ run: fold.snapshot(), rowCount, highest: fold.highest() }));
   }
 
   settle(targetBytes: number): ShardSizes {
@@ -127,7 +133,7 @@ export class Shard {
   }
 
   sizes(): ShardSizes {
-    const { dirtyCount, stateBytes, evicted, loaded } = this.parts.fold;
-    return { dirtyCount, stateBytes, evicted, loaded, stages: this.stages.ms };
+    const { dirtyCount, dirtyBytes, stateBytes, evicted, loaded } = this.parts.fold;
+    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, stages: this.stages.ms };
   }
 }

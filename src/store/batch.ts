@@ -1,5 +1,7 @@
 /** Rows on their way into packs: their addresses and values side by side, and the order in which to take them. */
 import { addressSizeMax, writeAddress } from './address.ts';
+import { Growing } from './growing.ts';
+import { PackWriter } from './pack.ts';
 import type { Row } from './store.ts';
 
 /** Smaller stretches are put in order one by one. */
@@ -14,6 +16,24 @@ export interface Batch {
   valueStarts: Uint32Array;
   /** Rows by address, each address once: of several rows under one the last has won. */
   order: Uint32Array;
+}
+
+/** A part of a run ends behind the row that fills it. */
+const PART_BYTES = 64 << 10;
+
+/** Rows as a run: in order of their addresses, each address once, of its rows the last. */
+export function* runOf(rows: Iterable<Row>): Generator<Uint8Array> {
+  const { addresses, addressStarts, values, valueStarts, order } = batchOf(rows);
+  const out = new PackWriter();
+  out.begin();
+  for (const row of order) {
+    const [start, end] = [addressStarts[row]!, addressStarts[row + 1]!];
+    out.put(addresses, start, end, values, valueStarts[row]!, valueStarts[row + 1]!);
+    if (out.size < PART_BYTES) continue;
+    yield out.bytes().slice();
+    out.begin();
+  }
+  if (out.size > 0) yield out.bytes();
 }
 
 /** Rows in order of their addresses. No object is made for a row. */
@@ -44,32 +64,6 @@ function longer(numbers: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   twice.set(numbers);
   return twice;
 }
-
-/** Bytes that grow at the end. */
-export class Growing {
-  bytes = new Uint8Array(4096);
-  length = 0;
-
-  /** The bytes, with room for `more` behind the end. */
-  room(more: number): Uint8Array {
-    if (this.length + more > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + more));
-      grown.set(this.bytes.subarray(0, this.length));
-      this.bytes = grown;
-    }
-    return this.bytes;
-  }
-
-  /** Appends a part of other bytes: short ones, byte by byte, cost less than a view. */
-  copy(from: Uint8Array, start: number, end: number): void {
-    const bytes = this.room(end - start);
-    if (end - start > VIEW_MIN_BYTES) bytes.set(from.subarray(start, end), this.length);
-    else for (let i = start, at = this.length; i < end; i++) bytes[at++] = from[i]!;
-    this.length += end - start;
-  }
-}
-
-const VIEW_MIN_BYTES = 64;
 
 /**
  * Indices of rows by address, each address once, of its rows the last.

@@ -7,7 +7,7 @@
  * `shared` is how many bytes its address has in common with the one before it in the pack (0 for the first), `added`
  * how many follow. Addresses ascend.
  */
-import { type Batch, Growing } from './batch.ts';
+import { Growing } from './growing.ts';
 
 /** A larger pack is cut into equal parts: so much is written anew for one row that has changed. */
 export const PACK_MAX_BYTES = 3_900;
@@ -50,16 +50,15 @@ export class PackWalk {
    * @throws PackDamage where the bytes are no pack
    */
   next(): boolean {
-    const { bytes } = this;
     this.start = this.end;
-    if (this.end >= bytes.length) return false;
+    if (this.end >= this.bytes.length) return false;
     const shared = this.#varint();
     const added = this.#varint();
     const length = shared + added;
     const from = this.end;
-    if (shared > this.length || from + added > bytes.length) throw new PackDamage();
+    if (shared > this.length || from + added > this.bytes.length) throw new PackDamage();
     if (length > this.address.length) this.address = widened(this.address, length);
-    const { address } = this;
+    const { address, bytes } = this;
     for (let i = 0; i < added; i++) address[shared + i] = bytes[from + i]!;
     this.length = length;
     this.shared = shared;
@@ -83,18 +82,34 @@ export class PackWalk {
 
   /**
    * From the row that it stands at on to the first one whose address is not below [start, end) of some bytes; false where
-   * the pack has none. `out` follows the rows that are passed.
+   * the pack has none. `out` follows the rows that are passed. Behind byte `limit` of the pack it goes no further.
    */
-  seek(bytes: Uint8Array, start: number, end: number, out: PackWriter | null = null): boolean {
+  seek(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: PackWriter | null = null,
+    limit = Number.POSITIVE_INFINITY,
+  ): boolean {
     let matched = this.#match(bytes, start, end, 0);
     while (this.#isBelow(bytes, start, end, matched)) {
       // One that has more in common with the row before it than that has with the address is below the address too.
       do {
+        if (this.start >= limit) return true;
         out?.follow(this);
         if (!this.next()) return false;
       } while (this.shared > matched);
       if (this.shared < matched) return true;
       matched = this.#match(bytes, start, end, matched);
+    }
+    return true;
+  }
+
+  /** As `seek` to behind the last row. */
+  skip(out: PackWriter, limit: number): boolean {
+    while (this.start < limit) {
+      out.follow(this);
+      if (!this.next()) return false;
     }
     return true;
   }
@@ -117,6 +132,15 @@ export class PackWalk {
   }
 
   #varint(): number {
+    const byte = this.bytes[this.end]!;
+    if (byte < 0x80) {
+      this.end++;
+      return byte;
+    }
+    return this.#longVarint();
+  }
+
+  #longVarint(): number {
     const { bytes } = this;
     let value = 0;
     for (let factor = 1; factor <= FACTOR_MAX; factor *= 128) {
@@ -203,34 +227,6 @@ export class PackWriter {
 
 const WALK = new PackWalk();
 
-/** Merges rows [from, to) of a batch's order into a pack: each replaces the row under its address. */
-export function mergePack(pack: Uint8Array, batch: Batch, from: number, to: number, out: PackWriter): void {
-  const { addresses, addressStarts, values, valueStarts, order } = batch;
-  const walk = WALK.open(pack);
-  out.begin();
-  let isThere = walk.next();
-  for (let i = from; i < to; i++) {
-    const row = order[i]!;
-    const [start, end] = [addressStarts[row]!, addressStarts[row + 1]!];
-    if (isThere) isThere = takeBelow(walk, addresses, start, end, out);
-    if (isThere && walk.isAt(addresses, start, end)) isThere = walk.next();
-    out.put(addresses, start, end, values, valueStarts[row]!, valueStarts[row + 1]!);
-  }
-  if (!isThere) return;
-  out.take(walk);
-  out.copy(pack, walk.end, pack.length);
-}
-
-/** Takes the rows below an address: the first spelt anew, for another may be before it now; false where none is left. */
-function takeBelow(walk: PackWalk, bytes: Uint8Array, start: number, end: number, out: PackWriter): boolean {
-  if (!walk.isBelow(bytes, start, end)) return true;
-  out.take(walk);
-  const rest = walk.end;
-  const isThere = walk.next() && walk.seek(bytes, start, end, out);
-  out.copy(walk.bytes, rest, walk.start);
-  return isThere;
-}
-
 /** Leaves out the first rows at or after `from` and before `to`, at most so many; returns how many. For none nothing is written. */
 export function dropRows(
   pack: Uint8Array,
@@ -266,17 +262,18 @@ export function cutPack(pack: Uint8Array): Piece[] {
   const pieceBytes = pack.length / Math.ceil(pack.length / PIECE_BYTES);
   const pieces: Piece[] = [];
   const walk = WALK.open(pack);
-  let first = new Uint8Array(0);
-  CUT.begin();
-  while (walk.next()) {
-    if (CUT.size >= pieceBytes) {
-      pieces.push({ first, bytes: CUT.bytes().slice() });
-      CUT.begin();
-    }
-    if (CUT.size === 0) first = walk.address.slice(0, walk.length);
+  for (let isThere = walk.next(); isThere; ) {
+    // The first row is spelt in full; those behind it are as they were.
+    const first = walk.address.slice(0, walk.length);
+    CUT.begin();
     CUT.take(walk);
+    const rest = walk.end;
+    const most = rest + pieceBytes - CUT.size;
+    do isThere = walk.next();
+    while (isThere && walk.start < most);
+    CUT.copy(pack, rest, isThere ? walk.start : pack.length);
+    pieces.push({ first, bytes: CUT.bytes().slice() });
   }
-  if (CUT.size > 0) pieces.push({ first, bytes: CUT.bytes().slice() });
   return pieces;
 }
 

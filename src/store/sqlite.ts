@@ -15,9 +15,10 @@ import {
   tileStartAt,
   writeAddress,
 } from './address.ts';
-import { type Batch, batchOf } from './batch.ts';
-import { cutPack, dropRows, mergePack, PACK_MAX_BYTES, PackDamage, PackWalk, PackWriter } from './pack.ts';
-import type { Horizon, Mark, Row, RowReader, Store, TakeRow } from './store.ts';
+import { runOf } from './batch.ts';
+import { PackMerge, Runs } from './merge.ts';
+import { cutPack, dropRows, PACK_MAX_BYTES, type Piece, PackDamage, PackWalk, PackWriter } from './pack.ts';
+import type { Horizon, Mark, Row, RowReader, Rows, Store, TakeRow } from './store.ts';
 
 /** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
 const VERSION = 5;
@@ -129,6 +130,7 @@ function openStore(db: Database): Store {
     setSwept: db.prepare<null, [number, Uint8Array]>('UPDATE rows_swept SET entity = ?, key = ?'),
   };
   const out = new PackWriter();
+  const merge = new PackMerge();
 
   /** Replaces a pack by what `out` has. */
   function write({ id, first }: Pack): void {
@@ -137,8 +139,12 @@ function openStore(db: Database): Store {
     else {
       const [head, ...more] = cutPack(out.bytes());
       replace(id, head!.bytes);
-      for (const { first, bytes } of more) statements.add.run(first, crc32(bytes), bytes);
+      more.forEach(add);
     }
+  }
+
+  function add({ first, bytes }: Piece): void {
+    statements.add.run(first, crc32(bytes), bytes);
   }
 
   function replace(id: number, bytes: Uint8Array): void {
@@ -146,23 +152,25 @@ function openStore(db: Database): Store {
   }
 
   /** Pack by pack: each is read and written once, however many of its rows have changed. */
-  function writeRows(batch: Batch): void {
-    const { addresses, addressStarts, order } = batch;
-    const addressAt = (i: number) => addresses.subarray(addressStarts[order[i]!]!, addressStarts[order[i]! + 1]!);
-    for (let from = 0; from < order.length; ) {
-      const pack = packs.at(addressAt(from));
-      let to = from + 1;
-      while (to < order.length && isWithin(addressAt(to), pack)) to++;
-      mergePack(pack.bytes, batch, from, to, out);
+  function writeRows(runs: Runs): void {
+    for (let run = runs.least(); run; run = runs.least()) {
+      const pack = packs.at(run.address.subarray(0, run.length));
+      merge.open(pack.bytes, pack.next);
+      out.begin();
+      let isWhole = merge.merge(runs, out);
       write(pack);
-      from = to;
+      while (!isWhole) {
+        out.begin();
+        isWhole = merge.merge(runs, out);
+        cutPack(out.bytes()).forEach(add);
+      }
     }
   }
 
-  function commit(rows: Iterable<Row>, to: Mark, alongside: () => void): void {
+  function commit(rows: Rows, to: Mark, alongside: () => void): void {
     const { position } = reader.mark();
     assert(to.position >= position, `rows up to ${to.position} after rows up to ${position}`);
-    writeRows(batchOf(rows));
+    writeRows(new Runs('runs' in rows ? rows.runs : [runOf(rows)]));
     statements.setMark.run(to.position, clocksText(to.clocks), JSON.stringify(to.highest));
     alongside();
   }

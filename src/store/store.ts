@@ -1,5 +1,6 @@
 import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
+import type { Run } from './merge.ts';
 
 /**
  * Where rows rest. A row is opaque bytes under (entity kind, key, level, tile start); a store never looks inside.
@@ -14,7 +15,7 @@ export interface Store extends RowReader {
    * together with whatever `alongside` writes to the same database. An error that `alongside` throws undoes all of it.
    * The position never goes back. Of rows under the same address the last one stays.
    */
-  commit(rows: Iterable<Row>, mark: Mark, alongside?: () => void): void;
+  commit(rows: Rows, mark: Mark, alongside?: () => void): void;
   /**
    * Deletes rows that lie before the horizon of their entity and level, of as many keys as asked for and no more than
    * `SWEPT_ROWS_MAX`, going on where the last call has stopped, and round and round. Within `alongside` of a commit it
@@ -67,6 +68,9 @@ export interface Horizon {
   /** Tiles that start before it. */
   beforeMs: number;
 }
+
+/** Rows to be written: in any order, or as runs, which have no address in common (assembly/run.ts makes them). */
+export type Rows = Iterable<Row> | { runs: Run[] };
 
 export interface Row {
   /** The dictionary's id of the entity kind. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { TileRange } from '../../src/plan/window.ts';
+import { runOf } from '../../src/store/batch.ts';
 import type { Mark, Row, Store } from '../../src/store/store.ts';
 import { Random } from '../sim/random.ts';
 
@@ -194,7 +195,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
         for (let position = 1; position <= 30; position++) {
           const rows = Array.from({ length: random.below(200) }, () => randomRow(random, valueMax));
           for (const written of rows) model.set(sortable(written), written);
-          store.commit(rows, at(position));
+          store.commit(random.chance(0.5) ? rows : { runs: runsOf(random, rows) }, at(position));
           if (!random.chance(0.3)) continue;
           const horizon = { entity: 2, levelMs: 60_000, beforeMs: (random.below(40) - 20) * 60_000 };
           let deleted = 0;
@@ -227,6 +228,19 @@ export function storeSuite({ name, make }: StoreBackend): void {
         }
       },
     );
+  });
+}
+
+/** The last row of each address, as runs of some of the addresses each, in parts of any size. */
+function runsOf(random: Random, rows: Row[]): Uint8Array[][] {
+  const last = [...new Map(rows.map(each => [sortable(each), each])).values()];
+  const runs: Row[][] = Array.from({ length: 1 + random.below(4) }, () => []);
+  for (const each of last) random.pick(runs).push(each);
+  return runs.map(run => {
+    const sorted = run.sort((a, b) => (sortable(a) < sortable(b) ? -1 : 1));
+    const parts: Uint8Array[] = [];
+    while (sorted.length > 0) parts.push(...runOf(sorted.splice(0, 1 + random.below(random.pick([2, 300])))));
+    return parts;
   });
 }
 

@@ -194,7 +194,8 @@ describe('rows', () => {
         ];
         if (Buffer.compare(kernel.bytes(start, bytes.length), bytes) !== 0)
           throw new Error('the changes were written to');
-        exports.packDirty();
+        exports.startPacking();
+        while (exports.packPart(rng.below(2)));
         exports.settle();
         exports.evict(0);
         return found.join();

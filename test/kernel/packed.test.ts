@@ -6,8 +6,10 @@ import { packRows, unpackRows } from '../../src/kernel/packed.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { Random } from '../sim/random.ts';
 import { bytesOf, layout } from './columns.ts';
+import { runOf } from '../../src/store/batch.ts';
+import { byAddress } from '../../src/store/sqlite.ts';
 import { damage } from './json_text.ts';
-import { type Address, changeBatch, count, row, statesOf, sum } from './rows.ts';
+import { type Address, changeBatch, count, row, runRows, statesOf, sum } from './rows.ts';
 
 function told({ entity, key, levelMs, tileStartMs, value }: FoldedRow): string {
   return [entity, Buffer.from(key).toString('hex'), levelMs, tileStartMs, Buffer.from(value).toString('hex')].join();
@@ -37,22 +39,43 @@ test.each([1, 2, 3])('rows come out of a buffer as they went in, wherever it sta
   }
 });
 
-test('a snapshot has the rows that are dirty, in the same bytes as packRows gives them', async () => {
+test('a snapshot has the rows that are dirty, in order, as packs spell them', async () => {
   const fold = new Fold(await loadKernel(), () => null);
   expect(fold.snapshot().length).toBe(0);
   fold.settle();
   const rng = new Random(4);
-  for (let i = 0; i < 300; i++)
-    fold.apply(
-      changeBatch([{ key: 'k'.repeat(rng.below(40)), tileStart: BigInt(rng.below(9)) }, row([i + 1, sum(5n)])]),
-    );
+  for (let i = 0; i < 300; i++) fold.apply(changeBatch([randomAddress(rng), row([i + 1, sum(5n)])]));
   const rows = fold.dirtyRows().map(each => ({ ...each, value: each.value.slice() }));
-  const packed = fold.snapshot();
-  expect(Buffer.compare(packed, packRows(rows))).toBe(0);
+  const run = fold.snapshot();
+  expect(toldAll(runRows(run))).toEqual(rows.toSorted(byAddress).map(told));
+  expect(Buffer.concat(run)).toEqual(Buffer.concat([...runOf(rows)]));
   expect(fold.dirtyCount).toBe(0);
   // It is a copy: what is folded next does not show in it.
   fold.apply(changeBatch([{ key: 'k' }, row([1, sum(7n)])]));
-  expect(toldAll(unpackRows(packed))).toEqual(rows.map(told));
+  expect(toldAll(runRows(run))).toEqual(rows.map(told));
+});
+
+/** Keys that begin alike, and bytes that addresses spell in another way. */
+function randomAddress(rng: Random): Address {
+  const key = rng.pick(['k'.repeat(rng.below(40)), 'key '.padEnd(4 + rng.below(9), '\0'), `key ${rng.below(99)}`]);
+  const level = rng.pick([0n, 1n, 60_000n, 86_400_000n, 2n ** 47n]);
+  const tileStart = rng.pick([0n, 1n, -1n, 256n, 2n ** 40n, -(2n ** 45n), BigInt(rng.below(99_999))]);
+  return { entity: rng.pick([1, 2, 70_000]), key, level, tileStart };
+}
+
+test('more rows than a part has room for come in several, each once, and none is larger than it has to be', async () => {
+  const fold = new Fold(await loadKernel(), () => null);
+  const names = Array.from({ length: 300 }, (_, i) => `${i} `.padEnd(40_000, '.'));
+  // One row alone may be larger than a part.
+  names.push('largest '.padEnd(5 << 20, '.'));
+  for (const key of names) fold.apply(changeBatch([{ key }, row([1, sum(5n)])]));
+  const parts = fold.snapshot();
+  expect(parts.length).toBe(12);
+  const largest = parts.filter(part => part.length > (1 << 20) + 50_000);
+  expect(largest.length).toBe(1);
+  const found = runRows(parts).map(({ key }) => new TextDecoder().decode(key));
+  expect(found).toEqual(names.toSorted());
+  expect(fold.dirtyCount).toBe(0);
 });
 
 test('two snapshots at a time are a mistake of ours', async () => {
@@ -187,7 +210,7 @@ test.each([5, 6, 7, 8])('folding goes on while rows are written, and rows leave 
       for (const name of isBack) model.get(name)!.isInMemory = true;
     },
     snapshot() {
-      const rows = [...unpackRows(fold.snapshot())];
+      const rows = runRows(fold.snapshot());
       const dirty = [...model].filter(([, { isDirty }]) => isDirty);
       expect(
         new Map(

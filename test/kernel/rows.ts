@@ -8,7 +8,9 @@ import {
   type Int128,
   type Recent,
 } from '../../src/gen/tilefold/v1/row_pb.ts';
-import type { Fold } from '../../src/kernel/fold.ts';
+import type { Fold, FoldedRow } from '../../src/kernel/fold.ts';
+import { entityAt, keyAt, levelAt, tileStartAt } from '../../src/store/address.ts';
+import { PackWalk } from '../../src/store/pack.ts';
 import type { Random } from '../sim/random.ts';
 import { bytesOf } from './columns.ts';
 
@@ -141,6 +143,20 @@ function recentOf({ limit, times, positions, integers, reals, texts, tooLong }: 
 
 function wide({ narrow, low, high }: Int128): bigint {
   return narrow ?? (high! << 64n) + low!;
+}
+
+/** Rows of a run, part by part. */
+export function runRows(parts: Uint8Array[]): FoldedRow[] {
+  const rows: FoldedRow[] = [];
+  for (const part of parts) {
+    const walk = new PackWalk().open(part);
+    while (walk.next()) {
+      const { address, length } = walk;
+      const [levelMs, tileStartMs] = [levelAt(address, length), tileStartAt(address, length)];
+      rows.push({ entity: entityAt(address), key: keyAt(address, length), levelMs, tileStartMs, value: walk.value() });
+    }
+  }
+  return rows;
 }
 
 /** Bytes of the only row that a fold holds. */

@@ -2,9 +2,10 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { Fault } from '../../src/base/fault.ts';
-import { batchOf } from '../../src/store/batch.ts';
+import { runOf } from '../../src/store/batch.ts';
+import { PackMerge, Runs } from '../../src/store/merge.ts';
 import { addressOf } from '../../src/store/address.ts';
-import { cutPack, dropRows, mergePack, PackDamage, PackWalk, PackWriter } from '../../src/store/pack.ts';
+import { cutPack, dropRows, PackDamage, PackWalk, PackWriter } from '../../src/store/pack.ts';
 import { sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row } from '../../src/store/store.ts';
 import { damage } from '../kernel/json_text.ts';
@@ -24,9 +25,14 @@ function randomRows(random: Random, count: number): Row[] {
 }
 
 function packOf(rows: Row[]): Uint8Array {
+  return merged(new Uint8Array(0), rows);
+}
+
+function merged(pack: Uint8Array, rows: Row[]): Uint8Array {
   const out = new PackWriter();
-  const batch = batchOf(rows);
-  mergePack(new Uint8Array(0), batch, 0, batch.order.length, out);
+  const merge = new PackMerge();
+  merge.open(pack, null);
+  expect(merge.merge(new Runs([runOf(rows)]), out)).toBe(true);
   return out.bytes().slice();
 }
 
@@ -102,22 +108,16 @@ test.each(SEEDS)(
       if (wanted) expect(walked(pack)).toEqual(wanted);
       else expect(() => walked(pack)).toThrow(PackDamage);
       // Those who change a pack read as much of it as they need.
-      const batch = batchOf(randomRows(random, 3));
+      const more = randomRows(random, 3);
       const [from, to] = [1, 2].map(() => {
         const { entity, key, levelMs, tileStartMs } = random.pick(rows);
         return addressOf(entity, key, levelMs, tileStartMs);
       }) as [Uint8Array, Uint8Array];
-      for (const work of [
-        () => mergePack(pack, batch, 0, batch.order.length, out),
-        () => dropRows(pack, from, to, 5, out),
-        () => cutPack(pack),
-      ])
+      for (const work of [() => merged(pack, more), () => dropRows(pack, from, to, 5, out), () => cutPack(pack)])
         if (wanted) expect(works(work)).toBe(true);
         else works(work);
       // And whatever that was, the next one is right.
-      const next = new PackWriter();
-      mergePack(whole, batchOf([]), 0, 0, next);
-      expect(hex(next.bytes())).toBe(hex(whole));
+      expect(hex(merged(whole, []))).toBe(hex(whole));
     }
     expect(outcomes.read).toBeGreaterThan(15);
     expect(outcomes.refused).toBeGreaterThan(60);

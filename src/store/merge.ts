@@ -1,0 +1,116 @@
+/**
+ * Runs of rows into packs. Both are spelt alike (pack.ts), and rows that follow on each other in one of them mostly do so in
+ * the pack that comes out: they are copied as they stand, many at a time.
+ */
+import { PACK_MAX_BYTES, PackWalk, type PackWriter } from './pack.ts';
+
+/** Rows in order of their addresses, each address once: parts one behind the other, each of them spelt as a pack. */
+export type Run = Iterable<Uint8Array>;
+
+/** As much of a pack as is merged at once: what comes out is cut, and more of it would only be held for longer. */
+export const MERGED_MAX_BYTES = 16 * PACK_MAX_BYTES;
+
+/** A run, at one of its rows. */
+class RunWalk extends PackWalk {
+  readonly #parts: Iterator<Uint8Array>;
+  isThere = false;
+
+  constructor(run: Run) {
+    super();
+    this.#parts = run[Symbol.iterator]();
+    this.advance();
+  }
+
+  /** On to the next row, of the next part where this one has ended. */
+  advance(): void {
+    this.isThere = this.next();
+    while (!this.isThere) {
+      const part = this.#parts.next();
+      if (part.done) return;
+      this.isThere = this.open(part.value).next();
+    }
+  }
+}
+
+/** Runs side by side: they have no address in common. */
+export class Runs {
+  readonly #walks: RunWalk[];
+
+  constructor(runs: Run[]) {
+    this.#walks = runs.map(run => new RunWalk(run));
+  }
+
+  /** The run whose row is the next of all; null behind the last. */
+  least(): RunWalk | null {
+    return leastOf(this.#walks, null);
+  }
+
+  /** The run whose row is the next of all but this one's. */
+  leastBeside(walk: RunWalk): RunWalk | null {
+    return leastOf(this.#walks, walk);
+  }
+}
+
+function leastOf(walks: RunWalk[], beside: RunWalk | null): RunWalk | null {
+  let least: RunWalk | null = null;
+  for (const walk of walks)
+    if (walk !== beside && walk.isThere && (!least || walk.isBelow(least.address, 0, least.length))) least = walk;
+  return least;
+}
+
+/** What is left of a pack into which runs are merged. */
+export class PackMerge {
+  readonly #walk = new PackWalk();
+  #isThere = false;
+  #end: Uint8Array | null = null;
+
+  /** @param end where the next pack begins; null behind the last one */
+  open(bytes: Uint8Array, end: Uint8Array | null): void {
+    this.#isThere = this.#walk.open(bytes).next();
+    this.#end = end;
+  }
+
+  /**
+   * Appends the rows of the pack, and those of the runs that belong into it, to `out`: a run's row replaces the pack's under
+   * its address. False where `out` is full before all are there.
+   */
+  merge(runs: Runs, out: PackWriter): boolean {
+    const walk = this.#walk;
+    for (let run = runs.least(); run && this.#isWithin(run); run = runs.least()) {
+      if (out.size >= MERGED_MAX_BYTES) return false;
+      if (this.#isThere && walk.isAt(run.address, 0, run.length)) this.#isThere = walk.next();
+      else if (this.#isThere && walk.isBelow(run.address, 0, run.length)) {
+        this.#isThere = take(walk, [run], out);
+        continue;
+      }
+      const bounds = [this.#isThere ? walk : null, runs.leastBeside(run)].filter(one => one !== null);
+      if (!take(run, bounds, out, this.#end)) run.advance();
+    }
+    if (!this.#isThere) return true;
+    out.take(walk);
+    out.copy(walk.bytes, walk.end, walk.bytes.length);
+    this.#isThere = false;
+    return true;
+  }
+
+  #isWithin(run: RunWalk): boolean {
+    return this.#end === null || run.isBelow(this.#end, 0, this.#end.length);
+  }
+}
+
+/**
+ * Takes the row that a walk stands at, and those behind it that are below all bounds, until `out` is full; false where its
+ * pack or part has no more.
+ */
+function take(walk: PackWalk, bounds: PackWalk[], out: PackWriter, end: Uint8Array | null = null): boolean {
+  let [least, length] = [end, end?.length ?? 0];
+  for (const bound of bounds)
+    if (!least || bound.isBelow(least, 0, length)) [least, length] = [bound.address, bound.length];
+  // Spelt anew, for another row may be before it now.
+  out.take(walk);
+  const rest = walk.end;
+  const limit = rest + MERGED_MAX_BYTES - out.size;
+  const isThere = walk.next() && (least ? walk.seek(least, 0, length, out, limit) : walk.skip(out, limit));
+  out.copy(walk.bytes, rest, walk.start);
+  return isThere;
+}
