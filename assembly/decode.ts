@@ -9,7 +9,9 @@ import {
   decodeLine,
   findNewline,
   findType,
+  hasEnvelopes,
   isFlat,
+  isFrameFull,
   lineCount,
   lineEnd,
   recordCount,
@@ -27,7 +29,7 @@ export function decode(from: usize, size: usize, position: i64, isEnd: bool): us
   const start = beginDecoding(from, size, position);
   const end = start + size;
   let at = start + from;
-  while (at < end && recordCount < BATCH_ROWS && rejectedCount < BATCH_ROWS && !isBatchFull()) {
+  while (at < end && recordCount < BATCH_ROWS && rejectedCount < BATCH_ROWS && !isBatchFull() && !isFrameFull) {
     let next: usize = isResting() ? 0 : decodeByForm(at, end);
     if (next == 0) next = decodeAnyLine(at, end, isEnd);
     if (next == at) break;
@@ -58,6 +60,7 @@ function decodeAnyLine(start: usize, blockEnd: usize, isEnd: bool): usize {
 
 function learn(start: usize, end: usize, next: usize): void {
   const type = findType();
+  if (type >= 0 && hasEnvelopes(typeAt(type))) return;
   const eventType: usize = type < 0 ? 0 : changetype<usize>(typeAt(type));
   learnLine(start, end, next, eventType, type, isFlat, false);
 }

@@ -14,7 +14,9 @@ import {
   beginLines,
   endsHere,
   findNewline,
+  isBare,
   isFlat,
+  isTombstone,
   lineCount,
   lineEnd,
   noteFormLine,
@@ -78,7 +80,7 @@ function beginAdmission(from: usize, size: usize): usize {
   return beginLines(from, size);
 }
 
-/** Returns whether the line is a record. */
+/** Returns whether the line is a record whose form can be learnt. */
 function admitLine(start: usize, end: usize): bool {
   openText(start, end);
   skipSpace();
@@ -87,9 +89,10 @@ function admitLine(start: usize, end: usize): bool {
   if (end - start <= LINE_MAX_BYTES) {
     if (readRecord() && endsHere()) {
       accept(start, end);
-      return true;
+      return !isBare;
     }
     reason = problem;
+    if (isTombstone(start, end)) return false;
   }
   reject(start, end, reason);
   return false;

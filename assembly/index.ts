@@ -24,6 +24,7 @@ export {
   nestShape,
   passClocks,
   recordBad,
+  recordBefore,
   recordClock,
   recordCount,
   recordInput,

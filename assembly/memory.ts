@@ -103,6 +103,16 @@ export function isSame(one: usize, other: usize, length: usize): bool {
   return ((load<u64>(one + at) ^ load<u64>(other + at)) << (64 - (<u64>(length - at) << 3))) == 0;
 }
 
+/**
+ * The first eight bytes of a name as a word, zeros behind a shorter one. Eight bytes are read whatever the length: every
+ * buffer that names stand in has so many to spare behind it.
+ */
+@inline
+export function headOf(name: usize, length: usize): u64 {
+  const word = load<u64>(name);
+  return length >= 8 ? word : word & ((<u64>1 << (length << 3)) - 1);
+}
+
 /** A cleared block that is never given back: what a plan is made of. */
 export function allocateZeroed(size: usize): usize {
   const block = allocate(size);

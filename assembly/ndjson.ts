@@ -5,7 +5,7 @@
  *   2. record    the whole line is checked as JSON, and the spans of its type, time and data are found
  *   3. project   the data of a declared type is walked along the trie of its input paths, into slots: in the same pass
  *                where the type stands before the data, as it mostly does; else in a second one
- *   4. commit    slots become a row of the type's frame, or the event is bad
+ *   4. commit    slots become a row of the type's frame, or the event is bad; a change in an envelope may be two rows
  *   5. clocks    in the log's order each record moves its type's clock, or its time is what is bad about it: a pass of
  *                its own, for batches may be decoded side by side before it is known where the clocks stand
  *
@@ -14,6 +14,19 @@
  * are until the next batch is decoded.
  */
 import { readDouble } from './decimal';
+import {
+  Op,
+  afterStart,
+  beforeStart,
+  changeOp,
+  isEnvelope,
+  isRowAt,
+  isUnavailable,
+  nameAt,
+  openEnvelope,
+  timeAt,
+  timeEnd as changeTimeEnd,
+} from './envelope';
 import { BATCH_ROWS, Frame, makeFrame, registerOf } from './expression';
 import { forgetForms } from './form';
 import { guessedCount, guessedEnd, guessedMicros, guessedType, later, laterCount, serial } from './guess';
@@ -41,7 +54,7 @@ import {
   takeMoment,
   unescape,
 } from './json';
-import { allocate, allocateZeroed, release, roundedSize } from './memory';
+import { allocate, allocateZeroed, headOf, release, roundedSize } from './memory';
 import { cellAt, nestedCell, nullAt } from './nested';
 import {
   addElement,
@@ -95,6 +108,21 @@ export enum Bad {
   UNKNOWN_OP,
   /** A row's own time lies ahead of the change of it. */
   ROW_AHEAD,
+  /** What is taken back is not there, or not all of it. */
+  NO_BEFORE,
+  /** What is added is not there. */
+  NO_AFTER,
+  /** A text that the database did not hand over. */
+  UNAVAILABLE,
+}
+
+/** How records of a type are changes of rows. */
+export enum Changelog {
+  NONE,
+  /** A record is a row, and an input says whether it is added. */
+  OPS,
+  /** A record has up to two rows, in an envelope (envelope.ts). */
+  ENVELOPES,
 }
 
 /** What projection found for an input. */
@@ -152,7 +180,8 @@ export class EventType extends Shape {
   nameLength: usize;
   /** Inputs are its first registers, then the event's time, in a changelog its weight, then whatever programs need. */
   frame: Frame;
-  /** Of a changelog: the input (plus one) that says what a record changes, and that of each row's own time; 0 for none. */
+  changelog: i32;
+  /** Of a changelog: the input that says what a record changes, and (plus one, 0 for none) that of each row's own time. */
   opInput: i32;
   timeInput: i32;
   /** Rows of the frame that this batch has filled. */
@@ -213,10 +242,18 @@ function nextInput(shape: Shape, input: i32): i32 {
   return load<i32>(shape.nextInput + (<usize>(input - 1) << 2));
 }
 
-/** Makes the type a changelog. `timeInput` is -1 where rows have the record's time. */
+/** Makes the type a changelog. `opInput` is -1 where rows stand in envelopes, `timeInput` where rows have the record's time. */
 export function setChangelog(type: i32, opInput: i32, timeInput: i32): void {
-  typeAt(type).opInput = opInput + 1;
-  typeAt(type).timeInput = timeInput + 1;
+  const changed = typeAt(type);
+  changed.changelog = opInput < 0 ? Changelog.ENVELOPES : Changelog.OPS;
+  changed.opInput = opInput;
+  changed.timeInput = timeInput + 1;
+}
+
+/** Do rows of the type stand in envelopes? Then no line of it has a form. */
+@inline
+export function hasEnvelopes(type: EventType): bool {
+  return type.changelog == Changelog.ENVELOPES;
 }
 
 /** The inputs of an event type. */
@@ -274,13 +311,6 @@ export function childOf(parent: Node, name: usize, nameLength: usize): usize {
     at = node.sibling;
   }
   return 0;
-}
-
-/** Eight bytes are read whatever the length: every buffer that names stand in has SLACK bytes to spare behind it. */
-@inline
-function headOf(name: usize, nameLength: usize): u64 {
-  const word = load<u64>(name);
-  return nameLength >= 8 ? word : word & ((<u64>1 << (nameLength << 3)) - 1);
 }
 
 /** Behind the input and the side buffer, for loads that are wider than what they are for. */
@@ -347,6 +377,8 @@ export function setClock(isWall: bool, jumpMs: f64, aheadMs: f64): void {
 /** Per record: its type (-1: not declared), its row in that type's frame (-1: none), time, the type's clock after it. */
 export const recordType: usize = memory.data(4096 * 4, 16);
 export const recordRow: usize = memory.data(4096 * 4, 16);
+/** Per record of a type with envelopes: the row that it takes back besides adding its own (-1: none). */
+export const recordBefore: usize = memory.data(4096 * 4, 16);
 export const recordTime: usize = memory.data(4096 * 8, 16);
 export const recordClock: usize = memory.data(4096 * 8, 16);
 /** Per record: its line's place in the input, the line's number, why it is bad, and the input that made it so. */
@@ -358,6 +390,8 @@ export const recordInput: usize = memory.data(4096 * 4, 16);
 /** Per record: where in that input, a fault of nested_input.ts; 0 where it is the input itself. */
 export const recordWithin: usize = memory.data(4096 * 4, 16);
 export let recordCount: i32 = 0;
+/** A type's frame has no room for the rows of another record. */
+export let isFrameFull: bool = false;
 /** Position in the log of the batch's first record. */
 export let firstPosition: i64 = 0;
 
@@ -412,6 +446,7 @@ export function beginDecoding(from: usize, size: usize, position: i64): usize {
   isDecoding = true;
   firstPosition = position;
   recordCount = 0;
+  isFrameFull = false;
   sideEnd = sideStart;
   lastTextStart = 0;
   beginBatch();
@@ -494,12 +529,25 @@ export function decodeLine(start: usize, end: usize): bool {
   if (end - start > LINE_MAX_BYTES) {
     reject(start, end, Problem.TOO_LONG);
   } else if (!readRecord() || !endsHere()) {
-    reject(start, end, problem);
+    const reason = problem;
+    if (!isTombstone(start, end)) reject(start, end, reason);
   } else {
-    return commitRecord(start, end) == Bad.NONE;
+    return commitRecord(start, end) == Bad.NONE && !isBare;
   }
   return false;
 }
+
+/** Is the line a lone null? So Kafka's tools write the record that follows a deleted row, and it is passed over. */
+export function isTombstone(start: usize, end: usize): bool {
+  openText(start, end);
+  skipSpace();
+  if (end - cursor < 4 || load<u32>(cursor) != NULL) return false;
+  moveTo(cursor + 4);
+  skipSpace();
+  return cursor == end;
+}
+
+const NULL: u32 = 0x6c6c756e;
 
 @inline
 export function endsHere(): bool {
@@ -543,6 +591,8 @@ let nameStart: usize = 0;
 let nameLength: usize = 0;
 let recordMicros: i64 = 0;
 export let isFlat: bool = false;
+/** The record is an envelope itself. */
+export let isBare: bool = false;
 
 /** Reads one record at the cursor, checking all of it. The cursor ends behind it. */
 export function readRecord(): bool {
@@ -553,7 +603,8 @@ export function readRecord(): bool {
   if (peek() != 0x7b) return skipValue(0) ? fail(Problem.NOT_OBJECT) : false;
   if (!readMembers()) return false;
   const afterRecord = cursor;
-  isFlat = typeStart == 0;
+  isBare = typeStart == 0 && flatTypeStart == 0 && isEnvelope(objectStart);
+  isFlat = typeStart == 0 && !isBare;
   if (!readTypeName()) return fail(Problem.NO_TYPE);
   if (!readRecordTime()) return false;
   moveTo(afterRecord);
@@ -603,8 +654,9 @@ function projectsNow(): bool {
   if (dataMembers != 0 || typeMembers != 1 || typeEscaped || peek() != 0x7b || load<u8>(typeStart) != 0x22) return false;
   nameStart = typeStart + 1;
   nameLength = typeEnd - typeStart - 2;
-  projectedType = findType();
-  if (projectedType < 0) return false;
+  const type = findType();
+  if (type < 0 || hasEnvelopes(typeAt(type))) return false;
+  projectedType = type;
   beginEvent();
   clearSlots(typeAt(projectedType));
   return true;
@@ -664,7 +716,7 @@ function noteMember(name: usize, length: usize, start: usize, end: usize): void 
 }
 
 function readTypeName(): bool {
-  const start = isFlat ? flatTypeStart : typeStart;
+  const start = isBare ? nameAt : isFlat ? flatTypeStart : typeStart;
   if (start == 0 || load<u8>(start) != 0x22) return false;
   moveTo(start);
   readString();
@@ -681,8 +733,8 @@ export function isRecordName(start: usize, end: usize): bool {
 }
 
 function readRecordTime(): bool {
-  const start = isFlat ? flatTimeStart : timeStart;
-  const end = isFlat ? flatTimeEnd : timeEnd;
+  const start = isBare ? timeAt : isFlat ? flatTimeStart : timeStart;
+  const end = isBare ? changeTimeEnd : isFlat ? flatTimeEnd : timeEnd;
   if (start == 0) return fail(Problem.NO_TIME);
   if (!readTimeValue(start, end)) return fail(Problem.BAD_TIME);
   recordMicros = integer;
@@ -717,6 +769,7 @@ function commitRecord(start: usize, end: usize): i32 {
   const index = noteRecord(start, end, type);
   if (type < 0) return Bad.NONE;
   const eventType = typeAt(type);
+  if (hasEnvelopes(eventType)) return commitChange(eventType, index);
   const bad = judge(eventType, type, index);
   store<i32>(recordBad + (index << 2), bad);
   if (bad == Bad.NONE) store<i32>(recordRow + (index << 2), eventType.rows++);
@@ -752,7 +805,7 @@ export function findType(): i32 {
 
 /** Projects the data and fills the next row; or says what is bad. */
 function judge(type: EventType, number: i32, index: usize): i32 {
-  if (projectedType == number && typeMembers == 1 && dataMembers == 1) return fillRow(type, index);
+  if (projectedType == number && typeMembers == 1 && dataMembers == 1) return fillRow(type, index, 1);
   beginEvent();
   clearSlots(type);
   if (isFlat) {
@@ -763,7 +816,56 @@ function judge(type: EventType, number: i32, index: usize): i32 {
     moveTo(dataStart);
     project(type, type.root, 1);
   }
-  return fillRow(type, index);
+  return fillRow(type, index, 1);
+}
+
+/** Fills a row for what a change takes back, and one for what it adds; none for what is neither. Returns why it is bad, if it is. */
+function commitChange(type: EventType, index: usize): i32 {
+  const first = type.rows;
+  store<i32>(recordBefore + (index << 2), -1);
+  const bad = judgeChange(type, index);
+  store<i32>(recordBad + (index << 2), bad);
+  if (bad != Bad.NONE) type.rows = first;
+  else if (type.rows > first) store<i32>(recordRow + (index << 2), type.rows - 1);
+  if (type.rows - first == 2) store<i32>(recordBefore + (index << 2), first);
+  isFrameFull = isFrameFull || type.rows + 2 > BATCH_ROWS;
+  return bad;
+}
+
+function judgeChange(type: EventType, index: usize): i32 {
+  beginEvent();
+  const object = isFlat || isBare ? objectStart : dataStart;
+  if (object == 0 || load<u8>(object) == 0x6e) return Bad.NONE;
+  if (load<u8>(object) != 0x7b) return Bad.DATA_NOT_OBJECT;
+  if (!openEnvelope(object)) return Bad.NONE;
+  const op = changeOp();
+  if (op == Op.UNKNOWN) return Bad.UNKNOWN_OP;
+  const before = beforeStart;
+  const after = afterStart;
+  if ((op & Op.TAKES) != 0) {
+    if (!isRowAt(before)) return Bad.NO_BEFORE;
+    const bad = fillSide(type, index, before, -1);
+    if (bad != Bad.NONE) return bad == Bad.MISSING ? Bad.NO_BEFORE : bad;
+  }
+  if ((op & Op.ADDS) == 0) return Bad.NONE;
+  return isRowAt(after) ? fillSide(type, index, after, 1) : Bad.NO_AFTER;
+}
+
+/** Projects a row of an envelope into the frame's next one, or says what is bad about it. */
+function fillSide(type: EventType, index: usize, start: usize, weight: i64): i32 {
+  clearSlots(type);
+  moveTo(start);
+  project(type, type.root, 1);
+  const bad = fillRow(type, index, weight);
+  if (bad != Bad.NONE) return bad;
+  for (let i = 0; i < type.inputCount; i++) {
+    const input = inputAt(type, i);
+    if (input.kind != Kind.STRING || input.slot != Slot.VALUE || !isUnavailable(input.value)) continue;
+    store<i32>(recordInput + (index << 2), i);
+    return Bad.UNAVAILABLE;
+  }
+  type.rows++;
+  return Bad.NONE;
 }
 
 /** What is bad about the event's time, if anything; a bad one leaves the clock as it was. */
@@ -1031,7 +1133,7 @@ export function commitGuess(start: usize): bool {
   }
   const type = typeAt(guessedType);
   if ((laterCount != 0 || guessedCount != type.inputCount) && !completeRow(type, start)) return false;
-  if (type.opInput != 0 && fillChange(type) != Bad.NONE) return false;
+  if (type.changelog == Changelog.OPS && fillChange(type, opWeight(type)) != Bad.NONE) return false;
   noteFormLine();
   const index = noteRecord(start, guessedEnd, guessedType);
   if (type.timeInput == 0) fillTime(type, recordMicros);
@@ -1075,8 +1177,11 @@ function fillInput(type: EventType, index: i32): bool {
   return true;
 }
 
-/** Writes the slots into the frame's next row, with defaults where values are missing; or names the first fault. */
-function fillRow(type: EventType, index: usize): i32 {
+/**
+ * Writes the slots into the frame's next row, with defaults where values are missing; or names the first fault. `weight` is
+ * that of a row in an envelope, and else of no meaning.
+ */
+function fillRow(type: EventType, index: usize, weight: i64): i32 {
   for (let i = 0; i < type.inputCount; i++) {
     const input = inputAt(type, i);
     const bad = faultOf(input);
@@ -1088,18 +1193,16 @@ function fillRow(type: EventType, index: usize): i32 {
     fillCell(input, registerOf(type.frame, i), <usize>type.rows);
   }
   if (type.timeInput == 0) fillTime(type, recordMicros);
-  if (type.opInput == 0) return Bad.NONE;
-  const bad = fillChange(type);
-  if (bad != Bad.NONE) store<i32>(recordInput + (index << 2), (bad == Bad.ROW_AHEAD ? type.timeInput : type.opInput) - 1);
+  if (type.changelog == Changelog.NONE) return Bad.NONE;
+  const bad = fillChange(type, type.changelog == Changelog.OPS ? opWeight(type) : weight);
+  if (bad != Bad.NONE) store<i32>(recordInput + (index << 2), bad == Bad.ROW_AHEAD ? type.timeInput - 1 : type.opInput);
   return bad;
 }
 
-/** Fills the weight of the frame's next row, and its time where that is one of its inputs; or says what is bad. */
-function fillChange(type: EventType): i32 {
-  const row = <usize>type.rows;
-  const op = registerOf(type.frame, type.opInput - 1);
-  const weight = weightOf(load<u64>(op.values + (row << 3)));
+/** Fills the weight of the frame's next row (0 for none), and its time where that is one of its inputs; or says what is bad. */
+function fillChange(type: EventType, weight: i64): i32 {
   if (weight == 0) return Bad.UNKNOWN_OP;
+  const row = <usize>type.rows;
   const weights = registerOf(type.frame, timeRegister(type) + 1);
   store<i64>(weights.values + (row << 3), weight);
   store<u8>(weights.nulls + row, 0);
@@ -1111,8 +1214,9 @@ function fillChange(type: EventType): i32 {
   return Bad.NONE;
 }
 
-/** What +I, +U, -U and -D weigh; 0 for any other text. */
-function weightOf(op: u64): i64 {
+/** What the next row's +I, +U, -U or -D weighs; 0 for any other text. */
+function opWeight(type: EventType): i64 {
+  const op = load<u64>(registerOf(type.frame, type.opInput).values + (<usize>type.rows << 3));
   const at = <usize><u32>op;
   if (op >> 32 != 2) return 0;
   const word = load<u16>(at);

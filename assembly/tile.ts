@@ -21,7 +21,18 @@ import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
 import { TEXT } from './kind';
 import { forgetRecent } from './last_n';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release } from './memory';
-import { firstPosition, recordClock, recordCount, recordRow, recordType, timeRegister, typeAt, typeFrame } from './ndjson';
+import {
+  firstPosition,
+  hasEnvelopes,
+  recordBefore,
+  recordClock,
+  recordCount,
+  recordRow,
+  recordType,
+  timeRegister,
+  typeAt,
+  typeFrame,
+} from './ndjson';
 import { appendEntry } from './row';
 import { varintSize, writeVarint, zigzag } from './varint';
 
@@ -62,6 +73,8 @@ class Group {
   frame: Frame;
   /** The column of the events' times: in a changelog a row may have one of its own. */
   times: usize;
+  /** A record may take back a row besides its own. */
+  hasBefore: bool;
   /** -1 takes every event. */
   where: i32;
   /** -1 is weight 1 throughout. */
@@ -113,6 +126,7 @@ export function addGroup(
   group.type = type;
   group.entity = entity;
   group.frame = typeFrame(type);
+  group.hasBefore = hasEnvelopes(typeAt(type));
   group.times = registerOf(group.frame, timeRegister(typeAt(type))).values;
   group.where = where;
   group.weight = weight;
@@ -346,7 +360,10 @@ function pickFrom(from: i32, to: i32, keeps: bool): void {
     for (let record = <usize>from; record < <usize>to; record++) {
       if (load<i32>(recordType + (record << 2)) != group.type) continue;
       const row = load<i32>(recordRow + (record << 2));
-      if (row >= 0) pick(group, <usize>row, record);
+      if (row < 0) continue;
+      const before = group.hasBefore ? load<i32>(recordBefore + (record << 2)) : -1;
+      if (before >= 0) pick(group, <usize>before, record);
+      pick(group, <usize>row, record);
     }
   }
 }
@@ -420,7 +437,10 @@ export function findKeyed(group: i32, from: i32, key: usize, length: usize): i32
   for (let record = <usize>from; record < <usize>recordCount; record++) {
     if (load<i32>(recordType + (record << 2)) != owner.type) continue;
     const row = load<i32>(recordRow + (record << 2));
-    if (row >= 0 && isKeyed(owner, <usize>row, key, length)) return <i32>record;
+    if (row < 0) continue;
+    const before = owner.hasBefore ? load<i32>(recordBefore + (record << 2)) : -1;
+    if (before >= 0 && isKeyed(owner, <usize>before, key, length)) return <i32>record;
+    if (isKeyed(owner, <usize>row, key, length)) return <i32>record;
   }
   return recordCount;
 }

@@ -323,15 +323,20 @@ function isChangelog(value: unknown): boolean {
 function changelogOf(event: EventType, { document, path }: Place, faults: Fault[]): Changelog | null {
   const spec = check(CHANGELOG_SPEC, document, [...path, CHANGELOG], faults);
   if (!spec) return null;
-  const { op, time = null } = spec;
+  const { op, format, time = null } = spec;
   const before = faults.length;
+  if ((op === undefined) === (format === undefined)) {
+    const message = `changelog: wanted either op or format, got ${op === undefined ? 'neither' : 'both'}`;
+    faults.push(new Fault('definition', message, document.keyAt([...path, CHANGELOG])));
+  }
   const checkInput = (key: 'op' | 'time', name: string, type: Type) => {
     const message = whyNot(event, name, type);
     if (message) faults.push(new Fault('definition', `${key}: ${message}`, document.at([...path, CHANGELOG, key])));
   };
-  checkInput('op', op, STRING);
+  if (op !== undefined) checkInput('op', op, STRING);
   if (time !== null) checkInput('time', time, TIME);
-  return faults.length === before ? { kind: 'ops', op, time } : null;
+  if (faults.length > before) return null;
+  return op === undefined ? { kind: 'debezium', time } : { kind: 'ops', op, time };
 }
 
 /** Why an input cannot be what every change has, if it cannot. */

@@ -74,10 +74,11 @@ export const CHANGELOG = 'changelog';
 /** How events of a type say which rows they add and take back. */
 export const CHANGELOG_SPEC = z
   .strictObject({
-    op: z.string().describe('the input that holds +I, -U, +U or -D'),
-    time: z.string().optional().describe("the input that is the row's own time"),
+    op: z.string().describe('the input that holds +I, -U, +U or -D').optional(),
+    format: z.enum(['debezium']).optional(),
+    time: z.string().describe("the input that is the row's own time").optional(),
   })
-  .describe('how events say what they change: { op: input }');
+  .describe('how events say what they change: { op: input } or { format: debezium }');
 
 /** Of an event type, for editors: whoever reads one takes its keys one by one. */
 export const EVENT_SPEC = z

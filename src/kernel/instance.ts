@@ -56,6 +56,7 @@ export interface Exports {
   recordCount: Global;
   recordType: Global;
   recordRow: Global;
+  recordBefore: Global;
   recordTime: Global;
   recordClock: Global;
   recordStart: Global;

@@ -24,14 +24,15 @@ export function addType(kernel: Kernel, event: EventType, inputs: Field[], regis
 }
 
 /** Its decoding then fills a register behind the time: each row's weight. */
-export function setChangelog(kernel: Kernel, type: number, { op, time }: Changelog, inputs: Field[]): void {
-  const { exports } = kernel;
-  const indexOf = (name: string) => {
+export function setChangelog(kernel: Kernel, type: number, changelog: Changelog, inputs: Field[]): void {
+  const indexOf = (name: string | null) => {
+    if (name === null) return -1;
     const index = inputs.findIndex(input => input.name === name);
     assert(index >= 0, `a changelog reads ${name}, which is no input`);
     return index;
   };
-  exports.setChangelog(type, indexOf(op), time === null ? -1 : indexOf(time));
+  const op = changelog.kind === 'ops' ? changelog.op : null;
+  kernel.exports.setChangelog(type, indexOf(op), indexOf(changelog.time));
 }
 
 function setFields(kernel: Kernel, shape: number, fields: Field[]): void {
@@ -88,8 +89,21 @@ export const BADS: readonly { code: string; reason: (event: EventType, place: Ba
     reason: (_, { name }) =>
       `with input ${name} its lists and structs have more than ${NESTED_VALUES_MAX} values, the limit`,
   },
-  { code: 'unknown_op', reason: (_, { name }) => `input ${name} is none of ${Object.keys(CHANGE_OPS).join(', ')}` },
+  {
+    code: 'unknown_op',
+    reason: ({ changelog }, { name }) =>
+      changelog?.kind === 'debezium'
+        ? '`op` is none of c, r, u, d'
+        : `input ${name} is none of ${Object.keys(CHANGE_OPS).join(', ')}`,
+  },
   { code: 'time_ahead', reason: (_, { name }) => `input ${name} is more than 10 minutes ahead of the event's time` },
+  {
+    code: 'no_before',
+    reason: (_, { name }) =>
+      `what is taken back is not there: \`before\` ${name === '' ? 'is no row' : `lacks input ${name}`}; the database has to log whole rows, as Postgres does with REPLICA IDENTITY FULL`,
+  },
+  { code: 'no_after', reason: () => 'what is added is not there: `after` is no row' },
+  { code: 'unavailable', reason: (_, { name }) => `input ${name} is a value that the database did not hand over` },
 ];
 
 /** Where something is bad: an input, or a place within it, like `crew[2].name`. */

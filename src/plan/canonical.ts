@@ -100,9 +100,9 @@ function canonicalExpression(expression: Expression, event: EventType | null, pl
   }
 }
 
-function canonicalChangelog({ kind, op, time }: Changelog, { inputs }: EventType): unknown {
-  const named = (name: string) => canonicalInput(inputs.find(input => input.name === name)!);
-  return [kind, named(op), time === null ? null : named(time)];
+function canonicalChangelog(changelog: Changelog, { inputs }: EventType): unknown {
+  const named = (name: string | null) => name && canonicalInput(inputs.find(input => input.name === name)!);
+  return [changelog.kind, changelog.kind === 'ops' ? named(changelog.op) : null, named(changelog.time)];
 }
 
 function canonicalInput(input: Slot & { path: string[] }): string {

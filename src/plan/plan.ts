@@ -47,10 +47,12 @@ export interface EventType {
  * than it may say makes the event bad.
  *
  * - `ops`: a record is one row, and the input `op` says which it is, by a word of `CHANGE_OPS`.
+ * - `debezium`: a record is an envelope with the row before the change and the one after it, and either may be missing; inputs
+ *   are read from the rows. A null in its place is neither.
  *
  * @property time the input that is each row's own time, at which it is added and taken back alike; null for the record's
  */
-export type Changelog = { kind: 'ops'; op: string; time: string | null };
+export type Changelog = { time: string | null } & ({ kind: 'ops'; op: string } | { kind: 'debezium' });
 
 /** What Flink calls the kinds of rows in a changelog, and what they count. */
 export const CHANGE_OPS: Record<string, 1 | -1> = { '+I': 1, '-U': -1, '+U': 1, '-D': -1 };

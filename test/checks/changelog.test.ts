@@ -40,6 +40,36 @@ function ordersOf(count: number, rng: Random): { changes: [string, Order][]; tab
   return { changes, table: [...table.values()] };
 }
 
+/** The same changes as Debezium sends them, some with a schema, and a null behind each row that is deleted. */
+function envelopesOf(changes: [string, Order][]): string[] {
+  const lines: string[] = [];
+  for (const [i, [op, row]] of changes.entries()) {
+    const send = (name: string, before: Order | null, after: Order | null) => {
+      const source = { table: 'captured', ts_ms: 1_704_067_200_000 + i * 1000 };
+      const payload = { before, after, source, op: name, ts_ms: source.ts_ms + 5 };
+      lines.push(JSON.stringify(i % 3 === 0 ? { schema: { type: 'struct' }, payload } : payload));
+    };
+    if (op === '+I') send(i % 2 === 0 ? 'c' : 'r', null, row);
+    if (op === '-U') send('u', row, changes[i + 1]![1]);
+    if (op !== '-D') continue;
+    send('d', row, null);
+    lines.push('null');
+  }
+  return lines;
+}
+
+function setOf(source: string): string {
+  return `feature_set: ${source}
+entity: shop
+source: ${source}
+windows: [lifetime]
+sql: |
+  SELECT shop, COUNT(*) AS n, COUNT(cents) AS priced, SUM(cents) AS cents, AVG(cents) AS mean, SUM(price) AS price,
+         AVG(price) AS price_mean, COUNT(*) FILTER (WHERE price > 500) AS dear
+  FROM "${source}" GROUP BY shop
+`;
+}
+
 const SCRIPT = `
 import json, sys, duckdb
 orders = json.load(sys.stdin)
@@ -56,32 +86,33 @@ const python = pythonOrSkip('changelog = table in DuckDB');
 
 test.skipIf(python === null)('after any changelog, the lifetimes are those of the table', async () => {
   const plan = await planOf(`
-events: { order: { changelog: { op: op }, op: string, shop: string, cents: int64?, price: double } }
+events:
+  order: { changelog: { op: op }, op: string, shop: string, cents: int64?, price: double }
+  captured: { changelog: { format: debezium }, shop: string, cents: int64?, price: double }
 entities: { shop: string }
 ---
-feature_set: s
-entity: shop
-source: order
-windows: [lifetime]
-sql: |
-  SELECT shop, COUNT(*) AS n, COUNT(cents) AS priced, SUM(cents) AS cents, AVG(cents) AS mean, SUM(price) AS price,
-         AVG(price) AS price_mean, COUNT(*) FILTER (WHERE price > 500) AS dear
-  FROM "order" GROUP BY shop
+${setOf('order')}
+---
+${setOf('captured')}
 `);
   for (const seed of [1, 2, 3]) {
     const { changes, table } = ordersOf(4000, new Random(seed));
     const lines = changes.map(([op, { shop, cents, price }], i) =>
       JSON.stringify({ type: 'order', time: 1_704_067_200_000 + i * 1000, data: { op, shop, cents, price } }),
     );
+    const captured = envelopesOf(changes);
     const engine = await openEngine(plan, { disk: new SimulatedDisk(seed), db: memoryDatabase() });
-    await engine.ingest.post(new TextEncoder().encode(lines.join('\n')), 'ndjson');
+    await engine.ingest.post(new TextEncoder().encode([...lines, ...captured].join('\n')), 'ndjson');
     const shops = [...SHOPS].sort();
-    const answer = engine.reader.lookup({ features: ['s:*'], entities: { shop: shops }, at: null });
-    const ours = shops.map((shop, row) => [shop, ...answer.entities[0]!.features.map(found => valueAt(found, row))]);
+    const lookUp = (set: string) => {
+      const answer = engine.reader.lookup({ features: [`${set}:*`], entities: { shop: shops }, at: null });
+      const rows = shops.map((shop, row) => [shop, ...answer.entities[0]!.features.map(found => valueAt(found, row))]);
+      return rows.map(row => row.map(value => (typeof value === 'bigint' ? Number(value) : value)));
+    };
     const theirs = JSON.parse(
       new TextDecoder().decode(runPython(python!, ['-c', SCRIPT], Buffer.from(JSON.stringify(table)))),
     );
-    expect(ours.map(row => row.map(value => (typeof value === 'bigint' ? Number(value) : value)))).toEqual(theirs);
+    for (const set of ['order', 'captured']) expect(lookUp(set)).toEqual(theirs);
     await engine.close();
   }
 });

@@ -23,6 +23,25 @@ test('the input that says what a record changes, and the one that is its time', 
   expect(plain.events[0]!.inputs.map(({ name }) => name)).toEqual(['shop', 'cents', 'op', 'kind', 'at', 'seen']);
 });
 
+test('rows in envelopes', async () => {
+  const [plain, timed] = [
+    await planOf(EVENT('{ format: debezium }')),
+    await planOf(EVENT('{ format: debezium, time: at }')),
+  ];
+  expect(plain.events[0]!.changelog).toEqual({ kind: 'debezium', time: null });
+  expect(timed.events[0]!.changelog).toEqual({ kind: 'debezium', time: 'at' });
+});
+
+test('one way of saying it, not two', async () => {
+  for (const [changelog, got] of [
+    ['{ op: op, format: debezium }', 'both'],
+    ['{ time: at }', 'neither'],
+  ] as const)
+    expect(await faultsOf(EVENT(changelog))).toEqual([
+      `0.yaml:2:12+9: changelog: wanted either op or format, got ${got}`,
+    ]);
+});
+
 test('an input may be called so', async () => {
   const plan = await planOf(
     'events: { e: { changelog: string }, f: { changelog: { type: int64, optional: true } } }\n',
@@ -67,6 +86,8 @@ describe('refused', () => {
     ],
     ['{ op: «5» }', 'op: got 5, wanted the input that holds +I, -U, +U or -D'],
     ['{ op: op, «tme»: at }', 'unknown key "tme"; did you mean "time"?'],
+    ['{ format: «avro» }', 'format: got "avro", wanted debezium'],
+    ['{ format: debezium, time: «cents» }', 'time: wanted an input that is time, and cents is int64'],
   ])('%s', async (changelog, message) => {
     const { text, expected } = unmark('0.yaml', EVENT(changelog), [message]);
     expect(await faultsOf(text)).toEqual(expected);

@@ -5,7 +5,7 @@
  *
  * It shares no code with src, only the types of the plan.
  */
-import type { EventType, Plan } from '../../src/plan/plan.ts';
+import type { Changelog, EventType, Plan } from '../../src/plan/plan.ts';
 import type { Field, Slot, Type, Value } from '../../src/plan/value.ts';
 import { isObject, type Json, JsonNumber, type JsonObject, member, nestingDepth, parseJson } from './json.ts';
 import { int64, integerFromText } from './number.ts';
@@ -111,8 +111,11 @@ function splitLines(ndjson: string | Uint8Array): Uint8Array[] {
 interface Opened {
   type: string;
   time: bigint;
-  /** The event's data; null where there is something else in its place. */
+  /** What stands around the data is a change of a row by itself. */
+  isBare: boolean;
+  /** The event's data; null where there is something else in its place. Empty where there is none. */
   data: JsonObject | null;
+  isEmpty: boolean;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -127,7 +130,7 @@ function openLine(bytes: Uint8Array): Opened | string | null {
   } catch {
     return 'not UTF-8';
   }
-  if (/^[ \t\r]*$/.test(text)) return null;
+  if (/^[ \t\r]*(null[ \t\r]*)?$/.test(text)) return null;
   if (line.length > LINE_BYTES_MAX) return 'too long';
   if (nestingDepth(text) > DEPTH_MAX) return 'too deep';
   try {
@@ -136,13 +139,40 @@ function openLine(bytes: Uint8Array): Opened | string | null {
     return 'not JSON';
   }
   if (!isObject(json)) return 'not an object';
+  const bare = openBare(json);
+  if (typeof bare === 'string' || bare !== null) return bare;
   const flat = member(json, 'type') === undefined && member(json, '_type') !== undefined;
   const type = member(json, flat ? '_type' : 'type');
   if (typeof type !== 'string' || type === '') return 'no type';
   const time = timeFromJson(member(json, flat ? '_time' : 'time'));
   if (time === null) return 'no time';
-  const data = flat ? json : (member(json, 'data') ?? {});
-  return { type: type.toWellFormed(), time, data: isObject(data) ? data : null };
+  const given = (flat ? json : member(json, 'data')) ?? null;
+  const data = given ?? {};
+  return {
+    ...{ type: type.toWellFormed(), time, isBare: false, isEmpty: given === null },
+    data: isObject(data) ? data : null,
+  };
+}
+
+/** A change as Debezium sends it, of which nobody has said what type it is: that is the table's name. Null where it is none. */
+function openBare(json: JsonObject): Opened | string | null {
+  if (member(json, 'type') !== undefined || member(json, '_type') !== undefined) return null;
+  const envelope = envelopeOf(json);
+  const source = envelope && member(envelope, 'source');
+  if (!envelope || typeof member(envelope, 'op') !== 'string' || !isObject(source ?? undefined)) return null;
+  const changed = source as JsonObject;
+  const type = member(changed, 'table');
+  if (typeof type !== 'string' || type === '') return 'no type';
+  const at = member(changed, 'ts_ms') ?? null;
+  const isKnown = at !== null && !(at instanceof JsonNumber && integerFromText(at.text) === 0n);
+  const time = timeFromJson(isKnown ? at : member(envelope, 'ts_ms'));
+  return time === null ? 'no time' : { type: type.toWellFormed(), time, isBare: true, isEmpty: false, data: json };
+}
+
+/** With a schema beside it or without; null where a null stands for it. */
+function envelopeOf(json: JsonObject): JsonObject | null {
+  const payload = member(json, 'payload');
+  return payload === null ? null : isObject(payload) ? payload : json;
 }
 
 function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: Clocks): LogRecord {
@@ -167,8 +197,11 @@ function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: 
     clock.since ??= clock.shows;
     clock.jumps = [];
     if (data === null) record.bad = 'data is not an object';
-    else readInputs(event, data, record);
-    if (record.bad === null) readRows(event, record);
+    else if (event.changelog?.kind === 'debezium') readChange(event, opened, record);
+    else {
+      readInputs(event, opened.isBare ? {} : data, record);
+      if (record.bad === null) readRow(event, record);
+    }
   }
   record.clock = clock.shows;
   record.since = clock.since;
@@ -205,19 +238,41 @@ function readInputs(event: EventType, data: JsonObject, record: LogRecord): void
 
 const OPS: Record<string, bigint> = { '+I': 1n, '+U': 1n, '-U': -1n, '-D': -1n };
 
-/** The row that an event is: what it weighs, and when it was. */
-function readRows(event: EventType, record: LogRecord): void {
+/** The row that an event is. */
+function readRow(event: EventType, record: LogRecord): void {
   const { inputs, time } = record;
   const { changelog } = event;
   if (!changelog) {
     record.rows = [{ inputs, time, weight: event.weight ? null : 1n }];
     return;
   }
-  const weight = OPS[inputs[changelog.op] as string];
-  const rowTime = changelog.time === null ? time : (inputs[changelog.time] as bigint);
-  if (weight === undefined) record.bad = `${changelog.op} is no kind of change`;
-  else if (rowTime - time > AHEAD_MAX_MICROS) record.bad = 'the row is ahead of its change';
-  else record.rows = [{ inputs, time: rowTime, weight }];
+  const weight = changelog.kind === 'ops' ? OPS[inputs[changelog.op] as string] : undefined;
+  if (weight === undefined) record.bad = 'no kind of change';
+  else addRow(changelog, record, inputs, weight);
+}
+
+function addRow({ time: named }: Changelog, record: LogRecord, inputs: Inputs, weight: bigint): void {
+  const time = named === null ? record.time : (inputs[named] as bigint);
+  if (time - record.time > AHEAD_MAX_MICROS) record.bad = 'the row is ahead of its change';
+  else record.rows.push({ inputs, time, weight });
+}
+
+/** The rows of an envelope: what it takes back, then what it adds. A deleted row is what a replay shows of the event. */
+function readChange(event: EventType, { data, isEmpty }: Opened, record: LogRecord): void {
+  const envelope = envelopeOf(data!);
+  if (isEmpty || !envelope) return;
+  const sides = { c: ['after'], r: ['after'], u: ['before', 'after'], d: ['before'] }[member(envelope, 'op') as string];
+  if (!sides) record.bad = 'no kind of change';
+  for (const side of sides ?? []) {
+    const row = member(envelope, side);
+    if (!isObject(row)) record.bad = `${side} is no row`;
+    else readInputs(event, row, record);
+    if (record.bad === null && Object.values(record.inputs).includes('__debezium_unavailable_value'))
+      record.bad = 'a value is unavailable';
+    if (record.bad === null) addRow(event.changelog!, record, record.inputs, side === 'after' ? 1n : -1n);
+    if (record.bad !== null) break;
+  }
+  if (record.bad !== null) record.rows = [];
 }
 
 function nestedCount(value: Value): number {

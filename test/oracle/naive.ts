@@ -66,9 +66,10 @@ export function now(log: Log, p: number): bigint {
 /** Every column of the event at p, inputs and computed ones, as of that event; null where there is no good event. */
 export function eventRow(plan: Plan, log: Log, p: number): { [column: string]: Value } | null {
   const record = log.records[p]!;
-  if (record.bad !== null) return null;
+  const row = record.rows.at(-1);
+  if (record.bad !== null || !row) return null;
   const event = named(plan.events, record.type);
-  const scope = eventScope(plan, log, event, record, record.rows.at(-1)!);
+  const scope = eventScope(plan, log, event, record, row);
   const names = [...event.inputs, ...event.columns].map(column => column.name);
   return Object.fromEntries(names.map(name => [name, scope.column(name)]));
 }
