@@ -96,7 +96,7 @@ export const BADS: readonly { code: string; reason: (event: EventType, place: Ba
         ? '`op` is none of c, r, u, d'
         : `input ${name} is none of ${Object.keys(CHANGE_OPS).join(', ')}`,
   },
-  { code: 'time_ahead', reason: (_, { name }) => `input ${name} is more than 10 minutes ahead of the event's time` },
+  { code: 'row_ahead', reason: (_, { name }) => `input ${name} is more than 10 minutes ahead of the event's time` },
   {
     code: 'no_before',
     reason: (_, { name }) =>

@@ -151,7 +151,7 @@ describe('what cannot count', () => {
     ],
     [
       wrapped(envelope('c', 'null', ROW.replace('1700000000000', '1700009000000')), 'timed'),
-      'time_ahead',
+      'row_ahead',
       'input at is more than 10 minutes ahead',
     ],
     [wrapped('[]'), 'data_not_object', '`data` is not an object'],

@@ -378,10 +378,10 @@ describe('lines', () => {
     ]);
   });
 
-  test('end in LF or CRLF, may be blank, and the last may end in nothing', async () => {
+  test('end in LF or CRLF, may be blank or null, and the last may end in nothing', async () => {
     const one = '{"type":"ev","time":0}';
-    const { records, rejected } = await decode(`\n${one}\r\n \t\r\n\r\n${one}\n\n\r${one}\nnull\r\n${one}`);
-    expect(records.map(record => record.line)).toEqual([2, 5, 7, 9]);
+    const { records, rejected } = await decode(`\n${one}\r\n \t\r\n\r\n${one}\n\n\r${one}\ntrue\r\n null \r\n${one}`);
+    expect(records.map(record => record.line)).toEqual([2, 5, 7, 10]);
     expect(rejected.map(({ line, code }) => [line, code])).toEqual([[8, 'not_object']]);
     expect((await decode('')).batches).toBe(0);
     expect((await decode('\n')).records).toEqual([]);

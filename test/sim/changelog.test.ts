@@ -164,7 +164,7 @@ describe.each([1, 2])('seed %p', seed => {
     expect(errors.map(({ position }) => position)).toEqual(
       log.records.filter(({ bad }) => bad !== null).map(({ position }) => position),
     );
-    const [unknown, ahead] = ['unknown_op', 'time_ahead'].map(code => errors.find(error => error.code === code)!);
+    const [unknown, ahead] = ['unknown_op', 'row_ahead'].map(code => errors.find(error => error.code === code)!);
     expect(unknown!.message).toMatch(/^input (op|kind) is none of \+I, -U, \+U, -D$/);
     expect(ahead!.message).toBe("input at is more than 10 minutes ahead of the event's time");
     await engine.close();
