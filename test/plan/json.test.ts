@@ -40,7 +40,7 @@ describe('as it was', () => {
   });
 
   const LIST: Type = { kind: 'list', of: { type: INT64, presence: OPTIONAL } };
-  const MAP: Type = { kind: 'map', of: { type: DOUBLE, presence: REQUIRED } };
+  const MAP: Type = { kind: 'map', key: STRING, of: { type: DOUBLE, presence: REQUIRED } };
   const STRUCT: Type = {
     kind: 'struct',
     name: null,
