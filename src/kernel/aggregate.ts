@@ -35,6 +35,7 @@ const FINISHERS: Partial<Record<AggregateName, number>> = {
   ...{ countUnique: 1, mode: 2, topK: 3, valueCounts: 4, bucketCounts: 5, quantile: 6 },
 };
 
+/** What a function's state is finished by; what it is told of that are the function's params. */
 export function finisherOf(fn: AggregateFunction): number {
   return FINISHERS[fn.name] ?? 0;
 }

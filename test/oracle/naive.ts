@@ -247,7 +247,7 @@ function finish(aggregate: Aggregate, asked: Counted[], t: bigint): Answer {
       const isTooLong = times.some(
         ({ value }) => typeof value === 'string' && Buffer.byteLength(value) > TEXT_MAX_BYTES,
       );
-      if (isTooLong || times.length > fn.limit!) return { value: null, status: 'OVERFLOW' };
+      if (isTooLong || (fn.limit !== null && times.length > fn.limit)) return { value: null, status: 'OVERFLOW' };
       return good(finishTimes(fn, times));
     }
     case 'decayedSum':
@@ -303,8 +303,9 @@ function finishTimes({ name, params }: AggregateFunction, all: Times[]): Value {
       const total = present.reduce((sum, { times }) => sum + times, 0n);
       if (total === 0n) return null;
       const values = quantiles.map(q => {
-        let rest = BigInt(Math.floor(q * Number(total - 1n)));
-        const found = present.find(({ times }) => (rest -= times) < 0n)!;
+        const rank = BigInt(Math.floor(q * Number(total - 1n)));
+        const upTo = (i: number) => present.slice(0, i + 1).reduce((sum, { times }) => sum + times, 0n);
+        const found = present.find((_, i) => upTo(i) > rank)!;
         return bucketMiddle(found.value as bigint, accuracy);
       });
       return isList === 1 ? values : values[0]!;

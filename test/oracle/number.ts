@@ -122,7 +122,8 @@ export function decayed(
   const wholeOf = (time: bigint) => (time - modulo(time, halfLife)) / halfLife;
   const partOf = (time: bigint) => Number(modulo(time, halfLife)) / Number(halfLife);
   const finite = terms.filter(({ value }) => Math.abs(value) < 2 ** 768);
-  const start = finite.reduce((least, { time }) => (wholeOf(time) < least ? wholeOf(time) : least), wholeOf(t));
+  const wholes = [t, ...finite.map(({ time }) => time)].map(wholeOf);
+  const start = wholes.toSorted((a, b) => (a < b ? -1 : 1))[0]!;
   const units = finite.reduce(
     (sum, { value, time, weight }) => sum + weight * (unitsOf(value * power2(partOf(time))) << (wholeOf(time) - start)),
     0n,
