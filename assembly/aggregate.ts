@@ -71,6 +71,9 @@ import {
 import { isWellFormed } from './utf8';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint, zigzag, unzigzag } from './varint';
 
+export { COUNTS_MAX } from './counts';
+export { HALF_LIVES_KEPT } from './decayed';
+
 export const COUNT: i32 = 1;
 export const SUM: i32 = 2;
 export const MEAN: i32 = 3;

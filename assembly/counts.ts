@@ -130,7 +130,10 @@ export function addCount(state: usize, kind: i32, value: i64, weight: i64): void
   storeEntry(entry, kind == REAL ? plainReal(value) : value, weight);
   const order = counts.count == 0 ? 1 : compareValues(counts.kind, entry, entry - ENTRY_SIZE);
   // The same value as the one before: nothing more has to stand there.
-  if (order == 0) return store<i64>(entry - ENTRY_SIZE, timesOf(entry - ENTRY_SIZE) + weight, 8);
+  if (order == 0) {
+    store<i64>(entry - ENTRY_SIZE, timesOf(entry - ENTRY_SIZE) + weight, 8);
+    return;
+  }
   if (order < 0) counts.flags |= UNORDERED;
   counts.count++;
 }
@@ -284,9 +287,8 @@ export const TOP: i32 = 3;
 export const VALUE_COUNTS: i32 = 4;
 /** How often each of the values 0, 1 ... is there: how many of them there are is the parameter. */
 export const BUCKETS: i32 = 5;
-/** Quantiles of what sketch.ts made values of: its accuracy and which quantiles are the parameters. */
+/** Quantiles of what sketch.ts made values of. Parameters: its accuracy, 1 for a list of them or 0 for one alone, and which they are. */
 export const QUANTILE: i32 = 6;
-export const QUANTILES: i32 = 7;
 
 /** Writes the 8 bytes of the value, whose lists and texts stand in `arena`; or says why there is none. */
 export function finishCounts(finisher: i32, state: usize, parameters: usize, parameterCount: i32, out: usize, arena: Arena): i32 {
@@ -305,7 +307,7 @@ export function finishCounts(finisher: i32, state: usize, parameters: usize, par
     case BUCKETS:
       return finishBuckets(counts, <i32>load<f64>(parameters), out, arena);
     default:
-      return finishQuantiles(finisher == QUANTILES, counts, parameters, parameterCount, out, arena);
+      return finishQuantiles(counts, parameters, parameterCount, out, arena);
   }
 }
 
@@ -422,19 +424,19 @@ function finishBuckets(counts: Counts, length: i32, out: usize, arena: Arena): i
   return FINISHED;
 }
 
-function finishQuantiles(isList: bool, counts: Counts, parameters: usize, parameterCount: i32, out: usize, arena: Arena): i32 {
+function finishQuantiles(counts: Counts, parameters: usize, parameterCount: i32, out: usize, arena: Arena): i32 {
   const accuracy = load<f64>(parameters);
   let total: i64 = 0;
   for (let i: u32 = 0; i < counts.count; i++) total += max<i64>(0, timesOf(entryAt(counts, i)));
   if (total <= 0) return FINISHED_NULL;
-  if (!isList) {
-    store<f64>(out, quantileOf(counts, accuracy, total, load<f64>(parameters, 8)));
+  if (load<f64>(parameters, 8) == 0) {
+    store<f64>(out, quantileOf(counts, accuracy, total, load<f64>(parameters, 16)));
     return FINISHED;
   }
-  const length = parameterCount - 1;
+  const length = parameterCount - 2;
   const block = takeBlock(arena, length);
   for (let i = 0; i < length; i++) {
-    const quantile = load<f64>(parameters + (<usize>(i + 1) << 3));
+    const quantile = load<f64>(parameters + (<usize>(i + 2) << 3));
     store<f64>(cellAt(block, i), quantileOf(counts, accuracy, total, quantile));
   }
   store<u64>(out, nestedCell(block, length));

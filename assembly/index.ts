@@ -57,6 +57,7 @@ export {
 export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
 export { hashKey } from './key';
 export { regexSteps } from './regex';
+export { COUNTS_MAX, HALF_LIVES_KEPT } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
 export {
   LEVELS_MAX,

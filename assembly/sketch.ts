@@ -89,7 +89,7 @@ function firstFrom(index: i64): f64 {
   let low: i64 = 1;
   let high = INFINITY_BITS;
   while (low < high) {
-    const middle = (low + high) >> 1;
+    const middle = low + ((high - low) >> 1);
     if (indexOf(reinterpret<f64>(middle)) < index) low = middle + 1;
     else high = middle;
   }

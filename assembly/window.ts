@@ -45,7 +45,7 @@ import {
   stateSize,
 } from './aggregate';
 import { Arena } from './arena';
-import { DISTINCT, QUANTILE, finishCounts } from './counts';
+import { DISTINCT, finishCounts } from './counts';
 import { HALF_LIVES_KEPT, finishDecayed, mergeDecayedTile, startDecayedWindow } from './decayed';
 import { Frame, makeFrame, registerOf } from './expression';
 import { FINISHED, FINISHED_OVERFLOW } from './finish';
@@ -890,7 +890,7 @@ function isKeepable(answer: Answer): bool {
 function isWord(member: Member): bool {
   switch (member.aggregateCase) {
     case COUNTS:
-      return member.finisher == DISTINCT || member.finisher == QUANTILE;
+      return member.finisher == DISTINCT;
     case MOMENTS:
     case COUNT:
     case SUM:

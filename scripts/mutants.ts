@@ -116,8 +116,8 @@ const ANSWER: Mutant[] = [
     name: 'kept-fresh',
     why: 'what was finished for an entity does not expire with the clock of its type',
     file: 'assembly/window.ts',
-    from: 'if (!isWord(member.aggregateCase) || isExpired(answer, member)) return false;',
-    to: 'if (!isWord(member.aggregateCase)) return false;',
+    from: 'if (!isWord(member) || isExpired(answer, member)) return false;',
+    to: 'if (!isWord(member)) return false;',
   },
 ];
 
@@ -392,7 +392,7 @@ const QUICK: Mutant[] = [
     name: 'states-kept',
     why: 'a row begins with the states of the one before',
     file: 'assembly/tile.ts',
-    from: '      clearStates(group);\n',
+    from: '      clearStates(group, startMs);\n',
     to: '',
   },
   {
@@ -491,6 +491,93 @@ const AGGREGATE: Mutant[] = [
     file: 'assembly/aggregate.ts',
     from: 'const carry = <i64>(sum < low);',
     to: 'const carry: i64 = 0;',
+  },
+];
+
+const LINEAR: Mutant[] = [
+  {
+    name: 'square-once',
+    why: 'wide squares of int64 lose their upper half',
+    file: 'assembly/exact.ts',
+    from: '  if (isWide) addSigned(state, squareHigh, 0, weight, ONE + 64);\n',
+    to: '',
+  },
+  {
+    name: 'square-owed',
+    why: 'squares are added where they are to be taken away',
+    file: 'assembly/moments.ts',
+    from: 'addSquare(state + EXACT_SIZE, real, weight)',
+    to: 'addSquare(state + EXACT_SIZE, real, 1)',
+  },
+  {
+    name: 'spread-borrow',
+    why: 'the difference of sums drops what it borrows',
+    file: 'assembly/moments.ts',
+    from: '    borrow = difference >> 32;\n',
+    to: '',
+  },
+  {
+    name: 'counts-free',
+    why: 'values that were taken away make room for others, in some orders of merges',
+    file: 'assembly/counts.ts',
+    from: '    count++;\n  }\n  return count;',
+    to: '    if (timesOf(to) != 0) count++;\n  }\n  return count;',
+  },
+  {
+    name: 'counts-shrunk',
+    why: 'what has overflown in one tile is merged as if it were empty',
+    file: 'assembly/counts.ts',
+    from: '  if (source.kind == target.kind && (source.flags & OVERFLOWN) != 0) overflow(target);\n',
+    to: '',
+  },
+  {
+    name: 'mode-last',
+    why: 'of values as frequent the greatest is the mode',
+    file: 'assembly/counts.ts',
+    from: 'if (timesOf(entry) > (best == 0 ? 0 : timesOf(best))) best = entry;',
+    to: 'if (timesOf(entry) > 0 && (best == 0 || timesOf(entry) >= timesOf(best))) best = entry;',
+  },
+  {
+    name: 'top-cut',
+    why: 'the first values are the most frequent',
+    file: 'assembly/counts.ts',
+    from: '    if (isBehind(entry, rankedAt(0))) return;\n',
+    to: '    return;\n',
+  },
+  {
+    name: 'quantile-next',
+    why: 'a quantile is the value after',
+    file: 'assembly/counts.ts',
+    from: 'if (below > rank) break;',
+    to: 'if (below > rank + 1) break;',
+  },
+  {
+    name: 'boundary-open',
+    why: 'a boundary is in the bucket above it',
+    file: 'assembly/bucket.ts',
+    from: 'load<i64>(boundary) < load<i64>(number)',
+    to: 'load<i64>(boundary) <= load<i64>(number)',
+  },
+  {
+    name: 'decay-start',
+    why: 'tiles decay as if all began with the oldest',
+    file: 'assembly/decayed.ts',
+    from: 'addExactScaled(into, from, <i32>shift)',
+    to: 'addExactScaled(into, from, 1)',
+  },
+  {
+    name: 'decay-uncut',
+    why: 'tiles of more than so many half-lives ago do not drop',
+    file: 'assembly/decayed.ts',
+    from: '  if (startMs < load<i64>(into, CUT_AT)) return;\n',
+    to: '',
+  },
+  {
+    name: 'decay-kept',
+    why: 'what was finished for an entity does not decay',
+    file: 'assembly/window.ts',
+    from: '    case MOMENTS:\n    case COUNT:',
+    to: '    case DECAYED:\n    case MOMENTS:\n    case COUNT:',
   },
 ];
 
@@ -835,6 +922,7 @@ const MUTANTS = [
   ...QUICK,
   ...TILE,
   ...AGGREGATE,
+  ...LINEAR,
   ...LATEST,
   ...DURABLE,
   ...CREW,
@@ -861,6 +949,7 @@ const SUITES = ['test/sim/parity.test.ts', 'test/sim/crash.test.ts', 'test/kerne
 const FORM_SUITES = ['test/kernel/form.test.ts', 'test/kernel/rfc8259.test.ts', 'test/kernel/ndjson.test.ts'];
 const SPELLED_SUITES = ['test/kernel/regex.test.ts', 'test/compile/dialects.test.ts'];
 const CREW_SUITES = ['test/shard'];
+const LINEAR_SUITES = ['test/sim/linear.test.ts', 'test/kernel/sketch.test.ts', 'test/kernel/row_bytes.test.ts'];
 const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
 
@@ -924,6 +1013,7 @@ function suitesFor(name: string): string[] {
   if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
   if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;
   if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
+  if (LINEAR.some(mutant => mutant.name === name)) return LINEAR_SUITES;
   if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;
   return DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES;
 }

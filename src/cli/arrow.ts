@@ -9,6 +9,7 @@ import {
   Int64,
   List,
   makeData,
+  Map_,
   RecordBatch,
   RecordBatchFileWriter,
   Schema,
@@ -17,13 +18,13 @@ import {
   Utf8,
 } from 'apache-arrow';
 import { assert } from '../base/assert.ts';
-import { isList } from '../kernel/window.ts';
+import { isList, itemType, type ListValues } from '../kernel/window.ts';
 import { type Type, typeName } from '../plan/value.ts';
 import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './frame.ts';
 
 /**
- * An Arrow IPC file, written batch by batch: int64, float64, bool, utf8, binary, timestamps in microseconds UTC, and lists
- * of these. Vectors stand on the batch's own arrays, so what `batch` and `end` return has to be written out before the
+ * An Arrow IPC file, written batch by batch: int64, float64, bool, utf8, binary, timestamps in microseconds UTC, lists
+ * of these, and maps of them to int64. Vectors stand on the batch's own arrays, so what `batch` and `end` return has to be written out before the
  * next batch is made.
  */
 export class ArrowFrame implements Frame {
@@ -91,6 +92,8 @@ function arrowType(type: FrameType): DataType {
       return utcMicros();
     case 'list':
       return new List(itemField(type.of.type));
+    case 'map':
+      return mapType(type.key);
     default:
       assert(false, `no column holds a ${typeName(type)}`);
   }
@@ -98,6 +101,12 @@ function arrowType(type: FrameType): DataType {
 
 function itemField(type: Type): Field {
   return new Field('item', arrowType(type), true);
+}
+
+/** Keys ascend, but readers that are told so would take them to be unique and in their own order. */
+function mapType(key: Type): Map_ {
+  const fields = [new Field('key', arrowType(key), false), new Field('value', new Int64(), true)];
+  return new Map_(new Field('entries', new Struct(fields), false) as never, false);
 }
 
 function utcMicros(): TimestampMicrosecond {
@@ -113,11 +122,12 @@ function columnData({ name, type, values, nulls }: FrameColumn, count: number): 
     return textData(type.kind === 'string' ? new Utf8() : new Binary(), cells, { nullBitmap, nullCount });
   }
   if (isList(values)) {
-    assert(type.kind === 'list', `${name} is ${type.kind} and holds lists`);
+    assert(type.kind === 'list' || type.kind === 'map', `${name} is ${type.kind} and holds lists`);
     const { offsets, items, itemNulls } = values;
-    const child = columnData({ name, type: type.of.type, values: items, nulls: itemNulls }, offsets[count]!);
+    const child = columnData({ name, type: itemType(type), values: items, nulls: itemNulls }, offsets[count]!);
     // No batch has 2^31 items, so the offsets are the same with a sign.
     const valueOffsets = new Int32Array(offsets.buffer, offsets.byteOffset, count + 1);
+    if (type.kind === 'map') return makeData({ ...shape, ...mapData(type.key, child, values, count), valueOffsets });
     return makeData({ ...shape, type: new List(itemField(type.of.type)), valueOffsets, child });
   }
   if (type.kind === 'bool') {
@@ -131,6 +141,16 @@ function columnData({ name, type, values, nulls }: FrameColumn, count: number): 
   assert(values instanceof BigInt64Array, `${name} is ${type.kind} and has other values`);
   if (type.kind === 'time') return makeData({ ...shape, type: utcMicros(), data: values });
   return makeData({ ...shape, type: new Int64(), data: values });
+}
+
+/** A map is a list of structs, of which no key is null. */
+function mapData(key: Type, keys: Data, { offsets, mapped }: ListValues, count: number): { type: Map_; child: Data } {
+  const length = offsets[count]!;
+  assert(mapped, 'a map has what its keys are mapped to');
+  const values = makeData({ type: new Int64(), length, nullCount: 0, data: mapped });
+  const type = mapType(key);
+  const entries = type.children[0]!.type as Struct;
+  return { type, child: makeData({ type: entries, length, nullCount: 0, children: [keys, values] }) };
 }
 
 /** Arrow says 1 where a value is there; ours says 1 where it is null. */

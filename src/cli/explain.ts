@@ -7,7 +7,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { withParts } from './held.ts';
-import { atJson, groupKeys, parseExactly, type TextCell, valueText } from './lookup.ts';
+import { atJson, groupKeys, parseExactly, type CellValue, valueText } from './lookup.ts';
 import { planOf } from './plan_cache.ts';
 import { askServer } from './remote.ts';
 import { tableText } from './table.ts';
@@ -71,7 +71,7 @@ interface TextExplanation extends TextValue {
 }
 
 interface TextValue {
-  value: TextCell | TextCell[];
+  value: CellValue;
   status: string | null;
 }
 

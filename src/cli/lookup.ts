@@ -104,9 +104,10 @@ interface TextAnswer {
 }
 
 export type TextCell = string | boolean | null;
+export type CellValue = TextCell | TextCell[] | Record<string, string>;
 
 interface TextColumn {
-  values: (TextCell | TextCell[])[];
+  values: CellValue[];
   statuses?: (string | null)[];
   since?: string;
 }
@@ -143,14 +144,20 @@ function sinceLines({ entities }: TextAnswer): string[] {
   });
 }
 
-/** So many items of a list are shown: more would push the other keys out of sight. */
+/** So many items of a list or a map are shown: more would push the other keys out of sight. */
 const ITEMS_SHOWN_MAX = 5;
 
-export function valueText(value: TextCell | TextCell[]): string {
-  if (!Array.isArray(value)) return value === null ? '-' : String(value);
-  const shown = value.slice(0, ITEMS_SHOWN_MAX).map(valueText).join(', ');
-  const left = value.length - ITEMS_SHOWN_MAX;
-  return left > 0 ? `[${shown}, ... ${left} more]` : `[${shown}]`;
+export function valueText(value: CellValue): string {
+  if (value === null) return '-';
+  if (typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return `[${itemsText(value.map(valueText))}]`;
+  return `{${itemsText(Object.entries(value).map(([key, of]) => `${key}: ${of}`))}}`;
+}
+
+function itemsText(items: string[]): string {
+  const shown = items.slice(0, ITEMS_SHOWN_MAX).join(', ');
+  const left = items.length - ITEMS_SHOWN_MAX;
+  return left > 0 ? `${shown}, ... ${left} more` : shown;
 }
 
 function cellText({ values, statuses }: TextColumn, index: number): string {

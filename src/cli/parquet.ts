@@ -1,6 +1,6 @@
 import { ByteWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
 import { assert } from '../base/assert.ts';
-import { isList } from '../kernel/window.ts';
+import { isList, itemType } from '../kernel/window.ts';
 import { type Type, typeName } from '../plan/value.ts';
 import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './frame.ts';
 
@@ -10,11 +10,11 @@ const GROUP_ROWS_MAX = 1 << 16;
 /** Values of a row group, items of lists included: wide tables have shorter groups. About 50 MiB while they are held. */
 const GROUP_VALUES_MAX = 1 << 20;
 
-type Cell = bigint | number | boolean | string | Uint8Array | null | Cell[];
+type Cell = bigint | number | boolean | string | Uint8Array | null | Cell[] | { key: Cell; value: Cell };
 
 /**
  * A Parquet file, row group by row group: int64 as INT64, double as DOUBLE, bool as BOOLEAN, string as UTF8, time as
- * TIMESTAMP in microseconds UTC, bytes as BYTE_ARRAY, lists as LIST; packed with Snappy. Values are copied until their
+ * TIMESTAMP in microseconds UTC, bytes as BYTE_ARRAY, lists as LIST, maps as MAP; packed with Snappy. Values are copied until their
  * group is full.
  */
 export class ParquetFrame implements Frame {
@@ -79,12 +79,19 @@ export class ParquetFrame implements Frame {
 }
 
 function isOfDoubles(type: FrameType): boolean {
-  return type.kind === 'double' || (type.kind === 'list' && type.of.type.kind === 'double');
+  return type.kind === 'double' || ((type.kind === 'list' || type.kind === 'map') && itemType(type).kind === 'double');
 }
 
-/** A column in the schema's list of elements; a list takes three of them. */
+/** A column in the schema's list of elements; a list takes three of them, a map four. */
 function elementsOf({ name, type, isRequired }: FrameShape): SchemaElement[] {
   const repetition_type = isRequired ? 'REQUIRED' : 'OPTIONAL';
+  if (type.kind === 'map')
+    return [
+      { name, repetition_type, num_children: 1, converted_type: 'MAP', logical_type: { type: 'MAP' } },
+      { name: 'key_value', repetition_type: 'REPEATED', num_children: 2 },
+      { name: 'key', repetition_type: 'REQUIRED', ...leafOf(type.key) },
+      { name: 'value', repetition_type: 'OPTIONAL', ...leafOf(type.of.type) },
+    ];
   if (type.kind !== 'list') return [{ name, repetition_type, ...leafOf(type) }];
   return [
     { name, repetition_type, num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
@@ -119,10 +126,13 @@ function leafOf(type: FrameType): Omit<SchemaElement, 'name'> {
 /** Copies rows [from, to) of a column; returns how many values they are. */
 function appendCells({ name, type, values, nulls }: FrameColumn, from: number, to: number, cells: Cell[]): number {
   if (!Array.isArray(values) && isList(values)) {
-    assert(type.kind === 'list', `${name} is ${type.kind} and holds lists`);
-    const { offsets, items, itemNulls } = values;
-    for (let row = from; row < to; row++)
-      cells.push(nulls[row] ? null : itemCells(type.of.type, items, itemNulls, offsets[row]!, offsets[row + 1]!));
+    assert(type.kind === 'list' || type.kind === 'map', `${name} is ${type.kind} and holds lists`);
+    const { offsets, items, itemNulls, mapped } = values;
+    for (let row = from; row < to; row++) {
+      const keys = itemCells(itemType(type), items, itemNulls, offsets[row]!, offsets[row + 1]!);
+      const entries = mapped ? keys.map((key, i) => ({ key, value: mapped[offsets[row]! + i]! })) : keys;
+      cells.push(nulls[row] ? null : entries);
+    }
     return to - from + offsets[to]! - offsets[from]!;
   }
   const isBool = type.kind === 'bool';

@@ -1,9 +1,11 @@
+import { formatDuration, parseDuration } from '../base/time.ts';
 import type { Expression } from '../plan/expression.ts';
 import type { AggregateName } from '../plan/plan.ts';
 import { LINEAR } from '../plan/plan.ts';
 import type { ScalarKind, Type } from '../plan/value.ts';
-import { DOUBLE, INT64, isScalar, REQUIRED, typeName } from '../plan/value.ts';
+import { BOOL, DOUBLE, INT64, isScalar, REQUIRED, typeName } from '../plan/value.ts';
 import type { SqlNode } from './node.ts';
+import { call, literal, nullLiteral } from './typing.ts';
 
 /**
  * The aggregates that SQL can call, in one table: what feature sets are read and checked by is what docs/aggregates.md is
@@ -11,6 +13,8 @@ import type { SqlNode } from './node.ts';
  */
 export interface SqlAggregate {
   name: AggregateName;
+  /** It is the quotient of that aggregate by this one, of the same value. */
+  over?: AggregateName;
   /** All spellings, in capitals, the one to write first. */
   names: string[];
   /** How calls are written, where that is otherwise than NAME(x). */
@@ -49,6 +53,31 @@ export interface AggregateParam {
 /** How many values LAST_N keeps at most: all of them are in a row, and in a reply. */
 export const LAST_N_MAX = 1000;
 
+/** How many different values are counted: all of them are in a row, and whoever folds an event into it goes through them. */
+export const COUNTED_DEFAULT = 1000;
+export const COUNTED_MAX = 10_000;
+
+/** How many of the values that are there most often are given at most. */
+export const TOP_MAX = 1000;
+
+/** Buckets between boundaries are all in every reply. */
+export const BOUNDARIES_MAX = 1000;
+
+/** Each is looked for in the whole sketch. */
+export const QUANTILES_MAX = 100;
+
+/** How far a quantile may be off, for its size. Finer than the least a sketch of a wide range has too many buckets. */
+export const ACCURACY_DEFAULT = 0.01;
+const ACCURACY_MIN = 0.001;
+const ACCURACY_MAX = 0.5;
+
+/** Buckets of a sketch: with the default accuracy they reach from the least to 10^35 times as much. */
+export const SKETCH_BUCKETS_MAX = 4096;
+
+/** After so many half-lives less is left of a value than the last bit of a double. */
+export const HALF_LIVES_KEPT = 64;
+const HALF_LIFE_MAX_MS = 36_500 * 86_400_000;
+
 const PLAIN = { params: [], wants: 'one argument', everywhere: [], keep: () => ({ limit: null, params: [] }) };
 const NUMBERS: ScalarKind[] = ['int64', 'double'];
 const ORDERED: ScalarKind[] = ['int64', 'double', 'bool', 'time'];
@@ -86,6 +115,38 @@ const VARIANCE = {
 };
 const DEVIATION = { ...SPREAD, error: 'the square root of the variance, that as a double' };
 const SPREAD_NULLS = 'NaN with a NaN or an infinity among them, OVERFLOW with a double of 2^512 or more';
+
+const BOUND: AggregateParam = {
+  ...whole('n', 'counts a whole number of different values', COUNTED_MAX, COUNTED_DEFAULT),
+};
+const COUNTED = {
+  ...PLAIN,
+  takes: 'scalars' as const,
+  params: [BOUND],
+  wants: 'one argument, or two with how many different values it counts at most',
+  keep: ([limit]: number[][]) => ({ limit: limit![0]!, params: [] }),
+  stored: 'for each value 2 to 20, or a text and its length',
+  error: 'exact',
+  cost: 'n log n for n different values, and a pass over those of the row',
+};
+const MANY = 'OVERFLOW with more than `n` different values (1000 where nothing is written) or a text beyond 1 KiB';
+
+const HALF_LIFE: AggregateParam = {
+  name: 'half-life',
+  wants: `wants a half-life from 1ms to ${formatDuration(HALF_LIFE_MAX_MS)}, like '1h' or INTERVAL 1 HOUR`,
+  read: readHalfLife,
+};
+const DECAYED = {
+  ...PLAIN,
+  params: [HALF_LIFE],
+  wants: "two arguments, a value and a half-life like '1h'",
+  keep: ([halfLifeMs]: number[][]) => ({ limit: halfLifeMs![0]!, params: halfLifeMs! }),
+  result: () => DOUBLE,
+  stored: '2 to 340, mostly below 24',
+  error: 'the exact sum of values times their powers of two, these rounded: to 2^-51 of the sum of the sizes',
+  cost: 'a power of two for each event, and an addition of 128 bits',
+};
+const DECAYED_NULLS = `Events of more than ${HALF_LIVES_KEPT} half-lives ago drop. OVERFLOW with an infinity or a value of 2^768 or more`;
 
 export const AGGREGATES: SqlAggregate[] = [
   {
@@ -150,6 +211,151 @@ export const AGGREGATES: SqlAggregate[] = [
     everywhere: ['STDDEV_SAMP'],
     gives: `double; null where there are less than two, ${SPREAD_NULLS}`,
   },
+  {
+    ...COUNTED,
+    name: 'countUnique',
+    names: ['COUNT_DISTINCT'],
+    everywhere: ['COUNT_DISTINCT'],
+    forms: ['COUNT(DISTINCT x)', 'COUNT_DISTINCT(x, n)'],
+    result: () => INT64,
+    gives: `int64: how many different values there are; ${MANY}`,
+  },
+  {
+    ...COUNTED,
+    name: 'mode',
+    names: ['MODE'],
+    everywhere: ['MODE'],
+    forms: ['MODE(x)', 'MODE(x, n)'],
+    result: SAME,
+    gives: `as \`x\`: the value that is there most often, and of those the least; null where there is none, ${MANY}`,
+  },
+  {
+    ...COUNTED,
+    name: 'topK',
+    names: ['TOP_K', 'APPROX_TOP_K'],
+    everywhere: ['TOP_K'],
+    forms: ['TOP_K(x, k)', 'TOP_K(x, k, n)'],
+    params: [whole('k', 'gives a whole number of values', TOP_MAX), BOUND],
+    wants:
+      'two arguments, a value and how many of them to give, or three with how many different values it counts at most',
+    keep: ([k, limit]) => ({ limit: limit![0]!, params: k! }),
+    result: argument => listOf(argument!),
+    gives: `a list as of \`x\`: the \`k\` values that are there most often, the most frequent first, of those as frequent the least; ${MANY}`,
+  },
+  {
+    ...COUNTED,
+    name: 'valueCounts',
+    names: ['HISTOGRAM', 'VALUE_COUNTS'],
+    everywhere: ['HISTOGRAM', 'VALUE_COUNTS'],
+    forms: ['HISTOGRAM(x)', 'HISTOGRAM(x, n)'],
+    wants: `${COUNTED.wants}; BUCKET_COUNTS(x, [...]) counts between boundaries, and this has`,
+    result: argument => ({ kind: 'map', key: argument!, of: { type: INT64, presence: REQUIRED } }),
+    gives: `a map of each value to how often it is there, which JSON has as an object; ${MANY}`,
+  },
+  {
+    ...PLAIN,
+    name: 'bucketCounts',
+    names: ['BUCKET_COUNTS'],
+    everywhere: ['BUCKET_COUNTS'],
+    forms: ['BUCKET_COUNTS(x, [b, ...])'],
+    takes: NUMBERS,
+    params: [
+      {
+        name: 'boundaries',
+        wants: `counts between boundaries, which are a list of at most ${BOUNDARIES_MAX} ascending numbers`,
+        read: node => {
+          const numbers = node?.kind === 'list' ? node.items.map(numberOf) : [];
+          const isAscending = numbers.every((one, i) => one !== null && (i === 0 || one > numbers[i - 1]!));
+          return isAscending && numbers.length > 0 && numbers.length <= BOUNDARIES_MAX ? (numbers as number[]) : null;
+        },
+      },
+    ],
+    wants: 'two arguments, a value and a list of boundaries',
+    keep: ([boundaries]) => ({ limit: boundaries!.length + 1, params: [boundaries!.length + 1] }),
+    result: () => listOf(INT64),
+    argument: (value, [boundaries]) => {
+      const isWhole = value.type.kind === 'int64' && boundaries!.every(Number.isSafeInteger);
+      const list = isWhole
+        ? literal(boundaries!.map(BigInt), listOf(INT64), value.at)
+        : literal(boundaries!, listOf(DOUBLE), value.at);
+      return call('bucketIndex', [value, list], INT64, value.at!);
+    },
+    gives:
+      'a list of int64, one more than boundaries: values up to the first (and it), above that up to the second, and so on; the last is of those above all, and of NaN',
+    stored: 'for each bucket 2 to 12',
+    error: 'exact',
+    cost: 'a search in the boundaries, and a pass over the buckets of the row',
+  },
+  {
+    ...PLAIN,
+    name: 'quantile',
+    names: ['APPROX_QUANTILE'],
+    everywhere: ['APPROX_QUANTILE'],
+    forms: ['APPROX_QUANTILE(x, q)', 'APPROX_QUANTILE(x, [q, ...])', 'APPROX_QUANTILE(x, q, accuracy)'],
+    takes: NUMBERS,
+    params: [
+      {
+        name: 'q',
+        wants: `takes a number from 0 to 1, or a list of at most ${QUANTILES_MAX} such`,
+        read: node => {
+          const numbers = (node?.kind === 'list' ? node.items : node ? [node] : []).map(numberOf);
+          const isWithin = numbers.every(one => one !== null && one >= 0 && one <= 1);
+          const isList = node?.kind === 'list' ? 1 : 0;
+          return isWithin && numbers.length > 0 && numbers.length <= QUANTILES_MAX
+            ? [isList, ...(numbers as number[])]
+            : null;
+        },
+      },
+      {
+        name: 'accuracy',
+        wants: `may be off by a part of the value, a number from ${ACCURACY_MIN} to ${ACCURACY_MAX}`,
+        isOptional: true,
+        read: node => {
+          const accuracy = node ? numberOf(node) : ACCURACY_DEFAULT;
+          return accuracy !== null && accuracy >= ACCURACY_MIN && accuracy <= ACCURACY_MAX ? [accuracy] : null;
+        },
+      },
+    ],
+    wants: 'two arguments, a value and which quantile of them, or three with how far it may be off',
+    keep: ([quantiles, accuracy]) => ({ limit: SKETCH_BUCKETS_MAX, params: [...accuracy!, ...quantiles!] }),
+    result: (_, [quantiles]) => (quantiles![0] === 1 ? listOf(DOUBLE) : DOUBLE),
+    argument: (value, [, accuracy]) =>
+      call('sketchBucket', [value, literal(accuracy![0]!, DOUBLE, value.at)], INT64, value.at!),
+    gives: `double, or a list of them: of n values in order that with floor(q (n - 1)) below it; null where there is none. NaN is above all. OVERFLOW with values in more than ${SKETCH_BUCKETS_MAX} buckets, which reach over 35 orders of magnitude with the default accuracy`,
+    stored: 'for each bucket 2 to 15, mostly 3; a hundredfold of the least value takes 233 with the default accuracy',
+    error: `at most \`accuracy\` of the value, ${ACCURACY_DEFAULT} where nothing is written`,
+    cost: 'a bucket by a cubic of the mantissa, and a pass over the buckets of the row',
+  },
+  {
+    ...DECAYED,
+    name: 'decayedSum',
+    names: ['DECAYED_SUM'],
+    everywhere: ['DECAYED_SUM'],
+    forms: ["DECAYED_SUM(x, '1h')"],
+    takes: NUMBERS,
+    gives: `double: the sum of \`x\` that counts half as much after each half-life before the read; 0 where there is none. ${DECAYED_NULLS}`,
+  },
+  {
+    ...DECAYED,
+    name: 'decayedCount',
+    names: ['DECAYED_COUNT'],
+    everywhere: ['DECAYED_COUNT'],
+    forms: ["DECAYED_COUNT(x, '1h')"],
+    takes: 'scalars',
+    argument: value => oneOf(value),
+    gives: `double: how many values there are, each of which counts half as much after each half-life; 0 where there is none`,
+  },
+  {
+    ...DECAYED,
+    name: 'decayedSum',
+    over: 'decayedCount',
+    names: ['DECAYED_AVG'],
+    everywhere: ['DECAYED_AVG'],
+    forms: ["DECAYED_AVG(x, '1h')"],
+    takes: NUMBERS,
+    gives: 'double: `DECAYED_SUM` by `DECAYED_COUNT`, both of which are stored; null where there is none',
+    stored: 'as both',
+  },
   { ...EXTREME, name: 'min', names: ['MIN'] },
   { ...EXTREME, name: 'max', names: ['MAX'] },
   {
@@ -186,16 +392,41 @@ export function listOf(type: Type): Type {
   return { kind: 'list', of: { type, presence: REQUIRED } };
 }
 
-/** A whole number from 1 to `most`. */
-function whole(name: string, verb: string, most: number): AggregateParam {
+/** A whole number from 1 to `most`; with `otherwise` it may be left out. */
+function whole(name: string, verb: string, most: number, otherwise?: number): AggregateParam {
   return {
     name,
     wants: `${verb}, from 1 to ${most}`,
+    ...(otherwise === undefined ? {} : { isOptional: true as const }),
     read: node => {
+      if (!node && otherwise !== undefined) return [otherwise];
       const value = node?.kind === 'literal' ? node.value : null;
       return typeof value === 'bigint' && value >= 1n && value <= BigInt(most) ? [Number(value)] : null;
     },
   };
+}
+
+/** The number that is written; null where it is none that a double holds. */
+function numberOf(node: SqlNode): number | null {
+  if (node.kind !== 'literal') return null;
+  const { value } = node;
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : null;
+  return typeof value === 'number' ? value : null;
+}
+
+/** '1h', or an INTERVAL of days and less; in milliseconds. */
+function readHalfLife(node: SqlNode | null): number[] | null {
+  let halfLifeMs: number | null = null;
+  if (node?.kind === 'literal' && typeof node.value === 'string') halfLifeMs = parseDuration(node.value);
+  if (node?.kind === 'interval' && !node.count && node.months === 0n && node.micros % 1000n === 0n)
+    halfLifeMs = Number(node.micros / 1000n);
+  return halfLifeMs !== null && halfLifeMs >= 1 && halfLifeMs <= HALF_LIFE_MAX_MS ? [halfLifeMs] : null;
+}
+
+/** 1.0 where the value is not null. */
+function oneOf(value: Expression): Expression {
+  const at = value.at!;
+  return call('case', [call('isNull', [value], BOOL, at), nullLiteral(DOUBLE, at), literal(1, DOUBLE, at)], DOUBLE, at);
 }
 
 /** Those that the library reads as what they are, and with clauses of their own. */

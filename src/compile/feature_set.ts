@@ -9,7 +9,7 @@ import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } f
 import { LINEAR } from '../plan/plan.ts';
 import { INT64, isScalar, TIME, typeName } from '../plan/value.ts';
 import { defaultResolutionMs } from '../plan/window.ts';
-import { type AggregateParam, aggregateNamed, refusalOf, type SqlAggregate } from './aggregates.ts';
+import { type AggregateParam, aggregateNamed, HALF_LIVES_KEPT, refusalOf, type SqlAggregate } from './aggregates.ts';
 import type { Scope } from './bind.ts';
 import { bind, bindCondition, fieldOf } from './bind.ts';
 import type { Declared } from './declare.ts';
@@ -69,6 +69,7 @@ export async function compileSet(
   const where = select.where && bindCondition(select.where, eventScope(event, 'WHERE', faults), 'WHERE');
   const shared = { set, event, entity, keys, where, tiles: tiles ?? { levelsMs: [], offsetMs: 0 } };
   const { aggregates, items } = itemsOf(shared, select);
+  if (windows && tiles) checkDecayed(aggregates, windows, tiles, faults);
   if (!windows || !entity || !keys || !settings.feature_set) return { set: null, aggregates: [], features: [] };
 
   const features = items.flatMap(item => windows.map(window => featureOf(set, entity, item, window)));
@@ -235,6 +236,26 @@ function isTable(node: SqlNode & { kind: 'name' }, event: EventType, faults: Fau
   const message = `unknown table "${node.table.name}": the only one is ${event.name}${hint}`;
   faults.push(new Fault('definition', message, node.table.at));
   return false;
+}
+
+/** What decays is counted in half-lives from the start of a tile, and what is left of it after so many is nothing: neither may be too long. */
+function checkDecayed(aggregates: Aggregate[], windows: NamedWindow[], tiles: Tiles, faults: Fault[]): void {
+  const coarsestMs = tiles.levelsMs.at(-1)!;
+  const isLifetime = windows.some(({ window }) => window.kind === 'lifetime');
+  for (const { fn, at } of aggregates) {
+    if (fn.name !== 'decayedSum' && fn.name !== 'decayedCount') continue;
+    const keptMs = HALF_LIVES_KEPT * fn.limit!;
+    const [half, kept] = [formatDuration(fn.limit!), formatDuration(keptMs)];
+    const nothing = `after ${HALF_LIVES_KEPT} half-lives of ${half} nothing is left`;
+    if (isLifetime)
+      faults.push(
+        new Fault('unsupported', `a lifetime of what decays is not kept: ${nothing}; write ${kept} under windows`, at),
+      );
+    if (coarsestMs > keptMs) {
+      const message = `tiles: ${formatDuration(coarsestMs)} is longer than ${kept}, and ${nothing}; leave it out`;
+      faults.push(new Fault('definition', message, at));
+    }
+  }
 }
 
 /** The columns that name the entity, in the order of its keys. */
@@ -454,7 +475,7 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
 }
 
 function isFeatureType({ type }: Expression, node: SqlNode, faults: Fault[]): boolean {
-  if (isScalar(type) || (type.kind === 'list' && isScalar(type.of.type))) return true;
+  if (isScalar(type) || type.kind === 'map' || (type.kind === 'list' && isScalar(type.of.type))) return true;
   const message = `a feature is a scalar or a list of scalars, and ${node.text} is ${typeName(type)}; ${scalarHint(type, node.text)}`;
   faults.push(new Fault('definition', message, node.at));
   return false;

@@ -857,12 +857,16 @@ function walkAggregate(cursor: Cursor, name: AggregateName, body: Node, first: n
   const { at, text } = cursor.tokens[cursor.next + 1]?.type === 'L_PAREN' ? nextWord(cursor) : unexpected(cursor);
   take(cursor, 'L_PAREN', '(');
   let of: SqlNode | null = null;
-  if (body.star) take(cursor, 'STAR', '*');
+  const isDistinct = name === 'count' && peekIs(cursor, 'DISTINCT');
+  if (isDistinct) cursor.next++;
+  if (body.star && !isDistinct) take(cursor, 'STAR', '*');
   else if (body.this) of = walk(cursor, child(body, 'this'));
   else throw here(cursor, `${text.toUpperCase()}() wants * or an argument`, 'definition');
   take(cursor, 'R_PAREN', ')');
   const filter = walkFilter(cursor, body);
-  return { kind: 'aggregate', name, symbol: { name: text, at }, of, params: [], filter, ...span(cursor, first) };
+  const symbol = { name: text, at };
+  const place = span(cursor, first);
+  return { kind: 'aggregate', name: isDistinct ? 'countUnique' : name, symbol, of, params: [], filter, ...place };
 }
 
 /** FILTER (WHERE condition), where it is there. */
@@ -896,7 +900,13 @@ function walkCalled(cursor: Cursor, aggregate: SqlAggregate, first: number): Sql
   const filter = walkFilterOf(cursor);
   const [of, ...given] = args as [SqlNode, ...SqlNode[]];
   const symbol = { name: text, at };
-  return { kind: 'aggregate', name: aggregate.name, symbol, of, params: given, filter, ...span(cursor, first) };
+  const called = (name: AggregateName): SqlNode => ({
+    ...{ kind: 'aggregate', name, symbol, of, params: given, filter },
+    ...span(cursor, first),
+  });
+  const { name, over } = aggregate;
+  if (!over) return called(name);
+  return { kind: 'operator', fn: 'divide', symbol, args: [called(name), called(over)], ...span(cursor, first) };
 }
 
 /** FILTER (WHERE condition), wherever the tree has it. */

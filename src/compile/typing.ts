@@ -65,9 +65,10 @@ export function compare(
   return null;
 }
 
-/** What to take of a list or a struct where a scalar is wanted. */
+/** What to take of a list, a map or a struct where a scalar is wanted. */
 export function scalarHint(type: Type, text: string = type.kind): string {
   if (type.kind === 'struct') return `take a field of it, like ${text}.${type.fields[0]!.name}`;
+  if (type.kind === 'map') return 'it has no elements to take: it is a feature as a whole';
   return `take an element of it, ${text}[1], or its LEN(${text})`;
 }
 

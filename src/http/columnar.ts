@@ -1,8 +1,8 @@
 import { assert } from '../base/assert.ts';
 import { formatMicros } from '../base/time.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
-import { type FeatureColumn, isList, STATUS } from '../kernel/window.ts';
-import { typeName } from '../plan/value.ts';
+import { type FeatureColumn, isList, itemType, type ScalarValues, STATUS } from '../kernel/window.ts';
+import { type Type, typeName } from '../plan/value.ts';
 import type { Answer, AnswerColumn, EntityAnswer } from '../read/read.ts';
 import { ReplyBytes } from './reply.ts';
 
@@ -68,13 +68,16 @@ function writeValues(reply: ReplyBytes, column: AnswerColumn, count: number): vo
 
 /**
  * How one value of a column is written as JSON: int64 with all its digits, a double in the fewest digits that read
- * back the same, NaN and the infinities as null, time as RFC 3339, a list as an array.
+ * back the same, NaN and the infinities as null, time as RFC 3339, a list as an array, a map as an object, its keys as texts.
  */
 export function cellJson({ name, type, values, nulls }: Omit<FeatureColumn, 'statuses'>): (index: number) => string {
   if (isList(values)) {
-    assert(type.kind === 'list', `feature ${name} is ${type.kind} and holds lists`);
-    const { offsets, items, itemNulls } = values;
-    const item = cellJson({ name, type: type.of.type, values: items, nulls: itemNulls });
+    const { offsets, items, itemNulls, mapped } = values;
+    if (mapped) {
+      const key = keyOf(itemType(type), items);
+      return i => (nulls[i] ? 'null' : objectJson(key, mapped, offsets[i]!, offsets[i + 1]!));
+    }
+    const item = cellJson({ name, type: itemType(type), values: items, nulls: itemNulls });
     return i => (nulls[i] ? 'null' : arrayJson(item, offsets[i]!, offsets[i + 1]!));
   }
   switch (type.kind) {
@@ -97,6 +100,26 @@ function arrayJson(item: (index: number) => string, from: number, to: number): s
   let text = '[';
   for (let i = from; i < to; i++) text += i === from ? item(i) : `,${item(i)}`;
   return `${text}]`;
+}
+
+/** The keys of a map as texts in quotes: NaN and the infinities have theirs too. */
+function keyOf({ kind }: Type, keys: ScalarValues): (index: number) => string {
+  switch (kind) {
+    case 'string':
+      return i => JSON.stringify(keys[i]);
+    case 'time':
+      return i => `"${formatMicros(keys[i] as bigint)}"`;
+    case 'bool':
+      return i => (keys[i] ? '"true"' : '"false"');
+    default:
+      return i => `"${keys[i]}"`;
+  }
+}
+
+function objectJson(key: (index: number) => string, values: BigInt64Array, from: number, to: number): string {
+  let text = '{';
+  for (let i = from; i < to; i++) text += `${i === from ? '' : ','}${key(i)}:${values[i]}`;
+  return `${text}}`;
 }
 
 function doubleJson(value: number): string {

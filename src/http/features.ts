@@ -4,7 +4,7 @@ import { Fault } from '../base/fault.ts';
 import { MICROS_PER_MS, parseMicros } from '../base/time.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { Stages } from '../base/stages.ts';
-import type { Feature, Plan } from '../plan/plan.ts';
+import { type Feature, itemsMax, type Plan } from '../plan/plan.ts';
 import type { Lookup, LookUp } from '../read/read.ts';
 import { STATUS } from '../kernel/window.ts';
 import { readBody } from './body.ts';
@@ -48,8 +48,10 @@ const ANSWER = z.object({
         z.string(),
         z.object({
           values: z
-            .array(z.union([SCALAR, z.array(SCALAR)]))
-            .describe('one for each key, an array where it is a list; integers come with all their digits, up to 19'),
+            .array(z.union([SCALAR, z.array(SCALAR), z.record(z.string(), z.number())]))
+            .describe(
+              'one for each key, an array where it is a list, an object where it is a map; integers come with all their digits, up to 19',
+            ),
           statuses: z
             .array(z.enum(STATUS.filter(status => status !== null)).nullable())
             .optional()
@@ -164,10 +166,11 @@ function checkSize(lookup: Lookup, plan: Plan): { keys: number; values: number }
   return { keys, values };
 }
 
-/** A list counts as all the values it may have. */
+/** A list or a map counts as all the values it may have. */
 function valuesOf({ expression }: Feature, plan: Plan): number {
-  if (expression.kind !== 'read' || expression.type.kind !== 'list') return 1;
-  return plan.aggregates.find(({ name }) => name === expression.read.aggregate)?.fn.limit ?? 1;
+  const read = expression.kind === 'read' ? expression.read.aggregate : null;
+  const aggregate = plan.aggregates.find(({ name }) => name === read);
+  return Math.max(1, aggregate ? itemsMax(aggregate.fn) : 0);
 }
 
 function checkCount(limit: LimitName, count: number, found: string) {

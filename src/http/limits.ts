@@ -35,7 +35,7 @@ export const LIMITS = {
   lookup_values: {
     // A ranking request of 2,000 candidates with 100 features each, and some: nobody else is answered meanwhile.
     value: 250_000,
-    what: 'values of one lookup: keys times features, a list counting as many as it may have',
+    what: 'values of one lookup: keys times features, a list or a map counting as many as it may have',
   },
   plan_body_bytes: {
     // Thousands of feature sets; all of them are compiled before anything else is done.

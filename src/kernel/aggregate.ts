@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { AggregateFunction, AggregateName } from '../plan/plan.ts';
 
 const MOMENTS = 11;
+const COUNTS = 12;
 
 /** The field of FeatureValue's oneof (proto/tilefold/v1/row.proto) that holds an aggregate's state, and names its merge. */
 const CASES: Partial<Record<AggregateName, number>> = {
@@ -17,12 +18,24 @@ const CASES: Partial<Record<AggregateName, number>> = {
   varSamp: MOMENTS,
   stddevPop: MOMENTS,
   stddevSamp: MOMENTS,
+  countUnique: COUNTS,
+  mode: COUNTS,
+  topK: COUNTS,
+  valueCounts: COUNTS,
+  bucketCounts: COUNTS,
+  quantile: COUNTS,
+  decayedSum: 13,
+  decayedCount: 13,
 };
 const REAL_CASES: Partial<Record<AggregateName, number>> = { sum: 6, avg: 7 };
 
 /** Of functions that share a state, which one it is (assembly/aggregate.ts); 0 where there is one only. */
-const FINISHERS: Partial<Record<AggregateName, number>> = { varPop: 1, varSamp: 2, stddevPop: 3, stddevSamp: 4 };
+const FINISHERS: Partial<Record<AggregateName, number>> = {
+  ...{ varPop: 1, varSamp: 2, stddevPop: 3, stddevSamp: 4 },
+  ...{ countUnique: 1, mode: 2, topK: 3, valueCounts: 4, bucketCounts: 5, quantile: 6 },
+};
 
+/** What a function's state is finished by; what it is told of that are the function's params. */
 export function finisherOf(fn: AggregateFunction): number {
   return FINISHERS[fn.name] ?? 0;
 }

@@ -120,6 +120,9 @@ export enum Op {
   REGEX_EXTRACT,
   REGEX_REPLACE,
   REGEX_REPLACE_ALL,
+  BUCKET_INT,
+  BUCKET_DOUBLE,
+  SKETCH_BUCKET,
 }
 
 interface Instruction {
@@ -279,6 +282,13 @@ export class Lowering {
       case 'listSum':
       case 'listMean':
         return this.emit(listOp(fn, first), this.lower(first));
+      case 'bucketIndex': {
+        const isDouble = elementOf(second).kind === 'double';
+        const register = isDouble ? this.asDouble(first) : this.lower(first);
+        return this.emit(isDouble ? Op.BUCKET_DOUBLE : Op.BUCKET_INT, register, this.lower(second));
+      }
+      case 'sketchBucket':
+        return this.emit(Op.SKETCH_BUCKET, this.asDouble(first), this.lower(second));
       case 'regexContains':
       case 'regexMatches': {
         const program = programOf(textOf(second), fn === 'regexMatches');

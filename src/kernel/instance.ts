@@ -75,6 +75,8 @@ export interface Exports {
 
   hashKey(entity: number, start: number, length: number): number;
 
+  COUNTS_MAX: Global;
+  HALF_LIVES_KEPT: { value: bigint };
   RECENT_MAX: Global;
   RECENT_TEXT_MAX_BYTES: Global;
 

@@ -1,3 +1,4 @@
+import { itemsMax } from '../plan/plan.ts';
 import type { Kernel } from './instance.ts';
 import type { AnswerFeature, AnswerLayout } from './layout.ts';
 
@@ -9,8 +10,8 @@ export function rowsAtOnce(kernel: Kernel, features: { answer: AnswerLayout; fea
   const { ANSWER_ROWS, RECENT_TEXT_MAX_BYTES } = kernel.exports;
   const cellBytes = (answer: AnswerLayout, member: number): number => {
     const { fn } = answer.members[member]!.aggregate;
-    if (fn.name !== 'lastN') return 0;
-    return fn.limit! * (NESTED_ITEM_SIZE + (fn.args[0]!.type.kind === 'string' ? RECENT_TEXT_MAX_BYTES.value : 0));
+    const textBytes = fn.args[0]?.type.kind === 'string' ? RECENT_TEXT_MAX_BYTES.value : 0;
+    return itemsMax(fn) * (NESTED_ITEM_SIZE + textBytes);
   };
   const rowBytes = features.flatMap(of =>
     of.features.flatMap(({ cells }) => cells.map(({ member }) => cellBytes(of.answer, member))),

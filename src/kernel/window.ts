@@ -250,12 +250,14 @@ export interface FeatureColumn {
 /** BigInt64Array for int64 and time (microseconds), Float64Array for double, Uint8Array for bool (0 or 1), text for string. */
 export type ScalarValues = BigInt64Array | Float64Array | Uint8Array | string[];
 
-/** The list of row i is items [offsets[i], offsets[i + 1]); behind the last of them there may be room for more. */
+/** The list, or the map, of row i is items [offsets[i], offsets[i + 1]); behind the last of them there may be room for more. */
 export interface ListValues {
   offsets: Uint32Array;
   items: ScalarValues;
   /** 1 where the item is null. */
   itemNulls: Uint8Array;
+  /** Of maps, whose keys the items are, what these are mapped to. */
+  mapped?: BigInt64Array;
 }
 
 export function isList(values: FeatureColumn['values']): values is ListValues {
@@ -275,8 +277,11 @@ export function makeColumn(feature: { name: string; type: Type }, count: number)
 }
 
 function emptyValues(type: Type, count: number): FeatureColumn['values'] {
-  if (type.kind !== 'list') return emptyScalars(type, count);
-  return { offsets: new Uint32Array(count + 1), items: emptyScalars(type.of.type, 0), itemNulls: new Uint8Array(0) };
+  if (type.kind !== 'list' && type.kind !== 'map') return emptyScalars(type, count);
+  const lists = { offsets: new Uint32Array(count + 1), itemNulls: new Uint8Array(0) };
+  if (type.kind === 'list') return { ...lists, items: emptyScalars(type.of.type, 0) };
+  assert(type.of.type.kind === 'int64', `no column holds a ${typeName(type)}`);
+  return { ...lists, items: emptyScalars(type.key, 0), mapped: new BigInt64Array(0) };
 }
 
 function emptyScalars(type: Type, count: number): ScalarValues {
@@ -334,19 +339,23 @@ function copyTexts(kernel: Kernel, start: number, count: number, values: string[
     values[to + row] = DECODER.decode(kernel.bytes(cells[row * 2]!, cells[row * 2 + 1]!));
 }
 
-/** A list in a register is (address, count): assembly/nested.ts says what stands there. */
+/**
+ * A list in a register is (address, count): assembly/nested.ts says what stands there. A map is a list of its keys and, behind
+ * them, of as many values.
+ */
 function copyLists(kernel: Kernel, start: number, nulls: Uint8Array, lists: ListValues, to: number): void {
   const { offsets } = lists;
   const cells = kernel.ints(start, nulls.length * 2);
+  const perItem = lists.mapped ? 2 : 1;
   let end = offsets[to]!;
   for (let row = 0; row < nulls.length; row++) {
-    if (!nulls[row]) end += cells[row * 2 + 1]!;
+    if (!nulls[row]) end += cells[row * 2 + 1]! / perItem;
     offsets[to + row + 1] = end;
   }
   offsets.fill(end, to + nulls.length + 1);
   makeRoom(lists, end);
   for (let row = 0; row < nulls.length; row++)
-    if (!nulls[row]) copyItems(kernel, cells[row * 2]! >>> 0, cells[row * 2 + 1]!, lists, offsets[to + row]!);
+    if (!nulls[row]) copyItems(kernel, cells[row * 2]! >>> 0, cells[row * 2 + 1]! / perItem, lists, offsets[to + row]!);
 }
 
 /** The first block of items is as long as they are; later ones grow in doublings, so that long answers are not copied over and over. */
@@ -362,10 +371,12 @@ function makeRoom(lists: ListValues, count: number): void {
   else if (items instanceof Float64Array) lists.items = grow(items, new Float64Array(capacity));
   else if (items instanceof Uint8Array) lists.items = grow(items, new Uint8Array(capacity));
   lists.itemNulls = grow(itemNulls, new Uint8Array(capacity));
+  if (lists.mapped) lists.mapped = grow(lists.mapped, new BigInt64Array(capacity));
 }
 
-/** One list: `count` cells at `block`, and behind them as many null bytes. */
-function copyItems(kernel: Kernel, block: number, count: number, { items, itemNulls }: ListValues, to: number): void {
+/** One list: `count` cells at `block`, and behind them as many null bytes; of a map there are its values between them, and nothing is null. */
+function copyItems(kernel: Kernel, block: number, count: number, lists: ListValues, to: number): void {
+  const { items, itemNulls, mapped } = lists;
   if (items instanceof BigInt64Array) items.set(kernel.longs(block, count), to);
   else if (items instanceof Float64Array) items.set(kernel.doubles(block, count), to);
   else if (Array.isArray(items)) copyTexts(kernel, block, count, items, to);
@@ -373,13 +384,13 @@ function copyItems(kernel: Kernel, block: number, count: number, { items, itemNu
     const bits = kernel.ints(block, count * 2);
     for (let i = 0; i < count; i++) items[to + i] = bits[i * 2]!;
   }
-  itemNulls.set(kernel.bytes(block + count * 8, count), to);
+  if (mapped) mapped.set(kernel.longs(block + count * 8, count), to);
+  else itemNulls.set(kernel.bytes(block + count * 8, count), to);
 }
 
 /** Puts row i of a column into row `rows[i]` of another one; `rows` ascends. */
 export function spreadRows(from: FeatureColumn, rows: number[], into: FeatureColumn): void {
-  if (isList(from.values) && isList(into.values) && into.type.kind === 'list')
-    into.values = spreadLists(from.values, rows, into.values, into.type.of.type);
+  if (isList(from.values) && isList(into.values)) into.values = spreadLists(from.values, rows, into.values, into.type);
   else if (!isList(from.values) && !isList(into.values)) spreadScalars(from.values, rows, into.values);
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!;
@@ -420,16 +431,24 @@ function spreadLists(from: ListValues, rows: number[], into: ListValues, type: T
     const old = sources[row]!.offsets;
     offsets[row + 1] = offsets[row]! + old[places[row]! + 1]! - old[places[row]!]!;
   }
-  const items = emptyScalars(type, offsets[count]!);
+  const items = emptyScalars(itemType(type), offsets[count]!);
   const itemNulls = new Uint8Array(offsets[count]!);
+  const mapped = into.mapped && new BigInt64Array(offsets[count]!);
   for (let row = 0; row < count; row++) {
     const old = sources[row]!;
     for (let to = offsets[row]!, at = old.offsets[places[row]!]!; to < offsets[row + 1]!; to++, at++) {
       items[to] = old.items[at]!;
       itemNulls[to] = old.itemNulls[at]!;
+      if (mapped) mapped[to] = old.mapped![at]!;
     }
   }
-  return { offsets, items, itemNulls };
+  return { offsets, items, itemNulls, ...(mapped && { mapped }) };
+}
+
+/** Of the elements of a list, or the keys of a map. */
+export function itemType(type: Type): Type {
+  assert(type.kind === 'list' || type.kind === 'map', `a ${type.kind} has no items`);
+  return type.kind === 'list' ? type.of.type : type.key;
 }
 
 export function checkRead(kernel: Kernel, outcome: number): void {

@@ -117,8 +117,9 @@ function canonicalSlot(slot: Slot): unknown {
 function canonicalType(type: Type): unknown {
   switch (type.kind) {
     case 'list':
+      return ['list', canonicalSlot(type.of)];
     case 'map':
-      return [type.kind, canonicalSlot(type.of)];
+      return ['map', canonicalType(type.key), canonicalSlot(type.of)];
     case 'struct':
       return ['struct', type.fields.map(field => [field.name, field.path, canonicalSlot(field)]).sort(byFirst)];
     default:

@@ -37,6 +37,9 @@ import type { Type, Value } from './value.ts';
  * - Times are UTC. `datePart`, `dateTrunc`: a literal `TimePart` and a time; `dateDiff`: how many starts of the part lie
  *   between two times. `addMicros`, `addMonths` (to the last day of a month that is too short): a time and an int64.
  *   `timeOfMicros`: int64.
+ * - What aggregates count by: `bucketIndex`, of a number and a literal list of ascending boundaries of its type (or of doubles), how
+ *   many of them are below it, and all are below NaN. `sketchBucket`, of a number as a double and a literal accuracy: its bucket of a
+ *   sketch (aggregate `quantile`). No front end spells them as functions.
  */
 export type FunctionName =
   | 'add'
@@ -119,7 +122,9 @@ export type FunctionName =
   | 'dateDiff'
   | 'addMicros'
   | 'addMonths'
-  | 'timeOfMicros';
+  | 'timeOfMicros'
+  | 'bucketIndex'
+  | 'sketchBucket';
 
 /** In this order the kernel numbers them. `dateTrunc` and `dateDiff` know those up to `year`. */
 export const TIME_PARTS = [

@@ -103,7 +103,17 @@ export interface Aggregate {
  * - `first`, `last`: in order of (time, position). Null when empty. Monotone.
  * - `lastN`: of scalars, the values of the `limit` latest events in order of (time, position), the latest first. An empty
  *   list when empty; OVERFLOW while a text among them is longer than the kernels keep (1 KiB). Monotone.
- * - `countUnique`: distinct values. Linear, bounded.
+ * - `countUnique`, `mode`, `topK`, `valueCounts`: of scalars, from how often each value is there, -0 as 0. The first is how many
+ *   values are not there 0 times, the second the one that is there most often, and of those the least; `topK` is a list of the
+ *   first `params[0]` in that order; `valueCounts` a map of values to how often they are there. Linear, and bounded: OVERFLOW
+ *   where more than `limit` values were in the events at all, whatever their weights, or a text beyond 1 KiB.
+ * - `bucketCounts`: of what `bucketIndex` makes, how often each of `params[0]` buckets is there: a list. Linear.
+ * - `quantile`: of what `sketchBucket` makes, bounded by `limit` as values are. `params` are its accuracy, 1 for a list of quantiles or 0
+ *   for one, and these, each from 0 to 1: the middle of the bucket of the value that has floor(q (n - 1)) below it. Null when empty. Linear.
+ * - `decayedSum`, `decayedCount`: of numbers as doubles, and of 1 for each that is not null: the exact sum of
+ *   (value * 2^part) * 2^whole, (whole, part) being its time in half-lives of `limit` milliseconds since 1970 less the whole number
+ *   of those before the read, rounded once, times 2^-(the rest of the read). Events before floor(read - 64 half-lives, coarsest tile)
+ *   drop. 0 when empty; OVERFLOW with an infinity or a value of 2^768 or more. Linear.
  */
 export interface AggregateFunction {
   name: AggregateName;
@@ -127,7 +137,31 @@ export type AggregateName =
   | 'first'
   | 'last'
   | 'lastN'
-  | 'countUnique';
+  | 'countUnique'
+  | 'mode'
+  | 'topK'
+  | 'valueCounts'
+  | 'bucketCounts'
+  | 'quantile'
+  | 'decayedSum'
+  | 'decayedCount';
+
+/** How many values a list or a map of it may have, keys counted too; 0 where it is a scalar. */
+export function itemsMax({ name, limit, params }: AggregateFunction): number {
+  switch (name) {
+    case 'lastN':
+      return limit!;
+    case 'topK':
+    case 'bucketCounts':
+      return params[0]!;
+    case 'valueCounts':
+      return limit! * 2;
+    case 'quantile':
+      return params[1] === 1 ? params.length - 2 : 0;
+    default:
+      return 0;
+  }
+}
 
 /** Can it be undone with weight -1? A monotone aggregate over input that retracts is refused by the compiler. */
 export const LINEAR: Record<AggregateName, boolean> = {
@@ -139,6 +173,13 @@ export const LINEAR: Record<AggregateName, boolean> = {
   stddevPop: true,
   stddevSamp: true,
   countUnique: true,
+  mode: true,
+  topK: true,
+  valueCounts: true,
+  bucketCounts: true,
+  quantile: true,
+  decayedSum: true,
+  decayedCount: true,
   min: false,
   max: false,
   first: false,

@@ -9,7 +9,8 @@ export type Type =
   | { kind: 'string' }
   | { kind: 'time' }
   | { kind: 'list'; of: Slot }
-  | { kind: 'map'; of: Slot }
+  /** Of scalars to values: `key` is never a list, a map or a struct. */
+  | { kind: 'map'; key: Type; of: Slot }
   | { kind: 'struct'; name: string | null; fields: Field[] };
 
 /** Types whose values are one machine word or one string: what aggregates, keys and features are of. */
@@ -57,8 +58,9 @@ export function isScalar(type: Type): type is { kind: ScalarKind } {
 export function sameType(a: Type, b: Type): boolean {
   switch (a.kind) {
     case 'list':
+      return b.kind === 'list' && sameType(a.of.type, b.of.type);
     case 'map':
-      return b.kind === a.kind && sameType(a.of.type, b.of.type);
+      return b.kind === 'map' && sameType(a.key, b.key) && sameType(a.of.type, b.of.type);
     case 'struct':
       return (
         b.kind === 'struct' &&
@@ -76,7 +78,7 @@ export function typeName(type: Type): string {
     case 'list':
       return `[${slotName(type.of)}]`;
     case 'map':
-      return `map{string: ${slotName(type.of)}}`;
+      return `map{${typeName(type.key)}: ${slotName(type.of)}}`;
     case 'struct':
       return type.name ?? `{${type.fields.map(field => `${field.name}: ${slotName(field)}`).join(', ')}}`;
     default:

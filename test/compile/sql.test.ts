@@ -207,8 +207,10 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   ['origin AS «airport», COUNT(*) AS n', 'origin is a key column and keeps its name: leave out AS airport'],
   ['«1 + 1» AS n', 'n has no aggregate in it, so it is no feature: aggregate something, or put it under derive:'],
   [
-    'COUNT(«DISTINCT» delay) AS n, SUM(«DISTINCT» delay) AS m',
-    ...Array<string>(2).fill('DISTINCT in an aggregate is not supported: distinct values are not counted yet'),
+    'AVG(«DISTINCT» delay) AS n, SUM(«DISTINCT» delay) AS m',
+    ...Array<string>(2).fill(
+      'DISTINCT in an aggregate is not supported: only COUNT(DISTINCT x) counts each value once',
+    ),
   ],
   [
     '«FOO»(delay) AS n, «SUMM»(delay) AS m',
@@ -260,7 +262,7 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   ],
   [
     'LAST_N(«DISTINCT» delay, 3) AS n',
-    'DISTINCT in an aggregate is not supported: distinct values are not counted yet',
+    'DISTINCT in an aggregate is not supported: only COUNT(DISTINCT x) counts each value once',
   ],
   ['LAST_N(«*», 3) AS n', '* stands in COUNT(*) only'],
   ['LAST_N(«MAX»(delay), 3) AS n', 'an aggregate inside LAST_N is not supported: LAST_N looks at one event at a time'],

@@ -20,7 +20,8 @@ import type { Known } from '../../src/plan/known.ts';
 import type { Aggregate, AggregateFunction, EventType, Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
 import type { Log, LogRecord, LogRow } from './log.ts';
-import { compareReals, exactQuotient, exactVariance, int64, roundedQuotient } from './number.ts';
+import { compareReals, decayed, exactQuotient, exactVariance, int64, roundedQuotient } from './number.ts';
+import { bucketMiddle } from './sketch.ts';
 import { compare, evaluate, type Scope } from './terms.ts';
 
 /** Gravest last. */
@@ -123,7 +124,7 @@ function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf, reco
     if (event.position < later.position || event.time < later.from) continue;
     if (holds(event)) asked.push(event);
   }
-  const finished = finish(aggregate.fn, asked);
+  const finished = finish(aggregate, asked, asOf.t);
   if (asked.length === 0) return { value: finished.value, status: 'NOT_FOUND' };
   const isLater =
     later.since !== null && (window.kind === 'lifetime' || windowStart(aggregate, window, asOf.t) < later.since);
@@ -191,7 +192,8 @@ function windowTest(aggregate: Aggregate, window: Window, ttls: Map<number, bigi
 /** Longer texts are not kept in a list of the latest. */
 const TEXT_MAX_BYTES = 1024;
 
-function finish(fn: AggregateFunction, asked: Counted[]): Answer {
+function finish(aggregate: Aggregate, asked: Counted[], t: bigint): Answer {
+  const { fn } = aggregate;
   const present = asked.filter(event => event.value !== null);
   const weights = present.reduce((sum, { weight }) => sum + weight, 0n);
   const total = () => present.reduce((sum, { weight, value }) => sum + weight * (value as bigint), 0n);
@@ -236,12 +238,78 @@ function finish(fn: AggregateFunction, asked: Counted[]): Answer {
       const isTooLong = latest.some(one => typeof one === 'string' && Buffer.byteLength(one) > TEXT_MAX_BYTES);
       return isTooLong ? { value: null, status: 'OVERFLOW' } : good(latest);
     }
-    case 'countUnique': {
-      const net = new Map<string, bigint>();
-      for (const { value, weight } of present) net.set(keyText([value]), (net.get(keyText([value])) ?? 0n) + weight);
-      const distinct = [...net.values()].filter(n => n !== 0n).length;
-      if (fn.limit !== null && distinct > fn.limit) return { value: null, status: 'OVERFLOW' };
-      return good(BigInt(distinct));
+    case 'countUnique':
+    case 'mode':
+    case 'topK':
+    case 'valueCounts':
+    case 'bucketCounts':
+    case 'quantile': {
+      const times = timesOf(present);
+      const isTooLong = times.some(
+        ({ value }) => typeof value === 'string' && Buffer.byteLength(value) > TEXT_MAX_BYTES,
+      );
+      if (isTooLong || (fn.limit !== null && times.length > fn.limit)) return { value: null, status: 'OVERFLOW' };
+      return good(finishTimes(fn, times));
+    }
+    case 'decayedSum':
+    case 'decayedCount': {
+      const halfLife = micros(fn.limit!);
+      const coarsest = micros(aggregate.tiles.levelsMs.at(-1)!);
+      const cut = floorTo(floorTo(t - 64n * halfLife, 1000n, 0n), coarsest, micros(aggregate.tiles.offsetMs));
+      const terms = present.filter(({ time }) => time >= cut);
+      const sum = decayed(
+        terms.map(({ value, time, weight }) => ({ value: Number(value), time, weight })),
+        halfLife,
+        t,
+      );
+      return sum === null ? { value: null, status: 'OVERFLOW' } : good(sum);
+    }
+  }
+}
+
+interface Times {
+  value: Value;
+  times: bigint;
+}
+
+/** Each value once, ascending, with the sum of its weights; -0 is 0. */
+function timesOf(present: Counted[]): Times[] {
+  const net = new Map<string, Times>();
+  for (const { value, weight } of present) {
+    const plain = value === 0 ? 0 : value;
+    const known = net.get(keyText([plain])) ?? { value: plain, times: 0n };
+    net.set(keyText([plain]), { value: plain, times: known.times + weight });
+  }
+  return [...net.values()].sort((a, b) => order(a.value, b.value));
+}
+
+function finishTimes({ name, params }: AggregateFunction, all: Times[]): Value {
+  const present = all.filter(({ times }) => times > 0n);
+  const frequent = present.toSorted((a, b) => Number(b.times - a.times));
+  switch (name) {
+    case 'countUnique':
+      return BigInt(all.filter(({ times }) => times !== 0n).length);
+    case 'mode':
+      return frequent[0]?.value ?? null;
+    case 'topK':
+      return frequent.slice(0, params[0]).map(({ value }) => value);
+    case 'valueCounts':
+      return Object.fromEntries(
+        all.filter(({ times }) => times !== 0n).map(({ value, times }) => [String(value), times]),
+      );
+    case 'bucketCounts':
+      return Array.from({ length: params[0]! }, (_, i) => all.find(({ value }) => value === BigInt(i))?.times ?? 0n);
+    default: {
+      const [accuracy, isList, ...quantiles] = params as [number, number, ...number[]];
+      const total = present.reduce((sum, { times }) => sum + times, 0n);
+      if (total === 0n) return null;
+      const values = quantiles.map(q => {
+        const rank = BigInt(Math.floor(q * Number(total - 1n)));
+        const upTo = (i: number) => present.slice(0, i + 1).reduce((sum, { times }) => sum + times, 0n);
+        const found = present.find((_, i) => upTo(i) > rank)!;
+        return bucketMiddle(found.value as bigint, accuracy);
+      });
+      return isList === 1 ? values : values[0]!;
     }
   }
 }

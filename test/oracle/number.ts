@@ -1,4 +1,5 @@
 /** The oracle's arithmetic, exact by way of BigInt. */
+import { power2 } from './sketch.ts';
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
@@ -103,6 +104,39 @@ export function exactVariance(
       { units, squares },
     );
   return doubleOf(count * sums.squares * unit - sums.units * sums.units, divisor * unit) ?? 'overflow';
+}
+
+/**
+ * The sum of weight * value * 2^((time - t) / halfLife), times in microseconds; null with a value that has no room in it. The part of
+ * a power that is no whole number is rounded, and so is what it makes of its value; then the sum once; and what is left of t.
+ */
+export function decayed(
+  terms: { value: number; time: bigint; weight: bigint }[],
+  halfLife: bigint,
+  t: bigint,
+): number | null {
+  const net = (is: (value: number) => boolean) =>
+    terms.reduce((sum, { value, weight }) => (is(value) ? sum + weight : sum), 0n);
+  if (net(value => Math.abs(value) >= 2 ** 768) !== 0n) return null;
+  if (net(Number.isNaN) !== 0n) return Number.NaN;
+  const wholeOf = (time: bigint) => (time - modulo(time, halfLife)) / halfLife;
+  const partOf = (time: bigint) => Number(modulo(time, halfLife)) / Number(halfLife);
+  const finite = terms.filter(({ value }) => Math.abs(value) < 2 ** 768);
+  const wholes = [t, ...finite.map(({ time }) => time)].map(wholeOf);
+  const start = wholes.toSorted((a, b) => (a < b ? -1 : 1))[0]!;
+  const units = finite.reduce(
+    (sum, { value, time, weight }) => sum + weight * (unitsOf(value * power2(partOf(time))) << (wholeOf(time) - start)),
+    0n,
+  );
+  const sum = doubleOf(units, 2n ** (wholeOf(t) - start));
+  const rest = modulo(t, halfLife);
+  if (sum === null || rest === 0n) return sum;
+  return (sum * power2(Number(halfLife - rest) / Number(halfLife))) / 2;
+}
+
+function modulo(dividend: bigint, divisor: bigint): bigint {
+  const rest = dividend % divisor;
+  return rest < 0n ? rest + divisor : rest;
 }
 
 const word = new DataView(new ArrayBuffer(8));

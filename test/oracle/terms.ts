@@ -1,4 +1,5 @@
 /** How the oracle evaluates an expression. What a column or a read of an aggregate is, its scope says. */
+import { sketchBucket } from './sketch.ts';
 import type { Expression, FunctionName, Read } from '../../src/plan/expression.ts';
 import type { Value } from '../../src/plan/value.ts';
 import { castInteger, extreme, LIBRARY, positionIn, spelled } from './library.ts';
@@ -61,6 +62,12 @@ function call(fn: FunctionName, args: Expression[], scope: Scope): Value {
       return extreme(values, -1, compare);
     case 'listPosition':
       return values[0] === null ? null : positionIn(values[0] as Value[], values[1]!);
+    case 'bucketIndex':
+      return values[0] === null
+        ? null
+        : BigInt((values[1] as Value[]).filter(one => !(compare(one, values[0]!) >= 0)).length);
+    case 'sketchBucket':
+      return values[0] === null ? null : sketchBucket(real(values[0]!), real(values[1]!));
     case 'toText':
       return values[0] === null ? null : spelled(values[0]!, args[0]!.type.kind === 'time');
     default: {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileFolder } from '../../src/compile/compile.ts';
+import { compileFolder, compileSources } from '../../src/compile/compile.ts';
 import { planHash } from '../../src/plan/canonical.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import { planJson, readPlan } from '../../src/plan/json.ts';
@@ -35,12 +35,32 @@ describe('as it was', () => {
     expect(planHash(readPlan(planJson(plan)))).toBe(planHash(plan));
   });
 
+  test('params of aggregates, and the lists that they count by', async () => {
+    const text = `events:
+  e: { who: string, x: double? }
+entities: { who: string }
+---
+feature_set: f
+entity: who
+source: e
+windows: [2h]
+sql: |
+  SELECT who, HISTOGRAM(x) AS h, BUCKET_COUNTS(x, [-0.5, 0, 1e300]) AS b, APPROX_QUANTILE(x, [0, 0.5], 0.02) AS q,
+         TOP_K(x, 3, 20) AS t, DECAYED_AVG(x, '1h') AS d
+  FROM e GROUP BY who
+`;
+    const { plan, faults } = await compileSources([{ file: 'f.yaml', text }], { latenessMs: 3_600_000 });
+    expect(faults).toEqual([]);
+    expectSame(plan);
+    expect(planHash(readPlan(planJson(plan)))).toBe(planHash(plan));
+  });
+
   test('plans that nobody compiles yet', () => {
     for (const plan of [crewPlan('convert'), flightsPlan(), riskPlan()]) expectSame(plan);
   });
 
   const LIST: Type = { kind: 'list', of: { type: INT64, presence: OPTIONAL } };
-  const MAP: Type = { kind: 'map', of: { type: DOUBLE, presence: REQUIRED } };
+  const MAP: Type = { kind: 'map', key: STRING, of: { type: DOUBLE, presence: REQUIRED } };
   const STRUCT: Type = {
     kind: 'struct',
     name: null,

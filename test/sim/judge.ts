@@ -1,5 +1,5 @@
 import { expect } from 'bun:test';
-import { type FeatureColumn, isList, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
+import { type FeatureColumn, isList, itemType, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Type, Value } from '../../src/plan/value.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
@@ -81,10 +81,12 @@ export function compareValue(
 export function valueAt({ type, values, nulls }: FeatureColumn, row: number): Value {
   if (nulls[row]) return null;
   if (!isList(values)) return scalarAt(type, values, row);
-  const { offsets, items, itemNulls } = values;
-  const item = type.kind === 'list' ? type.of.type : type;
+  const { offsets, items, itemNulls, mapped } = values;
+  const item = itemType(type);
   const indices = Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
-  return indices.map(index => (itemNulls[index] ? null : scalarAt(item, items, index)));
+  const listed = indices.map(index => (itemNulls[index] ? null : scalarAt(item, items, index)));
+  // As the oracle has a map: by the text of its keys.
+  return mapped ? Object.fromEntries(listed.map((key, i) => [String(key), mapped[indices[i]!]!])) : listed;
 }
 
 function scalarAt({ kind }: Type, values: ScalarValues, row: number): Value {
@@ -93,6 +95,11 @@ function scalarAt({ kind }: Type, values: ScalarValues, row: number): Value {
 
 /** To the last bit. */
 export function isSame(x: Value, y: Value): boolean {
+  if (isMap(x) && isMap(y)) return isSame(Object.entries(x).flat(), Object.entries(y).flat());
   if (!Array.isArray(x) || !Array.isArray(y)) return Object.is(x, y);
   return x.length === y.length && x.every((item, i) => isSame(item, y[i]!));
+}
+
+function isMap(value: Value): value is { [key: string]: Value } {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }

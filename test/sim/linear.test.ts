@@ -4,9 +4,10 @@
  */
 import { describe, expect, test } from 'bun:test';
 import type { Expression } from '../../src/plan/expression.ts';
-import type { Aggregate, AggregateFunction, AggregateName, Feature, Plan } from '../../src/plan/plan.ts';
-import { DOUBLE, INT64, STRING, type Type } from '../../src/plan/value.ts';
+import type { Aggregate, AggregateFunction, AggregateName, Feature, Plan, Tiles } from '../../src/plan/plan.ts';
+import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type, type Value } from '../../src/plan/value.ts';
 import {
+  call,
   column,
   feature,
   HOUR_MS,
@@ -34,9 +35,13 @@ interface Kept {
   name: string;
   fn: AggregateFunction;
   type: Type;
+  tiles?: Tiles;
 }
 
-const inputs = { i: INT64, d: DOUBLE } as const;
+/** So short that windows of hours reach back to what has dropped. */
+const SHORT: Tiles = { levelsMs: [60_000, 30 * 60_000], offsetMs: 7 * 60_000 };
+
+const inputs = { i: INT64, d: DOUBLE, s: STRING, b: BOOL, t: TIME } as const;
 
 function of(name: keyof typeof inputs): Expression {
   return column(name, inputs[name]);
@@ -59,20 +64,81 @@ function kept(
 
 const SPREADS = ['varPop', 'varSamp', 'stddevPop', 'stddevSamp'] as const;
 
+function listOf(type: Type): Type {
+  return { kind: 'list', of: { type, presence: REQUIRED } };
+}
+
+/** A list of numbers as it stands in a plan. */
+function literals(values: Value[], type: Type): Expression {
+  return { kind: 'literal', value: values, type: listOf(type), at: null };
+}
+
+function mapOf(key: Type): Type {
+  return { kind: 'map', key, of: { type: INT64, presence: REQUIRED } };
+}
+
+/** Bounds that some windows stay below and others do not. */
+function countsOf(name: keyof typeof inputs, limit: number): Kept[] {
+  const type = inputs[name];
+  return [
+    kept('countUnique', of(name), INT64, limit),
+    kept('mode', of(name), type, limit),
+    kept('topK', of(name), listOf(type), limit, [3]),
+    kept('valueCounts', of(name), mapOf(type), limit),
+  ];
+}
+
+function sketchOf(name: 'i' | 'd', accuracy: number, limit: number, isList: number, ...quantiles: number[]): Kept {
+  const accurate: Expression = { kind: 'literal', value: accuracy, type: DOUBLE, at: null };
+  const bucket = call('sketchBucket', INT64, of(name), accurate);
+  const type = isList ? listOf(DOUBLE) : DOUBLE;
+  const { name: called, ...rest } = kept('quantile', bucket, type, limit, [accuracy, isList, ...quantiles]);
+  return { name: `${called}_${name}`, ...rest };
+}
+
+function bucketsOf(name: 'i' | 'd', boundaries: Expression): Kept {
+  const count = (boundaries as { value: Value[] }).value.length + 1;
+  const { name: called, ...rest } = kept(
+    'bucketCounts',
+    call('bucketIndex', INT64, of(name), boundaries),
+    listOf(INT64),
+    count,
+    [count],
+  );
+  return { name: `${called}_${name}`, ...rest };
+}
+
+/** By half-lives that are much longer than tiles, and so short that the coarsest tile has most of those that are kept. */
+const HALF_LIVES_MS = [HOUR_MS, 23 * 60_000];
+
 /** What is kept of each event, by functions of each kind. */
-const KEPT: Kept[] = [of('i'), of('d')].flatMap(arg => SPREADS.map(fn => kept(fn, arg, DOUBLE)));
+const KEPT: Kept[] = [
+  ...[of('i'), of('d')].flatMap(arg => SPREADS.map(fn => kept(fn, arg, DOUBLE))),
+  ...[...countsOf('i', 1000), ...countsOf('d', 40), ...countsOf('s', 6), ...countsOf('s', 5), ...countsOf('b', 1)],
+  ...[...countsOf('t', 9), ...countsOf('i', 12)],
+  ...[
+    sketchOf('d', 0.01, 4096, 0, 0.5),
+    sketchOf('d', 0.3, 15, 1, 0, 0.25, 0.99, 1),
+    sketchOf('i', 0.01, 4096, 1, 0.5),
+  ],
+  ...HALF_LIVES_MS.flatMap(ms => [of('i'), of('d')].map(arg => kept('decayedSum', arg, DOUBLE, ms, [ms]))),
+  kept('decayedCount', of('i'), DOUBLE, HOUR_MS, [HOUR_MS]),
+  { ...kept('decayedSum', of('i'), DOUBLE, 30_000, [30_000]), tiles: SHORT },
+  bucketsOf('i', literals([-10n, 0n, 0n + 5n, 7n], INT64)),
+  ...[bucketsOf('i', literals([-1.5, 2.5], DOUBLE)), bucketsOf('d', literals([-50, 0, 0.1, 50], DOUBLE))],
+];
 
 /** A set over events that only come, and one over events that come and go. */
-function linearPlan(): Plan {
+function linearPlan(all = KEPT): Plan {
   const key = [column('who', STRING)];
   const fields = [required('who', STRING), ...Object.entries(inputs).map(([name, type]) => optional(name, type))];
   const sets = ['seen', 'changed'].map(event => ({
     ...{ name: event, description: '', owner: '', entity: 'who', event, keys: key, sql: '', at: null },
   }));
   const aggregates = sets.flatMap(({ name: event }) =>
-    KEPT.map(
-      ({ name, fn, type }): Aggregate => ({
-        ...{ name: `${event}:${name}`, event, entity: 'who', keys: key, where: null, fn, tiles: TILES, type, at: null },
+    all.map(
+      ({ name, fn, type, tiles = TILES }): Aggregate => ({
+        ...{ name: `${event}:${name}`, event, entity: 'who', keys: key, where: null, fn, tiles, type, at: null },
       }),
     ),
   );
@@ -86,7 +152,9 @@ function linearPlan(): Plan {
     aggregates,
     features: aggregates.flatMap((each): Feature[] => {
       const [set, name] = each.name.split(':');
-      const windows = Object.entries(WINDOWS);
+      const windows = Object.entries(WINDOWS).filter(
+        ([, { kind }]) => !each.fn.name.startsWith('decayed') || kind !== 'lifetime',
+      );
       return windows.map(([suffix, window]) =>
         feature(sets.find(one => one.name === set)!, `${name}_${suffix}`, read(each.name, each.type, { window })),
       );
@@ -109,6 +177,8 @@ const DOUBLES = [
   '123456789.123',
 ];
 
+const TEXTS = ['', 'a', 'b', 'żółć', '__proto__', '7', 'b'.repeat(1024)];
+
 /** Out of order by up to an hour. Mostly plain numbers: with an infinity among them nothing else is to be seen. */
 function line(i: number, rng: Random): Uint8Array {
   const time = new Date(Date.UTC(2024, 0, 1) + Math.floor(i / 4) * 20_000 - rng.below(180) * 20_000).toISOString();
@@ -118,12 +188,37 @@ function line(i: number, rng: Random): Uint8Array {
     `"who":${JSON.stringify(rng.pick(WHO))}`,
     `"i":${or(String(whole))}`,
     `"d":${or(rng.chance(0.01) ? rng.pick(DOUBLES) : String((rng.below(2000) - 1000) / rng.pick([1, 8, 10])))}`,
+    `"s":${or(rng.chance(0.002) ? JSON.stringify('x'.repeat(1025)) : JSON.stringify(rng.pick(TEXTS)))}`,
+    `"b":${or(String(rng.chance(0.7)))}`,
+    `"t":${or(`"1969-12-31T23:59:5${rng.below(10)}.000001Z"`)}`,
     `"w":${rng.chance(0.4) ? -1 : 1}`,
   ];
   return new TextEncoder().encode(`{"type":"${rng.pick(['seen', 'changed'])}","time":"${time}","data":{${values}}}`);
 }
 
 const linear = linearPlan();
+
+test('of sums nothing is left of what is taken back, whatever stood between', async () => {
+  const sums = linearPlan(KEPT.filter(({ fn }) => /^(var|stddev|decayed)/.test(fn.name)));
+  const rng = new Random(3);
+  const value = () => `"i":${rng.below(2 ** 40) - 2 ** 39},"d":${rng.pick(DOUBLES)}`;
+  const events = Array.from({ length: 200 }, (_, i) => ({ time: 1_700_000_000_000 + i * 40_000, said: value() }));
+  const lineOf = (weight: number, { time, said }: { time: number; said: string }) =>
+    new TextEncoder().encode(`{"type":"changed","time":${time},"data":{"who":"ann",${said},"w":${weight}}}`);
+  const none = events.map(({ time }) => ({ time, said: '"i":null' }));
+  const hashes: unknown[] = [];
+  for (const one of [events, none]) {
+    const engine = await openEngine(sums, { disk: new SimulatedDisk(1), db: memoryDatabase() });
+    const lines = [...one.map(event => lineOf(1, event)), ...one.toReversed().map(event => lineOf(-1, event))];
+    for (let from = 0; from < lines.length; from += 70) {
+      await engine.ingest.post(body(lines.slice(from, from + 70)), 'ndjson');
+      engine.ingest.barrier();
+    }
+    hashes.push(rowsHash(engine.store));
+    await engine.close();
+  }
+  expect(hashes[0]).toEqual(hashes[1]!);
+}, 60_000);
 
 describe.each([1, 2])('seed %p', seed => {
   const rng = new Random(seed);
