@@ -5,7 +5,8 @@ import type { Random } from '../sim/random.ts';
 import { type Definitions, type EventSpec, type InputSpec, OP } from './definitions.ts';
 import { type InputKind, TILES_DEFAULT_MS } from './menu.ts';
 
-const START_MS = Date.UTC(2024, 1, 28, 21, 40);
+/** Before a leap day, and so long ago that nothing far ahead of it is ahead of the wall. */
+const START_MS = Date.UTC(2004, 1, 28, 21, 40);
 
 /** How wild a log is; of a tame one DuckDB can say what it comes to. */
 export type Temper = 'tame' | 'wild';
