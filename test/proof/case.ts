@@ -35,7 +35,7 @@ function arrivals(lines: string[], random: Random): number[] {
   let lastMs = 0;
   return lines.map(line => {
     const saidMs = Date.parse(/"_?time":"([^"]*)"/.exec(line)?.[1] ?? '');
-    const ms = Number.isNaN(saidMs) || saidMs > Date.UTC(2025, 0) ? lastMs : saidMs + random.below(900_000) - 600_000;
+    const ms = Number.isNaN(saidMs) || saidMs > Date.UTC(2005, 0) ? lastMs : saidMs + random.below(900_000) - 600_000;
     lastMs = Math.max(lastMs, ms);
     return lastMs;
   });

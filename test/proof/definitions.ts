@@ -30,6 +30,8 @@ export interface Definitions {
 export interface EventSpec {
   name: string;
   inputs: InputSpec[];
+  /** Its events add rows and take them back: the inputs that say which, and when a row was; null where they are true for good. */
+  changelog: { op: string; time: string | null } | null;
 }
 
 export interface InputSpec {
@@ -80,7 +82,7 @@ const WINDOWS_MAX = 4;
 
 export async function randomDefinitions(random: Random): Promise<Definitions> {
   const count = (most: number) => 1 + Math.min(random.below(most), random.below(most));
-  const types = names('event', count(EVENTS_MAX)).map(name => ({ name, inputs: randomInputs(random) }));
+  const types = names('event', count(EVENTS_MAX)).map(name => randomType(name, random));
   const entities = names('entity', count(ENTITIES_MAX)).map(name => ({
     name,
     keys: Array.from({ length: count(3) }, () => random.pick(['string', 'string', 'int64', 'bool', 'time'] as const)),
@@ -98,6 +100,18 @@ export async function randomDefinitions(random: Random): Promise<Definitions> {
 function names(what: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${what}${i}`);
 }
+
+function randomType(name: string, random: Random): EventSpec {
+  const inputs = randomInputs(random);
+  if (!random.chance(0.2)) return { name, inputs, changelog: null };
+  const time = random.chance(0.5) ? 'when' : null;
+  const said = [{ name: OP, kind: 'string' as const }, ...(time ? [{ name: time, kind: 'time' as const }] : [])];
+  const more = said.map(one => ({ ...one, presence: 'required' as const, path: null, isKey: false }));
+  return { name, inputs: [...more, ...inputs], changelog: { op: OP, time } };
+}
+
+/** The input of a changelog that says what has become of a row. */
+export const OP = 'op';
 
 function randomInputs(random: Random): InputSpec[] {
   const kinds: InputKind[] = Array.from({ length: 3 + random.below(4) }, () => random.pick(KINDS));
@@ -131,7 +145,7 @@ function randomSet(name: string, source: EventSpec, entity: Definitions['entitie
   }
   const tilesMs = random.pick(TILES);
   const levelsMs = tilesMs ?? TILES_DEFAULT_MS;
-  const items = names('f', 1 + random.below(ITEMS_MAX)).map(item => randomItem(item, source.inputs, random));
+  const items = names('f', 1 + random.below(ITEMS_MAX)).map(item => randomItem(item, source, random));
   return {
     name,
     entity: entity.name,
@@ -157,12 +171,12 @@ function randomWindows(tilesMs: readonly number[], random: Random): string[] {
   return windows.size > 0 ? [...windows.values()] : ['lifetime'];
 }
 
-function randomItem(name: string, inputs: InputSpec[], random: Random): Item {
-  const one = randomAggregate(inputs, random);
+function randomItem(name: string, source: EventSpec, random: Random): Item {
+  const one = randomAggregate(source, random);
   const isNumber = ({ entry, kind }: Aggregated) =>
     ['int64', 'double'].includes(entry.gives === 'same' ? kind! : (entry.gives ?? ''));
   if (!isNumber(one) || !random.chance(0.15)) return { name, sql: one.sql, duckdb: one.duckdb };
-  const other = randomAggregate(inputs, random);
+  const other = randomAggregate(source, random);
   return isNumber(other)
     ? { name, sql: `${one.sql} ${random.pick(['+', '-', '/'])} ${other.sql}`, duckdb: null }
     : { name, sql: one.sql, duckdb: one.duckdb };
@@ -175,8 +189,8 @@ interface Aggregated {
   duckdb: string | null;
 }
 
-function randomAggregate(inputs: InputSpec[], random: Random): Aggregated {
-  const entry = random.pick(AGGREGATES);
+function randomAggregate({ inputs, changelog }: EventSpec, random: Random): Aggregated {
+  const entry = random.pick(changelog ? AGGREGATES.filter(({ isLinear }) => isLinear) : AGGREGATES);
   const kind = entry.of.length > 0 ? pickKind(entry.of, inputs, random) : null;
   const of = kind ? argument(kind, inputs, random) : null;
   const filter = random.chance(0.25) ? expression('bool', inputs, random, 2) : null;
@@ -246,9 +260,12 @@ export function definitionsText({ types, entities, sets }: Definitions): string 
   const structs = inputs.some(({ kind }) => kind === 'items' || kind === 'place') ? STRUCTS : '';
   const declared = [
     'events:',
-    ...types.flatMap(type => [
-      `  ${type.name}:`,
-      ...type.inputs.map(input => `    ${input.name}: ${inputText(input)}`),
+    ...types.flatMap(({ name, inputs: own, changelog }) => [
+      `  ${name}:`,
+      ...(changelog
+        ? [`    changelog: { op: ${changelog.op}${changelog.time ? `, time: ${changelog.time}` : ''} }`]
+        : []),
+      ...own.map(input => `    ${input.name}: ${inputText(input)}`),
     ]),
     'entities:',
     ...entities.map(({ name, keys }) => `  ${name}: ${keys.length > 1 ? `[${keys.join(', ')}]` : keys[0]}`),

@@ -97,7 +97,8 @@ function questionsOf({ definitions }: Case, plan: Plan, log: Log): { asked: Aske
   const questions: Question[] = [];
   for (const set of definitions.sets) {
     const items = set.items.filter(({ duckdb }) => duckdb !== null);
-    if (items.length === 0 || (set.where && !set.where.isDuckdb)) continue;
+    const isChangelog = definitions.types.find(({ name }) => name === set.source)!.changelog !== null;
+    if (items.length === 0 || isChangelog || (set.where && !set.where.isDuckdb)) continue;
     for (const window of set.windows) {
       const label = window.split('@')[0]!;
       const names = items.map(item => `${set.name}:${item.name}_${label}`);

@@ -25,6 +25,8 @@ export interface AggregateEntry {
   /** `n` is one of `limits`. */
   sql: (x: string, n: number) => string;
   limits?: readonly number[];
+  /** It can take a row of a changelog back. */
+  isLinear?: true;
   /** Of its value: `same` as its argument, a list of such, or a kind; null where derived features leave it alone. */
   gives: ScalarKind | 'same' | 'list' | null;
   /**
@@ -39,15 +41,20 @@ const NUMBERS = ['int64', 'double'] as const;
 const ORDERED = ['int64', 'double', 'bool', 'time'] as const;
 
 export const AGGREGATES: readonly AggregateEntry[] = [
-  { of: [], sql: () => 'COUNT(*)', gives: 'int64' },
-  { of: [...SCALARS, 'ints', 'items', 'place'], sql: x => `COUNT(${x})`, gives: 'int64' },
+  { of: [], isLinear: true, sql: () => 'COUNT(*)', gives: 'int64' },
+  { of: [...SCALARS, 'ints', 'items', 'place'], isLinear: true, sql: x => `COUNT(${x})`, gives: 'int64' },
   {
     of: NUMBERS,
+    isLinear: true,
     sql: x => `SUM(${x})`,
     gives: 'same',
     duckdb: (x, _, c) => `COALESCE(SUM(${x}) FILTER (WHERE ${c}), 0)`,
   },
-  { of: NUMBERS, sql: x => `AVG(${x})`, gives: 'double' },
+  { of: NUMBERS, isLinear: true, sql: x => `AVG(${x})`, gives: 'double' },
+  { of: NUMBERS, isLinear: true, sql: x => `VAR_POP(${x})`, gives: 'double' },
+  { of: NUMBERS, isLinear: true, sql: x => `VAR_SAMP(${x})`, gives: 'double' },
+  { of: NUMBERS, isLinear: true, sql: x => `STDDEV_POP(${x})`, gives: 'double' },
+  { of: NUMBERS, isLinear: true, sql: x => `STDDEV_SAMP(${x})`, gives: 'double' },
   { of: ORDERED, sql: x => `MIN(${x})`, gives: 'same' },
   { of: ORDERED, sql: x => `MAX(${x})`, gives: 'same' },
   {

@@ -2,10 +2,11 @@
 import type { ScalarKind } from '../../src/plan/value.ts';
 import { JsonText } from '../kernel/json_text.ts';
 import type { Random } from '../sim/random.ts';
-import type { Definitions, EventSpec, InputSpec } from './definitions.ts';
+import { type Definitions, type EventSpec, type InputSpec, OP } from './definitions.ts';
 import { type InputKind, TILES_DEFAULT_MS } from './menu.ts';
 
-const START_MS = Date.UTC(2024, 1, 28, 21, 40);
+/** Before a leap day, and so long ago that nothing far ahead of it is ahead of the wall. */
+const START_MS = Date.UTC(2004, 1, 28, 21, 40);
 
 /** How wild a log is; of a tame one DuckDB can say what it comes to. */
 export type Temper = 'tame' | 'wild';
@@ -24,12 +25,21 @@ export function randomLines(of: Definitions, count: number, temper: Temper, rand
     const lagMs = random.chance(0.3) ? random.below(random.pick(wild ? lags : lags.slice(0, 1)) + 1) : 0;
     const aheadMs = wild && random.chance(0.01) ? random.below(4_000) * 86_400_000 : 0;
     const type = random.pick(of.types);
-    lines.push(recordText(type.name, clockMs - lagMs + aheadMs, values.get(type)!.data(), temper, random));
+    const data = values.get(type)!.data(clockMs - lagMs);
+    lines.push(recordText(type.name, clockMs - lagMs + aheadMs, data, temper, random));
+    if (type.changelog && random.chance(0.4)) lines.push(undone(random.pick(lines.slice(-30)), random));
     if (random.chance(0.03)) lines.push(random.pick(lines.slice(-20)));
     if (wild && random.chance(0.02)) lines.push(brokenLine(lines.at(-1)!, clockMs, random));
   }
   return lines;
 }
+
+/** Another word on a row of a changelog that was there before. */
+function undone(line: string, random: Random): string {
+  return line.replace(/"op":"[^"]*"/, `"${OP}":"${random.pick(OPS)}"`);
+}
+
+const OPS = ['+I', '-D', '-U', '+U'];
 
 /** Long enough that some tiles are over at the end, and short enough that most windows hold several events. */
 function stepOf({ sets }: Definitions, random: Random): number {
@@ -88,17 +98,27 @@ class Values {
     );
   }
 
-  /** An object of all inputs, in any order. */
-  data(): string {
-    const { random, temper } = this;
+  /** An object of all inputs, in any order; a changelog's row is about as old as its event, or older. */
+  data(ms: number): string {
+    const { random, temper, type } = this;
     const members: Members = new Map();
-    const inputs = random.chance(0.2) ? this.#json.shuffled(this.type.inputs) : this.type.inputs;
+    const inputs = random.chance(0.2) ? this.#json.shuffled(type.inputs) : type.inputs;
     for (const input of inputs) {
-      const text = this.#input(input);
+      const text = this.#said(input, ms) ?? this.#input(input);
       if (text !== null) put(members, input.path ?? [input.name], text);
     }
     if (temper === 'wild' && random.chance(0.05)) members.set('more', random.pick(['1', '{"a":[{}]}', '"}"']));
     return objectText(members);
+  }
+
+  /** What a changelog says of its rows; null of other inputs. */
+  #said({ name }: InputSpec, ms: number): string | null {
+    const { random, temper, type } = this;
+    if (!type.changelog || (temper === 'wild' && random.chance(0.02))) return null;
+    if (name === type.changelog.op) return `"${random.chance(0.6) ? '+I' : random.pick(OPS)}"`;
+    if (name !== type.changelog.time) return null;
+    const ago = random.chance(0.5) ? 0 : random.below(random.pick([60_000, 3_600_000, 400_000_000]));
+    return `"${new Date(ms - ago).toISOString()}"`;
   }
 
   /** Null where it is left out. */

@@ -5,13 +5,16 @@
  *   1. one thread        lookups of every key and feature at some prefixes, from memory, from the store and from both
  *   2. a life of crashes  several shards, hardly any memory, power cuts between posts; it ends with the same rows
  *   3. replay            every row, with memory and with hardly any
+ *   4. threads           apart from the others, for it takes a folder and most of the time
  */
 import { formatMicros } from '../../src/base/time.ts';
+import type { Parts } from '../../src/cli/compose.ts';
 import { Fault } from '../../src/base/fault.ts';
 import { compileSources } from '../../src/compile/compile.ts';
 import type { KeyInput } from '../../src/kernel/key.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
+import type { Answer, Lookup } from '../../src/read/read.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
 import { type Log, type LogRecord, parseLog } from '../oracle/log.ts';
 import { now } from '../oracle/naive.ts';
@@ -193,23 +196,35 @@ function lookUp(engine: Engine, judge: Judge, wall: Wall, random: Random, values
   const p = engine.ingest.position;
   if (p < 0) return;
   wall.nowMicros = now(log, p);
-  const perKey = Math.max(1, plan.features.length);
-  const chosen: Keys = new Map(
-    [...judge.keys].map(([entity, keys]) => {
-      const most = Math.max(2, Math.floor(valuesMax / perKey / judge.keys.size));
-      return [entity, keys.length <= most ? keys : Array.from({ length: most }, () => random.pick(keys))];
-    }),
+  const keys = chosenKeys(judge, random, valuesMax);
+  const answer = engine.reader.lookup(everything(plan, keys));
+  if (answer.position !== p) throw new Error(`answered as of ${answer.position}, wanted ${p}`);
+  judgeAnswer(judge, keys, answer);
+}
+
+function chosenKeys({ plan, keys: all }: Judge, random: Random, valuesMax: number): Keys {
+  const most = Math.max(2, Math.floor(valuesMax / Math.max(1, plan.features.length) / all.size));
+  return new Map(
+    [...all].map(([entity, keys]) => [
+      entity,
+      keys.length <= most ? keys : Array.from({ length: most }, () => random.pick(keys)),
+    ]),
   );
-  const entities = Object.fromEntries(
-    [...chosen].map(([entity, keys]) => [entity, keys.map(key => asked(plan, entity, key))]),
-  );
-  const answer = engine.reader.lookup({ features: plan.sets.map(({ name }) => `${name}:*`), entities, at: null });
-  const t = now(log, p);
-  if (answer.position !== p || answer.timeMicros !== t)
-    throw new Error(`answered as of (${answer.position}, ${answer.timeMicros}), wanted (${p}, ${t})`);
-  for (const { entity, features } of answer.entities)
+}
+
+function everything(plan: Plan, keys: Keys): Lookup {
+  const entities = [...keys].map(([entity, of]) => [entity, of.map(key => asked(plan, entity, key))]);
+  return { features: plan.sets.map(({ name }) => `${name}:*`), entities: Object.fromEntries(entities), at: null };
+}
+
+/** At the position that the answer says. */
+function judgeAnswer(judge: Judge, keys: Keys, { position, timeMicros, entities }: Answer): void {
+  const p = position!;
+  const t = now(judge.log, p);
+  if (timeMicros !== t) throw new Error(`answered as of ${timeMicros}, wanted ${t}, which is now at ${p}`);
+  for (const { entity, features } of entities)
     for (const column of features)
-      for (const [row, key] of chosen.get(entity)!.entries()) judge.compare(column, row, key, p, t);
+      for (const [row, key] of keys.get(entity)!.entries()) judge.compare(column, row, key, p, t);
 }
 
 // --- 2. crashes
@@ -322,6 +337,59 @@ function columnKeys(plan: Plan, record: LogRecord): Map<string, Value[]> {
       keys.set(own.includes(feature.set) || ways.size === 1 ? feature.name : `${feature.name}@${way}`, key);
   }
   return keys;
+}
+
+// --- 4. threads
+
+/** What a data folder is made with. */
+export type Start = (workers: number, memoryBytes: number) => Promise<Parts>;
+
+/**
+ * The same with real threads, of which there are others after a restart in the middle: every answer is the oracle's at
+ * the position that it says.
+ *
+ * @param start opens the folder; whoever calls this compares what is left in it
+ */
+export async function proveThreads(trial: Trial, start: Start): Promise<Proof> {
+  const judge = new Judge(trial, await compileTrial(trial));
+  const random = new Random(trial.runSeed + 3);
+  const cuts = cutsOf(trial, POSTS, random);
+  const half = Math.ceil(cuts.length / 2);
+  for (const stretch of [cuts.slice(0, half), cuts.slice(half)])
+    await stage('threads', async () => {
+      const parts = await start(1 + random.below(3), random.pick([1, 256 << 20]));
+      return ending(parts.close, () => postInThreads(trial, judge, parts, stretch, random));
+    });
+  return { values: judge.compared, rows: 0, records: judge.log.records.length };
+}
+
+async function postInThreads(
+  { lines }: Trial,
+  judge: Judge,
+  { ingest, reader }: Parts,
+  cuts: [number, number][],
+  random: Random,
+): Promise<void> {
+  const under: Promise<unknown>[] = [];
+  for (const [from, to] of cuts) {
+    under.push(
+      ingest.post(
+        new TextEncoder().encode(
+          lines
+            .slice(from, to)
+            .map(line => `${line}\n`)
+            .join(''),
+        ),
+        'ndjson',
+      ),
+    );
+    if (random.chance(0.5)) await under.at(-1);
+    if (random.chance(0.3)) await ingest.barrier();
+    const keys = chosenKeys(judge, random, VALUES_MAX / POSTS);
+    const answer = await reader.lookup(everything(judge.plan, keys));
+    if (answer.position! >= 0) judgeAnswer(judge, keys, answer);
+  }
+  await Promise.all(under);
 }
 
 // --- the log and its clock

@@ -6,15 +6,13 @@ import { compose, type Parts } from '../../src/cli/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { explanationJson } from '../../src/http/explain.ts';
 import { SLICE_BYTES } from '../../src/ingest/door.ts';
-import { horizonsOf, keepingOf } from '../../src/ingest/expiry.ts';
-import type { Plan } from '../../src/plan/plan.ts';
 import { CHUNK_BYTES } from '../../src/shard/chunk.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
-import type { Row, Store } from '../../src/store/store.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
-import { EVENT_CLOCK, rowsHash } from '../sim/engine.ts';
+import { EVENT_CLOCK } from '../sim/engine.ts';
 import { body, smallWeek, tame, wild } from '../sim/flights.ts';
 import { compareAnswer, everything, keysOf } from '../sim/judge.ts';
+import { type Left, leftIn } from '../sim/left.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
 
@@ -66,35 +64,11 @@ function configOf(at: string, workers: number, memoryBytes: number): Config {
   };
 }
 
-interface Outcome {
-  rows: ReturnType<typeof rowsHash>;
-  errors: unknown[];
-}
-
 /** What is left in a folder once nobody works in it. */
-async function end(parts: Parts, at: string): Promise<Outcome> {
+async function end(parts: Parts, at: string): Promise<Left> {
   await parts.close();
   open.delete(parts);
-  const db = new Database(join(at, 'rows.db'), { strict: true });
-  const store = sqliteStore(db);
-  const rows = keptRows(store, parts.plan, db);
-  const errors = db.query('SELECT position, type, code, message, sample FROM errors ORDER BY id').all();
-  store.close();
-  db.close();
-  return { rows, errors };
-}
-
-/** When rows leave that nothing can read any more is a matter of when barriers come: they are left out. */
-function keptRows(store: Store, plan: Plan, db: Database): Outcome['rows'] {
-  const named = (kind: string) => {
-    const rows = db.query<{ name: string; id: number }, [string]>('SELECT name, id FROM dictionary WHERE kind = ?');
-    return new Map(rows.all(kind).map(({ name, id }) => [name, id]));
-  };
-  const ids = { entities: named('entity'), aggregates: named('aggregate') };
-  const horizons = horizonsOf(keepingOf(plan, ids), store.mark().clocks);
-  const isKept = ({ entity, levelMs, tileStartMs }: Row) =>
-    !horizons.some(one => one.entity === entity && one.levelMs === levelMs && tileStartMs < one.beforeMs);
-  return rowsHash({ scan: () => [...store.scan()].filter(isKept) });
+  return leftIn(join(at, 'rows.db'), parts.plan);
 }
 
 /** Bodies of many sizes, several on their way at a time, and lookups between them. */
