@@ -12,7 +12,7 @@ import { Arena, useArena } from './arena';
 import { runBucket } from './bucket';
 import { runCalendar } from './calendar';
 import { isCostly, runDistinct } from './distinct';
-import { runList } from './list';
+import { runList, runSeries } from './list';
 import { allocate, allocateZeroed } from './memory';
 import { runExtreme, runRounding, runWhole } from './number';
 import { Op } from './op';
@@ -160,6 +160,13 @@ function runInstruction(op: i32, target: Register, a: Register, b: Register, c: 
       return;
     case Op.STATUS:
       runStatus(target, a, from, to);
+      return;
+    case Op.TAKE:
+      runInstruction(Op.COPY, target, a, b, c, from, to);
+      memory.copy(target.statuses + from, a.statuses + from, to - from);
+      return;
+    case Op.SERIES:
+      runSeries(target, a, b, from, to);
       return;
     default:
       if (op >= Op.EQUAL_INT && op <= Op.LESS_OR_EQUAL_STRING) runComparison(op, target, a, b, from, to);

@@ -144,4 +144,5 @@ export {
   startKey,
   startRecord,
   warmingSince,
+  windowStart,
 } from './window';

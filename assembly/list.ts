@@ -14,11 +14,12 @@ import {
   finish,
   update,
 } from './aggregate';
+import { keep, reserve } from './arena';
 import { FINISHED } from './finish';
 import { INTEGER, REAL } from './kind';
-import { blockOf, cellAt, countOf, nullAt } from './nested';
+import { blockOf, cellAt, countOf, nestedCell, nestedSize, nullAt } from './nested';
 import { Op } from './op';
-import { Register } from './register';
+import { Register, Status } from './register';
 import { compareStrings } from './text';
 
 export function runList(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {
@@ -42,6 +43,46 @@ let isSoughtNull = false;
 function putInt(value: i64): bool {
   store<i64>(result, value);
   return true;
+}
+
+/**
+ * A list of what stands in the registers from `first` to `last`, the first one first. It has the gravest of their statuses,
+ * but NOT_FOUND only where all have it: a window without events is a part of any series. It is null only where all are
+ * EXPIRED.
+ */
+export function runSeries(target: Register, first: Register, last: Register, from: usize, to: usize): void {
+  const start = changetype<usize>(first);
+  assert(changetype<usize>(last) >= start);
+  const count = <i32>((changetype<usize>(last) - start) / offsetof<Register>()) + 1;
+  for (let row = from; row < to; row++) {
+    const block = seriesBlock(count);
+    let status: u8 = <u8>Status.NONE;
+    let missing = 0;
+    let expired = 0;
+    for (let i: i32 = 0; i < count; i++) {
+      const element = changetype<Register>(start + <usize>i * offsetof<Register>());
+      const isNull = load<u8>(element.nulls + row);
+      const beneath = load<u8>(element.statuses + row);
+      // A null text points at nothing.
+      store<u64>(cellAt(block, i), isNull != 0 ? 0 : load<u64>(element.values + (row << 3)));
+      store<u8>(nullAt(block, count, i), isNull);
+      if (beneath == Status.NOT_FOUND) missing++;
+      else status = max(status, beneath);
+      if (beneath == Status.EXPIRED) expired++;
+    }
+    store<u64>(target.values + (row << 3), nestedCell(block, count));
+    store<u8>(target.nulls + row, <u8>(expired == count));
+    store<u8>(target.statuses + row, missing == count ? <u8>Status.NOT_FOUND : status);
+  }
+}
+
+/** The arena has texts too, of any length. */
+function seriesBlock(count: i32): usize {
+  const size = nestedSize(count);
+  const at = reserve(size + 7);
+  const block = (at + 7) & ~(<usize>7);
+  keep(block + size - at);
+  return block;
 }
 
 /** x and y are cells of the arguments. False for null. */

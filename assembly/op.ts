@@ -117,4 +117,8 @@ export enum Op {
   BUCKET_INT,
   BUCKET_DOUBLE,
   SKETCH_BUCKET,
+  /** As COPY, and the status too. */
+  TAKE,
+  /** A list of what stands in the registers from a to b, which lie side by side; its status is made of theirs. */
+  SERIES,
 }

@@ -18,6 +18,9 @@
  *      S                                                        E
  *      |1m|1m|1m|-------30m-------|-------30m-------|1m|1m|1m|1m|
  *
+ * So it does for a window that is over by then: one that ended some time ago, or the latest of those that begin every so
+ * often.
+ *
  * Each level is used at most twice, so a cover is a short list, and no other cover has fewer tiles.
  */
 import {
@@ -85,6 +88,10 @@ class Window {
   /** 0 is the lifetime. */
   lengthMs: i64;
   resolutionMs: i64;
+  /** It is over so long before the moment; 0 where it reaches up to that. */
+  agoMs: i64;
+  /** One of them is over every so often; 0 where it moves with the moment. */
+  everyMs: i64;
   offsetMs: i64;
   levelCount: i32;
   /** Tile lengths from the resolution up, i64 each. */
@@ -215,11 +222,22 @@ export function answerFrame(answer: i32): Frame {
   return answerAt(answer).frame;
 }
 
-export function setWindow(answer: i32, index: i32, lengthMs: f64, resolutionMs: f64, offsetMs: f64, levelCount: i32): void {
+export function setWindow(
+  answer: i32,
+  index: i32,
+  lengthMs: f64,
+  resolutionMs: f64,
+  agoMs: f64,
+  everyMs: f64,
+  offsetMs: f64,
+  levelCount: i32,
+): void {
   assert(levelCount <= LEVELS_MAX);
   const window = windowAt(answerAt(answer), index);
   window.lengthMs = <i64>lengthMs;
   window.resolutionMs = <i64>resolutionMs;
+  window.agoMs = <i64>agoMs;
+  window.everyMs = <i64>everyMs;
   window.offsetMs = <i64>offsetMs;
   window.levelCount = levelCount;
   window.levels = allocateZeroed((<usize>levelCount << 3) + 1);
@@ -364,12 +382,12 @@ export function coverAt(answer: i32, timeMicros: i64, isPast: bool): void {
 
 /**
  * Takes a single tile for the cover of an answer whose only window is the lifetime: its values are then those of a
- * lifetime that is this tile. Nothing of it is past or future.
+ * lifetime that is this tile, read at that time.
  */
-export function coverTile(answer: i32, levelMs: f64, tileStart: f64): void {
+export function coverTile(answer: i32, levelMs: f64, tileStart: f64, timeMicros: i64): void {
   const owner = answerAt(answer);
   assert(owner.windowCount == 1 && windowAt(owner, 0).lengthMs == 0);
-  startCover(owner, i64.MIN_VALUE, true);
+  startCover(owner, timeMicros, true);
   addRange(owner, 0, <i64>levelMs, <i64>tileStart, <i64>tileStart + 1);
 }
 
@@ -408,10 +426,10 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
     if (!answer.isPast) addRange(answer, index, 0, 0, 1);
     return;
   }
-  let start = floorTile(timeMs - window.lengthMs, window.resolutionMs, window.offsetMs);
+  let end = endOf(window, timeMs, answer.isPast);
+  let start = window.everyMs != 0 ? end - window.lengthMs : startOf(window, timeMs);
   window.startMs = start;
   start = max(start, window.floorMs);
-  let end = answer.isPast ? floorTile(timeMs, window.resolutionMs, window.offsetMs) : OPEN;
   for (let i = 0; i < window.levelCount; i++) {
     const level = load<i64>(window.levels + (<usize>i << 3));
     const isCoarsest = i + 1 == window.levelCount;
@@ -431,6 +449,19 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
 
 const OPEN: i64 = i64.MAX_VALUE;
 
+@inline
+function startOf(window: Window, timeMs: i64): i64 {
+  return floorTile(timeMs - window.agoMs - window.lengthMs, window.resolutionMs, window.offsetMs);
+}
+
+/** OPEN where the prefix is the only end. */
+@inline
+function endOf(window: Window, timeMs: i64, isPast: bool): i64 {
+  if (window.everyMs != 0) return floorTile(timeMs - window.agoMs, window.everyMs, window.offsetMs);
+  if (window.agoMs == 0 && !isPast) return OPEN;
+  return floorTile(timeMs - window.agoMs, window.resolutionMs, window.offsetMs);
+}
+
 function addRange(answer: Answer, window: i32, level: i64, from: i64, to: i64): void {
   assert(answer.rangeCount < answer.windowCount * LEVELS_MAX * 2);
   const at = answer.ranges + <usize>answer.rangeCount * RANGE_SIZE;
@@ -444,6 +475,13 @@ function addRange(answer: Answer, window: i32, level: i64, from: i64, to: i64): 
 /** The cover: four f64 a range (level, from, to, window). */
 export function rangesStart(answer: i32): usize {
   return answerAt(answer).ranges;
+}
+
+/** Where a window starts at the moment of the cover, in milliseconds; of no lifetime. */
+export function windowStart(answer: i32, window: i32): f64 {
+  const tiled = windowAt(answerAt(answer), window);
+  assert(tiled.lengthMs != 0);
+  return <f64>tiled.startMs;
 }
 
 export function rangesCount(answer: i32): i32 {

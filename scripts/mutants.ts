@@ -126,8 +126,8 @@ const COVER: Mutant[] = [
     name: 'start-late',
     why: 'a window starts one tile late',
     file: 'assembly/window.ts',
-    from: 'floorTile(timeMs - window.lengthMs, window.resolutionMs',
-    to: 'floorTile(timeMs - window.lengthMs + window.resolutionMs, window.resolutionMs',
+    from: 'floorTile(timeMs - window.agoMs - window.lengthMs, window.resolutionMs',
+    to: 'floorTile(timeMs - window.agoMs - window.lengthMs + window.resolutionMs, window.resolutionMs',
   },
   {
     name: 'climb-down',
@@ -154,15 +154,15 @@ const COVER: Mutant[] = [
     name: 'end-cut',
     why: 'the open end is cut at the last whole tile',
     file: 'assembly/window.ts',
-    from: 'answer.isPast ? floorTile(timeMs, window.resolutionMs, window.offsetMs) : OPEN',
-    to: 'floorTile(timeMs, window.resolutionMs, window.offsetMs)',
+    from: '  if (window.agoMs == 0 && !isPast) return OPEN;\n',
+    to: '',
   },
   {
     name: 'resolution-ignored',
     why: 'every window is cut at its coarsest tiles',
     file: 'assembly/window.ts',
-    from: 'floorTile(timeMs - window.lengthMs, window.resolutionMs, window.offsetMs)',
-    to: 'floorTile(timeMs - window.lengthMs, load<i64>(window.levels + (<usize>(window.levelCount - 1) << 3)), window.offsetMs)',
+    from: 'floorTile(timeMs - window.agoMs - window.lengthMs, window.resolutionMs, window.offsetMs)',
+    to: 'floorTile(timeMs - window.agoMs - window.lengthMs, load<i64>(window.levels + (<usize>(window.levelCount - 1) << 3)), window.offsetMs)',
   },
   {
     name: 'cover-kept',
@@ -913,6 +913,52 @@ const CREW: Mutant[] = [
   },
 ];
 
+/** What becomes of windows that are over, and of many in a row. */
+const WINDOWS: Mutant[] = [
+  {
+    name: 'hop-late',
+    why: 'a hopping window goes on as long as its start does not pass the moment',
+    file: 'assembly/window.ts',
+    from: 'floorTile(timeMs - window.agoMs, window.everyMs, window.offsetMs)',
+    to: 'floorTile(timeMs - window.agoMs, window.everyMs, window.offsetMs) + window.everyMs',
+  },
+  {
+    name: 'ago-open',
+    why: 'a window of some time ago goes on up to now',
+    file: 'assembly/window.ts',
+    from: 'if (window.agoMs == 0 && !isPast) return OPEN;',
+    to: 'if (!isPast) return OPEN;',
+  },
+  {
+    name: 'reach-short',
+    why: 'tiles of windows of some time ago leave as if these were of now',
+    file: 'src/plan/window.ts',
+    from: "    case 'offset':\n      return window.lengthMs + window.agoMs;\n",
+    to: "    case 'offset':\n      return window.lengthMs;\n",
+  },
+  {
+    name: 'series-missing',
+    why: 'a series says that it has no events where one of its windows has none',
+    file: 'assembly/list.ts',
+    from: 'missing == count ? <u8>Status.NOT_FOUND : status',
+    to: 'missing > 0 ? <u8>Status.NOT_FOUND : status',
+  },
+  {
+    name: 'series-oldest',
+    why: 'a series begins with its oldest window',
+    file: 'src/compile/feature_set.ts',
+    from: 'latestMs + i * lengthMs',
+    to: 'latestMs + (count - 1 - i) * lengthMs',
+  },
+  {
+    name: 'earliest-first',
+    why: 'a past moment is said to be answerable where only some of what is read is',
+    file: 'src/read/read.ts',
+    from: 'earliestMs = Math.max(earliestMs, first',
+    to: 'earliestMs = earliestMs > Number.NEGATIVE_INFINITY ? earliestMs : Math.max(earliestMs, first',
+  },
+];
+
 const MUTANTS = [
   ...FORMS,
   ...ADVANCE,
@@ -927,6 +973,7 @@ const MUTANTS = [
   ...DURABLE,
   ...CREW,
   ...SPELLED,
+  ...WINDOWS,
 ];
 
 const ROOT = join(import.meta.dir, '..');
@@ -950,6 +997,7 @@ const FORM_SUITES = ['test/kernel/form.test.ts', 'test/kernel/rfc8259.test.ts', 
 const SPELLED_SUITES = ['test/kernel/regex.test.ts', 'test/compile/dialects.test.ts'];
 const CREW_SUITES = ['test/shard'];
 const LINEAR_SUITES = ['test/sim/linear.test.ts', 'test/kernel/sketch.test.ts', 'test/kernel/row_bytes.test.ts'];
+const WINDOW_SUITES = ['test/sim/windows.test.ts', 'test/kernel/window.test.ts'];
 const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
 
@@ -1012,6 +1060,7 @@ async function suiteThatNotices({ name, file, from, to }: Mutant): Promise<strin
 function suitesFor(name: string): string[] {
   if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
   if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;
+  if (WINDOWS.some(mutant => mutant.name === name)) return WINDOW_SUITES;
   if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
   if (LINEAR.some(mutant => mutant.name === name)) return LINEAR_SUITES;
   if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;

@@ -7,8 +7,9 @@ import type { Expression, Window } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
 import { LINEAR } from '../plan/plan.ts';
-import { INT64, isScalar, TIME, typeName } from '../plan/value.ts';
-import { defaultResolutionMs } from '../plan/window.ts';
+import type { Type } from '../plan/value.ts';
+import { INT64, isScalar, OPTIONAL, TIME, typeName } from '../plan/value.ts';
+import { defaultResolutionMs, WINDOWS_PER_ENTITY_MAX } from '../plan/window.ts';
 import { type AggregateParam, aggregateNamed, HALF_LIVES_KEPT, refusalOf, type SqlAggregate } from './aggregates.ts';
 import type { Scope } from './bind.ts';
 import { bind, bindCondition, fieldOf } from './bind.ts';
@@ -73,6 +74,7 @@ export async function compileSet(
   if (!windows || !entity || !keys || !settings.feature_set) return { set: null, aggregates: [], features: [] };
 
   const features = items.flatMap(item => windows.map(window => featureOf(set, entity, item, window)));
+  checkNames(set, features);
   const allNamed = select.whole && items.length === itemCount(select);
   checkSaid(
     set,
@@ -153,43 +155,108 @@ function tilesOf({ document, settings, faults }: SetScope): Tiles | null {
 interface NamedWindow {
   /** What its features' names end in. */
   label: string;
-  window: Window;
+  /** As written. */
+  text: string;
+  /** A series has several, the latest first. */
+  windows: Window[];
+  isSeries: boolean;
 }
 
-function windowsOf({ document, faults }: SetScope, specs: WindowSpec[], tiles: Tiles): NamedWindow[] | null {
+function windowsOf(set: SetScope, specs: WindowSpec[], tiles: Tiles): NamedWindow[] | null {
+  const { document, faults } = set;
   const before = faults.length;
-  const levels = tiles.levelsMs.map(formatDuration).join(', ');
   if (specs.length > WINDOWS_PER_SET_MAX) {
     const message = `windows: got ${specs.length}, and at most ${WINDOWS_PER_SET_MAX} are read`;
     faults.push(new Fault('too_large', message, document.at(['windows'])));
   }
-  const windows = specs.map(({ text: label, lengthMs, resolutionMs: written }, i): NamedWindow => {
-    const fault = (message: string) => faults.push(new Fault('definition', message, document.at(['windows', i])));
-    const twin = specs.findIndex(spec => spec.lengthMs === lengthMs);
-    if (twin < i) fault(`windows: ${label} is as long as ${specs[twin]!.text}; one of them is enough`);
-    if (lengthMs === null) return { label, window: { kind: 'lifetime' } };
-    const resolutionMs = written ?? defaultResolutionMs(lengthMs, tiles.levelsMs);
-    const resolution = formatDuration(resolutionMs);
-    if (!tiles.levelsMs.includes(resolutionMs)) fault(`windows: ${resolution} is none of the tiles: ${levels}`);
-    else if (resolutionMs > lengthMs)
-      fault(`windows: ${label} is shorter than a tile of ${resolution}; add a finer one to tiles`);
-    const count = coverCountMax(lengthMs, resolutionMs, tiles.levelsMs);
-    if (count > TILES_PER_WINDOW_MAX)
-      fault(
-        `windows: ${label} takes ${count} tiles to answer, and at most ${TILES_PER_WINDOW_MAX} are read; add a coarser one to tiles`,
-      );
-    return { label, window: { kind: 'sliding', lengthMs, resolutionMs } };
+  const windows = specs.map((spec, i): NamedWindow => {
+    const { text, label, count } = spec;
+    const fault = (message: string) =>
+      faults.push(new Fault('definition', `windows: ${message}`, document.at(['windows', i])));
+    const twin = specs.findIndex(other => isTwin(other, spec));
+    if (twin < i) fault(`${text} is as long as ${specs[twin]!.text}; one of them is enough`);
+    if (count !== null && count > WINDOWS_PER_ENTITY_MAX)
+      fault(`${text} are ${count} windows, and at most ${WINDOWS_PER_ENTITY_MAX} are read together`);
+    const window = windowOf(spec, tiles, fault);
+    return { label, text, windows: count === null ? [window] : seriesOf(window, count), isSeries: count !== null };
   });
   return faults.length === before ? windows : null;
 }
 
-/** The most tiles that a cover of such a window has: one step short of the coarser tile on each level. */
-function coverCountMax(lengthMs: number, resolutionMs: number, levelsMs: number[]): number {
+/** The same times, in tiles of whatever length: nothing of these is in the names of features. */
+function isTwin(a: WindowSpec, b: WindowSpec): boolean {
+  return a.lengthMs === b.lengthMs && a.everyMs === b.everyMs && a.agoMs === b.agoMs && a.count === b.count;
+}
+
+function windowOf(spec: WindowSpec, tiles: Tiles, fault: (message: string) => void): Window {
+  const { lengthMs, everyMs, agoMs } = spec;
+  if (lengthMs === null) return { kind: 'lifetime' };
+  const resolutionMs =
+    everyMs === null ? slidingTile(spec, lengthMs, tiles, fault) : hoppingTile(spec, lengthMs, everyMs, tiles, fault);
+  const isOver = everyMs !== null || agoMs > 0;
+  const count = coverCountMax(lengthMs, resolutionMs, tiles.levelsMs, isOver);
+  if (count > TILES_PER_WINDOW_MAX)
+    fault(
+      `${spec.text} takes ${count} tiles to answer, and at most ${TILES_PER_WINDOW_MAX} are read; add a coarser one to tiles`,
+    );
+  if (everyMs !== null) return { kind: 'hopping', lengthMs, resolutionMs, everyMs, agoMs };
+  return agoMs > 0 ? { kind: 'offset', lengthMs, resolutionMs, agoMs } : { kind: 'sliding', lengthMs, resolutionMs };
+}
+
+/** The tiles that a window moves by. */
+function slidingTile(
+  spec: WindowSpec,
+  lengthMs: number,
+  { levelsMs }: Tiles,
+  fault: (message: string) => void,
+): number {
+  const resolutionMs = spec.resolutionMs ?? defaultResolutionMs(lengthMs, levelsMs);
+  const resolution = formatDuration(resolutionMs);
+  if (!levelsMs.includes(resolutionMs))
+    fault(`${resolution} is none of the tiles: ${levelsMs.map(formatDuration).join(', ')}`);
+  else if (resolutionMs > lengthMs)
+    fault(`${spec.text} is shorter than a tile of ${resolution}; add a finer one to tiles`);
+  return resolutionMs;
+}
+
+/** The coarsest tiles that its bounds are always between: which they are cannot be seen in its values. */
+function hoppingTile(
+  { text }: WindowSpec,
+  lengthMs: number,
+  everyMs: number,
+  { levelsMs }: Tiles,
+  fault: (message: string) => void,
+): number {
+  const [length, every] = [formatDuration(lengthMs), formatDuration(everyMs)];
+  if (everyMs > lengthMs)
+    fault(`${text} leaves out what lies between one and the next; wanted a length of at least ${every}, got ${length}`);
+  const fitting = levelsMs.filter(levelMs => lengthMs % levelMs === 0 && everyMs % levelMs === 0);
+  if (fitting.length === 0)
+    fault(`${text} begins or ends within a tile of ${formatDuration(levelsMs[0]!)}; add a finer one to tiles`);
+  return fitting.at(-1) ?? levelsMs[0]!;
+}
+
+/** One before the other, the latest first; the length of each is the step from it to the one before. */
+function seriesOf(window: Window, count: number): Window[] {
+  if (window.kind === 'lifetime' || window.kind === 'exact') return [window];
+  const { lengthMs, resolutionMs } = window;
+  const latestMs = window.kind === 'sliding' ? 0 : window.agoMs;
+  const setBack = Array.from({ length: count }, (_, i) => latestMs + i * lengthMs);
+  return setBack.map((agoMs): Window => {
+    if (window.kind === 'hopping') return { ...window, agoMs };
+    return agoMs === 0 ? window : { kind: 'offset', lengthMs, resolutionMs, agoMs };
+  });
+}
+
+/** The most tiles that a cover of such a window has: one step short of the coarser tile on each level, and again on the way down where it is over. */
+function coverCountMax(lengthMs: number, resolutionMs: number, levelsMs: number[], isOver: boolean): number {
   const levels = levelsMs.filter(levelMs => levelMs >= resolutionMs);
-  return levels.reduce((count, levelMs, i) => {
+  const count = levels.reduce((sum, levelMs, i) => {
     const coarserMs = levels[i + 1];
-    return count + (coarserMs === undefined ? Math.ceil(lengthMs / levelMs) + 1 : coarserMs / levelMs - 1);
+    if (coarserMs === undefined) return sum + Math.ceil(lengthMs / levelMs) + 1;
+    return sum + (coarserMs / levelMs - 1) * (isOver ? 2 : 1);
   }, 0);
+  return isOver ? Math.min(count, Math.ceil(lengthMs / resolutionMs) + 1) : count;
 }
 
 function checkFrom({ faults }: SetScope, { from }: Select, event: EventType): void {
@@ -241,7 +308,7 @@ function isTable(node: SqlNode & { kind: 'name' }, event: EventType, faults: Fau
 /** What decays is counted in half-lives from the start of a tile, and what is left of it after so many is nothing: neither may be too long. */
 function checkDecayed(aggregates: Aggregate[], windows: NamedWindow[], tiles: Tiles, faults: Fault[]): void {
   const coarsestMs = tiles.levelsMs.at(-1)!;
-  const isLifetime = windows.some(({ window }) => window.kind === 'lifetime');
+  const isLifetime = windows.some(named => named.windows.some(({ kind }) => kind === 'lifetime'));
   for (const { fn, at } of aggregates) {
     if (fn.name !== 'decayedSum' && fn.name !== 'decayedCount') continue;
     const keptMs = HALF_LIVES_KEPT * fn.limit!;
@@ -563,16 +630,39 @@ function isAggregable(
   return false;
 }
 
-function featureOf(set: SetScope, entity: Entity, item: BoundItem, { label, window }: NamedWindow): Feature {
+function featureOf(set: SetScope, entity: Entity, item: BoundItem, named: NamedWindow): Feature {
+  const { label, text, windows, isSeries } = named;
+  const { type } = item.expression;
+  if (isSeries && !isScalar(type)) {
+    const message = `${item.name} is ${typeName(type)}, and over ${text} it would be a list of such; keep it in a set without a series`;
+    set.faults.push(new Fault('unsupported', message, item.at));
+  }
+  const elements = windows.map(window => overWindow(item.expression, window));
   return {
     name: `${set.name}:${item.name}_${label}`,
     set: set.name,
     entity: entity.name,
-    expression: overWindow(item.expression, window),
-    description: `${item.text} over ${label}`,
+    expression: isSeries ? listOf(elements, type) : elements[0]!,
+    description: `${item.text} over ${text}`,
     ...saidOf(set, item.name),
     at: item.at,
   };
+}
+
+function listOf(elements: Expression[], type: Type): Expression {
+  return call('list', elements, { kind: 'list', of: { type, presence: OPTIONAL } }, elements[0]!.at!);
+}
+
+/** `n_1d_offset` over 7d, and `n` over 1d offset 7d: whoever reads the name could not tell which it is. */
+function checkNames(set: SetScope, features: Feature[]): void {
+  const known = new Map<string, Feature>();
+  for (const feature of features) {
+    const twin = known.get(feature.name);
+    known.set(feature.name, feature);
+    if (!twin) continue;
+    const message = `${feature.name} would be ${twin.description} and ${feature.description}; give one of them another name`;
+    set.faults.push(new Fault('definition', message, feature.at));
+  }
 }
 
 /** What its author says of an item or of a derived feature; an item's windows share it. */

@@ -93,30 +93,66 @@ export const ENTITY_SPEC = z
   .describe(KEY_TYPE_WANTED)
   .transform(types => (typeof types === 'string' ? [types] : types));
 
-/** `2h`, `5d@1m`, `lifetime`: how long a window is, and in tiles of which length it moves. */
+/** A window as written: `2h`, `5d@1m`, `1d offset 7d`, `7 x tumbling 1d`, `hopping 1d every 1h`, `lifetime`. */
 export interface WindowSpec {
+  /** As written, but for the tiles that it moves by. */
   text: string;
+  /** What its features' names end in: `2h`, `1d_offset_7d`, `7x1d_tumbling`, `1d_every_1h`. */
+  label: string;
   /** Null for the lifetime. */
   lengthMs: number | null;
   /** Null where the window's author leaves it to us. */
   resolutionMs: number | null;
+  /** Null where it moves tile by tile. */
+  everyMs: number | null;
+  agoMs: number;
+  /** How many of them, one before the other, make a series; null where there is one, which is no list. */
+  count: number | null;
 }
 
-const WINDOW_WANTED = 'a window: 2h, 5d@1m or lifetime';
+const WINDOW_WANTED = 'a window: 2h, 5d@1m, 1d offset 7d, 7 x 1d, tumbling 1h, hopping 1d every 1h or lifetime';
+
+const WINDOW = /^(?:(\d+) *x *)?(?:(tumbling|hopping) +)?(\w+)(?:@(\w+))?(?: +every +(\w+))?(?: +offset +(\w+))?$/;
 
 const WINDOW_SPEC = z
   .string()
   .describe(WINDOW_WANTED)
   .transform((text, context): WindowSpec => {
-    if (text === 'lifetime') return { text, lengthMs: null, resolutionMs: null };
-    const [length, resolution, ...rest] = text.split('@');
-    const lengthMs = parseDuration(length!);
-    const resolutionMs = resolution === undefined ? null : parseDuration(resolution);
-    if (lengthMs && resolutionMs !== 0 && (resolution === undefined || resolutionMs) && rest.length === 0)
-      return { text: length!, lengthMs, resolutionMs };
+    const spec = parseWindow(text.trim());
+    if (spec) return spec;
     context.addIssue({ code: 'custom', message: `got "${text}", wanted ${WINDOW_WANTED}` });
     return z.NEVER;
   });
+
+function parseWindow(text: string): WindowSpec | null {
+  const one = { everyMs: null, agoMs: 0, count: null };
+  if (text === 'lifetime') return { text, label: text, lengthMs: null, resolutionMs: null, ...one };
+  const [, count, kind, length, resolution, every, offset] = WINDOW.exec(text) ?? [];
+  const lengthMs = parseDuration(length ?? '');
+  const resolutionMs = resolution === undefined ? null : parseDuration(resolution);
+  const everyMs = kind === 'tumbling' ? lengthMs : every === undefined ? null : parseDuration(every);
+  const agoMs = offset === undefined ? 0 : parseDuration(offset);
+  const isWhole = lengthMs && resolutionMs !== 0 && everyMs !== 0 && agoMs !== null && count !== '0';
+  if (
+    !isWhole ||
+    (resolution !== undefined && (!resolutionMs || kind)) ||
+    (every !== undefined) !== (kind === 'hopping')
+  )
+    return null;
+  if ((every !== undefined && !everyMs) || (offset !== undefined && !agoMs)) return null;
+  return {
+    text: [count && `${count} x`, kind, length, every && `every ${every}`, offset && `offset ${offset}`]
+      .filter(part => part)
+      .join(' '),
+    label: [
+      ...[count ? `${count}x${length}` : length!, kind === 'tumbling' && kind],
+      ...[every && `every_${every}`, offset && `offset_${offset}`],
+    ]
+      .filter(part => part)
+      .join('_'),
+    ...{ lengthMs, resolutionMs, everyMs, agoMs, count: count === undefined ? null : Number(count) },
+  };
+}
 
 const DIALECT_WANTED = `a dialect of SQL: ${DIALECT_NAMES.join(', ')}`;
 

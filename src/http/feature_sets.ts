@@ -7,15 +7,18 @@ import { catalogueOf, type FeatureEntry, type Moment, type SetEntry } from '../p
 import type { Window } from '../plan/expression.ts';
 import type { Plan } from '../plan/plan.ts';
 import { typeName } from '../plan/value.ts';
+import { isTiled } from '../plan/window.ts';
 import type { Operation } from './operation.ts';
 
 const TIME = z.string().describe('RFC 3339');
 const PEOPLE = { description: z.string(), owner: z.string() };
 
 const WINDOW = z.object({
-  kind: z.enum(['lifetime', 'sliding', 'exact']),
+  kind: z.enum(['lifetime', 'sliding', 'offset', 'hopping', 'exact']),
   length_ms: z.int().nullable().describe('null for a lifetime'),
   step_ms: z.int().nullable().describe('what it moves by; null for a lifetime and for an exact one'),
+  offset_ms: z.int().describe('how long before the moment it is over; 0 where it reaches up to that, or the last step'),
+  count: z.int().nullable().describe('how many of them, one before the other, a series has; null where it is none'),
 });
 
 const AGGREGATE = z.object({
@@ -88,7 +91,7 @@ const EXAMPLE: z.infer<typeof SET> = {
       expression: 'COUNT(*) over 2h',
       type: 'int64',
       units: null,
-      window: { kind: 'sliding', length_ms: 7_200_000, step_ms: 60_000 },
+      window: { kind: 'sliding', length_ms: 7_200_000, step_ms: 60_000, offset_ms: 0, count: null },
       from: [],
       aggregates: [
         {
@@ -180,7 +183,15 @@ function setOf({ set, entity, keyColumns, event, clockMicros, sinceMicros, featu
   };
 }
 
-function featureOf({ feature, type, window, aggregates, from, warmMicros }: FeatureEntry): z.infer<typeof FEATURE> {
+function featureOf({
+  feature,
+  type,
+  window,
+  seriesCount,
+  aggregates,
+  from,
+  warmMicros,
+}: FeatureEntry): z.infer<typeof FEATURE> {
   const { name, description: expression, about, units } = feature;
   return {
     name,
@@ -188,7 +199,7 @@ function featureOf({ feature, type, window, aggregates, from, warmMicros }: Feat
     expression,
     type: typeName(type),
     units: units ?? null,
-    window: window && windowOf(window),
+    window: window && windowOf(window, seriesCount),
     from,
     aggregates: aggregates.map(aggregate => ({
       name: aggregate.name,
@@ -204,11 +215,13 @@ function featureOf({ feature, type, window, aggregates, from, warmMicros }: Feat
   };
 }
 
-function windowOf(window: Window): z.infer<typeof WINDOW> {
+function windowOf(window: Window, count: number | null): z.infer<typeof WINDOW> {
   return {
     kind: window.kind,
     length_ms: window.kind === 'lifetime' ? null : window.lengthMs,
-    step_ms: window.kind === 'sliding' ? window.resolutionMs : null,
+    step_ms: window.kind === 'hopping' ? window.everyMs : isTiled(window) ? window.resolutionMs : null,
+    offset_ms: window.kind === 'hopping' || window.kind === 'offset' ? window.agoMs : 0,
+    count,
   };
 }
 

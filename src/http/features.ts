@@ -168,6 +168,7 @@ function checkSize(lookup: Lookup, plan: Plan): { keys: number; values: number }
 
 /** A list or a map counts as all the values it may have. */
 function valuesOf({ expression }: Feature, plan: Plan): number {
+  if (expression.kind === 'call' && expression.fn === 'list') return expression.args.length;
   const read = expression.kind === 'read' ? expression.read.aggregate : null;
   const aggregate = plan.aggregates.find(({ name }) => name === read);
   return Math.max(1, aggregate ? itemsMax(aggregate.fn) : 0);

@@ -123,6 +123,8 @@ export enum Op {
   BUCKET_INT,
   BUCKET_DOUBLE,
   SKETCH_BUCKET,
+  TAKE,
+  SERIES,
 }
 
 interface Instruction {
@@ -207,6 +209,7 @@ export class Lowering {
 
   private call(fn: FunctionName, args: Expression[], type: Type): number {
     const [first, second] = args as [Expression, Expression];
+    assert(fn !== 'list', 'a series is the whole of a feature: its elements have statuses, which expressions have not');
     switch (fn) {
       case 'add':
         return this.arithmetic(Op.ADD_INT, Op.ADD_DOUBLE, first, second);

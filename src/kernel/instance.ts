@@ -158,6 +158,8 @@ export interface Exports {
     index: number,
     lengthMs: number,
     resolutionMs: number,
+    agoMs: number,
+    everyMs: number,
     offsetMs: number,
     levelCount: number,
   ): void;
@@ -176,9 +178,10 @@ export interface Exports {
   seenClock(type: number): bigint;
   seenSince(type: number): bigint;
   coverAt(answer: number, timeMicros: bigint, isPast: number): void;
-  coverTile(answer: number, levelMs: number, tileStart: number): void;
+  coverTile(answer: number, levelMs: number, tileStart: number, timeMicros: bigint): void;
   rangesStart(answer: number): number;
   rangesCount(answer: number): number;
+  windowStart(answer: number, window: number): number;
   startKey(answer: number, key: number, keyLength: number): void;
   addStoredRow(answer: number, levelMs: number, tileStart: number, bytes: number, length: number): number;
   addPackedRows(answer: number, start: number, length: number): number;

@@ -16,8 +16,15 @@ export function rowsAtOnce(kernel: Kernel, features: { answer: AnswerLayout; fea
   const rowBytes = features.flatMap(of =>
     of.features.flatMap(({ cells }) => cells.map(({ member }) => cellBytes(of.answer, member))),
   );
-  const most = Math.floor(LIST_BYTES_MAX / rowBytes.reduce((sum, bytes) => sum + bytes, 1));
+  // A program makes the series of all features, asked for or not.
+  const seriesBytes = features.flatMap(({ answer }) => [...answer.features.values()].map(seriesSize));
+  const most = Math.floor(LIST_BYTES_MAX / [...rowBytes, ...seriesBytes].reduce((sum, bytes) => sum + bytes, 1));
   return Math.max(1, Math.min(ANSWER_ROWS.value, most));
+}
+
+/** A series of windows is a list, too. */
+function seriesSize({ feature: { expression } }: AnswerFeature): number {
+  return expression.kind === 'call' && expression.fn === 'list' ? (expression.args.length + 2) * NESTED_ITEM_SIZE : 0;
 }
 
 /** A cell and its null byte. */

@@ -57,6 +57,10 @@ export interface WindowLayout {
   /** 0 is the lifetime. */
   lengthMs: number;
   resolutionMs: number;
+  /** Of those that are over by then, so long ago; 0 for what reaches up to the moment. */
+  agoMs: number;
+  /** How often one of them begins; 0 where it moves with the moment. */
+  everyMs: number;
   offsetMs: number;
   /** From the resolution up. */
   levelsMs: number[];
@@ -82,6 +86,12 @@ export interface AnswerFeature {
   register: number;
   /** What has to be read for it, of itself and of all that it is derived from. */
   cells: { member: number; window: number }[];
+}
+
+/** What a feature and all that it is derived from read, each with its register. */
+export function readsOf(answer: AnswerLayout, { cells }: AnswerFeature): (ReadLayout & { register: number })[] {
+  const isOf = (one: ReadLayout) => cells.some(({ member, window }) => member === one.member && window === one.window);
+  return answer.reads.map((one, register) => ({ ...one, register })).filter(isOf);
 }
 
 export function typeIndex(layout: Layout, event: string): number {

@@ -6,7 +6,7 @@ import { type Known, windowKnown } from '../plan/known.ts';
 import type { Aggregate, Feature } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import { typeName } from '../plan/value.ts';
-import type { TileRange } from '../plan/window.ts';
+import { isTiled, type TileRange } from '../plan/window.ts';
 import { caseOf, finisherOf, kindOf } from './aggregate.ts';
 import { identityOf, Lowering, Op } from './expression.ts';
 import type { Kernel } from './instance.ts';
@@ -80,14 +80,16 @@ function distinctReads(features: Feature[]): DistinctRead[] {
 
 function windowLayout({ window }: Read, aggregate: Aggregate, of: Known | undefined): WindowLayout {
   const known = of ? windowKnown(of, window) : null;
-  if (window.kind === 'lifetime') return { lengthMs: 0, resolutionMs: 0, offsetMs: 0, levelsMs: [], known };
-  assert(window.kind === 'sliding', `windows of kind ${window.kind} have no kernel yet`);
+  if (window.kind === 'lifetime')
+    return { lengthMs: 0, resolutionMs: 0, agoMs: 0, everyMs: 0, offsetMs: 0, levelsMs: [], known };
+  assert(isTiled(window), `windows of kind ${window.kind} have no kernel yet`);
+  const { lengthMs, resolutionMs } = window;
   const { offsetMs, levelsMs } = aggregate.tiles;
+  const agoMs = window.kind === 'sliding' ? 0 : window.agoMs;
+  const everyMs = window.kind === 'hopping' ? window.everyMs : 0;
   return {
-    lengthMs: window.lengthMs,
-    resolutionMs: window.resolutionMs,
-    offsetMs,
-    levelsMs: levelsMs.filter(levelMs => levelMs >= window.resolutionMs),
+    ...{ lengthMs, resolutionMs, agoMs, everyMs, offsetMs },
+    levelsMs: levelsMs.filter(levelMs => levelMs >= resolutionMs),
     known,
   };
 }
@@ -125,12 +127,16 @@ function lowerFeatures(
       const { aggregate, window } = cells[cellOf(node)]!;
       return { member: answer.members.findIndex(m => m.aggregate === aggregate), window };
     };
-    let register = lowering.lower(feature.expression);
-    if (feature.expression.kind !== 'read') {
-      register = lowering.emit(Op.COPY, register);
-      lowering.emit(Op.CLEAR_STATUS, register, register, register, register);
-      for (const from of [...needed.map(f => f.register), ...ownReads.map(cellOf)])
-        lowering.emit(Op.STATUS, from, from, from, register);
+    const { expression } = feature;
+    let register: number;
+    if (expression.kind === 'call' && expression.fn === 'list')
+      register = lowerSeries(lowering, expression.args, cellOf);
+    else {
+      register = lowering.lower(expression);
+      if (expression.kind !== 'read') {
+        register = lowering.emit(Op.COPY, register);
+        joinStatuses(lowering, register, [...needed.map(f => f.register), ...ownReads.map(cellOf)]);
+      }
     }
     const placed: AnswerFeature = {
       feature,
@@ -145,11 +151,34 @@ function lowerFeatures(
   return lowering;
 }
 
+/** The status of a computed value, made of those of all that it was computed from. */
+function joinStatuses(lowering: Lowering, register: number, from: number[]): void {
+  lowering.emit(Op.CLEAR_STATUS, register, register, register, register);
+  for (const each of from) lowering.emit(Op.STATUS, each, each, each, register);
+}
+
+/** Elements stand side by side, each with a status of its own, and one instruction makes the list of them. */
+function lowerSeries(lowering: Lowering, elements: Expression[], cellOf: (read: Expression) => number): number {
+  const lowered = elements.map(element => lowering.lower(element));
+  const placed = elements.map((element, i) => lowering.emit(element.kind === 'read' ? Op.TAKE : Op.COPY, lowered[i]!));
+  for (const [i, element] of elements.entries())
+    if (element.kind !== 'read') joinStatuses(lowering, placed[i]!, readsIn(element).map(cellOf));
+  return lowering.emit(Op.SERIES, placed[0]!, placed.at(-1)!);
+}
+
+function readsIn(expression: Expression): Expression[] {
+  const reads: Expression[] = [];
+  walk(expression, node => {
+    if (node.kind === 'read') reads.push(node);
+  });
+  return reads;
+}
+
 function loadAnswer(layout: Layout, answer: AnswerLayout, cells: { aggregate: Aggregate; window: number }[]): void {
   const { exports } = layout.kernel;
   for (const [i, window] of answer.windows.entries()) {
-    const { lengthMs, resolutionMs, offsetMs, levelsMs, known } = window;
-    exports.setWindow(answer.index, i, lengthMs, resolutionMs, offsetMs, levelsMs.length);
+    const { lengthMs, resolutionMs, agoMs, everyMs, offsetMs, levelsMs, known } = window;
+    exports.setWindow(answer.index, i, lengthMs, resolutionMs, agoMs, everyMs, offsetMs, levelsMs.length);
     for (const [position, levelMs] of levelsMs.entries()) exports.setWindowLevel(answer.index, i, position, levelMs);
     if (known) exports.setWindowKnown(answer.index, i, known.sinceMicros, known.floorMs);
   }

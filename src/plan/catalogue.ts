@@ -8,7 +8,7 @@ import type { Aggregate, AggregateName, Entity, Feature, FeatureSet, Plan } from
 import { LINEAR } from './plan.ts';
 import type { Type } from './value.ts';
 import type { KeptLevel } from './window.ts';
-import { floorTile, keptLevels } from './window.ts';
+import { firstMomentMs, floorTile, isTiled, keptLevels } from './window.ts';
 
 /**
  * What is known of features besides their values, for whoever looks for one: what its author said of it, what it is made
@@ -29,8 +29,10 @@ export interface SetEntry {
 export interface FeatureEntry {
   feature: Feature;
   type: Type;
-  /** Null where it is computed from others, or from several. */
+  /** Null where it is computed from others, or from several; of a series the latest. */
   window: Window | null;
+  /** How many of them a series has, each as long before the one before it as it is itself; null of a single window. */
+  seriesCount: number | null;
   aggregates: AggregateEntry[];
   /** Names of features that it is computed from. */
   from: string[];
@@ -98,6 +100,7 @@ function featureEntry(
     feature,
     type: expression.type,
     window: own.reads.length > 0 ? own.reads[0]!.window : null,
+    seriesCount: expression.kind === 'call' && expression.fn === 'list' ? expression.args.length : null,
     aggregates: [...new Set(reads.map(read => read.aggregate))].map(name => aggregates.get(name)!),
     from: own.features,
     warmMicros: warmMicrosOf(reads, plan, moment),
@@ -139,7 +142,8 @@ function warmMicrosOf(reads: Read[], plan: Plan, { nowMicros, clocks }: Moment):
 /** A window is whole once the tile that it begins with begins no earlier than what is known. */
 function wholeFrom(window: Window & { lengthMs: number }, { tiles }: Aggregate, sinceMicros: bigint): bigint {
   const sinceMs = Number((sinceMicros + MICROS_PER_MS - 1n) / MICROS_PER_MS);
-  const stepMs = window.kind === 'sliding' ? window.resolutionMs : 1;
-  const startMs = floorTile(sinceMs + stepMs - 1, stepMs, window.kind === 'sliding' ? tiles.offsetMs : 0);
-  return BigInt(startMs + window.lengthMs) * MICROS_PER_MS;
+  if (!isTiled(window)) return BigInt(sinceMs + window.lengthMs) * MICROS_PER_MS;
+  const { resolutionMs } = window;
+  const startMs = floorTile(sinceMs + resolutionMs - 1, resolutionMs, tiles.offsetMs);
+  return BigInt(firstMomentMs(window, startMs, tiles.offsetMs)) * MICROS_PER_MS;
 }

@@ -30,6 +30,8 @@ import type { Type, Value } from './value.ts';
  *   `regexReplace`, `regexReplaceAll`: with a literal replacement for it, null as `replace` is, and where a text takes
  *   more than 64 passes.
  * - `toText`: int64, bool, time (RFC 3339). `toBool`, `toTime`, and `toInt64`, of a string: null where it spells none.
+ * - `list`: its arguments as the elements of a list, nulls too. It is the whole of a feature, a series of windows, and null
+ *   only where all that its elements read is EXPIRED.
  * - Lists of scalars: `listLength`; `listCount`, of elements that are not null; `listContains`, `listPosition` (from 1,
  *   null where there is none): a list and a value, which beside doubles may be an int64. The position of null is that of
  *   the first null. `listMin`, `listMax`, `listSum`, `listMean` are what the aggregate makes of as many events, but null
@@ -109,6 +111,7 @@ export type FunctionName =
   | 'toText'
   | 'toBool'
   | 'toTime'
+  | 'list'
   | 'listLength'
   | 'listCount'
   | 'listContains'
@@ -179,13 +182,20 @@ export interface Read {
 }
 
 /**
- * - `lifetime`: every event of the prefix.
- * - `sliding`: read at t, the events of the prefix with time at or after floor(t - length, resolution).
- * - `exact`: the events of the prefix with time in [t - length, t].
+ * Of the prefix, read at t, with starts of tiles as what `floor` goes back to:
+ *
+ * - `lifetime`: every event.
+ * - `sliding`: those with time at or after floor(t - length, resolution).
+ * - `offset`: those with time in [floor(t - ago - length, resolution), floor(t - ago, resolution)).
+ * - `hopping`: those with time in [end - length, end), where end = floor(t - ago, every): the latest of the windows of that
+ *   length, one `every` so long, that is over by t - ago. Tumbling is a length of `every`.
+ * - `exact`: those with time in [t - length, t].
  */
 export type Window =
   | { kind: 'lifetime' }
   | { kind: 'sliding'; lengthMs: number; resolutionMs: number }
+  | { kind: 'offset'; lengthMs: number; resolutionMs: number; agoMs: number }
+  | { kind: 'hopping'; lengthMs: number; resolutionMs: number; everyMs: number; agoMs: number }
   | { kind: 'exact'; lengthMs: number };
 
 /** Calls `visit` for an expression and for all below it, parents first. */

@@ -1,6 +1,6 @@
 import { floorDiv, MICROS_PER_MS } from '../base/time.ts';
 import type { Window } from './expression.ts';
-import { floorTile, LIFETIME_LEVEL_MS } from './window.ts';
+import { floorTile, isTiled, LIFETIME_LEVEL_MS } from './window.ts';
 
 /** What the rows of an aggregate know of the log. A window that reaches back further is WARMING. */
 export interface Known {
@@ -47,13 +47,13 @@ export interface WindowKnown {
  */
 export function windowKnown({ sinceMicros, levels }: Known, window: Window): WindowKnown | null {
   const read = levels.filter(({ levelMs }) =>
-    window.kind === 'sliding' ? levelMs >= window.resolutionMs : levelMs === LIFETIME_LEVEL_MS,
+    isTiled(window) ? levelMs >= window.resolutionMs : levelMs === LIFETIME_LEVEL_MS,
   );
   let latest = sinceMicros;
   for (const level of read) if (latest === null || level.sinceMicros > latest) latest = level.sinceMicros;
   if (latest === null) return null;
   const whole = read.map(level => Number(level.sinceMicros / MICROS_PER_MS));
-  const floorMs = window.kind === 'sliding' && whole.length > 0 ? Math.max(...whole) : UNBOUNDED_MS;
+  const floorMs = isTiled(window) && whole.length > 0 ? Math.max(...whole) : UNBOUNDED_MS;
   return { sinceMicros: latest, floorMs };
 }
 

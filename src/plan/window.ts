@@ -34,8 +34,56 @@ export function windowText(window: Window): string {
       return 'lifetime';
     case 'sliding':
       return `${formatDuration(window.lengthMs)}@${formatDuration(window.resolutionMs)}`;
+    case 'offset':
+      return `${formatDuration(window.lengthMs)}@${formatDuration(window.resolutionMs)}${offsetText(window.agoMs)}`;
+    case 'hopping': {
+      const { lengthMs, everyMs, agoMs } = window;
+      const length = formatDuration(lengthMs);
+      if (lengthMs === everyMs) return `tumbling ${length}${offsetText(agoMs)}`;
+      return `hopping ${length} every ${formatDuration(everyMs)}${offsetText(agoMs)}`;
+    }
     case 'exact':
       return `exact ${formatDuration(window.lengthMs)}`;
+    default:
+      unreachable(window);
+  }
+}
+
+function offsetText(agoMs: number): string {
+  return agoMs === 0 ? '' : ` offset ${formatDuration(agoMs)}`;
+}
+
+/** A window that is read from tiles. */
+export type TiledWindow = Extract<Window, { resolutionMs: number }>;
+
+export function isTiled(window: Window): window is TiledWindow {
+  return window.kind !== 'lifetime' && window.kind !== 'exact';
+}
+
+/** The first moment at which a window starts no earlier than a start of a tile of its resolution. */
+export function firstMomentMs(window: TiledWindow, tileStartMs: number, offsetMs: number): number {
+  const { lengthMs } = window;
+  switch (window.kind) {
+    case 'sliding':
+      return tileStartMs + lengthMs;
+    case 'offset':
+      return tileStartMs + lengthMs + window.agoMs;
+    case 'hopping':
+      return -floorTile(-(tileStartMs + lengthMs), window.everyMs, -offsetMs) + window.agoMs;
+    default:
+      unreachable(window);
+  }
+}
+
+/** How far back before the moment of reading a window starts, at most, but for what its resolution adds. */
+export function reachOf(window: TiledWindow): number {
+  switch (window.kind) {
+    case 'sliding':
+      return window.lengthMs;
+    case 'offset':
+      return window.lengthMs + window.agoMs;
+    case 'hopping':
+      return window.lengthMs + window.everyMs + window.agoMs;
     default:
       unreachable(window);
   }
@@ -50,16 +98,16 @@ export interface KeptLevel {
 
 /**
  * The levels an aggregate has to keep for its reads: finer ones than any window needs are not kept, and a level
- * lives for its longest window + one tile + lateness.
+ * lives for the furthest reach of its windows + one tile + lateness. A window uses the level of its resolution and all
+ * coarser ones, so what a coarser level has lost no finer one still has.
  */
 export function keptLevels(aggregate: Aggregate, plan: Plan): KeptLevel[] {
   const windows = readsOf(aggregate.name, plan).map(read => read.window);
   const kept: KeptLevel[] = [];
   for (const levelMs of aggregate.tiles.levelsMs) {
-    const users = windows.filter(window => window.kind === 'sliding' && window.resolutionMs <= levelMs);
+    const users = windows.filter(isTiled).filter(window => window.resolutionMs <= levelMs);
     if (users.length === 0) continue;
-    const longestMs = Math.max(...users.map(window => (window.kind === 'sliding' ? window.lengthMs : 0)));
-    kept.push({ levelMs, ttlMs: longestMs + levelMs + plan.latenessMs });
+    kept.push({ levelMs, ttlMs: Math.max(...users.map(reachOf)) + levelMs + plan.latenessMs });
   }
   if (windows.some(window => window.kind === 'lifetime')) kept.push({ levelMs: LIFETIME_LEVEL_MS, ttlMs: Infinity });
   return kept;

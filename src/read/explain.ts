@@ -2,7 +2,14 @@ import { assert } from '../base/assert.ts';
 import { floorDiv, formatDuration, formatMicros, MICROS_PER_MS } from '../base/time.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { KeyInput } from '../kernel/key.ts';
-import { type AnswerFeature, type AnswerLayout, type Layout, type ReadLayout, typeIndex } from '../kernel/layout.ts';
+import {
+  type AnswerFeature,
+  type AnswerLayout,
+  type Layout,
+  type ReadLayout,
+  readsOf,
+  typeIndex,
+} from '../kernel/layout.ts';
 import {
   copyRows,
   dependenciesOf,
@@ -97,11 +104,9 @@ export class Explainer {
       return rowOf(layout, answer, name, type, register);
     };
     // What stands in the frame is copied before tiles are answered: their texts take the place of its own.
-    const read = answer.reads.flatMap((one, register) =>
-      feature.cells.some(({ member, window }) => member === one.member && window === one.window)
-        ? [{ one, merged: rowOf(layout, answer, one.read.aggregate, one.type, register) }]
-        : [],
-    );
+    const read = readsOf(answer, feature).map(one => ({
+      ...{ one, merged: rowOf(layout, answer, one.read.aggregate, one.type, one.register) },
+    }));
     const explained = {
       answer: columnOf(feature.feature.name),
       expression: feature.feature.description,
@@ -143,7 +148,7 @@ export class Explainer {
       const { levelMs, fromMs, toMs } = range;
       const before = tiles.length;
       for (const startMs of startsOf(range, lastMs)) {
-        kernel.exports.coverTile(single.index, levelMs, startMs);
+        kernel.exports.coverTile(single.index, levelMs, startMs, timeMicros);
         answerAlone(kernel, single, [feature], key, true, stored);
         copyRows(kernel, single, feature, 1, values, tiles.length);
         // One that holds nothing is written over by the next.

@@ -1,16 +1,16 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
-import { formatMicros } from '../base/time.ts';
+import { floorDiv, formatMicros, MICROS_PER_MS } from '../base/time.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import { KEY_MAX_BYTES, keyBytes } from '../kernel/key.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
-import { typeIndex } from '../kernel/layout.ts';
+import { type ReadLayout, readsOf, typeIndex } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { makeColumn, WARMING } from '../kernel/window.ts';
-import { floorTile, keptLevels } from '../plan/window.ts';
+import { firstMomentMs, floorTile, isTiled, keptLevels, type TiledWindow } from '../plan/window.ts';
 import { answerKeys, type StoredRows, storedOf } from './answer.ts';
 import { type Explain, type ExplainedFeature, Explainer, type Explanation } from './explain.ts';
 
@@ -171,26 +171,42 @@ export class Asker {
     return answer;
   }
 
-  /** A past moment can be answered while the window's first tile is kept, by its event type's clock. */
+  /** A past moment can be answered while the first tile of each window is kept, by its event type's clock. */
   #refuseExpired(answer: AnswerLayout, feature: AnswerFeature, timeMicros: bigint): void {
-    const { layout } = this.parts;
-    for (const cell of feature.cells) {
-      const { aggregate } = answer.members[cell.member]!;
-      const { lengthMs, resolutionMs, offsetMs } = answer.windows[cell.window]!;
-      const clock = layout.kernel.exports.seenClock(typeIndex(layout, aggregate.event));
-      if (clock === layout.kernel.exports.CLOCK_NONE.value) continue;
-      const level = keptLevels(aggregate, layout.plan).find(({ levelMs }) => levelMs === resolutionMs);
-      assert(level, 'a window is read at a level that is kept');
-      const startMs = floorTile(Math.floor(Number(timeMicros) / 1000) - lengthMs, resolutionMs, offsetMs);
-      const keptMs = floorTile(Math.floor(Number(clock) / 1000) - level.ttlMs, resolutionMs, offsetMs) + resolutionMs;
-      if (startMs >= keptMs) continue;
-      const earliest = formatMicros(BigInt(keptMs + lengthMs) * 1000n);
-      throw new Fault(
-        'expired',
-        `${feature.feature.name} can be answered from ${earliest} on: earlier tiles have expired`,
-      );
+    const { exports } = this.parts.layout.kernel;
+    exports.coverAt(answer.index, timeMicros, 1);
+    let earliestMs = Number.NEGATIVE_INFINITY;
+    for (const read of readsOf(answer, feature)) {
+      const keptMs = this.#keptFrom(answer, read);
+      if (exports.windowStart(answer.index, read.window) >= keptMs) continue;
+      const { offsetMs } = answer.members[read.member]!.aggregate.tiles;
+      earliestMs = Math.max(earliestMs, firstMomentMs(tiled(read), keptMs, offsetMs));
     }
+    if (earliestMs === Number.NEGATIVE_INFINITY) return;
+    const earliest = formatMicros(BigInt(earliestMs) * MICROS_PER_MS);
+    throw new Fault(
+      'expired',
+      `${feature.feature.name} can be answered from ${earliest} on: earlier tiles have expired`,
+    );
   }
+
+  /** The first start of a tile that is still there, of those that a read begins with. */
+  #keptFrom(answer: AnswerLayout, read: ReadLayout): number {
+    const { layout } = this.parts;
+    const { aggregate } = answer.members[read.member]!;
+    const clock = layout.kernel.exports.seenClock(typeIndex(layout, aggregate.event));
+    if (clock === layout.kernel.exports.CLOCK_NONE.value) return Number.NEGATIVE_INFINITY;
+    const { resolutionMs } = tiled(read);
+    const level = keptLevels(aggregate, layout.plan).find(({ levelMs }) => levelMs === resolutionMs);
+    assert(level, 'a window is read at a level that is kept');
+    const overMs = Number(floorDiv(clock, MICROS_PER_MS)) - level.ttlMs;
+    return floorTile(overMs, resolutionMs, aggregate.tiles.offsetMs) + resolutionMs;
+  }
+}
+
+function tiled({ read: { window } }: ReadLayout): TiledWindow {
+  assert(isTiled(window), 'only what is read from tiles has a past');
+  return window;
 }
 
 /** The way of a lookup in this thread: names -> keys -> (store's rows, memory's rows) -> windows -> derived values. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { featureHash, planHash } from '../../src/plan/canonical.ts';
+import { isTiled, keptLevels, readsOf } from '../../src/plan/window.ts';
 import { expectSetFaults, FLIGHT, planOf, selectOf, setOf, show, showFeatures } from './marked.ts';
 
 const COUNTED = 'SELECT origin, COUNT(*) AS n FROM flight GROUP BY origin';
@@ -21,6 +22,42 @@ describe('windows and tiles', () => {
       's:n_120d = [s:n 10368000000/86400000]: int64',
       's:n_lifetime = [s:n lifetime]: int64',
     ]);
+  });
+  test('windows that are over, and series of them, the latest first', async () => {
+    const windows = [
+      '1d offset 7d',
+      '3x90m@1m offset 10m',
+      'tumbling 1h',
+      'tumbling 45m',
+      'hopping 1d  every 6h',
+      '2 x tumbling 1d',
+    ];
+    expect(await featuresOf(withWindows(JSON.stringify(windows)))).toEqual([
+      's:n_1d_offset_7d = [s:n 1d@30m offset 7d]: int64',
+      's:n_3x90m_offset_10m = list([s:n 1h30m@1m offset 10m], [s:n 1h30m@1m offset 1h40m], [s:n 1h30m@1m offset 3h10m]): list',
+      's:n_1h_tumbling = [s:n tumbling 1h]: int64',
+      's:n_45m_tumbling = [s:n tumbling 45m]: int64',
+      's:n_1d_every_6h = [s:n hopping 1d every 6h]: int64',
+      's:n_2x1d_tumbling = list([s:n tumbling 1d], [s:n tumbling 1d offset 1d]): list',
+    ]);
+    const plan = await planOf(FLIGHT, withWindows('[tumbling 1h, tumbling 45m, hopping 2d every 1d, 2 x 1d]'));
+    const reads = readsOf('s:n', plan).map(({ window }) => window);
+    expect(reads.map(window => (isTiled(window) ? window.resolutionMs / 60_000 : null))).toEqual([30, 1, 1440, 30, 30]);
+    expect(plan.features.at(-1)).toMatchObject({ name: 's:n_2x1d', description: 'COUNT(*) over 2 x 1d' });
+  });
+  test('tiles are kept as long as any window reaches back', async () => {
+    const kept = async (windows: string) => {
+      const plan = await planOf(FLIGHT, withWindows(windows));
+      return keptLevels(plan.aggregates[0]!, plan).map(
+        ({ levelMs, ttlMs }) => `${levelMs / 60_000}m ${ttlMs / 3_600_000}h`,
+      );
+    };
+    // The reach, one tile, and an hour of lateness.
+    expect(await kept('[1d]')).toEqual(['30m 25.5h', '1440m 49h']);
+    expect(await kept('[1d offset 7d]')).toEqual(['30m 193.5h', '1440m 217h']);
+    expect(await kept('[7 x 1d]')).toEqual(['30m 169.5h', '1440m 193h']);
+    expect(await kept('[hopping 1d every 6h]')).toEqual(['30m 31.5h', '1440m 55h']);
+    expect(await kept('[tumbling 1d, 2h]')).toEqual(['1m 3.0166666666666666h', '30m 3.5h', '1440m 73h']);
   });
   test('tiles and their offset are kept with the aggregate', async () => {
     const plan = await planOf(FLIGHT, withWindows('[90m]', 'tiles: [10s, 1m, 1h]\ntile_offset: 30m\n'));
@@ -125,12 +162,71 @@ describe('derived features', () => {
     });
 });
 
+const WINDOW_WANTED = 'wanted a window: 2h, 5d@1m, 1d offset 7d, 7 x 1d, tumbling 1h, hopping 1d every 1h or lifetime';
+
 const REFUSED: [marked: string, ...messages: string[]][] = [
   [withWindows('[2h, «120m»]'), 'windows: 120m is as long as 2h; one of them is enough'],
-  [withWindows('[«2x»]'), 'windows: got "2x", wanted a window: 2h, 5d@1m or lifetime'],
+  [withWindows('[«2x»]'), `windows: got "2x", ${WINDOW_WANTED}`],
   [
     withWindows('[«0s», «1d@», «1d@1m@1m», «5»]'),
-    ...['"0s"', '"1d@"', '"1d@1m@1m"', '5'].map(got => `windows: got ${got}, wanted a window: 2h, 5d@1m or lifetime`),
+    ...['"0s"', '"1d@"', '"1d@1m@1m"', '5'].map(got => `windows: got ${got}, ${WINDOW_WANTED}`),
+  ],
+  ...[
+    ...[
+      'tumbling',
+      'hopping 1d',
+      '1d every 1h',
+      'tumbling 1d every 1h',
+      'hopping 1d every 0s',
+      '1d offset',
+      '1d offset 0s',
+    ],
+    ...[
+      'offset 1d',
+      '0 x 1d',
+      'x 1d',
+      '7 x',
+      '7 x lifetime',
+      'tumbling lifetime',
+      'lifetime offset 1d',
+      'tumbling 1h@1m',
+    ],
+    ...['7 x 7 x 1d', '1d offset 1d offset 1d', 'sliding 1d', '7 x 1d every 1h', '1d  offset  7d x', '1.5d', '-1d'],
+  ].map((text): [string, string] => [withWindows(`[«${text}»]`), `windows: got "${text}", ${WINDOW_WANTED}`]),
+  [
+    withWindows('[1d offset 7d, «24h  offset 168h»]'),
+    'windows: 24h offset 168h is as long as 1d offset 7d; one of them is enough',
+  ],
+  [
+    withWindows('[tumbling 1d, «hopping 24h every 1d»]'),
+    'windows: hopping 24h every 1d is as long as tumbling 1d; one of them is enough',
+  ],
+  [
+    withWindows('[«hopping 1h every 1d»]'),
+    'windows: hopping 1h every 1d leaves out what lies between one and the next; wanted a length of at least 1d, got 1h',
+  ],
+  [
+    withWindows('[«tumbling 90s»]'),
+    'windows: tumbling 90s begins or ends within a tile of 1m; add a finer one to tiles',
+  ],
+  [
+    withWindows('[«hopping 1h every 90s»]'),
+    'windows: hopping 1h every 90s begins or ends within a tile of 1m; add a finer one to tiles',
+  ],
+  [withWindows('[«1d@5m offset 7d»]'), 'windows: 5m is none of the tiles: 1m, 30m, 1d'],
+  [withWindows('[«30s offset 7d»]'), 'windows: 30s offset 7d is shorter than a tile of 1m; add a finer one to tiles'],
+  [withWindows('[«65 x 1d»]'), 'windows: 65 x 1d are 65 windows, and at most 64 are read together'],
+  [
+    withWindows('[«tumbling 365d»]', 'tiles: [1m]\n'),
+    'windows: tumbling 365d takes 525601 tiles to answer, and at most 4096 are read; add a coarser one to tiles',
+  ],
+  [
+    setOf(selectOf('LAST_N(delay, 3) AS «l»')).replace('[2h]', '[2h, 7 x 1d]'),
+    'l is [int64], and over 7 x 1d it would be a list of such; keep it in a set without a series',
+  ],
+  [
+    setOf(selectOf('COUNT(*) AS n_1d_offset, COUNT(*) AS «n»')).replace('[2h]', '[7d, 1d offset 7d]'),
+    's:n_1d_offset_7d would be COUNT(*) over 7d and COUNT(*) over 1d offset 7d; give one of them another name',
   ],
   [withWindows('«[]»'), 'windows: got none, wanted at least one window'],
   [withWindows('[«2h@5m»]'), 'windows: 5m is none of the tiles: 1m, 30m, 1d'],

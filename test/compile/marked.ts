@@ -4,6 +4,7 @@ import { compileSources } from '../../src/compile/compile.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { typeName } from '../../src/plan/value.ts';
+import { windowText } from '../../src/plan/window.ts';
 
 /** Definitions for tests, written with the faults that are expected in them: «this part» is what one is about. */
 
@@ -86,7 +87,7 @@ export function show(expression: Expression): string {
       return `${expression.fn}(${expression.args.map(show).join(', ')})`;
     case 'read': {
       const { aggregate, window } = expression.read;
-      return `[${aggregate} ${window.kind === 'sliding' ? `${window.lengthMs}/${window.resolutionMs}` : window.kind}]`;
+      return `[${aggregate} ${window.kind === 'sliding' ? `${window.lengthMs}/${window.resolutionMs}` : windowText(window)}]`;
     }
     case 'field':
       return `${show(expression.of)}.${expression.name}`;

@@ -4,7 +4,7 @@ import type { Kernel } from '../../src/kernel/instance.ts';
 import type { AnswerLayout } from '../../src/kernel/layout.ts';
 import { tileRanges, windowRanges } from '../../src/kernel/window.ts';
 import { INT64, STRING } from '../../src/plan/value.ts';
-import type { TileRange } from '../../src/plan/window.ts';
+import { firstMomentMs, type TiledWindow, type TileRange } from '../../src/plan/window.ts';
 import { aggregate, column, feature, plan, read, required, sliding } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
 import { eventType, layout } from './columns.ts';
@@ -20,6 +20,8 @@ interface Shape {
   offsetMs: number;
   /** (length, resolution) of each window. */
   windows: [number, number][];
+  /** Windows of other kinds, after those. */
+  over?: TiledWindow[];
 }
 
 const USUAL: Shape = {
@@ -89,16 +91,15 @@ const SHAPES: [string, Shape][] = [
 async function answerOf(shape: Shape): Promise<{ kernel: Kernel; answer: AnswerLayout }> {
   const key = column('k', STRING);
   const set = { name: 's', description: '', owner: '', entity: 'k', event: 'e', keys: [key], sql: '', at: null };
-  const { levelsMs, offsetMs, windows } = shape;
+  const { levelsMs, offsetMs, windows, over = [] } = shape;
+  const all = [...windows.map(([lengthMs, resolutionMs]) => sliding(lengthMs, resolutionMs)), ...over];
   const of = await layout(
     plan({
       events: [eventType('e', [required('k', STRING)])],
       entities: [{ name: 'k', keys: [STRING], at: null }],
       aggregates: [aggregate('s:n', 'e', [key], 'count', null, { entity: 'k', tiles: { levelsMs, offsetMs } })],
       sets: [set],
-      features: windows.map(([lengthMs, resolutionMs], i) =>
-        feature(set, `n_${i}`, read('s:n', INT64, { window: sliding(lengthMs, resolutionMs) })),
-      ),
+      features: all.map((window, i) => feature(set, `n_${i}`, read('s:n', INT64, { window }))),
     }),
   );
   return { kernel: of.kernel, answer: of.lookups.get('k')! };
@@ -245,6 +246,61 @@ test.each([
             : [begunCount(ranges, timeMs), fewestBegun(from, timeMs, levelsMs, offsetMs)];
           if (found !== fewest)
             expect({ timeMs, isPast, lengthMs, found }).toEqual({ timeMs, isPast, lengthMs, found: fewest });
+        }
+  },
+  60_000,
+);
+
+const OVER: [window: TiledWindow, from: (timeMs: number, floor: typeof floorTo) => number, lengthMs: number][] = [
+  [
+    { kind: 'offset', lengthMs: D, resolutionMs: 30 * M, agoMs: W },
+    (timeMs, floor) => floor(timeMs - W - D, 30 * M, 0),
+    D,
+  ],
+  [
+    { kind: 'offset', lengthMs: 2 * H, resolutionMs: M, agoMs: 37 * M + 1 },
+    (timeMs, floor) => floor(timeMs - 37 * M - 1 - 2 * H, M, 0),
+    2 * H,
+  ],
+  [
+    { kind: 'hopping', lengthMs: H, resolutionMs: 30 * M, everyMs: H, agoMs: 0 },
+    (timeMs, floor) => floor(timeMs, H, 0) - H,
+    H,
+  ],
+  [
+    { kind: 'hopping', lengthMs: 45 * M, resolutionMs: M, everyMs: 45 * M, agoMs: 0 },
+    (timeMs, floor) => floor(timeMs, 45 * M, 0) - 45 * M,
+    45 * M,
+  ],
+  [
+    { kind: 'hopping', lengthMs: D, resolutionMs: 30 * M, everyMs: 6 * H, agoMs: D + 10 * M },
+    (timeMs, floor) => floor(timeMs - D - 10 * M, 6 * H, 0) - D,
+    D,
+  ],
+];
+
+test.each([
+  ['from midnight', 0],
+  ['moved by 5h30m', 5 * H + 30 * M],
+])(
+  'every minute of a week, tiles %s: windows that are over have their bounds, and the fewest tiles',
+  async (_, offsetMs) => {
+    const over = OVER.map(([window]) => window);
+    const of = await answerOf({ levelsMs: USUAL.levelsMs, offsetMs, windows: [], over });
+    const floor = (ms: number, step: number) => floorTo(ms, step, offsetMs);
+    for (let timeMs = WEEK_START; timeMs < WEEK_START + W; timeMs += M)
+      for (const isPast of [false, true])
+        for (const [i, ranges] of covers(of, timeMs + 999, isPast).entries()) {
+          const [, start, lengthMs] = OVER[i]!;
+          const from = start(timeMs + 999, floor);
+          checkExact(ranges, from, from + lengthMs, offsetMs);
+          const fewest = fewestTiles(from, from + lengthMs, of.answer.windows[i]!.levelsMs, offsetMs);
+          if (tileCount(ranges) !== fewest)
+            expect({ timeMs, i, found: tileCount(ranges) }).toEqual({ timeMs, i, found: fewest });
+          // The first moment that has this window is the one at which its last tile is over.
+          const first = firstMomentMs(over[i]!, from, offsetMs);
+          if (first > timeMs + 999 || start(first, floor) !== from || start(first - 1, floor) >= from)
+            expect({ timeMs, i, first }).toEqual({ timeMs, i, first: -1 });
         }
   },
   60_000,

@@ -49,14 +49,31 @@ export function value(
   const { expression } = named(plan.features, feature);
   const readAnswer = (read: Read) => answer(plan, log, read, key, { p, t, after: null, without: null }, recorded);
   const columnAnswer = (name: string) => value(plan, log, name, key, p, t, recorded);
-  if (expression.kind === 'read') return readAnswer(expression.read);
   const scope: Scope = { column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
-  const derived = evaluate(expression, scope);
-  const beneath = leaves(expression).map(leaf =>
-    leaf.kind === 'read' ? readAnswer(leaf.read).status : columnAnswer(leaf.name).status,
-  );
-  if (derived !== null) return { value: derived, status: beneath.includes('WARMING') ? 'WARMING' : null };
-  return { value: null, status: STATUSES.findLast(status => beneath.includes(status)) ?? null };
+  const answerOf = (of: Expression): Answer => {
+    if (of.kind === 'read') return readAnswer(of.read);
+    if (of.kind === 'call' && of.fn === 'list') return seriesOf(of.args.map(answerOf));
+    const derived = evaluate(of, scope);
+    const beneath = leaves(of).map(leaf =>
+      leaf.kind === 'read' ? readAnswer(leaf.read).status : columnAnswer(leaf.name).status,
+    );
+    if (derived !== null) return { value: derived, status: beneath.includes('WARMING') ? 'WARMING' : null };
+    return { value: null, status: gravest(beneath) };
+  };
+  return answerOf(expression);
+}
+
+/** A window without events is a part of any series; one of nothing but such windows says so. */
+function seriesOf(elements: Answer[]): Answer {
+  const statuses = elements.map(element => element.status);
+  if (statuses.every(status => status === 'EXPIRED')) return { value: null, status: 'EXPIRED' };
+  const value = elements.map(element => element.value);
+  if (statuses.every(status => status === 'NOT_FOUND')) return { value, status: 'NOT_FOUND' };
+  return { value, status: gravest(statuses.filter(status => status !== 'NOT_FOUND')) };
+}
+
+function gravest(statuses: Status[]): Status {
+  return STATUSES.findLast(status => statuses.includes(status)) ?? null;
 }
 
 /** The log's now at p. */
@@ -127,7 +144,7 @@ function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf, reco
   const finished = finish(aggregate, asked, asOf.t);
   if (asked.length === 0) return { value: finished.value, status: 'NOT_FOUND' };
   const isLater =
-    later.since !== null && (window.kind === 'lifetime' || windowStart(aggregate, window, asOf.t) < later.since);
+    later.since !== null && (window.kind === 'lifetime' || boundsOf(aggregate, window, asOf.t).from < later.since);
   if (finished.status === null && (isLater || warms(aggregate, window, since, asOf.t)))
     return { ...finished, status: 'WARMING' };
   return finished;
@@ -139,7 +156,8 @@ function answer(plan: Plan, log: Log, read: Read, key: Value[], asOf: AsOf, reco
  */
 function laterOf(known: Known | undefined, window: Window): { position: number; from: bigint; since: bigint | null } {
   if (!known) return { position: 0, from: -(2n ** 63n), since: null };
-  const isRead = (levelMs: number) => (window.kind === 'sliding' ? levelMs >= window.resolutionMs : levelMs === 0);
+  const isRead = (levelMs: number) =>
+    window.kind === 'lifetime' ? levelMs === 0 : window.kind !== 'exact' && levelMs >= window.resolutionMs;
   let { position, sinceMicros: since } = known;
   let from = -(2n ** 63n);
   for (const level of known.levels) {
@@ -160,33 +178,44 @@ function clockAt(log: Log, type: string, p: number): { clock: bigint | null; sin
 /** Does the window reach back to where nothing of the event type is known? */
 function warms(aggregate: Aggregate, window: Window, since: bigint | null, t: bigint): boolean {
   if (window.kind === 'lifetime' || since === null) return false;
-  return windowStart(aggregate, window, t) < since;
+  return boundsOf(aggregate, window, t).from < since;
 }
 
-function windowStart(aggregate: Aggregate, window: Exclude<Window, { kind: 'lifetime' }>, t: bigint): bigint {
-  const from = t - micros(window.lengthMs);
-  if (window.kind === 'exact') return from;
-  return floorTo(from, micros(window.resolutionMs), micros(aggregate.tiles.offsetMs));
+interface Bounds {
+  from: bigint;
+  /** Events of this time and later are out; null where the prefix is the only end. */
+  to: bigint | null;
+}
+
+function boundsOf({ tiles }: Aggregate, window: Exclude<Window, { kind: 'lifetime' }>, t: bigint): Bounds {
+  const length = micros(window.lengthMs);
+  const floor = (time: bigint, stepMs: number) => floorTo(time, micros(stepMs), micros(tiles.offsetMs));
+  switch (window.kind) {
+    case 'exact':
+      return { from: t - length, to: t + 1n };
+    case 'sliding':
+      return { from: floor(t - length, window.resolutionMs), to: null };
+    case 'offset': {
+      const end = t - micros(window.agoMs);
+      return { from: floor(end - length, window.resolutionMs), to: floor(end, window.resolutionMs) };
+    }
+    case 'hopping': {
+      const end = floor(t - micros(window.agoMs), window.everyMs);
+      return { from: end - length, to: end };
+    }
+  }
 }
 
 /** Is an event of the prefix inside the window as of t? */
 function windowTest(aggregate: Aggregate, window: Window, ttls: Map<number, bigint>, t: bigint) {
-  switch (window.kind) {
-    case 'lifetime':
-      return () => true;
-    case 'exact': {
-      const from = windowStart(aggregate, window, t);
-      return ({ time }: Counted) => from <= time && time <= t;
-    }
-    case 'sliding': {
-      const resolution = micros(window.resolutionMs);
-      const tileStart = (time: bigint) => floorTo(time, resolution, micros(aggregate.tiles.offsetMs));
-      const from = windowStart(aggregate, window, t);
-      const ttl = ttls.get(window.resolutionMs)!;
-      // No upper bound: the prefix is one. An event whose tile its type's clock had already left behind was dropped.
-      return ({ time, clock }: Counted) => from <= time && clock < tileStart(time) + ttl;
-    }
-  }
+  if (window.kind === 'lifetime') return () => true;
+  const { from, to } = boundsOf(aggregate, window, t);
+  const isInside = ({ time }: Counted) => from <= time && (to === null || time < to);
+  if (window.kind === 'exact') return isInside;
+  const ttl = ttls.get(window.resolutionMs)!;
+  const tileStart = (time: bigint) => floorTo(time, micros(window.resolutionMs), micros(aggregate.tiles.offsetMs));
+  // An event whose tile its type's clock had already left behind was dropped.
+  return (event: Counted) => isInside(event) && event.clock < tileStart(event.time) + ttl;
 }
 
 /** Longer texts are not kept in a list of the latest. */
@@ -387,13 +416,17 @@ function countedByKey(plan: Plan, log: Log, aggregate: Aggregate): Map<string, C
   return byKey;
 }
 
-/** A tile lives for the longest window that uses its level, and one tile, and the lateness. */
+/** A tile lives for the window that reaches back furthest of those that use its level, and one tile, and the lateness. */
 function tileTtl(plan: Plan, aggregate: Aggregate, levelMs: number): bigint {
-  // A window uses the level of its resolution and the coarser ones.
-  const lengths = readsIn(plan)
-    .filter(({ aggregate: name, window }) => name === aggregate.name && window.kind === 'sliding')
-    .map(({ window }) => (window.kind === 'sliding' && window.resolutionMs <= levelMs ? window.lengthMs : 0));
-  return micros(Math.max(0, ...lengths) + levelMs + plan.latenessMs);
+  const reaches = readsIn(plan)
+    .filter(({ aggregate: name }) => name === aggregate.name)
+    .map(({ window }) => {
+      // A window uses the level of its resolution and the coarser ones.
+      if (window.kind === 'lifetime' || window.kind === 'exact' || window.resolutionMs > levelMs) return 0;
+      const ago = window.kind === 'sliding' ? 0 : window.agoMs;
+      return window.lengthMs + ago + (window.kind === 'hopping' ? window.everyMs : 0);
+    });
+  return micros(Math.max(0, ...reaches) + levelMs + plan.latenessMs);
 }
 
 /** Every read anywhere in a plan, however deep. */

@@ -56,6 +56,8 @@ function call(fn: FunctionName, args: Expression[], scope: Scope): Value {
       for (let i = 0; i + 1 < values.length; i += 2) if (values[i] === true) return values[i + 1]!;
       return values.at(-1)!;
     }
+    case 'list':
+      return values;
     case 'greatest':
       return extreme(values, 1, compare);
     case 'least':

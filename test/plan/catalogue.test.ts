@@ -3,7 +3,9 @@ import { expect, test } from 'bun:test';
 import { catalogueText, matching } from '../../src/cli/features.ts';
 import { featureSets } from '../../src/http/feature_sets.ts';
 import { catalogueOf, type Moment } from '../../src/plan/catalogue.ts';
+import { readsOf } from '../../src/kernel/layout.ts';
 import { planOf } from '../compile/marked.ts';
+import { layout } from '../kernel/columns.ts';
 
 const DEFINITIONS = `events:
   sale: { shop: string, till: int64, cents: int64? }
@@ -76,7 +78,7 @@ test('every feature, with what was said of it and what is kept', async () => {
     expression: 'SUM(cents) over 1d',
     type: 'int64',
     units: 'cents',
-    window: { kind: 'sliding', length_ms: 86_400_000, step_ms: 1_800_000 },
+    window: { kind: 'sliding', length_ms: 86_400_000, step_ms: 1_800_000, offset_ms: 0, count: null },
     from: [],
     aggregates: [cents],
     warming_until: '2024-05-02T10:15:00Z',
@@ -84,7 +86,7 @@ test('every feature, with what was said of it and what is kept', async () => {
   expect(features.find(({ name }) => name === 'tills:most_lifetime')).toMatchObject({
     description: 'MAX(cents) over lifetime',
     units: null,
-    window: { kind: 'lifetime', length_ms: null, step_ms: null },
+    window: { kind: 'lifetime', length_ms: null, step_ms: null, offset_ms: 0, count: null },
     aggregates: [{ name: 'tills:most', function: 'max', linear: false }],
     warming_until: null,
   });
@@ -118,6 +120,37 @@ test('a window is whole from the moment on that is told, and not before', async 
         isWhole(nowMs, lengthMs, stepMs, 900_000),
       ]);
   }
+});
+
+test('windows that are over, and series of them, are whole from the moment on at which the kernel begins them late enough', async () => {
+  const windows = '[tumbling 1h, hopping 1d every 6h offset 1d, 2h offset 37m, 3 x 1h]';
+  const plan = await planOf(
+    DEFINITIONS.replace('[1h, 1d@30m, lifetime]', windows)
+      .replace(/derive:.*\n/, '')
+      .replace(/units:.*\n/, ''),
+  );
+  const { kernel, lookups } = await layout(plan);
+  const answer = lookups.get('till')!;
+  const entry = (nowMs: number, name: string) =>
+    catalogueOf(plan, momentAt(nowMs))[0]!.features.find(({ feature }) => feature.name === name)!;
+  for (const { name } of plan.features) {
+    const untilMs = Number(entry(SINCE, name).warmMicros) / 1000;
+    for (const nowMs of [SINCE, untilMs - 60_000, untilMs - 1, untilMs, untilMs + 1, untilMs + 86_400_000]) {
+      kernel.exports.coverAt(answer.index, BigInt(nowMs) * 1000n, 0);
+      const starts = readsOf(answer, answer.features.get(name)!).map(({ window }) =>
+        kernel.exports.windowStart(answer.index, window),
+      );
+      const isWhole = Math.min(...starts) >= SINCE;
+      expect([name, nowMs - untilMs, entry(nowMs, name).warmMicros === null]).toEqual([name, nowMs - untilMs, isWhole]);
+    }
+  }
+  const told = featureSets(plan, { ...momentAt(SINCE), position: 3 }).feature_sets[0]!.features;
+  expect(told.filter(({ name }) => name.startsWith('tills:cents')).map(({ window }) => window)).toEqual([
+    { kind: 'hopping', length_ms: 3_600_000, step_ms: 3_600_000, offset_ms: 0, count: null },
+    { kind: 'hopping', length_ms: 86_400_000, step_ms: 21_600_000, offset_ms: 86_400_000, count: null },
+    { kind: 'offset', length_ms: 7_200_000, step_ms: 60_000, offset_ms: 2_220_000, count: null },
+    { kind: 'sliding', length_ms: 3_600_000, step_ms: 60_000, offset_ms: 0, count: 3 },
+  ]);
 });
 
 test('before any event nothing is known, and nothing is WARMING', async () => {

@@ -221,6 +221,36 @@ sql: SELECT shop, COUNT(*) AS n, SUM(LEN(items)) AS items, LAST(items[-1].f3) AS
   ]);
 });
 
+test('windows that are over and series, by several threads = oracle', async () => {
+  const at = folder();
+  const features = join(at, 'features');
+  await Bun.write(
+    join(features, 'flights.yaml'),
+    `events:
+  flight: { origin: string, destination: string, delay: int64? }
+entities: { origin: string }
+---
+feature_set: s
+entity: origin
+source: flight
+tile_offset: 5h30m
+windows: [2h, tumbling 1h, hopping 1d every 6h, 1d offset 2d, 3 x 1d, 2 x tumbling 12h offset 1h]
+sql: SELECT origin, COUNT(*) AS n, AVG(delay) AS mean, MAX(delay) - MIN(delay) AS spread, LAST(destination) AS last FROM flight GROUP BY origin
+derive: { trend: 'mean_3x1d[1] - mean_3x1d[3]' }
+`,
+  );
+  const lines = wild(week, SEED + 1);
+  const parts = await start(at, 3, LITTLE_BYTES, features);
+  const log = parseLog(body(lines), parts.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+  const keys = new Map([['origin', keysOf(log).get('origin')!]]);
+  let asked = 0;
+  for (let from = 0; from < lines.length; from += 400) {
+    await parts.ingest.post(body(lines.slice(from, from + 400)), 'ndjson');
+    asked += compareAnswer(parts.plan, log, keys, await parts.reader.lookup(everything(parts.plan, keys)));
+  }
+  expect(asked).toBeGreaterThan(2000);
+}, 120_000);
+
 test('what several threads explain is what one does', async () => {
   const lines = tame(week);
   const [alone, together] = [folder(), folder()];
