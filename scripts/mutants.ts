@@ -959,7 +959,53 @@ const WINDOWS: Mutant[] = [
   },
 ];
 
+const CHANGES: Mutant[] = [
+  {
+    name: 'before-added',
+    why: 'an update adds the row that it takes back',
+    file: 'assembly/ndjson.ts',
+    from: 'fillSide(type, index, before, -1)',
+    to: 'fillSide(type, index, before, 1)',
+  },
+  {
+    name: 'before-left',
+    why: 'an update takes nothing back',
+    file: 'assembly/tile.ts',
+    from: '      if (before >= 0) pick(group, <usize>before, record);\n',
+    to: '',
+  },
+  {
+    name: 'half-a-change',
+    why: 'what a change takes back counts, though what it adds is bad',
+    file: 'assembly/ndjson.ts',
+    from: '  if (bad != Bad.NONE) type.rows = first;\n  else if (type.rows > first)',
+    to: '  if (type.rows > first)',
+  },
+  {
+    name: 'row-of-the-record',
+    why: "a row counts at its record's time instead of its own",
+    file: 'assembly/ndjson.ts',
+    from: '  fillTime(type, timeMicros);\n',
+    to: '  fillTime(type, recordMicros);\n',
+  },
+  {
+    name: 'full-frame',
+    why: 'a frame has more rows than it has room for',
+    file: 'assembly/ndjson.ts',
+    from: 'type.rows + 2 > BATCH_ROWS',
+    to: 'type.rows + 1 > BATCH_ROWS + 2',
+  },
+  {
+    name: 'old-envelope',
+    why: 'a member that an envelope lacks is that of the one before',
+    file: 'assembly/envelope.ts',
+    from: 'beforeStart = afterStart = opStart =',
+    to: 'beforeStart = opStart =',
+  },
+];
+
 const MUTANTS = [
+  ...CHANGES,
   ...FORMS,
   ...ADVANCE,
   ...ANSWER,
@@ -998,6 +1044,7 @@ const SPELLED_SUITES = ['test/kernel/regex.test.ts', 'test/compile/dialects.test
 const CREW_SUITES = ['test/shard'];
 const LINEAR_SUITES = ['test/sim/linear.test.ts', 'test/kernel/sketch.test.ts', 'test/kernel/row_bytes.test.ts'];
 const WINDOW_SUITES = ['test/sim/windows.test.ts', 'test/kernel/window.test.ts'];
+const CHANGES_SUITES = ['test/kernel/envelope.test.ts', 'test/sim/changelog.test.ts'];
 const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
 
@@ -1061,6 +1108,7 @@ function suitesFor(name: string): string[] {
   if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
   if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;
   if (WINDOWS.some(mutant => mutant.name === name)) return WINDOW_SUITES;
+  if (CHANGES.some(mutant => mutant.name === name)) return CHANGES_SUITES;
   if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
   if (LINEAR.some(mutant => mutant.name === name)) return LINEAR_SUITES;
   if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;

@@ -1,10 +1,14 @@
 import { parseMicros } from '../base/time.ts';
 import { NAME, NAME_LENGTH_MAX } from '../compile/name.ts';
+import { CHANGE_OPS } from '../plan/plan.ts';
 
 /** What samples say of an event type: its inputs, as they could be declared. */
 export interface Inferred {
   type: string;
+  /** Rows: of most types as many as events. */
   count: number;
+  /** How they take rows back, where they do: as definitions write it. */
+  changelog: string | null;
   columns: Column[];
   /** What the objects in its lists are, inner ones first. */
   structs: Struct[];
@@ -70,26 +74,33 @@ const INT64_LIMIT = 2 ** 63;
 
 /** Looks at events one by one, and keeps of them only what it takes to tell their types. */
 export class Inference {
-  readonly #types = new Map<string, { count: number; members: Map<string, Member> }>();
+  readonly #types = new Map<string, { count: number; hasEnvelopes: boolean; members: Map<string, Member> }>();
 
   /** @param record parsed JSON; what is no event is passed over, as the door would reject it */
   add(record: unknown): void {
     if (!isObject(record)) return;
     const isNested = record.type !== undefined;
-    const type = isNested ? record.type : record._type;
-    if (typeof type !== 'string' || type === '') return;
-    const known = this.#types.get(type) ?? { count: 0, members: new Map() };
-    this.#types.set(type, known);
-    known.count++;
     const data = isNested ? record.data : record;
-    if (isObject(data)) walk(known.members, data, [], isNested ? [] : ['_type', '_time', '_id']);
+    const rows = changedRows(data);
+    const type = isNested ? record.type : (record._type ?? (rows && tableOf(record)));
+    if (typeof type !== 'string' || type === '') return;
+    const known = this.#types.get(type) ?? { count: 0, hasEnvelopes: false, members: new Map() };
+    this.#types.set(type, known);
+    if (rows) {
+      known.hasEnvelopes = true;
+      known.count += rows.length;
+      for (const row of rows) walk(known.members, row, [], []);
+    } else if (!known.hasEnvelopes) {
+      known.count++;
+      if (isObject(data)) walk(known.members, data, [], isNested ? [] : ['_type', '_time', '_id']);
+    }
   }
 
   /** The types, most frequent first, and what cannot be declared of them. */
   result(): { types: Inferred[]; leftOut: LeftOut[] } {
     const leftOut: LeftOut[] = [];
     const structNames = new Set<string>();
-    const types = [...this.#types].map(([type, { count, members }]) => {
+    const types = [...this.#types].map(([type, { count, hasEnvelopes, members }]) => {
       const taken = new Set<string>();
       const structs: Struct[] = [];
       const columns = [...members.values()].flatMap(member => {
@@ -97,10 +108,36 @@ export class Inference {
         const spelled = typeOf(member, path, { type, structs, structNames, leftOut });
         return spelled === null ? [] : [{ name: nameOf(path, taken), path, type: spelled, seen, values }];
       });
-      return { type, count, columns, structs };
+      const op = columns.find(column => isOp(column, count));
+      const changelog = hasEnvelopes ? '{ format: debezium }' : op ? `{ op: ${op.name} }` : null;
+      return { type, count, changelog, columns, structs };
     });
     return { types: types.sort((a, b) => b.count - a.count), leftOut };
   }
+}
+
+/** The rows in an envelope as Debezium makes them; null where it is none. */
+function changedRows(data: unknown): Record<string, unknown>[] | null {
+  const envelope = envelopeIn(data);
+  if (!envelope || typeof envelope.op !== 'string' || !/^[crud]$/.test(envelope.op)) return null;
+  const rows = [envelope.before, envelope.after].filter(isObject);
+  return rows.length > 0 ? rows : null;
+}
+
+function envelopeIn(data: unknown): Record<string, unknown> | null {
+  if (!isObject(data)) return null;
+  return isObject(data.payload) ? data.payload : data;
+}
+
+/** What a record is of that is an envelope itself. */
+function tableOf(record: unknown): unknown {
+  const source = envelopeIn(record)?.source;
+  return isObject(source) ? source.table : undefined;
+}
+
+/** Does it say of every row whether it is added or taken back? */
+function isOp({ type, seen, values }: Column, count: number): boolean {
+  return type === 'string' && seen === count && [...values.keys()].every(value => Object.hasOwn(CHANGE_OPS, value));
 }
 
 interface Spelling {
@@ -230,13 +267,11 @@ const ID = /(^|[a-z0-9]_|[a-z])(id|Id|ID|key|code|uuid)$/;
  */
 export function entityOf({ count, columns }: Inferred): Column | null {
   const rank = ({ name, type, values }: Column) => [ID.test(name), type === 'string', values.size] as const;
-  const candidates = columns.filter(
-    ({ type, seen, values }) =>
-      (type === 'string' || type === 'int64') &&
-      seen === count &&
-      values.size < DISTINCT_MAX &&
-      values.size * 2 <= seen,
-  );
+  const candidates = columns.filter(column => {
+    const { type, seen, values } = column;
+    const isNamed = (type === 'string' || type === 'int64') && seen === count && !isOp(column, count);
+    return isNamed && values.size < DISTINCT_MAX && values.size * 2 <= seen;
+  });
   const compare = (a: Column, b: Column) => {
     const [x, y] = [rank(a), rank(b)];
     for (const i of [0, 1, 2] as const) if (x[i] !== y[i]) return Number(y[i]) - Number(x[i]);

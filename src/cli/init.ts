@@ -79,7 +79,7 @@ function blank(): Start {
     view('page', ['page'], 'string', 4),
     view('ms', ['ms'], 'int64', 3),
   ];
-  const type = { type: 'page_view', count: 4, columns, structs: [] };
+  const type = { type: 'page_view', count: 4, changelog: null, columns, structs: [] };
   const files = new Map([
     ['tilefold.yaml', configText('wall')],
     ['features/events.yaml', eventsText([type], [], columns[0]!)],
@@ -165,12 +165,13 @@ function shellWord(text: string): string {
 }
 
 function eventsText(types: Inferred[], leftOut: LeftOut[], entity: Column | null): string {
-  const events = types.map(({ type, count, columns }) => {
+  const events = types.map(({ type, count, changelog, columns }) => {
+    const changes = changelog === null ? '' : `    changelog: ${changelog}   # rows are added and taken back\n`;
     const inputs = columns.map(column => inputLine(column, count));
     const rest = leftOut
       .filter(each => each.type === type)
       .map(({ path, why }) => `    # ${comment(path.join('.'))}: left out, ${why}\n`);
-    return `  ${yamlName(type)}:\n${inputs.join('')}${rest.join('')}`;
+    return `  ${yamlName(type)}:\n${changes}${inputs.join('')}${rest.join('')}`;
   });
   const entities = entity
     ? `\n# What features are of, and what lookups ask for.\nentities:\n  ${yamlName(entity.name)}: ${entity.type}\n`
@@ -198,10 +199,15 @@ function inputLine({ name, path, type, seen }: Column, count: number): string {
   return isOptional ? `${line}   # seen in ${seen} of ${count}\n` : `${line}\n`;
 }
 
-function setText({ type }: Inferred, entity: Column, measures: Column[]): string {
+function setText({ type, changelog }: Inferred, entity: Column, measures: Column[]): string {
+  // The greatest value of rows that may be taken back is not kept.
+  const other = changelog === null ? 'MAX' : 'SUM';
   const calls = measures
     .slice(0, MEASURES_MAX)
-    .flatMap(({ name }) => [`AVG(${sqlName(name)}) AS ${name}_mean`, `MAX(${sqlName(name)}) AS ${name}_max`]);
+    .flatMap(({ name }) => [
+      `AVG(${sqlName(name)}) AS ${name}_mean`,
+      `${other}(${sqlName(name)}) AS ${name}_${other.toLowerCase()}`,
+    ]);
   const items = [sqlName(entity.name), 'COUNT(*) AS events', ...calls];
   return `# Every aggregate of the select is kept under every window: ${entity.name}_activity:events_1h, ..._lifetime.
 feature_set: ${entity.name}_activity

@@ -420,8 +420,8 @@ function refuseDangling({ before, after }: Sides): Fault[] {
 
 function refuseRetractions(plan: Plan): Fault[] {
   return plan.aggregates.flatMap(({ name, event, fn, at }) => {
-    const retracts = plan.events.find(one => one.name === event)?.weight;
-    if (!retracts || LINEAR[fn.name]) return [];
+    const { weight = null, changelog } = plan.events.find(one => one.name === event) ?? {};
+    if ((weight === null && changelog === undefined) || LINEAR[fn.name]) return [];
     const linear = Object.entries(LINEAR).flatMap(([each, isLinear]) => (isLinear ? each : []));
     const message = `${name} is ${fn.name}, which cannot take back what ${event} retracts; over it there may be ${linear.join(', ')}`;
     return refusal(message, at);

@@ -240,3 +240,76 @@ test.skipIf(python === null)('all changes: their sums are the tiles, whatever th
     rows.every(({ _from, _entity }) => (_from as number) >= 1000 && (_from as number) < 1100 && _entity === 'till'),
   ).toBe(true);
 });
+
+/** Of a table, with rows that move from shop to shop, and nulls behind those that are deleted. */
+function tableLines(count: number, rng: Random): string {
+  const table = new Map<number, object>();
+  const lines: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const id = rng.below(500);
+    const before = table.get(id) ?? null;
+    const after =
+      before !== null && rng.chance(0.3) ? null : { id, shop: rng.pick(SHOPS), cents: rng.below(1000) / 10 };
+    const source = { table: 'priced', ts_ms: Date.UTC(2024, 4, 1) + i * 500 };
+    const payload = { before, after, source, op: before === null ? 'c' : after === null ? 'd' : 'u' };
+    lines.push(JSON.stringify(rng.chance(0.5) ? { schema: null, payload } : payload));
+    if (after === null) {
+      table.delete(id);
+      lines.push('null');
+    } else table.set(id, after);
+  }
+  return lines.join('\n');
+}
+
+test('changes in envelopes: workers make of them what one thread does, and so does a replay', async () => {
+  const root = folder;
+  const files = {
+    'table.yaml': `
+events: { priced: { changelog: { format: debezium }, shop: string, cents: double } }
+entities: { shop: string }
+---
+feature_set: prices
+entity: shop
+source: priced
+windows: [1h, lifetime]
+sql: SELECT shop, COUNT(*) AS n, SUM(cents) AS cents, AVG(cents) AS mean FROM priced GROUP BY shop
+`,
+    'table.ndjson': tableLines(9000, new Random(7)),
+  };
+  const tiles: string[] = [];
+  const histories: Line[][] = [];
+  for (const workers of [0, 2]) {
+    folder = join(root, `workers-${workers}`);
+    await mkdir(join(folder, 'features'), { recursive: true });
+    await writeFile(join(folder, 'tilefold.yaml'), `log: { clock: event }\nfold: { workers: ${workers} }\n`);
+    await writeFile(join(folder, 'features/table.yaml'), files['table.yaml']);
+    await writeFile(join(folder, 'table.ndjson'), files['table.ndjson']);
+    expect(await run('ingest', 'table.ndjson')).toMatchObject({ code: 0, out: 'accepted 9000, rejected 0\n' });
+    expect((await run('tiles', '--out', 't.ndjson')).code).toBe(0);
+    tiles.push(await Bun.file(join(folder, 't.ndjson')).text());
+    histories.push(await historyOf('shop', 'ünï', '--feature', 'prices:*'));
+  }
+  expect(tiles[0]!.split('\n').length).toBeGreaterThan(100);
+  expect(tiles[1]).toBe(tiles[0]!);
+  expect(histories[1]).toEqual(histories[0]!);
+  // Rows that leave a shop are of its history, and of another's replay.
+  expect((await run('replay', '--features', '.', '--log', 'table.ndjson', '--out', 'r.ndjson')).code).toBe(0);
+  const replayed = new Map((await linesOf('r.ndjson')).map(row => [row._position as number, row]));
+  const events = files['table.ndjson'].split('\n').filter(line => line !== 'null');
+  let compared = 0;
+  for (const { position, features } of histories[0]!) {
+    const event = JSON.parse(events[position]!) as { payload?: Change } & Change;
+    const { before, after } = event.payload ?? event;
+    if ((after ?? before)!.shop !== 'ünï') continue;
+    for (const [name, { value }] of Object.entries(features!)) expect(replayed.get(position)![name]).toEqual(value);
+    compared++;
+  }
+  expect(compared).toBeGreaterThan(1000);
+  expect(histories[0]!.length).toBeGreaterThan(compared + 500);
+  folder = root;
+});
+
+interface Change {
+  before: { shop: string } | null;
+  after: { shop: string } | null;
+}

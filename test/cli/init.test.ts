@@ -132,6 +132,40 @@ describe('init', () => {
     expect(out).toContain('  cd made\n');
   });
 
+  test('changelogs: rows in envelopes, and rows with a word for what they are', async () => {
+    const row = (i: number) => ({ shop: `s${i % 3}`, cents: i, note: i % 2 ? null : 'n' });
+    const envelope = (i: number) => ({
+      ...{ before: i % 4 < 2 ? null : row(i - 1), after: i % 4 === 3 ? null : row(i) },
+      ...{ source: { table: 'orders', ts_ms: 1_700_000_000_000 + i * 1000 }, op: 'ccud'[i % 4] },
+    });
+    const lines = Array.from({ length: 24 }, (_, i) => [
+      JSON.stringify(i % 2 ? envelope(i) : { schema: {}, payload: envelope(i) }),
+      i % 4 === 3 ? 'null' : '',
+      JSON.stringify({
+        type: 'stock',
+        time: 1_700_000_000_000 + i,
+        data: { kind: ['+I', '-D'][i % 2], ...row(i - (i % 2)) },
+      }),
+    ]).flat();
+    const folder = await folderWith({ 'changes.ndjson': lines.join('\n') });
+    const { code, out, err } = await run(folder, 'init', '--events', 'changes.ndjson');
+    expect([code, err]).toEqual([0, '']);
+    const events = (await readFile(join(folder, 'features/events.yaml'), 'utf8')).split('\n');
+    for (const line of [
+      '  orders:',
+      '    changelog: { format: debezium }   # rows are added and taken back',
+      '    shop: string',
+      '    note: { type: string, optional: true }   # seen in 18 of 30',
+      '  stock:',
+      '    changelog: { op: kind }   # rows are added and taken back',
+    ])
+      expect(events).toContain(line);
+    const table = await follow(folder, out);
+    expect(table).toMatch(/shop_activity:events_lifetime +\d+$/m);
+    expect(table).toMatch(/shop_activity:cents_sum_lifetime +\d+$/m);
+    expect((await run(folder, 'errors')).out).toBe('no errors\n');
+  });
+
   test('doubles: declared where this version reads them, else left out, and it works either way', async () => {
     const lines = Array.from({ length: 6 }, (_, i) =>
       JSON.stringify({ type: 'sale', time: i * 1000, data: { shop: `s${i % 2}`, price: i + 0.5 } }),

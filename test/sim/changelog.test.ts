@@ -14,6 +14,11 @@ import { replayed } from './replayed.ts';
 
 const SHOPS = ['north', 'south', 'ünïcode'];
 
+/** These keep a value that was taken back, with no times: what is left of it shows in the row, and in no value. */
+const COUNTS = `,
+         BUCKET_COUNTS(cents, [-100, 0, 100]) AS buckets, APPROX_QUANTILE(cents, 0.9) AS most,
+         COUNT(DISTINCT cents) AS kinds, MODE(cents) AS mode, HISTOGRAM(price) AS prices`;
+
 /** Orders: of two changelogs one has the times of its records, the other a time in each row; and of two tables of Debezium's. */
 const plan: Plan = await planOf(`
 events:
@@ -23,23 +28,31 @@ events:
   kept: { changelog: { format: debezium, time: at }, at: time, shop: string, cents: int64?, price: double? }
 entities: { shop: string }
 ---
+feature_set: faded
+entity: shop
+source: kept
+windows: [2h, 1d]
+tiles: [1m, 30m]
+sql: SELECT shop, DECAYED_SUM(cents, '20m') AS cents, DECAYED_AVG(price, '20m') AS price FROM kept GROUP BY shop
+---
 ${setOf('seens', 'seen')}
 ---
-${setOf('kepts', 'kept')}
+${setOf('kepts', 'kept', COUNTS)}
 ---
 ${setOf('changes', 'change')}
 ---
-${setOf('rows', 'row')}
+${setOf('rows', 'row', COUNTS)}
 `);
 
-function setOf(name: string, source: string): string {
+function setOf(name: string, source: string, more = ''): string {
   return `feature_set: ${name}
 entity: shop
 source: ${source}
 windows: [2h, 1d, lifetime]
 sql: |
   SELECT shop, COUNT(*) AS n, COUNT(cents) AS priced, SUM(cents) AS cents, AVG(cents) AS cents_mean,
-         SUM(price) AS price, AVG(price) AS price_mean, SUM(EXTRACT(minute FROM _time)) AS minutes
+         SUM(price) AS price, AVG(price) AS price_mean, SUM(EXTRACT(minute FROM _time)) AS minutes,
+         VAR_SAMP(price) AS spread${more}
   FROM ${source} WHERE cents IS NULL OR cents <> 13 GROUP BY shop
 `;
 }
@@ -123,7 +136,7 @@ function changelogLines(count: number, rng: Random): Uint8Array[] {
   return lines.map(line => new TextEncoder().encode(line));
 }
 
-const SETS = ['changes:*', 'rows:*', 'seens:*', 'kepts:*'];
+const SETS = ['faded:*', 'changes:*', 'rows:*', 'seens:*', 'kepts:*'];
 
 function lookUp({ reader, ingest }: Engine, log: Log): number {
   const p = ingest.position;
