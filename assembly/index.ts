@@ -59,6 +59,8 @@ export { hashKey } from './key';
 export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
+export { PRECISION_MAX, PRECISION_MIN } from './hyperloglog';
+export { VECTOR_MAX } from './vector';
 export {
   LEVELS_MAX,
   SHARDS_MAX,
@@ -72,6 +74,7 @@ export {
   setKeyColumn,
   setLevel,
   setMember,
+  setMemberRank,
   setShards,
   tilePicked,
   tileRecords,
@@ -136,6 +139,7 @@ export {
   setLateness,
   setParameter,
   setRead,
+  setReadTime,
   setSeen,
   setWanted,
   setWindow,

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Expression, Read } from '../plan/expression.ts';
-import { walk } from '../plan/expression.ts';
+import { READ_TIME, walk } from '../plan/expression.ts';
 import { type Known, windowKnown } from '../plan/known.ts';
 import type { Aggregate, Feature } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
@@ -56,6 +56,7 @@ export function layAnswer(
   answer.index = kernel.exports.addAnswer(entityId, lowering.registerCount, windows.length, members.length);
   answer.frame = kernel.exports.answerFrame(answer.index) >>> 0;
   answer.program = lowering.load(kernel, answer.frame);
+  if (features.some(feature => readsTime(feature.expression))) kernel.exports.setReadTime(answer.index, reads.length);
   loadAnswer(layout, answer, cells);
   if (binding) bindEvent(layout, answer, binding);
   return answer;
@@ -101,7 +102,7 @@ function identityOfWindow(window: WindowLayout): string {
   return JSON.stringify(window, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
-/** Reads take the first registers; then each feature gets a register of its own with its value and its status. */
+/** Reads take the first registers, and the moment of reading the next; then each feature gets a register of its own with its value and its status. */
 function lowerFeatures(
   answer: AnswerLayout,
   features: Feature[],
@@ -112,10 +113,11 @@ function lowerFeatures(
   const cellOf = (node: Expression) => reads.findIndex(read => read.identity === identityOf(node));
   const leaf = (node: Expression): number => {
     if (node.kind === 'read') return cellOf(node);
+    if (isReadTime(node)) return reads.length;
     assert(node.kind === 'column' && byName.has(node.name), 'a feature refers to reads and features of its entity');
     return place(byName.get(node.name)!).register;
   };
-  const lowering = new Lowering(reads.length, leaf);
+  const lowering = new Lowering(reads.length + 1, leaf);
   const place = (feature: Feature): AnswerFeature => {
     const known = answer.features.get(feature.name);
     if (known) return known;
@@ -174,12 +176,24 @@ function bindEvent(layout: Layout, answer: AnswerLayout, binding: EventBinding):
     exports.setEventKey(answer.index, i, registerOf(layout.types[type]!, key), keyKindOf(key.type));
 }
 
+function isReadTime(node: Expression): boolean {
+  return node.kind === 'column' && node.name === READ_TIME;
+}
+
+function readsTime(expression: Expression): boolean {
+  let found = false;
+  walk(expression, node => {
+    found ||= isReadTime(node);
+  });
+  return found;
+}
+
 /** Features that a feature refers to, itself not included, and the reads it makes itself. */
 export function dependenciesOf(feature: Feature): { features: string[]; reads: Expression[] } {
   const features: string[] = [];
   const reads: Expression[] = [];
   walk(feature.expression, node => {
-    if (node.kind === 'column') features.push(node.name);
+    if (node.kind === 'column' && !isReadTime(node)) features.push(node.name);
     if (node.kind === 'read') reads.push(node);
   });
   return { features, reads };

@@ -188,3 +188,22 @@ export function randomState(which: number, rng: Random): State {
       return extreme(which === 4 ? 'min' : 'max', rng.chance(0.2) ? null : integer(rng));
   }
 }
+
+/** A double as an integer in the order of doubles: -0 below 0, NaN above all. */
+export function ordered(bits: bigint): bigint {
+  const isNone = (bits & (2n ** 63n - 1n)) > 0x7ff0_0000_0000_0000n;
+  const one = isNone ? 0x7ff8_0000_0000_0000n : bits;
+  return one < 0n ? one ^ (2n ** 63n - 1n) : one;
+}
+
+const view = new DataView(new ArrayBuffer(8));
+
+export function bitsOf(double: number): bigint {
+  view.setFloat64(0, double);
+  return view.getBigInt64(0);
+}
+
+export function doubleOf(bits: bigint): number {
+  view.setBigInt64(0, bits);
+  return view.getFloat64(0);
+}
