@@ -43,8 +43,7 @@ export function addGroup(kernel: Kernel, group: Group): number {
   for (const [i, key] of group.keys.entries()) exports.setKeyColumn(index, i, key.register, key.kind);
   for (const [i, member] of members.entries())
     exports.setMember(index, i, member.id, member.aggregateCase, member.value ?? -1, member.kind, member.limit ?? 0);
-  for (const [i, { rank }] of members.entries())
-    if (rank) exports.setMemberRank(index, i, rank.register, rank.kind);
+  for (const [i, { rank }] of members.entries()) if (rank) exports.setMemberRank(index, i, rank.register, rank.kind);
   for (const [i, level] of group.levels.entries())
     exports.setLevel(index, i, level.levelMs, level.ttlMs === Infinity ? -1 : level.ttlMs);
   return index;

@@ -35,7 +35,11 @@ const WHO = ['ann', 'bob', 'çağla', ''];
 const KEY = [column('who', STRING)];
 
 function aggregateOf(name: string, fn: AggregateName, args: Expression[], limit: number | null, type: Type): Aggregate {
-  return aggregate(`seen:${name}`, 'seen', KEY, fn, args[0]!, { entity: 'who', fn: { name: fn, args, limit, params: [] }, type });
+  return aggregate(`seen:${name}`, 'seen', KEY, fn, args[0]!, {
+    entity: 'who',
+    fn: { name: fn, args, limit, params: [] },
+    type,
+  });
 }
 
 /** Over every column; what is ranked is so by the next one. */
