@@ -1,5 +1,6 @@
 /** HyperLogLogs: hashes by Bun's XXH64, registers as plain lists, merges in any grouping, and how far estimates are off. */
 import { describe, expect, test } from 'bun:test';
+import { PRECISION_MAX, PRECISION_MIN, VECTOR_MAX } from '../../src/compile/aggregates.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { approximateCount, registersOf } from '../oracle/hyperloglog.ts';
@@ -52,6 +53,12 @@ test.each([4, 5, 7, 12, 16])(`of precision %p merge in any grouping to one state
     ];
     expect([round, ...grouped.map(hex)]).toEqual([round, ...grouped.map(() => wanted)]);
   }
+});
+
+test('precisions and lengths that the compiler takes are those that kernels take', async () => {
+  const { exports } = await loadKernel();
+  expect([exports.PRECISION_MIN.value, exports.PRECISION_MAX.value]).toEqual([PRECISION_MIN, PRECISION_MAX]);
+  expect(exports.VECTOR_MAX.value).toBe(VECTOR_MAX);
 });
 
 test('of two precisions the greater remains', () => {
