@@ -4,7 +4,7 @@ import { didYouMean } from '../base/name.ts';
 import { formatDuration } from '../base/time.ts';
 import { aggregateHash } from '../plan/canonical.ts';
 import type { Expression, Window } from '../plan/expression.ts';
-import { EVENT_TIME, READ_TIME } from '../plan/expression.ts';
+import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } from '../plan/plan.ts';
 import { LINEAR } from '../plan/plan.ts';
 import { INT64, isScalar, TIME, typeName } from '../plan/value.ts';
@@ -18,7 +18,7 @@ import { DIALECTS } from './dialect.ts';
 import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
-import type { Select, SelectItem, SqlNode } from './node.ts';
+import { READ_TIME, type Select, type SelectItem, type SqlNode } from './node.ts';
 import { readExpression, readSelect } from './sql.ts';
 import { call, scalarHint } from './typing.ts';
 import type { YamlDocument } from './yaml.ts';
@@ -486,7 +486,7 @@ function isReadTime({ name, table }: SqlNode & { kind: 'name' }, event: EventTyp
 }
 
 function readTime({ at }: SqlNode): Expression {
-  return { kind: 'column', name: READ_TIME, type: TIME, at };
+  return { kind: 'now', type: TIME, at };
 }
 
 function isFeatureType({ type }: Expression, node: SqlNode, faults: Fault[]): boolean {

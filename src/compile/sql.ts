@@ -4,14 +4,14 @@ import { assert } from '../base/assert.ts';
 import type { Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
-import { EVENT_TIME, type FunctionName, READ_TIME } from '../plan/expression.ts';
+import { EVENT_TIME, type FunctionName } from '../plan/expression.ts';
 import type { AggregateName } from '../plan/plan.ts';
 import { quoteRegex } from '../plan/regex.ts';
 import { aggregateNamed, BY_SPELLING, SINCE_LAST, type SqlAggregate } from './aggregates.ts';
 import type { Dialect } from './dialect.ts';
 import { CALLABLE } from './functions.ts';
 import { readInterval } from './interval.ts';
-import type { CastKind, Select, SelectItem, SqlNode, Word } from './node.ts';
+import { type CastKind, READ_TIME, type Select, type SelectItem, type SqlNode, type Word } from './node.ts';
 import { checkPattern, spell, spellField } from './spelling.ts';
 import {
   KNOWN_FUNCTIONS,

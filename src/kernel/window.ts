@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Expression, Read } from '../plan/expression.ts';
-import { READ_TIME, walk } from '../plan/expression.ts';
+import { walk } from '../plan/expression.ts';
 import { type Known, windowKnown } from '../plan/known.ts';
 import type { Aggregate, Feature } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
@@ -113,7 +113,7 @@ function lowerFeatures(
   const cellOf = (node: Expression) => reads.findIndex(read => read.identity === identityOf(node));
   const leaf = (node: Expression): number => {
     if (node.kind === 'read') return cellOf(node);
-    if (isReadTime(node)) return reads.length;
+    if (node.kind === 'now') return reads.length;
     assert(node.kind === 'column' && byName.has(node.name), 'a feature refers to reads and features of its entity');
     return place(byName.get(node.name)!).register;
   };
@@ -176,14 +176,10 @@ function bindEvent(layout: Layout, answer: AnswerLayout, binding: EventBinding):
     exports.setEventKey(answer.index, i, registerOf(layout.types[type]!, key), keyKindOf(key.type));
 }
 
-function isReadTime(node: Expression): boolean {
-  return node.kind === 'column' && node.name === READ_TIME;
-}
-
 function readsTime(expression: Expression): boolean {
   let found = false;
   walk(expression, node => {
-    found ||= isReadTime(node);
+    found ||= node.kind === 'now';
   });
   return found;
 }
@@ -193,7 +189,7 @@ export function dependenciesOf(feature: Feature): { features: string[]; reads: E
   const features: string[] = [];
   const reads: Expression[] = [];
   walk(feature.expression, node => {
-    if (node.kind === 'column' && !isReadTime(node)) features.push(node.name);
+    if (node.kind === 'column') features.push(node.name);
     if (node.kind === 'read') reads.push(node);
   });
   return { features, reads };

@@ -150,14 +150,13 @@ export type TimePart = (typeof TIME_PARTS)[number];
 /** The column of every event type that is its time. An input of this name stands before it. */
 export const EVENT_TIME = '_time';
 
-/** The column of an entity's scope that is the moment at which it is read: of a replayed event its time. */
-export const READ_TIME = '_now';
-
 /** Every expression has a type and may be null. `at` is where it stands in the user's file, for faults. */
 export type Expression = { type: Type; at: Position | null } & (
   | { kind: 'literal'; value: Value }
-  /** In an event's scope an input or a column of that event; in an entity's scope a feature (`set:name`) or READ_TIME. */
+  /** In an event's scope an input or a column of that event; in an entity's scope a feature (`set:name`). */
   | { kind: 'column'; name: string }
+  /** In an entity's scope the moment at which it is read: of a replayed event its time. */
+  | { kind: 'now' }
   /** A field of a struct; null of null. */
   | { kind: 'field'; of: Expression; name: string }
   /** An element of a list (from 0) or of a map; null where there is none. */
@@ -201,6 +200,7 @@ export function children(expression: Expression): Expression[] {
   switch (expression.kind) {
     case 'literal':
     case 'column':
+    case 'now':
       return [];
     case 'field':
       return [expression.of];

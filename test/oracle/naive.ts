@@ -49,10 +49,9 @@ export function value(
 ): Answer {
   const { expression } = named(plan.features, feature);
   const readAnswer = (read: Read) => answer(plan, log, read, key, { p, t, after: null, without: null }, recorded);
-  const columnAnswer = (name: string): Answer =>
-    name === '_now' ? { value: t, status: null } : value(plan, log, name, key, p, t, recorded);
+  const columnAnswer = (name: string) => value(plan, log, name, key, p, t, recorded);
   if (expression.kind === 'read') return readAnswer(expression.read);
-  const scope: Scope = { column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
+  const scope: Scope = { now: t, column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
   const derived = evaluate(expression, scope);
   const beneath = leaves(expression).map(leaf =>
     leaf.kind === 'read' ? readAnswer(leaf.read).status : columnAnswer(leaf.name).status,
@@ -470,6 +469,7 @@ function readsIn(node: unknown): Read[] {
 function leaves(expression: Expression): (Expression & { kind: 'read' | 'column' })[] {
   switch (expression.kind) {
     case 'literal':
+    case 'now':
       return [];
     case 'read':
     case 'column':

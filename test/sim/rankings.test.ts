@@ -45,7 +45,7 @@ function aggregateOf(name: string, fn: AggregateName, args: Expression[], limit:
 /** Over every column; what is ranked is so by the next one. */
 function rankedPlan(): Plan {
   const inputs = [optional('who', STRING), optional('v', DOUBLES)];
-  const now = call('toInt64', INT64, column('_now', TIME));
+  const now = call('toInt64', INT64, { kind: 'now', type: TIME, at: null });
   for (const [name, type] of Object.entries(COLUMNS)) inputs.push(optional(name, type));
   const set = { name: 'seen', description: '', owner: '', entity: 'who', event: 'seen', keys: KEY, sql: '', at: null };
   const columns = Object.entries(COLUMNS).map(([name, type]) => column(name, type));
