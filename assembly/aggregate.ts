@@ -120,6 +120,8 @@ import {
 
 export { COUNTS_MAX } from './counts';
 export { HALF_LIVES_KEPT } from './decayed';
+export { PRECISION_MAX, PRECISION_MIN } from './hyperloglog';
+export { VECTOR_MAX } from './vector';
 
 export const COUNT: i32 = 1;
 export const SUM: i32 = 2;

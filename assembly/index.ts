@@ -59,8 +59,7 @@ export { hashKey } from './key';
 export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
-export { PRECISION_MAX, PRECISION_MIN } from './hyperloglog';
-export { VECTOR_MAX } from './vector';
+export { PRECISION_MAX, PRECISION_MIN, VECTOR_MAX } from './aggregate';
 export {
   LEVELS_MAX,
   SHARDS_MAX,
