@@ -6,6 +6,7 @@ import {
   type FeatureValue,
   type FeatureValueSchema,
   type Int128,
+  type Ranking,
   type Recent,
 } from '../../src/gen/tilefold/v1/row_pb.ts';
 import type { Fold, FoldedRow } from '../../src/kernel/fold.ts';
@@ -125,20 +126,60 @@ export function stateOf({ state }: FeatureValue): unknown {
       return { [state.case]: state.value.value.case === undefined ? null : state.value.value.value };
     case 'lastN':
       return { last_n: recentOf(state.value) };
+    case 'firstN':
+    case 'lastDistinct':
+    case 'list':
+    case 'greatest':
+    case 'least':
+    case 'set':
+    case 'argMax':
+    case 'argMin':
+      return { [snake(state.case)]: rankingOf(state.value) };
+    case 'distinctSketch': {
+      const { precision, pairs, registers } = state.value;
+      const all = { precision: BigInt(precision!), pairs: pairs.map(BigInt), registers: hexOf(registers ?? NO_BYTES) };
+      return { distinct_sketch: all };
+    }
+    case 'vectorMean':
+      return { vector_mean: { length: BigInt(state.value.length!), sums: BigInt(state.value.sums.length) } };
     default:
       throw new Error('a state without a case');
   }
 }
 
-/** Doubles by their bits, in hexadecimal, for NaN is not itself. */
 function recentOf({ limit, times, positions, integers, reals, texts, tooLong }: Recent): unknown {
-  const bits = reals.map(real => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeDoubleBE(real);
-    return bytes.toString('hex');
-  });
   const [number, indices] = [BigInt(limit!), tooLong.map(BigInt)];
-  return { limit: number, times, positions, integers, reals: bits, texts, too_long: indices };
+  return { limit: number, times, positions, integers, reals: reals.map(hexOfReal), texts, too_long: indices };
+}
+
+function rankingOf(state: Ranking): unknown {
+  const { limit, over, times, positions, integers, reals, texts, cut } = state;
+  const ranks = {
+    integers: state.rankIntegers,
+    reals: state.rankReals.map(hexOfReal),
+    texts: state.rankTexts.map(hexOf),
+  };
+  return {
+    ...{ limit: BigInt(limit!), over: over === true, times, positions, integers, reals: reals.map(hexOfReal) },
+    ...{ texts: texts.map(hexOf), cut: cut.map(BigInt), ranks, rank_cut: state.rankCut.map(BigInt) },
+  };
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** Doubles by their bits, in hexadecimal, for NaN is not itself. */
+function hexOfReal(real: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(real);
+  return bytes.toString('hex');
+}
+
+function snake(name: string): string {
+  return name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
 }
 
 function wide({ narrow, low, high }: Int128): bigint {
