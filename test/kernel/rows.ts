@@ -142,8 +142,10 @@ export function stateOf({ state }: FeatureValue): unknown {
     }
     case 'vectorMean':
       return { vector_mean: { length: BigInt(state.value.length!), sums: BigInt(state.value.sums.length) } };
-    default:
+    case undefined:
       throw new Error('a state without a case');
+    default:
+      return { [snake(state.case)]: state.value };
   }
 }
 
