@@ -46,6 +46,7 @@ const RANKED_CASES: Partial<Record<AggregateName, number>> = { max: 23, min: 24 
 const INTEGER = 1;
 const REAL = 2;
 const TEXT = 3;
+const NUMBERS = 4;
 
 export function caseOf(fn: AggregateFunction): number {
   const isRanked = fn.limit !== null || kindOf(fn) === TEXT;
@@ -85,8 +86,8 @@ export function rankOf({ name, args }: AggregateFunction): Expression | null {
   return name === 'argMax' || name === 'argMin' ? args[1]! : null;
 }
 
-export function kindOf({ args }: AggregateFunction): number {
-  return kindOfType(args[0]?.type);
+export function kindOf({ name, args }: AggregateFunction): number {
+  return name === 'vectorAvg' ? NUMBERS : kindOfType(args[0]?.type);
 }
 
 export function kindOfType(type: Type | undefined): number {
