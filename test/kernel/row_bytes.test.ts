@@ -167,12 +167,10 @@ describe('merging', () => {
       const whole = row([1, state]);
       // Of a long text what is in its middle is as what is at its ends.
       const places = Array.from(whole.keys()).filter(at => at < 100 || at >= whole.length - 100);
-      const damaged = places
-        .map(at => [
-          whole.slice(0, at),
-          ...Array.from({ length: 8 }, (_, bit) => whole.map((byte, i) => (i === at ? byte ^ (1 << bit) : byte))),
-        ])
-        .flat();
+      const damaged = places.flatMap(at => [
+        whole.slice(0, at),
+        ...Array.from({ length: 8 }, (_, bit) => whole.map((byte, i) => (i === at ? byte ^ (1 << bit) : byte))),
+      ]);
       for (const bytes of damaged)
         for (const pair of [
           [bytes, whole],
