@@ -6,7 +6,7 @@ import { CALLABLE } from './functions.ts';
 export const SUB_SELECT = 'sub-selects are not supported';
 export const ONE_EVENT_TYPE = 'a feature set reads one event type; let the writer of the event add what it needs';
 const ONE_SELECT = 'write a feature set for each select';
-const DISTINCT_VALUES = 'only COUNT(DISTINCT x) counts each value once';
+const DISTINCT_VALUES = 'only COUNT, LIST and LAST_N look at each value once';
 const NOT_KEPT = 'no such aggregate is kept; docs/aggregates.md lists those that are';
 const LATEST_OF_MANY = 'write LAST_N(x, 10), which keeps so many of the latest values';
 const ROWS_ARE_KEYS = 'a lookup asks for its entities by key, so there is nothing to order or cut';
@@ -101,9 +101,7 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ['BOOL_OR', 'write MAX'],
   ['BOOL_AND', 'write MIN'],
   ['LAST_K', LATEST_OF_MANY],
-  ...'MEDIAN QUANTILE STRING_AGG PERCENTILE_CONT PERCENTILE_DISC'
-    .split(' ')
-    .map(word => [word, NOT_KEPT] as const),
+  ...'MEDIAN QUANTILE STRING_AGG PERCENTILE_CONT PERCENTILE_DISC'.split(' ').map(word => [word, NOT_KEPT] as const),
   ...'POWER POW EXP LN LOG LOG2 LOG10 SIN COS TAN CBRT PI'
     .split(' ')
     .map(word => [word, 'its digits are not the same on every machine; compute it from the feature'] as const),

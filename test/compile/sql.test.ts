@@ -209,7 +209,7 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   [
     'AVG(«DISTINCT» delay) AS n, SUM(«DISTINCT» delay) AS m',
     ...Array<string>(2).fill(
-      'DISTINCT in an aggregate is not supported: only COUNT(DISTINCT x) counts each value once',
+      'DISTINCT in an aggregate is not supported: only COUNT, LIST and LAST_N look at each value once',
     ),
   ],
   [
@@ -262,7 +262,7 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   ],
   [
     'FIRST_N(«DISTINCT» delay, 3) AS n',
-    'DISTINCT in an aggregate is not supported: only COUNT(DISTINCT x) counts each value once',
+    'DISTINCT in an aggregate is not supported: only COUNT, LIST and LAST_N look at each value once',
   ],
   [
     '«ARG_MAX»(delay) AS a, «ARG_MIN»(delay, ok, 2, 3) AS b, ARG_MAX(delay, «dellay») AS c, ARG_MAX(delay, ok, «0») AS d',
