@@ -16,6 +16,9 @@
  *   MOMENTS       two exact sums: see moments.ts
  *   COUNTS        how many values are counted, and these, which stand beside it: see counts.ts
  *   DECAYED       an exact sum, and what its values have lost: see decayed.ts
+ *   FIRST_N to ARG_MIN   values in an order, at most so many: see ranking.ts
+ *   HYPERLOGLOG        registers of distinct values: see sketch.ts
+ *   VECTOR_MEAN   as many exact sums as a list is long: see vector.ts
  *
  * Text in a state is only pointed at: it stands where it was read from (the input, or a row), and has to stay there for as
  * long as the state is used.
@@ -55,6 +58,7 @@ import {
   decodeRecent,
   encodeRecent,
   isRecentOf,
+  joinRecent,
   mergeRecent,
   recentSizeMax,
   startRecent,
@@ -68,11 +72,56 @@ import {
   encodeMoments,
   mergeMoments,
 } from './moments';
+import {
+  ARG_MAX,
+  ARG_MIN,
+  FIRST_N,
+  GREATEST,
+  LAST_DISTINCT,
+  LEAST,
+  LIST,
+  RANKING_CLEAR,
+  RANKING_SIZE,
+  SET,
+  addRanked,
+  decodeRanked,
+  encodeRanked,
+  isRankedOf,
+  isRanking,
+  mergeRanked,
+  rankedSizeMax,
+  startRanking,
+} from './ranking';
+import {
+  HYPERLOGLOG,
+  HYPERLOGLOG_CLEAR,
+  HYPERLOGLOG_SIZE,
+  addHashed,
+  decodeSketch,
+  encodeSketch,
+  estimateSketch,
+  mergeSketch,
+  sketchSizeMax,
+  startSketch,
+} from './hyperloglog';
 import { isWellFormed } from './utf8';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint, zigzag, unzigzag } from './varint';
+import {
+  VECTOR_CLEAR,
+  VECTOR_MEAN,
+  VECTOR_SIZE,
+  addVector,
+  decodeVector,
+  encodeVector,
+  mergeVector,
+  startVector,
+  vectorSizeMax,
+} from './vector';
 
 export { COUNTS_MAX } from './counts';
 export { HALF_LIVES_KEPT } from './decayed';
+export { PRECISION_MAX, PRECISION_MIN } from './hyperloglog';
+export { VECTOR_MAX } from './vector';
 
 export const COUNT: i32 = 1;
 export const SUM: i32 = 2;
@@ -96,12 +145,15 @@ export function encodedSizeMax(aggregateCase: i32, state: usize): usize {
   if (aggregateCase == LAST_N) return recentSizeMax(state);
   if (aggregateCase == COUNTS) return countsSizeMax(state);
   if (aggregateCase == MOMENTS) return MOMENTS_ENCODED_MAX;
+  if (isRanking(aggregateCase)) return rankedSizeMax(state);
+  if (aggregateCase == HYPERLOGLOG) return sketchSizeMax(state);
+  if (aggregateCase == VECTOR_MEAN) return vectorSizeMax(state);
   const isText = (aggregateCase == FIRST || aggregateCase == LAST) && load<i64>(state) == TEXT;
   return EXACT_ENCODED_MAX + 64 + (isText ? <usize>load<u32>(state, 28) : 0);
 }
 
 export function isKnownCase(aggregateCase: i32): bool {
-  return aggregateCase >= COUNT && aggregateCase <= DECAYED;
+  return (aggregateCase >= COUNT && aggregateCase <= DECAYED) || (aggregateCase >= FIRST_N && aggregateCase <= VECTOR_MEAN);
 }
 
 /** How much of a state has to be zero for it to be empty. */
@@ -110,6 +162,9 @@ export function clearSize(aggregateCase: i32): usize {
   if (aggregateCase == MOMENTS) return MOMENTS_CLEAR;
   if (aggregateCase == COUNTS) return COUNTS_CLEAR;
   if (aggregateCase == DECAYED) return DECAYED_CLEAR;
+  if (isRanking(aggregateCase)) return RANKING_CLEAR;
+  if (aggregateCase == HYPERLOGLOG) return HYPERLOGLOG_CLEAR;
+  if (aggregateCase == VECTOR_MEAN) return VECTOR_CLEAR;
   return aggregateCase == REAL_SUM || aggregateCase == REAL_MEAN ? EXACT_CLEAR : stateSize(aggregateCase);
 }
 
@@ -133,31 +188,42 @@ export function stateSize(aggregateCase: i32): usize {
       return COUNTS_SIZE;
     case DECAYED:
       return DECAYED_SIZE;
+    case HYPERLOGLOG:
+      return HYPERLOGLOG_SIZE;
+    case VECTOR_MEAN:
+      return VECTOR_SIZE;
     default:
-      return 16;
+      return isRanking(aggregateCase) ? RANKING_SIZE : 16;
   }
 }
 
 /** Do its states have to be told something before they are updated: by `start`? */
 export function hasStart(aggregateCase: i32): bool {
-  return aggregateCase == LAST_N || aggregateCase == COUNTS || aggregateCase == DECAYED;
+  if (aggregateCase == LAST_N || aggregateCase == COUNTS || aggregateCase == DECAYED) return true;
+  return isRanking(aggregateCase) || aggregateCase == HYPERLOGLOG || aggregateCase == VECTOR_MEAN;
 }
 
-/** Makes a state that is clear ready for the events of a tile. `limit`: of values, or a half-life in milliseconds. */
+/** Makes a state that is clear ready for the events of a tile. `limit`: of values, a precision, a length, or a half-life in milliseconds. */
 export function start(aggregateCase: i32, state: usize, limit: i64, tileStartMs: i64): void {
   if (aggregateCase == LAST_N) startRecent(state, <u32>limit);
   else if (aggregateCase == COUNTS) startCounts(state, <u32>limit);
+  else if (isRanking(aggregateCase)) startRanking(state, <u32>limit);
+  else if (aggregateCase == HYPERLOGLOG) startSketch(state, <u32>limit);
+  else if (aggregateCase == VECTOR_MEAN) startVector(state, <u32>limit);
   else startDecayed(state, limit, tileStartMs);
 }
 
 /** When the event was whose values are counted next. */
 let momentTime: i64 = 0;
 let momentPosition: i64 = 0;
+/** And where its values stand: what it is ranked by is among them. */
+let momentEvent: usize = 0;
 
 @inline
-export function setMoment(timeMicros: i64, position: i64): void {
+export function setMoment(timeMicros: i64, position: i64, event: usize): void {
   momentTime = timeMicros;
   momentPosition = position;
+  momentEvent = event;
 }
 
 /** Counts one value that is not null (any value for an argumentless count), `weight` times. `kind`: INTEGER, REAL or TEXT. */
@@ -204,6 +270,22 @@ export function update(aggregateCase: i32, kind: i32, state: usize, value: i64, 
     case DECAYED:
       addDecayed(state, kind == REAL ? reinterpret<f64>(value) : <f64>value, momentTime, weight);
       return;
+    case FIRST_N:
+    case LAST_DISTINCT:
+    case LIST:
+    case GREATEST:
+    case LEAST:
+    case SET:
+    case ARG_MAX:
+    case ARG_MIN:
+      addRanked(aggregateCase, state, kind, momentTime, momentPosition, momentEvent, value);
+      return;
+    case HYPERLOGLOG:
+      addHashed(state, kind, value);
+      return;
+    case VECTOR_MEAN:
+      addVector(state, value, weight);
+      return;
     default:
       abort('update of an unknown aggregate');
   }
@@ -249,6 +331,22 @@ export function merge(aggregateCase: i32, into: usize, from: usize): void {
       return;
     case DECAYED:
       mergeDecayed(into, from);
+      return;
+    case FIRST_N:
+    case LAST_DISTINCT:
+    case LIST:
+    case GREATEST:
+    case LEAST:
+    case SET:
+    case ARG_MAX:
+    case ARG_MIN:
+      mergeRanked(aggregateCase, into, from);
+      return;
+    case HYPERLOGLOG:
+      mergeSketch(into, from);
+      return;
+    case VECTOR_MEAN:
+      mergeVector(into, from);
       return;
     default:
       abort('merge of an unknown aggregate');
@@ -334,6 +432,9 @@ export function finish(aggregateCase: i32, state: usize, out: usize): i32 {
       if (count == 0) return FINISHED_NULL;
       return finishMean(state, count, out) == EXACT_OVERFLOW ? FINISHED_OVERFLOW : FINISHED;
     }
+    case HYPERLOGLOG:
+      store<i64>(out, estimateSketch(state));
+      return FINISHED;
     default:
       abort('finish of an unknown aggregate');
       return FINISHED_NULL;
@@ -422,9 +523,16 @@ const TAG_MOMENT_INTEGER: u8 = 0x18;
 const TAG_MOMENT_REAL: u8 = 0x21;
 const TAG_MOMENT_TEXT: u8 = 0x2a;
 
-/** What the FeatureValues of a case begin with. */
-export function tagOf(aggregateCase: i32): u8 {
-  return <u8>(aggregateCase << 3) | (aggregateCase == COUNT ? 0 : 2);
+/** What the FeatureValues of a case begin with: one byte, or two (the lower one first) from field 16 on. */
+@inline
+export function tagOf(aggregateCase: i32): u32 {
+  const tag = <u32>(aggregateCase << 3) | (aggregateCase == COUNT ? 0 : 2);
+  return tag < 0x80 ? tag : (tag & 0x7f) | 0x80 | ((tag >> 7) << 8);
+}
+
+@inline
+export function tagSize(aggregateCase: i32): usize {
+  return aggregateCase < 16 ? 1 : 2;
 }
 
 /** Writes a FeatureValue and returns its size. `out` has room for `encodedSizeMax` bytes. */
@@ -481,7 +589,13 @@ export function encode(aggregateCase: i32, state: usize, out: usize): usize {
       return closeBody(COUNTS, out, encodeCounts(state, out + NESTED_HEAD));
     case DECAYED:
       return encodeNested(TAG_DECAYED, out, encodeExact(state, nested));
+    case HYPERLOGLOG:
+      return closeBody(HYPERLOGLOG, out, encodeSketch(state, out + NESTED_HEAD));
+    case VECTOR_MEAN:
+      return closeBody(VECTOR_MEAN, out, encodeVector(state, out + NESTED_HEAD));
     default: {
+      if (isRanking(aggregateCase))
+        return closeBody(aggregateCase, out, encodeRanked(aggregateCase, state, out + NESTED_HEAD));
       assert(aggregateCase == MIN || aggregateCase == MAX);
       store<u8>(out, aggregateCase == MIN ? TAG_MIN : TAG_MAX);
       if (load<i64>(state) == 0) {
@@ -505,8 +619,9 @@ export function encode(aggregateCase: i32, state: usize, out: usize): usize {
 /** Puts tag and length in front of a message that was written behind room for them, up to `end`. Returns the size of all. */
 function closeBody(aggregateCase: i32, out: usize, end: usize): usize {
   const body = out + NESTED_HEAD;
-  store<u8>(out, tagOf(aggregateCase));
-  const head: usize = 1 + writeVarint(out + 1, <u64>(end - body));
+  store<u16>(out, <u16>tagOf(aggregateCase));
+  const tag = tagSize(aggregateCase);
+  const head = tag + writeVarint(out + tag, <u64>(end - body));
   memory.copy(out + head, body, end - body);
   return head + (end - body);
 }
@@ -546,8 +661,9 @@ function encodeMoment(state: usize, out: usize): void {
   }
 }
 
-/** An exact sum on its way to its place, with room for a head before it. */
+/** Room for the head of a message whose size shows with its end. */
 const NESTED_HEAD: usize = 16;
+/** An exact sum on its way to its place. */
 const nested: usize = memory.data(512, 8);
 
 function encodeNested(tag: u8, out: usize, size: usize): usize {
@@ -574,10 +690,19 @@ function encode128(state: usize, out: usize): usize {
 export function caseOf(from: usize, end: usize): i32 {
   if (from >= end) return 0;
   const tag = load<u8>(from);
+  if (tag >= 0x80) return longCaseOf(from, end);
   const wire = tag & 7;
   const field = <i32>(tag >> 3);
   if (!isKnownCase(field) || wire != (field == COUNT ? 0 : 2)) return 0;
   return field;
+}
+
+/** Of a tag of two bytes; no case has a longer one. */
+function longCaseOf(from: usize, end: usize): i32 {
+  if (end - from < 2) return 0;
+  const field = <i32>load<u8>(from, 1) << 4 | <i32>((load<u8>(from) & 0x7f) >> 3);
+  const tag = <u32>load<u16>(from);
+  return isKnownCase(field) && tagSize(field) == 2 && tagOf(field) == tag ? field : 0;
 }
 
 /** Unpacks the FeatureValue in [from, end) into `state`; false where the bytes are not its one canonical spelling. */
@@ -586,7 +711,7 @@ export function decode(aggregateCase: i32, from: usize, end: usize, state: usize
     store<i64>(state, unzigzag(readVarint(from + 1, end)));
     return varintOk && varintNext == end;
   }
-  const length = readVarint(from + 1, end);
+  const length = readVarint(from + tagSize(aggregateCase), end);
   if (!varintOk || length != <u64>(end - varintNext)) return false;
   const body = varintNext;
   switch (aggregateCase) {
@@ -626,6 +751,10 @@ export function decode(aggregateCase: i32, from: usize, end: usize, state: usize
       return decodeMoments(body, end, state);
     case COUNTS:
       return decodeCounts(body, end, state);
+    case HYPERLOGLOG:
+      return decodeSketch(body, end, state);
+    case VECTOR_MEAN:
+      return decodeVector(body, end, state);
     case DECAYED:
     case REAL_SUM:
       return decodeExact(body, end, state);
@@ -640,8 +769,37 @@ export function decode(aggregateCase: i32, from: usize, end: usize, state: usize
       return varintOk && varintNext == end;
     }
     default:
-      return false;
+      return isRanking(aggregateCase) && decodeRanked(aggregateCase, body, end, state);
   }
+}
+
+/**
+ * Writes the merge of two FeatureValues of LAST_N, [leftFrom, leftEnd) and [rightFrom, rightEnd), out of their bytes, and returns
+ * its size; 0 where it has to be made of their states, `left` and `right`, that they have been decoded to. `out` has room for
+ * what both take, and `JOIN_ROOM` more.
+ */
+export function joinLatest(
+  left: usize,
+  leftFrom: usize,
+  leftEnd: usize,
+  right: usize,
+  rightFrom: usize,
+  rightEnd: usize,
+  out: usize,
+): usize {
+  const leftBody = bodyOf(leftFrom, leftEnd);
+  const rightBody = bodyOf(rightFrom, rightEnd);
+  const end = joinRecent(left, leftBody, leftEnd, right, rightBody, rightEnd, out + NESTED_HEAD);
+  return end == 0 ? 0 : closeBody(LAST_N, out, end);
+}
+
+/** Beyond what both values take: heads at their longest, and numbers that are written whole. */
+export const JOIN_ROOM: usize = 128;
+
+@inline
+function bodyOf(from: usize, end: usize): usize {
+  readVarint(from + tagSize(LAST_N), end);
+  return varintNext;
 }
 
 /**
@@ -663,7 +821,7 @@ export function isStateOf(aggregateCase: i32, state: usize, kind: i32): bool {
     case COUNTS:
       return isCountsOf(state, kind);
     default:
-      return true;
+      return !isRanking(aggregateCase) || isRankedOf(state, kind);
   }
 }
 

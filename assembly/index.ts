@@ -59,6 +59,7 @@ export { hashKey } from './key';
 export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
+export { PRECISION_MAX, PRECISION_MIN, VECTOR_MAX } from './aggregate';
 export {
   LEVELS_MAX,
   SHARDS_MAX,
@@ -72,6 +73,7 @@ export {
   setKeyColumn,
   setLevel,
   setMember,
+  setMemberRank,
   setShards,
   tilePicked,
   tileRecords,
@@ -136,6 +138,7 @@ export {
   setLateness,
   setParameter,
   setRead,
+  setReadTime,
   setSeen,
   setWanted,
   setWindow,

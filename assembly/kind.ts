@@ -2,6 +2,8 @@
 export const INTEGER: i32 = 1;
 export const REAL: i32 = 2;
 export const TEXT: i32 = 3;
+/** A list of numbers that are looked at one by one. */
+export const NUMBERS: i32 = 4;
 
 /** All NaNs are one value, so they are one spelling. */
 @inline

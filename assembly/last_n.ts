@@ -16,11 +16,24 @@
  * OVERFLOW.
  */
 import { Arena } from './arena';
+import {
+  COLUMN_HEAD,
+  closeColumn,
+  columnAt,
+  columnEnd,
+  decodeNumbers,
+  decodeReals,
+  decodeTexts,
+  encodeDeltas,
+  encodeIntegers,
+  encodeReals,
+  enterColumn,
+} from './columns';
 import { INTEGER, REAL, TEXT, canonicalNaN } from './kind';
 import { allocate, allocateZeroed, release } from './memory';
 import { cellAt, nestedCell, takeBlock } from './nested';
 import { isWellFormed } from './utf8';
-import { readVarint, unzigzag, varintNext, varintOk, writeVarint, zigzag } from './varint';
+import { readVarint, varintNext, varintOk, writeVarint, zigzag } from './varint';
 
 /** The greatest limit: what is read, merged and answered for one value. */
 export const RECENT_MAX: u32 = 1000;
@@ -197,7 +210,18 @@ export function mergeRecent(into: usize, from: usize): void {
     target.count = count;
   } else if (compareMoments(entryAt(target, target.count - 1), source.entries) < 0) {
     append(target, source, limit);
+  } else if (compareMoments(entryAt(source, source.count - 1), target.entries) < 0) {
+    prepend(target, source, limit);
   } else interleave(target, source, limit);
+}
+
+/** Where all of `source` is earlier. */
+@inline
+function prepend(target: Recent, source: Recent, limit: u32): void {
+  const count = min(limit - target.count, source.count);
+  memory.copy(entryAt(target, count), target.entries, <usize>target.count * ENTRY_SIZE);
+  memory.copy(target.entries, entryAt(source, source.count - count), <usize>count * ENTRY_SIZE);
+  target.count += count;
 }
 
 /** Where all of `source` is later. */
@@ -226,6 +250,13 @@ function interleave(target: Recent, source: Recent, limit: u32): void {
   target.count = <u32>((mergingEnd - at) / ENTRY_SIZE);
 }
 
+/** Can nothing that is earlier than this moment (microseconds) be among the latest any more? */
+@inline
+export function isRecentSince(state: usize, micros: i64): bool {
+  const recent = recentAt(state);
+  return recent.limit > 0 && recent.count == recent.limit && load<i64>(recent.entries) >= micros;
+}
+
 /** Makes room for `count` entries in a state that has a block of its own, or one that is large enough. */
 function own(recent: Recent, count: u32): void {
   if (count <= recent.capacity) return;
@@ -235,6 +266,114 @@ function own(recent: Recent, count: u32): void {
   release(recent.entries, <usize>recent.capacity * ENTRY_SIZE);
   recent.entries = entries;
   recent.capacity = capacity;
+}
+
+// --- merging what is encoded
+
+/**
+ * Writes the merge of two states as a Recent out of their bytes, [leftFrom, leftEnd) and [rightFrom, rightEnd), which have been decoded to `left` and `right`, and
+ * returns its end; 0 where `mergeRecent` has to do it. Where all of the right is later, as nearly always, columns are copied but for where
+ * they are joined: a state of a thousand is not spelled anew for every event.
+ */
+export function joinRecent(
+  left: usize,
+  leftFrom: usize,
+  leftEnd: usize,
+  right: usize,
+  rightFrom: usize,
+  rightEnd: usize,
+  out: usize,
+): usize {
+  const earlier = recentAt(left);
+  const later = recentAt(right);
+  const limit = earlier.limit;
+  if (limit != later.limit || earlier.kind != later.kind || earlier.count == 0 || later.count == 0) return 0;
+  if (later.count >= limit || compareMoments(entryAt(earlier, earlier.count - 1), later.entries) >= 0) return 0;
+  if (earlier.kind == <u32>TEXT && (hasTooLong(earlier) || hasTooLong(later))) return 0;
+  const dropped = earlier.count - min(earlier.count, limit - later.count);
+  store<u8>(out, TAG_LIMIT);
+  let at = out + 1 + writeVarint(out + 1, <u64>limit);
+  leftAt = behindLimit(leftFrom, leftEnd);
+  rightAt = behindLimit(rightFrom, rightEnd);
+  at = joinDeltas(earlier, later, 0, dropped, TAG_TIMES, leftEnd, rightEnd, at);
+  at = joinDeltas(earlier, later, 8, dropped, TAG_POSITIONS, leftEnd, rightEnd, at);
+  if (earlier.kind == <u32>TEXT) {
+    for (let i: u32 = 0; i < dropped; i++) {
+      readVarint(leftAt + 1, leftEnd);
+      leftAt = varintNext + <usize>load<u32>(entryAt(earlier, i), 20);
+    }
+    return put(put(at, leftAt, leftEnd), rightAt, rightEnd);
+  }
+  const isInteger = earlier.kind == <u32>INTEGER;
+  enterBoth(isInteger ? TAG_INTEGERS : TAG_REALS, leftEnd, rightEnd);
+  const kept = isInteger ? skipVarints(leftAt, dropped) : leftAt + (<usize>dropped << 3);
+  const end = put(put(at + COLUMN_HEAD, kept, leftTo), rightAt, rightTo);
+  return closeColumn(at, isInteger ? TAG_INTEGERS : TAG_REALS, end);
+}
+
+/** The columns that are being joined, or where those behind them begin. */
+let leftAt: usize = 0;
+let leftTo: usize = 0;
+let rightAt: usize = 0;
+let rightTo: usize = 0;
+
+@inline
+function behindLimit(from: usize, end: usize): usize {
+  readVarint(from + 1, end);
+  return varintNext;
+}
+
+@inline
+function enterBoth(tag: u8, leftEnd: usize, rightEnd: usize): void {
+  enterColumn(leftAt, leftEnd, tag);
+  leftAt = columnAt;
+  leftTo = columnEnd;
+  enterColumn(rightAt, rightEnd, tag);
+  rightAt = columnAt;
+  rightTo = columnEnd;
+}
+
+/** Times, or positions: the first that is kept is written whole, and the first of the later ones as its difference to the last of the earlier. */
+function joinDeltas(
+  earlier: Recent,
+  later: Recent,
+  offset: usize,
+  dropped: u32,
+  tag: u8,
+  leftEnd: usize,
+  rightEnd: usize,
+  out: usize,
+): usize {
+  enterBoth(tag, leftEnd, rightEnd);
+  let at = out + COLUMN_HEAD;
+  at += writeVarint(at, zigzag(load<i64>(entryAt(earlier, dropped) + offset)));
+  at = put(at, skipVarints(leftAt, dropped + 1), leftTo);
+  const last = load<i64>(entryAt(earlier, earlier.count - 1) + offset);
+  at += writeVarint(at, zigzag(load<i64>(later.entries + offset) - last));
+  at = put(at, skipVarints(rightAt, 1), rightTo);
+  leftAt = leftTo;
+  rightAt = rightTo;
+  return closeColumn(out, tag, at);
+}
+
+@inline
+function put(to: usize, from: usize, end: usize): usize {
+  memory.copy(to, from, end - from);
+  return to + (end - from);
+}
+
+@inline
+function skipVarints(at: usize, count: u32): usize {
+  for (let i: u32 = 0; i < count; i++) {
+    while (load<u8>(at) >= 0x80) at++;
+    at++;
+  }
+  return at;
+}
+
+function hasTooLong(recent: Recent): bool {
+  for (let i: u32 = 0; i < recent.count; i++) if (load<u32>(entryAt(recent, i), 20) == TOO_LONG) return true;
+  return false;
 }
 
 // --- finishing
@@ -293,47 +432,17 @@ export function encodeRecent(state: usize, out: usize): usize {
   store<u8>(out, TAG_LIMIT);
   let at = out + 1 + writeVarint(out + 1, <u64>recent.limit);
   if (recent.count == 0) return at;
-  at = closeColumn(at, TAG_TIMES, encodeDeltas(recent, 0, at + COLUMN_HEAD));
-  at = closeColumn(at, TAG_POSITIONS, encodeDeltas(recent, 8, at + COLUMN_HEAD));
-  if (recent.kind == <u32>INTEGER) return closeColumn(at, TAG_INTEGERS, encodeIntegers(recent, at + COLUMN_HEAD));
-  if (recent.kind == <u32>REAL) return closeColumn(at, TAG_REALS, encodeReals(recent, at + COLUMN_HEAD));
+  const first = recent.entries;
+  const count = recent.count;
+  at = closeColumn(at, TAG_TIMES, encodeDeltas(first, ENTRY_SIZE, count, at + COLUMN_HEAD));
+  at = closeColumn(at, TAG_POSITIONS, encodeDeltas(first + 8, ENTRY_SIZE, count, at + COLUMN_HEAD));
+  if (recent.kind == <u32>INTEGER)
+    return closeColumn(at, TAG_INTEGERS, encodeIntegers(first + 16, ENTRY_SIZE, count, at + COLUMN_HEAD));
+  if (recent.kind == <u32>REAL)
+    return closeColumn(at, TAG_REALS, encodeReals(first + 16, ENTRY_SIZE, count, at + COLUMN_HEAD));
   at = encodeTexts(recent, at);
   const end = encodeTooLong(recent, at + COLUMN_HEAD);
   return end == at + COLUMN_HEAD ? at : closeColumn(at, TAG_TOO_LONG, end);
-}
-
-/** Before its size is known a column is written behind the longest head that one can have: no column has 2^21 bytes. */
-const COLUMN_HEAD: usize = 4;
-
-/** Puts the head of the column that ends at `end` at `at`, and the column right behind it. */
-function closeColumn(at: usize, tag: u8, end: usize): usize {
-  const from = at + COLUMN_HEAD;
-  const size = end - from;
-  store<u8>(at, tag);
-  const head: usize = 1 + writeVarint(at + 1, <u64>size);
-  memory.copy(at + head, from, size);
-  return at + head + size;
-}
-
-/** Times, or positions: the field at `offset` of every entry. */
-function encodeDeltas(recent: Recent, offset: usize, at: usize): usize {
-  let last: i64 = 0;
-  for (let i: u32 = 0; i < recent.count; i++) {
-    const value = load<i64>(entryAt(recent, i) + offset);
-    at += writeVarint(at, zigzag(value - last));
-    last = value;
-  }
-  return at;
-}
-
-function encodeIntegers(recent: Recent, at: usize): usize {
-  for (let i: u32 = 0; i < recent.count; i++) at += writeVarint(at, zigzag(load<i64>(entryAt(recent, i), 16)));
-  return at;
-}
-
-function encodeReals(recent: Recent, at: usize): usize {
-  for (let i: u32 = 0; i < recent.count; i++, at += 8) store<i64>(at, load<i64>(entryAt(recent, i), 16));
-  return at;
 }
 
 function encodeTexts(recent: Recent, at: usize): usize {
@@ -360,10 +469,6 @@ const decodedEven: usize = allocateZeroed(<usize>RECENT_MAX * ENTRY_SIZE);
 const decodedOdd: usize = allocateZeroed(<usize>RECENT_MAX * ENTRY_SIZE);
 let isOdd: bool = false;
 
-/** The column that is being read: `columnAt` is where it goes on, or where what is behind it begins. */
-let columnAt: usize = 0;
-let columnEnd: usize = 0;
-
 /** Unpacks the Recent in [from, end); false where the bytes are not its one canonical spelling. */
 export function decodeRecent(from: usize, end: usize, state: usize): bool {
   isOdd = !isOdd;
@@ -379,34 +484,27 @@ export function decodeRecent(from: usize, end: usize, state: usize): bool {
   if (!enterColumn(varintNext, end, TAG_TIMES) || !decodeTimes(recent)) return false;
   if (!enterColumn(columnAt, end, TAG_POSITIONS) || !decodePositions(recent)) return false;
   if (columnAt >= end) return false;
+  const values = recent.entries + 16;
   switch (load<u8>(columnAt)) {
     case TAG_INTEGERS:
       recent.kind = <u32>INTEGER;
-      return enterColumn(columnAt, end, TAG_INTEGERS) && decodeIntegers(recent) && columnAt == end;
+      if (!enterColumn(columnAt, end, TAG_INTEGERS)) return false;
+      return decodeNumbers(values, ENTRY_SIZE, recent.count) == recent.count && columnAt == end;
     case TAG_REALS:
       recent.kind = <u32>REAL;
-      return enterColumn(columnAt, end, TAG_REALS) && decodeReals(recent) && columnAt == end;
+      if (!enterColumn(columnAt, end, TAG_REALS)) return false;
+      return decodeReals(values, ENTRY_SIZE, recent.count) == recent.count && columnAt == end;
     default:
       recent.kind = <u32>TEXT;
-      if (!decodeTexts(recent, end)) return false;
+      if (decodeTexts(values, ENTRY_SIZE, recent.count, TAG_TEXTS, RECENT_TEXT_MAX_BYTES, end) != recent.count) return false;
       if (columnAt == end) return true;
-      return enterColumn(columnAt, end, TAG_TOO_LONG) && decodeTooLong(recent) && columnAt == end;
+      return enterColumn(columnAt, end, TAG_TOO_LONG) && columnEnd == end && decodeTooLong(recent);
   }
-}
-
-/** Enters the packed column that has to stand at `at`; an empty one is not written. */
-function enterColumn(at: usize, end: usize, tag: u8): bool {
-  if (at >= end || load<u8>(at) != tag) return false;
-  const size = readVarint(at + 1, end);
-  if (!varintOk || size == 0 || size > <u64>(end - varintNext)) return false;
-  columnAt = varintNext;
-  columnEnd = varintNext + <usize>size;
-  return true;
 }
 
 /** They say how many entries there are, and never descend. */
 function decodeTimes(recent: Recent): bool {
-  recent.count = decodeNumbers(recent.entries, recent.limit);
+  recent.count = decodeNumbers(recent.entries, ENTRY_SIZE, recent.limit);
   let last: i64 = 0;
   for (let i: u32 = 0; i < recent.count; i++) {
     const delta = load<i64>(entryAt(recent, i));
@@ -420,7 +518,7 @@ function decodeTimes(recent: Recent): bool {
 
 /** They ascend where times are equal. */
 function decodePositions(recent: Recent): bool {
-  if (decodeNumbers(recent.entries + 8, recent.count) != recent.count) return false;
+  if (decodeNumbers(recent.entries + 8, ENTRY_SIZE, recent.count) != recent.count) return false;
   let last: i64 = 0;
   for (let i: u32 = 0; i < recent.count; i++) {
     const entry = entryAt(recent, i);
@@ -429,36 +527,6 @@ function decodePositions(recent: Recent): bool {
     if (i > 0 && compareMoments(entry - ENTRY_SIZE, entry) >= 0) return false;
   }
   return columnAt == columnEnd;
-}
-
-function decodeIntegers(recent: Recent): bool {
-  return decodeNumbers(recent.entries + 16, recent.count) == recent.count && columnAt == columnEnd;
-}
-
-/**
- * Numbers of a packed column, up to `most` of them, to one field of the entries from `to` on; returns how many there are.
- * It ends before the column does at a number that is not spelled as `readVarint` reads one: this is that, in one loop.
- */
-function decodeNumbers(to: usize, most: u32): u32 {
-  const end = columnEnd;
-  let at = columnAt;
-  let count: u32 = 0;
-  for (; count < most && at < end; count++) {
-    let byte = load<u8>(at);
-    let value = <u64>(byte & 0x7f);
-    let next = at + 1;
-    for (let shift: u64 = 7; byte >= 0x80 && next < end && shift < 70; shift += 7) {
-      byte = load<u8>(next++);
-      value |= (<u64>(byte & 0x7f)) << shift;
-    }
-    // Cut or longer than 64 bits, or longer than it has to be.
-    const size = next - at;
-    if (byte >= 0x80 || (size > 1 && byte == 0) || (size == 10 && byte > 1)) break;
-    store<i64>(to + <usize>count * ENTRY_SIZE, unzigzag(value));
-    at = next;
-  }
-  columnAt = at;
-  return count;
 }
 
 /** Is what it holds of this kind, and are its texts text? Its bytes alone do not say whose values they are. */
@@ -474,40 +542,16 @@ export function isRecentOf(state: usize, kind: i32): bool {
   return true;
 }
 
-function decodeReals(recent: Recent): bool {
-  if (columnEnd - columnAt != <usize>recent.count << 3) return false;
-  for (let i: u32 = 0; i < recent.count; i++) {
-    const bits = load<i64>(columnAt);
-    if (canonicalNaN(bits) != bits) return false;
-    store<i64>(entryAt(recent, i), bits, 16);
-    columnAt += 8;
-  }
-  return true;
-}
-
-function decodeTexts(recent: Recent, end: usize): bool {
-  for (let i: u32 = 0; i < recent.count; i++) {
-    if (columnAt >= end || load<u8>(columnAt) != TAG_TEXTS) return false;
-    const length = readVarint(columnAt + 1, end);
-    if (!varintOk || length > <u64>RECENT_TEXT_MAX_BYTES || length > <u64>(end - varintNext)) return false;
-    store<u32>(entryAt(recent, i), <u32>varintNext, 16);
-    store<u32>(entryAt(recent, i), <u32>length, 20);
-    columnAt = varintNext + <usize>length;
-  }
-  return true;
-}
-
-/** Indices of empty texts, ascending. */
+/** Indices of empty texts, ascending, to the end of the column. */
 function decodeTooLong(recent: Recent): bool {
   let least: u64 = 0;
-  while (columnAt < columnEnd) {
-    const index = readVarint(columnAt, columnEnd);
+  for (let at = columnAt; at < columnEnd; at = varintNext) {
+    const index = readVarint(at, columnEnd);
     if (!varintOk || index < least || index >= <u64>recent.count) return false;
     const value = entryAt(recent, <u32>index) + 16;
     if (load<u32>(value, 4) != 0) return false;
     store<u32>(value, 0);
     store<u32>(value, TOO_LONG, 4);
-    columnAt = varintNext;
     least = index + 1;
   }
   return true;

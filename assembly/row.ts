@@ -8,11 +8,14 @@
  */
 import {
   STATE_SIZE_MAX,
+  JOIN_ROOM,
+  LAST_N,
   caseOf,
   decode,
   encode,
   encodedSizeMax,
   idSize,
+  joinLatest,
   merge as mergeStates,
   tagOf,
 } from './aggregate';
@@ -41,7 +44,7 @@ const ID_MAX: u64 = 0x7fffffff;
  *   0A size+4 08 id 12 size tag        an id of one byte, and the tag of the case
  *   0A size+5 08 id id 12 size tag     of two
  *
- * so that one addition and one comparison check all of it, whatever the value's size.
+ * (of a tag of two bytes the first) so that one addition and one comparison check all of it, whatever the value's size.
  */
 @unmanaged
 export class Head {
@@ -62,7 +65,8 @@ export class Head {
     head.mask = isShort ? 0x00ffffffffffffff : ~(<u64>0);
     head.step = ((<u64>1) << head.shift) | 0x100;
     const bytes = isShort ? <u64>id | (<u64>TAG_VALUE << 8) : <u64>(id & 0x7f) | 0x80 | (<u64>(id >> 7) << 8) | (<u64>TAG_VALUE << 16);
-    const tag = <u64>tagOf(aggregateCase) << (head.shift + 8);
+    // Of a tag of two bytes the first.
+    const tag = <u64>(tagOf(aggregateCase) & 0xff) << (head.shift + 8);
     head.word = <u64>TAG_ENTRY | (<u64>(head.size - 2) << 8) | (<u64>TAG_ID << 16) | (bytes << 24) | tag;
     // No entry has the head of a longer id: it fits nothing.
     if (id > 0x3fff) head.word = 0;
@@ -153,7 +157,11 @@ function writeShortHead(at: usize, id: i32, valueSize: usize): void {
 
 function appendAny(row: Bytes, id: i32, aggregateCase: i32, state: usize): void {
   packed.reserve(encodedSizeMax(aggregateCase, state));
-  const valueSize = encode(aggregateCase, state, packed.start);
+  appendPacked(row, id, encode(aggregateCase, state, packed.start));
+}
+
+/** Appends an entry with the value of this size that stands in `packed`. */
+function appendPacked(row: Bytes, id: i32, valueSize: usize): void {
   assert(valueSize <= packed.capacity);
   row.reserve(ENTRY_OVERHEAD_MAX + valueSize);
   let at = row.end;
@@ -233,6 +241,25 @@ function mergeAlike(left: usize, leftEnd: usize, right: usize, rightEnd: usize, 
   alikeId = last;
 }
 
+/** Appends the merge of the two values that `leftState` and `rightState` have been unpacked from. */
+function appendMerged(
+  out: Bytes,
+  id: i32,
+  aggregateCase: i32,
+  left: usize,
+  leftEnd: usize,
+  right: usize,
+  rightEnd: usize,
+): void {
+  if (aggregateCase == LAST_N) {
+    packed.reserve(leftEnd - left + (rightEnd - right) + JOIN_ROOM);
+    const size = joinLatest(leftState, left, leftEnd, rightState, right, rightEnd, packed.start);
+    if (size > 0) return appendPacked(out, id, size);
+  }
+  mergeStates(aggregateCase, leftState, rightState);
+  appendEntry(out, id, aggregateCase, leftState);
+}
+
 /** Appends the merge of two rows to `out`. On a fault `out` holds a part, to be thrown away. */
 export function mergeRows(left: usize, leftEnd: usize, right: usize, rightEnd: usize, out: Bytes): i32 {
   let last = 0;
@@ -276,8 +303,7 @@ export function mergeRows(left: usize, leftEnd: usize, right: usize, rightEnd: u
       if (caseOf(rightValue, rightNext) != aggregateCase) return ROW_MALFORMED;
       if (!unpack(aggregateCase, leftValue, leftNext, leftState)) return ROW_MALFORMED;
       if (!unpack(aggregateCase, rightValue, rightNext, rightState)) return ROW_MALFORMED;
-      mergeStates(aggregateCase, leftState, rightState);
-      appendEntry(out, id, aggregateCase, leftState);
+      appendMerged(out, id, aggregateCase, leftValue, leftNext, rightValue, rightNext);
     } else if (takeLeft) {
       appendBytes(out, left, leftNext - left);
     } else {

@@ -17,8 +17,9 @@ import { clearSize, hasStart, setMoment, start, stateSize, update } from './aggr
 import { Arena } from './arena';
 import { forgetCounts } from './counts';
 import { Frame, registerOf } from './expression';
+import { forgetSketches } from './hyperloglog';
 import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
-import { TEXT } from './kind';
+import { NUMBERS, TEXT } from './kind';
 import { forgetRecent } from './last_n';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release } from './memory';
 import {
@@ -33,6 +34,8 @@ import {
   typeAt,
   typeFrame,
 } from './ndjson';
+import { nestedSize } from './nested';
+import { forgetRankings, rankBy } from './ranking';
 import { appendEntry } from './row';
 import { varintSize, writeVarint, zigzag } from './varint';
 
@@ -46,9 +49,12 @@ class Member {
   /** Index of the value among the group's columns, and INTEGER, REAL or TEXT; -1 counts the event itself. */
   value: i32;
   kind: i32;
-  /** What its states are told before they are updated: how many values are kept, or a half-life in milliseconds. */
+  /** What its states are told before they are updated: how many values are kept, how precisely, or a half-life in milliseconds. */
   limit: i64;
   hasStart: bool;
+  /** Index among the columns of what values are ranked by, and what that is; -1 where they are not. */
+  rank: i32;
+  rankKind: i32;
   /** Of its state. */
   offset: usize;
   clearSize: usize;
@@ -137,7 +143,8 @@ export function addGroup(
   group.members = allocateZeroed(<usize>memberCount * offsetof<Member>() + 1);
   group.levelCount = levelCount;
   group.levels = allocateZeroed(<usize>levelCount * offsetof<Level>() + 1);
-  group.columns = allocateZeroed((<usize>memberCount << 3) + 1);
+  // A value and a rank of each member, at most.
+  group.columns = allocateZeroed((<usize>memberCount << 4) + 1);
   group.eventSize = PICKED_SIZE;
   group.events = Bytes.make();
   group.keyed = Bytes.make();
@@ -189,6 +196,7 @@ export function setMember(
   member.kind = kind;
   member.limit = <i64>limit;
   member.hasStart = hasStart(aggregateCase);
+  member.rank = -1;
   member.offset = owner.stateSize;
   member.clearSize = clearSize(aggregateCase);
   owner.stateSize += stateSize(aggregateCase);
@@ -198,7 +206,12 @@ export function setMember(
 
 /** Events have room for a value of each column, and behind all of them for a byte that says whether it is null. */
 function columnOf(group: Group, register: i32, kind: i32): i32 {
-  for (let i = 0; i < group.columnCount; i++) if (load<i32>(columnAt(group, i)) == register) return i;
+  for (let i = 0; i < group.columnCount; i++) {
+    if (load<i32>(columnAt(group, i)) != register) continue;
+    // Who counts lists does not look into them; others do.
+    store<i32>(columnAt(group, i), max(kind, load<i32>(columnAt(group, i), 4)), 4);
+    return i;
+  }
   store<i32>(columnAt(group, group.columnCount), register);
   store<i32>(columnAt(group, group.columnCount), kind, 4);
   group.columnCount++;
@@ -209,6 +222,15 @@ function columnOf(group: Group, register: i32, kind: i32): i32 {
 @inline
 function columnAt(group: Group, index: i32): usize {
   return group.columns + (<usize>index << 3);
+}
+
+/** What the values of a member are ranked by. */
+export function setMemberRank(group: i32, index: i32, register: i32, kind: i32): void {
+  const owner = groupAt(group);
+  assert(<u32>index < <u32>owner.memberCount);
+  const member = memberAt(owner, index);
+  member.rank = columnOf(owner, register, kind);
+  member.rankKind = kind;
 }
 
 export function setLevel(group: i32, index: i32, lengthMs: f64, ttlMs: f64): void {
@@ -399,13 +421,23 @@ function pick(group: Group, row: usize, record: usize): void {
 }
 
 @inline
+function valueOffset(column: i32): usize {
+  return PICKED_SIZE + (<usize>column << 3);
+}
+
+@inline
+function nullOffset(group: Group, column: i32): usize {
+  return valueOffset(group.columnCount) + <usize>column;
+}
+
+@inline
 function valueAt(event: Picked, column: i32): usize {
-  return changetype<usize>(event) + PICKED_SIZE + (<usize>column << 3);
+  return changetype<usize>(event) + valueOffset(column);
 }
 
 @inline
 function nullAt(group: Group, event: Picked, column: i32): usize {
-  return valueAt(event, group.columnCount) + <usize>column;
+  return changetype<usize>(event) + nullOffset(group, column);
 }
 
 @inline
@@ -414,15 +446,18 @@ function copyValues(group: Group, event: Picked, row: usize): void {
     const register = registerOf(group.frame, load<i32>(columnAt(group, i)));
     const isNull = load<u8>(register.nulls + row);
     let value = load<i64>(register.values + (row << 3));
-    if (isKept && isNull == 0 && load<i32>(columnAt(group, i), 4) == TEXT) value = keptText(group, value);
+    if (isKept && isNull == 0 && load<i32>(columnAt(group, i), 4) >= TEXT) value = keptValue(group, i, value);
     store<i64>(valueAt(event, i), value);
     store<u8>(nullAt(group, event, i), isNull);
   }
 }
 
-function keptText(group: Group, value: i64): i64 {
+/** A text, or a list of numbers (nested.ts), that outlives its batch. */
+function keptValue(group: Group, column: i32, value: i64): i64 {
   const length = <u64>value >> 32;
-  return <i64>(<u64>group.texts.copy(<usize>(value & 0xffffffff), <usize>length) | (length << 32));
+  const isList = load<i32>(columnAt(group, column), 4) == NUMBERS;
+  const size = isList ? nestedSize(<usize>length) : <usize>length;
+  return <i64>(<u64>group.texts.copy(<usize>(value & 0xffffffff), size) | (length << 32));
 }
 
 @inline
@@ -558,6 +593,8 @@ function tileKey(group: Group, owner: Keyed): usize {
   // The states of the key before are written.
   forgetRecent();
   forgetCounts();
+  forgetRankings();
+  forgetSketches();
   if (owner.count > 1) orderByTime(owner.first, owner.count);
   writeHead(group.entity, owner.start, <usize>owner.length);
   const out = shardBuffer(<i32>(owner.hash % <u32>shardCount));
@@ -584,7 +621,7 @@ function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
       isOpen = true;
       openMs = startMs;
     }
-    setMoment(event.timeMicros, event.position);
+    setMoment(event.timeMicros, event.position, changetype<usize>(event));
     updateStates(group, event);
   }
   if (isOpen) emit(group, level.lengthMs, openMs, out);
@@ -614,7 +651,9 @@ function clearStates(group: Group, startMs: i64): void {
     const member = memberAt(group, i);
     const state = group.states + member.offset;
     for (let at: usize = 0; at < member.clearSize; at += 8) store<u64>(state + at, 0);
-    if (member.hasStart) start(member.aggregateCase, state, member.limit, startMs);
+    if (!member.hasStart) continue;
+    start(member.aggregateCase, state, member.limit, startMs);
+    if (member.rank >= 0) rankBy(state, valueOffset(member.rank), nullOffset(group, member.rank), member.rankKind);
   }
 }
 

@@ -51,7 +51,7 @@ import { Arena } from './arena';
 import { DISTINCT, finishCounts } from './counts';
 import { HALF_LIVES_KEPT, finishDecayed, mergeDecayedTile, startDecayedWindow } from './decayed';
 import { Frame, makeFrame, registerOf } from './expression';
-import { FINISHED, FINISHED_OVERFLOW } from './finish';
+import { FINISHED, FINISHED_NULL, FINISHED_OVERFLOW } from './finish';
 import {
   Entity,
   Level,
@@ -67,14 +67,17 @@ import {
 } from './fold';
 import { buildKey, keyLength, keyStart } from './key';
 import { INTEGER, TEXT } from './kind';
-import { finishRecent } from './last_n';
+import { finishRecent, isRecentSince } from './last_n';
 import { allocateZeroed } from './memory';
 import { finishMoments } from './moments';
 import { CLOCK_NONE, recordClock, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
 import { packedEnd, packedLevel, packedTileStart, packedValue, readPacked } from './packed';
+import { AS_FIRST, LAST_DISTINCT, finishFirst, finishList, isDistinctSince, isRankedOver, isRanking } from './ranking';
 import { Status } from './register';
 import { Head, entryEnd, entryId, entryValue, readEntry } from './row';
+import { HYPERLOGLOG } from './hyperloglog';
 import { LEVELS_MAX, floorTile } from './tile';
+import { VECTOR_MEAN, finishVector } from './vector';
 import { mergeExtreme, readCount, readMean, readWhole, wholeCount, wholeValue } from './whole';
 
 /** Rows of an answer's frame: keys of a lookup, or events of a replay, that are finished together. */
@@ -164,6 +167,8 @@ class Answer {
   stretches: usize;
   timeMicros: i64;
   isPast: bool;
+  /** Register that takes the moment of reading; -1 where nobody asks for it. */
+  readTime: i32;
   /** How an event names the entity: (register, KeyKind) pairs over the frame of its type. */
   type: i32;
   keyCount: i32;
@@ -196,6 +201,7 @@ export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, mem
   answer.stretches = allocateZeroed(<usize>STRETCHES_MAX * STRETCH_SIZE);
   answer.stretch = answer.stretches;
   answer.type = -1;
+  answer.readTime = -1;
   store<usize>(answers + <usize>answerCount * sizeof<usize>(), changetype<usize>(answer));
   return answerCount++;
 }
@@ -302,6 +308,13 @@ export function setRead(answer: i32, member: i32, window: i32, register: i32): v
   reader.read |= <u64>1 << window;
   reader.wanted = reader.read;
   store<i32>(owner.registers + ((<usize>member * <usize>owner.windowCount + <usize>window) << 2), register);
+}
+
+/** The moment of reading goes to `register` of the answer's frame. */
+export function setReadTime(answer: i32, register: i32): void {
+  const owner = answerAt(answer);
+  assert(<u32>register < <u32>owner.frame.registerCount);
+  owner.readTime = register;
 }
 
 /** Which windows of a member this lookup wants: two halves of a mask. Those it has no read for are ignored. */
@@ -622,7 +635,16 @@ function addStored(answer: Answer, levelMs: f64, tileStart: f64, bytes: usize, e
     if (level && findRow(level, <i64>tileStart)) return READ_OK;
   }
   const windows = windowsOf(answer, levelMs, tileStart);
+  setRowEnd(<i64>levelMs, <i64>tileStart);
   return windows == 0 ? READ_OK : addRow(answer, windows, <i64>tileStart, bytes, end);
+}
+
+/** All events of the row that is being added are earlier than this. */
+let rowEndMicros: i64 = 0;
+
+@inline
+function setRowEnd(levelMs: i64, tileStart: i64): void {
+  rowEndMicros = levelMs == 0 ? i64.MAX_VALUE : (tileStart + levelMs) * 1000;
 }
 
 /** Adds the rows that memory holds. */
@@ -633,7 +655,8 @@ export function addMemoryRows(answer: i32): i32 {
 function gather(answer: Answer): i32 {
   if (answer.current == 0) return READ_OK;
   const entity = changetype<Entity>(answer.current);
-  for (let i = 0; i < entity.levelCount; i++) {
+  // The latest rows first, which coarse levels have: lists of the latest then need few of the others.
+  for (let i = entity.levelCount - 1; i >= 0; i--) {
     const outcome = gatherLevel(answer, levelAt(entity, i));
     if (outcome != READ_OK) return outcome;
   }
@@ -651,13 +674,15 @@ function gatherLevel(answer: Answer, level: Level): i32 {
     to = max(to, load<f64>(range, 16));
   }
   if (from >= to) return READ_OK;
-  for (let i = lowerBound(level, <i64>from); i < level.count; i++) {
+  const first = lowerBound(level, <i64>from);
+  const last = to == Infinity ? level.count : lowerBound(level, <i64>to);
+  for (let i = last - 1; i >= first; i--) {
     const row = rowAt(level, i);
     const tileStart = <f64>row.tileStart;
-    if (tileStart >= to) break;
     const windows = windowsOf(answer, levelMs, tileStart);
     if (windows == 0) continue;
     useRow(row);
+    setRowEnd(level.lengthMs, row.tileStart);
     const outcome = addRow(answer, windows, row.tileStart, row.bytes, row.bytes + <usize>row.length);
     if (outcome != READ_OK) return outcome;
   }
@@ -792,6 +817,7 @@ function mergeWhole(answer: Answer, member: Member, mask: u64, value: usize, end
 
 /** Merges the entry just read, whatever its state, by way of its unpacked form; false where it is not canonical, or of another case or kind. */
 function mergeDecoded(answer: Answer, member: Member, mask: u64, tileStartMs: i64): bool {
+  mask = unfilled(answer, member, mask);
   if (mask == 0) return true;
   if (caseOf(entryValue, entryEnd) != member.aggregateCase) return false;
   if (!decodeState(member.aggregateCase, entryValue, entryEnd, unpacked)) return false;
@@ -802,6 +828,20 @@ function mergeDecoded(answer: Answer, member: Member, mask: u64, tileStartMs: i6
     else merge(member.aggregateCase, state, unpacked);
   }
   return true;
+}
+
+/** Of windows those that the row at hand can still add to: a list of the latest may be full of later ones. */
+@inline
+function unfilled(answer: Answer, member: Member, mask: u64): u64 {
+  if (member.aggregateCase != LAST_N && member.aggregateCase != LAST_DISTINCT) return mask;
+  let left = mask;
+  for (let rest = mask; rest != 0; rest &= rest - 1) {
+    const state = stateAt(answer, member, <i32>ctz<u64>(rest));
+    const isFull =
+      member.aggregateCase == LAST_N ? isRecentSince(state, rowEndMicros) : isDistinctSince(state, rowEndMicros);
+    if (isFull) left &= ~(rest & (0 - rest));
+  }
+  return left;
 }
 
 // --- 4. finish
@@ -830,6 +870,7 @@ export function finishKey(answer: i32, row: i32): void {
 
 function finishRow(answer: Answer, row: usize): void {
   assert(row < <usize>ANSWER_ROWS);
+  putReadTime(answer, row);
   for (let i = 0; i < answer.memberCount; i++) {
     const member = memberAt(answer, i);
     const expired = isExpired(answer, member);
@@ -840,6 +881,15 @@ function finishRow(answer: Answer, row: usize): void {
       finishCell(answer, first + <usize>window, member, window, expired && !isLifetime, row);
     }
   }
+}
+
+@inline
+function putReadTime(answer: Answer, row: usize): void {
+  if (answer.readTime < 0) return;
+  const register = registerOf(answer.frame, answer.readTime);
+  store<i64>(register.values + (row << 3), answer.timeMicros);
+  store<u8>(register.nulls + row, 0);
+  store<u8>(register.statuses + row, <u8>Status.NONE);
 }
 
 @inline
@@ -877,10 +927,23 @@ function finishLong(member: Member, state: usize, value: usize): i32 {
       return finishMoments(member.finisher, state, value);
     case COUNTS:
       return finishCounts(member.finisher, state, member.parameters, member.parameterCount, value, texts);
-    default:
-      assert(member.aggregateCase == DECAYED);
+    case DECAYED:
       return finishDecayed(state, value);
+    case VECTOR_MEAN:
+      return finishVector(state, value, texts);
+    case HYPERLOGLOG:
+      return finish(HYPERLOGLOG, state, value);
+    default:
+      return finishRanking(member, state, value);
   }
+}
+
+function finishRanking(member: Member, state: usize, value: usize): i32 {
+  assert(isRanking(member.aggregateCase));
+  if (isRankedOver(member.aggregateCase, state)) return FINISHED_OVERFLOW;
+  if (member.finisher == AS_FIRST) return finishFirst(state, value, texts) ? FINISHED : FINISHED_NULL;
+  finishList(state, value, texts);
+  return FINISHED;
 }
 
 /** Text and lists of finished values: rows change and go, an answer is read when it is whole. */
@@ -937,6 +1000,7 @@ function isWord(member: Member): bool {
     case MAX:
     case REAL_SUM:
     case REAL_MEAN:
+    case HYPERLOGLOG:
       return true;
     default:
       return false;
@@ -985,6 +1049,7 @@ function takeKept(answer: Answer, index: i32, entity: Entity, row: usize): bool 
       store<u8>(register.statuses + row, load<u8>(from, 9));
     }
   }
+  putReadTime(answer, row);
   return true;
 }
 
@@ -1034,6 +1099,7 @@ export function answerKey(answer: i32, keyStart: usize, keyLength: usize, row: i
 
 /** Nothing has the null key: every value is null. */
 function finishNullKey(answer: Answer, row: usize): void {
+  putReadTime(answer, row);
   for (let i = 0; i < answer.memberCount; i++) {
     const first = <usize>i * <usize>answer.windowCount;
     for (let rest = memberAt(answer, i).wanted; rest != 0; rest &= rest - 1) {
@@ -1064,11 +1130,11 @@ export function startRecord(answer: i32, record: i32, row: i32): bool {
   assert(<u32>record < <u32>recordCount && <u32>row < <u32>ANSWER_ROWS);
   const at = <usize>record;
   assert(load<i32>(recordType + (at << 2)) == owner.type && load<i32>(recordRow + (at << 2)) >= 0);
+  coverAnswer(owner, load<i64>(recordTime + (at << 3)), false);
   if (!buildKey(typeFrame(owner.type), <usize>load<i32>(recordRow + (at << 2)), owner.keyColumns, owner.keyCount)) {
     finishNullKey(owner, <usize>row);
     return false;
   }
-  coverAnswer(owner, load<i64>(recordTime + (at << 3)), false);
   startEntity(owner, keyStart, keyLength);
   return true;
 }

@@ -15,6 +15,9 @@ A window merges the states of its tiles, and finishes what comes of that: an err
 is how many bytes a state has in a row, of which there is one for each key and tile; *an event costs* what is done for each
 event and level of tiles.
 
+How long ago the latest event was is computed when it is read: \`TIME_SINCE_LAST()\`, or of events where a value is not
+null \`TIME_SINCE_LAST(x)\`, is an int64 of microseconds, short for \`EPOCH_US(NOW()) - EPOCH_US(MAX(_time))\`.
+
 This page is made by \`bun scripts/aggregates.ts\`.
 `;
 
@@ -30,13 +33,14 @@ function section(title: string, aggregates: SqlAggregate[]): string {
   return [`## ${title}`, '', ...head, ...rows, ''].join('\n');
 }
 
+const TAKES = { all: 'any type, lists and structs too', scalars: 'any scalar', vectors: 'a list of doubles' };
+
 function rowOf(aggregate: SqlAggregate): string {
   const { takes, gives, stored, error, cost } = aggregate;
   const forms = formsOf(aggregate)
     .map(form => `\`${form}\``)
     .join('<br>');
-  const of =
-    takes === 'all' ? 'any type, lists and structs too' : takes === 'scalars' ? 'any scalar' : kindsText(takes);
+  const of = typeof takes === 'string' ? TAKES[takes] : kindsText(takes);
   return `| ${[forms, of, gives, stored, error, cost].map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 

@@ -647,6 +647,86 @@ const LATEST: Mutant[] = [
   },
 ];
 
+const RANKED: Mutant[] = [
+  {
+    name: 'ranks-tied',
+    why: 'of values with the same rank the latest come first',
+    file: 'assembly/ranking.ts',
+    from: 'if (order == 0) return compareMoments(x, y);',
+    to: 'if (order == 0) return compareMoments(y, x);',
+  },
+  {
+    name: 'ranked-twins',
+    why: 'a value that two rows have stands twice among the latest distinct ones',
+    file: 'assembly/ranking.ts',
+    from: '    if (aggregateCase == LAST_DISTINCT && !see(entry, count)) continue;\n',
+    to: '',
+  },
+  {
+    name: 'set-cut',
+    why: 'of a set with too many values the least remain',
+    file: 'assembly/ranking.ts',
+    from: '  if (isWhole(aggregateCase)) runOver(ranking);\n  else ranking.count = limit;\n',
+    to: '  ranking.count = limit;\n',
+  },
+  {
+    name: 'over-again',
+    why: 'a list that had too many values has some again',
+    file: 'assembly/ranking.ts',
+    from: '  if (target.isOver != 0) return;\n',
+    to: '',
+  },
+  {
+    name: 'texts-cut',
+    why: 'a text that is cut is one with the text that it is cut to',
+    file: 'assembly/ranking.ts',
+    from: 'return compareWords(<i64>load<u32>(x, 4), <i64>load<u32>(y, 4));',
+    to: 'return compareWords(<i64>xLength, <i64>yLength);',
+  },
+  {
+    name: 'joined-late',
+    why: 'where lists are joined, the first value that is kept has the time of the next',
+    file: 'assembly/last_n.ts',
+    from: 'skipVarints(leftAt, dropped + 1)',
+    to: 'skipVarints(leftAt, dropped)',
+  },
+  {
+    name: 'rows-skipped',
+    why: 'a list that is full of later events than a row begins with takes nothing of it',
+    file: 'assembly/window.ts',
+    from: '(tileStart + levelMs) * 1000',
+    to: 'tileStart * 1000',
+  },
+  {
+    name: 'registers-low',
+    why: 'the first 1 of a hash counts for one place less',
+    file: 'assembly/hyperloglog.ts',
+    from: '<u32>clz<u64>(rest) + 1',
+    to: '<u32>clz<u64>(rest)',
+  },
+  {
+    name: 'registers-joined',
+    why: 'of two registers the bits of both remain',
+    file: 'assembly/hyperloglog.ts',
+    from: '(ours & isOurs) | (theirs & ~isOurs)',
+    to: 'ours | theirs',
+  },
+  {
+    name: 'vectors-long',
+    why: 'lists that are too long count up to the length that is wanted',
+    file: 'assembly/vector.ts',
+    from: 'if (<u32>count != vector.length) return;',
+    to: 'if (<u32>count < vector.length) return;',
+  },
+  {
+    name: 'now-stale',
+    why: 'what was finished before has the moment at which it was',
+    file: 'assembly/window.ts',
+    from: '  putReadTime(answer, row);\n  return true;\n',
+    to: '  return true;\n',
+  },
+];
+
 const DURABLE: Mutant[] = [
   {
     name: 'append-unsynced',
@@ -1016,6 +1096,7 @@ const MUTANTS = [
   ...AGGREGATE,
   ...LINEAR,
   ...LATEST,
+  ...RANKED,
   ...DURABLE,
   ...CREW,
   ...SPELLED,
@@ -1046,6 +1127,10 @@ const LINEAR_SUITES = ['test/sim/linear.test.ts', 'test/kernel/sketch.test.ts', 
 const WINDOW_SUITES = ['test/sim/windows.test.ts', 'test/kernel/window.test.ts'];
 const CHANGES_SUITES = ['test/kernel/envelope.test.ts', 'test/sim/changelog.test.ts'];
 const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
+const RANKED_SUITES = [
+  ...['test/kernel/ranking.test.ts', 'test/kernel/hyperloglog.test.ts', 'test/sim/rankings.test.ts'],
+  ...LATEST_SUITES,
+];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
 
 /** Ten times what the slowest suite takes: a mistake that never ends is noticed too. */
@@ -1112,6 +1197,7 @@ function suitesFor(name: string): string[] {
   if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
   if (LINEAR.some(mutant => mutant.name === name)) return LINEAR_SUITES;
   if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;
+  if (RANKED.some(mutant => mutant.name === name)) return RANKED_SUITES;
   return DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES;
 }
 

@@ -9,7 +9,8 @@ each after its length as a 4-byte little-endian integer. For each row one line o
 
 `combined` is FeaturesCombined by id; `compatible` and `lazy` keep the row's order, and `lazy` shows each entry's bytes
 in hexadecimal. A state names its case. A 128-bit sum is one integer, as is an extreme's; integers are JSON numbers of
-any length, so read them with care. The doubles of a list of the latest are their bits in hexadecimal. Where a message that is written again does not give the same bytes, the script
+any length, so read them with care. The doubles of lists are their bits in hexadecimal, and so are
+the texts of rankings, which may be cut, and the registers of a sketch. Of a mean of vectors only the lengths are shown. Where a message that is written again does not give the same bytes, the script
 exits with 1; a map may come out in any order, so there the entries are compared.
 """
 
@@ -79,12 +80,39 @@ def state(value):
         return {case: None if held is None else getattr(of, held)}
     if case == "last_n":
         return {case: recent(of)}
+    if case in ("first_n", "last_distinct", "list", "greatest", "least", "set", "arg_max", "arg_min"):
+        return {case: ranking(of)}
+    if case == "distinct_sketch":
+        return {case: {"precision": of.precision, "pairs": list(of.pairs), "registers": of.registers.hex()}}
+    if case == "vector_mean":
+        return {case: {"length": of.length, "sums": len(of.sums)}}
     sys.exit(f"a state that this script does not know: {case}")
+
+
+def ranking(value):
+    return {
+        "limit": value.limit,
+        "over": value.over,
+        "times": list(value.times),
+        "positions": list(value.positions),
+        **cells(value.integers, value.reals, value.texts),
+        "cut": list(value.cut),
+        "ranks": cells(value.rank_integers, value.rank_reals, value.rank_texts),
+        "rank_cut": list(value.rank_cut),
+    }
+
+
+def cells(integers, reals, texts):
+    return {"integers": list(integers), "reals": [bits(real) for real in reals], "texts": [text.hex() for text in texts]}
+
+
+def bits(real):
+    return struct.pack(">d", real).hex()
 
 
 def recent(value):
     times, positions = list(value.times), list(value.positions)
-    reals = [struct.pack(">d", real).hex() for real in value.reals]
+    reals = [bits(real) for real in value.reals]
     held = {"integers": list(value.integers), "reals": reals, "texts": list(value.texts), "too_long": list(value.too_long)}
     return {"limit": value.limit, "times": times, "positions": positions, **held}
 

@@ -19,8 +19,16 @@ export interface SqlAggregate {
   names: string[];
   /** How calls are written, where that is otherwise than NAME(x). */
   forms?: string[];
-  /** What the value may be: these types, any scalar, or lists and structs too. */
-  takes: ScalarKind[] | 'scalars' | 'all';
+  /** What the value may be: these types, any scalar, lists and structs too, or lists of doubles. */
+  takes: ScalarKind[] | 'scalars' | 'all' | 'vectors';
+  /** A second value ranks the first: any scalar, right behind it. */
+  isRanked?: true;
+  /** Do texts count by their order, which is not that of their bytes everywhere? */
+  isOrdered?: true;
+  /** What it is with DISTINCT before the value. */
+  distinct?: AggregateName;
+  /** Spellings that want what others may leave out. */
+  full?: string[];
   /** What is written behind the value. */
   params: AggregateParam[];
   /** How many arguments, and which, as a fault says it. */
@@ -80,17 +88,68 @@ const HALF_LIFE_MAX_MS = 36_500 * 86_400_000;
 
 const PLAIN = { params: [], wants: 'one argument', everywhere: [], keep: () => ({ limit: null, params: [] }) };
 const NUMBERS: ScalarKind[] = ['int64', 'double'];
-const ORDERED: ScalarKind[] = ['int64', 'double', 'bool', 'time'];
 const SAME = (argument: Type | null) => argument!;
 
+/** Of HyperLogLogs: 2^12 registers, an error of 1.6 percent. */
+export const PRECISION_DEFAULT = 12;
+export const PRECISION_MIN = 4;
+export const PRECISION_MAX = 16;
+
+/** No aggregate of its own: what it is made of stands in sql.ts. */
+export const SINCE_LAST = 'TIME_SINCE_LAST';
+
+/** How long the lists of a VECTOR_AVG may be. */
+export const VECTOR_MAX = 1024;
+
+const TOO_LONG = 'OVERFLOW with a text beyond 1 KiB among them';
+const COUNT_KEPT = whole('n', 'keeps a whole number of values', LAST_N_MAX);
+
+/** One value, or as many as are wanted. */
 const EXTREME = {
   ...PLAIN,
-  takes: ORDERED,
-  result: SAME,
-  gives: 'as `x`; null where there is none. NaN is above all, -0 below 0',
-  stored: '3 to 13',
+  takes: 'scalars' as const,
+  isOrdered: true as const,
+  params: [optional(COUNT_KEPT, [])],
+  wants: 'one argument, or two: a value and how many of them to keep',
+  keep: ([limit]: number[][]) => ({ limit: limit![0] ?? null, params: [] }),
+  result: (argument: Type | null, [limit]: number[][]) => (limit!.length > 0 ? listOf(argument!) : argument!),
+  stored: '3 to 13; of texts, or of several, for each 1 to 10, or the text',
   error: 'exact',
-  cost: 'a comparison',
+  cost: 'a comparison; of several log n',
+};
+
+/** Values in an order, so many of them. */
+const LISTED = {
+  takes: 'scalars' as const,
+  params: [COUNT_KEPT],
+  wants: 'two arguments, a value and how many of them to keep',
+  everywhere: [] as string[],
+  keep: ([limit]: number[][]) => ({ limit: limit![0]!, params: [] }),
+  result: (argument: Type | null) => listOf(argument!),
+  stored: 'for each value 4 to 30, and a text',
+  error: 'exact',
+  cost: 'n log n for n events out of order',
+};
+
+/** Values in an order, all of them or none. */
+const WHOLE = {
+  ...LISTED,
+  params: [optional(COUNT_KEPT, [LAST_N_MAX])],
+  wants: `one argument, or two: a value and how many of them there are at most (${LAST_N_MAX})`,
+};
+
+const RANKED = {
+  ...PLAIN,
+  takes: 'scalars' as const,
+  isRanked: true as const,
+  isOrdered: true as const,
+  params: [optional(COUNT_KEPT, [])],
+  wants: 'two arguments, a value and what ranks it, or three: and how many of them to keep',
+  keep: ([limit]: number[][]) => ({ limit: limit![0] ?? null, params: [] }),
+  result: (argument: Type | null, [limit]: number[][]) => (limit!.length > 0 ? listOf(argument!) : argument!),
+  stored: 'for each value 5 to 40, and texts',
+  error: 'exact',
+  cost: 'a comparison; of several log n',
 };
 
 const MOMENT = {
@@ -356,8 +415,36 @@ export const AGGREGATES: SqlAggregate[] = [
     gives: 'double: `DECAYED_SUM` by `DECAYED_COUNT`, both of which are stored; null where there is none',
     stored: 'as both',
   },
-  { ...EXTREME, name: 'min', names: ['MIN'] },
-  { ...EXTREME, name: 'max', names: ['MAX'] },
+  {
+    ...EXTREME,
+    name: 'min',
+    names: ['MIN'],
+    forms: ['MIN(x)', 'MIN(x, n)'],
+    gives: `as \`x\`; null where there is none. -0 is below 0, texts go by their UTF-8 bytes. With \`n\` a list of the least, the least first, each as often as it is there. OVERFLOW while a text that is to be given is beyond 1 KiB`,
+  },
+  {
+    ...EXTREME,
+    name: 'max',
+    names: ['MAX', 'TOP_N'],
+    full: ['TOP_N'],
+    everywhere: ['TOP_N'],
+    forms: ['MAX(x)', 'MAX(x, n)', 'TOP_N(x, n)'],
+    gives: `as \`x\`; null where there is none. NaN is above all. With \`n\` a list of the greatest, the greatest first. OVERFLOW as with MIN`,
+  },
+  {
+    ...RANKED,
+    name: 'argMax',
+    names: ['ARG_MAX', 'MAX_BY', 'ARGMAX'],
+    forms: ['ARG_MAX(x, by)', 'ARG_MAX(x, by, n)', 'MAX_BY', 'ARGMAX'],
+    gives: `as \`x\`: of the event with the greatest \`by\`, and of those the earliest by time and then in the log; events where either is null are passed over, and null where there is none. With \`n\` a list, the greatest first. ${TOO_LONG}`,
+  },
+  {
+    ...RANKED,
+    name: 'argMin',
+    names: ['ARG_MIN', 'MIN_BY', 'ARGMIN'],
+    forms: ['ARG_MIN(x, by)', 'ARG_MIN(x, by, n)', 'MIN_BY', 'ARGMIN'],
+    gives: `as \`x\`: of the event with the least \`by\`; else as ARG_MAX`,
+  },
   {
     ...MOMENT,
     name: 'first',
@@ -371,20 +458,82 @@ export const AGGREGATES: SqlAggregate[] = [
     gives: 'as `x`: of the event with the greatest time, and of those the last in the log; null where there is none',
   },
   {
+    ...LISTED,
     name: 'lastN',
     names: ['LAST_N'],
     forms: ['LAST_N(x, n)'],
-    takes: 'scalars',
-    params: [whole('n', 'keeps a whole number of values', LAST_N_MAX)],
-    wants: 'two arguments, a value and how many of them to keep',
     everywhere: ['LAST_N'],
-    keep: ([limit]) => ({ limit: limit![0]!, params: [] }),
-    result: argument => listOf(argument!),
+    distinct: 'lastDistinct',
+    gives: `a list as of \`x\`, the latest first; empty where there is none, ${TOO_LONG}`,
+  },
+  {
+    ...LISTED,
+    name: 'firstN',
+    names: ['FIRST_N'],
+    forms: ['FIRST_N(x, n)'],
+    everywhere: ['FIRST_N'],
+    gives: `a list as of \`x\`, the earliest first; empty where there is none, ${TOO_LONG}`,
+  },
+  {
+    ...LISTED,
+    name: 'lastDistinct',
+    names: ['LAST_DISTINCT'],
+    forms: ['LAST_N(DISTINCT x, n)', 'LAST_DISTINCT(x, n)'],
+    everywhere: ['LAST_DISTINCT'],
+    gives: `a list as of \`x\`: the distinct values that were latest, each where it was latest, the latest first; -0 is 0; empty where there is none, ${TOO_LONG}`,
+  },
+  {
+    ...WHOLE,
+    name: 'list',
+    names: ['LIST', 'ARRAY_AGG', 'COLLECT_LIST'],
+    forms: ['LIST(x)', 'LIST(x, n)', 'ARRAY_AGG', 'COLLECT_LIST'],
+    distinct: 'set',
+    gives: `a list as of \`x\`: all values, in the order of time and then of the log; empty where there is none, OVERFLOW with more than \`n\`, or a text beyond 1 KiB`,
+  },
+  {
+    ...WHOLE,
+    name: 'set',
+    names: ['COLLECT_SET'],
+    forms: ['LIST(DISTINCT x)', 'LIST(DISTINCT x, n)', 'COLLECT_SET(x)'],
+    gives: `a list as of \`x\`: each value once, from the least on as MIN has them; -0 is 0; empty and OVERFLOW as LIST`,
+    stored: 'for each value 1 to 10, and a text',
+    cost: 'log n',
+  },
+  {
+    ...PLAIN,
+    name: 'approxCountDistinct',
+    names: ['APPROX_COUNT_DISTINCT'],
+    forms: ['APPROX_COUNT_DISTINCT(x)', 'APPROX_COUNT_DISTINCT(x, precision)'],
+    takes: 'scalars',
+    params: [
+      optional(whole('precision', 'takes a whole number as its precision', PRECISION_MAX, undefined, PRECISION_MIN), [
+        PRECISION_DEFAULT,
+      ]),
+    ],
+    wants: `one argument, or two: a value and a precision (${PRECISION_DEFAULT})`,
+    everywhere: ['APPROX_COUNT_DISTINCT'],
+    keep: ([precision]) => ({ limit: precision![0]!, params: [] }),
+    result: () => INT64,
+    gives: 'int64: about how many distinct values there are; 0 where there is none. -0 is 0, and every NaN one value',
+    stored: 'about 2 for each value, up to 2^precision * 3/4: 3 KiB',
+    error: '1.04 / sqrt(2^precision) is the standard error: 1.6 %',
+    cost: 'a hash',
+  },
+  {
+    ...LISTED,
+    name: 'vectorAvg',
+    names: ['VECTOR_AVG'],
+    forms: ['VECTOR_AVG(x, n)'],
+    takes: 'vectors',
+    params: [whole('n', 'averages lists of one length', VECTOR_MAX)],
+    wants: 'two arguments, a list of doubles and how long it is',
+    everywhere: ['VECTOR_AVG'],
+    result: () => listOf(DOUBLE),
     gives:
-      'a list as of `x`, the latest first; empty where there is none, OVERFLOW with a text beyond 1 KiB among them',
-    stored: 'for each value 4 to 30, and a text',
-    error: 'exact',
-    cost: 'n log n for n events out of order',
+      'a list of n doubles: the average of each place, as AVG has it. Lists of another length, or with a null in them, are passed over; null where there is none',
+    stored: 'for each place some 15 bytes',
+    error: 'the exact quotient of the exact sum, rounded once',
+    cost: 'n additions',
   },
 ];
 
@@ -392,16 +541,16 @@ export function listOf(type: Type): Type {
   return { kind: 'list', of: { type, presence: REQUIRED } };
 }
 
-/** A whole number from 1 to `most`; with `otherwise` it may be left out. */
-function whole(name: string, verb: string, most: number, otherwise?: number): AggregateParam {
+/** A whole number from `least` to `most`; with `otherwise` it may be left out. */
+function whole(name: string, verb: string, most: number, otherwise?: number, least = 1): AggregateParam {
   return {
     name,
-    wants: `${verb}, from 1 to ${most}`,
+    wants: `${verb}, from ${least} to ${most}`,
     ...(otherwise === undefined ? {} : { isOptional: true as const }),
     read: node => {
       if (!node && otherwise !== undefined) return [otherwise];
       const value = node?.kind === 'literal' ? node.value : null;
-      return typeof value === 'bigint' && value >= 1n && value <= BigInt(most) ? [Number(value)] : null;
+      return typeof value === 'bigint' && value >= least && value <= most ? [Number(value)] : null;
     },
   };
 }
@@ -429,8 +578,13 @@ function oneOf(value: Expression): Expression {
   return call('case', [call('isNull', [value], BOOL, at), nullLiteral(DOUBLE, at), literal(1, DOUBLE, at)], DOUBLE, at);
 }
 
-/** Those that the library reads as what they are, and with clauses of their own. */
-const READ_BY_KIND: AggregateName[] = ['count', 'sum', 'avg', 'min', 'max', 'first', 'last'];
+/** It may be left out, and is `instead` then. */
+function optional(param: AggregateParam, instead: number[]): AggregateParam {
+  return { ...param, isOptional: true, read: node => (node ? param.read(node) : instead) };
+}
+
+/** Those that the library reads as what they are, and with clauses of their own; extremes too, but where more is behind their value. */
+const READ_BY_KIND: AggregateName[] = ['count', 'sum', 'avg', 'first', 'last'];
 
 /** All others by their spellings. */
 export const BY_SPELLING = new Map(
@@ -461,13 +615,16 @@ const TAKE_ANY = 'COUNT, FIRST, LAST and LAST_N take any type';
 
 /** Why an aggregate, called by this name, does not take a value that is written so; null where it does. */
 export function refusalOf({ takes }: SqlAggregate, label: string, type: Type, text: string): string | null {
+  if (takes === 'vectors') {
+    const isVector = type.kind === 'list' && type.of.type.kind === 'double';
+    return isVector ? null : `${label} wants a list of doubles, got ${typeName(type)}`;
+  }
   if (takes === 'all' || (takes === 'scalars' && isScalar(type))) return null;
   if (isScalar(type) && takes.includes(type.kind)) return null;
   if (!isScalar(type) || takes === 'scalars') return `${label} wants a scalar, got ${typeName(type)}`;
-  const isOrdered = takes.includes('time');
   const hints: Partial<Record<ScalarKind, string>> = {
     bool: `write CASE WHEN ${text} THEN 1 ELSE 0 END`,
-    string: isOrdered ? TAKE_ANY : `${TAKE_ANY}; declare the input int64 if it is a number`,
+    string: `${TAKE_ANY}; declare the input int64 if it is a number`,
     time: 'MIN and MAX take a time',
   };
   return `${label} wants ${kindsText(takes)}, got ${typeName(type)}; ${hints[type.kind] ?? TAKE_ANY}`;

@@ -19,7 +19,7 @@ import { DIALECTS } from './dialect.ts';
 import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
-import type { Select, SelectItem, SqlNode } from './node.ts';
+import { READ_TIME, type Select, type SelectItem, type SqlNode } from './node.ts';
 import { readExpression, readSelect } from './sql.ts';
 import { call, scalarHint } from './typing.ts';
 import type { YamlDocument } from './yaml.ts';
@@ -275,6 +275,11 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
       if (!isTable(node, event, faults)) return null;
       const input = event.inputs.find(i => i.name === node.name);
       if (input) return { kind: 'column', name: input.name, type: input.type, at: node.at };
+      if (node.name === READ_TIME) {
+        const message = `${node.text}: an event has no other time than its own: write ${EVENT_TIME}`;
+        faults.push(new Fault('unsupported', message, node.at));
+        return null;
+      }
       if (node.name === EVENT_TIME) return { kind: 'column', name: EVENT_TIME, type: TIME, at: node.at };
       const names = event.inputs.map(i => i.name);
       const hint = didYouMean(node.name, names) || `; it has ${names.join(', ')}`;
@@ -510,6 +515,7 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
   const scope: Scope = {
     faults: set.faults,
     name(column) {
+      if (isReadTime(column, event)) return readTime(column);
       if (structOf(column, event)) {
         if (eventScope(event, 'SELECT', set.faults).name(column)) set.faults.push(neitherNor(column));
         return null;
@@ -541,6 +547,15 @@ function bindItem(item: SelectItem, shared: Shared, aggregates: Map<string, Aggr
   return null;
 }
 
+/** Around aggregates an item is computed when it is read. */
+function isReadTime({ name, table }: SqlNode & { kind: 'name' }, event: EventType): boolean {
+  return table === null && name === READ_TIME && !event.inputs.some(input => input.name === name);
+}
+
+function readTime({ at }: SqlNode): Expression {
+  return { kind: 'now', type: TIME, at };
+}
+
 function isFeatureType({ type }: Expression, node: SqlNode, faults: Fault[]): boolean {
   if (isScalar(type) || type.kind === 'map' || (type.kind === 'list' && isScalar(type.of.type))) return true;
   const message = `a feature is a scalar or a list of scalars, and ${node.text} is ${typeName(type)}; ${scalarHint(type, node.text)}`;
@@ -564,12 +579,16 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   const filter = node.filter && bindCondition(node.filter, eventScope(event, 'FILTER', set.faults), 'FILTER');
   if (!canTakeBack(node, label, event, set.faults)) return null;
   const spec = aggregateNamed(node.name);
-  const given = spec.params.map((param, i) => paramOf(param, node.params[i] ?? null, label, set.faults));
-  if ((node.of && !argument) || (node.filter && !filter) || !areGiven(given)) return null;
+  const [by, ...behind] = spec.isRanked ? (node.params as [SqlNode, ...SqlNode[]]) : [null, ...node.params];
+  const rank = by && bind(by, eventScope(event, label, set.faults));
+  const given = spec.params.map((param, i) => paramOf(param, behind[i] ?? null, label, set.faults));
+  if ((node.of && !argument) || (by && !rank) || (node.filter && !filter) || !areGiven(given)) return null;
   if (argument && !isAggregable(spec, label, argument, node.of!, set.faults)) return null;
+  if (rank && !canRank(label, rank, by!, set.faults)) return null;
+  if (spec.isOrdered && !isOrderKnown(node, label, rank ?? argument!, set.faults)) return null;
   const value = argument && spec.argument ? spec.argument(argument, given) : argument;
   const arg = filter ? filtered(value, filter, node) : value;
-  const fn = { name: node.name, args: arg ? [arg] : [], ...spec.keep(given) };
+  const fn = { name: node.name, args: [arg, rank].filter(one => one !== null), ...spec.keep(given) };
   const type = spec.result(argument?.type ?? null, given);
   return {
     name,
@@ -582,6 +601,26 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
     type,
     at: node.at,
   };
+}
+
+function canRank(label: string, { type }: Expression, { text, at }: SqlNode, faults: Fault[]): boolean {
+  if (isScalar(type)) return true;
+  const message = `${label} is ranked by a scalar, got ${typeName(type)}; ${scalarHint(type, text)}`;
+  faults.push(new Fault('definition', message, at));
+  return false;
+}
+
+/** Texts are ordered by their bytes here, and by a collation elsewhere. */
+function isOrderKnown(
+  { symbol, rules }: SqlNode & { kind: 'aggregate' },
+  label: string,
+  { type }: Expression,
+  faults: Fault[],
+): boolean {
+  if (type.kind !== 'string' || !rules || rules.texts === 'bytes') return true;
+  const message = `${label} of texts is not supported in ${rules.name}: a collation decides there which is greater`;
+  faults.push(new Fault('unsupported', message, symbol.at));
+  return false;
 }
 
 /** What is written behind a value is a part of what is stored, so it has to be a literal. */
@@ -742,6 +781,7 @@ function addDerived(
     const scope: Scope = {
       faults,
       name(reference) {
+        if (reference.table === null && reference.name === READ_TIME) return readTime(reference);
         const cycle = names.indexOf(reference.name);
         if (cycle >= 0) {
           const text = [...names.slice(cycle), reference.name].join(' -> ');

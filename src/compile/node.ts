@@ -26,6 +26,9 @@ export interface Word {
 
 export type CastKind = 'bool' | 'int64' | 'double' | 'string' | 'time';
 
+/** How NOW() is named among names. */
+export const READ_TIME = '_now';
+
 /** What a dialect's operators and casts mean that DuckDB's do not. */
 export interface Rules {
   /** As faults call it. */

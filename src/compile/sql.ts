@@ -4,14 +4,14 @@ import { assert } from '../base/assert.ts';
 import type { Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
-import type { FunctionName } from '../plan/expression.ts';
+import { EVENT_TIME, type FunctionName } from '../plan/expression.ts';
 import type { AggregateName } from '../plan/plan.ts';
 import { quoteRegex } from '../plan/regex.ts';
-import { BY_SPELLING, type SqlAggregate } from './aggregates.ts';
+import { aggregateNamed, BY_SPELLING, SINCE_LAST, type SqlAggregate } from './aggregates.ts';
 import type { Dialect } from './dialect.ts';
 import { CALLABLE } from './functions.ts';
 import { readInterval } from './interval.ts';
-import type { CastKind, Select, SelectItem, SqlNode, Word } from './node.ts';
+import { type CastKind, READ_TIME, type Select, type SelectItem, type SqlNode, type Word } from './node.ts';
 import { checkPattern, spell, spellField } from './spelling.ts';
 import {
   KNOWN_FUNCTIONS,
@@ -459,6 +459,8 @@ function walkOurs(cursor: Cursor, node: Node): SqlNode {
   }
   const called = calledAggregate(cursor, kind);
   if (called) return walkCalled(cursor, called, first);
+  if (isSinceLast(cursor)) return walkSinceLast(cursor, first);
+  if (kind === 'function' && isReadTime(cursor)) return walkReadTime(cursor, first);
   if (CALL_ARGS.has(kind)) return walkFunction(cursor, kind, body, first);
   switch (kind) {
     case 'paren': {
@@ -891,11 +893,17 @@ function calledAggregate(cursor: Cursor, kind: string): SqlAggregate | null {
 function walkCalled(cursor: Cursor, aggregate: SqlAggregate, first: number): SqlNode {
   const { at, text } = nextWord(cursor);
   take(cursor, 'L_PAREN', '(');
+  if (aggregate.distinct && peekIs(cursor, 'DISTINCT')) {
+    take(cursor, 'DISTINCT', 'DISTINCT');
+    aggregate = aggregateNamed(aggregate.distinct);
+  }
   const args = theirArguments(cursor, cursor.dialect);
   take(cursor, 'R_PAREN', ')');
-  const { wants, params } = aggregate;
-  const required = 1 + params.filter(param => !param.isOptional).length;
-  if (args.length < required || args.length > 1 + params.length)
+  const { wants, params, full } = aggregate;
+  const values = aggregate.isRanked ? 2 : 1;
+  const isFull = full?.includes(text.toUpperCase());
+  const required = values + params.filter(param => isFull || !param.isOptional).length;
+  if (args.length < required || args.length > values + params.length)
     throw new Fault('definition', `${text.toUpperCase()} wants ${wants}, got ${args.length}`, at);
   const filter = walkFilterOf(cursor);
   const [of, ...given] = args as [SqlNode, ...SqlNode[]];
@@ -907,6 +915,57 @@ function walkCalled(cursor: Cursor, aggregate: SqlAggregate, first: number): Sql
   const { name, over } = aggregate;
   if (!over) return called(name);
   return { kind: 'operator', fn: 'divide', symbol, args: [called(name), called(over)], ...span(cursor, first) };
+}
+
+/** TIME_SINCE_LAST(), or of events where a value is not null. */
+function isSinceLast(cursor: Cursor): boolean {
+  const [name, bracket] = cursor.tokens.slice(cursor.next, cursor.next + 2);
+  return bracket?.type === 'L_PAREN' && name!.text.toUpperCase() === SINCE_LAST;
+}
+
+/** TIME_SINCE_LAST(x) -> EPOCH_US(NOW()) - EPOCH_US(MAX(_time) FILTER (WHERE x IS NOT NULL)) */
+function walkSinceLast(cursor: Cursor, first: number): SqlNode {
+  const { at, text } = nextWord(cursor);
+  take(cursor, 'L_PAREN', '(');
+  const args = theirArguments(cursor, cursor.dialect);
+  take(cursor, 'R_PAREN', ')');
+  if (args.length > 1)
+    throw new Fault('definition', `${SINCE_LAST} wants one argument, or none, got ${args.length}`, at);
+  const filters = [walkFilterOf(cursor), ...args.map(of => ({ ...of, kind: 'isNull' as const, of, negated: true }))];
+  const place = span(cursor, first);
+  const symbol = { name: text.toUpperCase(), at };
+  const [filter = null, both] = filters.filter(one => one !== null);
+  const latest: SqlNode = {
+    ...{
+      kind: 'aggregate',
+      name: 'max',
+      symbol,
+      of: { kind: 'name', table: null, name: EVENT_TIME, ...place },
+      params: [],
+    },
+    filter: filter && both ? { kind: 'operator', fn: 'and', symbol, args: [filter, both], ...place } : filter,
+    ...place,
+  };
+  const micros = (time: SqlNode): SqlNode => ({ kind: 'function', name: 'EPOCH_US', symbol, args: [time], ...place });
+  const now: SqlNode = { kind: 'name', table: null, name: READ_TIME, ...place };
+  return { kind: 'operator', fn: 'subtract', symbol, args: [micros(now), micros(latest)], ...place };
+}
+
+const NOWS = ['NOW', 'GET_CURRENT_TIMESTAMP', 'CURRENT_TIMESTAMP'];
+
+function isReadTime(cursor: Cursor): boolean {
+  const name = cursor.tokens[cursor.next]!;
+  return cursor.dialect === null && !isQuoted(name) && NOWS.includes(name.text.toUpperCase());
+}
+
+/** NOW(), CURRENT_TIMESTAMP: the moment of reading. */
+function walkReadTime(cursor: Cursor, first: number): SqlNode {
+  const { text } = nextWord(cursor);
+  if (text.toUpperCase() !== 'CURRENT_TIMESTAMP' || peekIs(cursor, 'L_PAREN')) {
+    take(cursor, 'L_PAREN', '(');
+    take(cursor, 'R_PAREN', ')');
+  }
+  return { kind: 'name', table: null, name: READ_TIME, ...span(cursor, first) };
 }
 
 /** FILTER (WHERE condition), wherever the tree has it. */
@@ -1031,6 +1090,7 @@ const CALLED = new Map([
 function isSpelled(cursor: Cursor, kind: string): boolean {
   const [name, bracket] = cursor.tokens.slice(cursor.next);
   if (!name || bracket?.type !== 'L_PAREN' || isQuoted(name) || isOurs(cursor, kind)) return false;
+  if (isSinceLast(cursor)) return false;
   return !NO_CALLS.has(kind) || CALLED.get(kind) === name.text.toUpperCase();
 }
 

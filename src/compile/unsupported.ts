@@ -1,4 +1,4 @@
-import { AGGREGATES } from './aggregates.ts';
+import { AGGREGATES, SINCE_LAST } from './aggregates.ts';
 import { CALLABLE } from './functions.ts';
 
 /** What SQL has and feature sets do not, by name, and what to write instead. */
@@ -6,7 +6,7 @@ import { CALLABLE } from './functions.ts';
 export const SUB_SELECT = 'sub-selects are not supported';
 export const ONE_EVENT_TYPE = 'a feature set reads one event type; let the writer of the event add what it needs';
 const ONE_SELECT = 'write a feature set for each select';
-const DISTINCT_VALUES = 'only COUNT(DISTINCT x) counts each value once';
+const DISTINCT_VALUES = 'only COUNT, LIST and LAST_N look at each value once';
 const NOT_KEPT = 'no such aggregate is kept; docs/aggregates.md lists those that are';
 const LATEST_OF_MANY = 'write LAST_N(x, 10), which keeps so many of the latest values';
 const ROWS_ARE_KEYS = 'a lookup asks for its entities by key, so there is nothing to order or cut';
@@ -96,20 +96,16 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ['COUNTIF', 'write COUNT(*) FILTER (WHERE condition)'],
   ['SUM_IF', 'write SUM(x) FILTER (WHERE condition)'],
   ['FIRST_VALUE', 'write FIRST'],
+  ['ANY_VALUE', 'write FIRST'],
   ['LAST_VALUE', 'write LAST'],
   ['BOOL_OR', 'write MAX'],
   ['BOOL_AND', 'write MIN'],
-  ['APPROX_COUNT_DISTINCT', 'write COUNT(DISTINCT x), which is exact up to a number of values'],
-  ['LIST', LATEST_OF_MANY],
-  ['ARRAY_AGG', LATEST_OF_MANY],
   ['LAST_K', LATEST_OF_MANY],
-  ...'ANY_VALUE ARG_MIN ARG_MAX MIN_BY MAX_BY MEDIAN QUANTILE STRING_AGG PERCENTILE_CONT PERCENTILE_DISC'
-    .split(' ')
-    .map(word => [word, NOT_KEPT] as const),
+  ...'MEDIAN QUANTILE STRING_AGG PERCENTILE_CONT PERCENTILE_DISC'.split(' ').map(word => [word, NOT_KEPT] as const),
   ...'POWER POW EXP LN LOG LOG2 LOG10 SIN COS TAN CBRT PI'
     .split(' ')
     .map(word => [word, 'its digits are not the same on every machine; compute it from the feature'] as const),
-  ...'NOW CURRENT_TIMESTAMP GET_CURRENT_TIMESTAMP TODAY CURRENT_DATE'
+  ...'TODAY CURRENT_DATE'
     .split(' ')
     .map(word => [word, 'an event has no other time than its own: write _time'] as const),
   ['UNNEST', 'one event counts once; LIST_SUM, LIST_MAX and the like look at all elements'],
@@ -136,4 +132,11 @@ export const REFUSED_FUNCTIONS = new Map<string, string>([
   ['CUBE', 'GROUP BY takes columns only'],
 ]);
 
-export const KNOWN_FUNCTIONS = [...AGGREGATES.flatMap(({ names }) => names), 'CAST', 'TRY_CAST', ...CALLABLE];
+export const KNOWN_FUNCTIONS = [
+  ...AGGREGATES.flatMap(({ names }) => names),
+  SINCE_LAST,
+  'NOW',
+  'CAST',
+  'TRY_CAST',
+  ...CALLABLE,
+];

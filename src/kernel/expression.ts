@@ -195,6 +195,7 @@ export class Lowering {
         return register;
       }
       case 'column':
+      case 'now':
       case 'read':
         return this.leaf(expression, this);
       case 'call':

@@ -79,6 +79,9 @@ export interface Exports {
   HALF_LIVES_KEPT: { value: bigint };
   RECENT_MAX: Global;
   RECENT_TEXT_MAX_BYTES: Global;
+  PRECISION_MIN: Global;
+  PRECISION_MAX: Global;
+  VECTOR_MAX: Global;
 
   LEVELS_MAX: Global;
   SHARDS_MAX: Global;
@@ -102,6 +105,7 @@ export interface Exports {
     kind: number,
     limit: number,
   ): void;
+  setMemberRank(group: number, index: number, register: number, kind: number): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
   setShards(count: number): void;
   refusedCount(group: number, level: number): number;
@@ -166,6 +170,7 @@ export interface Exports {
   setWindowKnown(answer: number, index: number, sinceMicros: bigint, floorMs: number): void;
   setWindowLevel(answer: number, index: number, position: number, lengthMs: number): void;
   setAnswerMember(answer: number, index: number, id: number, aggregateCase: number, kind: number, type: number): void;
+  setReadTime(answer: number, register: number): void;
   setFinisher(answer: number, index: number, finisher: number, parameterCount: number): void;
   setParameter(answer: number, index: number, position: number, value: number): void;
   setRead(answer: number, member: number, window: number, register: number): void;

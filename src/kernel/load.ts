@@ -3,7 +3,7 @@ import type { Expression } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import type { Aggregate, EventType, Plan } from '../plan/plan.ts';
 import { keptLevels } from '../plan/window.ts';
-import { caseOf, kindOf } from './aggregate.ts';
+import { caseOf, kindOf, kindOfType, limitOf, rankOf } from './aggregate.ts';
 import { identityOf, Lowering } from './expression.ts';
 import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
@@ -99,11 +99,13 @@ function layGroups(layout: Layout): { index: number; group: Group }[] {
     const identity = JSON.stringify(group);
     if (!groups.has(identity)) groups.set(identity, group);
     const [argument] = aggregate.fn.args;
+    const rank = rankOf(aggregate.fn);
     groups.get(identity)!.members.push({
       id: ids.aggregates.get(aggregate.name)!,
       aggregateCase: caseOf(aggregate.fn),
       kind: kindOf(aggregate.fn),
-      limit: aggregate.fn.limit,
+      limit: limitOf(aggregate.fn),
+      rank: rank && { register: registerOf(typeLayout, rank), kind: kindOfType(rank.type) },
       value: argument ? registerOf(typeLayout, argument) : null,
     });
   }

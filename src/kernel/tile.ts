@@ -21,8 +21,10 @@ export interface GroupMember {
   /** Register of the argument; null counts events. */
   value: number | null;
   kind: number;
-  /** How many values are kept; null where an aggregate keeps none. */
+  /** How many values are kept, or the like; null where an aggregate is told nothing. */
   limit: number | null;
+  /** Register of what values are ranked by, and what that is; null where they are not. */
+  rank: { register: number; kind: number } | null;
 }
 
 export function addGroup(kernel: Kernel, group: Group): number {
@@ -41,6 +43,7 @@ export function addGroup(kernel: Kernel, group: Group): number {
   for (const [i, key] of group.keys.entries()) exports.setKeyColumn(index, i, key.register, key.kind);
   for (const [i, member] of members.entries())
     exports.setMember(index, i, member.id, member.aggregateCase, member.value ?? -1, member.kind, member.limit ?? 0);
+  for (const [i, { rank }] of members.entries()) if (rank) exports.setMemberRank(index, i, rank.register, rank.kind);
   for (const [i, level] of group.levels.entries())
     exports.setLevel(index, i, level.levelMs, level.ttlMs === Infinity ? -1 : level.ttlMs);
   return index;

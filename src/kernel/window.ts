@@ -56,6 +56,7 @@ export function layAnswer(
   answer.index = kernel.exports.addAnswer(entityId, lowering.registerCount, windows.length, members.length);
   answer.frame = kernel.exports.answerFrame(answer.index) >>> 0;
   answer.program = lowering.load(kernel, answer.frame);
+  if (features.some(feature => readsTime(feature.expression))) kernel.exports.setReadTime(answer.index, reads.length);
   loadAnswer(layout, answer, cells);
   if (binding) bindEvent(layout, answer, binding);
   return answer;
@@ -103,7 +104,7 @@ function identityOfWindow(window: WindowLayout): string {
   return JSON.stringify(window, (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
-/** Reads take the first registers; then each feature gets a register of its own with its value and its status. */
+/** Reads take the first registers, and the moment of reading the next; then each feature gets a register of its own with its value and its status. */
 function lowerFeatures(
   answer: AnswerLayout,
   features: Feature[],
@@ -114,10 +115,11 @@ function lowerFeatures(
   const cellOf = (node: Expression) => reads.findIndex(read => read.identity === identityOf(node));
   const leaf = (node: Expression): number => {
     if (node.kind === 'read') return cellOf(node);
+    if (node.kind === 'now') return reads.length;
     assert(node.kind === 'column' && byName.has(node.name), 'a feature refers to reads and features of its entity');
     return place(byName.get(node.name)!).register;
   };
-  const lowering = new Lowering(reads.length, leaf);
+  const lowering = new Lowering(reads.length + 1, leaf);
   const place = (feature: Feature): AnswerFeature => {
     const known = answer.features.get(feature.name);
     if (known) return known;
@@ -201,6 +203,14 @@ function bindEvent(layout: Layout, answer: AnswerLayout, binding: EventBinding):
   exports.bindEvent(answer.index, type, binding.keys.length);
   for (const [i, key] of binding.keys.entries())
     exports.setEventKey(answer.index, i, registerOf(layout.types[type]!, key), keyKindOf(key.type));
+}
+
+function readsTime(expression: Expression): boolean {
+  let found = false;
+  walk(expression, node => {
+    found ||= node.kind === 'now';
+  });
+  return found;
 }
 
 /** Features that a feature refers to, itself not included, and the reads it makes itself. */

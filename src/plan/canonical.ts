@@ -78,6 +78,8 @@ function canonicalExpression(expression: Expression, event: EventType | null, pl
       assert(input, `column ${expression.name} is neither an input nor a column of event ${event.name}`);
       return ['input', canonicalInput(input), event.onFault === 'convert'];
     }
+    case 'now':
+      return ['now'];
     case 'field':
       return ['field', inScope(expression.of), expression.name];
     case 'index':

@@ -158,6 +158,8 @@ export type Expression = { type: Type; at: Position | null } & (
   | { kind: 'literal'; value: Value }
   /** In an event's scope an input or a column of that event; in an entity's scope a feature (`set:name`). */
   | { kind: 'column'; name: string }
+  /** In an entity's scope the moment at which it is read: of a replayed event its time. */
+  | { kind: 'now' }
   /** A field of a struct; null of null. */
   | { kind: 'field'; of: Expression; name: string }
   /** An element of a list (from 0) or of a map; null where there is none. */
@@ -208,6 +210,7 @@ export function children(expression: Expression): Expression[] {
   switch (expression.kind) {
     case 'literal':
     case 'column':
+    case 'now':
       return [];
     case 'field':
       return [expression.of];

@@ -99,7 +99,9 @@ export interface Aggregate {
  * - `varPop`, `varSamp`, `stddevPop`, `stddevSamp`: of int64 and double, from exact sums of values and squares; the variance is
  *   rounded once, the deviation is its root. Null where there are too few values; NaN where one was NaN or infinite; OVERFLOW
  *   with a double of 2^512 or more. Linear.
- * - `min`, `max`: of int64, double (-0 below 0, NaN above all), bool or time. Null when empty. Monotone.
+ * - `min`, `max`: of int64, double (-0 below 0, NaN above all), bool, time, or string by its UTF-8 bytes. Null when empty;
+ *   OVERFLOW while the text is longer than the kernels keep (1 KiB). With a `limit` the so many least or greatest values,
+ *   each as often as it is there, as a list from the least or the greatest on. Monotone.
  * - `first`, `last`: in order of (time, position). Null when empty. Monotone.
  * - `lastN`: of scalars, the values of the `limit` latest events in order of (time, position), the latest first. An empty
  *   list when empty; OVERFLOW while a text among them is longer than the kernels keep (1 KiB). Monotone.
@@ -114,11 +116,24 @@ export interface Aggregate {
  *   (value * 2^part) * 2^whole, (whole, part) being its time in half-lives of `limit` milliseconds since 1970 less the whole number
  *   of those before the read, rounded once, times 2^-(the rest of the read). Events before floor(read - 64 half-lives, coarsest tile)
  *   drop. 0 when empty; OVERFLOW with an infinity or a value of 2^768 or more. Linear.
+ * - `firstN`: as `lastN`, of the earliest events, the earliest first. Monotone.
+ * - `lastDistinct`: the `limit` distinct values that were latest, the latest first; 0 and -0 are one value, 0, in all that
+ *   is distinct. Lists are as with `lastN`. Monotone.
+ * - `list`: all values, in order of (time, position). OVERFLOW where there are more than `limit`, or a text among them that is too
+ *   long. Monotone.
+ * - `set`: the distinct values in their order, as `min` has it. OVERFLOW as with `list`. Monotone.
+ * - `argMax`, `argMin`: the first argument at the event with the greatest or least second one, of equal ones at the earliest
+ *   by (time, position); events where either is null are passed over. Null when empty. With a `limit` as a list, of the
+ *   so many greatest or least. OVERFLOW where a text among them is too long, of either argument. Monotone.
+ * - `approxCountDistinct`: about how many distinct values there are, by a HyperLogLog of 2^limit registers
+ *   (assembly/hyperloglog.ts). Monotone.
+ * - `vectorAvg`: of lists of `limit` doubles the averages place by place, as `avg` has them; a list of another length, or with
+ *   a null in it, is passed over. Null when empty; OVERFLOW where a sum is beyond the largest double. Linear.
  */
 export interface AggregateFunction {
   name: AggregateName;
   args: Expression[];
-  /** How many values are kept, where a function keeps some. */
+  /** How many values are kept, where a function keeps some; how precisely they are counted, or how long they are. */
   limit: number | null;
   /** What else a function is told of what to make of them, in its own order; empty where there is nothing to tell. */
   params: number[];
@@ -144,13 +159,31 @@ export type AggregateName =
   | 'bucketCounts'
   | 'quantile'
   | 'decayedSum'
-  | 'decayedCount';
+  | 'decayedCount'
+  | 'firstN'
+  | 'lastDistinct'
+  | 'list'
+  | 'set'
+  | 'argMax'
+  | 'argMin'
+  | 'approxCountDistinct'
+  | 'vectorAvg';
 
 /** How many values a list or a map of it may have, keys counted too; 0 where it is a scalar. */
 export function itemsMax({ name, limit, params }: AggregateFunction): number {
   switch (name) {
     case 'lastN':
+    case 'firstN':
+    case 'lastDistinct':
+    case 'list':
+    case 'set':
+    case 'vectorAvg':
       return limit!;
+    case 'min':
+    case 'max':
+    case 'argMin':
+    case 'argMax':
+      return limit ?? 0;
     case 'topK':
     case 'bucketCounts':
       return params[0]!;
@@ -185,6 +218,14 @@ export const LINEAR: Record<AggregateName, boolean> = {
   first: false,
   last: false,
   lastN: false,
+  firstN: false,
+  lastDistinct: false,
+  list: false,
+  set: false,
+  argMax: false,
+  argMin: false,
+  approxCountDistinct: false,
+  vectorAvg: true,
 };
 
 /** Tile lengths, fine to coarse, each dividing the next; tile starts are offsetMs + k * length, UTC. Besides them the lifetime is always kept where a read wants it. */

@@ -141,7 +141,7 @@ const REFUSED: [items: string, ...messages: string[]][] = [
     'COUNT(«POW»(delay, 2)) AS n',
     'POW is not supported: its digits are not the same on every machine; compute it from the feature',
   ],
-  ['COUNT(«NOW»()) AS n', 'NOW is not supported: an event has no other time than its own: write _time'],
+  ['COUNT(«NOW()») AS n', 'NOW(): an event has no other time than its own: write _time'],
   ['COUNT(«UPER»(origin)) AS n', 'unknown function UPER; did you mean "UPPER"?'],
 ];
 

@@ -96,7 +96,7 @@ const REFUSED: [sql: string, ...messages: string[]][] = [
   ],
   [
     'SUM(«DISTINCT» delay) AS n',
-    'DISTINCT in an aggregate is not supported: only COUNT(DISTINCT x) counts each value once',
+    'DISTINCT in an aggregate is not supported: only COUNT, LIST and LAST_N look at each value once',
   ],
   ['COUNT(DISTINCT «*») AS n', '* stands in COUNT(*) only'],
   ['«HISTOGRAM(delay)» + 1 AS n', '+ wants int64 or double, got map{int64: int64}'],

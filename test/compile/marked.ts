@@ -83,6 +83,8 @@ export function show(expression: Expression): string {
     }
     case 'column':
       return expression.name;
+    case 'now':
+      return 'now';
     case 'call':
       return `${expression.fn}(${expression.args.map(show).join(', ')})`;
     case 'read': {

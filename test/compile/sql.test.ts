@@ -209,7 +209,7 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   [
     'AVG(«DISTINCT» delay) AS n, SUM(«DISTINCT» delay) AS m',
     ...Array<string>(2).fill(
-      'DISTINCT in an aggregate is not supported: only COUNT(DISTINCT x) counts each value once',
+      'DISTINCT in an aggregate is not supported: only COUNT, LIST and LAST_N look at each value once',
     ),
   ],
   [
@@ -261,9 +261,46 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
     'LAST_N keeps a whole number of values, from 1 to 1000, and 0 is none',
   ],
   [
-    'LAST_N(«DISTINCT» delay, 3) AS n',
-    'DISTINCT in an aggregate is not supported: only COUNT(DISTINCT x) counts each value once',
+    'FIRST_N(«DISTINCT» delay, 3) AS n',
+    'DISTINCT in an aggregate is not supported: only COUNT, LIST and LAST_N look at each value once',
   ],
+  [
+    '«ARG_MAX»(delay) AS a, «ARG_MIN»(delay, ok, 2, 3) AS b, ARG_MAX(delay, «dellay») AS c, ARG_MAX(delay, ok, «0») AS d',
+    'ARG_MAX wants two arguments, a value and what ranks it, or three: and how many of them to keep, got 1',
+    'ARG_MIN wants two arguments, a value and what ranks it, or three: and how many of them to keep, got 4',
+    'event flight has no input "dellay"; did you mean "delay"?',
+    'ARG_MAX keeps a whole number of values, from 1 to 1000, and 0 is none',
+  ],
+  [
+    'MAX(delay, «0») AS a, «TOP_N»(delay) AS b, «FIRST_N»(delay) AS c, LIST(delay, «1001») AS d, LIST(DISTINCT delay, «x») AS e',
+    'MAX keeps a whole number of values, from 1 to 1000, and 0 is none',
+    'TOP_N wants one argument, or two: a value and how many of them to keep, got 1',
+    'FIRST_N wants two arguments, a value and how many of them to keep, got 1',
+    'LIST keeps a whole number of values, from 1 to 1000, and 1001 is none',
+    'LIST keeps a whole number of values, from 1 to 1000, and x is none',
+  ],
+  [
+    'APPROX_COUNT_DISTINCT(delay, «17») AS a, APPROX_COUNT_DISTINCT(delay, «3») AS b, «APPROX_COUNT_DISTINCT»(delay, 4, 5) AS c',
+    'APPROX_COUNT_DISTINCT takes a whole number as its precision, from 4 to 16, and 17 is none',
+    'APPROX_COUNT_DISTINCT takes a whole number as its precision, from 4 to 16, and 3 is none',
+    'APPROX_COUNT_DISTINCT wants one argument, or two: a value and a precision (12), got 3',
+  ],
+  [
+    'VECTOR_AVG(«delay», 3) AS a, VECTOR_AVG([1.0], «0») AS b',
+    'VECTOR_AVG wants a list of doubles, got int64',
+    'VECTOR_AVG averages lists of one length, from 1 to 1024, and 0 is none',
+  ],
+  [
+    'LIST(delay «ORDER» BY ok) AS n',
+    'ORDER BY is not supported: a lookup asks for its entities by key, so there is nothing to order or cut',
+  ],
+  [
+    'MAX(«NOW()») AS a, COUNT(*) FILTER (WHERE _time < «CURRENT_TIMESTAMP») AS b, «NOW()» AS c',
+    'NOW(): an event has no other time than its own: write _time',
+    'CURRENT_TIMESTAMP: an event has no other time than its own: write _time',
+    'NOW(): an event has no other time than its own: write _time',
+  ],
+  ['«TIME_SINCE_LAST»(delay, ok) AS n', 'TIME_SINCE_LAST wants one argument, or none, got 2'],
   ['LAST_N(«*», 3) AS n', '* stands in COUNT(*) only'],
   ['LAST_N(«MAX»(delay), 3) AS n', 'an aggregate inside LAST_N is not supported: LAST_N looks at one event at a time'],
   [
@@ -272,8 +309,8 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
   ],
   ['COUNT(*) + «LAST_N(delay, 3)» AS m', '+ wants int64 or double, got [int64]'],
   [
-    '«ARRAY_AGG»(delay) AS n, «LAST_K»(delay, 3) AS m, «LAST_M»(delay, 3) AS k',
-    'ARRAY_AGG is not supported: write LAST_N(x, 10), which keeps so many of the latest values',
+    '«ANY_VALUE»(delay) AS n, «LAST_K»(delay, 3) AS m, «LAST_M»(delay, 3) AS k',
+    'ANY_VALUE is not supported: write FIRST',
     'LAST_K is not supported: write LAST_N(x, 10), which keeps so many of the latest values',
     'unknown function LAST_M; did you mean "LAST_N"?',
   ],
@@ -282,10 +319,6 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
     'SUM(«origin») AS n, AVG(«landed») AS m',
     'SUM wants int64 or double, got string; COUNT, FIRST, LAST and LAST_N take any type; declare the input int64 if it is a number',
     'AVG wants int64 or double, got time; MIN and MAX take a time',
-  ],
-  [
-    'MAX(«origin») AS n',
-    'MAX wants int64, double, bool or time, got string; COUNT, FIRST, LAST and LAST_N take any type',
   ],
   [
     'VAR_POP(«origin») AS n, «STDDEV»(delay, 1) AS k',

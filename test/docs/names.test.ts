@@ -7,7 +7,7 @@ import { Metrics } from '../../src/base/metrics.ts';
 import { EXIT } from '../../src/cli/exit.ts';
 import { programOf } from '../../src/cli/program.ts';
 import { SCHEMAS } from '../../src/cli/schema.ts';
-import { LAST_N_MAX } from '../../src/compile/aggregates.ts';
+import { LAST_N_MAX, VECTOR_MAX } from '../../src/compile/aggregates.ts';
 import { EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX } from '../../src/compile/bind.ts';
 import { FILES_MAX } from '../../src/compile/compile.ts';
 import * as declared from '../../src/compile/declare.ts';
@@ -156,7 +156,8 @@ describe('definitions', () => {
       ['tile lengths of a set', sets.TILE_LEVELS_MAX],
       ['tiles that one window takes to answer', sets.TILES_PER_WINDOW_MAX],
       ['features of a set', sets.FEATURES_PER_SET_MAX],
-      ['values that a LAST_N keeps', LAST_N_MAX],
+      ['values that a LAST_N, or another list, keeps', LAST_N_MAX],
+      ['numbers of a VECTOR_AVG', VECTOR_MAX],
       ['calls and operators of an expression within one another', EXPRESSION_DEPTH_MAX],
       ['calls, operators and operands of an expression', EXPRESSION_NODES_MAX],
     ]);

@@ -2,7 +2,11 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { type ExactSum, FeatureValueSchema, type Int128, type Moment } from '../../src/gen/tilefold/v1/row_pb.ts';
-import { type Kept, int128, recent, type State } from './rows.ts';
+import { canonicalRanking, mergeRanking, mergeSketch, RANKINGS, type RankingCase } from './naive_ranking.ts';
+import { given, int64, Refused, refuse } from './refused.ts';
+import { bitsOf, doubleOf, int128, type Kept, ordered, recent, type State } from './rows.ts';
+
+export { Refused };
 
 interface Entry {
   id: number;
@@ -10,9 +14,6 @@ interface Entry {
   value: Uint8Array;
   whole: Uint8Array;
 }
-
-/** What is wrong with bytes that are no row. */
-export class Refused extends Error {}
 
 /** The merge of two rows. @throws Refused where either is not canonical, or holds what cannot be merged */
 export function mergeNaive(left: Uint8Array, right: Uint8Array): Uint8Array {
@@ -154,21 +155,43 @@ function mergeStates(a: State, b: State, isSame = false): State {
       return mergeRecents(a, b, isSame);
     case 'counts':
       return mergeCounts(a, b, isSame);
+    case 'distinctSketch':
+      return { case: 'distinctSketch', value: mergeSketch(a!.value as never, b!.value) };
+    case 'vectorMean':
+      return { case: 'vectorMean', value: mergeVectors(a!.value as never, b!.value as never, isSame) };
     default:
-      throw new Refused('unknown');
+      return mergeRankings(a, b, isSame);
   }
 }
 
-function given<T>(value: T | undefined): T {
-  return value === undefined ? refuse('a field is not there') : value;
-}
-
-function refuse(why: string): never {
-  throw new Refused(why);
-}
-
-const int64 = (value: bigint): bigint => BigInt.asIntN(64, value);
 const wide = (value: bigint): bigint => BigInt.asIntN(128, value);
+
+function mergeRankings(a: State, b: State, isSame: boolean): State {
+  const of = RANKINGS.find(each => each === b!.case) ?? refuse('unknown');
+  const value = isSame
+    ? canonicalRanking(of, a!.value as never)
+    : mergeRanking(of, a!.value as never, b!.value as never);
+  return { case: of as RankingCase, value } as State;
+}
+
+function mergeVectors(a: Of<'vectorMean'> & object, b: Of<'vectorMean'> & object, isSame: boolean): Of<'vectorMean'> {
+  const [x, y] = [vectorOf(a), vectorOf(isSame ? { length: given(b.length) } : b)];
+  const isOurs = x.sums.length >= y.sums.length;
+  const isTheirs = y.sums.length >= x.sums.length;
+  const { sums, count } = isOurs ? x : y;
+  const all = isOurs && isTheirs ? sums.map((sum, i) => addExact(sum, y.sums[i]!)) : sums;
+  const total = isOurs && isTheirs ? int64(count + y.count) : count;
+  const isEmpty = total === 0n && all.every(({ units, counts }) => units === 0n && counts.every(one => one === 0n));
+  return isEmpty ? { length: all.length } : { length: all.length, count: total, sums: all.map(exactOf) };
+}
+
+function vectorOf({ length, count, sums }: Of<'vectorMean'> & object): { count: bigint; sums: Exact[] } {
+  if (length === undefined || length < 1 || length > 1024) return refuse('length');
+  if (count === undefined && (sums ?? []).length === 0)
+    return { count: 0n, sums: new Array(length).fill({ units: 0n, counts: [0n, 0n, 0n] }) };
+  if (sums!.length !== length) return refuse('sums');
+  return { count: given(count), sums: sums!.map(exactRead) };
+}
 
 function wideOf(of: unknown): bigint {
   const { narrow, low, high } = (of ?? refuse('no sum')) as Partial<Int128>;
@@ -204,25 +227,6 @@ function mergeExtremes(a: State, b: State, isSame: boolean): State {
   return { case: of, value: { value: { case: 'real', value: doubleOf(best.value) } } };
 }
 
-/** A double as an integer in the order of doubles: -0 below 0, NaN above all. */
-function ordered(bits: bigint): bigint {
-  const isNone = (bits & (2n ** 63n - 1n)) > 0x7ff0_0000_0000_0000n;
-  const one = isNone ? 0x7ff8_0000_0000_0000n : bits;
-  return one < 0n ? one ^ (2n ** 63n - 1n) : one;
-}
-
-const view = new DataView(new ArrayBuffer(8));
-
-function bitsOf(double: number): bigint {
-  view.setFloat64(0, double);
-  return view.getBigInt64(0);
-}
-
-function doubleOf(bits: bigint): number {
-  view.setBigInt64(0, bits);
-  return view.getFloat64(0);
-}
-
 // --- exact sums
 
 /** In units of 2^-1074. */
@@ -246,7 +250,10 @@ function exactRead(of: unknown): Exact {
 }
 
 function sumExact(a: unknown, b: unknown): Exact {
-  const [x, y] = [exactRead(a), exactRead(b)];
+  return addExact(exactRead(a), exactRead(b));
+}
+
+function addExact(x: Exact, y: Exact): Exact {
   return { units: x.units + y.units, counts: x.counts.map((count, i) => int64(count + y.counts[i]!)) };
 }
 

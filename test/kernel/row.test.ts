@@ -8,8 +8,9 @@ import {
   FeaturesCombinedSchema,
   MapFieldEntrySchema,
 } from '../../src/gen/tilefold/v1/row_pb.ts';
+import type { Expression } from '../../src/plan/expression.ts';
 import type { AggregateName, Plan } from '../../src/plan/plan.ts';
-import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
+import { DOUBLE, INT64, REQUIRED, STRING, type Type } from '../../src/plan/value.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { aggregate, column, feature, HOUR_MS, lastN, optional, plan, read, sliding } from '../oracle/fixtures/spell.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
@@ -82,6 +83,38 @@ function recentPlan(): Plan {
   });
 }
 
+/** Values in an order, one of each kind, and registers, few and many. */
+function rankedPlan(): Plan {
+  const key = column('k', STRING);
+  const set = { name: 'set', description: '', owner: '', entity: 'k', event: 'e', keys: [key], sql: '', at: null };
+  const inputs = { v: INT64, d: DOUBLE, s: STRING };
+  const of = (name: string, fn: AggregateName, limit: number, args: Expression[]) => {
+    const type: Type = { kind: 'list', of: { type: args[0]!.type, presence: REQUIRED } };
+    const more = { entity: 'k', type: fn === 'approxCountDistinct' ? INT64 : type };
+    return aggregate(`set:${name}`, 'e', [key], fn, args[0]!, { ...more, fn: { name: fn, args, limit, params: [] } });
+  };
+  const fns = ['firstN', 'lastDistinct', 'list', 'max', 'min', 'set'] as const;
+  const aggregates = Object.entries(inputs).flatMap(([name, type]) => [
+    ...fns.map(fn => of(`${fn}_${name}`, fn, 30, [column(name, type)])),
+    ...(['argMax', 'argMin'] as const).map(fn => of(`${fn}_${name}`, fn, 3, [column(name, type), column('s', STRING)])),
+    ...[4, 12].map(precision =>
+      of(`count${precision}_${name}`, 'approxCountDistinct', precision, [column(name, type)]),
+    ),
+  ]);
+  return plan({
+    events: [
+      eventType('e', [optional('k', STRING), ...Object.entries(inputs).map(([name, type]) => optional(name, type))]),
+    ],
+    entities: [{ name: 'k', keys: [STRING], at: null }],
+    aggregates,
+    sets: [set],
+    features: aggregates.flatMap(one => [
+      feature(set, `${one.name.slice(4)}_lifetime`, read(one.name, one.type)),
+      feature(set, `${one.name.slice(4)}_2h`, read(one.name, one.type, { window: sliding(2 * HOUR_MS, 60_000) })),
+    ]),
+  });
+}
+
 function recentEvents(): Uint8Array {
   const rng = new Random(4);
   const texts = ['""', '"a"', '"größe"', 'null', JSON.stringify('x'.repeat(1024)), JSON.stringify('x'.repeat(1025))];
@@ -97,6 +130,7 @@ const sources: [string, () => Promise<Uint8Array[]>][] = [
   ['flights', async () => rowsOf(flightsPlan(), body(wild(await smallWeek(20, 9), 5)))],
   ['wide sums and empty extremes', () => rowsOf(widePlan(), wideEvents())],
   ['the latest values', () => rowsOf(recentPlan(), recentEvents())],
+  ['values in an order', () => rowsOf(rankedPlan(), recentEvents())],
 ];
 
 describe.each(sources)('rows of %s', (name, make) => {

@@ -5,18 +5,21 @@
 import { describe, expect, test } from 'bun:test';
 import { fromBinary } from '@bufbuild/protobuf';
 import { Fault } from '../../src/base/fault.ts';
-import { FeaturesCombinedCompatibleSchema } from '../../src/gen/tilefold/v1/row_pb.ts';
+import { FeaturesCombinedCompatibleSchema, FeatureValueSchema } from '../../src/gen/tilefold/v1/row_pb.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { type FeatureColumn, makeColumn } from '../../src/kernel/window.ts';
-import type { Aggregate, Plan } from '../../src/plan/plan.ts';
-import { BOOL, DOUBLE, INT64, STRING, TIME, type Type } from '../../src/plan/value.ts';
+import { caseOf } from '../../src/kernel/aggregate.ts';
+import type { Aggregate, AggregateName, Plan } from '../../src/plan/plan.ts';
+import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import { answerKeys, type Stored } from '../../src/read/answer.ts';
 import { aggregate, call, column, feature, lastN, optional, plan, read } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
 import { bytesOf, eventType, layout } from './columns.ts';
 import { damage } from './json_text.ts';
-import { mergeNaive, Refused, same } from './naive_row.ts';
+import { cellOf, NO_CELL, RANKINGS, type RankingCase, rankingOf, sketchOf } from './naive_ranking.ts';
+import { mergeNaive, same } from './naive_row.ts';
+import { Refused } from './refused.ts';
 import { changeBatch, count, counts, extreme, type Kept, mean, onlyRow, recent, row, type State, sum } from './rows.ts';
 
 /** In the long run, seeds go on where the short one ends. */
@@ -34,6 +37,30 @@ const kept = (...values: Kept['value'][]) =>
 const exact = (magnitude: number[], exponent: number, more = {}): State => ({
   case: 'realSum',
   value: { magnitude: Uint8Array.from(magnitude), exponent, ...more },
+});
+
+/** These values, each of an event of its own, ranked by others where the case ranks. */
+const ranking = (of: RankingCase, limit: number, ...values: (bigint | number | string)[]): State => {
+  const isRanked = of === 'argMax' || of === 'argMin';
+  const entries = values.map((value, i) => ({
+    ...{ time: BigInt((i * 7) % 5) * 1000n, position: BigInt(i * 3), value: cellOf(value) },
+    rank: isRanked ? cellOf(values[(i * 5 + 2) % values.length]!) : NO_CELL,
+  }));
+  return { case: of, value: rankingOf(of, limit, entries) } as State;
+};
+const LONG = 'ö'.repeat(600);
+const sketch = (precision: number, registers: number[]): State => ({
+  case: 'distinctSketch',
+  value: sketchOf(precision, registers),
+});
+const many = (precision: number, every: number) =>
+  Array.from({ length: 2 ** precision }, (_, i) => (i % every === 0 ? 1 + (i % (65 - precision)) : 0));
+const vector = (count: bigint, ...sums: [number[], number][]): State => ({
+  case: 'vectorMean',
+  value: {
+    ...{ length: sums.length, count },
+    sums: sums.map(([magnitude, exponent]) => ({ magnitude: Uint8Array.from(magnitude), exponent })),
+  },
 });
 
 /** Every aggregate, each with states that have all their fields, and some that have few. */
@@ -62,6 +89,17 @@ const STATES: State[] = [
   { case: 'decayed', value: { magnitude: Uint8Array.of(255, 1), exponent: 4, positiveInfinity: -1n } },
   ...[counts(4, [-(2n ** 63n), 0n, 2n ** 63n - 1n]), counts(9, [-1.5, 0, Number.NaN]), counts(3, ['', 'a', 'größe'])],
   ...[counts(1, [7n]), counts(10_000, []), { case: 'counts', value: { limit: 2, overflown: 3 } } satisfies State],
+  ...RANKINGS.flatMap(of => [
+    ...[ranking(of, 3, 1n, -(2n ** 63n), 9n), ranking(of, 9, 0.5, Number.NaN, -0, 0.5), ranking(of, 1, 'größe')],
+    ...[ranking(of, 1000), ranking(of, 2, 'a', 'b', 'c'), ranking(of, 4, 'x', '', 'x')],
+  ]),
+  ...(['firstN', 'greatest', 'argMin'] as const).map(of => ranking(of, 2, 'a', LONG)),
+  ...[sketch(4, many(4, 16)), sketch(4, many(4, 3)), sketch(4, many(4, 20).fill(0)), sketch(5, many(5, 2))],
+  ...[
+    vector(3n, [[5], -2], [[255, 1], 4]),
+    vector(-1n, [[1], -1074]),
+    { case: 'vectorMean', value: { length: 3 } } satisfies State,
+  ],
 ];
 
 const fold = new Fold(await loadKernel(), () => null);
@@ -127,10 +165,12 @@ describe('merging', () => {
     const outcomes = { merged: 0, refused: 0, text: 0 };
     for (const state of STATES) {
       const whole = row([1, state]);
-      const damaged = Array.from({ length: whole.length }, (_, at) => [
+      // Of a long text what is in its middle is as what is at its ends.
+      const places = Array.from(whole.keys()).filter(at => at < 100 || at >= whole.length - 100);
+      const damaged = places.flatMap(at => [
         whole.slice(0, at),
         ...Array.from({ length: 8 }, (_, bit) => whole.map((byte, i) => (i === at ? byte ^ (1 << bit) : byte))),
-      ]).flat();
+      ]);
       for (const bytes of damaged)
         for (const pair of [
           [bytes, whole],
@@ -186,6 +226,23 @@ const TYPES: [string, Type][] = [
   ['t', TIME],
 ];
 
+/** All that keeps values in an order, as lists and alone. */
+function rankedOf(name: string, type: Type): Aggregate[] {
+  const keys = [column('k', STRING)];
+  const value = column(name, type);
+  const list: Type = { kind: 'list', of: { type, presence: REQUIRED } };
+  const of = (fn: AggregateName, limit: number | null, args = [value]) =>
+    aggregate(`set:${fn}${limit ?? ''}_${name}`, 'e', keys, fn, value, {
+      ...{ entity: 'k', fn: { name: fn, args, limit, params: [] }, type: limit === null ? type : list },
+    });
+  return [
+    ...(['firstN', 'lastDistinct', 'list', 'set', 'max', 'min'] as const).map(fn => of(fn, 4)),
+    ...(['argMax', 'argMin'] as const).flatMap(fn => [of(fn, null, [value, value]), of(fn, 3, [value, value])]),
+    ...(type === STRING ? (['max', 'min'] as const).map(fn => of(fn, null)) : []),
+    { ...of('approxCountDistinct', 4), type: INT64 },
+  ];
+}
+
 /** Every function over every type that it takes, and texts that are taken apart. */
 function readingPlan(): Plan {
   const key = column('k', STRING);
@@ -202,6 +259,7 @@ function readingPlan(): Plan {
       aggregate(`set:${fn}_${name}`, 'e', [key], fn, column(name, type), options),
     ),
     lastN(`set:list_${name}`, 'e', [key], column(name, type), 5, options),
+    ...rankedOf(name, type),
   ]);
   const counted = aggregate('set:count', 'e', [key], 'count', null, options);
   const last = read('set:last_s', STRING);
@@ -248,10 +306,10 @@ describe('reading', () => {
   }
 
   /** States of an aggregate's case; some hold values of another kind. */
-  function statesOf({ fn: { name, args } }: Aggregate): State[] {
-    const isReal = args[0]?.type.kind === 'double';
-    const cases: { [name: string]: string } = { sum: isReal ? 'realSum' : 'sum', avg: isReal ? 'realMean' : 'mean' };
-    return STATES.filter(state => state!.case === (cases[name] ?? name));
+  function statesOf({ fn }: Aggregate): State[] {
+    const fields = FeatureValueSchema.oneofs[0]!.fields;
+    const { localName } = fields.find(({ number }) => number === caseOf(fn))!;
+    return STATES.filter(state => state!.case === localName);
   }
 
   const foreign: [string, State][] = [
@@ -265,6 +323,11 @@ describe('reading', () => {
     ['list_i', recent(5, kept('text'))],
     ['list_b', recent(5, kept(0.5))],
     ['min_d', extreme('min', 5n)],
+    ['firstN4_s', ranking('firstN', 4, 0x7fff_ffff_0000_0010n)],
+    ['list4_i', ranking('list', 4, 'text')],
+    ['max_s', ranking('greatest', 1, 0x7fff_ffff_0000_0010n)],
+    ['set4_d', ranking('set', 4, 1n)],
+    ['argMax_s', ranking('argMax', 1, 7n)],
     ['max_i', { case: 'max', value: { value: { case: 'real', value: 0.5 } } }],
   ];
 
@@ -280,6 +343,8 @@ describe('reading', () => {
     for (const [name, state] of [
       ['last_s', moment('last', 1n, 1n, placeholder)],
       ['list_s', recent(5, kept('a', placeholder))],
+      ['firstN4_s', ranking('firstN', 4, 'a', placeholder)],
+      ['min_s', ranking('least', 1, placeholder)],
     ] as const) {
       const good = await rowWith(name, state);
       expect(await readStored(good)).not.toBeNull();
@@ -299,7 +364,7 @@ describe('reading', () => {
       const outcomes = { read: 0, refused: 0 };
       const inUse: number[] = [];
       for (let round = 0; round < 3000; round++) {
-        const chosen = aggregates.filter(() => rng.chance(0.1));
+        const chosen = aggregates.filter(() => rng.chance(2 / aggregates.length));
         const whole = row(
           ...chosen.map(one => [ids.aggregates.get(one.name)!, rng.pick(statesOf(one))] as [number, State]),
         );

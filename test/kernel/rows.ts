@@ -6,6 +6,7 @@ import {
   type FeatureValue,
   type FeatureValueSchema,
   type Int128,
+  type Ranking,
   type Recent,
 } from '../../src/gen/tilefold/v1/row_pb.ts';
 import type { Fold, FoldedRow } from '../../src/kernel/fold.ts';
@@ -125,20 +126,62 @@ export function stateOf({ state }: FeatureValue): unknown {
       return { [state.case]: state.value.value.case === undefined ? null : state.value.value.value };
     case 'lastN':
       return { last_n: recentOf(state.value) };
-    default:
+    case 'firstN':
+    case 'lastDistinct':
+    case 'list':
+    case 'greatest':
+    case 'least':
+    case 'set':
+    case 'argMax':
+    case 'argMin':
+      return { [snake(state.case)]: rankingOf(state.value) };
+    case 'distinctSketch': {
+      const { precision, pairs, registers } = state.value;
+      const all = { precision: BigInt(precision!), pairs: pairs.map(BigInt), registers: hexOf(registers ?? NO_BYTES) };
+      return { distinct_sketch: all };
+    }
+    case 'vectorMean':
+      return { vector_mean: { length: BigInt(state.value.length!), sums: BigInt(state.value.sums.length) } };
+    case undefined:
       throw new Error('a state without a case');
+    default:
+      return { [snake(state.case)]: state.value };
   }
 }
 
-/** Doubles by their bits, in hexadecimal, for NaN is not itself. */
 function recentOf({ limit, times, positions, integers, reals, texts, tooLong }: Recent): unknown {
-  const bits = reals.map(real => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeDoubleBE(real);
-    return bytes.toString('hex');
-  });
   const [number, indices] = [BigInt(limit!), tooLong.map(BigInt)];
-  return { limit: number, times, positions, integers, reals: bits, texts, too_long: indices };
+  return { limit: number, times, positions, integers, reals: reals.map(hexOfReal), texts, too_long: indices };
+}
+
+function rankingOf(state: Ranking): unknown {
+  const { limit, over, times, positions, integers, reals, texts, cut } = state;
+  const ranks = {
+    integers: state.rankIntegers,
+    reals: state.rankReals.map(hexOfReal),
+    texts: state.rankTexts.map(hexOf),
+  };
+  return {
+    ...{ limit: BigInt(limit!), over: over === true, times, positions, integers, reals: reals.map(hexOfReal) },
+    ...{ texts: texts.map(hexOf), cut: cut.map(BigInt), ranks, rank_cut: state.rankCut.map(BigInt) },
+  };
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** Doubles by their bits, in hexadecimal, for NaN is not itself. */
+function hexOfReal(real: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(real);
+  return bytes.toString('hex');
+}
+
+function snake(name: string): string {
+  return name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
 }
 
 function wide({ narrow, low, high }: Int128): bigint {
@@ -187,4 +230,23 @@ export function randomState(which: number, rng: Random): State {
     default:
       return extreme(which === 4 ? 'min' : 'max', rng.chance(0.2) ? null : integer(rng));
   }
+}
+
+/** A double as an integer in the order of doubles: -0 below 0, NaN above all. */
+export function ordered(bits: bigint): bigint {
+  const isNone = (bits & (2n ** 63n - 1n)) > 0x7ff0_0000_0000_0000n;
+  const one = isNone ? 0x7ff8_0000_0000_0000n : bits;
+  return one < 0n ? one ^ (2n ** 63n - 1n) : one;
+}
+
+const view = new DataView(new ArrayBuffer(8));
+
+export function bitsOf(double: number): bigint {
+  view.setFloat64(0, double);
+  return view.getBigInt64(0);
+}
+
+export function doubleOf(bits: bigint): number {
+  view.setBigInt64(0, bits);
+  return view.getFloat64(0);
 }

@@ -19,6 +19,7 @@ import type { Expression, Read, Window } from '../../src/plan/expression.ts';
 import type { Known } from '../../src/plan/known.ts';
 import type { Aggregate, AggregateFunction, EventType, Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
+import { approximateCount } from './hyperloglog.ts';
 import type { Log, LogRecord, LogRow } from './log.ts';
 import { compareReals, decayed, exactQuotient, exactVariance, int64, roundedQuotient } from './number.ts';
 import { bucketMiddle } from './sketch.ts';
@@ -49,7 +50,7 @@ export function value(
   const { expression } = named(plan.features, feature);
   const readAnswer = (read: Read) => answer(plan, log, read, key, { p, t, after: null, without: null }, recorded);
   const columnAnswer = (name: string) => value(plan, log, name, key, p, t, recorded);
-  const scope: Scope = { column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
+  const scope: Scope = { now: t, column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
   const answerOf = (of: Expression): Answer => {
     if (of.kind === 'read') return readAnswer(of.read);
     if (of.kind === 'call' && of.fn === 'list') return seriesOf(of.args.map(answerOf));
@@ -218,7 +219,7 @@ function windowTest(aggregate: Aggregate, window: Window, ttls: Map<number, bigi
   return (event: Counted) => isInside(event) && event.clock < tileStart(event.time) + ttl;
 }
 
-/** Longer texts are not kept in a list of the latest. */
+/** Longer texts are not kept, but where there is one value alone: the first or the last. */
 const TEXT_MAX_BYTES = 1024;
 
 function finish(aggregate: Aggregate, asked: Counted[], t: bigint): Answer {
@@ -251,21 +252,55 @@ function finish(aggregate: Aggregate, asked: Counted[], t: bigint): Answer {
       return good(variance < 0 ? null : Math.sqrt(variance));
     }
     case 'min':
-      return good(best((a, b) => order(a.value, b.value) < 0));
-    case 'max':
-      return good(best((a, b) => order(a.value, b.value) > 0));
+    case 'max': {
+      const sign = fn.name === 'min' ? 1 : -1;
+      const ordered = present.map(event => event.value).toSorted((a, b) => sign * order(a, b));
+      if (fn.limit !== null) return kept(ordered.slice(0, fn.limit));
+      return isTooLong(ordered[0]!) ? OVERFLOW : good(ordered[0] ?? null);
+    }
     // Ties of time break by position, and `present` is in the order of positions.
     case 'first':
       return good(best((a, b) => a.time < b.time));
     case 'last':
       return good(best((a, b) => a.time >= b.time));
-    case 'lastN': {
-      const latest = present
-        .toSorted((a, b) => (a.time === b.time ? b.position - a.position : a.time < b.time ? 1 : -1))
-        .slice(0, fn.limit!)
-        .map(event => event.value);
-      const isTooLong = latest.some(one => typeof one === 'string' && Buffer.byteLength(one) > TEXT_MAX_BYTES);
-      return isTooLong ? { value: null, status: 'OVERFLOW' } : good(latest);
+    case 'lastN':
+      return kept(valuesOf(present.toSorted(byMoment).reverse()).slice(0, fn.limit!));
+    case 'firstN':
+      return kept(valuesOf(present.toSorted(byMoment)).slice(0, fn.limit!));
+    case 'lastDistinct':
+      return kept(distinct(valuesOf(present.toSorted(byMoment).reverse())).slice(0, fn.limit!));
+    case 'list':
+      return present.length > fn.limit! ? OVERFLOW : kept(valuesOf(present.toSorted(byMoment)));
+    case 'set': {
+      const values = distinct(valuesOf(present)).sort(order);
+      return values.length > fn.limit! ? OVERFLOW : kept(values);
+    }
+    case 'argMax':
+    case 'argMin': {
+      const sign = fn.name === 'argMin' ? 1 : -1;
+      const ranked = present
+        .filter(event => event.rank !== null)
+        .toSorted((a, b) => sign * order(a.rank, b.rank) || byMoment(a, b))
+        .slice(0, fn.limit ?? 1);
+      if (ranked.some(({ value, rank }) => isTooLong(value) || isTooLong(rank))) return OVERFLOW;
+      return good(fn.limit === null ? (ranked[0]?.value ?? null) : valuesOf(ranked));
+    }
+    case 'approxCountDistinct':
+      return good(approximateCount(valuesOf(present), fn.limit!));
+    case 'vectorAvg': {
+      const vectors = present.filter(({ value }) => {
+        const list = value as Value[];
+        return list.length === fn.limit && !list.includes(null);
+      });
+      const count = vectors.reduce((sum, { weight }) => sum + weight, 0n);
+      if (count === 0n) return good(null);
+      const averages = Array.from({ length: fn.limit! }, (_, i) =>
+        realQuotient(
+          vectors.map(event => ({ ...event, value: (event.value as Value[])[i]! })),
+          count,
+        ),
+      );
+      return averages.some(({ status }) => status !== null) ? OVERFLOW : good(averages.map(({ value }) => value));
     }
     case 'countUnique':
     case 'mode':
@@ -343,6 +378,30 @@ function finishTimes({ name, params }: AggregateFunction, all: Times[]): Value {
   }
 }
 
+const OVERFLOW: Answer = { value: null, status: 'OVERFLOW' };
+
+function isTooLong(value: Value): boolean {
+  return typeof value === 'string' && Buffer.byteLength(value) > TEXT_MAX_BYTES;
+}
+
+/** A list, unless there is a text in it that is not kept. */
+function kept(values: Value[]): Answer {
+  return values.some(isTooLong) ? OVERFLOW : good(values);
+}
+
+function valuesOf(events: Counted[]): Value[] {
+  return events.map(event => event.value);
+}
+
+function byMoment(a: Counted, b: Counted): number {
+  return a.time === b.time ? a.position - b.position : a.time < b.time ? -1 : 1;
+}
+
+/** Each value where it stands first; -0 is 0, and NaN is itself. */
+function distinct(values: Value[]): Value[] {
+  return [...new Set(values.map(value => (value === 0 ? 0 : value)))];
+}
+
 /** Of doubles, with NaN and the infinities as IEEE 754 would add them; null beyond the largest double. */
 function realQuotient(present: Counted[], divisor: bigint): Answer {
   const terms = present.map(({ value, weight }) => ({ value: value as number, weight }));
@@ -366,6 +425,8 @@ interface Counted {
   clock: bigint;
   /** The aggregate's argument; true where it has none. */
   value: Value;
+  /** What the value is ranked by; null where it is not. */
+  rank: Value;
   weight: bigint;
 }
 
@@ -401,12 +462,13 @@ function countedByKey(plan: Plan, log: Log, aggregate: Aggregate): Map<string, C
     if (aggregate.where && evaluate(aggregate.where, scope) !== true) continue;
     const weight = row.weight ?? evaluate(event.weight!, scope);
     if (weight === null) continue;
-    const argument = aggregate.fn.args[0];
+    const [argument, rank] = aggregate.fn.args;
     const counted: Counted = {
       position: record.position,
       time: row.time,
       clock: record.clock!,
       value: argument ? evaluate(argument, scope) : true,
+      rank: rank ? evaluate(rank, scope) : null,
       weight: weight as bigint,
     };
     const ofKey = byKey.get(keyText(key));
@@ -440,6 +502,7 @@ function readsIn(node: unknown): Read[] {
 function leaves(expression: Expression): (Expression & { kind: 'read' | 'column' })[] {
   switch (expression.kind) {
     case 'literal':
+    case 'now':
       return [];
     case 'read':
     case 'column':

@@ -8,6 +8,8 @@ import { int64 } from './number.ts';
 export interface Scope {
   column(name: string): Value;
   read(read: Read): Value;
+  /** When a feature is read; an event has no such moment. */
+  now?: bigint;
 }
 
 export function evaluate(expression: Expression, scope: Scope): Value {
@@ -22,6 +24,8 @@ function evaluateAny(expression: Expression, scope: Scope): Value {
       return expression.value;
     case 'column':
       return scope.column(expression.name);
+    case 'now':
+      return scope.now!;
     case 'read':
       return scope.read(expression.read);
     case 'field':

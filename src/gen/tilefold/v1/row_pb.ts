@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tilefold/v1/row.proto.
  */
 export const file_tilefold_v1_row: GenFile = /*@__PURE__*/
-  fileDesc("ChV0aWxlZm9sZC92MS9yb3cucHJvdG8SC3RpbGVmb2xkLnYxIp0BChBGZWF0dXJlc0NvbWJpbmVkEj0KCGZlYXR1cmVzGAEgAygLMisudGlsZWZvbGQudjEuRmVhdHVyZXNDb21iaW5lZC5GZWF0dXJlc0VudHJ5GkoKDUZlYXR1cmVzRW50cnkSCwoDa2V5GAEgASgFEigKBXZhbHVlGAIgASgLMhkudGlsZWZvbGQudjEuRmVhdHVyZVZhbHVlOgI4ASJKChpGZWF0dXJlc0NvbWJpbmVkQ29tcGF0aWJsZRIsCghmZWF0dXJlcxgBIAMoCzIaLnRpbGVmb2xkLnYxLk1hcEZpZWxkRW50cnkiKAoURmVhdHVyZXNDb21iaW5lZExhenkSEAoIZmVhdHVyZXMYASADKAwiRgoNTWFwRmllbGRFbnRyeRILCgNrZXkYASABKAUSKAoFdmFsdWUYAiABKAsyGS50aWxlZm9sZC52MS5GZWF0dXJlVmFsdWUiggQKDEZlYXR1cmVWYWx1ZRIPCgVjb3VudBgBIAEoEkgAEiIKA3N1bRgCIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOEgAEiEKBG1lYW4YAyABKAsyES50aWxlZm9sZC52MS5NZWFuSAASIwoDbWluGAQgASgLMhQudGlsZWZvbGQudjEuRXh0cmVtZUgAEiMKA21heBgFIAEoCzIULnRpbGVmb2xkLnYxLkV4dHJlbWVIABIpCghyZWFsX3N1bRgGIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtSAASKwoJcmVhbF9tZWFuGAcgASgLMhYudGlsZWZvbGQudjEuRXhhY3RNZWFuSAASJAoFZmlyc3QYCCABKAsyEy50aWxlZm9sZC52MS5Nb21lbnRIABIjCgRsYXN0GAkgASgLMhMudGlsZWZvbGQudjEuTW9tZW50SAASJQoGbGFzdF9uGAogASgLMhMudGlsZWZvbGQudjEuUmVjZW50SAASJwoHbW9tZW50cxgLIAEoCzIULnRpbGVmb2xkLnYxLk1vbWVudHNIABIqCgZjb3VudHMYDCABKAsyGC50aWxlZm9sZC52MS5WYWx1ZUNvdW50c0gAEigKB2RlY2F5ZWQYDSABKAsyFS50aWxlZm9sZC52MS5FeGFjdFN1bUgAQgcKBXN0YXRlIl4KBkludDEyOBITCgZuYXJyb3cYASABKBJIAIgBARIQCgNsb3cYAiABKAZIAYgBARIRCgRoaWdoGAMgASgQSAKIAQFCCQoHX25hcnJvd0IGCgRfbG93QgcKBV9oaWdoIkYKBE1lYW4SIAoDc3VtGAEgASgLMhMudGlsZWZvbGQudjEuSW50MTI4EhIKBWNvdW50GAIgASgSSACIAQFCCAoGX2NvdW50Iv4BCghFeGFjdFN1bRIWCgltYWduaXR1ZGUYASABKAxIAIgBARIVCghleHBvbmVudBgCIAEoEUgBiAEBEhUKCG5lZ2F0aXZlGAMgASgISAKIAQESEAoDbmFuGAQgASgSSAOIAQESHgoRcG9zaXRpdmVfaW5maW5pdHkYBSABKBJIBIgBARIeChFuZWdhdGl2ZV9pbmZpbml0eRgGIAEoEkgFiAEBQgwKCl9tYWduaXR1ZGVCCwoJX2V4cG9uZW50QgsKCV9uZWdhdGl2ZUIGCgRfbmFuQhQKEl9wb3NpdGl2ZV9pbmZpbml0eUIUChJfbmVnYXRpdmVfaW5maW5pdHkiTQoJRXhhY3RNZWFuEiIKA3N1bRgBIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtEhIKBWNvdW50GAIgASgSSACIAQFCCAoGX2NvdW50IoQBCgZNb21lbnQSEQoEdGltZRgBIAEoEkgBiAEBEhUKCHBvc2l0aW9uGAIgASgDSAKIAQESEQoHaW50ZWdlchgDIAEoEkgAEg4KBHJlYWwYBCABKAFIABIOCgR0ZXh0GAUgASgJSABCBwoFdmFsdWVCBwoFX3RpbWVCCwoJX3Bvc2l0aW9uIooBCgZSZWNlbnQSEgoFbGltaXQYASABKAVIAIgBARINCgV0aW1lcxgCIAMoEhIRCglwb3NpdGlvbnMYAyADKBISEAoIaW50ZWdlcnMYBCADKBISDQoFcmVhbHMYBSADKAESDQoFdGV4dHMYBiADKAkSEAoIdG9vX2xvbmcYByADKAVCCAoGX2xpbWl0InMKB01vbWVudHMSIgoDc3VtGAEgASgLMhUudGlsZWZvbGQudjEuRXhhY3RTdW0SJgoHc3F1YXJlcxgCIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtEhIKBWNvdW50GAMgASgSSACIAQFCCAoGX2NvdW50IpABCgtWYWx1ZUNvdW50cxISCgVsaW1pdBgBIAEoBUgAiAEBEhAKCGludGVnZXJzGAIgAygSEg0KBXJlYWxzGAMgAygBEg0KBXRleHRzGAQgAygJEg0KBXRpbWVzGAUgAygSEhYKCW92ZXJmbG93bhgGIAEoBUgBiAEBQggKBl9saW1pdEIMCgpfb3ZlcmZsb3duIkUKB0V4dHJlbWUSEQoHaW50ZWdlchgBIAEoEkgAEg4KBHJlYWwYAiABKAFIABIOCgR0ZXh0GAMgASgJSABCBwoFdmFsdWViBnByb3RvMw");
+  fileDesc("ChV0aWxlZm9sZC92MS9yb3cucHJvdG8SC3RpbGVmb2xkLnYxIp0BChBGZWF0dXJlc0NvbWJpbmVkEj0KCGZlYXR1cmVzGAEgAygLMisudGlsZWZvbGQudjEuRmVhdHVyZXNDb21iaW5lZC5GZWF0dXJlc0VudHJ5GkoKDUZlYXR1cmVzRW50cnkSCwoDa2V5GAEgASgFEigKBXZhbHVlGAIgASgLMhkudGlsZWZvbGQudjEuRmVhdHVyZVZhbHVlOgI4ASJKChpGZWF0dXJlc0NvbWJpbmVkQ29tcGF0aWJsZRIsCghmZWF0dXJlcxgBIAMoCzIaLnRpbGVmb2xkLnYxLk1hcEZpZWxkRW50cnkiKAoURmVhdHVyZXNDb21iaW5lZExhenkSEAoIZmVhdHVyZXMYASADKAwiRgoNTWFwRmllbGRFbnRyeRILCgNrZXkYASABKAUSKAoFdmFsdWUYAiABKAsyGS50aWxlZm9sZC52MS5GZWF0dXJlVmFsdWUisAcKDEZlYXR1cmVWYWx1ZRIPCgVjb3VudBgBIAEoEkgAEiIKA3N1bRgCIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOEgAEiEKBG1lYW4YAyABKAsyES50aWxlZm9sZC52MS5NZWFuSAASIwoDbWluGAQgASgLMhQudGlsZWZvbGQudjEuRXh0cmVtZUgAEiMKA21heBgFIAEoCzIULnRpbGVmb2xkLnYxLkV4dHJlbWVIABIpCghyZWFsX3N1bRgGIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtSAASKwoJcmVhbF9tZWFuGAcgASgLMhYudGlsZWZvbGQudjEuRXhhY3RNZWFuSAASJAoFZmlyc3QYCCABKAsyEy50aWxlZm9sZC52MS5Nb21lbnRIABIjCgRsYXN0GAkgASgLMhMudGlsZWZvbGQudjEuTW9tZW50SAASJQoGbGFzdF9uGAogASgLMhMudGlsZWZvbGQudjEuUmVjZW50SAASJwoHbW9tZW50cxgLIAEoCzIULnRpbGVmb2xkLnYxLk1vbWVudHNIABIqCgZjb3VudHMYDCABKAsyGC50aWxlZm9sZC52MS5WYWx1ZUNvdW50c0gAEigKB2RlY2F5ZWQYDSABKAsyFS50aWxlZm9sZC52MS5FeGFjdFN1bUgAEicKB2ZpcnN0X24YFCABKAsyFC50aWxlZm9sZC52MS5SYW5raW5nSAASLQoNbGFzdF9kaXN0aW5jdBgVIAEoCzIULnRpbGVmb2xkLnYxLlJhbmtpbmdIABIkCgRsaXN0GBYgASgLMhQudGlsZWZvbGQudjEuUmFua2luZ0gAEigKCGdyZWF0ZXN0GBcgASgLMhQudGlsZWZvbGQudjEuUmFua2luZ0gAEiUKBWxlYXN0GBggASgLMhQudGlsZWZvbGQudjEuUmFua2luZ0gAEiMKA3NldBgZIAEoCzIULnRpbGVmb2xkLnYxLlJhbmtpbmdIABInCgdhcmdfbWF4GBogASgLMhQudGlsZWZvbGQudjEuUmFua2luZ0gAEicKB2FyZ19taW4YGyABKAsyFC50aWxlZm9sZC52MS5SYW5raW5nSAASNgoPZGlzdGluY3Rfc2tldGNoGBwgASgLMhsudGlsZWZvbGQudjEuRGlzdGluY3RTa2V0Y2hIABIuCgt2ZWN0b3JfbWVhbhgdIAEoCzIXLnRpbGVmb2xkLnYxLlZlY3Rvck1lYW5IAEIHCgVzdGF0ZSJeCgZJbnQxMjgSEwoGbmFycm93GAEgASgSSACIAQESEAoDbG93GAIgASgGSAGIAQESEQoEaGlnaBgDIAEoEEgCiAEBQgkKB19uYXJyb3dCBgoEX2xvd0IHCgVfaGlnaCJGCgRNZWFuEiAKA3N1bRgBIAEoCzITLnRpbGVmb2xkLnYxLkludDEyOBISCgVjb3VudBgCIAEoEkgAiAEBQggKBl9jb3VudCL+AQoIRXhhY3RTdW0SFgoJbWFnbml0dWRlGAEgASgMSACIAQESFQoIZXhwb25lbnQYAiABKBFIAYgBARIVCghuZWdhdGl2ZRgDIAEoCEgCiAEBEhAKA25hbhgEIAEoEkgDiAEBEh4KEXBvc2l0aXZlX2luZmluaXR5GAUgASgSSASIAQESHgoRbmVnYXRpdmVfaW5maW5pdHkYBiABKBJIBYgBAUIMCgpfbWFnbml0dWRlQgsKCV9leHBvbmVudEILCglfbmVnYXRpdmVCBgoEX25hbkIUChJfcG9zaXRpdmVfaW5maW5pdHlCFAoSX25lZ2F0aXZlX2luZmluaXR5Ik0KCUV4YWN0TWVhbhIiCgNzdW0YASABKAsyFS50aWxlZm9sZC52MS5FeGFjdFN1bRISCgVjb3VudBgCIAEoEkgAiAEBQggKBl9jb3VudCKEAQoGTW9tZW50EhEKBHRpbWUYASABKBJIAYgBARIVCghwb3NpdGlvbhgCIAEoA0gCiAEBEhEKB2ludGVnZXIYAyABKBJIABIOCgRyZWFsGAQgASgBSAASDgoEdGV4dBgFIAEoCUgAQgcKBXZhbHVlQgcKBV90aW1lQgsKCV9wb3NpdGlvbiKKAQoGUmVjZW50EhIKBWxpbWl0GAEgASgFSACIAQESDQoFdGltZXMYAiADKBISEQoJcG9zaXRpb25zGAMgAygSEhAKCGludGVnZXJzGAQgAygSEg0KBXJlYWxzGAUgAygBEg0KBXRleHRzGAYgAygJEhAKCHRvb19sb25nGAcgAygFQggKBl9saW1pdCJzCgdNb21lbnRzEiIKA3N1bRgBIAEoCzIVLnRpbGVmb2xkLnYxLkV4YWN0U3VtEiYKB3NxdWFyZXMYAiABKAsyFS50aWxlZm9sZC52MS5FeGFjdFN1bRISCgVjb3VudBgDIAEoEkgAiAEBQggKBl9jb3VudCKQAQoLVmFsdWVDb3VudHMSEgoFbGltaXQYASABKAVIAIgBARIQCghpbnRlZ2VycxgCIAMoEhINCgVyZWFscxgDIAMoARINCgV0ZXh0cxgEIAMoCRINCgV0aW1lcxgFIAMoEhIWCglvdmVyZmxvd24YBiABKAVIAYgBAUIICgZfbGltaXRCDAoKX292ZXJmbG93biLzAQoHUmFua2luZxISCgVsaW1pdBgBIAEoBUgAiAEBEhEKBG92ZXIYAiABKAhIAYgBARINCgV0aW1lcxgDIAMoEhIRCglwb3NpdGlvbnMYBCADKBISEAoIaW50ZWdlcnMYBSADKBISDQoFcmVhbHMYBiADKAESDQoFdGV4dHMYByADKAwSCwoDY3V0GAggAygFEhUKDXJhbmtfaW50ZWdlcnMYCSADKBISEgoKcmFua19yZWFscxgKIAMoARISCgpyYW5rX3RleHRzGAsgAygMEhAKCHJhbmtfY3V0GAwgAygFQggKBl9saW1pdEIHCgVfb3ZlciJrCg5EaXN0aW5jdFNrZXRjaBIWCglwcmVjaXNpb24YASABKAVIAIgBARINCgVwYWlycxgCIAMoDRIWCglyZWdpc3RlcnMYAyABKAxIAYgBAUIMCgpfcHJlY2lzaW9uQgwKCl9yZWdpc3RlcnMibwoKVmVjdG9yTWVhbhITCgZsZW5ndGgYASABKAVIAIgBARISCgVjb3VudBgCIAEoEkgBiAEBEiMKBHN1bXMYAyADKAsyFS50aWxlZm9sZC52MS5FeGFjdFN1bUIJCgdfbGVuZ3RoQggKBl9jb3VudCI7CgdFeHRyZW1lEhEKB2ludGVnZXIYASABKBJIABIOCgRyZWFsGAIgASgBSABCBwoFdmFsdWVKBAgDEARiBnByb3RvMw");
 
 /**
  * @generated from message tilefold.v1.FeaturesCombined
@@ -201,6 +201,86 @@ export type FeatureValue = Message<"tilefold.v1.FeatureValue"> & {
      */
     value: ExactSum;
     case: "decayed";
+  } | {
+    /**
+     * monotone, in the order of (time, position)
+     *
+     * @generated from field: tilefold.v1.Ranking first_n = 20;
+     */
+    value: Ranking;
+    case: "firstN";
+  } | {
+    /**
+     * monotone, by (time, position), the latest first; of equal values the latest
+     *
+     * @generated from field: tilefold.v1.Ranking last_distinct = 21;
+     */
+    value: Ranking;
+    case: "lastDistinct";
+  } | {
+    /**
+     * monotone, in the order of (time, position); over beyond the limit
+     *
+     * @generated from field: tilefold.v1.Ranking list = 22;
+     */
+    value: Ranking;
+    case: "list";
+  } | {
+    /**
+     * monotone, in the order of values, the greatest first
+     *
+     * @generated from field: tilefold.v1.Ranking greatest = 23;
+     */
+    value: Ranking;
+    case: "greatest";
+  } | {
+    /**
+     * monotone, in the order of values
+     *
+     * @generated from field: tilefold.v1.Ranking least = 24;
+     */
+    value: Ranking;
+    case: "least";
+  } | {
+    /**
+     * monotone, in the order of values, each once; over beyond the limit
+     *
+     * @generated from field: tilefold.v1.Ranking set = 25;
+     */
+    value: Ranking;
+    case: "set";
+  } | {
+    /**
+     * monotone, by ranks, the greatest first, and then by (time, position)
+     *
+     * @generated from field: tilefold.v1.Ranking arg_max = 26;
+     */
+    value: Ranking;
+    case: "argMax";
+  } | {
+    /**
+     * monotone, by ranks, and then by (time, position)
+     *
+     * @generated from field: tilefold.v1.Ranking arg_min = 27;
+     */
+    value: Ranking;
+    case: "argMin";
+  } | {
+    /**
+     * monotone: the greatest of each register
+     *
+     * @generated from field: tilefold.v1.DistinctSketch distinct_sketch = 28;
+     */
+    value: DistinctSketch;
+    case: "distinctSketch";
+  } | {
+    /**
+     * linear
+     *
+     * @generated from field: tilefold.v1.VectorMean vector_mean = 29;
+     */
+    value: VectorMean;
+    case: "vectorMean";
   } | { case: undefined; value?: undefined };
 };
 
@@ -509,7 +589,149 @@ export const ValueCountsSchema: GenMessage<ValueCounts> = /*@__PURE__*/
   messageDesc(file_tilefold_v1_row, 12);
 
 /**
- * Without a value: nothing but nulls was seen.
+ * Values in an order that the case names, by columns, at most `limit` of them (1 to 1000). Cases ordered by (time, position),
+ * or by ranks, have `times` and `positions`: the first is itself, each other one the difference to the one before it, as it lies in 64
+ * bits. One of `integers`, `reals` and `texts` holds the values, and for arg_max and arg_min one of those called `rank_` what
+ * they are ranked by. A text is UTF-8 and has at most 1024 bytes; of a longer one the first 1024 are here, and its index is
+ * in `cut`, which ascends. Without values: nothing but nulls was seen, or where `over` is set, more than can be kept.
+ *
+ * @generated from message tilefold.v1.Ranking
+ */
+export type Ranking = Message<"tilefold.v1.Ranking"> & {
+  /**
+   * @generated from field: optional int32 limit = 1;
+   */
+  limit?: number | undefined;
+
+  /**
+   * present only as true
+   *
+   * @generated from field: optional bool over = 2;
+   */
+  over?: boolean | undefined;
+
+  /**
+   * @generated from field: repeated sint64 times = 3;
+   */
+  times: bigint[];
+
+  /**
+   * @generated from field: repeated sint64 positions = 4;
+   */
+  positions: bigint[];
+
+  /**
+   * @generated from field: repeated sint64 integers = 5;
+   */
+  integers: bigint[];
+
+  /**
+   * @generated from field: repeated double reals = 6;
+   */
+  reals: number[];
+
+  /**
+   * @generated from field: repeated bytes texts = 7;
+   */
+  texts: Uint8Array[];
+
+  /**
+   * @generated from field: repeated int32 cut = 8;
+   */
+  cut: number[];
+
+  /**
+   * @generated from field: repeated sint64 rank_integers = 9;
+   */
+  rankIntegers: bigint[];
+
+  /**
+   * @generated from field: repeated double rank_reals = 10;
+   */
+  rankReals: number[];
+
+  /**
+   * @generated from field: repeated bytes rank_texts = 11;
+   */
+  rankTexts: Uint8Array[];
+
+  /**
+   * @generated from field: repeated int32 rank_cut = 12;
+   */
+  rankCut: number[];
+};
+
+/**
+ * Describes the message tilefold.v1.Ranking.
+ * Use `create(RankingSchema)` to create a new message.
+ */
+export const RankingSchema: GenMessage<Ranking> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 13);
+
+/**
+ * The 2^precision registers of a HyperLogLog (precision 4 to 16) over XXH64, seed 0, of values: a text's UTF-8 bytes; of all else the
+ * eight bytes of an int64 or a double, the lowest first, where -0 is 0 and NaN 7ff8000000000000. The upper `precision` bits of the hash are the
+ * index of a register, which holds the greatest rank: one more than how many zeros the bits below begin with. Where at most a
+ * quarter of the registers are not 0, `pairs` has those, ascending: (index - the index before) << 6 | rank. Else `registers` has all,
+ * 6 bits each, the lowest first. Without either: nothing but nulls was seen.
+ *
+ * @generated from message tilefold.v1.DistinctSketch
+ */
+export type DistinctSketch = Message<"tilefold.v1.DistinctSketch"> & {
+  /**
+   * @generated from field: optional int32 precision = 1;
+   */
+  precision?: number | undefined;
+
+  /**
+   * @generated from field: repeated uint32 pairs = 2;
+   */
+  pairs: number[];
+
+  /**
+   * @generated from field: optional bytes registers = 3;
+   */
+  registers?: Uint8Array | undefined;
+};
+
+/**
+ * Describes the message tilefold.v1.DistinctSketch.
+ * Use `create(DistinctSketchSchema)` to create a new message.
+ */
+export const DistinctSketchSchema: GenMessage<DistinctSketch> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 14);
+
+/**
+ * For each of `length` places (1 to 1024) the sum of weight * value, and the sum of the weights. Without sums: both are 0.
+ *
+ * @generated from message tilefold.v1.VectorMean
+ */
+export type VectorMean = Message<"tilefold.v1.VectorMean"> & {
+  /**
+   * @generated from field: optional int32 length = 1;
+   */
+  length?: number | undefined;
+
+  /**
+   * @generated from field: optional sint64 count = 2;
+   */
+  count?: bigint | undefined;
+
+  /**
+   * @generated from field: repeated tilefold.v1.ExactSum sums = 3;
+   */
+  sums: ExactSum[];
+};
+
+/**
+ * Describes the message tilefold.v1.VectorMean.
+ * Use `create(VectorMeanSchema)` to create a new message.
+ */
+export const VectorMeanSchema: GenMessage<VectorMean> = /*@__PURE__*/
+  messageDesc(file_tilefold_v1_row, 15);
+
+/**
+ * Without a value: nothing but nulls was seen. Texts are in `greatest` and `least`.
  *
  * @generated from message tilefold.v1.Extreme
  */
@@ -531,12 +753,6 @@ export type Extreme = Message<"tilefold.v1.Extreme"> & {
      */
     value: number;
     case: "real";
-  } | {
-    /**
-     * @generated from field: string text = 3;
-     */
-    value: string;
-    case: "text";
   } | { case: undefined; value?: undefined };
 };
 
@@ -545,5 +761,5 @@ export type Extreme = Message<"tilefold.v1.Extreme"> & {
  * Use `create(ExtremeSchema)` to create a new message.
  */
 export const ExtremeSchema: GenMessage<Extreme> = /*@__PURE__*/
-  messageDesc(file_tilefold_v1_row, 13);
+  messageDesc(file_tilefold_v1_row, 16);
 
