@@ -566,6 +566,8 @@ function lookAhead(): void {
     for (let j = 0; j < count; j++) {
       const level = changetype<Level>(owner.levels + <usize>j * offsetof<Level>());
       found ^= load<u32>(level.newestBytes);
+      // Where the newest goes when a newer one comes.
+      if (level.count > 1) found ^= load<u32>(level.rows + <usize>(level.count - 1) * offsetof<Row>());
     }
   }
   looked = found;

@@ -3,7 +3,7 @@ import { collectSoon } from '../base/release.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
-import { DIRTY_SHARE, ERRORS_PENDING_MAX } from '../ingest/engine.ts';
+import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
 import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
@@ -31,6 +31,9 @@ import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShar
  * changes of as many.
  */
 const CHUNKS_PER_SHARD = 2;
+
+/** As `DIRTY_SHARE` of an engine in one thread: what a barrier writes is copied, and as much may become dirty meanwhile. */
+const DIRTY_SHARE = 1 / 4;
 
 /** Memory may run over its bound by so much while a barrier is under way; then folding waits for it. */
 const OVER_MAX = 1.5;

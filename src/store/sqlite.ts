@@ -29,8 +29,8 @@ export const SWEPT_ROWS_MAX = 10_000;
 /** Two or three packs, so that little of a page stays empty; only a new database takes it. */
 const PAGE_BYTES = 8192;
 
-/** Pages of hot rows; what it does not hold, the machine's page cache does. */
-const CACHE_BYTES = 64 << 20;
+/** A barrier goes through packs in order, and comes by a page once: what this does not hold, the machine's page cache does. */
+const CACHE_BYTES = 16 << 20;
 
 /** Of each reader beside the one that writes: what it reads again stays in the kernels' memory. */
 const READER_CACHE_BYTES = 16 << 20;
