@@ -566,6 +566,8 @@ function lookAhead(): void {
     for (let j = 0; j < count; j++) {
       const level = changetype<Level>(owner.levels + <usize>j * offsetof<Level>());
       found ^= load<u32>(level.newestBytes);
+      // Where the newest goes when a newer one comes.
+      if (level.count > 1) found ^= load<u32>(level.rows + <usize>(level.count - 1) * offsetof<Row>());
     }
   }
   looked = found;
@@ -771,12 +773,37 @@ export function packPart(isRun: bool): bool {
   packed.length = 0;
   beginPart();
   for (; packingEntity < dirty.length >> 2; packingEntity++) {
-    const entity = changetype<Entity>(<usize>load<u32>(dirty.start + (packingEntity << 2)));
+    const entity = dirtyEntity(packingEntity);
+    lookForPacking(packingEntity);
     if (isRun) beginKey(entity.kind, entity.key, <usize>entity.keyLength);
     if (!packEntity(entity, isRun)) return true;
     packingLevel = 0;
   }
   return packed.length > 0;
+}
+
+@inline
+function dirtyEntity(index: usize): Entity {
+  return changetype<Entity>(<usize>load<u32>(dirty.start + (index << 2)));
+}
+
+/** Looks at what entities behind this one need of memory, each step of it some entities before the next step. */
+function lookForPacking(index: usize): void {
+  const count = dirty.length >> 2;
+  let found: u32 = 0;
+  if (index + 24 < count) found ^= dirtyEntity(index + 24).keyLength;
+  if (index + 16 < count) {
+    const entity = dirtyEntity(index + 16);
+    for (let i = 0; i < entity.levelCount; i++) found ^= <u32>levelAt(entity, i).count;
+  }
+  if (index + 8 < count) {
+    const entity = dirtyEntity(index + 8);
+    for (let i = 0; i < entity.levelCount; i++) {
+      const level = levelAt(entity, i);
+      found ^= load<u32>(level.newestBytes) ^ load<u32>(level.rows);
+    }
+  }
+  looked = found;
 }
 
 /** Level by level, the shortest first: they stand in the order in which they were touched. False where the part is full. */

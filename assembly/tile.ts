@@ -356,12 +356,30 @@ function tileGroup(group: Group, bytesMax: usize): bool {
   let bytes: usize = 0;
   for (; tiledKeys < group.keyedCount; tiledKeys++) {
     if (bytes >= bytesMax) return false;
+    if (tiledKeys + KEYS_AHEAD < group.keyedCount) lookAtKey(group, keyedAt(group, tiledKeys + KEYS_AHEAD));
     bytes += tileKey(group, keyedAt(group, tiledKeys));
   }
   tiledKeys = 0;
   forgetPicked(group);
   return true;
 }
+
+/** So many keys before its turn what a key needs is looked at. */
+const KEYS_AHEAD: u32 = 8;
+
+/** Looks at the first of a key's events, and at its bytes: nothing else comes of it than that they are near. */
+@inline
+function lookAtKey(group: Group, owner: Keyed): void {
+  let found = load<u32>(owner.start);
+  for (let i: u32 = 0; i < min<u32>(owner.count, EVENTS_AHEAD); i++) {
+    const event = eventAt(owner.first + i);
+    found ^= <u32>event.timeMicros ^ load<u32>(changetype<usize>(event) + group.eventSize - 4);
+  }
+  considered = found;
+}
+
+/** Of a key with more events than this the others are looked for while these are counted. */
+const EVENTS_AHEAD: u32 = 4;
 
 function forgetPicked(group: Group): void {
   group.stamp++;
@@ -377,17 +395,71 @@ function forgetPicked(group: Group): void {
 function pickFrom(from: i32, to: i32, keeps: bool): void {
   assert(from >= 0 && from <= to && to <= recordCount && tiledGroup == 0 && tiledKeys == 0);
   isKept = keeps;
-  for (let i = 0; i < groupCount; i++) {
-    const group = groupAt(i);
-    for (let record = <usize>from; record < <usize>to; record++) {
+  for (let i = 0; i < groupCount; i++) pickGroup(groupAt(i), <usize>from, <usize>to);
+}
+
+/** Some records at a time: what their keys need of memory is looked at before any of them is counted. */
+function pickGroup(group: Group, from: usize, to: usize): void {
+  for (let record = from; record < to; ) {
+    candidateCount = 0;
+    builtKeys.reset();
+    // A record has two rows at most.
+    for (; record < to && candidateCount + 2 <= CANDIDATES_MAX; record++) {
       if (load<i32>(recordType + (record << 2)) != group.type) continue;
       const row = load<i32>(recordRow + (record << 2));
       if (row < 0) continue;
       const before = group.hasBefore ? load<i32>(recordBefore + (record << 2)) : -1;
-      if (before >= 0) pick(group, <usize>before, record);
-      pick(group, <usize>row, record);
+      if (before >= 0) consider(group, <usize>before, record);
+      consider(group, <usize>row, record);
     }
+    // One event alone, as replays have it, has nobody to wait with.
+    if (candidateCount > 1) lookAhead(group);
+    for (let i = 0; i < candidateCount; i++) pick(group, candidateAt(i));
   }
+}
+
+/** An event that counts, and its key. */
+@unmanaged
+class Candidate {
+  weight: i64;
+  row: u32;
+  record: u32;
+  hash: u32;
+  keyLength: u32;
+  key: usize;
+  /** The known key that most likely it is; 0 where there is none. */
+  guess: usize;
+}
+
+const CANDIDATES_MAX: i32 = 256;
+const candidates: usize = allocateZeroed(<usize>CANDIDATES_MAX * offsetof<Candidate>());
+let candidateCount: i32 = 0;
+
+@inline
+function candidateAt(index: i32): Candidate {
+  return changetype<Candidate>(candidates + <usize>index * offsetof<Candidate>());
+}
+
+/** Keys of candidates that do not stand in the input. */
+const builtKeys: Arena = Arena.make();
+
+/** What loads have found; it keeps the loads from being left out. */
+export let considered: u32 = 0;
+
+/** Places of all candidates' keys first, then the keys that are known there: memory is waited for once for each step. */
+function lookAhead(group: Group): void {
+  for (let i = 0; i < candidateCount; i++) {
+    const candidate = candidateAt(i);
+    const entry = group.table + (<usize>placeOf(group, candidate.hash) << 3);
+    const known = changetype<usize>(keyedAt(group, load<u32>(entry, 4)));
+    candidate.guess = load<u32>(entry) == group.stamp ? known : 0;
+  }
+  let found: u32 = 0;
+  for (let i = 0; i < candidateCount; i++) {
+    const guess = candidateAt(i).guess;
+    if (guess != 0) found ^= load<u32>(changetype<Keyed>(guess).start);
+  }
+  considered = found;
 }
 
 /** Is `where` true of an event? */
@@ -398,7 +470,7 @@ function isWanted(group: Group, row: usize): bool {
   return load<u8>(where.nulls + row) == 0 && load<i64>(where.values + (row << 3)) != 0;
 }
 
-function pick(group: Group, row: usize, record: usize): void {
+function consider(group: Group, row: usize, record: usize): void {
   if (!isWanted(group, row)) return;
   let weight: i64 = 1;
   if (group.weight >= 0) {
@@ -407,14 +479,33 @@ function pick(group: Group, row: usize, record: usize): void {
     weight = load<i64>(register.values + (row << 3));
   }
   if (!buildKey(group.frame, row, group.keyColumns, group.keyCount)) return;
+  const candidate = candidateAt(candidateCount);
+  candidateCount++;
+  candidate.row = <u32>row;
+  candidate.record = <u32>record;
+  candidate.weight = weight;
+  candidate.hash = hashKey(group.entity, keyStart, keyLength);
+  candidate.keyLength = <u32>keyLength;
+  candidate.key = hasLoneString(group) ? keyStart : builtKeys.copy(keyStart, keyLength);
+}
+
+/** Keys of one string stand in the input. */
+@inline
+function hasLoneString(group: Group): bool {
+  return group.keyCount == 1 && load<i32>(group.keyColumns, 4) == KeyKind.STRING;
+}
+
+function pick(group: Group, candidate: Candidate): void {
+  const row = <usize>candidate.row;
+  const record = <usize>candidate.record;
   group.events.reserve(group.eventSize);
   const event = changetype<Picked>(group.events.end);
-  event.key = keyIndex(group);
+  event.key = keyIndex(group, candidate);
   event.timeMicros = load<i64>(group.times + (row << 3));
   event.timeMs = floorDivide(event.timeMicros, 1000);
   event.clockMicros = load<i64>(recordClock + (record << 3));
   event.position = firstPosition + <i64>record;
-  event.weight = weight;
+  event.weight = candidate.weight;
   copyValues(group, event, row);
   group.events.length += group.eventSize;
   group.eventCount++;
@@ -487,20 +578,21 @@ function isKeyed(group: Group, row: usize, key: usize, length: usize): bool {
 
 // --- 2. key
 
-/** The index of the key just built, which has one event more. */
-function keyIndex(group: Group): u32 {
-  const hash = hashKey(group.entity, keyStart, keyLength);
+/** The index of a candidate's key, which has one event more. */
+function keyIndex(group: Group, candidate: Candidate): u32 {
+  const hash = candidate.hash;
+  const length = candidate.keyLength;
   let place = placeOf(group, hash);
   while (true) {
     const entry = group.table + (<usize>place << 3);
     if (load<u32>(entry) != group.stamp) {
       store<u32>(entry, group.stamp);
       store<u32>(entry, group.keyedCount, 4);
-      return addKey(group, hash);
+      return addKey(group, candidate);
     }
     const index = load<u32>(entry, 4);
     const known = keyedAt(group, index);
-    if (known.hash == hash && <usize>known.length == keyLength && isSame(known.start, keyStart, keyLength)) {
+    if (known.hash == hash && known.length == length && isSame(known.start, candidate.key, <usize>length)) {
       known.count++;
       return index;
     }
@@ -513,18 +605,17 @@ function placeOf(group: Group, hash: u32): u32 {
   return (hash ^ (hash >> 15)) & (group.tableSize - 1);
 }
 
-function addKey(group: Group, hash: u32): u32 {
+function addKey(group: Group, candidate: Candidate): u32 {
   group.keyed.reserve(offsetof<Keyed>());
   group.keyed.length += offsetof<Keyed>();
   const added = keyedAt(group, group.keyedCount);
   group.keyedCount++;
-  added.hash = hash;
-  added.length = <u32>keyLength;
-  added.start = keyStart;
+  added.hash = candidate.hash;
+  added.length = candidate.keyLength;
+  added.start = candidate.key;
   added.count = 1;
   // A lone string stays where it is until the next batch is decoded.
-  if (isKept || group.keyCount != 1 || load<i32>(group.keyColumns, 4) != KeyKind.STRING)
-    added.start = group.texts.copy(keyStart, keyLength);
+  if (isKept || !hasLoneString(group)) added.start = group.texts.copy(candidate.key, <usize>candidate.keyLength);
   if (group.keyedCount * 2 > group.tableSize) growTable(group);
   return group.keyedCount - 1;
 }

@@ -42,10 +42,10 @@ export interface Engine {
 }
 
 /**
- * Of the memory for rows, so much may be dirty before a barrier is brought forward: what it writes is that large, and a page
- * of rows is written once by it however many of them have changed, so a row costs less the more there are.
+ * Of the memory for rows, so much may be dirty before a barrier is brought forward. A pack of rows is written once by it
+ * however many of them have changed, so a row costs less the more there are.
  */
-export const DIRTY_SHARE = 1 / 4;
+export const DIRTY_SHARE = 1 / 2;
 
 /**
  * The moment of a lookup that names none, microseconds since 1970 UTC.

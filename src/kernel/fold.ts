@@ -126,12 +126,12 @@ export class Fold {
 
   /** Rows changed since `settle`, or since the last snapshot; a copy of them. */
   dirtyRows(): FoldedRow[] {
-    return [...this.#parts(false)].flatMap(part => [...unpackRows(part)]);
+    return Array.from(this.#parts(false), part => [...unpackRows(part.slice())]).flat();
   }
 
   /**
    * `dirtyRows` as a store takes them best: in order of their addresses, spelt as in packs (assembly/run.ts), and in parts
-   * of a MiB or so, one behind the other. Nothing may be folded before the last of them.
+   * of a MiB or so, one behind the other. Each is a view that holds until the next; nothing may be folded before the last.
    */
   dirtyRun(): Generator<Uint8Array<ArrayBuffer>> {
     return this.#parts(true);
@@ -142,16 +142,16 @@ export class Fold {
    * that changes meanwhile is dirty again. One snapshot at a time can be in flight.
    */
   snapshot(): Uint8Array<ArrayBuffer>[] {
-    const parts = [...this.dirtyRun()];
+    const parts = Array.from(this.dirtyRun(), part => part.slice());
     this.kernel.exports.snapshotDirty();
     return parts;
   }
 
-  /** Copies of what the kernel packs. */
+  /** Views of what the kernel packs. */
   *#parts(isRun: boolean): Generator<Uint8Array<ArrayBuffer>> {
     const { exports, bytes } = this.kernel;
     exports.startPacking();
-    while (exports.packPart(isRun ? 1 : 0)) yield bytes(exports.packedStart(), exports.packedLength()).slice();
+    while (exports.packPart(isRun ? 1 : 0)) yield bytes(exports.packedStart(), exports.packedLength());
   }
 
   /** What the last snapshot gave is in the store now; where none is in flight, what `dirtyRows` has just given. */

@@ -3,7 +3,7 @@ import { collectSoon } from '../base/release.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
-import { DIRTY_SHARE, ERRORS_PENDING_MAX } from '../ingest/engine.ts';
+import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
 import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
@@ -31,6 +31,15 @@ import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShar
  * changes of as many.
  */
 const CHUNKS_PER_SHARD = 2;
+
+/**
+ * Dirty rows that bring a barrier forward, where somebody waits for what is folded: a snapshot of so many takes some twenty
+ * milliseconds, and nothing is folded or answered meanwhile.
+ */
+const DIRTY_MAX = 200_000;
+
+/** As `DIRTY_SHARE` of an engine in one thread: what a barrier writes is copied, and as much may become dirty meanwhile. */
+const DIRTY_SHARE = 1 / 4;
 
 /** Memory may run over its bound by so much while a barrier is under way; then folding waits for it. */
 const OVER_MAX = 1.5;
@@ -69,6 +78,8 @@ export class Crew implements Engine {
   #applying = 0;
   #folded: number;
   #expected: number;
+  /** Of what was given last more follows, and nobody waits for it. */
+  #isBehind = false;
   /** Chunks are sent as soon as this turn's are there. */
   #isAdvancing = false;
   #foldedClocks: Clocks;
@@ -143,6 +154,7 @@ export class Crew implements Engine {
     assert(!this.#closed, 'nothing is folded by a crew that is closed');
     assert(position === this.#expected, `lines from ${position} on, where ${this.#expected} is the next`);
     if (lines.length === 0) return;
+    this.#isBehind = isBehind;
     for (let from = 0; from < lines.length; ) {
       const { end, count } = isBehind ? { end: lines.length, count: lineCount(lines) } : cutChunk(lines, from);
       const part = lines.subarray(from, end);
@@ -334,12 +346,17 @@ export class Crew implements Engine {
   // --- barriers
 
   #bringForward(): void {
-    if (this.#barrier || !(this.#isDirty(1) || this.#isOver(1) || this.#errors.length > ERRORS_PENDING_MAX)) return;
+    if (this.#barrier || !this.#isDue()) return;
     this.#startBarrier().catch(error => this.#fail(error));
   }
 
   #isOver(factor: number): boolean {
     return this.#shards.some(({ sizes }) => sizes.stateBytes > this.#shareBytes * factor);
+  }
+
+  #isDue(): boolean {
+    if (this.#isOver(1) || this.#isDirty(1) || this.#errors.length > ERRORS_PENDING_MAX) return true;
+    return !this.#isBehind && this.sizes().dirtyCount > DIRTY_MAX;
   }
 
   #isDirty(factor: number): boolean {

@@ -13,8 +13,11 @@ export interface Disk {
   makeFolder(path: string): Promise<void>;
   /** File names in a folder, ascending. */
   list(folder: string): Promise<string[]>;
-  /** At most `length` bytes from `offset`; fewer at the end of the file. Throws what `isMissing` knows where there is none. */
-  read(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * At most `length` bytes from `offset`; fewer at the end of the file. They may be in `room`, where that is there and has
+   * room for them. Throws what `isMissing` knows where there is none.
+   */
+  read(path: string, offset: number, length: number, room?: Uint8Array): Promise<Uint8Array>;
   /** Of a file, in bytes. Throws what `isMissing` knows where there is none. */
   size(path: string): Promise<number>;
   /** Makes a new file that must not exist, to append to. It is durable once `syncFolder` has returned. */
@@ -57,10 +60,10 @@ export const localDisk: Disk = {
   async list(folder) {
     return (await readdir(folder)).sort();
   },
-  async read(path, offset, length) {
+  async read(path, offset, length, room) {
     const fd = openSync(path, 'r');
     try {
-      const bytes = new Uint8Array(length);
+      const bytes = room && room.length >= length ? room : new Uint8Array(length);
       let filled = 0;
       while (filled < length) {
         const count = readSync(fd, bytes, filled, length - filled, offset + filled);

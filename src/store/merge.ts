@@ -7,8 +7,8 @@ import { PACK_MAX_BYTES, PackWalk, type PackWriter } from './pack.ts';
 /** Rows in order of their addresses, each address once: parts one behind the other, each of them spelt as a pack. */
 export type Run = Iterable<Uint8Array>;
 
-/** As much of a pack as is merged at once: what comes out is cut, and more of it would only be held for longer. */
-export const MERGED_MAX_BYTES = 16 * PACK_MAX_BYTES;
+/** As much of a pack as is merged at once, mostly all of it: what comes out is cut into equal parts. */
+const MERGED_MAX_BYTES = 16 * PACK_MAX_BYTES;
 
 /** A run, at one of its rows. */
 class RunWalk extends PackWalk {
@@ -72,19 +72,19 @@ export class PackMerge {
 
   /**
    * Appends the rows of the pack, and those of the runs that belong into it, to `out`: a run's row replaces the pack's under
-   * its address. False where `out` is full before all are there.
+   * its address. False where there are so many bytes before all rows are there.
    */
-  merge(runs: Runs, out: PackWriter): boolean {
+  merge(runs: Runs, out: PackWriter, bytesMax = MERGED_MAX_BYTES): boolean {
     const walk = this.#walk;
     for (let run = runs.least(); run && this.#isWithin(run); run = runs.least()) {
-      if (out.size >= MERGED_MAX_BYTES) return false;
+      if (out.size >= bytesMax) return false;
       if (this.#isThere && walk.isAt(run.address, 0, run.length)) this.#isThere = walk.next();
       else if (this.#isThere && walk.isBelow(run.address, 0, run.length)) {
-        this.#isThere = take(walk, [run], out);
+        this.#isThere = take(walk, [run], out, bytesMax);
         continue;
       }
       const bounds = [this.#isThere ? walk : null, runs.leastBeside(run)].filter(one => one !== null);
-      if (!take(run, bounds, out, this.#end)) run.advance();
+      if (!take(run, bounds, out, bytesMax, this.#end)) run.advance();
     }
     if (!this.#isThere) return true;
     out.take(walk);
@@ -102,14 +102,20 @@ export class PackMerge {
  * Takes the row that a walk stands at, and those behind it that are below all bounds, until `out` is full; false where its
  * pack or part has no more.
  */
-function take(walk: PackWalk, bounds: PackWalk[], out: PackWriter, end: Uint8Array | null = null): boolean {
+function take(
+  walk: PackWalk,
+  bounds: PackWalk[],
+  out: PackWriter,
+  bytesMax: number,
+  end: Uint8Array | null = null,
+): boolean {
   let [least, length] = [end, end?.length ?? 0];
   for (const bound of bounds)
     if (!least || bound.isBelow(least, 0, length)) [least, length] = [bound.address, bound.length];
   // Spelt anew, for another row may be before it now.
   out.take(walk);
   const rest = walk.end;
-  const limit = rest + MERGED_MAX_BYTES - out.size;
+  const limit = rest + bytesMax - out.size;
   const isThere = walk.next() && (least ? walk.seek(least, 0, length, out, limit) : walk.skip(out, limit));
   out.copy(walk.bytes, rest, walk.start);
   return isThere;

@@ -255,7 +255,7 @@ export interface Piece {
 }
 
 /** Of a pack that is cut, parts are filled so far: the next rows go somewhere between. */
-const PIECE_BYTES = Math.floor((PACK_MAX_BYTES * 2) / 3);
+export const PIECE_BYTES = Math.floor((PACK_MAX_BYTES * 2) / 3);
 
 /** Equal parts of a pack that has become too large; a single row stays whole, whatever its size. */
 export function cutPack(pack: Uint8Array): Piece[] {
@@ -275,6 +275,13 @@ export function cutPack(pack: Uint8Array): Piece[] {
     pieces.push({ first, bytes: CUT.bytes().slice() });
   }
   return pieces;
+}
+
+/** A pack that is no larger than it may be, as a piece. */
+export function pieceOf(pack: Uint8Array): Piece {
+  const walk = WALK.open(pack);
+  walk.next();
+  return { first: walk.address.slice(0, walk.length), bytes: pack };
 }
 
 const CUT = new PackWriter();

@@ -17,7 +17,17 @@ import {
 } from './address.ts';
 import { runOf } from './batch.ts';
 import { PackMerge, Runs } from './merge.ts';
-import { cutPack, dropRows, PACK_MAX_BYTES, type Piece, PackDamage, PackWalk, PackWriter } from './pack.ts';
+import {
+  cutPack,
+  dropRows,
+  PACK_MAX_BYTES,
+  PackDamage,
+  PIECE_BYTES,
+  type Piece,
+  pieceOf,
+  PackWalk,
+  PackWriter,
+} from './pack.ts';
 import type { Horizon, Mark, Row, RowReader, Rows, Store, TakeRow } from './store.ts';
 
 /** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
@@ -29,8 +39,8 @@ export const SWEPT_ROWS_MAX = 10_000;
 /** Two or three packs, so that little of a page stays empty; only a new database takes it. */
 const PAGE_BYTES = 8192;
 
-/** Pages of hot rows; what it does not hold, the machine's page cache does. */
-const CACHE_BYTES = 64 << 20;
+/** A barrier goes through packs in order, and comes by a page once: what this does not hold, the machine's page cache does. */
+const CACHE_BYTES = 16 << 20;
 
 /** Of each reader beside the one that writes: what it reads again stays in the kernels' memory. */
 const READER_CACHE_BYTES = 16 << 20;
@@ -159,10 +169,12 @@ function openStore(db: Database): Store {
       out.begin();
       let isWhole = merge.merge(runs, out);
       write(pack);
+      // Many rows at one place: what follows comes in pieces.
       while (!isWhole) {
         out.begin();
-        isWhole = merge.merge(runs, out);
-        cutPack(out.bytes()).forEach(add);
+        isWhole = merge.merge(runs, out, PIECE_BYTES);
+        if (out.size <= PACK_MAX_BYTES) add(pieceOf(out.bytes()));
+        else cutPack(out.bytes()).forEach(add);
       }
     }
   }
