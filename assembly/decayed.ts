@@ -106,8 +106,9 @@ export { addExact as mergeDecayed } from './exact';
 export function mergeDecayedTile(into: usize, from: usize, startMs: i64): void {
   if (startMs < load<i64>(into, CUT_AT)) return;
   const shift = wholeOf(startMs * 1000, load<i64>(into, HALF_LIFE_AT)) - load<i64>(into, START_AT);
-  if (shift >= 0 && shift <= SHIFT_MAX && addExactScaled(into, from, <i32>shift)) return;
-  countInfinity(into, 1);
+  // So old that nothing of it is left, where no cut says so: of a tile that is read alone.
+  if (shift < 0) return;
+  if (shift > SHIFT_MAX || !addExactScaled(into, from, <i32>shift)) countInfinity(into, 1);
 }
 
 /** The window's sum as of its time; OVERFLOW where a value in it was infinite, or too great. */
