@@ -322,7 +322,8 @@ export const AGGREGATES: SqlAggregate[] = [
     argument: (value, [, accuracy]) =>
       call('sketchBucket', [value, literal(accuracy![0]!, DOUBLE, value.at)], INT64, value.at!),
     gives: `double, or a list of them: of n values in order that with floor(q (n - 1)) below it; null where there is none. NaN is above all. OVERFLOW with values in more than ${SKETCH_BUCKETS_MAX} buckets, which reach over 35 orders of magnitude with the default accuracy`,
-    stored: '9, and for each bucket 2 to 15, mostly 3; a hundredfold of the least value takes 233 with the default accuracy',
+    stored:
+      '9, and for each bucket 2 to 15, mostly 3; a hundredfold of the least value takes 233 with the default accuracy',
     error: `at most \`accuracy\` of the value, ${ACCURACY_DEFAULT} where nothing is written`,
     cost: 'a bucket by a cubic of the mantissa, and a pass over the buckets of the row',
   },
