@@ -90,12 +90,20 @@ const LN2: f64 = 0.6931471805599453;
 /** Terms of e^y, whose y is at most ln(2) / 2 from 0: what is left out is less than 2^-60. */
 const TERMS: i32 = 14;
 
-/** 2^part, part from 0 to 1, to the last bit or two: in additions, products and quotients alone, so that it is the same everywhere. */
+/** What y^i is divided by there, 1 / i!, f64 each. */
+const factors: usize = memory.data(15 * 8, 8);
+let factorial: f64 = 1;
+for (let i = 0; i <= TERMS; i++) {
+  store<f64>(factors + (<usize>i << 3), 1 / factorial);
+  factorial *= <f64>(i + 1);
+}
+
+/** 2^part, part from 0 to 1, to the last bit or two: in additions and products alone, so that it is the same everywhere. */
 export function power2(part: f64): f64 {
   const isUpper = part >= 0.5;
   const y = (isUpper ? part - 1 : part) * LN2;
-  let sum: f64 = 1;
-  for (let i = TERMS; i > 0; i--) sum = 1 + (sum * y) / <f64>i;
+  let sum: f64 = 0;
+  for (let i = TERMS; i >= 0; i--) sum = sum * y + load<f64>(factors + (<usize>i << 3));
   return isUpper ? sum * 2 : sum;
 }
 
@@ -106,8 +114,9 @@ export { addExact as mergeDecayed } from './exact';
 export function mergeDecayedTile(into: usize, from: usize, startMs: i64): void {
   if (startMs < load<i64>(into, CUT_AT)) return;
   const shift = wholeOf(startMs * 1000, load<i64>(into, HALF_LIFE_AT)) - load<i64>(into, START_AT);
-  if (shift >= 0 && shift <= SHIFT_MAX && addExactScaled(into, from, <i32>shift)) return;
-  countInfinity(into, 1);
+  // So old that nothing of it is left, where no cut says so: of a tile that is read alone.
+  if (shift < 0) return;
+  if (shift > SHIFT_MAX || !addExactScaled(into, from, <i32>shift)) countInfinity(into, 1);
 }
 
 /** The window's sum as of its time; OVERFLOW where a value in it was infinite, or too great. */

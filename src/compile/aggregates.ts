@@ -113,7 +113,7 @@ const EXTREME = {
   wants: 'one argument, or two: a value and how many of them to keep',
   keep: ([limit]: number[][]) => ({ limit: limit![0] ?? null, params: [] }),
   result: (argument: Type | null, [limit]: number[][]) => (limit!.length > 0 ? listOf(argument!) : argument!),
-  stored: '3 to 13; of texts, or of several, for each 1 to 10, or the text',
+  stored: '2 to 13; of texts, or of several, for each 1 to 10, or the text',
   error: 'exact',
   cost: 'a comparison; of several log n',
 };
@@ -126,7 +126,7 @@ const LISTED = {
   everywhere: [] as string[],
   keep: ([limit]: number[][]) => ({ limit: limit![0]!, params: [] }),
   result: (argument: Type | null) => listOf(argument!),
-  stored: 'for each value 4 to 30, and a text',
+  stored: '5, and for each value 4 to 30, and a text',
   error: 'exact',
   cost: 'n log n for n events out of order',
 };
@@ -156,7 +156,7 @@ const MOMENT = {
   ...PLAIN,
   takes: 'scalars' as const,
   result: SAME,
-  stored: '14 to 24, and a text',
+  stored: '2 to 35, mostly below 24; and a text',
   error: 'exact',
   cost: 'a comparison of times',
 };
@@ -165,7 +165,7 @@ const SPREAD = {
   ...PLAIN,
   takes: NUMBERS,
   result: () => DOUBLE,
-  stored: '10 to 680, mostly below 48',
+  stored: '8 to 640, mostly below 48',
   cost: 'two additions and a square, of 128 bits',
 };
 const VARIANCE = {
@@ -184,7 +184,7 @@ const COUNTED = {
   params: [BOUND],
   wants: 'one argument, or two with how many different values it counts at most',
   keep: ([limit]: number[][]) => ({ limit: limit![0]!, params: [] }),
-  stored: 'for each value 2 to 20, or a text and its length',
+  stored: '9, and for each value 2 to 20, or 3 to 13 and its text',
   error: 'exact',
   cost: 'n log n for n different values, and a pass over those of the row',
 };
@@ -238,7 +238,7 @@ export const AGGREGATES: SqlAggregate[] = [
     takes: NUMBERS,
     result: () => DOUBLE,
     gives: 'double; null where there is none',
-    stored: '8 to 35; of doubles 6 to 350, mostly below 24',
+    stored: '8 to 33; of doubles 6 to 350, mostly below 24',
     error: 'the exact quotient of the exact sum, rounded once',
     cost: 'two additions',
   },
@@ -341,7 +341,7 @@ export const AGGREGATES: SqlAggregate[] = [
     },
     gives:
       'a list of int64, one more than boundaries: values up to the first (and it), above that up to the second, and so on; the last is of those above all, and of NaN',
-    stored: 'for each bucket 2 to 12',
+    stored: '9, and for each bucket 2 to 12',
     error: 'exact',
     cost: 'a search in the boundaries, and a pass over the buckets of the row',
   },
@@ -381,7 +381,8 @@ export const AGGREGATES: SqlAggregate[] = [
     argument: (value, [, accuracy]) =>
       call('sketchBucket', [value, literal(accuracy![0]!, DOUBLE, value.at)], INT64, value.at!),
     gives: `double, or a list of them: of n values in order that with floor(q (n - 1)) below it; null where there is none. NaN is above all. OVERFLOW with values in more than ${SKETCH_BUCKETS_MAX} buckets, which reach over 35 orders of magnitude with the default accuracy`,
-    stored: 'for each bucket 2 to 15, mostly 3; a hundredfold of the least value takes 233 with the default accuracy',
+    stored:
+      '9, and for each bucket 2 to 15, mostly 3; a hundredfold of the least value takes 233 with the default accuracy',
     error: `at most \`accuracy\` of the value, ${ACCURACY_DEFAULT} where nothing is written`,
     cost: 'a bucket by a cubic of the mantissa, and a pass over the buckets of the row',
   },

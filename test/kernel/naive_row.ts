@@ -1,7 +1,13 @@
 /** How two rows merge, by protobuf messages and bigints: what the kernel makes of any bytes is held against it. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { type ExactSum, FeatureValueSchema, type Int128, type Moment } from '../../src/gen/tilefold/v1/row_pb.ts';
+import {
+  type ExactSum,
+  type FeatureValue,
+  FeatureValueSchema,
+  type Int128,
+  type Moment,
+} from '../../src/gen/tilefold/v1/row_pb.ts';
 import { canonicalRanking, mergeRanking, mergeSketch, RANKINGS, type RankingCase } from './naive_ranking.ts';
 import { given, int64, Refused, refuse } from './refused.ts';
 import { bitsOf, doubleOf, int128, type Kept, ordered, recent, type State } from './rows.ts';
@@ -403,6 +409,14 @@ function mergeCounts(a: State, b: State, isSame: boolean): State {
     for (const [value, count] of side.times) times.set(value, int64((times.get(value) ?? 0n) + count));
   const overflown = sides.some(side => side.overflown) || times.size > limit;
   return tallyState({ limit, kind, overflown, times });
+}
+
+/** Counts of values without those that are there 0 times; any other state as it is. */
+export function withoutTaken(value: FeatureValue): FeatureValue {
+  if (value.state.case !== 'counts') return value;
+  const tally = tallyOf(value.state.value);
+  const times = new Map([...tally.times].filter(([, count]) => count !== 0n));
+  return create(FeatureValueSchema, { state: tallyState({ ...tally, times, kind: times.size > 0 ? tally.kind : 0 })! });
 }
 
 function tallyState({ limit, kind, overflown, times }: Tally): State {

@@ -65,7 +65,8 @@ export function bucketMiddle(bucket: bigint, accuracy: number): number {
 /** 2^part of a half-life: e^(part ln 2) by its series, from -1/2 to 1/2. */
 export function power2(part: number): number {
   const y = (part >= 0.5 ? part - 1 : part) * Math.LN2;
-  let sum = 1;
-  for (let i = 14; i > 0; i--) sum = 1 + (sum * y) / i;
+  const factorial = (n: number): number => (n < 2 ? 1 : n * factorial(n - 1));
+  let sum = 0;
+  for (let i = 14; i >= 0; i--) sum = sum * y + 1 / factorial(i);
   return part >= 0.5 ? 2 * sum : sum;
 }

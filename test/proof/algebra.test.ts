@@ -6,7 +6,11 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'bun:test';
 import { ChangeBatchSchema } from '../../src/gen/tilefold/v1/change_pb.ts';
-import { FeaturesCombinedCompatibleSchema, FeatureValueSchema } from '../../src/gen/tilefold/v1/row_pb.ts';
+import {
+  FeaturesCombinedCompatibleSchema,
+  type FeatureValue,
+  FeatureValueSchema,
+} from '../../src/gen/tilefold/v1/row_pb.ts';
 import { select } from '../../src/ingest/advance.ts';
 import { Fold, type FoldedRow } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
@@ -19,6 +23,7 @@ import { countedIds } from '../sim/engine.ts';
 import { column } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
 import { NEVER_MS } from '../kernel/columns.ts';
+import { withoutTaken } from '../kernel/naive_row.ts';
 import { randomCase } from './case.ts';
 import { compileDefinitions } from './definitions.ts';
 
@@ -175,6 +180,15 @@ function weighing(lines: string[], weight: number): string[] {
   );
 }
 
+const OVERFLOWN = 'overflown';
+
+/** A state's bytes; without values that were taken back as often as they came, which it remembers (assembly/counts.ts). */
+function stateText(value: FeatureValue): string {
+  const { state } = value;
+  if (state.case === 'counts' && state.value.overflown !== undefined) return OVERFLOWN;
+  return Buffer.from(toBinary(FeatureValueSchema, withoutTaken(value))).toString('hex');
+}
+
 /** Of rows, each entry by its address and id. */
 function entriesOf(rows: FoldedRow[]): Map<string, { id: number; state: string }> {
   const entries = new Map<string, { id: number; state: string }>();
@@ -183,7 +197,7 @@ function entriesOf(rows: FoldedRow[]): Map<string, { id: number; state: string }
     for (const { key: id, value } of fromBinary(FeaturesCombinedCompatibleSchema, row.value).features)
       entries.set(`${address} ${id}`, {
         id,
-        state: Buffer.from(toBinary(FeatureValueSchema, value!)).toString('hex'),
+        state: stateText(value!),
       });
   }
   return entries;
@@ -209,6 +223,8 @@ test.each(firsts)(
       const nothing = new Map<number, string>();
       const after = entriesOf(rows);
       for (const [place, { id, state }] of after) {
+        // A bound on values holds for those that were taken back, too, in whatever order that was.
+        if (state === OVERFLOWN) continue;
         const wanted = before.get(place)?.state ?? nothing.get(id) ?? state;
         if (!before.has(place)) nothing.set(id, state);
         expect([seed, place, state]).toEqual([seed, place, wanted]);

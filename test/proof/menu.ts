@@ -40,6 +40,9 @@ const SCALARS = KINDS;
 const NUMBERS = ['int64', 'double'] as const;
 const ORDERED = ['int64', 'double', 'bool', 'time'] as const;
 
+/** Of different values, or of the most frequent: some events have more of them. */
+const FEW = [1, 2, 5, 40] as const;
+
 export const AGGREGATES: readonly AggregateEntry[] = [
   { of: [], isLinear: true, sql: () => 'COUNT(*)', gives: 'int64' },
   { of: [...SCALARS, 'ints', 'items', 'place'], isLinear: true, sql: x => `COUNT(${x})`, gives: 'int64' },
@@ -55,6 +58,22 @@ export const AGGREGATES: readonly AggregateEntry[] = [
   { of: NUMBERS, isLinear: true, sql: x => `VAR_SAMP(${x})`, gives: 'double' },
   { of: NUMBERS, isLinear: true, sql: x => `STDDEV_POP(${x})`, gives: 'double' },
   { of: NUMBERS, isLinear: true, sql: x => `STDDEV_SAMP(${x})`, gives: 'double' },
+  { of: SCALARS, isLinear: true, sql: x => `COUNT(DISTINCT ${x})`, gives: 'int64', duckdb: null },
+  {
+    of: SCALARS,
+    isLinear: true,
+    limits: FEW,
+    sql: (x, n) => `COUNT_DISTINCT(${x}, ${n})`,
+    gives: 'int64',
+    duckdb: null,
+  },
+  { of: SCALARS, isLinear: true, limits: FEW, sql: (x, n) => `MODE(${x}, ${n * 3})`, gives: 'same', duckdb: null },
+  { of: SCALARS, isLinear: true, limits: FEW, sql: (x, n) => `TOP_K(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, isLinear: true, limits: FEW, sql: (x, n) => `HISTOGRAM(${x}, ${n})`, gives: null, duckdb: null },
+  { of: NUMBERS, isLinear: true, sql: x => `BUCKET_COUNTS(${x}, [-3, 0, 0.5, 100])`, gives: 'list', duckdb: null },
+  { of: ['int64'], isLinear: true, sql: x => `BUCKET_COUNTS(${x}, [-3, 0, 7])`, gives: 'list', duckdb: null },
+  { of: NUMBERS, isLinear: true, sql: x => `APPROX_QUANTILE(${x}, 0.5)`, gives: 'double', duckdb: null },
+  { of: NUMBERS, isLinear: true, sql: x => `APPROX_QUANTILE(${x}, [0, 0.9, 1], 0.2)`, gives: 'list', duckdb: null },
   { of: ORDERED, sql: x => `MIN(${x})`, gives: 'same' },
   { of: ORDERED, sql: x => `MAX(${x})`, gives: 'same' },
   {

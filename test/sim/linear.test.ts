@@ -24,7 +24,7 @@ import { now } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
 import { EVENT_CLOCK, memoryDatabase, openEngine, rowsHash } from './engine.ts';
 import { body } from './flights.ts';
-import { compareValue } from './judge.ts';
+import { compareValue, valueAt } from './judge.ts';
 import { Random } from './random.ts';
 import { replayed } from './replayed.ts';
 
@@ -219,6 +219,22 @@ test('of sums nothing is left of what is taken back, whatever stood between', as
   }
   expect(hashes[0]).toEqual(hashes[1]!);
 }, 60_000);
+
+test('what decays is explained by what is left of its tiles', async () => {
+  const rng = new Random(5);
+  const engine = await openEngine(linear, { disk: new SimulatedDisk(1), db: memoryDatabase() });
+  await engine.ingest.post(body(Array.from({ length: 600 }, (_, i) => line(i, rng))), 'ndjson');
+  const decayed = linear.features.filter(({ name }) => /^seen:decayedSum_i_.*_(2h|1d)$/.test(name));
+  for (const { name } of decayed) {
+    const { answer, reads } = engine.reader.explain({ feature: name, key: 'ann', at: null });
+    const { tiles, values } = reads[0]!;
+    const sum = tiles.reduce((total, _, i) => total + (valueAt(values, i) as number), 0);
+    expect(tiles.length).toBeGreaterThan(1);
+    expect(sum / (valueAt(answer, 0) as number)).toBeCloseTo(1, 9);
+  }
+  expect(decayed.length).toBe(6);
+  await engine.close();
+});
 
 describe.each([1, 2])('seed %p', seed => {
   const rng = new Random(seed);
