@@ -16,6 +16,7 @@ import {
   findNewline,
   isBare,
   isFlat,
+  isNull,
   isTombstone,
   lineCount,
   lineEnd,
@@ -143,6 +144,7 @@ function admitElement(): bool {
   moveTo(start);
   const isRecord = readRecord();
   moveTo(end);
+  if (isNull(start, end)) return true;
   if (end - start > LINE_MAX_BYTES) return rejectElement(start, end, Problem.TOO_LONG);
   if (!isRecord) return rejectElement(start, end, problem);
   accept(start, end);

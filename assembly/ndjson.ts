@@ -541,13 +541,18 @@ export function decodeLine(start: usize, end: usize): bool {
 export function isTombstone(start: usize, end: usize): bool {
   openText(start, end);
   skipSpace();
-  if (end - cursor < 4 || load<u32>(cursor) != NULL) return false;
-  moveTo(cursor + 4);
+  const at = cursor;
+  if (end - at < 4) return false;
+  moveTo(at + 4);
   skipSpace();
-  return cursor == end;
+  return cursor == end && isNull(at, at + 4);
 }
 
-const NULL: u32 = 0x6c6c756e;
+/** Is a stretch a null, and nothing else? */
+@inline
+export function isNull(start: usize, end: usize): bool {
+  return end - start == 4 && load<u32>(start) == 0x6c6c756e;
+}
 
 @inline
 export function endsHere(): bool {

@@ -60,7 +60,7 @@ test('an array, compact and over lines', () => {
 });
 
 test('rejected elements are named by their place in the array, from 1', () => {
-  const list = [good(0), 1, good(2), {}, { type: 'e' }, [good(5)], { type: 'e', time: 'x' }, good(7), null];
+  const list = [good(0), 1, good(2), {}, { type: 'e' }, [good(5)], { type: 'e', time: 'x' }, good(7), null, 'null'];
   const { lines, count, rejected } = admitted(JSON.stringify(list, null, 1), 'json');
   expect([records(lines), count]).toEqual([[good(0), good(2), good(7)], 3]);
   expect(rejected.map(({ line, code }) => [line, code])).toEqual([
@@ -69,7 +69,7 @@ test('rejected elements are named by their place in the array, from 1', () => {
     [5, 'no_time'],
     [6, 'not_object'],
     [7, 'bad_time'],
-    [9, 'not_object'],
+    [10, 'not_object'],
   ]);
   expect(JSON.parse(rejected[1]!.sample)).toEqual({});
 });

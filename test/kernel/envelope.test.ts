@@ -175,6 +175,18 @@ describe('what cannot count', () => {
   });
 });
 
+test('over HTTP: a change is a body, and an element of one; a null is neither', async () => {
+  const kernel = await loadKernel();
+  const [change, row] = [envelope('c', 'null', ROW), ROW];
+  const admitted = (text: string) => admit(kernel, bytesOf(text), 'json');
+  expect(admitted(change)).toMatchObject({ count: 1, rejected: [] });
+  expect(admitted(`{"schema":{},"payload":${change}}`)).toMatchObject({ count: 1, rejected: [] });
+  expect(admitted(' null\n')).toMatchObject({ count: 0, rejected: [] });
+  const many = admitted(`[null,${change},${row},null ,\n${change}]`);
+  expect(many).toMatchObject({ count: 2, rejected: [{ line: 3, code: 'no_type' }] });
+  expect('lines' in many && new TextDecoder().decode(many.lines)).toBe(`${change}\n${change}\n`);
+});
+
 test('a batch ends where a frame has no room for two rows more', async () => {
   const lines = Array.from({ length: 5000 }, () => envelope('u', ROW, OTHER));
   const { records, batches } = decode(await lay, bytesOf(lines.join('\n')));
