@@ -444,8 +444,8 @@ const TILE: Mutant[] = [
     name: 'late-everywhere',
     why: 'with an event that is too late the others of its key and level are refused too',
     file: 'assembly/tile.ts',
-    from: 'event.timeMicros, clockMicros);\n      continue;\n',
-    to: 'event.timeMicros, clockMicros);\n      return;\n',
+    from: 'event.timeMicros, event.clockMicros);\n      continue;\n',
+    to: 'event.timeMicros, event.clockMicros);\n      return;\n',
   },
   {
     name: 'start-nearest',
