@@ -46,6 +46,7 @@ export {
   setInput,
   setTypeClock,
   stepNode,
+  typeBehind,
   typeClock,
   typeFrame,
   typeJump,
@@ -60,6 +61,7 @@ export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
 export { PRECISION_MAX, PRECISION_MIN, VECTOR_MAX } from './aggregate';
+export { BEHIND_BOUNDS, REFUSALS_KEPT, REFUSAL_SIZE, behindBounds, forgetRefusals, refusedNow } from './late';
 export {
   LEVELS_MAX,
   SHARDS_MAX,
@@ -69,7 +71,7 @@ export {
   findKeyed,
   pickRecords,
   pickedBytes,
-  refusedCount,
+  refusalsOf,
   setKeyColumn,
   setLevel,
   setMember,

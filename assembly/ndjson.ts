@@ -54,6 +54,7 @@ import {
   takeMoment,
   unescape,
 } from './json';
+import { countBehind, countOnTime, makeBehind } from './late';
 import { allocate, allocateZeroed, headOf, release, roundedSize } from './memory';
 import { cellAt, nestedCell, nullAt } from './nested';
 import {
@@ -193,6 +194,8 @@ export class EventType extends Shape {
   /** The latest two times of records in a row that were too far ahead of it, the older one first; CLOCK_NONE for none. */
   jump: i64;
   lastJump: i64;
+  /** Events by how far they were behind the clock (late.ts). */
+  behind: usize;
 }
 
 export const CLOCK_NONE: i64 = i64.MIN_VALUE;
@@ -212,6 +215,7 @@ export function addType(name: usize, nameLength: usize, inputCount: i32, registe
   type.clock = CLOCK_NONE;
   type.since = CLOCK_NONE;
   forgetJumps(type);
+  type.behind = makeBehind();
   store<usize>(types + <usize>typeCount * sizeof<usize>(), changetype<usize>(type));
   forgetForms();
   return typeCount++;
@@ -322,6 +326,10 @@ export function typeFrame(type: i32): Frame {
 
 export function typeRows(type: i32): i32 {
   return typeAt(type).rows;
+}
+
+export function typeBehind(type: i32): usize {
+  return typeAt(type).behind;
 }
 
 export function typeClock(type: i32): i64 {
@@ -459,6 +467,7 @@ export function beginDecoding(from: usize, size: usize, position: i64): usize {
  * whose time is wrong loses its row, whatever else is wrong with it. Called once for each batch, before it is tiled.
  */
 export function passClocks(arrivalMicros: i64): void {
+  for (let i = 0; i < typeCount; i++) if (!hasEnvelopes(typeAt(i))) countOnTime(typeAt(i).behind, typeAt(i).rows);
   for (let record: usize = 0; record < <usize>recordCount; record++) {
     const type = load<i32>(recordType + (record << 2));
     if (type < 0) continue;
@@ -467,6 +476,13 @@ export function passClocks(arrivalMicros: i64): void {
     const wrongTime = moveClock(eventType, load<i64>(recordTime + (record << 3)), arrivalMicros);
     if (isFirst) eventType.since = eventType.clock;
     store<i64>(recordClock + (record << 3), eventType.clock);
+    if (load<i32>(recordRow + (record << 2)) >= 0) {
+      // An envelope may have two rows, and is one event.
+      if (hasEnvelopes(eventType)) countOnTime(eventType.behind, 1);
+      const behindMicros = eventType.clock - load<i64>(recordTime + (record << 3));
+      if (wrongTime != Bad.NONE) countOnTime(eventType.behind, -1);
+      else if (behindMicros > 0) countBehind(eventType.behind, behindMicros);
+    }
     if (wrongTime == Bad.NONE) continue;
     store<i32>(recordBad + (record << 2), wrongTime);
     store<i32>(recordInput + (record << 2), -1);

@@ -22,6 +22,7 @@ import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
 import { NUMBERS, TEXT } from './kind';
 import { forgetRecent } from './last_n';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release } from './memory';
+import { makeRefusals, refuse } from './late';
 import {
   firstPosition,
   hasEnvelopes,
@@ -66,8 +67,8 @@ class Level {
   lengthMs: i64;
   /** How long past its start a tile takes events, by the type's clock; -1 for ever. */
   ttlMs: i64;
-  /** Events refused because their tile had expired. */
-  refused: i64;
+  /** Events refused because their tile had expired (late.ts). */
+  refusals: usize;
   /** Start of the tile that was found last. */
   lastMs: i64;
 }
@@ -238,12 +239,13 @@ export function setLevel(group: i32, index: i32, lengthMs: f64, ttlMs: f64): voi
   const level = levelAt(groupAt(group), index);
   level.lengthMs = <i64>lengthMs;
   level.ttlMs = <i64>ttlMs;
+  level.refusals = makeRefusals();
   if (level.lengthMs > 0) level.lastMs = floorTile(0, level.lengthMs, groupAt(group).offsetMs);
 }
 
-export function refusedCount(group: i32, level: i32): f64 {
+export function refusalsOf(group: i32, level: i32): usize {
   assert(<u32>level < <u32>groupAt(group).levelCount);
-  return <f64>levelAt(groupAt(group), level).refused;
+  return levelAt(groupAt(group), level).refusals;
 }
 
 // --- picked events, and their keys
@@ -703,7 +705,7 @@ function tileLevel(group: Group, level: Level, owner: Keyed, out: Bytes): void {
     const event = eventAt(place);
     const startMs = tileStart(level, event.timeMs, group.offsetMs);
     if (level.ttlMs >= 0 && (startMs + level.ttlMs) * 1000 <= event.clockMicros) {
-      level.refused++;
+      refuse(level.refusals, event.position, event.timeMicros, event.clockMicros);
       continue;
     }
     if (!isOpen || startMs != openMs) {

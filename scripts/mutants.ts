@@ -444,8 +444,8 @@ const TILE: Mutant[] = [
     name: 'late-everywhere',
     why: 'with an event that is too late the others of its key and level are refused too',
     file: 'assembly/tile.ts',
-    from: '      level.refused++;\n      continue;\n',
-    to: '      level.refused++;\n      return;\n',
+    from: 'event.timeMicros, event.clockMicros);\n      continue;\n',
+    to: 'event.timeMicros, event.clockMicros);\n      return;\n',
   },
   {
     name: 'start-nearest',

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { STAGES, type ThreadStages } from './stages.ts';
+import { formatDuration } from './time.ts';
 
 /** What is asked of a running server each time somebody collects, so that nothing has to be kept up to date for it. */
 export interface State {
@@ -19,8 +20,10 @@ export interface State {
   recordsFolded: number;
   rowsWritten: number;
   stages: ThreadStages[];
-  /** Since the start: how often a tile was too old to take an event, level by level. */
-  tilesRefused: number;
+  /** How often tiles of a length were too old to take an event of a type, since the rows began. */
+  refused: { type: string; levelMs: number; count: number }[];
+  /** Events since the start by how far they were behind the clock of their type. */
+  behind: Behind;
   /** Of the log to its bucket; null where there is none. */
   uploads: Uploads | null;
 }
@@ -35,6 +38,13 @@ export interface Uploads {
   segments: number;
   bytes: number;
   failures: number;
+}
+
+export interface Behind {
+  /** Upper bounds in seconds, ascending. */
+  bounds: number[];
+  /** For each type a count for each bound, one for what is beyond all of them, and the sum in seconds. */
+  types: { type: string; counts: number[]; seconds: number }[];
 }
 
 /** Of a lookup on a local machine up to a large one over a slow line. */
@@ -94,12 +104,10 @@ export class Metrics {
       'Rows deleted because nothing can read them, a count',
       () => state()?.rowsExpired,
     );
-    this.#total(
-      'tiles_refused_total',
-      'Late events that a tile no longer took, a count over tile levels; lifetimes take them all the same',
-      () => state()?.tilesRefused,
-    );
     this.#uploads(() => state()?.uploads ?? null);
+    this.#refused(() => state()?.refused ?? []);
+    this.#late(() => state()?.behind ?? null);
+    this.#lateness(() => state()?.behind ?? null);
     this.#stageSeconds(() => state()?.stages ?? []);
   }
 
@@ -173,6 +181,47 @@ export class Metrics {
     });
   }
 
+  #refused(read: () => State['refused']): void {
+    new Counter({
+      name: 'tilefold_tiles_refused_total',
+      help: 'Late events that a tile no longer took, a count since the rows began, by event type and length of the tile; each group of aggregates with tiles of its own counts; lifetimes take them all the same',
+      labelNames: ['type', 'tile'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { type, levelMs, count } of read()) this.inc({ type, tile: formatDuration(levelMs) }, count);
+      },
+    });
+  }
+
+  #late(read: () => Behind | null): void {
+    new Counter({
+      name: 'tilefold_events_late_total',
+      help: 'Events that came behind the clock of their type, a count since the start, by event type; tiles that are kept take them',
+      labelNames: ['type'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { type, counts } of read()?.types ?? []) this.inc({ type }, sumOf(counts.slice(1)));
+      },
+    });
+  }
+
+  /** The kernels count, and have the buckets: prom-client only writes them down. */
+  #lateness(read: () => Behind | null): void {
+    const name = 'tilefold_event_lateness_seconds';
+    const help =
+      'How far events were behind the clock of their type when they came, in seconds, since the start, by event type; le="0" are those on time';
+    const get = async () => ({
+      name,
+      help,
+      type: 'histogram',
+      aggregator: 'sum',
+      values: latenessValues(name, read()),
+    });
+    this.#registry.registerMetric({ name, help, get } as unknown as Histogram);
+  }
+
   #stageSeconds(read: () => ThreadStages[]): void {
     new Counter({
       name: 'tilefold_stage_seconds_total',
@@ -198,4 +247,27 @@ export class Metrics {
       },
     });
   }
+}
+
+/** Buckets, sum and count of each type, as `prom-client` has those of its own histograms. */
+function latenessValues(name: string, behind: Behind | null) {
+  const { bounds, types } = behind ?? { bounds: [], types: [] };
+  return types.flatMap(({ type, counts, seconds }) => {
+    const bucket = (le: number | string, value: number) => ({
+      labels: { le, type },
+      value,
+      metricName: `${name}_bucket`,
+    });
+    const all = sumOf(counts);
+    return [
+      ...bounds.map((le, i) => bucket(le, sumOf(counts.slice(0, i + 1)))),
+      bucket('+Inf', all),
+      { labels: { type }, value: seconds, metricName: `${name}_sum` },
+      { labels: { type }, value: all, metricName: `${name}_count` },
+    ];
+  });
+}
+
+function sumOf(counts: number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }

@@ -14,7 +14,7 @@ import { Fold } from '../kernel/fold.ts';
 import { type Kernel, loadKernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import type { Ids, Layout } from '../kernel/layout.ts';
-import { layPlan, refusedTiles } from '../kernel/load.ts';
+import { layPlan } from '../kernel/load.ts';
 import type { Meta } from '../meta/meta.ts';
 import { readMembers } from '../meta/members.ts';
 import { isWhole } from '../plan/known.ts';
@@ -134,6 +134,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       rowsExpired: relay.expiredRows,
       recordsFolded: relay.folded - foldedBefore,
       rowsWritten: relay.writtenRows,
+      refused: relay.refused(),
+      behind: relay.behind(),
       stages: [{ thread: 'main', ms: stages.ms }, ...relay.stages()],
       uploads: config.log.s3 ? log.uploads() : null,
       ...live.sizes(),
@@ -295,7 +297,7 @@ export interface Folding {
   /** Of this thread. */
   door: Kernel;
   reader: LookUp;
-  sizes: () => Pick<State, 'rowsDirty' | 'foldBytes' | 'rowsEvicted' | 'rowsLoaded' | 'tilesRefused'>;
+  sizes: () => Pick<State, 'rowsDirty' | 'foldBytes' | 'rowsEvicted' | 'rowsLoaded'>;
 }
 
 /** Where events are folded and lookups answered: in this thread, or in workers. Barriers are written by one beside them. */
@@ -325,7 +327,7 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
       lookup: request => stages.time('answer', () => here.lookup(request)),
       explain: request => stages.time('answer', () => here.explain(request)),
     };
-    const sizes = () => sizesOf(fold, refusedTiles(layout));
+    const sizes = () => sizesOf(fold);
     return { engine, door: kernel, reader, sizes };
   }
   const file = database.db.filename;
@@ -342,17 +344,19 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
       : Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(first))),
   ]);
   const crew = new Crew(
-    { layout, shards, isHere: workers === 0, writer, mark, foldMemoryBytes, onFailure, watcher },
+    { layout, shards, isHere: workers === 0, writer, mark, late: meta.late(), foldMemoryBytes, onFailure, watcher },
     { nowMicros: () => nowOf(crew, config.log.clock, nowMicros) },
   );
-  return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes(), crew.sizes().tilesRefused) };
+  return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes()) };
 }
 
-function sizesOf(
-  { dirtyCount, stateBytes, evicted, loaded }: Pick<Fold, 'dirtyCount' | 'stateBytes' | 'evicted' | 'loaded'>,
-  tilesRefused: number,
-) {
-  return { rowsDirty: dirtyCount, foldBytes: stateBytes, rowsEvicted: evicted, rowsLoaded: loaded, tilesRefused };
+function sizesOf({
+  dirtyCount,
+  stateBytes,
+  evicted,
+  loaded,
+}: Pick<Fold, 'dirtyCount' | 'stateBytes' | 'evicted' | 'loaded'>) {
+  return { rowsDirty: dirtyCount, foldBytes: stateBytes, rowsEvicted: evicted, rowsLoaded: loaded };
 }
 
 /**
@@ -588,6 +592,7 @@ async function prepareRows(
   if ((rebuilds || !isSame) && from < log.start) throw await beginsLater(log);
   store.clear(() => {
     meta.clearErrors();
+    meta.clearLate();
     beginPlan(meta, plan, from, nowMicros());
   });
   // Killed here, the next process comes by again.

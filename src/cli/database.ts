@@ -35,7 +35,10 @@ export function openDatabase(path: string, { damaged, old }: Unreadable, note: (
     db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
     if (old === 'replace' && hasOldRows(db)) {
       const meta = openMeta(db);
-      forgetOldRows(db, () => meta.clearErrors());
+      forgetOldRows(db, () => {
+        meta.clearErrors();
+        meta.clearLate();
+      });
       note('the rows are of an older version: folding the log anew');
     }
     const store = sqliteStore(db);
@@ -93,11 +96,13 @@ export function openRows(path: string): { store: RowReader; close(): void } {
 /**
  * Rows and names as they are at this moment, beside whoever goes on writing them: nothing is changed here, and nobody
  * waits for it. SQLite's write-ahead log keeps what is written meanwhile until it is closed.
+ *
+ * @throws Fault `unsupported` where an older version has written it, and nothing has opened it since
  */
 export function openSnapshot(path: string): { store: RowReader; meta: Meta; close(): void } {
   const db = new Database(path, { readonly: true, strict: true });
   db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-  const meta = openMeta(db);
+  const meta = openUnchanged(db, path);
   const store = sqliteRows(db);
   db.run('BEGIN');
   // The moment is that of the first read.
@@ -107,6 +112,19 @@ export function openSnapshot(path: string): { store: RowReader; meta: Meta; clos
     db.close();
   };
   return { store, meta, close };
+}
+
+/** Tables of an older version are not brought up to date here. */
+function openUnchanged(db: Database, path: string): Meta {
+  try {
+    return openMeta(db);
+  } catch (error) {
+    db.close();
+    const { cause } = error as { cause?: { code?: string } };
+    if (cause?.code !== 'SQLITE_READONLY') throw error;
+    const message = `${path} was written by an older version: \`tilefold errors\`, or a server, brings it up to date`;
+    throw new Fault('unsupported', message);
+  }
 }
 
 /** Its write-ahead log goes first: one that were left would be read as that of the database which comes after. */

@@ -46,9 +46,9 @@ export function addIngest(program: Command) {
       const counts = await withParts(config, {
         open: async parts => {
           state = parts.state;
-          const tooLate = parts.state().tilesRefused;
+          const tooLate = refusedIn(parts);
           const here = await ingestHere(parts, files, source, keyOf, list);
-          const isLate = parts.state().tilesRefused > tooLate;
+          const isLate = refusedIn(parts) > tooLate;
           if (isLate && config.log.clock.kind === 'wall' && !json) console.error(TOO_LATE);
           return here;
         },
@@ -59,6 +59,10 @@ export function addIngest(program: Command) {
       else tell(counts, listed);
       if (counts.rejected > 0) process.exitCode = EXIT.fault;
     });
+}
+
+function refusedIn({ state }: Parts): number {
+  return state().refused.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** @param state null where a server has done the work */

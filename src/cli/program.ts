@@ -10,6 +10,7 @@ import { addFeatures } from './features.ts';
 import { addIngest } from './ingest.ts';
 import { addExplain } from './explain.ts';
 import { addInit } from './init.ts';
+import { addLate } from './late.ts';
 import { addLog } from './log.ts';
 import { addLookup } from './lookup.ts';
 import { addPlan } from './plan.ts';
@@ -50,6 +51,7 @@ export function programOf(): Command {
     addExplain,
     addFeatures,
     addErrors,
+    addLate,
     addReplay,
     addTiles,
     addChangelog,

@@ -16,6 +16,7 @@ import { POST_EVENTS, postEvents } from './events.ts';
 import { GET_FEATURE_SET, GET_FEATURE_SETS, listFeatureSets, type Now, showFeatureSet } from './feature_sets.ts';
 import { POST_FEATURES, postFeatures } from './features.ts';
 import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady } from './health.ts';
+import { GET_LATE, showLate } from './late.ts';
 import { documentOf } from './openapi.ts';
 import type { Operation, Place } from './operation.ts';
 import { type ApplyFiles, POST_PLAN, postPlan } from './plan.ts';
@@ -38,10 +39,10 @@ export interface Services {
 export interface Served {
   ingest: Pick<Ingest, 'post' | 'barrier'>;
   reader: LookUp;
-  meta: Pick<Meta, 'errors'>;
   /** That is in force now. */
   readonly plan: Plan;
   applyFiles: ApplyFiles;
+  meta: Pick<Meta, 'errors' | 'late'>;
   moment: () => Now;
   stages: Pick<Stages, 'time'>;
 }
@@ -49,7 +50,16 @@ export interface Served {
 export const STILL_FOLDING = 'the log is still being folded';
 
 /** Whose replies may be large; the others go out as they are, for packing them would only take time. */
-const PACKED = ['/v1/features', '/v1/feature-sets', '/v1/explain', '/v1/errors', '/metrics', '/openapi.json', '/docs'];
+const PACKED = [
+  '/v1/features',
+  '/v1/feature-sets',
+  '/v1/explain',
+  '/v1/errors',
+  '/v1/late',
+  '/metrics',
+  '/openapi.json',
+  '/docs',
+];
 
 /** Smaller ones go out in one packet anyway. */
 const COMPRESS_MIN_BYTES = 4096;
@@ -73,6 +83,7 @@ export function app(services: Services): Hono {
     get('/v1/feature-sets/{name}', GET_FEATURE_SET, parts ? showFeatureSet(() => parts.plan, parts.moment) : wait),
     get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.ingest, parts.meta) : wait),
     post('/v1/plan', POST_PLAN, parts ? postPlan(parts.applyFiles) : wait),
+    get('/v1/late', GET_LATE, parts ? showLate(parts.ingest, parts.meta) : wait),
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),
     get('/metrics', GET_METRICS, showMetrics(metrics)),

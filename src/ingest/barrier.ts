@@ -1,5 +1,5 @@
-import type { Meta } from '../meta/meta.ts';
 import type { Mark, Rows, Store } from '../store/store.ts';
+import type { LateRow, Meta } from '../meta/meta.ts';
 import type { BadRecord } from './engine.ts';
 import { horizonsOf, type Keeping, sweptKeys } from './expiry.ts';
 
@@ -9,20 +9,23 @@ export interface BarrierWork {
   rowCount: number;
   mark: Mark;
   errors: BadRecord[];
+  /** What tile levels have refused since the last one. */
+  late: LateRow[];
 }
 
 /**
- * Rows, errors, and the position that both stand for, in one transaction; rows that nothing can read any more leave in
+ * Rows, errors, what was too late, and the position that all stand for, in one transaction; rows that nothing can read any more leave in
  * it too.
  *
  * @param keeping how long rows are kept; empty where none ever leave
  * @returns how many have left
  */
 export function writeBarrier(store: Store, meta: Meta, keeping: Keeping[], work: BarrierWork): number {
-  const { rows, rowCount, mark, errors } = work;
+  const { rows, rowCount, mark, errors, late } = work;
   let expired = 0;
   store.commit(rows, mark, () => {
     meta.addErrors(errors.map(errorRow));
+    meta.addLate(late);
     expired = store.sweep(horizonsOf(keeping, mark.clocks), sweptKeys(rowCount));
   });
   return expired;

@@ -1,7 +1,9 @@
+import type { Behind } from '../base/metrics.ts';
 import type { ThreadStages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
 import type { Clock } from '../source/source.ts';
+import type { RefusedCount } from './late.ts';
 
 /**
  * Where lines of the log become rows: in this thread (`here.ts`) or in several (`shard/crew.ts`). Whichever it is, rows,
@@ -18,6 +20,10 @@ export interface Engine {
   stages(): ThreadStages[];
   /** The greatest clock of any event type as far as it has folded; null before the first event of a declared type. */
   greatestClock(): bigint | null;
+  /** Late events that tiles no longer took, of all that it has folded since the rows began. */
+  refused(): RefusedCount[];
+  /** Events by how far they were behind their type's clock, of what has been decoded since the start. */
+  behind(): Behind;
   /** Each event type's clock as far as it has folded, by name. */
   clocks(): Map<string, TypeClock>;
   /**

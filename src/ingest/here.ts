@@ -1,10 +1,12 @@
 import { assert } from '../base/assert.ts';
+import type { Behind } from '../base/metrics.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
 import { collectSoon } from '../base/release.ts';
 import type { TypeClock } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
 import { pickedBytes } from '../kernel/tile.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
+import { behindCounts, behindOf, takeRefused } from '../kernel/late.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Mark, Store } from '../store/store.ts';
@@ -14,6 +16,7 @@ import { writeBarrier } from './barrier.ts';
 import { sliceEnd } from './door.ts';
 import { type BadRecord, DIRTY_SHARE, type Engine, ERRORS_PENDING_MAX, type Watcher } from './engine.ts';
 import type { Keeping } from './expiry.ts';
+import { LateLedger, type RefusedCount } from './late.ts';
 
 /** Events are folded together, where nobody waits for them, as soon as so many bytes of them are. */
 const GATHERED_BYTES = 4 << 20;
@@ -44,6 +47,7 @@ export class Here implements Engine {
   #expiredRows = 0;
   #writtenRows = 0;
   #errors: BadRecord[] = [];
+  readonly #late: LateLedger;
   /** Lines are folded one body after the other. */
   #work: Promise<void> = Promise.resolve();
   #failure: unknown = null;
@@ -58,6 +62,7 @@ export class Here implements Engine {
     const mark = parts.store.mark();
     this.#folded = mark.position;
     resumeClocks(layout, mark.clocks);
+    this.#late = new LateLedger(layout, parts.meta.late());
     for (const fold of folds) {
       fold.resume(mark.highest);
       fold.boundBytes = parts.foldMemoryBytes / folds.length;
@@ -84,6 +89,15 @@ export class Here implements Engine {
     const { exports } = this.#parts.pipeline.layout.kernel;
     const greatest = exports.greatestClock();
     return greatest === exports.CLOCK_NONE.value ? null : greatest;
+  }
+
+  refused(): RefusedCount[] {
+    return this.#late.counts();
+  }
+
+  behind(): Behind {
+    const { layout } = this.#parts.pipeline;
+    return behindOf(layout, behindCounts(layout));
   }
 
   clocks(): Map<string, TypeClock> {
@@ -119,7 +133,7 @@ export class Here implements Engine {
     // Memory is part of the way, and so must not be written.
     if (this.#failure) throw this.#failure;
     const { pipeline, store, meta, keeping } = this.#parts;
-    foldGathered(pipeline, this.#stages);
+    this.#foldGathered();
     if (store.mark().position === this.#folded && this.#errors.length === 0) {
       this.#makeRoom();
       return;
@@ -128,7 +142,9 @@ export class Here implements Engine {
     const errors = this.#errors;
     const mark = this.#mark();
     const rowCount = pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
-    const work = { rows: { runs: pipeline.folds.map(fold => fold.dirtyRun()) }, rowCount, mark, errors };
+    const late = this.#late.take();
+    const rows = { runs: pipeline.folds.map(fold => fold.dirtyRun()) };
+    const work = { rows, rowCount, mark, errors, late };
     this.#expiredRows += this.#stages.time('write', () => writeBarrier(store, meta, keeping, work));
     collectSoon();
     this.#writtenRows += rowCount;
@@ -154,7 +170,7 @@ export class Here implements Engine {
    * The kernel's input is anybody's meanwhile, so each batch is filled in anew.
    */
   async #fold(lines: Uint8Array, arrivalMicros: bigint | null, isBehind: boolean): Promise<void> {
-    if (!isBehind) foldGathered(this.#parts.pipeline, this.#stages);
+    if (!isBehind) this.#foldGathered();
     for (let from = 0; from < lines.length; from += this.#decoder.offset) {
       if (from > 0) await turn();
       assert(!this.#closed, 'an engine is closed when nothing is on its way');
@@ -174,8 +190,14 @@ export class Here implements Engine {
     this.#folded += this.#decoder.count;
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
     if (isBehind && pickedBytes(this.#parts.pipeline.layout.kernel) < GATHERED_BYTES) return;
-    foldGathered(this.#parts.pipeline, this.#stages);
+    this.#foldGathered();
     if (this.#isDue(isBehind)) this.barrier();
+  }
+
+  #foldGathered(): void {
+    const { pipeline } = this.#parts;
+    foldGathered(pipeline, this.#stages);
+    this.#late.add(takeRefused(pipeline.layout));
   }
 
   #isDue(isBehind: boolean): boolean {

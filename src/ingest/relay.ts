@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import type { Behind } from '../base/metrics.ts';
 import type { ThreadStages } from '../base/stages.ts';
 import type { Engine } from './engine.ts';
 
@@ -29,6 +30,7 @@ export class Relay implements Engine {
   /** Of engines that have gone. */
   #expiredRows = 0;
   #writtenRows = 0;
+  #behind: Behind | null = null;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -52,6 +54,15 @@ export class Relay implements Engine {
 
   greatestClock(): bigint | null {
     return this.#engine.greatestClock();
+  }
+
+  /** Written with the rows: the one that goes on knows of them. */
+  refused(): ReturnType<Engine['refused']> {
+    return this.#engine.refused();
+  }
+
+  behind(): Behind {
+    return addBehind(this.#behind, this.#engine.behind());
   }
 
   clocks(): ReturnType<Engine['clocks']> {
@@ -114,6 +125,7 @@ export class Relay implements Engine {
       this.#engine = engine;
       this.#expiredRows += old.expiredRows;
       this.#writtenRows += old.writtenRows;
+      this.#behind = addBehind(this.#behind, old.behind());
     } finally {
       this.#release();
     }
@@ -130,4 +142,17 @@ export class Relay implements Engine {
     for (const { lines, position, arrivalMicros, done } of held)
       this.#fold(lines, position, arrivalMicros).then(done.resolve, done.reject);
   }
+}
+
+/** Of types that both know; what only one of them knows stays as it is. */
+function addBehind(gone: Behind | null, now: Behind): Behind {
+  if (!gone) return now;
+  const added = now.types.map(one => {
+    const before = gone.types.find(({ type }) => type === one.type);
+    if (!before) return one;
+    const counts = one.counts.map((count, i) => count + before.counts[i]!);
+    return { type: one.type, counts, seconds: one.seconds + before.seconds };
+  });
+  const left = gone.types.filter(({ type }) => !now.types.some(one => one.type === type));
+  return { bounds: now.bounds, types: [...added, ...left] };
 }

@@ -83,6 +83,14 @@ export interface Exports {
   PRECISION_MAX: Global;
   VECTOR_MAX: Global;
 
+  BEHIND_BOUNDS: Global;
+  behindBounds(): number;
+  typeBehind(type: number): number;
+  REFUSALS_KEPT: Global;
+  REFUSAL_SIZE: Global;
+  refusedNow: Global;
+  forgetRefusals(refusals: number): void;
+
   LEVELS_MAX: Global;
   SHARDS_MAX: Global;
   addGroup(
@@ -108,7 +116,7 @@ export interface Exports {
   setMemberRank(group: number, index: number, register: number, kind: number): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
   setShards(count: number): void;
-  refusedCount(group: number, level: number): number;
+  refusalsOf(group: number, level: number): number;
   tileRecords(from: number, to: number): void;
   findKeyed(group: number, from: number, key: number, length: number): number;
   pickRecords(from: number, to: number): void;

@@ -111,11 +111,3 @@ function layGroups(layout: Layout): { index: number; group: Group }[] {
   }
   return [...groups.values()].map(group => ({ index: addGroup(kernel, group), group }));
 }
-
-/** How often, since the start, a tile of any group and level had expired when an event came for it. */
-export function refusedTiles({ kernel, groups }: Layout): number {
-  let count = 0;
-  for (const { index, group } of groups)
-    for (const level of group.levels.keys()) count += kernel.exports.refusedCount(index, level);
-  return count;
-}

@@ -5,9 +5,10 @@ import { SQLiteBunSession } from 'drizzle-orm/bun-sqlite/session';
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import { mergeRefusals, type Refusals } from '../base/refusal.ts';
 import { formatMicros } from '../base/time.ts';
 import { migrations } from './migrations.ts';
-import { dictionary, errors, plans, runs } from './schema.ts';
+import { dictionary, errors, late, plans, runs } from './schema.ts';
 
 /** Older ones go: whoever has more bad events than this needs the count and some samples, not all of them. */
 export const ERRORS_KEPT_MAX = 100_000;
@@ -31,6 +32,14 @@ export type AppliedPlan = typeof plans.$inferSelect;
 export type Run = typeof runs.$inferSelect;
 export type ErrorRow = typeof errors.$inferSelect;
 export type NewError = Omit<ErrorRow, 'id' | 'time'> & { timeMicros: bigint | null };
+
+/** What the tiles of one length of an aggregate have refused. */
+export interface LateRow extends Refusals {
+  aggregate: string;
+  /** The event type. */
+  event: string;
+  levelMs: number;
+}
 
 export interface ErrorsPage {
   /** The `id` of the last error of the page before; null or -1 for the first page. */
@@ -69,6 +78,12 @@ export interface Meta {
   clearErrors(): void;
   /** How many there have been, with those that are no longer kept. */
   errorCount(): number;
+  /** Adds to what is known of the same aggregates and levels: of each event once. */
+  addLate(rows: LateRow[]): void;
+  /** By aggregate and level. */
+  late(): LateRow[];
+  /** Forgets them, as rows are forgotten that are to be folded anew. */
+  clearLate(): void;
   /** Returns its id. */
   startRun(run: Pick<Run, 'kind' | 'startedAtMicros' | 'detail'>): number;
   finishRun(id: number, end: { state: 'done' | 'failed'; finishedAtMicros: bigint; detail: Run['detail'] }): void;
@@ -108,6 +123,15 @@ export function openMeta(client: Database): Meta {
       db.delete(errors).run();
     },
     errorCount: () => errorCount(db),
+    addLate(rows) {
+      db.transaction(() => {
+        for (const row of rows) addLate(db, row);
+      });
+    },
+    late: () => db.select().from(late).orderBy(asc(late.aggregate), asc(late.levelMs)).all().map(lateRow),
+    clearLate() {
+      db.delete(late).run();
+    },
     startRun(run) {
       return db
         .insert(runs)
@@ -204,4 +228,20 @@ function errorsPage(db: Db, { after, limit, order = 'oldest' }: ErrorsPage): Err
   const beyond = isFirst ? undefined : order === 'oldest' ? gt(errors.id, after) : lt(errors.id, after);
   const by = order === 'oldest' ? asc(errors.id) : desc(errors.id);
   return db.select().from(errors).where(beyond).orderBy(by).limit(limit).all();
+}
+
+function addLate(db: Db, row: LateRow): void {
+  const { aggregate, event, levelMs } = row;
+  const place = and(eq(late.aggregate, aggregate), eq(late.event, event), eq(late.levelMs, levelMs));
+  const before = db.select().from(late).where(place).get();
+  const { count, first, latest } = before ? mergeRefusals(lateRow(before), row) : row;
+  const values = { aggregate, event, levelMs, count, first: [first], latest };
+  db.insert(late)
+    .values(values)
+    .onConflictDoUpdate({ target: [late.aggregate, late.event, late.levelMs], set: values })
+    .run();
+}
+
+function lateRow({ first, ...row }: typeof late.$inferSelect): LateRow {
+  return { ...row, first: first[0]! };
 }

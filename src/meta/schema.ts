@@ -1,5 +1,6 @@
 import { customType, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import { assert } from '../base/assert.ts';
+import type { Refusal } from '../base/refusal.ts';
 
 /** Microseconds of this machine's clock, which fit a double until the year 2255. */
 const micros = customType<{ data: bigint; driverData: number }>({
@@ -9,6 +10,18 @@ const micros = customType<{ data: bigint; driverData: number }>({
     return Number(value);
   },
   fromDriver: value => BigInt(value),
+});
+
+/** `[position, time, clock]` of each, as JSON: times of events may lie beyond what a number holds exactly, and are texts. */
+const refusals = customType<{ data: Refusal[]; driverData: string }>({
+  dataType: () => 'text',
+  toDriver: all => JSON.stringify(all.map(one => [one.position, String(one.timeMicros), String(one.clockMicros)])),
+  fromDriver: text =>
+    (JSON.parse(text) as [number, string, string][]).map(([position, time, clock]) => ({
+      position,
+      timeMicros: BigInt(time),
+      clockMicros: BigInt(clock),
+    })),
 });
 
 /**
@@ -54,6 +67,22 @@ export const runs = sqliteTable('runs', {
   state: text({ enum: ['running', 'done', 'failed'] }).notNull(),
   detail: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
 });
+
+/** What tile levels have refused, for each aggregate and level: as many rows as definitions make, however many events. */
+export const late = sqliteTable(
+  'late',
+  {
+    aggregate: text().notNull(),
+    event: text().notNull(),
+    /** Of the tiles, in milliseconds. */
+    levelMs: integer('level_ms').notNull(),
+    count: integer().notNull(),
+    first: refusals().notNull(),
+    /** A few, ascending by position. */
+    latest: refusals().notNull(),
+  },
+  table => [primaryKey({ columns: [table.aggregate, table.event, table.levelMs] })],
+);
 
 /** Events that do not count, newest last. */
 export const errors = sqliteTable('errors', {

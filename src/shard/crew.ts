@@ -1,10 +1,13 @@
 import { assert, unreachable } from '../base/assert.ts';
 import { collectSoon } from '../base/release.ts';
+import type { Behind } from '../base/metrics.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
+import { LateLedger, type RefusedCount } from '../ingest/late.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
+import { behindOf } from '../kernel/late.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
 import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
 import {
@@ -19,6 +22,7 @@ import {
 } from '../read/read.ts';
 import type { Explain, Explanation } from '../read/explain.ts';
 import { lineCount } from '../source/segment.ts';
+import type { LateRow } from '../meta/meta.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
 import { unpackColumns } from './columns.ts';
@@ -53,6 +57,8 @@ export interface CrewParts {
   writer: Wire<ToWriter, FromWriter>;
   /** How far the store's rows have been folded; all have been opened with it. */
   mark: Mark;
+  /** What had been too late by then. */
+  late: LateRow[];
   foldMemoryBytes: number;
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
@@ -84,6 +90,7 @@ export class Crew implements Engine {
   #isAdvancing = false;
   #foldedClocks: Clocks;
   #errors: BadRecord[] = [];
+  readonly #late: LateLedger;
   #expiredRows = 0;
   #writtenRows = 0;
   readonly #writerStages = new Stages();
@@ -101,6 +108,7 @@ export class Crew implements Engine {
     this.#foldedClocks = clocksOf(layout, mark.clocks);
     this.#folded = this.#expected = this.#written = mark.position;
     seeClocks(layout, this.#foldedClocks);
+    this.#late = new LateLedger(layout, parts.late);
     this.#asker = new Asker({ layout, position: () => this.#folded - 1, nowMicros: moments.nowMicros });
     this.#shards = shards.map(wire => new ShardDesk(wire));
     for (const [i, { wire }] of this.#shards.entries())
@@ -131,20 +139,30 @@ export class Crew implements Engine {
     return greatestOf(this.#parts.layout, this.#foldedClocks);
   }
 
+  refused(): RefusedCount[] {
+    return this.#late.counts();
+  }
+
+  /** As each shard said at the last barrier, of the chunks that it has decoded. */
+  behind(): Behind {
+    const counts = this.#shards.map(({ behind }) => behind).filter(({ length }) => length > 0);
+    const sums = (counts[0] ?? []).map((_, i) => counts.reduce((sum, of) => sum + of[i]!, 0));
+    return behindOf(this.#parts.layout, sums);
+  }
+
   clocks(): Map<string, TypeClock> {
     return namedClocks(this.#parts.layout, this.#foldedClocks);
   }
 
   /** Sums over the shards, as each said last. */
-  sizes(): Omit<ShardSizes, 'stages'> & { tilesRefused: number } {
-    const sum = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0, tilesRefused: 0 };
-    for (const { sizes, tilesRefused } of this.#shards) {
+  sizes(): Omit<ShardSizes, 'stages'> {
+    const sum = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0 };
+    for (const { sizes } of this.#shards) {
       sum.dirtyCount += sizes.dirtyCount;
       sum.dirtyBytes += sizes.dirtyBytes;
       sum.stateBytes += sizes.stateBytes;
       sum.evicted += sizes.evicted;
       sum.loaded += sizes.loaded;
-      sum.tilesRefused += tilesRefused;
     }
     return sum;
   }
@@ -280,6 +298,7 @@ export class Crew implements Engine {
     this.#folded = chunk.position + chunk.count;
     this.#foldedClocks = clocks;
     seeClocks(this.#parts.layout, clocks);
+    this.#late.add(chunk.refused);
     for (const bad of chunk.bad) {
       this.#errors.push(bad);
       this.#parts.watcher?.bad(bad.code);
@@ -298,8 +317,7 @@ export class Crew implements Engine {
         break;
       }
       case 'tiled':
-        desk.decoding.shift()!.changes = message.changes;
-        desk.tilesRefused = message.tilesRefused;
+        this.#takeChanges(desk.decoding.shift()!, message);
         this.#advance();
         break;
       case 'applied':
@@ -321,6 +339,7 @@ export class Crew implements Engine {
         break;
       case 'settled':
         desk.sizes = message.sizes;
+        desk.behind = message.behind;
         this.#wake();
         break;
       case 'snapshot':
@@ -334,6 +353,11 @@ export class Crew implements Engine {
       default:
         unreachable(message);
     }
+  }
+
+  #takeChanges(chunk: Chunk, { changes, refused }: FromShard & { kind: 'tiled' }): void {
+    chunk.changes = changes;
+    chunk.refused = refused;
   }
 
   /** A chunk is folded when every shard has said so. */
@@ -381,6 +405,7 @@ export class Crew implements Engine {
     const startMs = performance.now();
     const errors = this.#errors;
     this.#errors = [];
+    const late = this.#late.take();
     const position = this.#folded;
     const clocks = namedClocks(layout, this.#foldedClocks);
     const snapshots = await Promise.all(this.#shards.map(desk => desk.snapshot()));
@@ -388,7 +413,7 @@ export class Crew implements Engine {
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
     const runs = snapshots.map(one => one.run);
     const done = await this.#toWriter(
-      { kind: 'write', runs, rowCount, mark, errors },
+      { kind: 'write', runs, rowCount, mark, errors, late },
       runs.flatMap(run => run.map(({ buffer }) => buffer)),
     );
     assert(done.kind === 'written', 'the writer answers what it was asked');

@@ -4,6 +4,7 @@ import type { BadRecord } from '../ingest/engine.ts';
 import type { Clocks } from '../kernel/clock.ts';
 import type { ExplainedFeature } from '../read/explain.ts';
 import { CHUNK_BEHIND_BYTES, CHUNK_BYTES, CHUNK_LINES_MAX } from './chunk.ts';
+import type { Refused } from '../kernel/late.ts';
 import type { PackedColumns } from './columns.ts';
 import type { FromShard, ShardSizes, ToShard } from './message.ts';
 
@@ -33,13 +34,15 @@ export interface Chunk {
   clocks: Clocks | null;
   bad: BadRecord[];
   changes: Uint8Array<ArrayBuffer>[] | null;
+  /** There with the changes. */
+  refused: Refused[];
   /** Those whose bodies end with it. */
   waiting: { resolve(): void; reject(error: unknown): void }[];
 }
 
 /** @param lines are copied: what is sent away must not be the caller's, and `slice` of a Buffer would be a view */
 export function makeChunk(lines: Uint8Array, count: number, position: number, arrivalMicros: bigint | null): Chunk {
-  const empty = { desk: null, hasClocks: false, clocks: null, bad: [], changes: null, waiting: [] };
+  const empty = { desk: null, hasClocks: false, clocks: null, bad: [], changes: null, refused: [], waiting: [] };
   return { lines: [new Uint8Array(lines)], bytes: lines.length, count, position, arrivalMicros, ...empty };
 }
 
@@ -88,8 +91,8 @@ export class ShardDesk {
   /** Chunks that it has folded and not all the others. */
   applied = 0;
   sizes: ShardSizes = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0, stages: noStages() };
-  tilesRefused = 0;
   readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns | ExplainedFeature>>();
+  behind: number[] = [];
   #asked = 0;
   #told: PromiseWithResolvers<FromShard> | null = null;
 

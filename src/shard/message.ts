@@ -3,8 +3,10 @@ import type { StageMs } from '../base/stages.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
 import type { Clocks } from '../kernel/clock.ts';
+import type { Refused } from '../kernel/late.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { Settings } from '../kernel/load.ts';
+import type { LateRow } from '../meta/meta.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { ExplainedFeature } from '../read/explain.ts';
 import type { Mark } from '../store/store.ts';
@@ -89,14 +91,15 @@ export type FromShard =
   | { kind: 'opened' }
   /** The clocks behind the chunk that it decodes, and the events of it that are bad. */
   | { kind: 'passed'; clocks: Clocks; bad: BadRecord[] }
-  /** The chunk's changes, one buffer for each shard. */
-  | { kind: 'tiled'; changes: Uint8Array<ArrayBuffer>[]; tilesRefused: number }
+  /** The chunk's changes, one buffer for each shard, and what of it tiles no longer took. */
+  | { kind: 'tiled'; changes: Uint8Array<ArrayBuffer>[]; refused: Refused[] }
   | { kind: 'applied'; sizes: ShardSizes }
   | { kind: 'answered'; id: number; columns: PackedColumns; stages: StageMs }
   | { kind: 'explained'; id: number; explained: ExplainedFeature }
   | { kind: 'refused'; id: number; failure: Failure }
   | { kind: 'snapshot'; run: Uint8Array<ArrayBuffer>[]; rowCount: number; highest: Mark['highest'] }
-  | { kind: 'settled'; sizes: ShardSizes }
+  /** `behind` is of all chunks that it has decoded (`behindCounts`). */
+  | { kind: 'settled'; sizes: ShardSizes; behind: number[] }
   | { kind: 'closed' }
   | { kind: 'failed'; failure: Failure };
 
@@ -112,7 +115,14 @@ export interface ShardSizes {
 /** To the one that writes. */
 export type ToWriter =
   | { kind: 'open'; role: 'writer'; database: string; keeping: Keeping[] }
-  | { kind: 'write'; runs: Uint8Array<ArrayBuffer>[][]; rowCount: number; mark: Mark; errors: BadRecord[] }
+  | {
+      kind: 'write';
+      runs: Uint8Array<ArrayBuffer>[][];
+      rowCount: number;
+      mark: Mark;
+      errors: BadRecord[];
+      late: LateRow[];
+    }
   | { kind: 'close' };
 
 export type FromWriter =

@@ -55,7 +55,7 @@ export class ServedShard {
         break;
       }
       case 'settle':
-        post({ kind: 'settled', sizes: shard.settle(message.targetBytes) });
+        post({ kind: 'settled', sizes: shard.settle(message.targetBytes), behind: shard.behind() });
         collectSoon();
         break;
       default:
@@ -112,9 +112,9 @@ export class ServedShard {
     // The next chunk's worker waits for them, and for nothing else.
     post({ kind: 'passed', clocks, bad });
     shard.pick();
-    const { changes, tilesRefused } = shard.tile();
+    const changes = shard.tile();
     post(
-      { kind: 'tiled', changes, tilesRefused },
+      { kind: 'tiled', changes, refused: shard.takeRefused() },
       changes.map(({ buffer }) => buffer),
     );
     this.#current = null;
@@ -159,9 +159,9 @@ export class ServedWriter {
     private readonly post: Post<FromWriter>,
   ) {}
 
-  hear({ runs, rowCount, mark, errors }: ToWriter & { kind: 'write' }): void {
+  hear({ runs, rowCount, mark, errors, late }: ToWriter & { kind: 'write' }): void {
     const startMs = performance.now();
-    const work = { rows: { runs: runs.map(read) }, rowCount, mark, errors };
+    const work = { rows: { runs: runs.map(read) }, rowCount, mark, errors, late };
     const expired = writeBarrier(this.store, this.meta, this.keeping, work);
     collectSoon();
     this.post({ kind: 'written', expired, seconds: (performance.now() - startMs) / 1000 });

@@ -3,8 +3,8 @@ import { foldChanges, select } from '../ingest/advance.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
+import { behindCounts, type Refused, takeRefused } from '../kernel/late.ts';
 import type { Layout } from '../kernel/layout.ts';
-import { refusedTiles } from '../kernel/load.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import { changes, pick, tilePicked } from '../kernel/tile.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
@@ -83,13 +83,21 @@ export class Shard {
   }
 
   /** The changes of the batches that were picked, for each shard a buffer of its own. */
-  tile(): { changes: Uint8Array<ArrayBuffer>[]; tilesRefused: number } {
+  tile(): Uint8Array<ArrayBuffer>[] {
     const { layout, shards } = this.parts;
-    const buffers = this.stages.time('tile', () => {
+    return this.stages.time('tile', () => {
       tilePicked(layout.kernel);
       return Array.from({ length: shards }, (_, shard) => changes(layout.kernel, shard).slice());
     });
-    return { changes: buffers, tilesRefused: refusedTiles(layout) };
+  }
+
+  /** What tiles no longer took of all that was tiled since this was asked last. */
+  takeRefused(): Refused[] {
+    return takeRefused(this.parts.layout);
+  }
+
+  behind(): number[] {
+    return behindCounts(this.parts.layout);
   }
 
   /** Folds changes, and remembers the clocks as of the prefix that they complete. */

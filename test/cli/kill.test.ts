@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileFolder } from '../../src/compile/compile.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../../src/source/source.ts';
+import { lateIn } from '../oracle/late.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { now, value } from '../oracle/naive.ts';
 import { smallWeek } from '../sim/flights.ts';
@@ -51,10 +52,14 @@ test(
   TIMEOUT_MS,
 );
 
-/** Every flight is told from all others; of some the origin is missing, so that there are errors to count. */
+/**
+ * Every flight is told from all others; of some the origin is missing, so that there are errors to count, and some are
+ * days late.
+ */
 function idLines(lines: string[]): Flights {
   const named = lines.map((line, i): [string, string] => {
-    const event = JSON.parse(line) as { data: { origin: string | null } };
+    const event = JSON.parse(line) as { time: string; data: { origin: string | null } };
+    if (i % 25 === 3) event.time = new Date(Date.parse(event.time) - (i % 10) * 86_400_000).toISOString();
     if (i % 40 === 7) event.data.origin = null;
     return [`f${i}`, JSON.stringify({ ...event, id: `f${i}` })];
   });
@@ -208,6 +213,7 @@ async function finish(server: Server, folder: string, acknowledged: Set<string>)
     server.process.kill('SIGTERM');
     expect(await server.process.exited).toBe(0);
     await compareErrors(folder, log);
+    await compareLate(folder, log);
   } finally {
     server.process.kill('SIGKILL');
   }
@@ -262,4 +268,22 @@ async function compareErrors(folder: string, log: Log): Promise<void> {
   const bad = log.records.filter(record => record.bad !== null).map(record => record.position);
   expect(bad.length).toBeGreaterThan(5);
   expect(positions).toEqual(bad);
+}
+
+/** Of each set and length of tiles so many as the oracle counts, whatever was killed and folded again. */
+async function compareLate(folder: string, log: Log): Promise<void> {
+  const command = [process.execPath, join(ROOT, 'src/main.ts'), 'late', '--config', join(folder, 'tilefold.yaml')];
+  const child = Bun.spawn([...command, '--json'], { stdout: 'pipe', stderr: 'inherit' });
+  const { late } = JSON.parse(await new Response(child.stdout).text()) as { late: LateOfSet[] };
+  expect(await child.exited).toBe(0);
+  const found = late.flatMap(one => one.aggregates.map(aggregate => `${aggregate} ${one.tile_ms} ${one.count}`));
+  const wanted = lateIn(plan, log).map(({ aggregate, levelMs, count }) => `${aggregate} ${levelMs} ${count}`);
+  expect(wanted.length).toBeGreaterThan(5);
+  expect(found.sort()).toEqual(wanted.sort());
+}
+
+interface LateOfSet {
+  aggregates: string[];
+  tile_ms: number;
+  count: number;
 }

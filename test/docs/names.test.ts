@@ -31,8 +31,9 @@ import { pages, ROOT, readPage } from './page.ts';
 
 const METRICS = new Metrics(() => ({
   ...{ logEnd: 0, folded: 0, rowsDirty: 0, foldBytes: 0 },
-  ...{ rowsEvicted: 0, rowsLoaded: 0, rowsExpired: 0, tilesRefused: 0 },
   ...{ recordsFolded: 0, rowsWritten: 0, stages: [], uploads: null },
+  ...{ rowsEvicted: 0, rowsLoaded: 0, rowsExpired: 0, refused: [] },
+  behind: { bounds: [], types: [] },
 }));
 
 function textOf(path: string): string {

@@ -67,6 +67,8 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['GET /v1/feature-sets/{name}', new Request(`${ORIGIN}/v1/feature-sets/delays`), 200, {}],
   ['GET /v1/feature-sets/{name}', new Request(`${ORIGIN}/v1/feature-sets/delay`), 404, {}],
   ['GET /v1/feature-sets/{name}', new Request(`${ORIGIN}/v1/feature-sets/delays`), 503, { opening: true }],
+  ['GET /v1/late', new Request(`${ORIGIN}/v1/late`), 200, {}],
+  ['GET /v1/late', new Request(`${ORIGIN}/v1/late`), 503, { opening: true }],
   ['GET /v1/errors?limit=1', new Request(`${ORIGIN}/v1/errors?limit=1`), 200, {}],
   ['GET /v1/errors?limit=0', new Request(`${ORIGIN}/v1/errors?limit=0`), 400, {}],
   ['GET /v1/errors', new Request(`${ORIGIN}/v1/errors`), 503, { opening: true }],

@@ -214,21 +214,34 @@ describe('/metrics', () => {
   });
 
   test('say what the server holds now, and nothing of it before it holds anything', async () => {
-    const counts = { rowsEvicted: 11, rowsLoaded: 12, rowsExpired: 13, tilesRefused: 14 };
+    const counts = { rowsEvicted: 11, rowsLoaded: 12, rowsExpired: 13 };
+    const refused = [
+      { type: 'flight', levelMs: 60_000, count: 14 },
+      { type: 'flight', levelMs: 1_800_000, count: 3 },
+    ];
+    const lates = { bounds: [0, 0.5, 60], types: [{ type: 'flight', counts: [5, 2, 1, 4], seconds: 700.5 }] };
     const stages = [
       { thread: 'main', ms: { ...noStages(), door: 1500 } },
       { thread: 'shard 1', ms: { ...noStages(), fold: 250 } },
     ];
     const profile = { recordsFolded: 5, rowsWritten: 3, stages };
     const uploads = { closed: 9, uploaded: 6, position: 5, segments: 4, bytes: 2048, failures: 3 };
-    const state = { logEnd: 9, folded: 7, rowsDirty: 2, foldBytes: 4096, uploads, ...counts, ...profile };
+    const sizes = { rowsDirty: 2, foldBytes: 4096, uploads };
+    const state = { logEnd: 9, folded: 7, ...sizes, ...counts, ...profile, refused, behind: lates };
     const metrics = await metricsOf(appWith({ state }).app);
     expect(metrics.get('tilefold_log_end_position')).toBe(9);
     expect(metrics.get('tilefold_folded_position')).toBe(7);
     expect(metrics.get('tilefold_rows_dirty')).toBe(2);
     expect(metrics.get('tilefold_fold_state_bytes')).toBe(4096);
-    const totals = ['rows_evicted', 'rows_loaded', 'rows_expired', 'tiles_refused'];
-    expect(totals.map(name => metrics.get(`tilefold_${name}_total`))).toEqual([11, 12, 13, 14]);
+    const totals = ['rows_evicted', 'rows_loaded', 'rows_expired'];
+    expect(totals.map(name => metrics.get(`tilefold_${name}_total`))).toEqual([11, 12, 13]);
+    expect(metrics.get('tilefold_tiles_refused_total{type="flight",tile="1m"}')).toBe(14);
+    expect(metrics.get('tilefold_tiles_refused_total{type="flight",tile="30m"}')).toBe(3);
+    expect(metrics.get('tilefold_events_late_total{type="flight"}')).toBe(7);
+    const lateness = (labels: string) => metrics.get(`tilefold_event_lateness_seconds_bucket{${labels}}`);
+    expect(['0', '0.5', '60', '+Inf'].map(le => lateness(`le="${le}",type="flight"`))).toEqual([5, 7, 8, 12]);
+    expect(metrics.get('tilefold_event_lateness_seconds_sum{type="flight"}')).toBe(700.5);
+    expect(metrics.get('tilefold_event_lateness_seconds_count{type="flight"}')).toBe(12);
     const seconds = (labels: string) => metrics.get(`tilefold_stage_seconds_total{${labels}}`);
     expect(seconds('stage="door",thread="main"')).toBe(1.5);
     expect(seconds('stage="fold",thread="shard 1"')).toBe(0.25);
@@ -244,7 +257,7 @@ describe('/metrics', () => {
   test('each says its meaning and its unit', async () => {
     const text = await (await appWith().app.request('/metrics')).text();
     const helps = Array.from(text.matchAll(/^# HELP (tilefold_\w+) (.+)$/gm), ([, name, help]) => [name!, help!]);
-    expect(helps.length).toBe(22);
+    expect(helps.length).toBe(24);
     for (const [name, help] of helps) {
       const unit = /_seconds(_total)?$/.test(name!)
         ? 'in seconds'

@@ -5,7 +5,8 @@ import { Metrics, type State } from '../../src/base/metrics.ts';
 import { app, type Services } from '../../src/http/app.ts';
 import type { BodyFormat, Receipt } from '../../src/ingest/ingest.ts';
 import { makeColumn } from '../../src/kernel/window.ts';
-import type { ErrorRow, ErrorsPage } from '../../src/meta/meta.ts';
+import type { Refusal } from '../../src/base/refusal.ts';
+import type { ErrorRow, ErrorsPage, LateRow } from '../../src/meta/meta.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Feature, Plan } from '../../src/plan/plan.ts';
 import { INT64, STRING } from '../../src/plan/value.ts';
@@ -48,6 +49,12 @@ function errorRow(id: number): ErrorRow {
   const event = { position: 70 + id, source: 'log', line: null, type: 'flight', time: '2001-01-07T00:00:00Z' };
   return { id, ...event, code: 'missing', message: 'required input origin is missing or null', sample: '{}' };
 }
+
+const REFUSED: Refusal = { position: 7, timeMicros: 978_865_200_000_000n, clockMicros: 978_965_200_000_001n };
+const LATE: LateRow = {
+  ...{ aggregate: 'delays:flights', event: 'flight', levelMs: 60_000, count: 3 },
+  ...{ first: REFUSED, latest: [REFUSED] },
+};
 
 export interface Seen {
   /** Errors of what was acknowledged are only in the database after one. */
@@ -106,6 +113,7 @@ export function appWith(told: Told = {}) {
         seen.pages.push(page);
         return [errorRow(3), errorRow(9)].slice(0, page.limit);
       },
+      late: () => [LATE],
     },
     plan: PLAN,
     moment: () => ({ position: 6, nowMicros: 978_865_200_000_000n, clocks: new Map() }),

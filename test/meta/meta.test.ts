@@ -56,6 +56,29 @@ test('the last recorded plan is in force', () => {
   expect(meta.currentPlan()).toEqual({ ...plan, id: 2, hash: 'i', position: 9 });
 });
 
+test('what was too late adds up, and goes when it is forgotten', () => {
+  const meta = fresh();
+  const one = (position: number) => ({ position, timeMicros: -62_167_219_200_000_000n, clockMicros: 5n });
+  const row = { aggregate: 'a:n', event: 'e', levelMs: 60_000, count: 1, first: one(7), latest: [one(7)] };
+  meta.addLate([row, { ...row, levelMs: 1 }, { ...row, aggregate: 'a:m', event: 'f' }]);
+  meta.addLate([{ ...row, count: 6, first: one(3), latest: [one(9), one(11), one(12), one(13), one(14)] }]);
+  expect(meta.late()).toEqual([
+    { ...row, aggregate: 'a:m', event: 'f' },
+    { ...row, levelMs: 1 },
+    { ...row, count: 7, first: one(3), latest: [one(9), one(11), one(12), one(13), one(14)] },
+  ]);
+  meta.clearLate();
+  expect(meta.late()).toEqual([]);
+});
+
+test('a plan in other words is the same plan', () => {
+  const meta = fresh();
+  const plan = { hash: 'h', position: 5, appliedAtMicros: 1n, json: '{}', rowsFrom: null, members: null };
+  const id = meta.recordPlan(plan);
+  meta.rewordPlan(id, '{"events":[]}');
+  expect(meta.currentPlan()).toEqual({ ...plan, id, json: '{"events":[]}' });
+});
+
 test('errors are read page by page, oldest or newest first', () => {
   const meta = fresh();
   expect(meta.errors({ limit: 10 })).toEqual([]);

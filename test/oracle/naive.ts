@@ -450,7 +450,7 @@ function prepare(plan: Plan, log: Log, aggregate: Aggregate): Prepared {
   return made;
 }
 
-function countedByKey(plan: Plan, log: Log, aggregate: Aggregate): Map<string, Counted[]> {
+export function countedByKey(plan: Plan, log: Log, aggregate: Aggregate): Map<string, Counted[]> {
   const event = named(plan.events, aggregate.event);
   const byKey = new Map<string, Counted[]>();
   const rows = log.records.flatMap(record => record.rows.map(row => ({ record, row })));
@@ -479,7 +479,7 @@ function countedByKey(plan: Plan, log: Log, aggregate: Aggregate): Map<string, C
 }
 
 /** A tile lives for the window that reaches back furthest of those that use its level, and one tile, and the lateness. */
-function tileTtl(plan: Plan, aggregate: Aggregate, levelMs: number): bigint {
+export function tileTtl(plan: Plan, aggregate: Aggregate, levelMs: number): bigint {
   const reaches = readsIn(plan)
     .filter(({ aggregate: name }) => name === aggregate.name)
     .map(({ window }) => {
@@ -492,7 +492,7 @@ function tileTtl(plan: Plan, aggregate: Aggregate, levelMs: number): bigint {
 }
 
 /** Every read anywhere in a plan, however deep. */
-function readsIn(node: unknown): Read[] {
+export function readsIn(node: unknown): Read[] {
   if (typeof node !== 'object' || node === null) return [];
   const below = Object.values(node).flatMap(readsIn);
   return 'kind' in node && node.kind === 'read' ? [(node as Expression & { kind: 'read' }).read, ...below] : below;
@@ -521,12 +521,12 @@ function keyText(key: Value[]): string {
   return JSON.stringify(key.map(part => [typeof part, String(part)]));
 }
 
-function floorTo(time: bigint, step: bigint, offset: bigint): bigint {
+export function floorTo(time: bigint, step: bigint, offset: bigint): bigint {
   const past = (time - offset) % step;
   return time - (past < 0n ? past + step : past);
 }
 
-function micros(ms: number): bigint {
+export function micros(ms: number): bigint {
   return BigInt(ms) * 1000n;
 }
 

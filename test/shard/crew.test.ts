@@ -8,10 +8,11 @@ import { explanationJson } from '../../src/http/explain.ts';
 import { SLICE_BYTES } from '../../src/ingest/door.ts';
 import { CHUNK_BYTES } from '../../src/shard/chunk.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
+import { lateIn } from '../oracle/late.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { EVENT_CLOCK } from '../sim/engine.ts';
 import { body, smallWeek, tame, wild } from '../sim/flights.ts';
-import { compareAnswer, everything, keysOf } from '../sim/judge.ts';
+import { compareAnswer, everything, keysOf, writtenLate } from '../sim/judge.ts';
 import { type Left, leftIn } from '../sim/left.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
@@ -152,9 +153,14 @@ test('chunks that are decoded side by side take their clocks from each other', a
   await one.ingest.post(body(lines), 'ndjson');
   const many = await start(together, 3);
   await many.ingest.post(body(lines), 'ndjson');
-  const refused = one.state().tilesRefused;
-  expect(refused).toBeGreaterThan(500);
-  expect(many.state().tilesRefused).toBe(refused);
+  const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+  const late = lateIn(one.plan, log);
+  expect(late.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThan(500);
+  for (const parts of [one, many]) {
+    await parts.ingest.barrier();
+    expect(writtenLate(parts.meta)).toEqual(late);
+  }
+  expect(many.state().refused).toEqual(one.state().refused);
   expect(await end(many, together)).toEqual(await end(one, alone));
 });
 

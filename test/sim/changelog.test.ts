@@ -3,12 +3,13 @@ import { describe, expect, test } from 'bun:test';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
 import { planOf } from '../compile/marked.ts';
+import { lateIn } from '../oracle/late.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { now } from '../oracle/naive.ts';
 import { SimulatedDisk } from './disk.ts';
 import { type Engine, EVENT_CLOCK, memoryDatabase, openEngine, rowMap, rowsHash } from './engine.ts';
 import { body } from './flights.ts';
-import { compareValue } from './judge.ts';
+import { compareValue, writtenLate } from './judge.ts';
 import { Random } from './random.ts';
 import { replayed } from './replayed.ts';
 
@@ -180,6 +181,15 @@ describe.each([1, 2])('seed %p', seed => {
     const [unknown, ahead] = ['unknown_op', 'row_ahead'].map(code => errors.find(error => error.code === code)!);
     expect(unknown!.message).toMatch(/^input (op|kind) is none of \+I, -U, \+U, -D$/);
     expect(ahead!.message).toBe("input at is more than 10 minutes ahead of the event's time");
+    const late = lateIn(plan, log);
+    expect(late.length).toBeGreaterThan(3);
+    expect(writtenLate(engine.meta)).toEqual(late);
+    // An event in an envelope counts once, however many rows it has.
+    for (const { type, counts } of engine.here.behind().types)
+      expect([type, counts.reduce((sum, count) => sum + count)]).toEqual([
+        type,
+        log.records.filter(record => record.type === type && record.bad === null && record.rows.length > 0).length,
+      ]);
     await engine.close();
   });
 
@@ -209,7 +219,7 @@ describe.each([1, 2])('seed %p', seed => {
       for (let from = 0; from < lines.length; from += step)
         await engine.ingest.post(body(lines.slice(from, from + step)), 'ndjson');
       engine.ingest.barrier();
-      hashes.push(rowsHash(engine.store));
+      hashes.push({ rows: rowsHash(engine.store), late: writtenLate(engine.meta) });
       await engine.close();
     }
     expect(hashes.slice(1)).toEqual(hashes.slice(1).map(() => hashes[0]!));

@@ -1,8 +1,11 @@
 import { expect } from 'bun:test';
 import { type FeatureColumn, isList, itemType, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
+import type { Refusal } from '../../src/base/refusal.ts';
+import type { Meta } from '../../src/meta/meta.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Type, Value } from '../../src/plan/value.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
+import type { Late } from '../oracle/late.ts';
 import type { Log } from '../oracle/log.ts';
 import { now, type Recorded, value } from '../oracle/naive.ts';
 import type { Engine } from './engine.ts';
@@ -102,4 +105,10 @@ export function isSame(x: Value, y: Value): boolean {
 
 function isMap(value: Value): value is { [key: string]: Value } {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+/** What barriers have written of late events, in the oracle's words. */
+export function writtenLate(meta: Pick<Meta, 'late'>): Late[] {
+  const text = ({ position, timeMicros, clockMicros }: Refusal) => `${position} ${timeMicros} ${clockMicros}`;
+  return meta.late().map(({ first, latest, ...row }) => ({ ...row, first: text(first), latest: latest.map(text) }));
 }

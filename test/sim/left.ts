@@ -9,17 +9,19 @@ import { rowsHash } from './engine.ts';
 export interface Left {
   rows: ReturnType<typeof rowsHash>;
   errors: unknown[];
+  late: unknown[];
 }
 
-/** Of a database: its rows, but for those that nothing can read any more, and its errors. */
+/** Of a database: its rows, but for those that nothing can read any more, its errors, and what was too late. */
 export function leftIn(database: string, plan: Plan): Left {
   const db = new Database(database, { strict: true });
   const store = sqliteStore(db);
   const rows = keptRows(store, plan, db);
   const errors = db.query('SELECT position, type, code, message, sample FROM errors ORDER BY id').all();
+  const late = db.query('SELECT * FROM late ORDER BY aggregate, event, level_ms').all();
   store.close();
   db.close();
-  return { rows, errors };
+  return { rows, errors, late };
 }
 
 /** When rows leave that nothing can read any more is a matter of when barriers come: they are left out. */

@@ -4,12 +4,13 @@ import type { Plan } from '../../src/plan/plan.ts';
 import type { EventLog } from '../../src/source/log.ts';
 import { type Clock, MAX_JUMP_DEFAULT_MS } from '../../src/source/source.ts';
 import type { Store } from '../../src/store/store.ts';
+import { lateIn } from '../oracle/late.ts';
 import { type Log, parseLog, UNDECLARED } from '../oracle/log.ts';
 import { MOMENTS, type Moment, SimulatedDatabase } from './database.ts';
 import { Crash, type Lie, SimulatedDisk } from './disk.ts';
 import { type Engine, memoryDatabase, openEngine, rowMap, rowsHash } from './engine.ts';
 import { body } from './flights.ts';
-import { compareLookups, keysOf, type Keys } from './judge.ts';
+import { compareLookups, keysOf, type Keys, writtenLate } from './judge.ts';
 import { Random } from './random.ts';
 
 /** Small, so that a few posts fill one. */
@@ -308,6 +309,12 @@ async function askAll(world: World, engine: Engine, arrivals: bigint[]): Promise
   const errors = engine.meta.errors({ limit: bad.length + 1 });
   const [found, wanted] = [errors, bad].map(of => of.map(({ position, type }) => `${position} ${type}`).join(', '));
   if (found !== wanted) throw new Error(`errors are of ${found}; bad are ${wanted}`);
+  const [written, late] = [writtenLate(engine.meta), lateIn(story.plan, log)].map(of =>
+    of.map(one => JSON.stringify(one)),
+  );
+  const wrong = written!.findIndex((one, i) => one !== late![i]);
+  if (wrong >= 0 || written!.length !== late!.length)
+    throw new Error(`late is ${written![wrong]}, not ${late![wrong]}, of ${written!.length} and ${late!.length}`);
 }
 
 /**

@@ -1,0 +1,24 @@
+import { expect, test } from 'bun:test';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openDatabase, openSnapshot, REFUSE } from '../../src/cli/database.ts';
+import { folders } from '../source/folder.ts';
+
+const folder = folders();
+
+test('whoever only reads leaves the tables of an older version as they are, and says so', () => {
+  const at = folder();
+  mkdirSync(at);
+  const path = join(at, 'rows.db');
+  const older = openDatabase(path, REFUSE, () => {});
+  older.db.run('DROP TABLE late');
+  older.db.run(
+    'DELETE FROM __drizzle_migrations WHERE created_at = (SELECT max(created_at) FROM __drizzle_migrations)',
+  );
+  older.close();
+  expect(() => openSnapshot(path)).toThrow(`${path} was written by an older version`);
+  openDatabase(path, REFUSE, () => {}).close();
+  const snapshot = openSnapshot(path);
+  expect(snapshot.meta.late()).toEqual([]);
+  snapshot.close();
+});
