@@ -9,6 +9,8 @@ export interface BarrierWork {
   rowCount: number;
   mark: Mark;
   errors: BadRecord[];
+  /** How far rows from elsewhere have been merged in, where some have been since the last barrier. */
+  merged: string | null;
 }
 
 /**
@@ -19,10 +21,11 @@ export interface BarrierWork {
  * @returns how many have left
  */
 export function writeBarrier(store: Store, meta: Meta, keeping: Keeping[], work: BarrierWork): number {
-  const { rows, rowCount, mark, errors } = work;
+  const { rows, rowCount, mark, errors, merged } = work;
   let expired = 0;
   store.commit(rows, mark, () => {
     meta.addErrors(errors.map(errorRow));
+    if (merged !== null) meta.progressBackfill(merged);
     expired = store.sweep(horizonsOf(keeping, mark.clocks), sweptKeys(rowCount));
   });
   return expired;

@@ -112,7 +112,14 @@ export interface ShardSizes {
 /** To the one that writes. */
 export type ToWriter =
   | { kind: 'open'; role: 'writer'; database: string; keeping: Keeping[] }
-  | { kind: 'write'; runs: Uint8Array<ArrayBuffer>[][]; rowCount: number; mark: Mark; errors: BadRecord[] }
+  | {
+      kind: 'write';
+      runs: Uint8Array<ArrayBuffer>[][];
+      rowCount: number;
+      mark: Mark;
+      errors: BadRecord[];
+      merged: string | null;
+    }
   | { kind: 'close' };
 
 export type FromWriter =

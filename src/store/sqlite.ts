@@ -18,7 +18,7 @@ import {
 import { runOf } from './batch.ts';
 import { PackMerge, Runs } from './merge.ts';
 import { cutPack, dropRows, PACK_MAX_BYTES, type Piece, PackDamage, PackWalk, PackWriter } from './pack.ts';
-import type { Horizon, Mark, Row, RowReader, Rows, Store, TakeRow } from './store.ts';
+import type { Horizon, Mark, Row, RowAddress, RowReader, Rows, Store, TakeRow } from './store.ts';
 
 /** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
 const VERSION = 5;
@@ -319,11 +319,16 @@ function readerOver(db: Database, packs: Packs): RowReader {
     return isThere && walk.isAt(low.bytes, 0, low.length) ? walk.value().slice() : null;
   }
 
-  function* scan(): Generator<Row> {
+  function* scan(after?: RowAddress): Generator<Row> {
+    const start = after ? addressOf(after.entity, after.key, after.levelMs, after.tileStartMs) : START.key;
+    let isAfter = after === undefined;
     // Pack by pack, so that no statement stays open over commits, and each from where the last one ended.
-    for (let from: Uint8Array | null = START.key; from; ) {
+    for (let from: Uint8Array | null = start; from; ) {
       const { next, rows } = guarded(db, () => rowsFrom(packs, from!));
-      yield* rows;
+      const [first, ...more] = rows;
+      if (first && (isAfter || byAddress(first, after!) !== 0)) yield first;
+      isAfter ||= first !== undefined;
+      yield* more;
       from = next;
     }
   }
@@ -470,6 +475,6 @@ export function forgetOldRows(db: Database, alongside: () => void): void {
 }
 
 /** The order of scans. */
-export function byAddress(a: Row, b: Row): number {
+export function byAddress(a: RowAddress, b: RowAddress): number {
   return a.entity - b.entity || Buffer.compare(a.key, b.key) || a.levelMs - b.levelMs || a.tileStartMs - b.tileStartMs;
 }
