@@ -24,7 +24,7 @@ import type { Mark } from '../store/store.ts';
 import { Backfill, type BackfillState, type BackfillSteps, beginningOf } from './backfill.ts';
 import type { Folding, FoldingParts } from './compose.ts';
 import type { Config } from './config.ts';
-import { durably, type OpenDatabase } from './database.ts';
+import { durably, type OpenDatabase, writing } from './database.ts';
 import { idsOf, keptBefore, numberNew, rowsFromOf, takeOver } from './recorded.ts';
 
 /** What another plan has changed, by names of stored aggregates. */
@@ -140,7 +140,7 @@ export class Live implements LookUp {
       change = this.#transition(next, beginning);
       const mark = this.#parts.database.store.mark();
       position = mark.position;
-      return this.#takeOver(numberNew(this.#parts.database.meta, next, change), change, mark);
+      return this.#takeOver(this.#numbered(next, change), change, mark);
     });
     return { ...told(change), position, waitedMs };
   }
@@ -150,6 +150,11 @@ export class Live implements LookUp {
     const refusals = [...diffPlans(this.plan, next).refusals, ...change.refusals];
     if (refusals.length > 0) throw new Faults(refusals);
     return change;
+  }
+
+  #numbered(next: Plan, change: Transition): InForce {
+    const { meta, db } = this.#parts.database;
+    return writing(db, () => numberNew(meta, next, change));
   }
 
   #moment(): Moment {
@@ -181,7 +186,7 @@ export class Live implements LookUp {
   async #beginBackfill(next: Plan, change: Transition): Promise<Applied> {
     const { database, log } = this.#parts;
     const { meta, db } = database;
-    const { members } = numberNew(meta, next, change);
+    const { members } = this.#numbered(next, change);
     durably(db, () =>
       meta.beginBackfill({ json: planJson(next), members: membersText(members), progress: beginningOf(log) }),
     );

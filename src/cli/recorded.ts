@@ -58,7 +58,10 @@ export function numberNew(meta: Meta, plan: Plan, { members }: Transition): InFo
     name,
     { id: id ?? numbers.get(name)!, known },
   ]);
-  return { plan, members: new Map(known) };
+  const inForce = { plan, members: new Map(known) };
+  // Entities that are new get theirs too.
+  idsOf(inForce, meta);
+  return inForce;
 }
 
 /** Brings a plan into force from a position on; what is renamed is called so from now on. */
