@@ -59,7 +59,7 @@ const ITEMS = [
   'COUNT(delay)',
   'LAST_N(distance, 3)',
 ];
-const WINDOWS = ['2h', '6h@1m', '1d', '2d@1d', '5d', 'lifetime'];
+const WINDOWS = ['2h', '6h@1m', '1d', '2d@1d', '5d', 'tumbling 1d', '1d offset 2d', 'lifetime'];
 const KEYS = ['origin', 'destination', 'origin, destination'];
 const WHERES = [null, 'delay > 15', 'distance > 500'];
 
