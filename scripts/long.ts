@@ -18,7 +18,7 @@ const PARTS: Record<string, string[]> = {
   crash: ['test', './test/sim/crash.test.ts'],
   apply: ['test', './test/sim/apply.test.ts'],
   lines: ['test', './test/kernel/form.test.ts', './test/kernel/builds.test.ts'],
-  kill: ['test', './test/cli/kill.test.ts'],
+  kill: ['test', './test/cli/kill.test.ts', './test/cli/apply.test.ts'],
   fuzz: [
     'test',
     ...['./test/kernel/functions.test.ts', './test/kernel/row_bytes.test.ts', './test/kernel/packed.test.ts'],

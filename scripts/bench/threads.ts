@@ -53,7 +53,7 @@ export async function makeTiles(
   const stages = new Stages();
   const folding = await foldingOf({
     config: configOf(workers, memoryBytes),
-    ...{ plan, ids, database, workers, isAlone: workers === 0, expires: false, onFailure: raise, stages },
+    ...{ plan, ids, database, workers, isAlone: workers === 0, keeping: [], onFailure: raise, stages },
   });
   const { engine } = folding;
   const startMs = performance.now();

@@ -1,21 +1,27 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { Faults } from '../base/fault.ts';
 import { compileSources, readSources, type SourceFile } from '../compile/compile.ts';
-import type { AppliedJson, ApplyFiles } from '../http/plan.ts';
+import type { AppliedJson, ApplyFiles, PlanState } from '../http/plan.ts';
 import type { Beginning } from '../plan/transition.ts';
 import { NOT_IN_FORCE, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { withParts } from './held.ts';
 import type { Applied } from './live.ts';
+import { LINE_EVERY_MS } from './progress.ts';
 import { askServer } from './remote.ts';
 
 interface Options {
   config: string;
   sinceNow?: true;
+  backfill?: true;
+  detach?: true;
   json?: true;
 }
+
+/** How often a server is asked how far it has come. */
+const ASK_EVERY_MS = 200;
 
 /** `tilefold apply`: other definitions come into force, here or in the server that holds the data folder. */
 export function addApply(program: Command) {
@@ -23,21 +29,23 @@ export function addApply(program: Command) {
     .command('apply')
     .description('bring the definitions of the folder into force, beside a server without a stop')
     .argument('[dir]', 'a folder of definitions, or one with a tilefold.yaml; by default what --config says')
-    .option(
-      '--since-now',
-      'what is new answers at once, WARMING, with what comes from now on: lifetimes and redefined names too',
+    .addOption(
+      new Option(
+        '--backfill',
+        'what is new is computed from the log first; until then the old definitions go on',
+      ).conflicts('sinceNow'),
     )
+    .option('--since-now', 'what is new answers at once, with what comes from now on: lifetimes, redefined names too')
+    .option('--detach', 'with --backfill: a server goes on alone; GET /v1/plan says how far it is')
     .option('--json', 'what has changed, as one JSON object')
     .action(async (dir: string | undefined, _options, command: Command) => {
-      const { config: path, sinceNow, json } = command.optsWithGlobals<Options>();
+      const { config: path, sinceNow, backfill, detach = false, json } = command.optsWithGlobals<Options>();
       const config = await loadConfig(path);
       const files = await readSources(await definitionsIn(dir ?? null, config));
-      const beginning: Beginning = sinceNow ? 'since-now' : 'warm';
-      const body = JSON.stringify({ definitions: files, beginning });
+      const beginning: Beginning = backfill ? 'whole' : sinceNow ? 'since-now' : 'warm';
       const ways = {
-        open: ({ apply }: Parts) => filesApplied(config, apply)(files, beginning),
-        held: async (url: string) =>
-          JSON.parse(await askServer(url, '/v1/plan', { method: 'POST', body })) as AppliedJson,
+        open: (parts: Parts) => applyHere(config, parts, files, beginning),
+        held: (url: string) => applyThere(url, files, beginning, detach),
       };
       // That the folder's definitions are not in force yet is why it was called.
       const note = (text: string) => {
@@ -52,6 +60,55 @@ async function definitionsIn(dir: string | null, config: Config): Promise<string
   if (dir === null) return config.definitions;
   const path = join(dir, 'tilefold.yaml');
   return existsSync(path) ? (await loadConfig(path)).definitions : dir;
+}
+
+async function applyHere(
+  config: Config,
+  parts: Parts,
+  files: SourceFile[],
+  beginning: Beginning,
+): Promise<AppliedJson> {
+  const applied = await filesApplied(config, parts.apply)(files, beginning);
+  if (applied.position !== null) return applied;
+  const tell = teller();
+  const timer = setInterval(() => tell(planState(parts)), ASK_EVERY_MS);
+  await parts.backfilled();
+  clearInterval(timer);
+  return { ...applied, position: planState(parts).position };
+}
+
+async function applyThere(
+  url: string,
+  files: SourceFile[],
+  beginning: Beginning,
+  detach: boolean,
+): Promise<AppliedJson> {
+  const body = JSON.stringify({ definitions: files, beginning });
+  const applied = JSON.parse(await askServer(url, '/v1/plan', { method: 'POST', body })) as AppliedJson;
+  if (applied.position !== null || detach) return applied;
+  const tell = teller();
+  for (;;) {
+    const state = JSON.parse(await askServer(url, '/v1/plan')) as PlanState;
+    if (!state.computing) return { ...applied, position: state.position };
+    tell(state);
+    await Bun.sleep(ASK_EVERY_MS);
+  }
+}
+
+/** A line now and then. */
+function teller(): (state: PlanState) => void {
+  let lineMs = performance.now();
+  return ({ computing }) => {
+    if (!computing || performance.now() - lineMs < LINE_EVERY_MS) return;
+    lineMs = performance.now();
+    const { folded, end, merged } = computing;
+    const percent = end === 0 ? 100 : Math.floor((100 * folded) / end);
+    console.error(`apply: ${percent}% of the log, ${folded} of ${end} records folded, ${merged} rows merged`);
+  };
+}
+
+export function planState({ meta, backfilling }: Parts): PlanState {
+  return { position: meta.currentPlan()!.position, computing: backfilling() };
 }
 
 /** Files are compiled as those of the configured folder are. */
@@ -77,5 +134,6 @@ export function appliedText({ position, added, redefined, removed, renamed, exte
     ...extended.map(name => `> ${name} keeps more tiles`),
   ];
   const goOn = `${kept} stored ${kept === 1 ? 'aggregate goes' : 'aggregates go'} on`;
-  return [...lines, `in force from record ${position} on; ${goOn}`].join('\n');
+  const since = position === null ? 'in force when it is computed' : `in force from record ${position} on`;
+  return [...lines, `${since}; ${goOn}`].join('\n');
 }

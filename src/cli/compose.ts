@@ -7,7 +7,7 @@ import type { State } from '../base/metrics.ts';
 import { Stages } from '../base/stages.ts';
 import type { Now } from '../http/feature_sets.ts';
 import { type Engine, nowOf, type Watcher } from '../ingest/engine.ts';
-import { keepingOf } from '../ingest/expiry.ts';
+import type { Keeping } from '../ingest/expiry.ts';
 import { Here } from '../ingest/here.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import { Fold } from '../kernel/fold.ts';
@@ -16,8 +16,6 @@ import type { KeyInput } from '../kernel/key.ts';
 import type { Ids, Layout } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
 import type { Meta } from '../meta/meta.ts';
-import { readMembers } from '../meta/members.ts';
-import { isWhole } from '../plan/known.ts';
 import { planHash } from '../plan/canonical.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Beginning, InForce } from '../plan/transition.ts';
@@ -40,6 +38,7 @@ import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { integrityOf } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
+import type { BackfillState, BackfillSteps } from './backfill.ts';
 import type { Config } from './config.ts';
 import {
   durablePosition,
@@ -69,6 +68,10 @@ export interface Parts {
   stages: Stages;
   /** Brings other definitions into force, while events come and lookups are answered. */
   apply: (next: Plan, beginning: Beginning) => Promise<Applied>;
+  /** How far what is computed from the log has come; null where nothing is. */
+  backfilling: () => BackfillState | null;
+  /** Resolves when nothing is computed any more. */
+  backfilled: () => Promise<void>;
   /** Writes what is in memory and lets go of everything, the folder's lock last. */
   close(): Promise<void>;
 }
@@ -89,6 +92,8 @@ export interface Surroundings {
   rebuilds?: 'whole' | 'rest';
   /** One thread does it all: a command that only looks has no work for more. */
   isAlone?: boolean | undefined;
+  /** Of what is computed from the log, instead of the usual numbers. */
+  steps?: BackfillSteps | undefined;
 }
 
 /**
@@ -108,18 +113,24 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     const { workers } = config.fold;
     const stages = new Stages();
     const around = { onFailure, watcher, stages };
-    const open = (next: InForce) =>
-      foldingOf({
-        config,
-        plan: next.plan,
-        ids: idsOf(next, meta),
-        database,
-        expires: true,
-        workers,
-        isAlone,
-        ...around,
-      });
-    const live = new Live({ config, log, database, open }, inForce, await open(inForce));
+    const sidePath = `${config.store.sqlite}.backfill`;
+    const live = await Live.open(
+      {
+        ...{ config, log, database, isServing: announce !== null, onFailure, steps: surroundings.steps },
+        // Beside whatever goes on one thread is enough, and its times are nobody's.
+        open: (parts, isBeside) =>
+          foldingOf({
+            ...parts,
+            ...(isBeside ? { onFailure, stages: new Stages() } : around),
+            ...{ config, isAlone, workers: isBeside ? 1 : workers },
+          }),
+        side: {
+          open: () => openDatabase(sidePath, { damaged: 'replace', old: 'replace' }, note),
+          remove: () => removeDatabase(sidePath),
+        },
+      },
+      inForce,
+    );
     const { relay } = live;
     const foldedBefore = relay.folded;
     const settings = { engine: relay, log, barrierMs: config.fold.barrierMs, nowMicros, ...around };
@@ -127,6 +138,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     const trimming = trimNowAndThen(held, note);
     undo.unshift(() => trimming.end(config.log.s3 === null));
     undo.unshift(() => ingest.close());
+    undo.unshift(() => live.stop());
+    if (announce !== null) live.resume();
     if (announce !== null) for (const lock of locks) lock.announce(announce);
     const state = (): State => ({
       logEnd: log.end,
@@ -151,6 +164,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       },
       ...{ ingest, reader: live, meta, state, moment, stages },
       apply: (next, beginning) => live.apply(next, beginning),
+      backfilling: () => live.backfilling,
+      backfilled: () => live.backfilled(),
       close: () => closeAll(undo),
     };
   } catch (error) {
@@ -237,7 +252,7 @@ export async function composeComparison(config: Config, note: (text: string) => 
         plan,
         ids,
         database: other,
-        expires: false,
+        keeping: [],
         workers,
         isAlone: false,
         ...around,
@@ -260,9 +275,8 @@ export async function composeComparison(config: Config, note: (text: string) => 
 function whyNotCompared(meta: Meta, log: EventLog): string | null {
   const from = rowsFromOf(meta);
   if (from < log.start) return `they were folded from record ${from} on, and the log begins with ${log.start}`;
-  const { position, rowsFrom, members } = meta.currentPlan()!;
-  const isOne = rowsFrom === null || [...readMembers(members!).values()].every(({ known }) => isWhole(known));
-  return isOne ? null : `other definitions were applied at record ${position}`;
+  const { position, rowsFrom } = meta.currentPlan()!;
+  return rowsFrom === null ? null : `other definitions were applied at record ${position}`;
 }
 
 /** The longest that a timer takes. */
@@ -281,8 +295,8 @@ export interface FoldingParts {
   plan: Plan;
   ids: Ids;
   database: OpenDatabase;
-  /** Rows that nothing can read any more leave the store. */
-  expires: boolean;
+  /** How long rows are kept; empty where none ever leave the store. */
+  keeping: Keeping[];
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
   stages: Stages;
@@ -302,12 +316,11 @@ export interface Folding {
 
 /** Where events are folded and lookups answered: in this thread, or in workers. Barriers are written by one beside them. */
 export async function foldingOf(parts: FoldingParts): Promise<Folding> {
-  const { config, plan, ids, database, workers, isAlone, watcher, onFailure, stages } = parts;
+  const { config, plan, ids, database, keeping, workers, isAlone, watcher, onFailure, stages } = parts;
   const { store, meta } = database;
   const kernel = await loadKernel();
   const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: isAlone ? 1 : Math.max(1, workers) };
   const layout = layPlan(kernel, plan, ids, settings);
-  const keeping = parts.expires ? keepingOf(plan, ids) : [];
   const foldMemoryBytes = config.fold.memoryBytes;
   if (isAlone) {
     const fold = new Fold(kernel, store.readRow);
@@ -615,7 +628,8 @@ function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
   let isOver = false;
   const trim = async () => {
     try {
-      if (!(await log.isTrimmable(nowMicros())) || isOver) return;
+      // What is computed from the log may still need them.
+      if (!(await log.isTrimmable(nowMicros())) || isOver || database.meta.backfill()) return;
       const position = durablePosition(database);
       if (position !== null) await log.trim(position, nowMicros());
     } catch (error) {

@@ -133,11 +133,16 @@ function putAside(path: string) {
     if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged${suffix}`);
 }
 
+/** In one transaction that waits for its turn to write at once: one that first reads would be refused beside another that writes. */
+export function writing<T>(db: Database, work: () => T): T {
+  return db.transaction(work).immediate() as T;
+}
+
 /** What is committed within, and all that was committed before, survives a power cut when it returns. */
 export function durably(db: Database, work: () => void): void {
   db.run('PRAGMA synchronous = FULL');
   try {
-    db.transaction(work).immediate();
+    writing(db, work);
   } finally {
     db.run('PRAGMA synchronous = NORMAL');
   }

@@ -4,7 +4,7 @@ import type { Watcher } from '../ingest/engine.ts';
 import type { Block, Source } from '../source/source.ts';
 
 /** How often a log file of somebody's batch job gets a line. */
-const LINE_EVERY_MS = 5_000;
+export const LINE_EVERY_MS = 5_000;
 
 /**
  * Tells how far a replay has come: a bar on a terminal, a line now and then elsewhere, both on standard error. Of files

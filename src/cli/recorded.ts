@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type Keeping, keepingOf, unitedKeeping } from '../ingest/expiry.ts';
 import type { Ids } from '../kernel/layout.ts';
 import { membersText, readMembers } from '../meta/members.ts';
 import type { AppliedPlan, Meta } from '../meta/meta.ts';
@@ -57,7 +58,10 @@ export function numberNew(meta: Meta, plan: Plan, { members }: Transition): InFo
     name,
     { id: id ?? numbers.get(name)!, known },
   ]);
-  return { plan, members: new Map(known) };
+  const inForce = { plan, members: new Map(known) };
+  // Entities that are new get theirs too.
+  idsOf(inForce, meta);
+  return inForce;
 }
 
 /** Brings a plan into force from a position on; what is renamed is called so from now on. */
@@ -97,6 +101,15 @@ export function idsOf({ plan, members }: InForce, meta: Meta): Ids {
     aggregates: new Map([...members].map(([name, { id }]) => [name, id])),
     known: new Map([...members].map(([name, { known }]) => [name, known])),
   };
+}
+
+/** Levels of earlier plans since the rows began, that nobody uses: what is left of them goes. */
+export function keptBefore(meta: Meta): Keeping[] {
+  const places = meta.plans().flatMap(applied => {
+    const inForce = inForceOf(applied, meta);
+    return keepingOf(inForce.plan, idsOf(inForce, meta));
+  });
+  return unitedKeeping([places.map(({ entity, levelMs }) => ({ entity, levelMs, users: [] }))]);
 }
 
 /** Keys of other types have other bytes. */

@@ -19,7 +19,7 @@ import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady 
 import { GET_LATE, showLate } from './late.ts';
 import { documentOf } from './openapi.ts';
 import type { Operation, Place } from './operation.ts';
-import { type ApplyFiles, POST_PLAN, postPlan } from './plan.ts';
+import { type ApplyFiles, GET_PLAN, type PlanState, POST_PLAN, postPlan, showPlan } from './plan.ts';
 import { isBroken, methodNotAllowed, problem, problemOf } from './problem.ts';
 import { watch } from './watch.ts';
 import { GET_WELCOME, showWelcome } from './welcome.ts';
@@ -43,6 +43,7 @@ export interface Served {
   readonly plan: Plan;
   applyFiles: ApplyFiles;
   meta: Pick<Meta, 'errors' | 'late'>;
+  planState: () => PlanState;
   moment: () => Now;
   stages: Pick<Stages, 'time'>;
 }
@@ -82,6 +83,7 @@ export function app(services: Services): Hono {
     get('/v1/feature-sets', GET_FEATURE_SETS, parts ? listFeatureSets(() => parts.plan, parts.moment) : wait),
     get('/v1/feature-sets/{name}', GET_FEATURE_SET, parts ? showFeatureSet(() => parts.plan, parts.moment) : wait),
     get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.ingest, parts.meta) : wait),
+    get('/v1/plan', GET_PLAN, parts ? showPlan(parts.planState) : wait),
     post('/v1/plan', POST_PLAN, parts ? postPlan(parts.applyFiles) : wait),
     get('/v1/late', GET_LATE, parts ? showLate(parts.ingest, parts.meta) : wait),
     get('/healthz', GET_HEALTH, showHealth),
@@ -96,7 +98,7 @@ export function app(services: Services): Hono {
   // Made on first use: nobody who only asks for features waits for it.
   let made: ReturnType<typeof documentOf> | null = null;
   const document = () => (made ??= documentOf(resources));
-  for (const resource of resources) mount(app, resource);
+  for (const of of Map.groupBy(resources, ({ path }) => path).values()) mount(app, of);
   // Thrown, it would pass by the line of the log.
   app.notFound(c => problem('not_found', `there is no ${c.req.path} here; GET / says what there is`));
   app.onError(error => {
@@ -138,12 +140,14 @@ function wait(): never {
 }
 
 /** HEAD comes with GET. Any other method is told which ones there are. */
-function mount(app: Hono, { path, method, handler }: Resource) {
+function mount(app: Hono, ofPath: Resource[]) {
+  const [{ path }] = ofPath as [Resource];
   const pattern = path.replace(/\{(\w+)\}/g, ':$1');
-  app.on(method.toUpperCase(), pattern, (c, next) => {
-    c.set('route', path);
-    return handler(c, next);
-  });
-  const allowed = method === 'get' ? ['GET', 'HEAD'] : ['POST'];
+  for (const { method, handler } of ofPath)
+    app.on(method.toUpperCase(), pattern, (c, next) => {
+      c.set('route', path);
+      return handler(c, next);
+    });
+  const allowed = ofPath.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : ['POST']));
   app.all(pattern, c => methodNotAllowed(c.req.method, path, allowed));
 }

@@ -7,7 +7,7 @@ import { readBody } from './body.ts';
 import { issueLine, parseJson } from './features.ts';
 import type { Operation } from './operation.ts';
 
-const BEGINNINGS = ['warm', 'since-now'] as const satisfies Beginning[];
+const BEGINNINGS = ['warm', 'since-now', 'whole'] as const satisfies Beginning[];
 
 const BODY = z.strictObject({
   definitions: z
@@ -17,13 +17,21 @@ const BODY = z.strictObject({
   beginning: z
     .enum(BEGINNINGS)
     .default('warm')
-    .describe('what is new: `warm` refuses what would never be whole, `since-now` lets it count from now on'),
+    .describe(
+      'what is new: `warm` refuses what would never be whole, `since-now` lets it count from now on, `whole` computes it from the log before the definitions come into force',
+    ),
 });
 
 const NAMES = z.array(z.string());
 
 const APPLIED = z.object({
-  position: z.int().min(0).describe('of the first event that the definitions apply to'),
+  position: z
+    .int()
+    .min(0)
+    .nullable()
+    .describe(
+      'of the first event that the definitions apply to; null while what is new is computed from the log first',
+    ),
   added: NAMES.describe('stored aggregates that are new'),
   redefined: NAMES.describe('those that are new under a name that was there'),
   removed: NAMES,
@@ -77,6 +85,42 @@ export const POST_PLAN: Operation = {
  * @throws Faults all that is wrong with any file, or all that is refused
  */
 export type ApplyFiles = (files: SourceFile[], beginning: Beginning) => Promise<AppliedJson>;
+
+const PLAN_STATE = z.object({
+  position: z.int().min(0).describe('of the first event that the definitions in force apply to'),
+  computing: z
+    .object({
+      folded: z.int().min(0).describe('events of the log that have been folded'),
+      end: z.int().min(0).describe('of so many'),
+      merged: z.int().min(0).describe('rows that have been brought among the others'),
+    })
+    .nullable()
+    .describe('how far what is new has been computed from the log, before it comes into force'),
+});
+
+export type PlanState = z.infer<typeof PLAN_STATE>;
+
+export const GET_PLAN: Operation = {
+  id: 'planInForce',
+  summary: 'What is in force, and what is being computed',
+  description:
+    'Since when definitions are in force, and how far others have come that are computed from the log first.',
+  replies: {
+    200: {
+      description: 'As it is now.',
+      type: 'application/json',
+      content: {
+        shape: { name: 'PlanState', schema: PLAN_STATE },
+        example: { position: 0, computing: { folded: 70000, end: 112987, merged: 0 } },
+      },
+    },
+  },
+  problems: [503],
+};
+
+export function showPlan(state: () => PlanState): Handler {
+  return c => c.json(state());
+}
 
 export function postPlan(applyFiles: ApplyFiles): Handler {
   return async c => {

@@ -11,6 +11,8 @@ export interface BarrierWork {
   errors: BadRecord[];
   /** What tile levels have refused since the last one. */
   late: LateRow[];
+  /** How far rows from elsewhere have been merged in, where some have been since the last barrier. */
+  merged: string | null;
 }
 
 /**
@@ -21,11 +23,12 @@ export interface BarrierWork {
  * @returns how many have left
  */
 export function writeBarrier(store: Store, meta: Meta, keeping: Keeping[], work: BarrierWork): number {
-  const { rows, rowCount, mark, errors, late } = work;
+  const { rows, rowCount, mark, errors, late, merged } = work;
   let expired = 0;
   store.commit(rows, mark, () => {
     meta.addErrors(errors.map(errorRow));
     meta.addLate(late);
+    if (merged !== null) meta.progressBackfill(merged);
     expired = store.sweep(horizonsOf(keeping, mark.clocks), sweptKeys(rowCount));
   });
   return expired;

@@ -1,6 +1,7 @@
 import type { Behind } from '../base/metrics.ts';
 import type { ThreadStages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
+import type { FoldedRow } from '../kernel/fold.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
 import type { Clock } from '../source/source.ts';
 import type { RefusedCount } from './late.ts';
@@ -36,6 +37,11 @@ export interface Engine {
    * @param isBehind more of the log follows, and nobody asks before it is folded too: there is no hurry but to the end
    */
   fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind?: boolean): Promise<void>;
+  /**
+   * Merges rows that were made elsewhere of aggregates which this plan does not have. They stand for no position of the
+   * log: `progress` says how far that has come, and reaches the store in the same transaction.
+   */
+  merge(rows: FoldedRow[], progress: string): void;
   /** Resolves when there is room for more lines. */
   room(): Promise<void>;
   /**

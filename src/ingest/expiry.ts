@@ -39,6 +39,15 @@ export function keepingOf(plan: Plan, ids: Ids): Keeping[] {
   return [...found.values()];
 }
 
+/** Rows are kept as long as any of several plans wants them. */
+export function unitedKeeping(plans: Keeping[][]): Keeping[] {
+  const byPlace = Map.groupBy(plans.flat(), ({ entity, levelMs }) => `${entity} ${levelMs}`);
+  return [...byPlace.values()].map(([first, ...more]) => ({
+    ...first!,
+    users: [first!, ...more].flatMap(({ users }) => users),
+  }));
+}
+
 /**
  * Where rows end that nothing can read or change any more: a tile is over, for those that write it, once its start and
  * their time to live are not after their type's clock; a row goes when it is over for all. Clocks never go back, and

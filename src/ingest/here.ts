@@ -6,6 +6,8 @@ import type { TypeClock } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
 import { pickedBytes } from '../kernel/tile.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
+import { changesByShard } from '../kernel/change.ts';
+import type { FoldedRow } from '../kernel/fold.ts';
 import { behindCounts, behindOf, takeRefused } from '../kernel/late.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import type { Meta } from '../meta/meta.ts';
@@ -48,6 +50,8 @@ export class Here implements Engine {
   #writtenRows = 0;
   #errors: BadRecord[] = [];
   readonly #late: LateLedger;
+  /** How far rows from elsewhere have been merged in, since the last barrier. */
+  #merged: string | null = null;
   /** Lines are folded one body after the other. */
   #work: Promise<void> = Promise.resolve();
   #failure: unknown = null;
@@ -123,6 +127,14 @@ export class Here implements Engine {
     }
   }
 
+  merge(rows: FoldedRow[], progress: string): void {
+    if (this.#failure) throw this.#failure;
+    const { layout, folds } = this.#parts.pipeline;
+    for (const [shard, batch] of changesByShard(layout.kernel, rows, folds.length).entries())
+      folds[shard]!.apply(batch);
+    this.#merged = progress;
+  }
+
   async room(): Promise<void> {
     await this.#work;
     // Whoever waits on this thread goes first.
@@ -134,7 +146,8 @@ export class Here implements Engine {
     if (this.#failure) throw this.#failure;
     const { pipeline, store, meta, keeping } = this.#parts;
     this.#foldGathered();
-    if (store.mark().position === this.#folded && this.#errors.length === 0) {
+    const merged = this.#merged;
+    if (store.mark().position === this.#folded && this.#errors.length === 0 && merged === null) {
       this.#makeRoom();
       return;
     }
@@ -144,11 +157,12 @@ export class Here implements Engine {
     const rowCount = pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
     const late = this.#late.take();
     const rows = { runs: pipeline.folds.map(fold => fold.dirtyRun()) };
-    const work = { rows, rowCount, mark, errors, late };
+    const work = { rows, rowCount, mark, errors, late, merged };
     this.#expiredRows += this.#stages.time('write', () => writeBarrier(store, meta, keeping, work));
     collectSoon();
     this.#writtenRows += rowCount;
     this.#errors = [];
+    this.#merged = null;
     for (const fold of pipeline.folds) fold.settle();
     this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
     for (const fold of pipeline.folds) fold.evict(fold.hasRoom ? Number.POSITIVE_INFINITY : fold.boundBytes / 2);

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Behind } from '../base/metrics.ts';
 import type { ThreadStages } from '../base/stages.ts';
+import type { FoldedRow } from '../kernel/fold.ts';
 import type { Engine } from './engine.ts';
 
 interface Held {
@@ -69,18 +70,23 @@ export class Relay implements Engine {
     return this.#engine.clocks();
   }
 
-  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
-    if (!this.#held) return this.#fold(lines, position, arrivalMicros);
+  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind = false): Promise<void> {
+    if (!this.#held) return this.#fold(lines, position, arrivalMicros, isBehind);
     // The caller has its bytes back when `room` resolves, and that may be before these are folded.
     const held = { lines: lines.slice(), position, arrivalMicros, done: Promise.withResolvers<void>() };
     this.#held.push(held);
     return held.done.promise;
   }
 
-  #fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
-    const folding = this.#engine.fold(lines, position, arrivalMicros);
+  #fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind = false): Promise<void> {
+    const folding = this.#engine.fold(lines, position, arrivalMicros, isBehind);
     this.#last = folding.catch(() => {});
     return folding;
+  }
+
+  merge(rows: FoldedRow[], progress: string): void {
+    assert(!this.#held, 'nothing is merged while an engine is exchanged');
+    this.#engine.merge(rows, progress);
   }
 
   room(): Promise<void> {
@@ -104,23 +110,24 @@ export class Relay implements Engine {
   /**
    * Exchanges the engine.
    *
-   * @param open opens the one that goes on from where the store is; what it throws is thrown here
+   * @param open opens the one that goes on from where the store is; what it throws is thrown here. The old one has written
+   *   all that it has folded; what else is merged into it has to be written too
    * @returns how long lines have waited, in milliseconds
    */
-  exchange(open: () => Promise<Engine>): Promise<number> {
+  exchange(open: (old: Engine) => Promise<Engine>): Promise<number> {
     const exchanging = this.#exchanging.then(() => this.#exchange(open));
     this.#exchanging = exchanging.catch(() => {});
     return exchanging;
   }
 
-  async #exchange(open: () => Promise<Engine>): Promise<number> {
+  async #exchange(open: (old: Engine) => Promise<Engine>): Promise<number> {
     const startMs = performance.now();
     const old = this.#engine;
     this.#held = [];
     try {
       await this.#last;
       await old.barrier();
-      const engine = await open();
+      const engine = await open(old);
       assert(engine.folded === old.folded, 'an engine goes on where the one before it has stopped');
       this.#engine = engine;
       this.#expiredRows += old.expiredRows;

@@ -1,5 +1,6 @@
 import { Fault } from '../base/fault.ts';
 import { parseMicros } from '../base/time.ts';
+import type { Kernel } from './instance.ts';
 import type { Entity } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 
@@ -11,6 +12,15 @@ export function keyKindOf(type: Type): number {
 /** A key as a request gives it: one part for each of the entity's key columns, bare where there is one column. */
 export type KeyPart = string | number | bigint | boolean;
 export type KeyInput = KeyPart | KeyPart[];
+
+/** Which of so many shards has a key of an entity (its id of the dictionary), as tiling deals them out. */
+export function shardOf(kernel: Kernel, entity: number, key: Uint8Array, shards: number): number {
+  if (shards === 1) return 0;
+  const block = kernel.put(key);
+  const hash = kernel.exports.hashKey(entity, block, key.length) >>> 0;
+  kernel.exports.release(block, key.length);
+  return hash % shards;
+}
 
 const ENCODER = new TextEncoder();
 

@@ -8,7 +8,7 @@ import { Fault } from '../base/fault.ts';
 import { mergeRefusals, type Refusals } from '../base/refusal.ts';
 import { formatMicros } from '../base/time.ts';
 import { migrations } from './migrations.ts';
-import { dictionary, errors, late, plans, runs } from './schema.ts';
+import { backfills, dictionary, errors, late, plans, runs } from './schema.ts';
 
 /** Older ones go: whoever has more bad events than this needs the count and some samples, not all of them. */
 export const ERRORS_KEPT_MAX = 100_000;
@@ -29,6 +29,7 @@ export interface DictionaryEntry {
 }
 
 export type AppliedPlan = typeof plans.$inferSelect;
+export type Backfilled = typeof backfills.$inferSelect;
 export type Run = typeof runs.$inferSelect;
 export type ErrorRow = typeof errors.$inferSelect;
 export type NewError = Omit<ErrorRow, 'id' | 'time'> & { timeMicros: bigint | null };
@@ -70,6 +71,12 @@ export interface Meta {
   rewordPlan(id: number, json: string): void;
   /** All that have been in force since the rows began, the first one first. */
   plans(): AppliedPlan[];
+  /** What is being computed from the log, or null. */
+  backfill(): Backfilled | null;
+  beginBackfill(backfill: Omit<Backfilled, 'id'>): void;
+  /** Of the one that there is. */
+  progressBackfill(progress: string): void;
+  endBackfill(): void;
   /** Long samples are cut. Beyond `ERRORS_KEPT_MAX` the oldest errors are forgotten. */
   addErrors(rows: NewError[]): void;
   /** At most `limit` errors. */
@@ -116,6 +123,16 @@ export function openMeta(client: Database): Meta {
     recordPlan: plan => db.transaction(() => recordPlan(db, plan)),
     rewordPlan(id, json) {
       db.update(plans).set({ json }).where(eq(plans.id, id)).run();
+    },
+    backfill: () => db.select().from(backfills).get() ?? null,
+    beginBackfill(backfill) {
+      db.insert(backfills).values(backfill).run();
+    },
+    progressBackfill(progress) {
+      db.update(backfills).set({ progress }).run();
+    },
+    endBackfill() {
+      db.delete(backfills).run();
     },
     addErrors: rows => db.transaction(() => addErrors(db, rows)),
     errors: page => errorsPage(db, page),

@@ -4,10 +4,16 @@ import { assert } from '../base/assert.ts';
 import start from './migrations/0000_start.sql' with { type: 'text' };
 import members from './migrations/0001_members.sql' with { type: 'text' };
 import late from './migrations/0002_late.sql' with { type: 'text' };
+import backfills from './migrations/0003_backfills.sql' with { type: 'text' };
 import journal from './migrations/meta/_journal.json' with { type: 'json' };
 
 /** Imported, so that the one binary carries them: drizzle's own reader wants a folder beside the program. */
-const TEXTS: Record<string, string> = { '0000_start': start, '0001_members': members, '0002_late': late };
+const TEXTS: Record<string, string> = {
+  '0000_start': start,
+  '0001_members': members,
+  '0002_late': late,
+  '0003_backfills': backfills,
+};
 
 /** What drizzle-kit wrote, oldest first, as drizzle's dialect takes it. */
 export const migrations: MigrationMeta[] = journal.entries.map(({ tag, when, breakpoints }) => {

@@ -57,6 +57,16 @@ export const plans = sqliteTable('plans', {
   members: text(),
 });
 
+/** Definitions that are being computed from the log, to come into force then; one at a time. */
+export const backfills = sqliteTable('backfills', {
+  id: integer().primaryKey({ autoIncrement: true }),
+  json: text().notNull(),
+  /** As of plans: what is new has its number already. */
+  members: text().notNull(),
+  /** How far their rows are among the others: it changes with them, in the same transactions. */
+  progress: text().notNull(),
+});
+
 /** Work with a beginning and an end: ingests of files, replays. */
 export const runs = sqliteTable('runs', {
   id: integer().primaryKey({ autoIncrement: true }),

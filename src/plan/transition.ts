@@ -3,7 +3,8 @@ import type { TypeClock } from '../base/time.ts';
 import { floorDiv, MICROS_PER_MS } from '../base/time.ts';
 import { stateHash } from './canonical.ts';
 import { ALL_KNOWN, ceilTile, isWhole, type Known, type KnownLevel, windowKnown } from './known.ts';
-import type { Aggregate, Plan } from './plan.ts';
+import type { Expression } from './expression.ts';
+import type { Aggregate, Feature, Plan } from './plan.ts';
 import { floorTile, type KeptLevel, keptLevels, LIFETIME_LEVEL_MS, readsOf, WINDOWS_PER_ENTITY_MAX } from './window.ts';
 
 /**
@@ -221,10 +222,23 @@ function sinceOf(event: string, { position, clocks, nowMicros, aheadMs }: Moment
   return latest + BigInt(aheadMs) * MICROS_PER_MS + 1n;
 }
 
+/** A plan of some aggregates alone, which keeps the tiles that all of it would keep of them. Nothing else can be read by it. */
+export function planOnly(plan: Plan, names: Set<string>): Plan {
+  const aggregates = plan.aggregates.filter(({ name }) => names.has(name));
+  const features = aggregates.flatMap(({ name, entity, type }) =>
+    readsOf(name, plan).map(({ window }, i): Feature => {
+      const read = { aggregate: name, window, keys: null, after: null, exclusive: false };
+      const expression: Expression = { kind: 'read', type, read, at: null };
+      return { name: `${name}@${i}`, set: name, entity: entity!, expression, description: '', at: null };
+    }),
+  );
+  return { ...plan, aggregates, features, sets: [] };
+}
+
 // --- 4. refuse
 
 const WAYS =
-  '--since-now lets it answer at once, WARMING, with what comes from now on; `tilefold rebuild --from-log` folds all of the log, with a stop';
+  '--backfill computes it from the log before it answers, --since-now lets it answer at once, WARMING, with what comes from now on';
 
 /** What is added and never warms up, and what would change its meaning under a name that stays. */
 function refused(result: Transition, next: Plan): Fault[] {
@@ -263,7 +277,7 @@ function tooManyWindows({ members }: Transition, next: Plan): Fault[] {
         distinct.add(JSON.stringify([window, aggregate.tiles, lacks && [String(lacks.sinceMicros), lacks.floorMs]]));
       }
     if (distinct.size <= WINDOWS_PER_ENTITY_MAX) return [];
-    const message = `${entity} would have ${distinct.size} different windows while some are WARMING, and at most ${WINDOWS_PER_ENTITY_MAX} are read together: apply some of the changes later`;
+    const message = `${entity} would have ${distinct.size} different windows while some are WARMING, and at most ${WINDOWS_PER_ENTITY_MAX} are read together: --backfill, or apply some of the changes later`;
     return [new Fault('too_large', message, at)];
   });
 }

@@ -6,7 +6,10 @@ import type { TypeClock } from '../base/time.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
 import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { LateLedger, type RefusedCount } from '../ingest/late.ts';
+import { changesByShard } from '../kernel/change.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
+import type { FoldedRow } from '../kernel/fold.ts';
+import { shardOf } from '../kernel/key.ts';
 import { behindOf } from '../kernel/late.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
 import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
@@ -91,6 +94,8 @@ export class Crew implements Engine {
   #foldedClocks: Clocks;
   #errors: BadRecord[] = [];
   readonly #late: LateLedger;
+  /** How far rows from elsewhere have been merged in, since the last barrier. */
+  #merged: string | null = null;
   #expiredRows = 0;
   #writtenRows = 0;
   readonly #writerStages = new Stages();
@@ -198,6 +203,17 @@ export class Crew implements Engine {
     });
   }
 
+  /** Rows of the store's order come bit by bit: the caller waits for a barrier now and then. */
+  merge(rows: FoldedRow[], progress: string): void {
+    if (this.#failure) throw this.#failure;
+    const { kernel } = this.#parts.layout;
+    const clocks = this.#foldedClocks;
+    for (const [i, changes] of changesByShard(kernel, rows, this.#shards.length).entries())
+      this.#shards[i]!.wire.post({ kind: 'apply', changes, clocks }, [changes.buffer]);
+    this.#applying++;
+    this.#merged = progress;
+  }
+
   async room(): Promise<void> {
     while (!this.#hasRoom()) {
       if (this.#failure) throw this.#failure;
@@ -210,7 +226,7 @@ export class Crew implements Engine {
     const position = this.#folded;
     // One that is under way may have begun before the latest errors and rows.
     while (this.#barrier) await this.#barrier;
-    if (this.#written >= position && this.#errors.length === 0) return;
+    if (this.#written >= position && this.#errors.length === 0 && this.#merged === null) return;
     await this.#startBarrier();
   }
 
@@ -404,8 +420,10 @@ export class Crew implements Engine {
     const { layout, watcher } = this.#parts;
     const startMs = performance.now();
     const errors = this.#errors;
+    const merged = this.#merged;
     this.#errors = [];
     const late = this.#late.take();
+    this.#merged = null;
     const position = this.#folded;
     const clocks = namedClocks(layout, this.#foldedClocks);
     const snapshots = await Promise.all(this.#shards.map(desk => desk.snapshot()));
@@ -413,7 +431,7 @@ export class Crew implements Engine {
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
     const runs = snapshots.map(one => one.run);
     const done = await this.#toWriter(
-      { kind: 'write', runs, rowCount, mark, errors, late },
+      { kind: 'write', runs, rowCount, mark, errors, late, merged },
       runs.flatMap(run => run.map(({ buffer }) => buffer)),
     );
     assert(done.kind === 'written', 'the writer answers what it was asked');
@@ -466,13 +484,9 @@ export class Crew implements Engine {
   /** Which keys each shard has. */
   #rowsByShard(entity: string, keys: Uint8Array[]): number[][] {
     const { kernel, ids } = this.#parts.layout;
+    const id = ids.entities.get(entity)!;
     const rowsOf: number[][] = this.#shards.map(() => []);
-    for (const [row, key] of keys.entries()) {
-      const block = kernel.put(key);
-      const hash = kernel.exports.hashKey(ids.entities.get(entity)!, block, key.length) >>> 0;
-      kernel.exports.release(block, key.length);
-      rowsOf[hash % this.#shards.length]!.push(row);
-    }
+    for (const [row, key] of keys.entries()) rowsOf[shardOf(kernel, id, key, this.#shards.length)]!.push(row);
     return rowsOf;
   }
 

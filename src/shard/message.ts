@@ -122,6 +122,7 @@ export type ToWriter =
       mark: Mark;
       errors: BadRecord[];
       late: LateRow[];
+      merged: string | null;
     }
   | { kind: 'close' };
 

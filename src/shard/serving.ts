@@ -159,9 +159,9 @@ export class ServedWriter {
     private readonly post: Post<FromWriter>,
   ) {}
 
-  hear({ runs, rowCount, mark, errors, late }: ToWriter & { kind: 'write' }): void {
+  hear({ runs, rowCount, mark, errors, late, merged }: ToWriter & { kind: 'write' }): void {
     const startMs = performance.now();
-    const work = { rows: { runs: runs.map(read) }, rowCount, mark, errors, late };
+    const work = { rows: { runs: runs.map(read) }, rowCount, mark, errors, late, merged };
     const expired = writeBarrier(this.store, this.meta, this.keeping, work);
     collectSoon();
     this.post({ kind: 'written', expired, seconds: (performance.now() - startMs) / 1000 });

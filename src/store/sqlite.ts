@@ -28,7 +28,7 @@ import {
   PackWalk,
   PackWriter,
 } from './pack.ts';
-import type { Horizon, Mark, Row, RowReader, Rows, Store, TakeRow } from './store.ts';
+import type { Horizon, Mark, Row, RowAddress, RowReader, Rows, Store, TakeRow } from './store.ts';
 
 /** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
 const VERSION = 5;
@@ -331,11 +331,16 @@ function readerOver(db: Database, packs: Packs): RowReader {
     return isThere && walk.isAt(low.bytes, 0, low.length) ? walk.value().slice() : null;
   }
 
-  function* scan(): Generator<Row> {
+  function* scan(after?: RowAddress): Generator<Row> {
+    const start = after ? addressOf(after.entity, after.key, after.levelMs, after.tileStartMs) : START.key;
+    let isAfter = after === undefined;
     // Pack by pack, so that no statement stays open over commits, and each from where the last one ended.
-    for (let from: Uint8Array | null = START.key; from; ) {
+    for (let from: Uint8Array | null = start; from; ) {
       const { next, rows } = guarded(db, () => rowsFrom(packs, from!));
-      yield* rows;
+      const [first, ...more] = rows;
+      if (first && (isAfter || byAddress(first, after!) !== 0)) yield first;
+      isAfter ||= first !== undefined;
+      yield* more;
       from = next;
     }
   }
@@ -482,6 +487,6 @@ export function forgetOldRows(db: Database, alongside: () => void): void {
 }
 
 /** The order of scans. */
-export function byAddress(a: Row, b: Row): number {
+export function byAddress(a: RowAddress, b: RowAddress): number {
   return a.entity - b.entity || Buffer.compare(a.key, b.key) || a.levelMs - b.levelMs || a.tileStartMs - b.tileStartMs;
 }

@@ -40,10 +40,10 @@ export interface RowReader {
   /** One row's bytes, or null. */
   readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null;
   /**
-   * Every row, ordered by (entity, key bytes, level, tile start). For checks and exports: a commit made meanwhile may
-   * show in part.
+   * Every row, ordered by (entity, key bytes, level, tile start), or those behind an address. For checks and exports: a
+   * commit made meanwhile may show in part.
    */
-  scan(): Iterable<Row>;
+  scan(after?: RowAddress): Iterable<Row>;
   /** Lets go of what it holds. Whoever opened a driver closes that. */
   close(): void;
 }
@@ -72,7 +72,7 @@ export interface Horizon {
 /** Rows to be written: in any order, or as runs, which have no address in common (assembly/run.ts makes them). */
 export type Rows = Iterable<Row> | { runs: Run[] };
 
-export interface Row {
+export interface RowAddress {
   /** The dictionary's id of the entity kind. */
   entity: number;
   /** Canonical key bytes. */
@@ -80,6 +80,9 @@ export interface Row {
   /** Tile length in milliseconds; 0 is the lifetime. */
   levelMs: number;
   tileStartMs: number;
+}
+
+export interface Row extends RowAddress {
   /** FeaturesCombined. */
   value: Uint8Array;
 }

@@ -48,6 +48,7 @@ beforeAll(async () => {
     parts: {
       ...engine,
       applyFiles: refuseFiles,
+      planState: () => ({ position: 0, computing: null }),
       reader: readerOf(engine),
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),
       stages: new Stages(),

@@ -87,6 +87,8 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['POST /v1/features', post('/v1/features', LOOKUP), 410, { fails: new Fault('expired', 'tiles have expired') }],
   ['POST /v1/features', post('/v1/features', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
   ['POST /v1/features', post('/v1/features', LOOKUP), 503, { opening: true }],
+  ['GET /v1/plan', new Request(`${ORIGIN}/v1/plan`), 200, {}],
+  ['GET /v1/plan', new Request(`${ORIGIN}/v1/plan`), 503, { opening: true }],
   ['POST /v1/plan', post('/v1/plan', PLAN), 200, {}],
   ['POST /v1/plan', post('/v1/plan', '{"definitions":[]}'), 400, {}],
   ['POST /v1/plan', post('/v1/plan', PLAN), 409, { fails: new Fault('conflict', 'a lifetime') }],

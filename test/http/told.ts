@@ -117,6 +117,7 @@ export function appWith(told: Told = {}) {
     },
     plan: PLAN,
     moment: () => ({ position: 6, nowMicros: 978_865_200_000_000n, clocks: new Map() }),
+    planState: () => ({ position: 7, computing: null }),
     async applyFiles() {
       if (told.fails) throw told.fails;
       return {

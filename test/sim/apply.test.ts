@@ -2,13 +2,18 @@
  * Definitions change while events come: whatever is applied when, in one thread and with workers, over restarts, every value
  * is what the oracle makes of the log and of what was recorded of each aggregate when it came.
  */
+import { Database } from 'bun:sqlite';
 import { afterEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { compose, type Parts } from '../../src/cli/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
+import { decodeRow } from '../../src/cli/decode.ts';
 import { compileSources } from '../../src/compile/compile.ts';
 import { readMembers } from '../../src/meta/members.ts';
+import { planJson } from '../../src/plan/json.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { keptLevels } from '../../src/plan/window.ts';
+import { sqliteStore } from '../../src/store/sqlite.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import type { Recorded } from '../oracle/naive.ts';
 import { folders } from '../source/folder.ts';
@@ -22,6 +27,9 @@ const LONG = process.env.TILEFOLD_LONG === '1';
 const SEEDS = LONG ? 60 : 3;
 const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 const LATENESS_MS = 3_600_000;
+
+/** Few, so that a short log takes many. */
+const STEPS = { mergedAtOnce: 150, gapMax: 40 };
 
 const folder = folders();
 const small = await smallWeek(6, 8);
@@ -51,7 +59,7 @@ const ITEMS = [
   'COUNT(delay)',
   'LAST_N(distance, 3)',
 ];
-const WINDOWS = ['2h', '6h@1m', '1d', '2d@1d', '5d', 'lifetime'];
+const WINDOWS = ['2h', '6h@1m', '1d', '2d@1d', '5d', 'tumbling 1d', '1d offset 2d', 'lifetime'];
 const KEYS = ['origin', 'destination', 'origin, destination'];
 const WHERES = [null, 'delay > 15', 'distance > 500'];
 
@@ -141,7 +149,7 @@ async function start(at: string, workers: number | null): Promise<Parts> {
     throw error;
   };
   const isAlone = workers === null;
-  const parts = await compose(config, { announce: null, onFailure, note: () => {}, isAlone });
+  const parts = await compose(config, { announce: null, onFailure, note: () => {}, isAlone, steps: STEPS });
   open.add(parts);
   return parts;
 }
@@ -214,3 +222,96 @@ test.each([null, 0, 2])(
   },
   TIMEOUT_MS,
 );
+
+test.each([null, 0, 2])(
+  '%p workers: what is computed from the log is what it had been from the start, wherever it was stopped',
+  async workers => {
+    let computed = 0;
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const random = new Random(seed * 7000 + (workers ?? 7));
+      const lines = wild(small, seed);
+      let sets = [someSet(random), someSet(random)];
+      const at = folder();
+      await Bun.write(join(at, 'features/all.yaml'), textOf(sets));
+      const log = parseLog(body(lines), await planOf(sets), { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+      const keys = keysOf(log);
+      let parts = await start(at, workers);
+      for (let from = 0; from < lines.length; ) {
+        const to = Math.min(lines.length, from + 60 + random.below(120));
+        await parts.ingest.post(body(lines.slice(from, to)), 'ndjson');
+        from = to;
+        sets = changed(changed(sets, random), random);
+        const next = await planOf(sets);
+        let { position } = await parts.apply(next, 'whole');
+        computed += Number(position === null);
+        const more = Math.min(lines.length, from + random.below(100));
+        const meanwhile = parts.ingest.post(body(lines.slice(from, more)), 'ndjson');
+        from = more;
+        while (position === null && random.chance(0.4)) {
+          await Bun.sleep(random.below(40));
+          await meanwhile;
+          parts = await restart(parts, at, workers);
+          ({ position } = await parts.apply(next, 'whole'));
+        }
+        await Promise.all([parts.backfilled(), meanwhile]);
+        expect(planJson(parts.plan)).toBe(planJson(next));
+        await ask(parts, log, keys);
+      }
+      await rowsAreThoseOf(parts, at, lines, log, workers);
+    }
+    expect(computed).toBeGreaterThan(SEEDS);
+  },
+  TIMEOUT_MS,
+);
+
+/** Of each aggregate, the states that can still be asked for are those of a folder that had the definitions all along. */
+async function rowsAreThoseOf(parts: Parts, at: string, lines: Uint8Array[], log: Log, workers: number | null) {
+  const fresh = folder();
+  // Of the same definitions: what is in force is in no file.
+  await Bun.write(join(fresh, 'features/all.yaml'), textOf([someSet(new Random(1))]));
+  const other = await start(fresh, workers);
+  await other.apply(parts.plan, 'whole');
+  await other.ingest.post(body(lines), 'ndjson');
+  const keys = keysOf(log);
+  expect(await ask(parts, log, keys)).toBe(await ask(other, log, keys));
+  const found = await statesOf(parts, at);
+  const wanted = await statesOf(other, fresh);
+  expect(found.size).toBeGreaterThan(100);
+  expect(found).toEqual(wanted);
+}
+
+/** The states of the aggregates in force, by the places of their rows. */
+async function statesOf(parts: Parts, at: string): Promise<Map<string, string>> {
+  const { plan, meta } = parts;
+  const members = readMembers(meta.currentPlan()!.members!);
+  await parts.close();
+  open.delete(parts);
+  const db = new Database(join(at, 'rows.db'), { strict: true });
+  const store = sqliteStore(db);
+  const numbered = db
+    .query<{ kind: string; id: number; name: string }, []>('SELECT kind, id, name FROM dictionary')
+    .all();
+  const entities = new Map(numbered.flatMap(({ kind, id, name }) => (kind === 'entity' ? [[id, name]] : [])));
+  const names = new Map([...members].map(([name, { id }]) => [id, name]));
+  const clock = store.mark().clocks.get('flight')!.at;
+  const ttls = new Map(
+    plan.aggregates.flatMap(one =>
+      keptLevels(one, plan).map(({ levelMs, ttlMs }) => [`${one.name} ${levelMs}`, ttlMs]),
+    ),
+  );
+  const states = new Map<string, string>();
+  for (const { entity, key, levelMs, tileStartMs, value } of store.scan())
+    for (const [id, state] of decodeRow(value) as Map<number, string>) {
+      const name = names.get(id);
+      const ttlMs = ttls.get(`${name} ${levelMs}`);
+      // When rows leave that have expired is a matter of barriers.
+      if (name === undefined || ttlMs === undefined || Number(clock) / 1000 >= tileStartMs + ttlMs) continue;
+      states.set(
+        `${entities.get(entity)} ${Buffer.from(key).toString('hex')} ${levelMs} ${tileStartMs} ${name}`,
+        state,
+      );
+    }
+  store.close();
+  db.close();
+  return states;
+}

@@ -1,0 +1,6 @@
+CREATE TABLE `backfills` (
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`json` text NOT NULL,
+	`members` text NOT NULL,
+	`progress` text NOT NULL
+);
