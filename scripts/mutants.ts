@@ -692,10 +692,10 @@ const RANKED: Mutant[] = [
   },
   {
     name: 'rows-skipped',
-    why: 'a list that is full of later events than a row begins with takes nothing of it',
-    file: 'assembly/window.ts',
-    from: '(tileStart + levelMs) * 1000',
-    to: 'tileStart * 1000',
+    why: 'a list that is full takes nothing of later rows either',
+    file: 'assembly/last_n.ts',
+    from: ' && load<i64>(recent.entries) >= micros;',
+    to: ';',
   },
   {
     name: 'registers-low',

@@ -188,3 +188,23 @@ describe.each(process.env.TILEFOLD_LONG ? [1, 2, 3, 4, 5] : [1])('seed %p', seed
     expect(hashes.slice(1)).toEqual(hashes.slice(1).map(() => hashes[0]!));
   }, 120_000);
 });
+
+test('the moment of reading is that of the lookup, where nothing else has changed since the last one too', async () => {
+  const engine = await openEngine(ranked, { disk: new SimulatedDisk(1), db: memoryDatabase() });
+  const post = (who: string, minute: number) =>
+    engine.ingest.post(
+      new TextEncoder().encode(`{"type":"seen","time":"2024-01-01T00:0${minute}:00Z","data":{"who":"${who}"}}`),
+      'ndjson',
+    );
+  const since = () => {
+    const asked = { features: ['seen:since_lifetime'], entities: { who: ['ann'] }, at: null };
+    return engine.reader.lookup(asked).entities[0]!.features[0]!.values;
+  };
+  await post('ann', 0);
+  expect(since()).toEqual(BigInt64Array.of(0n));
+  for (const minute of [1, 2]) {
+    await post('bob', minute);
+    expect(since()).toEqual(BigInt64Array.of(BigInt(minute) * 60_000_000n));
+  }
+  await engine.close();
+});
