@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { REGEX_GROUPS_MAX, REGEX_REPEAT_MAX, REGEX_STATES_MAX } from '../src/plan/regex.ts';
+import { AGGREGATES } from '../src/compile/aggregates.ts';
 import { type Dialect, DIALECTS } from '../src/compile/dialect.ts';
 import { FUNCTIONS, type Param, type SqlFunction } from '../src/compile/functions.ts';
 
@@ -154,7 +155,8 @@ const DIALECTS_HEAD = `## Dialects
 
 What feature sets of another [dialect](definitions.md#dialects) can call, and what it is in DuckDB's words above. Every dialect
 also has the operators of comparison, logic and arithmetic, CASE, IN, BETWEEN, IS NULL, LIKE, CAST, COUNT, SUM, AVG, MIN, MAX,
-FIRST, LAST and LAST_N, and \`POSITION(part IN text)\`. Some arguments have to be written, for where they are computed systems differ:
+FIRST and LAST, and \`POSITION(part IN text)\`, and those [aggregates](aggregates.md) that mean the same everywhere, or that no
+other system has: ${code(AGGREGATES.flatMap(({ everywhere }) => everywhere))}. Some arguments have to be written, for where they are computed systems differ:
 \`start\` is a number from 1 on, \`count\` one from 0 on, \`filler\` a text that is not empty, \`step\` an INTERVAL, \`part\` and
 \`unit\` a part of times, \`pattern\` a regular expression, \`ungrouped\` one without groups.
 `;
@@ -162,9 +164,12 @@ FIRST, LAST and LAST_N, and \`POSITION(part IN text)\`. Some arguments have to b
 /** Databricks and Presto are as Spark and Trino. */
 const SAME_AS: Record<string, string> = { spark: 'spark, databricks', trino: 'trino, presto' };
 
+function code(words: string[]): string {
+  return words.map(word => `\`${word}\``).join(', ');
+}
+
 function dialectSection([name, dialect]: [string, Dialect]): string {
   const { rules, types, parts, fields, regex, operators, calls } = dialect;
-  const code = (words: string[]) => words.map(word => `\`${word}\``).join(', ');
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const kinds = Object.entries(types).filter(([, names]) => names);
   const division = rules.division === 'whole' ? 'a whole number, as `//` gives' : 'a double';

@@ -586,6 +586,7 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   if (argument && !isAggregable(spec, label, argument, node.of!, set.faults)) return null;
   if (rank && !canRank(label, rank, by!, set.faults)) return null;
   if (spec.isOrdered && !isOrderKnown(node, label, rank ?? argument!, set.faults)) return null;
+  if (argument && !isToldApart(node, argument, set.faults)) return null;
   const value = argument && spec.argument ? spec.argument(argument, given) : argument;
   const arg = filter ? filtered(value, filter, node) : value;
   const fn = { name: node.name, args: [arg, rank].filter(one => one !== null), ...spec.keep(given) };
@@ -653,6 +654,16 @@ function filtered(argument: Expression | null, filter: Expression, { at }: SqlNo
   const value: Expression = argument ?? { kind: 'literal', value: 1n, type: INT64, at };
   const otherwise: Expression = { kind: 'literal', value: null, type: value.type, at };
   return call('case', [filter, value, otherwise], value.type, at);
+}
+
+/** Where a collation decides which texts are the same, as many are distinct as that says. */
+function isToldApart(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
+  const { rules, of, name, symbol } = node;
+  const isCollated = rules?.texts === 'collated' && of!.rules?.texts !== 'bytes';
+  if (!isCollated || type.kind !== 'string' || name !== 'countUnique') return true;
+  const message = `${symbol.name.toUpperCase()} of different texts goes by a collation in ${rules.name}, and here by their bytes`;
+  faults.push(new Fault('unsupported', `${message}: write BINARY ${of!.text}`, of!.at));
+  return false;
 }
 
 function isAggregable(

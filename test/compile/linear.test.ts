@@ -55,6 +55,31 @@ describe('reads', () => {
   });
 });
 
+describe('in other dialects', () => {
+  const written = (items: string) => setOf(selectOf(items), 'dialect: mysql\n');
+
+  test('those that mean the same, or that none but ours has', async () => {
+    const sql =
+      "STDDEV_POP(delay) AS a, COUNT(DISTINCT BINARY origin) AS b, TOP_K(origin, 2) AS c, DECAYED_COUNT(delay, '1h') AS d";
+    expect(showAggregates(await planOf(FLIGHT, written(sql)))).toEqual([
+      's:a = stddevPop(delay): double',
+      's:b = countUnique(origin, 1000): int64',
+      's:c = topK(origin, 1000, 2): [string]',
+      's:d = decayedCount(case(isNull(delay), null:double, 1d), 3600000, 3600000): double',
+    ]);
+  });
+
+  test('and not those that mean something else there', async () => {
+    await expectSetFaults(written('COUNT(DISTINCT «origin») AS a, COUNT(DISTINCT delay) AS b'), [
+      'COUNT of different texts goes by a collation in MySQL, and here by their bytes: write BINARY origin',
+    ]);
+    await expectSetFaults(written('«STDDEV»(delay) AS a, «APPROX_TOP_K»(delay, 2) AS b'), [
+      'STDDEV is not supported in MySQL; docs/functions.md lists those that are',
+      'APPROX_TOP_K is not supported in MySQL; docs/functions.md lists those that are',
+    ]);
+  });
+});
+
 const MANY = 'counts a whole number of different values, from 1 to 10000';
 const QUANTILE = 'APPROX_QUANTILE takes a number from 0 to 1, or a list of at most 100 such';
 const BETWEEN = 'BUCKET_COUNTS counts between boundaries, which are a list of at most 1000 ascending numbers';
