@@ -220,6 +220,26 @@ test('of sums nothing is left of what is taken back, whatever stood between', as
   expect(hashes[0]).toEqual(hashes[1]!);
 }, 60_000);
 
+test('what decays goes on to while nothing of its entity changes', async () => {
+  const event = (who: string, time: string) =>
+    `{"type":"seen","time":"2024-01-01T${time}Z","data":{"who":"${who}","i":8,"w":1}}`;
+  const lines = [event('ann', '11:00:00'), event('bob', '12:00:05'), event('bob', '12:00:45')];
+  const bytes = lines.map(text => new TextEncoder().encode(text));
+  const log = parseLog(body(bytes), linear, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+  const name = 'seen:decayedSum_i_3600000_3600000_2h';
+  const engine = await openEngine(linear, { disk: new SimulatedDisk(1), db: memoryDatabase() });
+  const seen: unknown[] = [];
+  for (const one of bytes) {
+    await engine.ingest.post(body([one]), 'ndjson');
+    const answer = engine.reader.lookup({ features: [name], entities: { who: ['ann'] }, at: null });
+    const [found] = answer.entities[0]!.features;
+    compareValue(linear, found!, 0, log, ['ann'], answer.position!, answer.timeMicros);
+    seen.push(valueAt(found!, 0));
+  }
+  expect(new Set(seen).size).toBe(3);
+  await engine.close();
+});
+
 test('what decays is explained by what is left of its tiles', async () => {
   const rng = new Random(5);
   const engine = await openEngine(linear, { disk: new SimulatedDisk(1), db: memoryDatabase() });
