@@ -71,9 +71,10 @@ export interface Item {
   sql: string;
   /** The same over rows of DuckDB; null where that cannot say it. */
   duckdb: string | null;
+  /** What else it could be, for a shrinker: without what it need not have. */
+  simpler: string[];
 }
 
-/** Wholly declared names are `a`, `b` and so on: short, so that what is shrunk reads well. */
 const EVENTS_MAX = 3;
 const ENTITIES_MAX = 3;
 const SETS_MAX = 4;
@@ -175,11 +176,12 @@ function randomItem(name: string, source: EventSpec, random: Random): Item {
   const one = randomAggregate(source, random);
   const isNumber = ({ entry, kind }: Aggregated) =>
     ['int64', 'double'].includes(entry.gives === 'same' ? kind! : (entry.gives ?? ''));
-  if (!isNumber(one) || !random.chance(0.15)) return { name, sql: one.sql, duckdb: one.duckdb };
+  const { sql, duckdb, simpler } = one;
+  if (!isNumber(one) || !random.chance(0.15)) return { name, sql, duckdb, simpler };
   const other = randomAggregate(source, random);
-  return isNumber(other)
-    ? { name, sql: `${one.sql} ${random.pick(['+', '-', '/'])} ${other.sql}`, duckdb: null }
-    : { name, sql: one.sql, duckdb: one.duckdb };
+  if (!isNumber(other)) return { name, sql, duckdb, simpler };
+  const both = `${sql} ${random.pick(['+', '-', '/'])} ${other.sql}`;
+  return { name, sql: both, duckdb: null, simpler: [sql, other.sql, ...simpler, ...other.simpler] };
 }
 
 interface Aggregated {
@@ -187,6 +189,7 @@ interface Aggregated {
   kind: InputKind | null;
   sql: string;
   duckdb: string | null;
+  simpler: string[];
 }
 
 function randomAggregate({ inputs, changelog }: EventSpec, random: Random): Aggregated {
@@ -199,7 +202,8 @@ function randomAggregate({ inputs, changelog }: EventSpec, random: Random): Aggr
   const sql = narrowed(entry.sql(x, n));
   const isSame = entry.duckdb !== null && (of?.isDuckdb ?? true) && (filter?.isDuckdb ?? true);
   const duckdb = entry.duckdb ? entry.duckdb(x, n, filter?.text ?? 'TRUE') : sql;
-  return { entry, kind, sql, duckdb: isSame ? duckdb : null };
+  const simpler = [entry.sql(x, n), ...inputs.filter(one => one.kind === kind).map(one => entry.sql(one.name, n))];
+  return { entry, kind, sql, duckdb: isSame ? duckdb : null, simpler };
 }
 
 /** Lists and structs only where there is one. */

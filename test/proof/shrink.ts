@@ -1,6 +1,6 @@
 /** Makes a failing case small: fewer events, sets, features and windows, simpler values; each step still fails. */
 import type { Case } from './case.ts';
-import type { Definitions, SetSpec } from './definitions.ts';
+import type { Definitions, Item, SetSpec } from './definitions.ts';
 
 /** Does a candidate still fail, in the way that is looked for? One that no longer compiles does not. */
 export type Fails = (candidate: Case) => Promise<boolean>;
@@ -78,6 +78,10 @@ const SIMPLER: ((of: Case) => Case[])[] = [
   of => (of.definitions.sets.length > 1 ? without(of.definitions.sets).map(sets => withDefinitions(of, { sets })) : []),
   of => withSet(of, ({ derives }) => without(derives).map(left => ({ derives: left }))),
   of => withSet(of, ({ items }) => (items.length > 1 ? without(items).map(left => ({ items: left })) : [])),
+  of =>
+    withSet(of, ({ items }) =>
+      items.flatMap((item, i) => simplerItems(item).map(one => ({ items: items.with(i, one) }))),
+    ),
   of => withSet(of, ({ windows }) => (windows.length > 1 ? without(windows).map(left => ({ windows: left })) : [])),
   of => withSet(of, ({ where }) => (where ? [{ where: null }] : [])),
   of => withSet(of, ({ tileOffsetMs }) => (tileOffsetMs > 0 ? [{ tileOffsetMs: 0 }] : [])),
@@ -96,6 +100,10 @@ const SIMPLER: ((of: Case) => Case[])[] = [
     ),
   of => (of.arrivalsMs ? [{ ...of, arrivalsMs: null, clock: { ...of.clock, kind: 'event' } }] : []),
 ];
+
+function simplerItems(item: Item): Item[] {
+  return item.simpler.filter(sql => sql.length < item.sql.length).map(sql => ({ ...item, sql }));
+}
 
 /** Members of an event's data left out, and their values made plain. */
 async function simplerLines(current: () => Case, attempt: Attempt): Promise<void> {
