@@ -1079,7 +1079,7 @@ const CHANGES: Mutant[] = [
     name: 'before-left',
     why: 'an update takes nothing back',
     file: 'assembly/tile.ts',
-    from: '      if (before >= 0) pick(group, <usize>before, record);\n',
+    from: '      if (before >= 0) consider(group, <usize>before, record);\n',
     to: '',
   },
   {
