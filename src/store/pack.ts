@@ -177,7 +177,7 @@ export class PackWriter {
   }
 
   /** What was written since `begin`: a view that holds until the next row. */
-  bytes(): Uint8Array {
+  bytes(): Uint8Array<ArrayBuffer> {
     return this.#out.bytes.subarray(0, this.#out.length);
   }
 
@@ -251,7 +251,7 @@ export function dropRows(
 /** A pack and the address of its first row. */
 export interface Piece {
   first: Uint8Array;
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** Of a pack that is cut, parts are filled so far: the next rows go somewhere between. */
@@ -278,7 +278,7 @@ export function cutPack(pack: Uint8Array): Piece[] {
 }
 
 /** A pack that is no larger than it may be, as a piece. */
-export function pieceOf(pack: Uint8Array): Piece {
+export function pieceOf(pack: Uint8Array<ArrayBuffer>): Piece {
   const walk = WALK.open(pack);
   walk.next();
   return { first: walk.address.slice(0, walk.length), bytes: pack };

@@ -1,6 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
+import { releaseBytes } from '../base/release.ts';
 import { Fault } from '../base/fault.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
@@ -81,7 +82,8 @@ interface Pack {
   id: number;
   first: Uint8Array;
   crc: number;
-  bytes: Uint8Array;
+  /** Thousands of packs are read at a time: whoever is done with one gives it back (`releaseBytes`). */
+  bytes: Uint8Array<ArrayBuffer>;
   /** Where the next one begins; null for the last. */
   next: Uint8Array | null;
 }
@@ -149,7 +151,15 @@ function openStore(db: Database): Store {
     else {
       const [head, ...more] = cutPack(out.bytes());
       replace(id, head!.bytes);
-      more.forEach(add);
+      releaseBytes(head!.bytes);
+      addAll(more);
+    }
+  }
+
+  function addAll(pieces: Piece[]): void {
+    for (const piece of pieces) {
+      add(piece);
+      releaseBytes(piece.bytes);
     }
   }
 
@@ -174,8 +184,9 @@ function openStore(db: Database): Store {
         out.begin();
         isWhole = merge.merge(runs, out, PIECE_BYTES);
         if (out.size <= PACK_MAX_BYTES) add(pieceOf(out.bytes()));
-        else cutPack(out.bytes()).forEach(add);
+        else addAll(cutPack(out.bytes()));
       }
+      releaseBytes(pack.bytes);
     }
   }
 
@@ -326,9 +337,11 @@ function readerOver(db: Database, packs: Packs): RowReader {
 
   function readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null {
     low.set(entity, key, levelMs, tileStartMs);
-    walk.open(packs.at(low.view()).bytes);
-    const isThere = walk.next() && walk.seek(low.bytes, 0, low.length);
-    return isThere && walk.isAt(low.bytes, 0, low.length) ? walk.value().slice() : null;
+    const { bytes } = packs.at(low.view());
+    const isThere = walk.open(bytes).next() && walk.seek(low.bytes, 0, low.length);
+    const value = isThere && walk.isAt(low.bytes, 0, low.length) ? walk.value().slice() : null;
+    releaseBytes(bytes);
+    return value;
   }
 
   function* scan(after?: RowAddress): Generator<Row> {

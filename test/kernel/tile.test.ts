@@ -2,7 +2,8 @@
 import { expect, test } from 'bun:test';
 import { fromBinary } from '@bufbuild/protobuf';
 import { ChangeBatchSchema } from '../../src/gen/tilefold/v1/change_pb.ts';
-import { advanceRecords, select } from '../../src/ingest/advance.ts';
+import { Stages } from '../../src/base/stages.ts';
+import { advanceRecords, foldGathered, gather, select } from '../../src/ingest/advance.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
 import { changes, tile } from '../../src/kernel/tile.ts';
@@ -67,6 +68,26 @@ async function rowsOf(of: Plan, ndjson: string, cut: number): Promise<Map<string
     for (let from = 0; from < decoder.count; from += cut)
       advanceRecords({ layout: placed, folds: [fold] }, from, Math.min(from + cut, decoder.count));
   }
+  return rowMap(fold);
+}
+
+/** Rows of blocks that are decoded one over the other, some of them tiled together. */
+async function gatheredRows(of: Plan, ndjson: string, rng: Random): Promise<Map<string, Uint8Array>> {
+  const placed = await layout(of);
+  const fold = new Fold(placed.kernel, null);
+  const pipeline = { layout: placed, folds: [fold] };
+  const decoder = new Decoder(placed.kernel, placed.types);
+  const rest = ndjson.split('\n');
+  for (let position = 0; rest.length > 0; ) {
+    decoder.fill(bytesOf(rest.splice(0, 1 + rng.below(400)).join('\n')));
+    for (; decoder.next(position, null); position += decoder.count) gather(placed, new Stages());
+    if (rng.chance(0.3)) foldGathered(pipeline, new Stages());
+  }
+  foldGathered(pipeline, new Stages());
+  return rowMap(fold);
+}
+
+function rowMap(fold: Fold): Map<string, Uint8Array> {
   return new Map(
     fold
       .dirtyRows()
@@ -134,6 +155,22 @@ test.each([...shapes, late])('%s: however a batch is cut, rows are the same byte
     }
   }
 });
+
+test.each([...shapes, late])(
+  '%s: however many batches are tiled together, rows are the same bytes',
+  async (name, shape) => {
+    for (const keyCount of [1, 2]) {
+      const { text } = lines(new Random(name.length), shape);
+      const whole = await rowsOf(planOf(keyCount), text, shape.events);
+      for (const seed of [1, 2, 3]) {
+        const other = await gatheredRows(planOf(keyCount), text, new Random(seed));
+        expect([...other.keys()].sort()).toEqual([...whole.keys()].sort());
+        for (const [address, bytes] of whole)
+          if (Buffer.compare(bytes, other.get(address)!) !== 0) throw new Error(`seed ${seed}: ${address} differs`);
+      }
+    }
+  },
+);
 
 test.each([...shapes, late])(
   '%s: of a batch, each row changes once, and those of a key follow on each other',
