@@ -19,7 +19,7 @@ const LINEAR_ITEMS = `COUNT(*) AS n, COUNT(s) AS texts, SUM(i) AS i, SUM(d) AS d
 
 const plan: Plan = await planOf(`
 events:
-  seen: { who: string, i: int64?, d: double?, s: string? }
+  seen: { who: string, i: int64?, d: double?, s: string?, v: { type: [double], optional: true } }
   change: { changelog: { op: op }, op: string, who: string, i: int64?, d: double?, s: string? }
 entities: { who: string }
 ---
@@ -29,7 +29,10 @@ source: seen
 windows: [2h, 1d, lifetime]
 sql: |
   SELECT who, ${LINEAR_ITEMS},
-    MIN(d) AS least, MAX(i) AS most, FIRST(s) AS first_text, LAST(s) AS last_text, LAST_N(s, 40) AS latest, LAST_N(d, 5) AS reals
+    MIN(d) AS least, MAX(i) AS most, FIRST(s) AS first_text, LAST(s) AS last_text, LAST_N(s, 40) AS latest, LAST_N(d, 5) AS reals,
+    MIN(s, 5) AS least_texts, MAX(d, 5) AS most_reals, FIRST_N(s, 5) AS earliest, LAST_N(DISTINCT s, 5) AS distinct_texts,
+    LIST(i, 500) AS all_i, LIST(DISTINCT i, 100) AS set_i, ARG_MAX(s, d) AS text_of_most, ARG_MIN(i, d) AS i_of_least,
+    APPROX_COUNT_DISTINCT(s) AS about, VECTOR_AVG(v, 3) AS direction
   FROM seen GROUP BY who
 ---
 feature_set: changes
@@ -71,7 +74,8 @@ function linesOf(count: number): Uint8Array[] {
       ? random.pick(['1e300', '-1e300', '5e-324', '1e16'])
       : String(random.next() * 1e6 - 4e5);
     const row = `"who":${JSON.stringify(who)},"i":${random.below(50) - 20},"d":${d},"s":${JSON.stringify(text)}`;
-    if (random.chance(0.5)) return encode(`{"type":"seen","time":"${time}","data":{${row}}}`);
+    if (random.chance(0.5))
+      return encode(`{"type":"seen","time":"${time}","data":{${row},"v":[1,${random.below(9)},0.5]}}`);
     const takes = open.length > 0 && random.chance(0.4);
     const told = takes ? open.splice(random.below(open.length), 1)[0]! : row;
     if (!takes) open.push(told);
