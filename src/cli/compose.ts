@@ -157,6 +157,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       position: relay.folded - 1,
       clocks: relay.clocks(),
       nowMicros: nowOf(relay, config.log.clock, nowMicros),
+      known: live.known,
     });
     return {
       get plan() {

@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { MICROS_PER_MS } from '../base/time.ts';
 import type { Now } from '../http/feature_sets.ts';
 import type { Numbered } from '../plan/diff.ts';
+import { readMembers } from '../meta/members.ts';
 import { readPlan } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
+import { knownOf } from '../plan/transition.ts';
 import type { Config } from './config.ts';
 import { openSnapshot } from './database.ts';
 
@@ -26,7 +28,8 @@ export function planInForce({ store: { sqlite }, log }: Config): InForce | null 
     const { position, clocks } = store.mark();
     const wall = log.clock.kind === 'wall' ? [BigInt(Date.now()) * MICROS_PER_MS] : [];
     const nowMicros = greatest([...clocks.values().map(({ at }) => at), ...wall]);
-    const now = { position: position - 1, clocks, nowMicros };
+    const known = current.members === null ? new Map() : knownOf(readMembers(current.members));
+    const now = { position: position - 1, clocks, nowMicros, known };
     return { plan: readPlan(current.json), from: current.rowsFrom ?? current.position, numbers: meta.numbers(), now };
   } finally {
     close();

@@ -6,6 +6,7 @@ import { Relay } from '../ingest/relay.ts';
 import { membersText, readMembers } from '../meta/members.ts';
 import { diffPlans } from '../plan/diff.ts';
 import { planJson, readPlan } from '../plan/json.ts';
+import type { Known } from '../plan/known.ts';
 import { ALL_KNOWN } from '../plan/known.ts';
 import type { Plan } from '../plan/plan.ts';
 import {
@@ -14,6 +15,7 @@ import {
   type Moment,
   planOnly,
   type Transition,
+  knownOf,
   transition,
 } from '../plan/transition.ts';
 import type { Explain, Explanation } from '../read/explain.ts';
@@ -77,6 +79,11 @@ export class Live implements LookUp {
 
   get plan(): Plan {
     return this.#inForce.plan;
+  }
+
+  /** What its aggregates know of the log, by name. */
+  get known(): Map<string, Known> {
+    return knownOf(this.#inForce.members);
   }
 
   /** Where something is computed from the log, how far that is. */

@@ -4,6 +4,7 @@ import { eventOf } from './canonical.ts';
 import { rowsPerKey } from './diff.ts';
 import type { Expression, Read, Window } from './expression.ts';
 import { walk } from './expression.ts';
+import { ALL_KNOWN, type Known, windowKnown } from './known.ts';
 import type { Aggregate, AggregateName, Entity, Feature, FeatureSet, Plan } from './plan.ts';
 import { LINEAR } from './plan.ts';
 import type { Type } from './value.ts';
@@ -52,6 +53,8 @@ export interface AggregateEntry {
 export interface Moment {
   nowMicros: bigint | null;
   clocks: Map<string, { at: bigint; since: bigint }>;
+  /** What aggregates know of the log, by name; one that is not here knows all of it. */
+  known?: Map<string, Known>;
 }
 
 /** Every set with its features, in the order of the plan. */
@@ -127,13 +130,14 @@ function readsUnder(feature: Feature, byName: Map<string, Feature>, seen = new S
 }
 
 /** The latest of its windows' moments, where it is yet to come. */
-function warmMicrosOf(reads: Read[], plan: Plan, { nowMicros, clocks }: Moment): bigint | null {
+function warmMicrosOf(reads: Read[], plan: Plan, { nowMicros, clocks, known }: Moment): bigint | null {
   let latest: bigint | null = null;
   for (const { aggregate: name, window } of reads) {
     const aggregate = plan.aggregates.find(one => one.name === name)!;
-    const since = clocks.get(aggregate.event)?.since;
-    if (since === undefined || window.kind === 'lifetime') continue;
-    const warm = wholeFrom(window, aggregate, since);
+    const first = clocks.get(aggregate.event)?.since;
+    if (first === undefined || window.kind === 'lifetime') continue;
+    const later = windowKnown(known?.get(name) ?? ALL_KNOWN, window)?.sinceMicros;
+    const warm = wholeFrom(window, aggregate, later !== undefined && later > first ? later : first);
     if (latest === null || warm > latest) latest = warm;
   }
   return latest !== null && (nowMicros === null || nowMicros < latest) ? latest : null;

@@ -44,6 +44,10 @@ export interface Member {
   known: Known;
 }
 
+export function knownOf(members: InForce['members']): Map<string, Known> {
+  return new Map([...members].map(([name, { known }]) => [name, known]));
+}
+
 /** Where the next plan takes over. */
 export interface Moment {
   /** The first record that it applies to. */

@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test';
 import { catalogueText, matching } from '../../src/cli/features.ts';
 import { featureSets } from '../../src/http/feature_sets.ts';
 import { catalogueOf, type Moment } from '../../src/plan/catalogue.ts';
+import { ALL_KNOWN } from '../../src/plan/known.ts';
 import { readsOf } from '../../src/kernel/layout.ts';
 import { planOf } from '../compile/marked.ts';
 import { layout } from '../kernel/columns.ts';
@@ -120,6 +121,17 @@ test('a window is whole from the moment on that is told, and not before', async 
         isWhole(nowMs, lengthMs, stepMs, 900_000),
       ]);
   }
+});
+
+test('an aggregate that came later makes windows whole later, and no others', async () => {
+  const plan = await planOf(DEFINITIONS);
+  const laterMs = SINCE + 600_000;
+  const known = new Map([['tills:cents', { ...ALL_KNOWN, position: 3, sinceMicros: BigInt(laterMs) * 1000n }]]);
+  const warmOf = (name: string, moment: Moment) =>
+    catalogueOf(plan, moment)[0]!.features.find(({ feature }) => feature.name === name)!.warmMicros!;
+  const [first, later] = [momentAt(laterMs), { ...momentAt(laterMs), known }];
+  expect(warmOf('tills:cents_1h', later) - warmOf('tills:cents_1h', first)).toBe(600_000_000n);
+  expect(warmOf('tills:most_1h', later)).toBe(warmOf('tills:most_1h', first));
 });
 
 test('windows that are over, and series of them, are whole from the moment on at which the kernel begins them late enough', async () => {
