@@ -26,7 +26,10 @@ if (process.exitCode === 0) console.log(`seeds ${first} to ${last}: nothing foun
 process.exit();
 
 async function tell(of: Case, failure: Disagreement, seed: number): Promise<void> {
-  console.log(`seed ${seed}, the ${seed - first + 1}. of these, fails: ${failure.message}\n\nshrinking ...`);
+  console.log(`seed ${seed}, the ${seed - first + 1}. of these, fails: ${failure.message}\n`);
+  // What is refused as a whole has nothing in it that could be left out.
+  if (failure.stage === 'compile') return console.log(trialOf(of).definitions);
+  console.log('shrinking ...');
   const { smallest, tries } = await shrunk(of, failure);
   const found = (await failureOf(smallest))!.message;
   const trial = trialOf(smallest);

@@ -73,6 +73,8 @@ export interface Item {
   duckdb: string | null;
   /** What else it could be, for a shrinker: without what it need not have. */
   simpler: string[];
+  /** No lifetime of it is kept. */
+  isWindowed: boolean;
 }
 
 const EVENTS_MAX = 3;
@@ -153,7 +155,11 @@ function randomSet(name: string, source: EventSpec, entity: Definitions['entitie
     source: source.name,
     keys,
     groupBy: random.chance(0.3) ? keys.toReversed() : keys,
-    windows: randomWindows(levelsMs, random),
+    windows: randomWindows(
+      levelsMs,
+      items.every(({ isWindowed }) => !isWindowed),
+      random,
+    ),
     tilesMs,
     tileOffsetMs: random.chance(0.25) ? random.below(levelsMs.at(-1)!) : 0,
     where: random.chance(0.4) ? expression('bool', source.inputs, random, 2) : null,
@@ -163,13 +169,13 @@ function randomSet(name: string, source: EventSpec, entity: Definitions['entitie
 }
 
 /** Those of one set are of different lengths. */
-function randomWindows(tilesMs: readonly number[], random: Random): string[] {
+function randomWindows(tilesMs: readonly number[], takesLifetime: boolean, random: Random): string[] {
   const windows = new Map<string, string>();
   for (let i = 1 + random.below(WINDOWS_MAX); i > 0; i--) {
     const text = random.pick(WINDOWS)(random, tilesMs);
-    if (text !== null) windows.set(text.split('@')[0]!, text);
+    if (text !== null && (takesLifetime || text !== 'lifetime')) windows.set(text.split('@')[0]!, text);
   }
-  return windows.size > 0 ? [...windows.values()] : ['lifetime'];
+  return windows.size > 0 ? [...windows.values()] : [durationText(tilesMs.at(-1)! * 2)];
 }
 
 function randomItem(name: string, source: EventSpec, random: Random): Item {
@@ -177,11 +183,18 @@ function randomItem(name: string, source: EventSpec, random: Random): Item {
   const isNumber = ({ entry, kind }: Aggregated) =>
     ['int64', 'double'].includes(entry.gives === 'same' ? kind! : (entry.gives ?? ''));
   const { sql, duckdb, simpler } = one;
-  if (!isNumber(one) || !random.chance(0.15)) return { name, sql, duckdb, simpler };
+  const isWindowed = one.entry.isWindowed ?? false;
+  const alone = { name, sql, duckdb, simpler, isWindowed };
+  if (!isNumber(one) || !random.chance(0.15)) return alone;
   const other = randomAggregate(source, random);
-  if (!isNumber(other)) return { name, sql, duckdb, simpler };
-  const both = `${sql} ${random.pick(['+', '-', '/'])} ${other.sql}`;
-  return { name, sql: both, duckdb: null, simpler: [sql, other.sql, ...simpler, ...other.simpler] };
+  if (!isNumber(other)) return alone;
+  return {
+    name,
+    sql: `${sql} ${random.pick(['+', '-', '/'])} ${other.sql}`,
+    duckdb: null,
+    simpler: [sql, other.sql, ...simpler, ...other.simpler],
+    isWindowed: isWindowed || (other.entry.isWindowed ?? false),
+  };
 }
 
 interface Aggregated {

@@ -27,6 +27,8 @@ export interface AggregateEntry {
   limits?: readonly number[];
   /** It can take a row of a changelog back. */
   isLinear?: true;
+  /** A lifetime of it is refused. */
+  isWindowed?: true;
   /** Of its value: `same` as its argument, a list of such, or a kind; null where derived features leave it alone. */
   gives: ScalarKind | 'same' | 'list' | null;
   /**
@@ -42,6 +44,9 @@ const ORDERED = ['int64', 'double', 'bool', 'time'] as const;
 
 /** Of different values, or of the most frequent: some events have more of them. */
 const FEW = [1, 2, 5, 40] as const;
+
+/** In minutes: as short as a tile of a day allows, and far longer than the windows. */
+const HALF_LIVES = [30, 90, 100_000];
 
 export const AGGREGATES: readonly AggregateEntry[] = [
   { of: [], isLinear: true, sql: () => 'COUNT(*)', gives: 'int64' },
@@ -74,6 +79,33 @@ export const AGGREGATES: readonly AggregateEntry[] = [
   { of: ['int64'], isLinear: true, sql: x => `BUCKET_COUNTS(${x}, [-3, 0, 7])`, gives: 'list', duckdb: null },
   { of: NUMBERS, isLinear: true, sql: x => `APPROX_QUANTILE(${x}, 0.5)`, gives: 'double', duckdb: null },
   { of: NUMBERS, isLinear: true, sql: x => `APPROX_QUANTILE(${x}, [0, 0.9, 1], 0.2)`, gives: 'list', duckdb: null },
+  {
+    of: NUMBERS,
+    isLinear: true,
+    isWindowed: true,
+    limits: HALF_LIVES,
+    sql: (x, n) => `DECAYED_SUM(${x}, '${n}m')`,
+    gives: 'double',
+    duckdb: null,
+  },
+  {
+    of: SCALARS,
+    isLinear: true,
+    isWindowed: true,
+    limits: HALF_LIVES,
+    sql: (x, n) => `DECAYED_COUNT(${x}, '${n}m')`,
+    gives: 'double',
+    duckdb: null,
+  },
+  {
+    of: NUMBERS,
+    isLinear: true,
+    isWindowed: true,
+    limits: HALF_LIVES,
+    sql: (x, n) => `DECAYED_AVG(${x}, '${n}m')`,
+    gives: 'double',
+    duckdb: null,
+  },
   { of: ORDERED, sql: x => `MIN(${x})`, gives: 'same' },
   { of: ORDERED, sql: x => `MAX(${x})`, gives: 'same' },
   {
