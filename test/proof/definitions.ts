@@ -30,8 +30,11 @@ export interface Definitions {
 export interface EventSpec {
   name: string;
   inputs: InputSpec[];
-  /** Its events add rows and take them back: the inputs that say which, and when a row was; null where they are true for good. */
-  changelog: { op: string; time: string | null } | null;
+  /**
+   * Its events add rows and take them back: the input that says which, or null where they are Debezium's; and the one
+   * that says when a row was. Null where they are true for good.
+   */
+  changelog: { op: string | null; time: string | null } | null;
 }
 
 export interface InputSpec {
@@ -108,9 +111,13 @@ function randomType(name: string, random: Random): EventSpec {
   const inputs = randomInputs(random);
   if (!random.chance(0.2)) return { name, inputs, changelog: null };
   const time = random.chance(0.5) ? 'when' : null;
-  const said = [{ name: OP, kind: 'string' as const }, ...(time ? [{ name: time, kind: 'time' as const }] : [])];
+  const op = random.chance(0.6) ? OP : null;
+  const said = [
+    ...(op ? [{ name: op, kind: 'string' as const }] : []),
+    ...(time ? [{ name: time, kind: 'time' as const }] : []),
+  ];
   const more = said.map(one => ({ ...one, presence: 'required' as const, path: null, isKey: false }));
-  return { name, inputs: [...more, ...inputs], changelog: { op: OP, time } };
+  return { name, inputs: [...more, ...inputs], changelog: { op, time } };
 }
 
 /** The input of a changelog that says what has become of a row. */
@@ -279,15 +286,17 @@ export function definitionsText({ types, entities, sets }: Definitions): string 
     'events:',
     ...types.flatMap(({ name, inputs: own, changelog }) => [
       `  ${name}:`,
-      ...(changelog
-        ? [`    changelog: { op: ${changelog.op}${changelog.time ? `, time: ${changelog.time}` : ''} }`]
-        : []),
+      ...(changelog ? [`    changelog: { ${changelogText(changelog)} }`] : []),
       ...own.map(input => `    ${input.name}: ${inputText(input)}`),
     ]),
     'entities:',
     ...entities.map(({ name, keys }) => `  ${name}: ${keys.length > 1 ? `[${keys.join(', ')}]` : keys[0]}`),
   ];
   return [`${structs}${declared.join('\n')}\n`, ...sets.map(setText)].join('---\n');
+}
+
+function changelogText({ op, time }: NonNullable<EventSpec['changelog']>): string {
+  return `${op ? `op: ${op}` : 'format: debezium'}${time ? `, time: ${time}` : ''}`;
 }
 
 function inputText({ name, kind, presence, path }: InputSpec): string {
