@@ -110,7 +110,7 @@ function names(what: string, count: number): string[] {
 function randomType(name: string, random: Random): EventSpec {
   const inputs = randomInputs(random);
   if (!random.chance(0.2)) return { name, inputs, changelog: null };
-  const time = random.chance(0.5) ? 'when' : null;
+  const time = random.chance(0.5) ? 'changed' : null;
   const op = random.chance(0.6) ? OP : null;
   const said = [
     ...(op ? [{ name: op, kind: 'string' as const }] : []),

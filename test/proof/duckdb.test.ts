@@ -175,6 +175,8 @@ function keyPart(kind: string, shown: Shown): string | boolean {
   return new Date(Number(seconds) * 1000).toISOString().replace('.000Z', `.${fraction}Z`);
 }
 
+const BEYOND = ['inf', '-inf', 'nan'];
+
 function show(of: unknown): string {
   return JSON.stringify(of, bigintText);
 }
@@ -189,6 +191,8 @@ function isAlike(column: FeatureColumn, ours: Value, theirs: Shown): boolean {
   // Its sums of int64 have 128 bits too, and end there.
   if (ours === null && typeof theirs === 'string' && /^-?\d{19,}$/.test(theirs))
     return column.type.kind === 'int64' && BigInt.asIntN(64, BigInt(theirs)) !== BigInt(theirs);
+  // What is beyond a double is null for us, with OVERFLOW.
+  if (typeof theirs === 'string' && BEYOND.includes(theirs)) return ours === null || !Number.isFinite(ours);
   if (typeof ours !== 'number') return ours === theirs;
   const other = Number(theirs);
   return theirs !== null && Math.abs(ours - other) <= 1e-9 * Math.max(1, Math.abs(other));
