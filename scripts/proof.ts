@@ -31,7 +31,8 @@ async function tell(of: Case, failure: Disagreement, seed: number): Promise<void
   if (failure.stage === 'compile') return console.log(trialOf(of).definitions);
   console.log('shrinking ...');
   const { smallest, tries } = await shrunk(of, failure);
-  const found = (await failureOf(smallest))!.message;
+  // Where in the program it was seen is of no use to whoever reads the case later.
+  const found = (await failureOf(smallest))!.message.split('\n    at ')[0]!;
   const trial = trialOf(smallest);
   console.log(`after ${tries} candidates: ${found}\n\n${trial.definitions}\n${trial.lines.join('\n')}\n`);
   const folder = join(REGRESSIONS, `${failure.stage}-${seed}`);

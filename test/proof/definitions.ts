@@ -78,6 +78,8 @@ export interface Item {
   simpler: string[];
   /** No lifetime of it is kept. */
   isWindowed: boolean;
+  /** Its value is no list and no map, so there may be a series of it. */
+  isScalar: boolean;
 }
 
 const EVENTS_MAX = 3;
@@ -162,11 +164,7 @@ function randomSet(name: string, source: EventSpec, entity: Definitions['entitie
     source: source.name,
     keys,
     groupBy: random.chance(0.3) ? keys.toReversed() : keys,
-    windows: randomWindows(
-      levelsMs,
-      items.every(({ isWindowed }) => !isWindowed),
-      random,
-    ),
+    windows: randomWindows(levelsMs, items, random),
     tilesMs,
     tileOffsetMs: random.chance(0.25) ? random.below(levelsMs.at(-1)!) : 0,
     where: random.chance(0.4) ? expression('bool', source.inputs, random, 2) : null,
@@ -176,11 +174,13 @@ function randomSet(name: string, source: EventSpec, entity: Definitions['entitie
 }
 
 /** Those of one set are of different lengths. */
-function randomWindows(tilesMs: readonly number[], takesLifetime: boolean, random: Random): string[] {
+function randomWindows(tilesMs: readonly number[], items: Item[], random: Random): string[] {
   const windows = new Map<string, string>();
   for (let i = 1 + random.below(WINDOWS_MAX); i > 0; i--) {
     const text = random.pick(WINDOWS)(random, tilesMs);
-    if (text !== null && (takesLifetime || text !== 'lifetime')) windows.set(text.split('@')[0]!, text);
+    const isSeries = text?.includes(' x ');
+    const isTaken = items.every(item => !(item.isWindowed && text === 'lifetime') && (item.isScalar || !isSeries));
+    if (text !== null && isTaken) windows.set(text.split('@')[0]!, text);
   }
   return windows.size > 0 ? [...windows.values()] : [durationText(tilesMs.at(-1)! * 2)];
 }
@@ -191,7 +191,8 @@ function randomItem(name: string, source: EventSpec, random: Random): Item {
     ['int64', 'double'].includes(entry.gives === 'same' ? kind! : (entry.gives ?? ''));
   const { sql, duckdb, simpler } = one;
   const isWindowed = one.entry.isWindowed ?? false;
-  const alone = { name, sql, duckdb, simpler, isWindowed };
+  const isScalar = one.entry.gives !== 'list' && one.entry.gives !== null;
+  const alone = { name, sql, duckdb, simpler, isWindowed, isScalar };
   if (!isNumber(one) || !random.chance(0.15)) return alone;
   const other = randomAggregate(source, random);
   if (!isNumber(other)) return alone;
@@ -201,6 +202,7 @@ function randomItem(name: string, source: EventSpec, random: Random): Item {
     duckdb: null,
     simpler: [sql, other.sql, ...simpler, ...other.simpler],
     isWindowed: isWindowed || (other.entry.isWindowed ?? false),
+    isScalar: true,
   };
 }
 

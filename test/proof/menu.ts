@@ -141,7 +141,21 @@ export const WINDOWS: readonly WindowEntry[] = [
     const resolutionMs = random.pick(tilesMs);
     return `${durationText(resolutionMs * (1 + random.below(40)))}@${durationText(resolutionMs)}`;
   },
+  (random, tilesMs) => `${spanText(random, tilesMs)} offset ${spanText(random, tilesMs)}`,
+  (random, tilesMs) => `tumbling ${tilesText(random, tilesMs, 4)}`,
+  (random, tilesMs) => {
+    const stepMs = random.pick(tilesMs);
+    return `hopping ${durationText(stepMs * (1 + random.below(6)))} every ${durationText(stepMs)}`;
+  },
+  (random, tilesMs) => `${2 + random.below(4)} x ${tilesText(random, tilesMs, 3)}`,
+  (random, tilesMs) =>
+    `2 x tumbling ${durationText(random.pick(tilesMs))} offset ${durationText(random.pick(tilesMs))}`,
 ];
+
+/** A few tiles long. */
+function tilesText(random: Random, tilesMs: readonly number[], most: number): string {
+  return durationText(random.pick(tilesMs) * (1 + random.below(most)));
+}
 
 /** Some tiles long, or not a whole number of any. */
 function spanText(random: Random, tilesMs: readonly number[]): string {
