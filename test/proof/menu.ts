@@ -40,7 +40,6 @@ export interface AggregateEntry {
 
 const SCALARS = KINDS;
 const NUMBERS = ['int64', 'double'] as const;
-const ORDERED = ['int64', 'double', 'bool', 'time'] as const;
 
 /** Of different values, or of the most frequent: some events have more of them. */
 const FEW = [1, 2, 5, 40] as const;
@@ -106,8 +105,8 @@ export const AGGREGATES: readonly AggregateEntry[] = [
     gives: 'double',
     duckdb: null,
   },
-  { of: ORDERED, sql: x => `MIN(${x})`, gives: 'same' },
-  { of: ORDERED, sql: x => `MAX(${x})`, gives: 'same' },
+  { of: SCALARS, sql: x => `MIN(${x})`, gives: 'same' },
+  { of: SCALARS, sql: x => `MAX(${x})`, gives: 'same' },
   {
     of: SCALARS,
     sql: x => `FIRST(${x})`,
@@ -128,6 +127,15 @@ export const AGGREGATES: readonly AggregateEntry[] = [
     duckdb: (x, n, c) =>
       `COALESCE((LIST(${x} ORDER BY _order DESC) FILTER (WHERE ${x} IS NOT NULL AND (${c})))[1:${n}], [])`,
   },
+  { of: SCALARS, limits: [1, 3], sql: (x, n) => `MIN(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [1, 3], sql: (x, n) => `MAX(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, sql: x => `ARG_MAX(${x}, _time)`, gives: 'same', duckdb: null },
+  { of: SCALARS, limits: [2, 5], sql: (x, n) => `ARG_MIN(${x}, ${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [1, 3, 40], sql: (x, n) => `FIRST_N(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [1, 3], sql: (x, n) => `LAST_N(DISTINCT ${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [3, 60], sql: (x, n) => `LIST(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [3, 60], sql: (x, n) => `LIST(DISTINCT ${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [4, 12], sql: (x, n) => `APPROX_COUNT_DISTINCT(${x}, ${n})`, gives: 'int64', duckdb: null },
 ];
 
 /** A window as `windows:` writes it, of a set with these tiles (milliseconds); null where it does not go with them. */
