@@ -26,9 +26,13 @@ if (process.exitCode === 0) console.log(`seeds ${first} to ${last}: nothing foun
 process.exit();
 
 async function tell(of: Case, failure: Disagreement, seed: number): Promise<void> {
-  console.log(`seed ${seed}, the ${seed - first + 1}. of these, fails: ${failure.message}\n\nshrinking ...`);
+  console.log(`seed ${seed}, the ${seed - first + 1}. of these, fails: ${failure.message}\n`);
+  // What is refused as a whole has nothing in it that could be left out.
+  if (failure.stage === 'compile') return console.log(trialOf(of).definitions);
+  console.log('shrinking ...');
   const { smallest, tries } = await shrunk(of, failure);
-  const found = (await failureOf(smallest))!.message;
+  // Where in the program it was seen is of no use to whoever reads the case later.
+  const found = (await failureOf(smallest))!.message.split('\n    at ')[0]!;
   const trial = trialOf(smallest);
   console.log(`after ${tries} candidates: ${found}\n\n${trial.definitions}\n${trial.lines.join('\n')}\n`);
   const folder = join(REGRESSIONS, `${failure.stage}-${seed}`);

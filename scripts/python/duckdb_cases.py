@@ -2,12 +2,13 @@
 
 Reads JSON from standard input: a list of {"tables": [{name, columns: [[name, type]], rows}], "queries": [text]}, and
 writes a list of lists of rows. Times are microseconds since 1970 UTC both ways; whole numbers, which may be longer than
-a double, and times come as text. Of a query that ends in an overflow there is null: what is null for us is an error there.
+a double, times, infinities and NaN come as text. Of a query that ends in an overflow there is null: what is null for us is an error there.
 """
 
 import datetime
 import decimal
 import json
+import math
 import sys
 
 import duckdb
@@ -16,6 +17,8 @@ EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def shown(value):
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, bool) or value is None or isinstance(value, (float, str)):
         return value
     if isinstance(value, decimal.Decimal):

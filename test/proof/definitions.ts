@@ -30,8 +30,11 @@ export interface Definitions {
 export interface EventSpec {
   name: string;
   inputs: InputSpec[];
-  /** Its events add rows and take them back: the inputs that say which, and when a row was; null where they are true for good. */
-  changelog: { op: string; time: string | null } | null;
+  /**
+   * Its events add rows and take them back: the input that says which, or null where they are Debezium's; and the one
+   * that says when a row was. Null where they are true for good.
+   */
+  changelog: { op: string | null; time: string | null } | null;
 }
 
 export interface InputSpec {
@@ -73,6 +76,10 @@ export interface Item {
   duckdb: string | null;
   /** What else it could be, for a shrinker: without what it need not have. */
   simpler: string[];
+  /** No lifetime of it is kept. */
+  isWindowed: boolean;
+  /** Its value is no list and no map, so there may be a series of it. */
+  isScalar: boolean;
 }
 
 const EVENTS_MAX = 3;
@@ -105,10 +112,14 @@ function names(what: string, count: number): string[] {
 function randomType(name: string, random: Random): EventSpec {
   const inputs = randomInputs(random);
   if (!random.chance(0.2)) return { name, inputs, changelog: null };
-  const time = random.chance(0.5) ? 'when' : null;
-  const said = [{ name: OP, kind: 'string' as const }, ...(time ? [{ name: time, kind: 'time' as const }] : [])];
+  const time = random.chance(0.5) ? 'changed' : null;
+  const op = random.chance(0.6) ? OP : null;
+  const said = [
+    ...(op ? [{ name: op, kind: 'string' as const }] : []),
+    ...(time ? [{ name: time, kind: 'time' as const }] : []),
+  ];
   const more = said.map(one => ({ ...one, presence: 'required' as const, path: null, isKey: false }));
-  return { name, inputs: [...more, ...inputs], changelog: { op: OP, time } };
+  return { name, inputs: [...more, ...inputs], changelog: { op, time } };
 }
 
 /** The input of a changelog that says what has become of a row. */
@@ -153,7 +164,7 @@ function randomSet(name: string, source: EventSpec, entity: Definitions['entitie
     source: source.name,
     keys,
     groupBy: random.chance(0.3) ? keys.toReversed() : keys,
-    windows: randomWindows(levelsMs, random),
+    windows: randomWindows(levelsMs, items, random),
     tilesMs,
     tileOffsetMs: random.chance(0.25) ? random.below(levelsMs.at(-1)!) : 0,
     where: random.chance(0.4) ? expression('bool', source.inputs, random, 2) : null,
@@ -163,13 +174,15 @@ function randomSet(name: string, source: EventSpec, entity: Definitions['entitie
 }
 
 /** Those of one set are of different lengths. */
-function randomWindows(tilesMs: readonly number[], random: Random): string[] {
+function randomWindows(tilesMs: readonly number[], items: Item[], random: Random): string[] {
   const windows = new Map<string, string>();
   for (let i = 1 + random.below(WINDOWS_MAX); i > 0; i--) {
     const text = random.pick(WINDOWS)(random, tilesMs);
-    if (text !== null) windows.set(text.split('@')[0]!, text);
+    const isSeries = text?.includes(' x ');
+    const isTaken = items.every(item => !(item.isWindowed && text === 'lifetime') && (item.isScalar || !isSeries));
+    if (text !== null && isTaken) windows.set(text.split('@')[0]!, text);
   }
-  return windows.size > 0 ? [...windows.values()] : ['lifetime'];
+  return windows.size > 0 ? [...windows.values()] : [durationText(tilesMs.at(-1)! * 2)];
 }
 
 function randomItem(name: string, source: EventSpec, random: Random): Item {
@@ -177,11 +190,20 @@ function randomItem(name: string, source: EventSpec, random: Random): Item {
   const isNumber = ({ entry, kind }: Aggregated) =>
     ['int64', 'double'].includes(entry.gives === 'same' ? kind! : (entry.gives ?? ''));
   const { sql, duckdb, simpler } = one;
-  if (!isNumber(one) || !random.chance(0.15)) return { name, sql, duckdb, simpler };
+  const isWindowed = one.entry.isWindowed ?? false;
+  const isScalar = one.entry.gives !== 'list' && one.entry.gives !== null;
+  const alone = { name, sql, duckdb, simpler, isWindowed, isScalar };
+  if (!isNumber(one) || !random.chance(0.15)) return alone;
   const other = randomAggregate(source, random);
-  if (!isNumber(other)) return { name, sql, duckdb, simpler };
-  const both = `${sql} ${random.pick(['+', '-', '/'])} ${other.sql}`;
-  return { name, sql: both, duckdb: null, simpler: [sql, other.sql, ...simpler, ...other.simpler] };
+  if (!isNumber(other)) return alone;
+  return {
+    name,
+    sql: `${sql} ${random.pick(['+', '-', '/'])} ${other.sql}`,
+    duckdb: null,
+    simpler: [sql, other.sql, ...simpler, ...other.simpler],
+    isWindowed: isWindowed || (other.entry.isWindowed ?? false),
+    isScalar: true,
+  };
 }
 
 interface Aggregated {
@@ -266,15 +288,17 @@ export function definitionsText({ types, entities, sets }: Definitions): string 
     'events:',
     ...types.flatMap(({ name, inputs: own, changelog }) => [
       `  ${name}:`,
-      ...(changelog
-        ? [`    changelog: { op: ${changelog.op}${changelog.time ? `, time: ${changelog.time}` : ''} }`]
-        : []),
+      ...(changelog ? [`    changelog: { ${changelogText(changelog)} }`] : []),
       ...own.map(input => `    ${input.name}: ${inputText(input)}`),
     ]),
     'entities:',
     ...entities.map(({ name, keys }) => `  ${name}: ${keys.length > 1 ? `[${keys.join(', ')}]` : keys[0]}`),
   ];
   return [`${structs}${declared.join('\n')}\n`, ...sets.map(setText)].join('---\n');
+}
+
+function changelogText({ op, time }: NonNullable<EventSpec['changelog']>): string {
+  return `${op ? `op: ${op}` : 'format: debezium'}${time ? `, time: ${time}` : ''}`;
 }
 
 function inputText({ name, kind, presence, path }: InputSpec): string {

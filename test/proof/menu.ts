@@ -27,6 +27,8 @@ export interface AggregateEntry {
   limits?: readonly number[];
   /** It can take a row of a changelog back. */
   isLinear?: true;
+  /** A lifetime of it is refused. */
+  isWindowed?: true;
   /** Of its value: `same` as its argument, a list of such, or a kind; null where derived features leave it alone. */
   gives: ScalarKind | 'same' | 'list' | null;
   /**
@@ -38,10 +40,12 @@ export interface AggregateEntry {
 
 const SCALARS = KINDS;
 const NUMBERS = ['int64', 'double'] as const;
-const ORDERED = ['int64', 'double', 'bool', 'time'] as const;
 
 /** Of different values, or of the most frequent: some events have more of them. */
 const FEW = [1, 2, 5, 40] as const;
+
+/** In minutes: as short as a tile of a day allows, and far longer than the windows. */
+const HALF_LIVES = [30, 90, 100_000];
 
 export const AGGREGATES: readonly AggregateEntry[] = [
   { of: [], isLinear: true, sql: () => 'COUNT(*)', gives: 'int64' },
@@ -74,8 +78,35 @@ export const AGGREGATES: readonly AggregateEntry[] = [
   { of: ['int64'], isLinear: true, sql: x => `BUCKET_COUNTS(${x}, [-3, 0, 7])`, gives: 'list', duckdb: null },
   { of: NUMBERS, isLinear: true, sql: x => `APPROX_QUANTILE(${x}, 0.5)`, gives: 'double', duckdb: null },
   { of: NUMBERS, isLinear: true, sql: x => `APPROX_QUANTILE(${x}, [0, 0.9, 1], 0.2)`, gives: 'list', duckdb: null },
-  { of: ORDERED, sql: x => `MIN(${x})`, gives: 'same' },
-  { of: ORDERED, sql: x => `MAX(${x})`, gives: 'same' },
+  {
+    of: NUMBERS,
+    isLinear: true,
+    isWindowed: true,
+    limits: HALF_LIVES,
+    sql: (x, n) => `DECAYED_SUM(${x}, '${n}m')`,
+    gives: 'double',
+    duckdb: null,
+  },
+  {
+    of: SCALARS,
+    isLinear: true,
+    isWindowed: true,
+    limits: HALF_LIVES,
+    sql: (x, n) => `DECAYED_COUNT(${x}, '${n}m')`,
+    gives: 'double',
+    duckdb: null,
+  },
+  {
+    of: NUMBERS,
+    isLinear: true,
+    isWindowed: true,
+    limits: HALF_LIVES,
+    sql: (x, n) => `DECAYED_AVG(${x}, '${n}m')`,
+    gives: 'double',
+    duckdb: null,
+  },
+  { of: SCALARS, sql: x => `MIN(${x})`, gives: 'same' },
+  { of: SCALARS, sql: x => `MAX(${x})`, gives: 'same' },
   {
     of: SCALARS,
     sql: x => `FIRST(${x})`,
@@ -96,6 +127,15 @@ export const AGGREGATES: readonly AggregateEntry[] = [
     duckdb: (x, n, c) =>
       `COALESCE((LIST(${x} ORDER BY _order DESC) FILTER (WHERE ${x} IS NOT NULL AND (${c})))[1:${n}], [])`,
   },
+  { of: SCALARS, limits: [1, 3], sql: (x, n) => `MIN(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [1, 3], sql: (x, n) => `MAX(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, sql: x => `ARG_MAX(${x}, _time)`, gives: 'same', duckdb: null },
+  { of: SCALARS, limits: [2, 5], sql: (x, n) => `ARG_MIN(${x}, ${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [1, 3, 40], sql: (x, n) => `FIRST_N(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [1, 3], sql: (x, n) => `LAST_N(DISTINCT ${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [3, 60], sql: (x, n) => `LIST(${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [3, 60], sql: (x, n) => `LIST(DISTINCT ${x}, ${n})`, gives: 'list', duckdb: null },
+  { of: SCALARS, limits: [4, 12], sql: (x, n) => `APPROX_COUNT_DISTINCT(${x}, ${n})`, gives: 'int64', duckdb: null },
 ];
 
 /** A window as `windows:` writes it, of a set with these tiles (milliseconds); null where it does not go with them. */
@@ -109,7 +149,21 @@ export const WINDOWS: readonly WindowEntry[] = [
     const resolutionMs = random.pick(tilesMs);
     return `${durationText(resolutionMs * (1 + random.below(40)))}@${durationText(resolutionMs)}`;
   },
+  (random, tilesMs) => `${spanText(random, tilesMs)} offset ${spanText(random, tilesMs)}`,
+  (random, tilesMs) => `tumbling ${tilesText(random, tilesMs, 4)}`,
+  (random, tilesMs) => {
+    const stepMs = random.pick(tilesMs);
+    return `hopping ${durationText(stepMs * (1 + random.below(6)))} every ${durationText(stepMs)}`;
+  },
+  (random, tilesMs) => `${2 + random.below(4)} x ${tilesText(random, tilesMs, 3)}`,
+  (random, tilesMs) =>
+    `2 x tumbling ${durationText(random.pick(tilesMs))} offset ${durationText(random.pick(tilesMs))}`,
 ];
+
+/** A few tiles long. */
+function tilesText(random: Random, tilesMs: readonly number[], most: number): string {
+  return durationText(random.pick(tilesMs) * (1 + random.below(most)));
+}
 
 /** Some tiles long, or not a whole number of any. */
 function spanText(random: Random, tilesMs: readonly number[]): string {

@@ -85,6 +85,8 @@ class Values {
   /** What the inputs of keys may be. */
   readonly #pools: Map<InputSpec, string[]>;
   readonly #json: JsonText;
+  /** Of Debezium's changes, those that were added. */
+  readonly #rows: string[] = [];
 
   constructor(
     private readonly type: EventSpec,
@@ -98,8 +100,25 @@ class Values {
     );
   }
 
-  /** An object of all inputs, in any order; a changelog's row is about as old as its event, or older. */
+  /** What an event says: a row, or how Debezium puts it. */
   data(ms: number): string {
+    const { changelog } = this.type;
+    return changelog && changelog.op === null ? this.#change(ms) : this.#row(ms);
+  }
+
+  /** Rows that were there are taken back, mostly. */
+  #change(ms: number): string {
+    const { random } = this;
+    const op = random.pick(random.chance(0.01) ? ['t', 'x'] : ['c', 'c', 'r', 'u', 'u', 'd']);
+    const [takes, adds] = [op === 'u' || op === 'd', op !== 'd'];
+    const known = this.#rows.length > 0 && random.chance(0.8) ? random.pick(this.#rows.slice(-10)) : this.#row(ms);
+    const added = this.#row(ms);
+    if (adds) this.#rows.push(added);
+    return `{"before":${takes ? known : 'null'},"after":${adds ? added : 'null'},"op":"${op}"}`;
+  }
+
+  /** An object of all inputs, in any order; a changelog's row is about as old as its event, or older. */
+  #row(ms: number): string {
     const { random, temper, type } = this;
     const members: Members = new Map();
     const inputs = random.chance(0.2) ? this.#json.shuffled(type.inputs) : type.inputs;

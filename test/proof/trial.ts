@@ -124,11 +124,12 @@ function micros(ms: number): bigint {
 /** By an entity's name, every key that a good event bears, and one that none does. */
 function keysOf(plan: Plan, log: Log): Keys {
   const keys = new Map(plan.entities.map(({ name }) => [name, new Map<string, Value[]>()]));
-  for (const record of log.records)
-    for (const set of plan.sets) {
-      const key = record.bad === null && set.event === record.type ? keyOf(set.keys, record) : null;
-      if (key) keys.get(set.entity)!.set(key.map(String).join('\n'), key);
-    }
+  for (const { type, bad, rows } of log.records)
+    for (const set of plan.sets)
+      for (const { inputs } of bad === null && set.event === type ? rows : []) {
+        const key = keyOf(set.keys, inputs);
+        if (key) keys.get(set.entity)!.set(key.map(String).join('\n'), key);
+      }
   const nobody = { string: 'nobody', int64: 4_711n, time: 4_711n, bool: false } as Record<string, Value>;
   const asked = plan.entities.filter(({ name }) => plan.sets.some(({ entity }) => entity === name));
   return new Map(
@@ -142,7 +143,7 @@ function keysOf(plan: Plan, log: Log): Keys {
 }
 
 /** Null where a part of it is. */
-function keyOf(keys: Plan['sets'][number]['keys'], { inputs }: LogRecord): Value[] | null {
+function keyOf(keys: Plan['sets'][number]['keys'], inputs: LogRecord['inputs']): Value[] | null {
   const key = keys.map(one => (one.kind === 'column' ? inputs[one.name]! : null));
   return key.includes(null) ? null : key;
 }
