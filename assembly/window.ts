@@ -95,6 +95,8 @@ class Window {
   agoMs: i64;
   /** One of them is over every so often; 0 where it moves with the moment. */
   everyMs: i64;
+  /** It ends with the moment's own millisecond. */
+  isExact: bool;
   offsetMs: i64;
   levelCount: i32;
   /** Tile lengths from the resolution up, i64 each. */
@@ -235,6 +237,7 @@ export function setWindow(
   resolutionMs: f64,
   agoMs: f64,
   everyMs: f64,
+  isExact: bool,
   offsetMs: f64,
   levelCount: i32,
 ): void {
@@ -244,6 +247,7 @@ export function setWindow(
   window.resolutionMs = <i64>resolutionMs;
   window.agoMs = <i64>agoMs;
   window.everyMs = <i64>everyMs;
+  window.isExact = isExact;
   window.offsetMs = <i64>offsetMs;
   window.levelCount = levelCount;
   window.levels = allocateZeroed((<usize>levelCount << 3) + 1);
@@ -471,6 +475,7 @@ function startOf(window: Window, timeMs: i64): i64 {
 @inline
 function endOf(window: Window, timeMs: i64, isPast: bool): i64 {
   if (window.everyMs != 0) return floorTile(timeMs - window.agoMs, window.everyMs, window.offsetMs);
+  if (window.isExact) return timeMs + 1;
   if (window.agoMs == 0 && !isPast) return OPEN;
   return floorTile(timeMs - window.agoMs, window.resolutionMs, window.offsetMs);
 }

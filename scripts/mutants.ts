@@ -1031,6 +1031,13 @@ const WINDOWS: Mutant[] = [
     to: 'floorTile(timeMs - window.agoMs, window.everyMs, window.offsetMs) + window.everyMs',
   },
   {
+    name: 'exact-short',
+    why: 'an exact window ends before the moment',
+    file: 'assembly/window.ts',
+    from: 'if (window.isExact) return timeMs + 1;',
+    to: 'if (window.isExact) return timeMs;',
+  },
+  {
     name: 'ago-open',
     why: 'a window of some time ago goes on up to now',
     file: 'assembly/window.ts',

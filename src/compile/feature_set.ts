@@ -9,7 +9,7 @@ import type { Aggregate, Entity, EventType, Feature, FeatureSet, Plan, Tiles } f
 import { LINEAR } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import { INT64, isScalar, OPTIONAL, TIME, typeName } from '../plan/value.ts';
-import { defaultResolutionMs, WINDOWS_PER_ENTITY_MAX } from '../plan/window.ts';
+import { defaultResolutionMs, EXACT_TILE_MS, WINDOWS_PER_ENTITY_MAX } from '../plan/window.ts';
 import { type AggregateParam, aggregateNamed, HALF_LIVES_KEPT, refusalOf, type SqlAggregate } from './aggregates.ts';
 import type { Scope } from './bind.ts';
 import { bind, bindCondition, fieldOf } from './bind.ts';
@@ -185,22 +185,33 @@ function windowsOf(set: SetScope, specs: WindowSpec[], tiles: Tiles): NamedWindo
 
 /** The same times, in tiles of whatever length: nothing of these is in the names of features. */
 function isTwin(a: WindowSpec, b: WindowSpec): boolean {
-  return a.lengthMs === b.lengthMs && a.everyMs === b.everyMs && a.agoMs === b.agoMs && a.count === b.count;
+  const isOver = a.everyMs === b.everyMs && a.agoMs === b.agoMs && a.count === b.count;
+  return a.lengthMs === b.lengthMs && isOver && a.isExact === b.isExact;
 }
 
 function windowOf(spec: WindowSpec, tiles: Tiles, fault: (message: string) => void): Window {
-  const { lengthMs, everyMs, agoMs } = spec;
+  const { lengthMs, everyMs, agoMs, isExact } = spec;
   if (lengthMs === null) return { kind: 'lifetime' };
-  const resolutionMs =
-    everyMs === null ? slidingTile(spec, lengthMs, tiles, fault) : hoppingTile(spec, lengthMs, everyMs, tiles, fault);
-  const isOver = everyMs !== null || agoMs > 0;
+  const resolutionMs = tileOf(spec, lengthMs, tiles, fault);
+  const isOver = everyMs !== null || agoMs > 0 || isExact;
   const count = coverCountMax(lengthMs, resolutionMs, tiles.levelsMs, isOver);
   if (count > TILES_PER_WINDOW_MAX)
     fault(
       `${spec.text} takes ${count} tiles to answer, and at most ${TILES_PER_WINDOW_MAX} are read; add a coarser one to tiles`,
     );
+  if (isExact) return { kind: 'exact', lengthMs, resolutionMs: EXACT_TILE_MS };
   if (everyMs !== null) return { kind: 'hopping', lengthMs, resolutionMs, everyMs, agoMs };
   return agoMs > 0 ? { kind: 'offset', lengthMs, resolutionMs, agoMs } : { kind: 'sliding', lengthMs, resolutionMs };
+}
+
+/** The finest tiles that a window is made of. */
+function tileOf(spec: WindowSpec, lengthMs: number, tiles: Tiles, fault: (message: string) => void): number {
+  if (spec.everyMs !== null) return hoppingTile(spec, lengthMs, spec.everyMs, tiles, fault);
+  if (!spec.isExact) return slidingTile(spec, lengthMs, tiles, fault);
+  const levels = tiles.levelsMs.map(formatDuration).join(', ');
+  if (tiles.levelsMs[0] !== EXACT_TILE_MS)
+    fault(`${spec.text} is made of tiles of 1ms, which are none of ${levels}; write tiles: [1ms, 1s, 1m, 30m, 1d]`);
+  return EXACT_TILE_MS;
 }
 
 /** The tiles that a window moves by. */

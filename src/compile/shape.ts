@@ -106,13 +106,17 @@ export interface WindowSpec {
   /** Null where it moves tile by tile. */
   everyMs: number | null;
   agoMs: number;
+  /** It holds what lies between its start and the moment, to the millisecond. */
+  isExact: boolean;
   /** How many of them, one before the other, make a series; null where there is one, which is no list. */
   count: number | null;
 }
 
-const WINDOW_WANTED = 'a window: 2h, 5d@1m, 1d offset 7d, 7 x 1d, tumbling 1h, hopping 1d every 1h or lifetime';
+const WINDOW_WANTED =
+  'a window: 2h, 5d@1m, 1d offset 7d, 7 x 1d, tumbling 1h, hopping 1d every 1h, exact 10m or lifetime';
 
-const WINDOW = /^(?:(\d+) *x *)?(?:(tumbling|hopping) +)?(\w+)(?:@(\w+))?(?: +every +(\w+))?(?: +offset +(\w+))?$/;
+const WINDOW =
+  /^(?:(\d+) *x *)?(?:(tumbling|hopping|exact) +)?(\w+)(?:@(\w+))?(?: +every +(\w+))?(?: +offset +(\w+))?$/;
 
 const WINDOW_SPEC = z
   .string()
@@ -125,9 +129,11 @@ const WINDOW_SPEC = z
   });
 
 function parseWindow(text: string): WindowSpec | null {
-  const one = { everyMs: null, agoMs: 0, count: null };
+  const one = { everyMs: null, agoMs: 0, isExact: false, count: null };
   if (text === 'lifetime') return { text, label: text, lengthMs: null, resolutionMs: null, ...one };
   const [, count, kind, length, resolution, every, offset] = WINDOW.exec(text) ?? [];
+  const isExact = kind === 'exact';
+  if (isExact && (count !== undefined || offset !== undefined)) return null;
   const lengthMs = parseDuration(length ?? '');
   const resolutionMs = resolution === undefined ? null : parseDuration(resolution);
   const everyMs = kind === 'tumbling' ? lengthMs : every === undefined ? null : parseDuration(every);
@@ -145,12 +151,12 @@ function parseWindow(text: string): WindowSpec | null {
       .filter(part => part)
       .join(' '),
     label: [
-      ...[count ? `${count}x${length}` : length!, kind === 'tumbling' && kind],
+      ...[count ? `${count}x${length}` : length!, (kind === 'tumbling' || isExact) && kind],
       ...[every && `every_${every}`, offset && `offset_${offset}`],
     ]
       .filter(part => part)
       .join('_'),
-    ...{ lengthMs, resolutionMs, everyMs, agoMs, count: count === undefined ? null : Number(count) },
+    ...{ lengthMs, resolutionMs, everyMs, agoMs, isExact, count: count === undefined ? null : Number(count) },
   };
 }
 

@@ -172,6 +172,7 @@ export interface Exports {
     resolutionMs: number,
     agoMs: number,
     everyMs: number,
+    isExact: number,
     offsetMs: number,
     levelCount: number,
   ): void;

@@ -61,6 +61,8 @@ export interface WindowLayout {
   agoMs: number;
   /** How often one of them begins; 0 where it moves with the moment. */
   everyMs: number;
+  /** It ends with the moment, which is within it. */
+  isExact: boolean;
   offsetMs: number;
   /** From the resolution up. */
   levelsMs: number[];

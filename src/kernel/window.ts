@@ -6,7 +6,7 @@ import { type Known, windowKnown } from '../plan/known.ts';
 import type { Aggregate, Feature } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import { typeName } from '../plan/value.ts';
-import { isTiled, type TileRange } from '../plan/window.ts';
+import type { TileRange } from '../plan/window.ts';
 import { caseOf, finisherOf, kindOf } from './aggregate.ts';
 import { identityOf, Lowering, Op } from './expression.ts';
 import type { Kernel } from './instance.ts';
@@ -82,14 +82,13 @@ function distinctReads(features: Feature[]): DistinctRead[] {
 function windowLayout({ window }: Read, aggregate: Aggregate, of: Known | undefined): WindowLayout {
   const known = of ? windowKnown(of, window) : null;
   if (window.kind === 'lifetime')
-    return { lengthMs: 0, resolutionMs: 0, agoMs: 0, everyMs: 0, offsetMs: 0, levelsMs: [], known };
-  assert(isTiled(window), `windows of kind ${window.kind} have no kernel yet`);
+    return { lengthMs: 0, resolutionMs: 0, agoMs: 0, everyMs: 0, isExact: false, offsetMs: 0, levelsMs: [], known };
   const { lengthMs, resolutionMs } = window;
   const { offsetMs, levelsMs } = aggregate.tiles;
-  const agoMs = window.kind === 'sliding' ? 0 : window.agoMs;
+  const agoMs = window.kind === 'offset' || window.kind === 'hopping' ? window.agoMs : 0;
   const everyMs = window.kind === 'hopping' ? window.everyMs : 0;
   return {
-    ...{ lengthMs, resolutionMs, agoMs, everyMs, offsetMs },
+    ...{ lengthMs, resolutionMs, agoMs, everyMs, isExact: window.kind === 'exact', offsetMs },
     levelsMs: levelsMs.filter(levelMs => levelMs >= resolutionMs),
     known,
   };
@@ -179,8 +178,9 @@ function readsIn(expression: Expression): Expression[] {
 function loadAnswer(layout: Layout, answer: AnswerLayout, cells: { aggregate: Aggregate; window: number }[]): void {
   const { exports } = layout.kernel;
   for (const [i, window] of answer.windows.entries()) {
-    const { lengthMs, resolutionMs, agoMs, everyMs, offsetMs, levelsMs, known } = window;
-    exports.setWindow(answer.index, i, lengthMs, resolutionMs, agoMs, everyMs, offsetMs, levelsMs.length);
+    const { lengthMs, resolutionMs, agoMs, everyMs, isExact, offsetMs, levelsMs, known } = window;
+    const kind = isExact ? 1 : 0;
+    exports.setWindow(answer.index, i, lengthMs, resolutionMs, agoMs, everyMs, kind, offsetMs, levelsMs.length);
     for (const [position, levelMs] of levelsMs.entries()) exports.setWindowLevel(answer.index, i, position, levelMs);
     if (known) exports.setWindowKnown(answer.index, i, known.sinceMicros, known.floorMs);
   }

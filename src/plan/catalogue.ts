@@ -9,7 +9,7 @@ import type { Aggregate, AggregateName, Entity, Feature, FeatureSet, Plan } from
 import { LINEAR } from './plan.ts';
 import type { Type } from './value.ts';
 import type { KeptLevel } from './window.ts';
-import { firstMomentMs, floorTile, isTiled, keptLevels } from './window.ts';
+import { firstMomentMs, floorTile, keptLevels, type TiledWindow } from './window.ts';
 
 /**
  * What is known of features besides their values, for whoever looks for one: what its author said of it, what it is made
@@ -144,9 +144,8 @@ function warmMicrosOf(reads: Read[], plan: Plan, { nowMicros, clocks, known }: M
 }
 
 /** A window is whole once the tile that it begins with begins no earlier than what is known. */
-function wholeFrom(window: Window & { lengthMs: number }, { tiles }: Aggregate, sinceMicros: bigint): bigint {
+function wholeFrom(window: TiledWindow, { tiles }: Aggregate, sinceMicros: bigint): bigint {
   const sinceMs = Number((sinceMicros + MICROS_PER_MS - 1n) / MICROS_PER_MS);
-  if (!isTiled(window)) return BigInt(sinceMs + window.lengthMs) * MICROS_PER_MS;
   const { resolutionMs } = window;
   const startMs = floorTile(sinceMs + resolutionMs - 1, resolutionMs, tiles.offsetMs);
   return BigInt(firstMomentMs(window, startMs, tiles.offsetMs)) * MICROS_PER_MS;

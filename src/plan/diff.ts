@@ -9,7 +9,7 @@ import { LINEAR } from './plan.ts';
 import type { Type } from './value.ts';
 import { sameType, typeName } from './value.ts';
 import type { KeptLevel } from './window.ts';
-import { isTiled, keptLevels, reachOf, readsOf } from './window.ts';
+import { keptLevels, reachOf, readsOf } from './window.ts';
 
 /**
  * What a plan changes of the one in force, by meaning: what only stands elsewhere or is written otherwise is no change.
@@ -279,12 +279,12 @@ function warmingMsOf(sides: Sides, feature: Feature, stored: Map<string, Stored>
 function warmingOf(window: Window, { after, levelsBefore, meaning }: Stored, { before }: Sides): number | null {
   const kept = meaning.before === meaning.after ? levelsBefore : [];
   if (window.kind === 'lifetime') return kept.some(({ ttlMs }) => ttlMs === Infinity) ? 0 : null;
-  const stepMs = isTiled(window) ? window.resolutionMs : 0;
+  const stepMs = window.resolutionMs;
   const levels = after!.tiles.levelsMs.filter(levelMs => levelMs >= stepMs);
   const lacking = levels.map(levelMs => {
     const level = kept.find(one => one.levelMs === levelMs);
     const reachMs = level ? level.ttlMs - levelMs - before.latenessMs : 0;
-    return Math.max(0, (isTiled(window) ? reachOf(window) : window.lengthMs) - reachMs);
+    return Math.max(0, reachOf(window) - reachMs);
   });
   const longestMs = Math.max(...lacking);
   return longestMs === 0 ? 0 : longestMs + stepMs;
@@ -397,7 +397,7 @@ function stepsOf(feature: Feature): Map<number, number> {
     if (node.kind !== 'read' || node.read.window.kind === 'lifetime') return;
     const { window } = node.read;
     // Which tiles a hopping window is made of cannot be seen in it.
-    if (window.kind !== 'hopping') steps.set(window.lengthMs, isTiled(window) ? window.resolutionMs : 0);
+    if (window.kind !== 'hopping') steps.set(window.lengthMs, window.resolutionMs);
   });
   return steps;
 }

@@ -191,14 +191,14 @@ export interface Read {
  * - `offset`: those with time in [floor(t - ago - length, resolution), floor(t - ago, resolution)).
  * - `hopping`: those with time in [end - length, end), where end = floor(t - ago, every): the latest of the windows of that
  *   length, one `every` so long, that is over by t - ago. Tumbling is a length of `every`.
- * - `exact`: those with time in [t - length, t].
+ * - `exact`: those with time in [t - length, t], all three in whole milliseconds, which is its resolution.
  */
 export type Window =
   | { kind: 'lifetime' }
   | { kind: 'sliding'; lengthMs: number; resolutionMs: number }
   | { kind: 'offset'; lengthMs: number; resolutionMs: number; agoMs: number }
   | { kind: 'hopping'; lengthMs: number; resolutionMs: number; everyMs: number; agoMs: number }
-  | { kind: 'exact'; lengthMs: number };
+  | { kind: 'exact'; lengthMs: number; resolutionMs: 1 };
 
 /** Calls `visit` for an expression and for all below it, parents first. */
 export function walk(expression: Expression, visit: (expression: Expression) => void): void {

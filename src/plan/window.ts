@@ -9,6 +9,9 @@ export const LIFETIME_LEVEL_MS = 0;
 /** Distinct windows over all sets of an entity: while one is answered they are the bits of a mask. */
 export const WINDOWS_PER_ENTITY_MAX = 64;
 
+/** What exact windows begin and end with. */
+export const EXACT_TILE_MS = 1;
+
 /** Tiles of one level that start in [fromMs, toMs); `toMs` may be Infinity. */
 export interface TileRange {
   levelMs: number;
@@ -57,7 +60,7 @@ function offsetText(agoMs: number): string {
 export type TiledWindow = Extract<Window, { resolutionMs: number }>;
 
 export function isTiled(window: Window): window is TiledWindow {
-  return window.kind !== 'lifetime' && window.kind !== 'exact';
+  return window.kind !== 'lifetime';
 }
 
 /** The first moment at which a window starts no earlier than a start of a tile of its resolution. */
@@ -65,6 +68,7 @@ export function firstMomentMs(window: TiledWindow, tileStartMs: number, offsetMs
   const { lengthMs } = window;
   switch (window.kind) {
     case 'sliding':
+    case 'exact':
       return tileStartMs + lengthMs;
     case 'offset':
       return tileStartMs + lengthMs + window.agoMs;
@@ -79,6 +83,7 @@ export function firstMomentMs(window: TiledWindow, tileStartMs: number, offsetMs
 export function reachOf(window: TiledWindow): number {
   switch (window.kind) {
     case 'sliding':
+    case 'exact':
       return window.lengthMs;
     case 'offset':
       return window.lengthMs + window.agoMs;

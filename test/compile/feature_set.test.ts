@@ -45,6 +45,17 @@ describe('windows and tiles', () => {
     expect(reads.map(window => (isTiled(window) ? window.resolutionMs / 60_000 : null))).toEqual([30, 1, 1440, 30, 30]);
     expect(plan.features.at(-1)).toMatchObject({ name: 's:n_2x1d', description: 'COUNT(*) over 2 x 1d' });
   });
+  test('an exact window is made of milliseconds, and has a name of its own', async () => {
+    const text = withWindows('[10m, exact 10m]', 'tiles: [1ms, 1s, 1m, 30m, 1d]\n');
+    expect(await featuresOf(text)).toEqual([
+      's:n_10m = [s:n 600000/1000]: int64',
+      's:n_10m_exact = [s:n exact 10m]: int64',
+    ]);
+    const plan = await planOf(FLIGHT, text);
+    expect(keptLevels(plan.aggregates[0]!, plan).map(({ levelMs }) => levelMs)).toEqual([
+      ...[1, 1000, 60_000, 1_800_000, 86_400_000],
+    ]);
+  });
   test('tiles are kept as long as any window reaches back', async () => {
     const kept = async (windows: string) => {
       const plan = await planOf(FLIGHT, withWindows(windows));
@@ -162,7 +173,8 @@ describe('derived features', () => {
     });
 });
 
-const WINDOW_WANTED = 'wanted a window: 2h, 5d@1m, 1d offset 7d, 7 x 1d, tumbling 1h, hopping 1d every 1h or lifetime';
+const WINDOW_WANTED =
+  'wanted a window: 2h, 5d@1m, 1d offset 7d, 7 x 1d, tumbling 1h, hopping 1d every 1h, exact 10m or lifetime';
 
 const REFUSED: [marked: string, ...messages: string[]][] = [
   [withWindows('[2h, «120m»]'), 'windows: 120m is as long as 2h; one of them is enough'],
@@ -191,7 +203,21 @@ const REFUSED: [marked: string, ...messages: string[]][] = [
       'lifetime offset 1d',
       'tumbling 1h@1m',
     ],
-    ...['7 x 7 x 1d', '1d offset 1d offset 1d', 'sliding 1d', '7 x 1d every 1h', '1d  offset  7d x', '1.5d', '-1d'],
+    ...[
+      '7 x 7 x 1d',
+      '1d offset 1d offset 1d',
+      'sliding 1d',
+      'exact',
+      'exact 1h@1m',
+      'exact 1h offset 1d',
+      '2 x exact 1h',
+      'exact 1h every 1m',
+      'exact lifetime',
+      '7 x 1d every 1h',
+      '1d  offset  7d x',
+      '1.5d',
+      '-1d',
+    ],
   ].map((text): [string, string] => [withWindows(`[«${text}»]`), `windows: got "${text}", ${WINDOW_WANTED}`]),
   [
     withWindows('[1d offset 7d, «24h  offset 168h»]'),
@@ -212,6 +238,14 @@ const REFUSED: [marked: string, ...messages: string[]][] = [
   [
     withWindows('[«hopping 1h every 90s»]'),
     'windows: hopping 1h every 90s begins or ends within a tile of 1m; add a finer one to tiles',
+  ],
+  [
+    withWindows('[«exact 10m»]'),
+    'windows: exact 10m is made of tiles of 1ms, which are none of 1m, 30m, 1d; write tiles: [1ms, 1s, 1m, 30m, 1d]',
+  ],
+  [
+    withWindows('[exact 10m, «exact 600s»]', 'tiles: [1ms, 1s, 1m, 30m, 1d]\n'),
+    'windows: exact 600s is as long as exact 10m; one of them is enough',
   ],
   [withWindows('[«1d@5m offset 7d»]'), 'windows: 5m is none of the tiles: 1m, 30m, 1d'],
   [withWindows('[«30s offset 7d»]'), 'windows: 30s offset 7d is shorter than a tile of 1m; add a finer one to tiles'],

@@ -146,7 +146,7 @@ describe('a hash changes with', () => {
       'the window of a read',
       plan =>
         Object.assign(readOf(event(plan, 'login').columns[0]!.expression), {
-          window: { kind: 'exact', lengthMs: DAY_MS },
+          window: { kind: 'exact', lengthMs: DAY_MS, resolutionMs: 1 },
         }),
     ],
     ['exclusive', plan => Object.assign(readOf(event(plan, 'login').columns[0]!.expression), { exclusive: true })],

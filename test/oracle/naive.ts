@@ -13,7 +13,7 @@
  * Where p appears it is a position that the prefix includes; -1 is the empty prefix. Times are microseconds.
  *
  * Decided here, where nothing else says: a null `after` and a null key read null; an event whose weight is null
- * counts nowhere; lateness holds for exact windows as for sliding ones, and no tile expires under an exact window.
+ * counts nowhere; lateness holds for exact windows as for sliding ones, which are exact to the millisecond, and no tile expires under them.
  */
 import type { Expression, Read, Window } from '../../src/plan/expression.ts';
 import type { Known } from '../../src/plan/known.ts';
@@ -193,7 +193,7 @@ function boundsOf({ tiles }: Aggregate, window: Exclude<Window, { kind: 'lifetim
   const floor = (time: bigint, stepMs: number) => floorTo(time, micros(stepMs), micros(tiles.offsetMs));
   switch (window.kind) {
     case 'exact':
-      return { from: t - length, to: t + 1n };
+      return { from: floorTo(t, 1000n, 0n) - length, to: floorTo(t, 1000n, 0n) + 1000n };
     case 'sliding':
       return { from: floor(t - length, window.resolutionMs), to: null };
     case 'offset': {

@@ -24,12 +24,14 @@ const TILES = [
   '[1m]',
   '[15m, 45m, 3h]',
   '[1m, 90m, 1d, 7d]',
+  ...['[1ms, 1s, 1m, 30m, 1d]', '[1ms, 100ms, 1m, 1h]'],
 ];
 /** Half of them only make sense with tiles of a minute or less. */
 const WINDOWS = [
   ...['2h', '1d', '5d', '1d@30m', '45m', 'lifetime', 'tumbling 1h', 'tumbling 1d', 'tumbling 45m', 'tumbling 7d'],
   ...['hopping 1d every 1h', 'hopping 90m every 30m', 'hopping 2h every 45m', '1d offset 7d', '2h offset 10m'],
   ...['90m offset 1h', '1d offset 37m', '45m offset 1d', '7 x 1d', '5 x 2h', '3 x 45m', '3 x 1d offset 2d'],
+  ...['exact 10m', 'exact 90m', 'exact 1d'],
   ...['7 x tumbling 1d', '4 x hopping 2h every 1h', 'tumbling 1h offset 1d', 'hopping 1d every 6h offset 30m'],
 ];
 const OFFSETS = ['', 'tile_offset: 5h30m\n', 'tile_offset: 7m\n', 'tile_offset: 30s\n'];
@@ -179,6 +181,43 @@ function refusal(ask: () => unknown): string | null {
     return (error as Error).message;
   }
 }
+
+test('exact windows hold what lies between their start and the moment, to the millisecond', async () => {
+  const { plan } = await compiled(`events: { seen: { who: string, x: int64 } }
+entities: { who: string }
+---
+feature_set: s
+entity: who
+source: seen
+tiles: [1ms, 1s, 1m, 30m, 1d]
+tile_offset: 7m
+windows: [exact 2s, exact 10m, exact 90m, 10m]
+sql: SELECT who, COUNT(*) AS n, SUM(x) AS s, LAST(x) AS last FROM seen GROUP BY who
+`);
+  const rng = new Random(4);
+  let ms = START_MS;
+  const lines = tame(
+    Array.from({ length: 800 }, (_, i) => {
+      ms += rng.pick([0, 0, 1, 999, 1000, 2000, 60_000, 600_000, rng.below(90_000)]);
+      // Late ones are in no window of those before them, and in all of those after.
+      const lateMs = rng.chance(0.2) ? rng.pick([1, 2000, 600_000, rng.below(5_000_000)]) : 0;
+      const micros = String(rng.below(1000)).padStart(3, '0');
+      const time = new Date(ms - lateMs).toISOString().replace('Z', `${micros}Z`);
+      return `{"type":"seen","time":"${time}","data":{"who":"${rng.pick(WHO.slice(0, 2))}","x":${i}}}`;
+    }),
+  );
+  const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+  const engine = await openEngine(plan, {
+    ...{ disk: new SimulatedDisk(1), db: memoryDatabase(), foldMemoryBytes: 50_000, expires: true },
+  });
+  for (let from = 0; from < lines.length; from += 8) {
+    await engine.ingest.post(body(lines.slice(from, from + 8)), 'ndjson');
+    if (rng.chance(0.5)) engine.ingest.barrier();
+    compareLookups(engine, log, KEYS);
+  }
+  await engine.close();
+  await compareReplay(plan, log, lines, rng);
+}, 60_000);
 
 test('the days of a series make the window that they are cut from, at any moment', async () => {
   const { plan } = await compiled(`events: { seen: { who: string, x: int64 } }
