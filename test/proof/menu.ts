@@ -153,7 +153,7 @@ export const WINDOWS: readonly WindowEntry[] = [
   (random, tilesMs) => `tumbling ${tilesText(random, tilesMs, 4)}`,
   (random, tilesMs) => {
     const stepMs = random.pick(tilesMs);
-    return `hopping ${durationText(stepMs * (1 + random.below(6)))} every ${durationText(stepMs)}`;
+    return `hopping ${durationText(stepMs * (2 + random.below(5)))} every ${durationText(stepMs)}`;
   },
   (random, tilesMs) => `${2 + random.below(4)} x ${tilesText(random, tilesMs, 3)}`,
   (random, tilesMs) =>

@@ -291,7 +291,8 @@ function compareRows(some: Map<string, string>, others: Map<string, string>): vo
 async function replayAlong(trial: Trial, judge: Judge): Promise<void> {
   const { plan, log } = judge;
   const random = new Random(trial.runSeed + 2);
-  const good = log.records.filter(record => record.bad === null);
+  // A change that neither adds nor takes back a row has none.
+  const good = log.records.filter(({ bad, rows }) => bad === null && rows.length > 0);
   const perRow = Math.max(1, plan.features.length);
   const share = Math.min(1, VALUES_MAX / (perRow * good.length));
   const lines = trial.lines.map(line => new TextEncoder().encode(line));
