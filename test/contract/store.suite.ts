@@ -57,6 +57,16 @@ export function storeSuite({ name, make }: StoreBackend): void {
         expect(store.readRow(entity, key, levelMs, tileStartMs)).toEqual(value);
     });
 
+    test('a scan goes on behind an address, whether there is a row or not', () => {
+      const { store } = make();
+      const long = 'x'.repeat(500);
+      const rows = Array.from({ length: 60 }, (_, i) => row(`k${String(i).padStart(2, '0')}`, 60_000, 0, long));
+      store.commit(rows, at(1));
+      for (const i of [0, 1, 17, 58, 59]) expect([...store.scan(rows[i])]).toEqual(rows.slice(i + 1));
+      expect([...store.scan(row('k17', 60_000, 1, ''))]).toEqual(rows.slice(18));
+      expect([...store.scan(row('', 0, 0, ''))]).toEqual(rows);
+    });
+
     test('a range has its start, not its end, and ascends', () => {
       const { store } = make();
       const starts = [120_000, -60_000, 0, 60_000, 240_000];
