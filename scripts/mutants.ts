@@ -458,7 +458,7 @@ const TILE: Mutant[] = [
     name: 'picked-text',
     why: 'texts of events that wait to be tiled are those of the batch after them',
     file: 'assembly/tile.ts',
-    from: 'value = keptText(group, value)',
+    from: 'value = keptValue(group, i, value)',
     to: 'value += 0',
   },
   {
