@@ -127,7 +127,7 @@ describe('log', () => {
     expect((await run(folder, 'log', 'cat', '--types', 'view')).out).toBe(views.map(line).join(''));
     expect((await run(folder, 'log', 'cat', '--types', 'view,sale', '--to', '9')).out).toBe(lines(0, 9));
     const wrong = await run(folder, 'log', 'cat', '--from', '-1');
-    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('wanted a position')]);
+    expect([wrong.code, wrong.err]).toEqual([64, expect.stringContaining('wanted a position')]);
   });
 
   test('verify finds damage, and says in which file at which byte', async () => {

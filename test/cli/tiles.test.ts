@@ -180,8 +180,8 @@ describe('what cannot be', () => {
     [['--set', 'nonsense'], 1, 'no feature set nonsense; there are shops, big, tills'],
     [['--set', 'tills', '--entity', 'shop'], 1, 'nothing is stored of set tills under that entity'],
     [['--level', '2m'], 1, 'no tiles of 2m are kept; there are lifetime, 1m, 30m'],
-    [['--level', 'long'], 2, 'wanted a duration like 1m, or lifetime'],
-    [['--from', 'noon'], 2, 'wanted an RFC 3339 time or epoch milliseconds'],
+    [['--level', 'long'], 64, 'wanted a duration like 1m, or lifetime'],
+    [['--from', 'noon'], 64, 'wanted an RFC 3339 time or epoch milliseconds'],
   ])('%p', async (words, code, said) => {
     const { code: exited, err } = await run('tiles', '--out', 'none.arrow', ...words);
     expect([exited, err]).toEqual([code, expect.stringContaining(said)]);
