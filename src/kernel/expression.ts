@@ -197,6 +197,7 @@ export class Lowering {
       case 'column':
       case 'now':
       case 'read':
+      case 'fault':
         return this.leaf(expression, this);
       case 'call':
         return this.call(expression.fn, expression.args, expression.type);

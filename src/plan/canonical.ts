@@ -84,6 +84,8 @@ function canonicalExpression(expression: Expression, event: EventType | null, pl
       return ['field', inScope(expression.of), expression.name];
     case 'index':
       return ['index', inScope(expression.of), inScope(expression.by)];
+    case 'fault':
+      return ['fault', inScope(expression.of)];
     case 'call':
       return ['call', expression.fn, expression.args.map(inScope)];
     case 'read': {

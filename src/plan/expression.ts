@@ -166,6 +166,11 @@ export type Expression = { type: Type; at: Position | null } & (
   | { kind: 'index'; of: Expression; by: Expression }
   | { kind: 'call'; fn: FunctionName; args: Expression[] }
   | { kind: 'read'; read: Read }
+  /**
+   * What is wrong with a value, as a text, or null: of an input (a column; where its event's `onFault` lets it pass) the
+   * first fault in it, of a read of an event why it has no value (`overflow`, `expired`). Topologies make errors of it.
+   */
+  | { kind: 'fault'; of: Expression & { kind: 'column' | 'read' } }
 );
 
 /**
@@ -220,5 +225,7 @@ export function children(expression: Expression): Expression[] {
       return expression.args;
     case 'read':
       return [...(expression.read.keys ?? []), ...(expression.read.after ? [expression.read.after] : [])];
+    case 'fault':
+      return [expression.of];
   }
 }

@@ -25,6 +25,8 @@ export interface EventType {
   inputs: Field[];
   /** Computed from the event alone, from other columns, or (in topologies) from reads of aggregates. */
   columns: { name: string; expression: Expression }[];
+  /** What events of a topology are answered with, in the order of their definitions; left out where there is nothing. */
+  features?: EventFeature[];
   /**
    * What a faulty input does: `reject` makes the whole event bad, so that it counts nowhere and is listed in the
    * errors stream (feature sets); `null` makes that one value null, or its default, with an error beside it; `convert`
@@ -39,6 +41,22 @@ export interface EventType {
   weight: Expression | null;
   /** Where events are changes of rows: how they say so. */
   changelog?: Changelog;
+  at: Position | null;
+}
+
+/** An input or a column of an event that whoever posts it is answered with, and that a replay has a column of. */
+export interface EventFeature {
+  /** Of the input or the column that is its value. Outside of its event it is called `event.column`. */
+  column: string;
+  /**
+   * A text in the event's scope that says what went wrong where the value was made, null for an event where nothing
+   * did. A value and an error may stand together. Null where nothing can go wrong.
+   */
+  error: Expression | null;
+  /** The text that it was made of. */
+  description: string;
+  /** What it says, in the words of its author, where there are any. */
+  about?: string;
   at: Position | null;
 }
 

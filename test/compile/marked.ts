@@ -95,6 +95,8 @@ export function show(expression: Expression): string {
       return `${show(expression.of)}.${expression.name}`;
     case 'index':
       return `${show(expression.of)}[${show(expression.by)}]`;
+    case 'fault':
+      return `fault(${show(expression.of)})`;
   }
 }
 

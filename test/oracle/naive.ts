@@ -103,16 +103,30 @@ function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord, r
       if (!Object.hasOwn(row.inputs, name)) throw new Error(`event ${event.name} has no column ${name}`);
       return row.inputs[name]!;
     },
-    read(read) {
-      const after = read.after && evaluate(read.after, scope);
-      if (read.after && after === null) return null;
-      const key = read.keys!.map(k => evaluate(k, scope));
-      const without = read.exclusive ? record.position : null;
-      return answer(plan, log, read, key, { p: record.position, t: record.time, after: after as bigint, without })
-        .value;
+    read: read => readBy(read).value,
+    fault(of) {
+      if (of.kind === 'read') return WRONG_READS[readBy(of.read).status ?? ''] ?? null;
+      const input = event.inputs.find(one => one.name === of.name)!;
+      return faultOf(record, input.path.join('.'));
     },
   };
+  const readBy = (read: Read): Answer => {
+    const after = read.after && evaluate(read.after, scope);
+    if (read.after && after === null) return { value: null, status: null };
+    const key = read.keys!.map(k => evaluate(k, scope));
+    const without = read.exclusive ? record.position : null;
+    return answer(plan, log, read, key, { p: record.position, t: record.time, after: after as bigint, without });
+  };
   return scope;
+}
+
+/** Statuses of reads that are errors of the event that reads. */
+const WRONG_READS: Record<string, string> = { OVERFLOW: 'overflow', EXPIRED: 'expired' };
+
+/** The first fault of an input at a path, or of what is nested in it, which is named then. */
+function faultOf({ faults }: LogRecord, path: string): string | null {
+  const found = faults.find(fault => fault.path === path || ['.', '['].some(more => fault.path.startsWith(path + more)));
+  return found ? (found.path === path ? found.text : `${found.path}: ${found.text}`) : null;
 }
 
 interface AsOf {
@@ -513,6 +527,8 @@ function leaves(expression: Expression): (Expression & { kind: 'read' | 'column'
       return [...leaves(expression.of), ...leaves(expression.by)];
     case 'call':
       return expression.args.flatMap(leaves);
+    case 'fault':
+      return leaves(expression.of);
   }
 }
 

@@ -10,6 +10,8 @@ export interface Scope {
   read(read: Read): Value;
   /** When a feature is read; an event has no such moment. */
   now?: bigint;
+  /** What is wrong with an input or a read; an entity has no such texts. */
+  fault?(of: Expression & { kind: 'column' | 'read' }): Value;
 }
 
 export function evaluate(expression: Expression, scope: Scope): Value {
@@ -34,6 +36,8 @@ function evaluateAny(expression: Expression, scope: Scope): Value {
       return element(evaluate(expression.of, scope), evaluate(expression.by, scope));
     case 'call':
       return call(expression.fn, expression.args, scope);
+    case 'fault':
+      return scope.fault!(expression.of);
   }
 }
 
