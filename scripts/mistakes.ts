@@ -1,0 +1,1159 @@
+/** Mistakes in the source that tests must notice: mutants.ts puts them in one at a time. */
+export interface Mutant {
+  name: string;
+  /** What goes wrong with it. */
+  why: string;
+  file: string;
+  from: string;
+  to: string;
+}
+
+const ADVANCE: Mutant[] = [
+  {
+    name: 'two-jumps',
+    why: 'two times that jump and are near each other move the clock',
+    file: 'assembly/ndjson.ts',
+    from: 'if (jump != CLOCK_NONE && last - first',
+    to: 'if (lastJump != CLOCK_NONE && last - max(min(lastJump, timeMicros), first)',
+  },
+  {
+    name: 'jumps-kept',
+    why: 'a good record between them does not end a row of jumps',
+    file: 'assembly/ndjson.ts',
+    from: '  type.clock = max(type.clock, timeMicros);\n  forgetJumps(type);\n',
+    to: '  type.clock = max(type.clock, timeMicros);\n',
+  },
+  {
+    name: 'always-warm',
+    why: 'a derived value does not say that something beneath it is WARMING',
+    file: 'assembly/expression.ts',
+    from: 'before == Status.WARMING || beneath == Status.WARMING ? Status.WARMING : Status.NONE',
+    to: 'before == Status.WARMING && beneath == Status.WARMING ? Status.WARMING : Status.NONE',
+  },
+  {
+    name: 'unseen',
+    why: 'reads do not learn how far the prefix and its clocks have come',
+    file: 'src/ingest/advance.ts',
+    from: '  layout.kernel.exports.seeRecords(from, to);\n',
+    to: '',
+  },
+  {
+    name: 'first-shard',
+    why: 'every shard folds the changes of the first',
+    file: 'src/ingest/advance.ts',
+    from: 'fold.apply(changes(layout.kernel, shard))',
+    to: 'fold.apply(changes(layout.kernel, shard * 0))',
+  },
+  {
+    name: 'last-unselected',
+    why: 'the last event of a batch keeps the columns of an earlier one',
+    file: 'src/ingest/advance.ts',
+    from: '0, exports.typeRows(index));',
+    to: '0, Math.max(0, exports.typeRows(index) - 1));',
+  },
+];
+
+const ANSWER: Mutant[] = [
+  {
+    name: 'store-unread',
+    why: 'rows that memory has let go of do not count',
+    file: 'src/read/answer.ts',
+    from: '    exports.loadRow(entityId, key.start, length, levelMs, tileStartMs, row, end - start);\n',
+    to: '    if (end < start) exports.loadRow(entityId, key.start, length, levelMs, tileStartMs, row, end - start);\n',
+  },
+  {
+    name: 'memory-unread',
+    why: 'what came after the last barrier does not count',
+    file: 'src/read/answer.ts',
+    from: '    if (outcome === exports.READ_OK.value) outcome = exports.addMemoryRows(answer.index);\n',
+    to: '',
+  },
+  {
+    name: 'frame-twice',
+    why: 'of more keys than fit a frame the later ones overwrite the first',
+    file: 'src/read/answer.ts',
+    from: 'columns[i]!, from);',
+    to: 'columns[i]!, from * 0);',
+  },
+  {
+    name: 'last-underived',
+    why: 'the last key of a lookup has no derived features of its own',
+    file: 'src/read/answer.ts',
+    from: 'derive(kernel, answer, part.length);',
+    to: 'derive(kernel, answer, part.length - 1);',
+  },
+  {
+    name: 'floor-stays',
+    why: 'rows that have left memory are taken for rows that never were',
+    file: 'assembly/fold.ts',
+    from: '  level.floor = max(level.floor, row.tileStart + 1);\n',
+    to: '',
+  },
+  {
+    name: 'run-late-rows',
+    why: 'rows before the first one that changed are not written',
+    file: 'assembly/fold.ts',
+    from: '    level.dirtyStart = min(level.dirtyStart, row.tileStart);\n',
+    to: '',
+  },
+  {
+    name: 'run-unsorted',
+    why: 'keys come into the store in the order in which they were touched',
+    file: 'assembly/fold.ts',
+    from: '  sortEntities(dirty.start, dirty.length >> 2);\n',
+    to: '',
+  },
+  {
+    name: 'merge-twice',
+    why: 'a row that has changed is there twice',
+    file: 'src/store/merge.ts',
+    from: 'if (this.#isThere && walk.isAt(run.address, 0, run.length)) this.#isThere = walk.next();\n      else if',
+    to: 'if',
+  },
+  {
+    name: 'kept-stale',
+    why: 'what was finished for an entity outlives its rows',
+    file: 'assembly/fold.ts',
+    from: '      found.version++;\n',
+    to: '',
+  },
+  {
+    name: 'kept-cover',
+    why: 'what was finished for an entity outlives the cover that it was finished for',
+    file: 'assembly/window.ts',
+    from: '  answer.coverVersion++;\n',
+    to: '',
+  },
+  {
+    name: 'kept-fresh',
+    why: 'what was finished for an entity does not expire with the clock of its type',
+    file: 'assembly/window.ts',
+    from: 'if (!isWord(member) || isExpired(answer, member)) return false;',
+    to: 'if (!isWord(member)) return false;',
+  },
+];
+
+const COVER: Mutant[] = [
+  {
+    name: 'start-late',
+    why: 'a window starts one tile late',
+    file: 'assembly/window.ts',
+    from: 'floorTile(timeMs - window.agoMs - window.lengthMs, window.resolutionMs',
+    to: 'floorTile(timeMs - window.agoMs - window.lengthMs + window.resolutionMs, window.resolutionMs',
+  },
+  {
+    name: 'climb-down',
+    why: 'where a coarser level takes over, its first tile reaches back before the window',
+    file: 'assembly/window.ts',
+    from: '-floorTile(-start, coarser, -window.offsetMs)',
+    to: 'floorTile(start, coarser, window.offsetMs)',
+  },
+  {
+    name: 'climb-fall',
+    why: 'climb and fall are swapped',
+    file: 'assembly/window.ts',
+    from: '    start = climb;\n    end = fall;\n',
+    to: '    start = fall;\n    end = climb;\n',
+  },
+  {
+    name: 'fall-up',
+    why: 'at a past moment the last coarse tile reaches beyond it',
+    file: 'assembly/window.ts',
+    from: 'end == OPEN ? end : floorTile(end, coarser, window.offsetMs)',
+    to: 'end == OPEN ? end : -floorTile(-end, coarser, -window.offsetMs)',
+  },
+  {
+    name: 'end-cut',
+    why: 'the open end is cut at the last whole tile',
+    file: 'assembly/window.ts',
+    from: '  if (window.agoMs == 0 && !isPast) return OPEN;\n',
+    to: '',
+  },
+  {
+    name: 'resolution-ignored',
+    why: 'every window is cut at its coarsest tiles',
+    file: 'assembly/window.ts',
+    from: 'floorTile(timeMs - window.agoMs - window.lengthMs, window.resolutionMs, window.offsetMs)',
+    to: 'floorTile(timeMs - window.agoMs - window.lengthMs, load<i64>(window.levels + (<usize>(window.levelCount - 1) << 3)), window.offsetMs)',
+  },
+  {
+    name: 'cover-kept',
+    why: 'the cover of an earlier moment is used again',
+    file: 'assembly/window.ts',
+    from: 'answer.timeMicros == timeMicros && ',
+    to: '',
+  },
+  {
+    name: 'mask-first',
+    why: 'a tile counts for the first of its windows alone',
+    file: 'assembly/window.ts',
+    from: 'const mask = member.wanted & windows;\n',
+    to: 'const all = member.wanted & windows;\n    const mask = all & -all;\n',
+  },
+  {
+    name: 'mask-end',
+    why: 'a range takes the tile that begins where it ends',
+    file: 'assembly/window.ts',
+    from: 'if (tileStart >= from && tileStart < to) windows',
+    to: 'if (tileStart >= from && tileStart <= to) windows',
+  },
+  {
+    name: 'store-and-memory',
+    why: 'a row counts twice where both the store and memory have it',
+    file: 'assembly/window.ts',
+    from: '    if (level && findRow(level, <i64>tileStart)) return READ_OK;\n',
+    to: '',
+  },
+  {
+    name: 'no-lateness',
+    why: 'an event that is late at all reads nothing',
+    file: 'assembly/window.ts',
+    from: 'answer.timeMicros < clock - latenessMicros',
+    to: 'answer.timeMicros < clock',
+  },
+];
+
+const FOLD: Mutant[] = [
+  {
+    name: 'dirty-once',
+    why: 'a row that was written once is never written again',
+    file: 'assembly/fold.ts',
+    from: 'if (row.edition != edition) markDirty',
+    to: 'if (row.edition == 0) markDirty',
+  },
+  {
+    name: 'dirty-new',
+    why: 'a row that was read back does not become dirty',
+    file: 'assembly/fold.ts',
+    from: '    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);\n',
+    to: '    if (row.edition == 0 && row.length > 0) row.edition = edition;\n    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);\n',
+  },
+  {
+    name: 'floor-low',
+    why: 'a row that leaves memory counts as one that never was',
+    file: 'assembly/fold.ts',
+    from: 'level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);',
+    to: 'level.stratum.floor = max(level.stratum.floor, row.tileStart);',
+  },
+  {
+    name: 'highest-forgotten',
+    why: 'after a restart rows of the store count as ones that never were',
+    file: 'assembly/fold.ts',
+    from: 'stratum.floor = max(stratum.floor, stratum.highest + 1);',
+    to: '',
+  },
+  {
+    name: 'bound-off',
+    why: 'a search passes over the row that it looks for',
+    file: 'assembly/fold.ts',
+    from: 'if (rowAt(level, middle).tileStart < tileStart) low',
+    to: 'if (rowAt(level, middle).tileStart <= tileStart) low',
+  },
+  {
+    name: 'missing-unread',
+    why: 'of an entity that memory knows no rows are read back',
+    file: 'assembly/fold.ts',
+    from: 'return level ? findRow(level, tileStart) != null : false;',
+    to: 'return level != null;',
+  },
+  {
+    name: 'lifetime-unread',
+    why: 'lifetime rows that memory has let go of begin anew',
+    file: 'src/kernel/fold.ts',
+    from: 'const value = readBack(entity, key, levelMs, tileStartMs);',
+    to: 'const value = tileStartMs === 0 ? null : readBack(entity, key, levelMs, tileStartMs);',
+  },
+];
+
+/** The ways that rows take in their bytes, for what most rows are. */
+const QUICK: Mutant[] = [
+  {
+    name: 'stretch-wide',
+    why: 'a stretch of tiles of the same windows reaches beyond the end of one of them',
+    file: 'assembly/window.ts',
+    from: '    before = min(before, to > tileStart ? to : Infinity);\n',
+    to: '',
+  },
+  {
+    name: 'stretch-kept',
+    why: 'another moment is read by the stretches of the one before',
+    file: 'assembly/window.ts',
+    from: '  answer.stretchCount = 0;\n  answer.stretch = answer.stretches;\n  store<f64>(answer.stretch, NaN);\n',
+    to: '',
+  },
+  {
+    name: 'long-head',
+    why: 'an id that takes three bytes is known by a head for two',
+    file: 'assembly/row.ts',
+    from: '    if (id > 0x3fff) head.word = 0;\n',
+    to: '',
+  },
+  {
+    name: 'join-short',
+    why: 'of the longer numbers the upper bits are lost',
+    file: 'assembly/varint.ts',
+    from: 'return (bits & 0x000000000fffffff) | ((bits & 0x0fffffff00000000) >> 4);',
+    to: 'return bits & 0x000000000fffffff;',
+  },
+  {
+    name: 'spread-short',
+    why: 'of the longer numbers the upper bits are not written',
+    file: 'assembly/varint.ts',
+    from: 'let bits = (value & 0x000000000fffffff) | ((value & 0x00fffffff0000000) << 4);',
+    to: 'let bits = value & 0x000000000fffffff;',
+  },
+  {
+    name: 'least-ignored',
+    why: 'a number that is spelt in more bytes than it needs is read',
+    file: 'assembly/varint.ts',
+    from: '| <u64>(size == 1)) != 0;',
+    to: '| <u64>(size >= 1)) != 0;',
+  },
+  {
+    name: 'extreme-first',
+    why: 'the first value of an extreme is not taken',
+    file: 'assembly/whole.ts',
+    from: '(<i32>(seen == 0) | <i32>isBetter) != 0',
+    to: 'isBetter',
+  },
+  {
+    name: 'merged-extreme',
+    why: 'of two least values the greater one is kept',
+    file: 'assembly/whole.ts',
+    from: 'tag == TAG_MIN ? min(wholeValue, other)',
+    to: 'tag == TAG_MIN ? max(wholeValue, other)',
+  },
+  {
+    name: 'merged-count',
+    why: 'a mean that is merged counts one side alone',
+    file: 'assembly/whole.ts',
+    from: 'zigzag(wholeCount + otherCount)',
+    to: 'zigzag(wholeCount)',
+  },
+  {
+    name: 'alike-last',
+    why: 'ids need not ascend',
+    file: 'assembly/row.ts',
+    from: '((leftWord ^ rightWord) & SAME_MASK) != 0 || id <= last',
+    to: '((leftWord ^ rightWord) & SAME_MASK) != 0 || id == 0',
+  },
+  {
+    name: 'unread-row',
+    why: 'a new row is kept without a look at its entries',
+    file: 'assembly/fold.ts',
+    from: '    if (!isRow(features, end)) return ROW_MALFORMED;\n',
+    to: '',
+  },
+  {
+    name: 'head-any-field',
+    why: 'a change is taken for one of the same entity though its entity differs',
+    file: 'assembly/fold.ts',
+    from: 'next - at >= lastHeadSize && isSame(at, lastHead, lastHeadSize)',
+    to: 'next - at >= lastHeadSize && isSame(at + 2, lastHead + 2, lastHeadSize - 2)',
+  },
+  {
+    name: 'same-but-length',
+    why: 'of two stretches of bytes the rest below eight is not compared',
+    file: 'assembly/memory.ts',
+    from: '  return ((load<u64>(one + at) ^ load<u64>(other + at)) << (64 - (<u64>(length - at) << 3))) == 0;',
+    to: '  return true;',
+  },
+  {
+    name: 'newest-lost',
+    why: 'with a newer row the one before it is gone',
+    file: 'assembly/fold.ts',
+    from: 'else if (index > 0) copyRow(olderRow(level, index - 1), newestRow(level));',
+    to: 'else if (index > 1) copyRow(olderRow(level, index - 1), newestRow(level));',
+  },
+  {
+    name: 'newest-evicted',
+    why: 'where the newest row leaves, the others are forgotten with it',
+    file: 'assembly/fold.ts',
+    from: 'else if (kept > 0) copyRow(newestRow(level), olderRow(level, kept - 1));',
+    to: 'else kept = 0;',
+  },
+  {
+    name: 'flight-clean',
+    why: 'rows leave while they are being written',
+    file: 'assembly/fold.ts',
+    from: 'row.edition < edition - (isInFlight ? 1 : 0)',
+    to: 'row.edition < edition',
+  },
+  {
+    name: 'settle-all',
+    why: 'what has changed since a snapshot counts as written with it',
+    file: 'assembly/fold.ts',
+    from: '  if (!isInFlight) startEdition();\n',
+    to: '  startEdition();\n',
+  },
+  {
+    name: 'unordered',
+    why: 'events of a key are tiled in the order in which they came, a tile more than once',
+    file: 'assembly/tile.ts',
+    from: '    if (eventAt(first + i).timeMicros < eventAt(first + i - 1).timeMicros) isOrdered = false;\n',
+    to: '',
+  },
+  {
+    name: 'unsorted',
+    why: 'events of a key are put in order by their first gap alone',
+    file: 'assembly/tile.ts',
+    from: 'gap = (gap - 1) / 3',
+    to: 'gap = 0',
+  },
+  {
+    name: 'states-kept',
+    why: 'a row begins with the states of the one before',
+    file: 'assembly/tile.ts',
+    from: '      clearStates(group, startMs);\n',
+    to: '',
+  },
+  {
+    name: 'tile-kept',
+    why: 'an event is of the tile of the one before',
+    file: 'assembly/tile.ts',
+    from: 'if (<u64>(timeMs - level.lastMs) >= <u64>level.lengthMs)',
+    to: 'if (timeMs < level.lastMs)',
+  },
+  {
+    name: 'near-full',
+    why: 'the near number of a sum runs over',
+    file: 'assembly/exact.ts',
+    from: '  if (bitsOf(sum, top) >= NEAR_BITS) makeRoom(state);\n',
+    to: '',
+  },
+  {
+    name: 'near-lost',
+    why: 'the near number is thrown away where another is far from it',
+    file: 'assembly/exact.ts',
+    from: '    makeRoom(state);\n  }\n  setNear(state, low, high, position);',
+    to: '  }\n  setNear(state, low, high, position);',
+  },
+  {
+    name: 'near-even',
+    why: 'a sum is not written as an odd number, and so in more than one way',
+    file: 'assembly/exact.ts',
+    from: 'const zeros = low != 0 ? <i32>ctz<u64>(low) : 64 + <i32>ctz<u64>(high);',
+    to: 'const zeros = 0;',
+  },
+];
+
+const TILE: Mutant[] = [
+  {
+    name: 'floor-to-zero',
+    why: 'division rounds negative numbers up',
+    file: 'assembly/tile.ts',
+    from: 'return dividend - quotient * divisor < 0 ? quotient - 1 : quotient;',
+    to: 'return quotient;',
+  },
+  {
+    name: 'picked-text',
+    why: 'texts of events that wait to be tiled are those of the batch after them',
+    file: 'assembly/tile.ts',
+    from: 'value = keptValue(group, i, value)',
+    to: 'value += 0',
+  },
+  {
+    name: 'ttl-edge',
+    why: 'a tile takes events at the very moment at which it has expired',
+    file: 'assembly/tile.ts',
+    from: '(startMs + level.ttlMs) * 1000 <= event.clockMicros',
+    to: '(startMs + level.ttlMs) * 1000 < event.clockMicros',
+  },
+  {
+    name: 'late-everywhere',
+    why: 'with an event that is too late the others of its key and level are refused too',
+    file: 'assembly/tile.ts',
+    from: 'event.timeMicros, event.clockMicros);\n      continue;\n',
+    to: 'event.timeMicros, event.clockMicros);\n      return;\n',
+  },
+  {
+    name: 'start-nearest',
+    why: 'an event goes to the nearest tile, not to the one that holds it',
+    file: 'assembly/tile.ts',
+    from: 'tileStart(level, event.timeMs, group.offsetMs)',
+    to: 'tileStart(level, event.timeMs + level.lengthMs / 2, group.offsetMs)',
+  },
+  {
+    name: 'offset-ignored',
+    why: 'tiles are not shifted by their offset',
+    file: 'assembly/tile.ts',
+    from: 'level.lastMs = floorTile(timeMs, level.lengthMs, offsetMs)',
+    to: 'level.lastMs = floorTile(timeMs, level.lengthMs, 0)',
+  },
+];
+
+const AGGREGATE: Mutant[] = [
+  {
+    name: 'min-max',
+    why: 'the least is the greatest',
+    file: 'assembly/aggregate.ts',
+    from: 'isBelow(kind, value, load<i64>(state, 8))',
+    to: 'isBelow(kind, load<i64>(state, 8), value)',
+  },
+  {
+    name: 'first-late',
+    why: 'the first value is the last',
+    file: 'assembly/aggregate.ts',
+    from: 'return aggregateCase == FIRST ? time < other : time > other;',
+    to: 'return time > other;',
+  },
+  {
+    name: 'sum-unsettled',
+    why: 'chunks of exact sums run over',
+    file: 'assembly/exact.ts',
+    from: 'if (pending >= PENDING_MAX) settle(state);',
+    to: '',
+  },
+  {
+    name: 'no-carry',
+    why: 'a sum drops what it carries from its lower word',
+    file: 'assembly/aggregate.ts',
+    from: 'const carry = <i64>(sum < low);',
+    to: 'const carry: i64 = 0;',
+  },
+];
+
+const LINEAR: Mutant[] = [
+  {
+    name: 'square-once',
+    why: 'wide squares of int64 lose their upper half',
+    file: 'assembly/exact.ts',
+    from: '  if (isWide) addSigned(state, squareHigh, 0, weight, ONE + 64);\n',
+    to: '',
+  },
+  {
+    name: 'square-owed',
+    why: 'squares are added where they are to be taken away',
+    file: 'assembly/moments.ts',
+    from: 'addSquare(state + EXACT_SIZE, real, weight)',
+    to: 'addSquare(state + EXACT_SIZE, real, 1)',
+  },
+  {
+    name: 'spread-borrow',
+    why: 'the difference of sums drops what it borrows',
+    file: 'assembly/moments.ts',
+    from: '    borrow = difference >> 32;\n',
+    to: '',
+  },
+  {
+    name: 'counts-free',
+    why: 'values that were taken away make room for others, in some orders of merges',
+    file: 'assembly/counts.ts',
+    from: '    count++;\n  }\n  return count;',
+    to: '    if (timesOf(to) != 0) count++;\n  }\n  return count;',
+  },
+  {
+    name: 'counts-shrunk',
+    why: 'what has overflown in one tile is merged as if it were empty',
+    file: 'assembly/counts.ts',
+    from: '  if (source.kind == target.kind && (source.flags & OVERFLOWN) != 0) overflow(target);\n',
+    to: '',
+  },
+  {
+    name: 'mode-last',
+    why: 'of values as frequent the greatest is the mode',
+    file: 'assembly/counts.ts',
+    from: 'if (timesOf(entry) > (best == 0 ? 0 : timesOf(best))) best = entry;',
+    to: 'if (timesOf(entry) > 0 && (best == 0 || timesOf(entry) >= timesOf(best))) best = entry;',
+  },
+  {
+    name: 'top-cut',
+    why: 'the first values are the most frequent',
+    file: 'assembly/counts.ts',
+    from: '    if (isBehind(entry, rankedAt(0))) return;\n',
+    to: '    return;\n',
+  },
+  {
+    name: 'quantile-next',
+    why: 'a quantile is the value after',
+    file: 'assembly/counts.ts',
+    from: 'if (below > rank) break;',
+    to: 'if (below > rank + 1) break;',
+  },
+  {
+    name: 'boundary-open',
+    why: 'a boundary is in the bucket above it',
+    file: 'assembly/bucket.ts',
+    from: 'load<i64>(boundary) < load<i64>(number)',
+    to: 'load<i64>(boundary) <= load<i64>(number)',
+  },
+  {
+    name: 'decay-start',
+    why: 'tiles decay as if all began with the oldest',
+    file: 'assembly/decayed.ts',
+    from: 'addExactScaled(into, from, <i32>shift)',
+    to: 'addExactScaled(into, from, 1)',
+  },
+  {
+    name: 'decay-uncut',
+    why: 'tiles of more than so many half-lives ago do not drop',
+    file: 'assembly/decayed.ts',
+    from: '  if (startMs < load<i64>(into, CUT_AT)) return;\n',
+    to: '',
+  },
+  {
+    name: 'decay-kept',
+    why: 'what was finished for an entity does not decay',
+    file: 'assembly/window.ts',
+    from: '    case MOMENTS:\n    case COUNT:',
+    to: '    case DECAYED:\n    case MOMENTS:\n    case COUNT:',
+  },
+];
+
+const LATEST: Mutant[] = [
+  {
+    name: 'list-unsorted',
+    why: 'late events of a batch stand where they came',
+    file: 'assembly/last_n.ts',
+    from: '  if (recent.isUnordered != 0) sortEntries(recent);\n',
+    to: '',
+  },
+  {
+    name: 'list-earliest',
+    why: 'of too many values the earliest remain',
+    file: 'assembly/last_n.ts',
+    from: 'memory.copy(recent.entries, entryAt(recent, recent.count - count), <usize>count * ENTRY_SIZE);\n  recent.count',
+    to: 'recent.count',
+  },
+  {
+    name: 'list-one-short',
+    why: 'where all of a row is later, one value too many of the earlier row leaves',
+    file: 'assembly/last_n.ts',
+    from: 'keepLatest(target, min(target.count, limit - count));',
+    to: 'keepLatest(target, min(target.count, limit - count) - 1);',
+  },
+  {
+    name: 'list-twice',
+    why: 'an event that two rows have is there twice',
+    file: 'assembly/last_n.ts',
+    from: '    if (order <= 0) right--;\n',
+    to: '    if (order < 0) right--;\n',
+  },
+  {
+    name: 'list-turned',
+    why: 'lists begin with the earliest value',
+    file: 'assembly/last_n.ts',
+    from: 'entryAt(recent, count - 1 - i) + 16',
+    to: 'entryAt(recent, i) + 16',
+  },
+  {
+    name: 'list-cut',
+    why: 'a text that is not kept reads as an empty one',
+    file: 'assembly/last_n.ts',
+    from: '    if (length == TOO_LONG) return false;\n',
+    to: '    if (length == TOO_LONG) continue;\n',
+  },
+  {
+    name: 'list-borrowed',
+    why: 'texts of a finished list stay in rows that go',
+    file: 'assembly/last_n.ts',
+    from: '    store<u32>(cell, <u32>arena.copy(<usize>load<u32>(value), <usize>length));\n',
+    to: '',
+  },
+  {
+    name: 'lists-overlap',
+    why: 'lists of a later chunk of an answer begin where the first one ended',
+    file: 'src/kernel/window.ts',
+    from: 'lists, offsets[to + row]!);',
+    to: 'lists, offsets[row]!);',
+  },
+  {
+    name: 'lists-swapped',
+    why: 'what another type of event filled of a column is taken from the wrong rows',
+    file: 'src/kernel/window.ts',
+    from: '    places[rows[i]!] = i;\n',
+    to: '',
+  },
+];
+
+const RANKED: Mutant[] = [
+  {
+    name: 'ranks-tied',
+    why: 'of values with the same rank the latest come first',
+    file: 'assembly/ranking.ts',
+    from: 'if (order == 0) return compareMoments(x, y);',
+    to: 'if (order == 0) return compareMoments(y, x);',
+  },
+  {
+    name: 'ranked-twins',
+    why: 'a value that two rows have stands twice among the latest distinct ones',
+    file: 'assembly/ranking.ts',
+    from: '    if (aggregateCase == LAST_DISTINCT && !see(entry, count)) continue;\n',
+    to: '',
+  },
+  {
+    name: 'set-cut',
+    why: 'of a set with too many values the least remain',
+    file: 'assembly/ranking.ts',
+    from: '  if (isWhole(aggregateCase)) runOver(ranking);\n  else ranking.count = limit;\n',
+    to: '  ranking.count = limit;\n',
+  },
+  {
+    name: 'over-again',
+    why: 'a list that had too many values has some again',
+    file: 'assembly/ranking.ts',
+    from: '  if (target.isOver != 0) return;\n',
+    to: '',
+  },
+  {
+    name: 'texts-cut',
+    why: 'a text that is cut is one with the text that it is cut to',
+    file: 'assembly/ranking.ts',
+    from: 'return compareWords(<i64>load<u32>(x, 4), <i64>load<u32>(y, 4));',
+    to: 'return compareWords(<i64>xLength, <i64>yLength);',
+  },
+  {
+    name: 'joined-late',
+    why: 'where lists are joined, the first value that is kept has the time of the next',
+    file: 'assembly/last_n.ts',
+    from: 'skipVarints(leftAt, dropped + 1)',
+    to: 'skipVarints(leftAt, dropped)',
+  },
+  {
+    name: 'rows-skipped',
+    why: 'a list that is full takes nothing of later rows either',
+    file: 'assembly/last_n.ts',
+    from: ' && load<i64>(recent.entries) >= micros;',
+    to: ';',
+  },
+  {
+    name: 'registers-low',
+    why: 'the first 1 of a hash counts for one place less',
+    file: 'assembly/hyperloglog.ts',
+    from: '<u32>clz<u64>(rest) + 1',
+    to: '<u32>clz<u64>(rest)',
+  },
+  {
+    name: 'registers-joined',
+    why: 'of two registers the bits of both remain',
+    file: 'assembly/hyperloglog.ts',
+    from: '(ours & isOurs) | (theirs & ~isOurs)',
+    to: 'ours | theirs',
+  },
+  {
+    name: 'vectors-long',
+    why: 'lists that are too long count up to the length that is wanted',
+    file: 'assembly/vector.ts',
+    from: 'if (<u32>count != vector.length) return;',
+    to: 'if (<u32>count < vector.length) return;',
+  },
+  {
+    name: 'now-stale',
+    why: 'what was finished before has the moment at which it was',
+    file: 'assembly/window.ts',
+    from: '  putReadTime(answer, row);\n  return true;\n',
+    to: '  return true;\n',
+  },
+];
+
+const DURABLE: Mutant[] = [
+  {
+    name: 'append-unsynced',
+    why: 'an append is acknowledged while it is in the page cache only',
+    file: 'src/source/log.ts',
+    from: '    await this.#file.write(bytes);\n    await this.#file.sync();\n',
+    to: '    await this.#file.write(bytes);\n',
+  },
+  {
+    name: 'found-unsynced',
+    why: 'what a killed process left unsynced counts, and is not synced',
+    file: 'src/source/log.ts',
+    from: '    await file.sync();\n    await disk.syncFolder(folder);\n    const log',
+    to: '    await disk.syncFolder(folder);\n    const log',
+  },
+  {
+    name: 'roll-unsynced',
+    why: 'a new segment is written to before its name is durable',
+    file: 'src/source/log.ts',
+    from: '    await disk.syncFolder(folder);\n    await this.#file.close();\n',
+    to: '    await this.#file.close();\n',
+  },
+  {
+    name: 'names-unsynced',
+    why: 'segments found on opening are not made durable in their folder',
+    file: 'src/source/log.ts',
+    from: '    await file.sync();\n    await disk.syncFolder(folder);\n    const log',
+    to: '    await file.sync();\n    const log',
+  },
+  {
+    name: 'errors-again',
+    why: 'errors that were written are written again',
+    file: 'src/ingest/here.ts',
+    from: '    this.#errors = [];\n',
+    to: '',
+  },
+  {
+    name: 'clocks-lost',
+    why: 'a restart forgets the clocks of the types',
+    file: 'src/kernel/clock.ts',
+    from: '  resumeDecoding(layout, clocks);\n  seeClocks',
+    to: '  seeClocks',
+  },
+  {
+    name: 'seen-lost',
+    why: 'after a restart lookups do not know the clocks of the types',
+    file: 'src/kernel/clock.ts',
+    from: '  seeClocks(layout, clocks);\n}',
+    to: '}',
+  },
+  {
+    name: 'jumps-lost',
+    why: 'a restart forgets the times that were too far ahead, and may yet turn out right',
+    file: 'src/kernel/clock.ts',
+    from: 'since, jumps.at(-2) ?? none, jumps.at(-1) ?? none',
+    to: 'since, none, none',
+  },
+  {
+    name: 'since-later',
+    why: 'after a restart an event type is known only since then',
+    file: 'src/kernel/clock.ts',
+    from: 'setSeen(type, clocks[type * WORDS]!, clocks[type * WORDS + 1]!)',
+    to: 'setSeen(type, clocks[type * WORDS]!, clocks[type * WORDS]!)',
+  },
+  {
+    name: 'settle-early',
+    why: 'rows count as written before they are',
+    file: 'src/ingest/here.ts',
+    from: '    const errors = this.#errors;\n',
+    to: '    const errors = this.#errors;\n    for (const fold of pipeline.folds) fold.settle();\n',
+  },
+];
+
+/** What a line that is read by the form of others could go wrong by. */
+const FORMS: Mutant[] = [
+  {
+    name: 'text-or-not',
+    why: 'a stretch behind a string fits behind a number too',
+    file: 'assembly/form.ts',
+    from: 'stop.isText != isText || ',
+    to: '',
+  },
+  {
+    name: 'half-a-stretch',
+    why: 'of a long stretch only the first 16 bytes are compared',
+    file: 'assembly/form.ts',
+    from: 'stretch.length <= 16 || restStandsAt(stretch, at)',
+    to: 'stretch.length <= 16 || restStandsAt(stretch, stretch.literal)',
+  },
+  {
+    name: 'early-data',
+    why: 'data before its type is read by a form that has passed over it',
+    file: 'assembly/lesson.ts',
+    from: '    forbidden |= Member.EARLY_DATA;\n',
+    to: '',
+  },
+  {
+    name: 'early-inputs',
+    why: 'members before a flat type are passed over though they are inputs',
+    file: 'assembly/lesson.ts',
+    from: '  if (isFlat) forbidden |= Member.EARLY;\n',
+    to: '',
+  },
+  {
+    name: 'other-name',
+    why: 'a type that a later one takes back is learnt as the later one',
+    file: 'assembly/lesson.ts',
+    from: ' || !isRecordName(stringStart, stringEnd)',
+    to: '',
+  },
+  {
+    name: 'no-time',
+    why: 'a record without a time has that of the one before',
+    file: 'assembly/guess.ts',
+    from: '(seen & Member.TIME) == 0 || ',
+    to: '',
+  },
+  {
+    name: 'marks-unseen',
+    why: 'an input that is missing keeps what the row held before',
+    file: 'assembly/ndjson.ts',
+    from: '    if (input.mark == serial) continue;\n',
+    to: '    if (input.mark != 0) continue;\n',
+  },
+  {
+    name: 'newline-in-value',
+    why: 'a line that breaks off in a list goes on with the next one',
+    file: 'assembly/guess.ts',
+    from: 'if (load<u8>(i) == 0x0a) return 0;',
+    to: 'if (load<u8>(i) == 0x00) return 0;',
+  },
+  {
+    name: 'leading-zero',
+    why: 'numbers may begin with zeros',
+    file: 'assembly/json.ts',
+    from: 'if (count == 0 || (<u8>word == 0x30 && count > 1)) return 0;',
+    to: 'if (count == 0) return 0;',
+  },
+  {
+    name: 'stale-minute',
+    why: 'a time is taken for one of the same date and hour',
+    file: 'assembly/json.ts',
+    from: 'load<u64>(at) != minute0 || load<u64>(at, 8) != minute1',
+    to: 'load<u64>(at) != minute0 || load<u32>(at, 8) != <u32>minute1',
+  },
+  {
+    name: 'surrogates-taken',
+    why: 'the 16 byte check of UTF-8 takes surrogates',
+    file: 'assembly/wellformed.ts',
+    from: 'const SURROGATE: u8 = 16;',
+    to: 'const SURROGATE: u8 = 0;',
+  },
+  {
+    name: 'carried-over',
+    why: 'a code point that two steps of 16 bytes share is not looked at',
+    file: 'assembly/wellformed.ts',
+    from: '    before = chunk;\n',
+    to: '',
+  },
+];
+
+/** Of folding in several threads. */
+const SPELLED: Mutant[] = [
+  {
+    name: 'memo-blind',
+    why: 'a text of the same length that hashes alike has the answer of another',
+    file: 'assembly/distinct.ts',
+    from: 'return length == load<u32>(y, 4) && isSame(<usize>load<u32>(x), <usize>load<u32>(y), <usize>length);',
+    to: 'return length == load<u32>(y, 4);',
+  },
+  {
+    name: 'slots-shared',
+    why: 'what one alternative keeps in a group is seen by the next one',
+    file: 'assembly/regex.ts',
+    from: '      store<u32>(current + (<usize>slot << 2), place);\n',
+    to: '',
+  },
+  {
+    name: 'last-match',
+    why: 'a match does not drop what is less preferred than it',
+    file: 'assembly/regex.ts',
+    from: '        found = true;\n        break;\n',
+    to: '        found = true;\n',
+  },
+  {
+    name: 'empty-turn',
+    why: 'an empty turn does not end a repetition',
+    file: 'src/plan/regex.ts',
+    from: 'isNullable(of) ? split(body, next) : loop',
+    to: 'loop',
+  },
+  {
+    name: 'passes-unbounded',
+    why: 'a replacement may read a text as often as it is long',
+    file: 'assembly/regex.ts',
+    from: 'out > limit || scanned > scanLimit',
+    to: 'out > limit',
+  },
+  {
+    name: 'real-quotients',
+    why: '7 / 2 is 3.5 everywhere',
+    file: 'src/compile/bind.ts',
+    from: "rules?.division === 'whole' && !isDouble",
+    to: "rules?.division === 'whole' && isDouble",
+  },
+  {
+    name: 'collation-blind',
+    why: 'texts are compared by their bytes whatever the dialect says',
+    file: 'src/compile/typing.ts',
+    from: "rules.texts === 'collated' || ",
+    to: '',
+  },
+  {
+    name: 'first-index',
+    why: 'lists begin where those of DuckDB do',
+    file: 'src/compile/bind.ts',
+    from: 'value - BigInt(firstIndex) + 1n',
+    to: 'value',
+  },
+  {
+    name: 'cut-casts',
+    why: 'CAST cuts where it should round',
+    file: 'src/compile/bind.ts',
+    from: "away: 'round'",
+    to: "away: 'truncate'",
+  },
+];
+
+const CREW: Mutant[] = [
+  {
+    name: 'crew-unseen',
+    why: 'shards answer by clocks that stand still',
+    file: 'src/shard/shard.ts',
+    from: '    seeClocks(this.parts.layout, clocks);\n    return this.sizes();',
+    to: '    return this.sizes();',
+  },
+  {
+    name: 'crew-unordered',
+    why: 'changes are folded as they come, not in the order of the log',
+    file: 'src/shard/crew.ts',
+    from: 'while (this.#chunks[0]?.changes',
+    to: 'this.#chunks.sort((a, b) => Number(b.changes !== null) - Number(a.changes !== null));\n    while (this.#chunks[0]?.changes',
+  },
+  {
+    name: 'crew-clocks-late',
+    why: 'a chunk takes the clocks of the last one that is folded',
+    file: 'src/shard/crew.ts',
+    from: '      clocks = chunk.clocks;\n',
+    to: '',
+  },
+  {
+    name: 'crew-settle-early',
+    why: 'rows leave memory before the writer has them',
+    file: 'src/shard/shard.ts',
+    from: 'run: fold.snapshot(), rowCount, highest: fold.highest() }));',
+    to: 'run: [fold.snapshot(), this.settle(0)][0] as Uint8Array<ArrayBuffer>[], rowCount, highest: fold.highest() }));',
+  },
+  {
+    name: 'crew-scatter',
+    why: 'values of a shard come in its order, not in that of the keys',
+    file: 'src/shard/crew.ts',
+    from: 'spreadRows(column, rows, whole[n]!)',
+    to: 'spreadRows(column, [...rows.keys()], whole[n]!)',
+  },
+];
+
+/** What becomes of windows that are over, and of many in a row. */
+const WINDOWS: Mutant[] = [
+  {
+    name: 'hop-late',
+    why: 'a hopping window goes on as long as its start does not pass the moment',
+    file: 'assembly/window.ts',
+    from: 'floorTile(timeMs - window.agoMs, window.everyMs, window.offsetMs)',
+    to: 'floorTile(timeMs - window.agoMs, window.everyMs, window.offsetMs) + window.everyMs',
+  },
+  {
+    name: 'exact-short',
+    why: 'an exact window ends before the moment',
+    file: 'assembly/window.ts',
+    from: 'if (window.isExact) return timeMs + 1;',
+    to: 'if (window.isExact) return timeMs;',
+  },
+  {
+    name: 'ago-open',
+    why: 'a window of some time ago goes on up to now',
+    file: 'assembly/window.ts',
+    from: 'if (window.agoMs == 0 && !isPast) return OPEN;',
+    to: 'if (!isPast) return OPEN;',
+  },
+  {
+    name: 'reach-short',
+    why: 'tiles of windows of some time ago leave as if these were of now',
+    file: 'src/plan/window.ts',
+    from: "    case 'offset':\n      return window.lengthMs + window.agoMs;\n",
+    to: "    case 'offset':\n      return window.lengthMs;\n",
+  },
+  {
+    name: 'series-missing',
+    why: 'a series says that it has no events where one of its windows has none',
+    file: 'assembly/list.ts',
+    from: 'missing == count ? <u8>Status.NOT_FOUND : status',
+    to: 'missing > 0 ? <u8>Status.NOT_FOUND : status',
+  },
+  {
+    name: 'series-oldest',
+    why: 'a series begins with its oldest window',
+    file: 'src/compile/feature_set.ts',
+    from: 'latestMs + i * lengthMs',
+    to: 'latestMs + (count - 1 - i) * lengthMs',
+  },
+  {
+    name: 'earliest-first',
+    why: 'a past moment is said to be answerable where only some of what is read is',
+    file: 'src/read/read.ts',
+    from: 'earliestMs = Math.max(earliestMs, first',
+    to: 'earliestMs = earliestMs > Number.NEGATIVE_INFINITY ? earliestMs : Math.max(earliestMs, first',
+  },
+];
+
+const CHANGES: Mutant[] = [
+  {
+    name: 'before-added',
+    why: 'an update adds the row that it takes back',
+    file: 'assembly/ndjson.ts',
+    from: 'fillSide(type, index, before, -1)',
+    to: 'fillSide(type, index, before, 1)',
+  },
+  {
+    name: 'before-left',
+    why: 'an update takes nothing back',
+    file: 'assembly/tile.ts',
+    from: '      if (before >= 0) consider(group, <usize>before, record);\n',
+    to: '',
+  },
+  {
+    name: 'half-a-change',
+    why: 'what a change takes back counts, though what it adds is bad',
+    file: 'assembly/ndjson.ts',
+    from: '  if (bad != Bad.NONE) type.rows = first;\n  else if (type.rows > first)',
+    to: '  if (type.rows > first)',
+  },
+  {
+    name: 'row-of-the-record',
+    why: "a row counts at its record's time instead of its own",
+    file: 'assembly/ndjson.ts',
+    from: '  fillTime(type, timeMicros);\n',
+    to: '  fillTime(type, recordMicros);\n',
+  },
+  {
+    name: 'full-frame',
+    why: 'a frame has more rows than it has room for',
+    file: 'assembly/ndjson.ts',
+    from: 'type.rows + 2 > BATCH_ROWS',
+    to: 'type.rows + 1 > BATCH_ROWS + 2',
+  },
+  {
+    name: 'old-envelope',
+    why: 'a member that an envelope lacks is that of the one before',
+    file: 'assembly/envelope.ts',
+    from: 'beforeStart = afterStart = opStart =',
+    to: 'beforeStart = opStart =',
+  },
+];
+
+/** All of them; a name is there once. */
+export const MUTANTS: Mutant[] = [
+  ...CHANGES,
+  ...FORMS,
+  ...ADVANCE,
+  ...ANSWER,
+  ...COVER,
+  ...FOLD,
+  ...QUICK,
+  ...TILE,
+  ...AGGREGATE,
+  ...LINEAR,
+  ...LATEST,
+  ...RANKED,
+  ...DURABLE,
+  ...CREW,
+  ...SPELLED,
+  ...WINDOWS,
+];
+
+/** The one most likely to notice comes first. */
+const SUITES = ['test/sim/parity.test.ts', 'test/sim/crash.test.ts', 'test/kernel', 'test/sim'];
+const FORM_SUITES = ['test/kernel/form.test.ts', 'test/kernel/rfc8259.test.ts', 'test/kernel/ndjson.test.ts'];
+const SPELLED_SUITES = ['test/kernel/regex.test.ts', 'test/compile/dialects.test.ts'];
+const CREW_SUITES = ['test/shard'];
+const LINEAR_SUITES = ['test/sim/linear.test.ts', 'test/kernel/sketch.test.ts', 'test/kernel/row_bytes.test.ts'];
+const WINDOW_SUITES = ['test/sim/windows.test.ts', 'test/kernel/window.test.ts'];
+const CHANGES_SUITES = ['test/kernel/envelope.test.ts', 'test/sim/changelog.test.ts'];
+const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
+const RANKED_SUITES = [
+  ...['test/kernel/ranking.test.ts', 'test/kernel/hyperloglog.test.ts', 'test/sim/rankings.test.ts'],
+  ...LATEST_SUITES,
+];
+const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
+
+/** Suites that a mistake is tried on, until one notices. */
+export function suitesFor(name: string): string[] {
+  if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
+  if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;
+  if (WINDOWS.some(mutant => mutant.name === name)) return WINDOW_SUITES;
+  if (CHANGES.some(mutant => mutant.name === name)) return CHANGES_SUITES;
+  if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
+  if (LINEAR.some(mutant => mutant.name === name)) return LINEAR_SUITES;
+  if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;
+  if (RANKED.some(mutant => mutant.name === name)) return RANKED_SUITES;
+  return DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES;
+}
