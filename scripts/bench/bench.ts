@@ -1,5 +1,5 @@
 /**
- * bench.ts [decode|window|tiles|serving|posting|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
+ * bench.ts [decode|window|tiles|serving|posting|aggregates|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
  * chart.ts draws what it writes.
  * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million.
  */
@@ -11,6 +11,7 @@ import { compileFolder } from '../../src/compile/compile.ts';
 import { buildKernels } from '../kernels.ts';
 import { findPython, MAKE_VENV } from '../python.ts';
 import packages from '../../package.json' with { type: 'json' };
+import { aggregateRows } from './aggregates.ts';
 import { blocksOf, decodeRows } from './decode.ts';
 import { eventLog } from './events.ts';
 import { type Row, ratioOf, table } from './measure.ts';
@@ -62,6 +63,7 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
   },
   posting: async ({ binary }) =>
     postingRows(await eventLog({ events: EVENTS, seed: SEED, newUsers: 0 }), programOf(binary)),
+  aggregates: () => aggregateRows(findPython()),
 };
 
 interface Options {
