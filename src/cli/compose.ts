@@ -19,10 +19,11 @@ import type { Meta } from '../meta/meta.ts';
 import { planHash } from '../plan/canonical.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Beginning, InForce } from '../plan/transition.ts';
-import { Asker, type LookUp, Reader } from '../read/read.ts';
+import { type Answer, Asker, type LookUp, Reader } from '../read/read.ts';
 import { type TileBatch, type TileChoice, type TileTable, tileTable } from '../read/tiles.ts';
 import { changedRows, changeTable, type LogStretch } from '../replay/changes.ts';
 import { history, type HistoryParts, type Touch } from '../replay/history.ts';
+import { answersAt, type Moment } from '../replay/moments.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
 import { Spill } from '../replay/spill.ts';
 import { Crew } from '../shard/crew.ts';
@@ -397,6 +398,12 @@ export async function composeReplay(
     return database.store;
   });
   return { ...replay({ layout, spill, source, ...around }), spill, close: () => close() };
+}
+
+/** Lookups as of moments of a log, each by its own clock. Like a replay it touches no data folder. */
+export async function composeMoments(plan: Plan, source: Source, moments: Moment[]): Promise<Answer[]> {
+  const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
+  return answersAt(layPlan(await loadKernel(), plan, countedIds(plan), settings), source, moments);
 }
 
 /** Stored tiles as they are at one moment. */

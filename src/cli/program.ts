@@ -18,6 +18,7 @@ import { addRebuild } from './rebuild.ts';
 import { addReplay } from './replay.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
+import { addTest } from './test.ts';
 import { addTiles } from './tiles.ts';
 import { addVerify } from './verify.ts';
 
@@ -43,6 +44,7 @@ export function programOf(): Command {
   for (const add of [
     addInit,
     addCheck,
+    addTest,
     addPlan,
     addApply,
     addServe,

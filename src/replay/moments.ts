@@ -1,0 +1,69 @@
+import { advanceRecords, select } from '../ingest/advance.ts';
+import { Fold } from '../kernel/fold.ts';
+import type { KeyInput } from '../kernel/key.ts';
+import type { Layout } from '../kernel/layout.ts';
+import { type Answer, Reader } from '../read/read.ts';
+import type { Source } from '../source/source.ts';
+import { decodedBatches } from './changes.ts';
+
+/** A lookup of one key as it was at a moment. */
+export interface Moment {
+  features: string[];
+  entity: string;
+  key: KeyInput;
+  /** Microseconds since 1970 UTC; null for now, behind the log's last record. */
+  atMicros: bigint | null;
+}
+
+/**
+ * Lookups as of moments of a log: each is answered at its time from the events up to then, by the log's clock. The
+ * steps are those of a replay, event by event, and of a lookup.
+ *
+ * @param layout freshly laid out, of one shard; every row of the log is held in memory
+ * @returns one answer for each moment, in their order
+ * @throws Fault as `Asker.ask`
+ */
+export async function answersAt(layout: Layout, source: Source, moments: Moment[]): Promise<Answer[]> {
+  const { kernel } = layout;
+  const { exports } = kernel;
+  const fold = new Fold(kernel, null);
+  const at = { position: -1, micros: 0n };
+  const reader = new Reader({
+    ...{ layout, fold, store: { readKey: () => {} } },
+    position: () => at.position,
+    nowMicros: () => at.micros,
+  });
+  const answers = new Map<Moment, Answer>();
+  const waiting = moments.toSorted(byTime);
+  const answer = (micros: bigint) => {
+    const { features, entity, key } = waiting[0]!;
+    at.micros = micros;
+    answers.set(waiting.shift()!, reader.lookup({ features, entities: { [entity]: [key] }, at: null }));
+  };
+  for await (const { position, count } of decodedBatches(layout, { source, first: 0, from: 0, to: Infinity })) {
+    select(layout);
+    // Copies, for memory may grow while the events are folded.
+    const times = kernel.longs(exports.recordTime.value, count).slice();
+    const rows = kernel.ints(exports.recordRow.value, count).slice();
+    for (let record = 0; record < count; record++) {
+      const isBefore = () => waiting[0] && waiting[0].atMicros !== null && waiting[0].atMicros < times[record]!;
+      // What cannot count moves no clock.
+      while (rows[record]! >= 0 && isBefore()) answer(waiting[0]!.atMicros!);
+      advanceRecords({ layout, folds: [fold] }, record, record + 1);
+      at.position = position + record;
+    }
+  }
+  while (waiting.length > 0) answer(waiting[0]!.atMicros ?? clockOf(layout));
+  return moments.map(moment => answers.get(moment)!);
+}
+
+function clockOf({ kernel: { exports } }: Layout): bigint {
+  const greatest = exports.greatestClock();
+  return greatest === exports.CLOCK_NONE.value ? 0n : greatest;
+}
+
+/** Those of now come last. */
+function byTime({ atMicros: a }: Moment, { atMicros: b }: Moment): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null);
+  return a < b ? -1 : Number(a > b);
+}
