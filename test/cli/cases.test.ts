@@ -101,7 +101,7 @@ test.each(['expected.yaml', 'expected.ndjson'])(
   async file => {
     const lines = '{"features":{"views:n_1h":7}}\n{"event":1,"features":{"views:ms_1h":1}}\n{"event":3,"bad":"x"}\n';
     // That the last event counts nowhere is said by nobody yet.
-  const yaml = `# kept\n- features: { views:n_1h: 7 } # and this\n`;
+    const yaml = `# kept\n- features: { views:n_1h: 7 } # and this\n`;
     const folder = await folderOf(`update-${file}`, file.endsWith('.yaml') ? yaml : lines, file);
     await writeExpected(await read(folder), await outcomeOf(folder));
     expect(await shown(folder)).toEqual([]);
