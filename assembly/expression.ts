@@ -109,6 +109,17 @@ export function setInstruction(program: Program, index: i32, op: i32, target: i3
 export function runProgram(program: Program, frame: Frame, from: i32, to: i32): void {
   assert(from >= 0 && from <= to && to <= frame.rows);
   useArena(frame.arena, from == 0);
+  runInstructions(program, frame, from, to);
+}
+
+/** Runs a program over one row. Texts that it makes stand until one is run over the whole batch. */
+export function runRow(program: Program, frame: Frame, row: i32): void {
+  assert(row >= 0 && row < frame.rows);
+  useArena(frame.arena, false);
+  runInstructions(program, frame, row, row + 1);
+}
+
+function runInstructions(program: Program, frame: Frame, from: i32, to: i32): void {
   for (let i = 0; i < program.count; i++) {
     const at = program.instructions + <usize>i * INSTRUCTION_SIZE;
     const target = registerOf(frame, load<i32>(at, 4));

@@ -57,6 +57,22 @@ export {
 } from './ndjson';
 export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
 export { hashKey } from './key';
+export {
+  SEQUENCE_DONE,
+  SEQUENCE_FULL,
+  SEQUENCE_MALFORMED,
+  SEQUENCE_UNKNOWN_CASE,
+  SEQUENCE_WANTS_CHANGED,
+  SEQUENCE_WANTS_READ,
+  addColumnsStep,
+  addFaultStep,
+  addReadStep,
+  addWriteStep,
+  beginSequence,
+  runSequence,
+  sequenceAnswer,
+  sequenceRecord,
+} from './sequence';
 export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
@@ -76,6 +92,7 @@ export {
   setLevel,
   setMember,
   setMemberRank,
+  setSequenced,
   setShards,
   tilePicked,
   tileRecords,
@@ -113,6 +130,7 @@ export {
   READ_OK,
   WINDOWS_MAX,
   addAnswer,
+  addEventAnswer,
   addMemoryRows,
   addPackedRows,
   addStoredRow,
@@ -139,6 +157,7 @@ export {
   setFinisher,
   setLateness,
   setParameter,
+  setAfter,
   setRead,
   setReadTime,
   setSeen,

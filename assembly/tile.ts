@@ -90,6 +90,8 @@ class Group {
   keyCount: i32;
   /** (register, KeyKind) pairs. */
   keyColumns: usize;
+  /** Events read it: it is tiled record by record (sequence.ts), and not with the others. */
+  isSequenced: bool;
   memberCount: i32;
   members: usize;
   levelCount: i32;
@@ -234,6 +236,10 @@ export function setMemberRank(group: i32, index: i32, register: i32, kind: i32):
   member.rankKind = kind;
 }
 
+export function setSequenced(group: i32): void {
+  groupAt(group).isSequenced = true;
+}
+
 export function setLevel(group: i32, index: i32, lengthMs: f64, ttlMs: f64): void {
   assert(<u32>index < <u32>groupAt(group).levelCount);
   const level = levelAt(groupAt(group), index);
@@ -319,6 +325,16 @@ export function tileRecords(from: i32, to: i32): void {
   tilePicked(usize.MAX_VALUE);
 }
 
+/** Tiles one record for a group that events read: what stands in the buffer of its only shard is replaced. */
+export function tileSequenced(group: i32, record: i32): void {
+  const owner = groupAt(group);
+  assert(owner.isSequenced && shardCount == 1 && tiledGroup == 0 && tiledKeys == 0);
+  shardBuffer(0).length = 0;
+  isKept = false;
+  pickGroup(owner, <usize>record, <usize>record + 1);
+  tileGroup(owner, usize.MAX_VALUE);
+}
+
 /**
  * Picks the events of records [from, to) of the batch for every group, to be tiled by `tilePicked` with those that were
  * picked before. The more of a key are tiled at once the fewer changes they make.
@@ -397,7 +413,8 @@ function forgetPicked(group: Group): void {
 function pickFrom(from: i32, to: i32, keeps: bool): void {
   assert(from >= 0 && from <= to && to <= recordCount && tiledGroup == 0 && tiledKeys == 0);
   isKept = keeps;
-  for (let i = 0; i < groupCount; i++) pickGroup(groupAt(i), <usize>from, <usize>to);
+  for (let i = 0; i < groupCount; i++)
+    if (!groupAt(i).isSequenced) pickGroup(groupAt(i), <usize>from, <usize>to);
 }
 
 /** Some records at a time: what their keys need of memory is looked at before any of them is counted. */

@@ -175,6 +175,10 @@ class Answer {
   type: i32;
   keyCount: i32;
   keyColumns: usize;
+  /** Register of that frame with the time that all has to be later than; -1 where there is no such bound. */
+  after: i32;
+  /** Tiles that start at or before it are not read. */
+  afterMs: i64;
   /** The entity being answered; null where the fold holds nothing of it. */
   current: usize;
 }
@@ -184,11 +188,20 @@ const answers: usize = memory.data(4096 * sizeof<usize>(), 8);
 let answerCount = 0;
 
 export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, memberCount: i32): i32 {
+  return makeAnswer(entity, makeFrame(registerCount, ANSWER_ROWS), windowCount, memberCount);
+}
+
+/** An answer for events of a type: its values go to registers of the type's own frame, beside the inputs. */
+export function addEventAnswer(entity: i32, type: i32, windowCount: i32, memberCount: i32): i32 {
+  return makeAnswer(entity, typeFrame(type), windowCount, memberCount);
+}
+
+function makeAnswer(entity: i32, frame: Frame, windowCount: i32, memberCount: i32): i32 {
   assert(answerCount < ANSWERS_MAX && windowCount <= WINDOWS_MAX);
   const answer = changetype<Answer>(allocateZeroed(offsetof<Answer>()));
   const cells = <usize>windowCount * <usize>memberCount;
   answer.entity = entity;
-  answer.frame = makeFrame(registerCount, ANSWER_ROWS);
+  answer.frame = frame;
   answer.windowCount = windowCount;
   answer.windows = allocateZeroed(<usize>windowCount * offsetof<Window>() + 1);
   answer.memberCount = memberCount;
@@ -204,6 +217,8 @@ export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, mem
   answer.stretch = answer.stretches;
   answer.type = -1;
   answer.readTime = -1;
+  answer.after = -1;
+  answer.afterMs = i64.MIN_VALUE;
   store<usize>(answers + <usize>answerCount * sizeof<usize>(), changetype<usize>(answer));
   return answerCount++;
 }
@@ -343,6 +358,13 @@ export function setEventKey(answer: i32, index: i32, register: i32, kind: i32): 
   store<i32>(owner.keyColumns + (<usize>index << 3), kind, 4);
 }
 
+/** Only what is later than a register of the event says is read, to the millisecond. */
+export function setAfter(answer: i32, register: i32): void {
+  const owner = answerAt(answer);
+  assert(<u32>register < <u32>typeFrame(owner.type).registerCount);
+  owner.after = register;
+}
+
 // --- what the prefix has seen
 
 let latenessMicros: i64 = 0;
@@ -420,11 +442,33 @@ function startCover(answer: Answer, timeMicros: i64, isPast: bool): void {
 
 function coverAnswer(answer: Answer, timeMicros: i64, isPast: bool): void {
   if (answer.timeMicros == timeMicros && answer.isPast == isPast && answer.rangeCount > 0) return;
-  startCover(answer, timeMicros, isPast);
-  let timeMs = timeMicros / 1000;
-  if (timeMicros % 1000 < 0) timeMs--;
-  for (let i = 0; i < answer.windowCount; i++) coverWindow(answer, i, timeMs);
+  findCover(answer, timeMicros, isPast);
   if (!isPast) noteCover(answer);
+}
+
+function findCover(answer: Answer, timeMicros: i64, isPast: bool): void {
+  startCover(answer, timeMicros, isPast);
+  const timeMs = millisecondOf(timeMicros);
+  for (let i = 0; i < answer.windowCount; i++) coverWindow(answer, i, timeMs);
+}
+
+@inline
+function millisecondOf(micros: i64): i64 {
+  return micros / 1000 - <i64>(micros % 1000 < 0);
+}
+
+/** The cover for an event, of the time that it names too: no two events are likely to have the same. */
+function coverEvent(answer: Answer, timeMicros: i64, row: usize): void {
+  if (answer.after < 0 && answer.timeMicros == timeMicros && answer.rangeCount > 0) return;
+  if (answer.after >= 0)
+    answer.afterMs = millisecondOf(load<i64>(registerOf(typeFrame(answer.type), answer.after).values + (row << 3)));
+  findCover(answer, timeMicros, false);
+}
+
+/** Nothing is after a time that is not known. */
+@inline
+function lacksAfter(answer: Answer, row: usize): bool {
+  return answer.after >= 0 && load<u8>(registerOf(typeFrame(answer.type), answer.after).nulls + row) != 0;
 }
 
 /** Time passes, and mostly the cover stays: tiles are longer than what lies between two lookups. */
@@ -447,6 +491,7 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
   let start = window.everyMs != 0 ? end - window.lengthMs : startOf(window, timeMs);
   window.startMs = start;
   start = max(start, window.floorMs);
+  if (answer.after >= 0) start = max(start, answer.afterMs + 1);
   for (let i = 0; i < window.levelCount; i++) {
     const level = load<i64>(window.levels + (<usize>i << 3));
     const isCoarsest = i + 1 == window.levelCount;
@@ -874,7 +919,7 @@ export function finishKey(answer: i32, row: i32): void {
 }
 
 function finishRow(answer: Answer, row: usize): void {
-  assert(row < <usize>ANSWER_ROWS);
+  assert(row < <usize>answer.frame.rows);
   putReadTime(answer, row);
   for (let i = 0; i < answer.memberCount; i++) {
     const member = memberAt(answer, i);
@@ -957,6 +1002,11 @@ const texts: Arena = Arena.make();
 /** Forgets the text of answers that have been read. */
 export function forgetTexts(): void {
   texts.reset();
+}
+
+/** What they take. */
+export function textBytes(): f64 {
+  return <f64>texts.size;
 }
 
 @inline
@@ -1122,7 +1172,11 @@ function finishNullKey(answer: Answer, row: usize): void {
  * prefix must have been seen and folded up to it. The record has a row in the frame of the answer's event type.
  */
 export function answerRecord(answer: i32, record: i32, row: i32): i32 {
-  if (!startRecord(answer, record, row)) return READ_OK;
+  return startRecord(answer, record, row) ? answerStarted(answer, row) : READ_OK;
+}
+
+/** The rest of it, where memory has all rows of the key. */
+export function answerStarted(answer: i32, row: i32): i32 {
   const owner = answerAt(answer);
   const outcome = gather(owner);
   if (outcome == READ_OK) finishRow(owner, <usize>row);
@@ -1132,16 +1186,27 @@ export function answerRecord(answer: i32, record: i32, row: i32): i32 {
 /** Begins that answer where rows have to come from the store too. False for a null key: then it has ended. */
 export function startRecord(answer: i32, record: i32, row: i32): bool {
   const owner = answerAt(answer);
-  assert(<u32>record < <u32>recordCount && <u32>row < <u32>ANSWER_ROWS);
+  assert(<u32>record < <u32>recordCount && <u32>row < <u32>owner.frame.rows);
   const at = <usize>record;
   assert(load<i32>(recordType + (at << 2)) == owner.type && load<i32>(recordRow + (at << 2)) >= 0);
-  coverAnswer(owner, load<i64>(recordTime + (at << 3)), false);
-  if (!buildKey(typeFrame(owner.type), <usize>load<i32>(recordRow + (at << 2)), owner.keyColumns, owner.keyCount)) {
+  const eventRow = <usize>load<i32>(recordRow + (at << 2));
+  if (lacksAfter(owner, eventRow)) {
+    finishNullKey(owner, <usize>row);
+    return false;
+  }
+  coverEvent(owner, load<i64>(recordTime + (at << 3)), eventRow);
+  if (!buildKey(typeFrame(owner.type), eventRow, owner.keyColumns, owner.keyCount)) {
     finishNullKey(owner, <usize>row);
     return false;
   }
   startEntity(owner, keyStart, keyLength);
   return true;
+}
+
+/** Lists what memory may lack of the key that the record names; false where that is nothing. */
+export function lacksRows(answer: i32): bool {
+  findGaps(answerAt(answer));
+  return answerAt(answer).gapCount > 0;
 }
 
 /** The key that the record names, until another is built. */

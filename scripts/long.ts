@@ -8,6 +8,7 @@ import { join } from 'node:path';
  *   apply     definitions that change while events come, of many seeds
  *   lines     the reader of events on thousands of seeds of good, odd and damaged lines, on each build of the kernels
  *   kill      kill -9 of the real process, 200 times
+ *   topology  hundreds of random topologies over random logs
  *   fuzz      hundreds of seeds of expressions, damaged rows, packs, definitions and requests
  *   proof     thousands of seeds of random definitions over random logs, and of what has to hold of their states
  *   mutants   scripted mistakes, each of which the fast suites must notice
@@ -19,6 +20,7 @@ const PARTS: Record<string, string[]> = {
   apply: ['test', './test/sim/apply.test.ts'],
   lines: ['test', './test/kernel/form.test.ts', './test/kernel/builds.test.ts'],
   kill: ['test', './test/cli/kill.test.ts', './test/cli/apply.test.ts'],
+  topology: ['test', './test/sim/topology.test.ts'],
   fuzz: [
     'test',
     ...['./test/kernel/functions.test.ts', './test/kernel/row_bytes.test.ts', './test/kernel/packed.test.ts'],

@@ -17,6 +17,7 @@ import type { Ids, Layout } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
 import type { Meta } from '../meta/meta.ts';
 import { planHash } from '../plan/canonical.ts';
+import { isTopology, rowEntities } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Beginning, InForce } from '../plan/transition.ts';
 import { type Answer, Asker, type LookUp, Reader } from '../read/read.ts';
@@ -318,7 +319,9 @@ export interface Folding {
 
 /** Where events are folded and lookups answered: in this thread, or in workers. Barriers are written by one beside them. */
 export async function foldingOf(parts: FoldingParts): Promise<Folding> {
-  const { config, plan, ids, database, keeping, workers, isAlone, watcher, onFailure, stages } = parts;
+  const { config, plan, ids, database, keeping, workers, watcher, onFailure, stages } = parts;
+  // Records of a topology are taken one after the other: by one thread, which is this one.
+  const isAlone = parts.isAlone || isTopology(plan);
   const { store, meta } = database;
   const kernel = await loadKernel();
   const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: isAlone ? 1 : Math.max(1, workers) };
@@ -662,7 +665,7 @@ function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
 
 function countedIds(plan: Plan): Ids {
   return {
-    entities: new Map(plan.entities.map(({ name }, i) => [name, i + 1])),
+    entities: new Map(rowEntities(plan).map(({ name }, i) => [name, i + 1])),
     aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, i + 1])),
   };
 }

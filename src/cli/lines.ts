@@ -1,7 +1,7 @@
 import { formatMicros } from '../base/time.ts';
 import { cellJson } from '../http/columnar.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
-import type { ReplayParts } from '../replay/replay.ts';
+import type { FeatureError, ReplayParts } from '../replay/replay.ts';
 import type { FrameBatch, FrameColumn } from './frame.ts';
 
 /** A batch as NDJSON: one object a row, its columns by name; bytes are base64. */
@@ -31,4 +31,9 @@ export function rejectedLine(rejected: Parameters<ReplayParts['onRejected']>[0])
 export function badLine(bad: Parameters<ReplayParts['onBad']>[0]): string {
   const { position, file, line, type, timeMicros, code, reason, sample } = bad;
   return `${JSON.stringify({ position, file, line, type, time: formatMicros(timeMicros), code, reason, sample })}\n`;
+}
+
+/** A feature of an event that counts. */
+export function featureErrorLine({ position, timeMicros, feature, text }: FeatureError): string {
+  return `${JSON.stringify({ position, time: formatMicros(timeMicros), feature, error: text })}\n`;
 }

@@ -6,6 +6,7 @@ import type { AppliedPlan, Meta } from '../meta/meta.ts';
 import { aggregateHash, planHash } from '../plan/canonical.ts';
 import { planJson, readPlan } from '../plan/json.ts';
 import { ALL_KNOWN } from '../plan/known.ts';
+import { rowEntities } from '../plan/layers.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import type { InForce, Member, Transition } from '../plan/transition.ts';
 
@@ -95,9 +96,10 @@ export function rowsFromOf(meta: Meta): number {
 
 /** What rows call the plan's entities and aggregates. */
 export function idsOf({ plan, members }: InForce, meta: Meta): Ids {
-  const entities = meta.dictionary(plan.entities.map(e => ({ kind: 'entity', name: e.name, hash: entityHash(e) })));
+  const all = rowEntities(plan);
+  const entities = meta.dictionary(all.map(e => ({ kind: 'entity', name: e.name, hash: entityHash(e) })));
   return {
-    entities: new Map(plan.entities.map(({ name }, i) => [name, entities[i]!])),
+    entities: new Map(all.map(({ name }, i) => [name, entities[i]!])),
     aggregates: new Map([...members].map(([name, { id }]) => [name, id])),
     known: new Map([...members].map(([name, { known }]) => [name, known])),
   };

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Stages } from '../base/stages.ts';
 import { Fault } from '../base/fault.ts';
-import type { Replay, ReplayParts } from '../replay/replay.ts';
+import type { Replay, ReplayBatch, ReplayParts } from '../replay/replay.ts';
 import type { Spill } from '../replay/spill.ts';
 import { localDisk } from '../source/disk.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
@@ -14,7 +14,7 @@ import { composeReplay, readableLog } from './compose.ts';
 import { loadConfig } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
 import { type Frame, frameMaker, replayFrame, replayShapes } from './frame.ts';
-import { badLine, rejectedLine } from './lines.ts';
+import { badLine, featureErrorLine, rejectedLine } from './lines.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { Progress } from './progress.ts';
 import { WholeFile } from './whole.ts';
@@ -40,7 +40,10 @@ export function addReplay(program: Command) {
       'NDJSON, gzip or not, or segments of an event log, in order; or the folder of one',
     )
     .requiredOption('--out <file>', 'an .arrow, .parquet or .ndjson file, there only once all of it is')
-    .option('--errors <file>', 'an .ndjson file of the events that cannot count, and why')
+    .option(
+      '--errors <file>',
+      'an .ndjson file of the events that cannot count, of features that something is wrong with, and why',
+    )
     .option('--json', 'what was done as one JSON object')
     .option(...PROFILE)
     .action(async (_options, command: Command) => replayFiles(command.optsWithGlobals<Options>()));
@@ -56,7 +59,7 @@ async function replayFiles(options: Options) {
   const progress = recorded ? Progress.overRecords(recorded.records) : await Progress.overFiles(options.log);
   const stages = new Stages();
   let spill: Spill | null = null;
-  const counts: Counts = { rejected: 0, bad: 0, first: null };
+  const counts: Counts = { rejected: 0, bad: 0, features: 0, first: null };
   try {
     const rows = { memoryBytes: foldMemoryBytes, path: `${options.out}.rows` };
     const replay = await composeReplay(plan, progress.watch(source), rows, {
@@ -73,7 +76,10 @@ async function replayFiles(options: Options) {
     });
     spill = replay.spill;
     try {
-      await writeBatches(replay, makeFrame(replayShapes(replay.columns)), out, progress, stages);
+      await writeBatches(replay, makeFrame(replayShapes(replay.columns)), out, progress, stages, batch => {
+        counts.features += batch.errors.length;
+        for (const error of batch.errors) errors?.writeNow(featureErrorLine(error));
+      });
     } finally {
       replay.close();
     }
@@ -94,8 +100,9 @@ async function replayFiles(options: Options) {
   }
   if (options.json) {
     const { out, errors } = options;
-    const { rejected, bad } = counts;
-    console.log(JSON.stringify({ events, errors: rejected + bad, rejected, seconds, out, errors_out: errors ?? null }));
+    const { rejected, bad, features } = counts;
+    const wrong = { errors: rejected + bad, rejected, feature_errors: features };
+    console.log(JSON.stringify({ events, ...wrong, seconds, out, errors_out: errors ?? null }));
   }
   tellErrors(counts, options.errors);
 }
@@ -106,6 +113,8 @@ type Rejected = Parameters<ReplayParts['onRejected']>[0];
 interface Counts {
   rejected: number;
   bad: number;
+  /** Values of single features that something is wrong with. */
+  features: number;
   first: Rejected | null;
 }
 
@@ -118,11 +127,13 @@ function noEvents({ file, line, reason, sample }: Rejected, count: number): Faul
 /** Enough to know a file again. */
 const SAMPLE_CHARACTERS = 60;
 
-function tellErrors({ rejected, bad }: Counts, errors: string | undefined) {
+function tellErrors({ rejected, bad, features }: Counts, errors: string | undefined) {
   const where = errors === undefined ? '--errors FILE lists them' : `${errors} lists them`;
   if (rejected > 0)
     console.error(`replay: ${rejected} ${rejected === 1 ? 'line is no event' : 'lines are no events'}; ${where}`);
   if (bad > 0) console.error(`replay: ${bad} ${bad === 1 ? 'event' : 'events'} could not count; ${where}`);
+  if (features > 0)
+    console.error(`replay: ${features} ${features === 1 ? 'feature has an error' : 'features have errors'}; ${where}`);
 }
 
 /** The event log in the one folder that is named: with its bucket behind it, if it is the configured one. */
@@ -139,8 +150,16 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /** Batch by batch: neither the rows nor the file stand in memory as a whole. */
-async function writeBatches(replay: Replay, frame: Frame, out: WholeFile, progress: Progress, stages: Stages) {
+async function writeBatches(
+  replay: Replay,
+  frame: Frame,
+  out: WholeFile,
+  progress: Progress,
+  stages: Stages,
+  seen: (batch: ReplayBatch) => void,
+) {
   for await (const batch of replay.batches) {
+    seen(batch);
     await stages.wait('write', () => out.write(frame.batch(replayFrame(batch))));
     progress.count(batch.count, replay.records());
   }

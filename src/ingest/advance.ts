@@ -26,11 +26,14 @@ export function advance(pipeline: Pipeline, stages = new Stages()): void {
  * at once the less there is to fold. Until `foldGathered` rows lack it, and nobody may ask.
  */
 export function gather(layout: Layout, stages: Stages): void {
-  const { kernel } = layout;
-  const count = kernel.exports.recordCount.value;
   stages.time('select', () => select(layout));
-  stages.time('tile', () => pick(kernel, 0, count));
-  kernel.exports.seeRecords(0, count);
+  gatherRecords(layout, 0, layout.kernel.exports.recordCount.value, stages);
+}
+
+/** The same for records [from, to) of a batch that `select` has been through. */
+export function gatherRecords({ kernel }: Layout, from: number, to: number, stages: Stages): void {
+  stages.time('tile', () => pick(kernel, from, to));
+  kernel.exports.seeRecords(from, to);
 }
 
 /** The last steps, of all batches that were gathered. */

@@ -15,9 +15,9 @@ export const SLICE_BYTES = BLOCK_MAX_BYTES;
 const HASHED_BYTES = 4 << 20;
 
 /** The end of whole lines from `from` on, about as many as make a slice. */
-export function sliceEnd(lines: Uint8Array, from: number): number {
-  if (lines.length - from <= SLICE_BYTES) return lines.length;
-  const end = lines.indexOf(NEWLINE, from + SLICE_BYTES - 1) + 1;
+export function sliceEnd(lines: Uint8Array, from: number, sliceBytes = SLICE_BYTES): number {
+  if (lines.length - from <= sliceBytes) return lines.length;
+  const end = lines.indexOf(NEWLINE, from + sliceBytes - 1) + 1;
   return end === 0 ? lines.length : end;
 }
 

@@ -4,6 +4,7 @@ import type { TypeClock } from '../base/time.ts';
 import type { FoldedRow } from '../kernel/fold.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
 import type { Clock } from '../source/source.ts';
+import type { TakeEnriched } from './enrich.ts';
 import type { RefusedCount } from './late.ts';
 
 /**
@@ -35,8 +36,15 @@ export interface Engine {
    *
    * @param position of the first line
    * @param isBehind more of the log follows, and nobody asks before it is folded too: there is no hurry but to the end
+   * @param take is handed what these events are answered with, where records are taken one after the other
    */
-  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind?: boolean): Promise<void>;
+  fold(
+    lines: Uint8Array,
+    position: number,
+    arrivalMicros: bigint | null,
+    isBehind?: boolean,
+    take?: TakeEnriched | null,
+  ): Promise<void>;
   /**
    * Merges rows that were made elsewhere of aggregates which this plan does not have. They stand for no position of the
    * log: `progress` says how far that has come, and reaches the store in the same transaction.

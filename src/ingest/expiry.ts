@@ -1,5 +1,6 @@
 import type { TypeClock } from '../base/time.ts';
 import type { Ids } from '../kernel/layout.ts';
+import { entityOf } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
 import { keptLevels, LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import type { Horizon } from '../store/store.ts';
@@ -27,8 +28,7 @@ export interface Keeping {
 export function keepingOf(plan: Plan, ids: Ids): Keeping[] {
   const found = new Map<string, Keeping>();
   for (const aggregate of plan.aggregates) {
-    if (aggregate.entity === null) continue;
-    const entity = ids.entities.get(aggregate.entity)!;
+    const entity = ids.entities.get(entityOf(aggregate))!;
     for (const { levelMs, ttlMs } of keptLevels(aggregate, plan)) {
       if (levelMs === LIFETIME_LEVEL_MS) continue;
       const place = `${entity} ${levelMs}`;

@@ -9,11 +9,14 @@ import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { changesByShard } from '../kernel/change.ts';
 import type { FoldedRow } from '../kernel/fold.ts';
 import { behindCounts, behindOf, takeRefused } from '../kernel/late.ts';
-import { Decoder } from '../kernel/ndjson.ts';
+import type { ReadRanges } from '../kernel/hold.ts';
+import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
+import { sequence } from '../kernel/sequence.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Mark, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
-import { foldGathered, gather } from './advance.ts';
+import { foldGathered, gather, gatherRecords, select } from './advance.ts';
+import { enrichedRecords, type TakeEnriched } from './enrich.ts';
 import { writeBarrier } from './barrier.ts';
 import { sliceEnd } from './door.ts';
 import { type BadRecord, DIRTY_SHARE, type Engine, ERRORS_PENDING_MAX, type Watcher } from './engine.ts';
@@ -22,6 +25,16 @@ import { LateLedger, type RefusedCount } from './late.ts';
 
 /** Events are folded together, where nobody waits for them, as soon as so many bytes of them are. */
 const GATHERED_BYTES = 4 << 20;
+
+/** Records that are taken one after the other are decoded by fewer at a time: their rows are many, and there is no barrier between them. */
+const SEQUENCED_BYTES = 64 << 10;
+
+/** How lines are folded, and who wants to know what their events are answered with. */
+interface How {
+  arrivalMicros: bigint | null;
+  isBehind: boolean;
+  take: TakeEnriched | null;
+}
 
 /** Dirty rows that bring a barrier forward where lookups may wait behind its transaction. */
 const DIRTY_MAX = 40_000;
@@ -108,18 +121,24 @@ export class Here implements Engine {
     return typeClocks(this.#parts.pipeline.layout);
   }
 
-  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind = false): Promise<void> {
-    const folding = this.#work.then(() => this.#foldNext(lines, position, arrivalMicros, isBehind));
+  fold(
+    lines: Uint8Array,
+    position: number,
+    arrivalMicros: bigint | null,
+    isBehind = false,
+    take: TakeEnriched | null = null,
+  ): Promise<void> {
+    const folding = this.#work.then(() => this.#foldNext(lines, position, { arrivalMicros, isBehind, take }));
     // Whoever waits for these lines hears of a failure, and so does everybody after them.
     this.#work = folding.catch(() => {});
     return folding;
   }
 
-  async #foldNext(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind: boolean): Promise<void> {
+  async #foldNext(lines: Uint8Array, position: number, how: How): Promise<void> {
     if (this.#failure) throw this.#failure;
     assert(position === this.#folded, `lines from ${position} on, where ${this.#folded} is the next`);
     try {
-      await this.#fold(lines, arrivalMicros, isBehind);
+      await this.#fold(lines, how);
     } catch (error) {
       this.#failure = error;
       this.#parts.onFailure(error);
@@ -183,21 +202,26 @@ export class Here implements Engine {
    * decode -> advance, batch by batch, with a turn of the event loop between them: lookups see how far it has come.
    * The kernel's input is anybody's meanwhile, so each batch is filled in anew.
    */
-  async #fold(lines: Uint8Array, arrivalMicros: bigint | null, isBehind: boolean): Promise<void> {
-    if (!isBehind) this.#foldGathered();
+  async #fold(lines: Uint8Array, how: How): Promise<void> {
+    if (!how.isBehind) this.#foldGathered();
+    const { isSequenced } = this.#parts.pipeline.layout;
     for (let from = 0; from < lines.length; from += this.#decoder.offset) {
       if (from > 0) await turn();
       assert(!this.#closed, 'an engine is closed when nothing is on its way');
-      this.#stages.time('decode', () => this.#decoder.fill(lines.subarray(from, sliceEnd(lines, from))));
-      this.#foldBatch(arrivalMicros, isBehind);
+      const end = sliceEnd(lines, from, isSequenced ? SEQUENCED_BYTES : undefined);
+      this.#stages.time('decode', () => this.#decoder.fill(lines.subarray(from, end)));
+      this.#foldBatch(how);
     }
   }
 
   /** Memory is exactly at a record before it and after it: a barrier may come between any two. */
-  #foldBatch(arrivalMicros: bigint | null, isBehind: boolean): void {
+  #foldBatch({ arrivalMicros, isBehind, take }: How): void {
+    const { layout } = this.#parts.pipeline;
     this.#stages.time('decode', () => this.#decoder.next(this.#folded, arrivalMicros));
-    gather(this.#parts.pipeline.layout, this.#stages);
-    for (const bad of this.#decoder.bad()) {
+    const bads = this.#decoder.bad();
+    if (layout.isSequenced) this.#sequenceBatch(bads, take);
+    else gather(layout, this.#stages);
+    for (const bad of bads) {
       this.#errors.push({ ...bad, position: this.#folded + bad.record });
       this.#parts.watcher?.bad(bad.code);
     }
@@ -206,6 +230,24 @@ export class Here implements Engine {
     if (isBehind && pickedBytes(this.#parts.pipeline.layout.kernel) < GATHERED_BYTES) return;
     this.#foldGathered();
     if (this.#isDue(isBehind)) this.barrier();
+  }
+
+  /** Records in turn: what each reads is there before the next one writes. The others' aggregates are gathered as ever. */
+  #sequenceBatch(bads: BadEvent[], take: TakeEnriched | null): void {
+    const { pipeline, store } = this.#parts;
+    const { layout, folds } = pipeline;
+    const { exports } = layout.kernel;
+    const fold = folds[0]!;
+    const readRanges: ReadRanges = (...asked) => store.readKey(...asked);
+    this.#stages.time('select', () => select(layout));
+    const { count } = this.#decoder;
+    for (let from = 0; from < count; ) {
+      exports.forgetTexts();
+      const to = this.#stages.time('fold', () => sequence(layout, fold, readRanges, from, count));
+      gatherRecords(layout, from, to, this.#stages);
+      take?.(enrichedRecords(layout, from, to, this.#folded, bads));
+      from = to;
+    }
   }
 
   #foldGathered(): void {

@@ -3,11 +3,13 @@ import type { Behind } from '../base/metrics.ts';
 import type { ThreadStages } from '../base/stages.ts';
 import type { FoldedRow } from '../kernel/fold.ts';
 import type { Engine } from './engine.ts';
+import type { TakeEnriched } from './enrich.ts';
 
 interface Held {
   lines: Uint8Array;
   position: number;
   arrivalMicros: bigint | null;
+  take: TakeEnriched | null;
   done: PromiseWithResolvers<void>;
 }
 
@@ -70,16 +72,28 @@ export class Relay implements Engine {
     return this.#engine.clocks();
   }
 
-  fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind = false): Promise<void> {
-    if (!this.#held) return this.#fold(lines, position, arrivalMicros, isBehind);
+  fold(
+    lines: Uint8Array,
+    position: number,
+    arrivalMicros: bigint | null,
+    isBehind = false,
+    take: TakeEnriched | null = null,
+  ): Promise<void> {
+    if (!this.#held) return this.#fold(lines, position, arrivalMicros, isBehind, take);
     // The caller has its bytes back when `room` resolves, and that may be before these are folded.
-    const held = { lines: lines.slice(), position, arrivalMicros, done: Promise.withResolvers<void>() };
+    const held = { lines: lines.slice(), position, arrivalMicros, take, done: Promise.withResolvers<void>() };
     this.#held.push(held);
     return held.done.promise;
   }
 
-  #fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind = false): Promise<void> {
-    const folding = this.#engine.fold(lines, position, arrivalMicros, isBehind);
+  #fold(
+    lines: Uint8Array,
+    position: number,
+    arrivalMicros: bigint | null,
+    isBehind: boolean,
+    take: TakeEnriched | null,
+  ): Promise<void> {
+    const folding = this.#engine.fold(lines, position, arrivalMicros, isBehind, take);
     this.#last = folding.catch(() => {});
     return folding;
   }
@@ -146,8 +160,8 @@ export class Relay implements Engine {
   #release(): void {
     const held = this.#held!;
     this.#held = null;
-    for (const { lines, position, arrivalMicros, done } of held)
-      this.#fold(lines, position, arrivalMicros).then(done.resolve, done.reject);
+    for (const { lines, position, arrivalMicros, take, done } of held)
+      this.#fold(lines, position, arrivalMicros, false, take).then(done.resolve, done.reject);
   }
 }
 

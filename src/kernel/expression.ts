@@ -171,6 +171,32 @@ export class Lowering {
 
   /** Fills the frame's constants and makes the program. Null when there is nothing to run. */
   load(kernel: Kernel, frame: number): number | null {
+    this.#fill(kernel, frame);
+    return this.instructions.length === 0 ? null : loadProgram(kernel, this.instructions);
+  }
+
+  /**
+   * The same as several programs, of which each computes from what is in registers after those before it, and from what
+   * stands in `given` by then. The last one is there, and with it all before it.
+   *
+   * @param given registers that the caller fills, with the program behind that of which they are there
+   */
+  loadLayers(kernel: Kernel, frame: number, given: Map<number, number>): (number | null)[] {
+    this.#fill(kernel, frame);
+    const layers = new Map(given);
+    const layerOf = ({ a, b, c }: Instruction) => Math.max(...[a, b, c].map(register => layers.get(register) ?? 0));
+    const programs: Instruction[][] = [];
+    for (const instruction of this.instructions) {
+      const layer = layerOf(instruction);
+      layers.set(instruction.target, layer);
+      while (programs.length <= layer) programs.push([]);
+      programs[layer]!.push(instruction);
+    }
+    // The first is run though it does nothing: with it a new batch begins.
+    return programs.map((of, layer) => (of.length === 0 && layer > 0 ? null : loadProgram(kernel, of)));
+  }
+
+  #fill(kernel: Kernel, frame: number): void {
     const { exports } = kernel;
     const fill = (register: number, cell: number, isNull: boolean) => {
       exports.fillRegister(frame, register, cell, isNull ? 1 : 0);
@@ -180,11 +206,6 @@ export class Lowering {
       fill(register, putCell(kernel, type, value), value === null);
     for (const { register, bytes } of this.blocks)
       fill(register, putWord(kernel, cellAt(kernel.put(bytes), bytes.length)), false);
-    if (this.instructions.length === 0) return null;
-    const program = exports.makeProgram(this.instructions.length);
-    for (const [i, { op, target, a, b, c }] of this.instructions.entries())
-      exports.setInstruction(program, i, op, target, a, b, c);
-    return program;
   }
 
   private compute(expression: Expression): number {
@@ -387,6 +408,13 @@ export class Lowering {
     const register = this.lower(expression);
     return expression.type.kind === 'double' ? register : this.emit(Op.INT_TO_DOUBLE, register);
   }
+}
+
+function loadProgram({ exports }: Kernel, instructions: Instruction[]): number {
+  const program = exports.makeProgram(instructions.length);
+  for (const [i, { op, target, a, b, c }] of instructions.entries())
+    exports.setInstruction(program, i, op, target, a, b, c);
+  return program;
 }
 
 function textOf(literal: Expression): string {

@@ -89,11 +89,28 @@ export class Fold {
   }
 
   #loadMissing(start: number, length: number): void {
+    this.timeReadBack(() => {
+      check(this.kernel, this.kernel.exports.missing(start, length));
+      this.#loadListed();
+    });
+  }
+
+  /** Reads back the rows that the kernel has listed as missing. */
+  loadListed(): void {
+    this.timeReadBack(() => this.#loadListed());
+  }
+
+  /** Takes the time of what reads rows back. */
+  timeReadBack(work: () => void): void {
+    const startMs = performance.now();
+    work();
+    this.readBackMs += performance.now() - startMs;
+  }
+
+  #loadListed(): void {
     const { exports } = this.kernel;
     const { readBack } = this;
     assert(readBack, 'rows that have left memory can be read back');
-    const startMs = performance.now();
-    check(this.kernel, exports.missing(start, length));
     const addresses = this.#addresses();
     this.loaded += addresses.length;
     for (const { entity, key, keyStart, levelMs, tileStartMs } of addresses) {
@@ -102,7 +119,6 @@ export class Fold {
       exports.loadRow(entity, keyStart, key.length, levelMs, tileStartMs, block, value?.length ?? 0);
       if (value) exports.release(block, value.length);
     }
-    this.readBackMs += performance.now() - startMs;
   }
 
   get dirtyCount(): number {

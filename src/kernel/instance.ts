@@ -91,6 +91,21 @@ export interface Exports {
   refusedNow: Global;
   forgetRefusals(refusals: number): void;
 
+  SEQUENCE_DONE: Global;
+  SEQUENCE_WANTS_CHANGED: Global;
+  SEQUENCE_WANTS_READ: Global;
+  SEQUENCE_FULL: Global;
+  SEQUENCE_MALFORMED: Global;
+  SEQUENCE_UNKNOWN_CASE: Global;
+  addColumnsStep(type: number, program: number): void;
+  addWriteStep(type: number, group: number): void;
+  addReadStep(type: number, answer: number): void;
+  addFaultStep(type: number, read: number, into: number): void;
+  beginSequence(from: number): void;
+  runSequence(to: number, mayLack: number, stateBytesMax: number, textBytesMax: number): number;
+  sequenceRecord: Global;
+  sequenceAnswer: Global;
+
   LEVELS_MAX: Global;
   SHARDS_MAX: Global;
   addGroup(
@@ -115,6 +130,7 @@ export interface Exports {
   ): void;
   setMemberRank(group: number, index: number, register: number, kind: number): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
+  setSequenced(group: number): void;
   setShards(count: number): void;
   refusalsOf(group: number, level: number): number;
   tileRecords(from: number, to: number): void;
@@ -164,6 +180,7 @@ export interface Exports {
   READ_GAPS: Global;
   READ_MALFORMED: Global;
   addAnswer(entity: number, registerCount: number, windowCount: number, memberCount: number): number;
+  addEventAnswer(entity: number, type: number, windowCount: number, memberCount: number): number;
   answerFrame(answer: number): number;
   setWindow(
     answer: number,
@@ -186,6 +203,7 @@ export interface Exports {
   setWanted(answer: number, member: number, low: number, high: number): void;
   bindEvent(answer: number, type: number, keyCount: number): void;
   setEventKey(answer: number, index: number, register: number, kind: number): void;
+  setAfter(answer: number, register: number): void;
   setLateness(latenessMs: number): void;
   seeRecords(from: number, to: number): void;
   setSeen(type: number, clock: bigint, since: bigint): void;

@@ -23,8 +23,12 @@ export interface Layout {
   /** In the order of their numbers in the kernel. */
   types: TypeLayout[];
   groups: { index: number; group: Group }[];
+  /** Events read: records are to be taken one after the other. */
+  isSequenced: boolean;
   /** Per entity: all its features, for lookups by key. */
   lookups: Map<string, AnswerLayout>;
+  /** What events read, by its number in the kernel. */
+  eventAnswers: Map<number, AnswerLayout>;
 }
 
 export interface TypeLayout {
@@ -33,8 +37,36 @@ export interface TypeLayout {
   frame: number;
   /** Computes selections, keys and arguments from inputs; null where inputs are all that is needed. */
   program: number | null;
+  /** Programs of later layers, from 1 on (src/plan/layers.ts): they compute from what was read. */
+  laterPrograms: (number | null)[];
   /** Registers of the type's frame by `identityOf` the expression that they hold. */
   registers: Map<string, number>;
+  reads: EventReadLayout[];
+  /** What its events are answered with. */
+  features: EventFeatureLayout[];
+}
+
+/** A read of an event; several expressions may make the same one. */
+export interface EventReadLayout {
+  read: Read;
+  /** In which it is made. */
+  layer: number;
+  /** Registers of the type's frame. */
+  keys: number[];
+  after: number | null;
+  register: number;
+  /** Takes what is wrong with its value; null where nobody asks. */
+  fault: number | null;
+}
+
+export interface EventFeatureLayout {
+  /** `event.column`. */
+  name: string;
+  column: string;
+  type: Type;
+  /** Registers of the type's frame. */
+  register: number;
+  error: number | null;
 }
 
 /** How the features of one entity lie in the kernel: members are aggregates, windows what they are read over. */

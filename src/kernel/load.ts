@@ -1,15 +1,17 @@
 import { assert } from '../base/assert.ts';
-import type { Expression } from '../plan/expression.ts';
+import type { Expression, Read } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
-import type { Aggregate, EventType, Plan } from '../plan/plan.ts';
+import { entityOf, expressionsOver, isTopology, Layers } from '../plan/layers.ts';
+import type { EventType, Plan } from '../plan/plan.ts';
 import { keptLevels } from '../plan/window.ts';
 import { caseOf, kindOf, kindOfType, limitOf, rankOf } from './aggregate.ts';
 import { identityOf, Lowering } from './expression.ts';
 import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
-import type { Ids, Layout, TypeLayout } from './layout.ts';
+import type { EventFeatureLayout, EventReadLayout, Ids, Layout, TypeLayout } from './layout.ts';
 import { registerOf, typeIndex } from './layout.ts';
 import { addType, isReadable, setChangelog } from './ndjson.ts';
+import { laySteps } from './sequence.ts';
 import type { Group } from './tile.ts';
 import { addGroup } from './tile.ts';
 import { layAnswer } from './window.ts';
@@ -28,9 +30,15 @@ export function layPlan(kernel: Kernel, plan: Plan, ids: Ids, settings: Settings
   exports.setClock(isWall ? 1 : 0, settings.clock.maxJumpMs, settings.aheadMaxMs);
   exports.setLateness(plan.latenessMs);
   exports.setShards(settings.shards);
-  const layout: Layout = { kernel, plan, ids, types: [], groups: [], lookups: new Map() };
-  layout.types = plan.events.map((event, index) => layType(kernel, plan, event, index));
-  layout.groups = layGroups(layout);
+  const layers = plan.events.map(event => new Layers(plan, event));
+  const layout: Layout = {
+    ...{ kernel, plan, ids, types: [], groups: [], lookups: new Map(), eventAnswers: new Map() },
+    isSequenced: isTopology(plan),
+  };
+  assert(!layout.isSequenced || settings.shards === 1, 'records of a topology are taken one after the other');
+  layout.types = plan.events.map((event, index) => layType(kernel, plan, event, index, layers[index]!));
+  layout.groups = layGroups(layout, layers);
+  for (const index of layout.types.keys()) laySteps(layout, index);
   for (const entity of plan.entities) {
     const features = plan.features.filter(feature => feature.entity === entity.name);
     if (features.length > 0) layout.lookups.set(entity.name, layAnswer(layout, entity.name, features, null));
@@ -38,24 +46,28 @@ export function layPlan(kernel: Kernel, plan: Plan, ids: Ids, settings: Settings
   return layout;
 }
 
-/** Everything that stages compute from one event of a type: what aggregates count, and how sets key it. */
-function expressionsOver(plan: Plan, event: string): Expression[] {
-  return [
-    ...plan.aggregates.filter(a => a.event === event).flatMap(aggregateExpressions),
-    ...plan.sets.filter(set => set.event === event).flatMap(set => set.keys),
-  ];
-}
-
-function aggregateExpressions(aggregate: Aggregate): Expression[] {
-  return [...aggregate.keys, ...aggregate.fn.args, ...(aggregate.where ? [aggregate.where] : [])];
-}
-
-function layType(kernel: Kernel, plan: Plan, event: EventType, index: number): TypeLayout {
-  const expressions = expressionsOver(plan, event.name);
+function layType(kernel: Kernel, plan: Plan, event: EventType, index: number, layers: Layers): TypeLayout {
+  const features = (event.features ?? []).map(feature => ({ feature, of: columnOf(event, feature.column) }));
+  const expressions = [...expressionsOver(plan, event), ...features.map(({ of }) => of)];
   // An event type that nothing is computed from may have inputs that no kernel reads: nobody misses them.
   const inputs = event.inputs.filter(isReadable);
   assert(expressions.length === 0 || inputs.length === event.inputs.length, `${event.name} has an unreadable input`);
+  const reads = new Map<string, EventReadLayout>();
+  const readOf = (read: Read, lowering: Lowering): EventReadLayout => {
+    const keys = read.keys!.map(key => lowering.lower(key));
+    const after = read.after && lowering.lower(read.after);
+    const place = JSON.stringify([read.aggregate, read.window, keys, after, read.exclusive]);
+    const register = reads.get(place)?.register ?? lowering.registerCount++;
+    if (!reads.has(place)) reads.set(place, { read, layer: layers.read(read), keys, after, register, fault: null });
+    return reads.get(place)!;
+  };
   const leaf = (expression: Expression, lowering: Lowering): number => {
+    if (expression.kind === 'read') return readOf(expression.read, lowering).register;
+    if (expression.kind === 'fault' && expression.of.kind === 'read') {
+      const read = readOf(expression.of.read, lowering);
+      read.fault ??= lowering.registerCount++;
+      return read.fault;
+    }
     assert(expression.kind === 'column', `${expression.kind} in an event's scope has no kernel yet`);
     const input = inputs.findIndex(i => i.name === expression.name);
     if (input >= 0) return input;
@@ -66,16 +78,35 @@ function layType(kernel: Kernel, plan: Plan, event: EventType, index: number): T
   };
   // Behind the inputs come the event's time and, in a changelog, its weight.
   const lowering = new Lowering(inputs.length + (event.changelog ? 2 : 1), leaf);
-  const all = event.weight ? [...expressions, event.weight] : expressions;
-  const registers = new Map(all.map(expression => [identityOf(expression), lowering.lower(expression)]));
+  const registers = new Map(expressions.map(expression => [identityOf(expression), lowering.lower(expression)]));
   assert(addType(kernel, event, inputs, lowering.registerCount) === index, 'types are numbered in order');
   if (event.changelog) setChangelog(kernel, index, event.changelog, inputs);
   const frame = kernel.exports.typeFrame(index) >>> 0;
-  return { event, inputs, frame, program: lowering.load(kernel, frame), registers };
+  const given = new Map<number, number>();
+  for (const { register, fault, layer } of reads.values()) {
+    given.set(register, layer + 1);
+    if (fault !== null) given.set(fault, layer + 1);
+  }
+  const [program = null, ...laterPrograms] =
+    reads.size > 0 ? lowering.loadLayers(kernel, frame, given) : [lowering.load(kernel, frame)];
+  const answered = features.map(({ feature: { column, error }, of }): EventFeatureLayout => {
+    const [register, wrong] = [registers.get(identityOf(of))!, error && registers.get(identityOf(error))!];
+    return { name: `${event.name}.${column}`, column, type: of.type, register, error: wrong };
+  });
+  return { event, inputs, frame, program, laterPrograms, registers, reads: [...reads.values()], features: answered };
+}
+
+/** A column or an input of an event, as an expression in its scope. */
+function columnOf(event: EventType, name: string): Expression {
+  const type = event.columns.find(one => one.name === name)?.expression.type;
+  const input = event.inputs.find(one => one.name === name)?.type;
+  const found = type ?? input;
+  assert(found, `event ${event.name} has no column ${name}`);
+  return { kind: 'column', name, type: found, at: null };
 }
 
 /** Aggregates that are keyed, selected and tiled alike form a group: one hash and one probe serve them all. */
-function layGroups(layout: Layout): { index: number; group: Group }[] {
+function layGroups(layout: Layout, layers: Layers[]): { index: number; group: Group }[] {
   const { plan, ids, kernel } = layout;
   const groups = new Map<string, Group>();
   for (const aggregate of plan.aggregates) {
@@ -83,17 +114,17 @@ function layGroups(layout: Layout): { index: number; group: Group }[] {
     const typeLayout = layout.types[type]!;
     const levels = keptLevels(aggregate, plan);
     if (levels.length === 0) continue; // nobody reads it
-    assert(aggregate.entity !== null, `aggregate ${aggregate.name} without an entity has no kernel yet`);
     const { where, keys, tiles } = aggregate;
     const { weight, changelog } = typeLayout.event;
     const group: Group = {
       type,
-      entity: ids.entities.get(aggregate.entity)!,
+      entity: ids.entities.get(entityOf(aggregate))!,
       where: where && registerOf(typeLayout, where),
       weight: changelog ? typeLayout.inputs.length + 1 : weight && registerOf(typeLayout, weight),
       offsetMs: tiles.offsetMs,
       keys: keys.map(key => ({ register: registerOf(typeLayout, key), kind: keyKindOf(key.type) })),
       levels,
+      layer: aggregate.entity === null ? layers[type]!.write(aggregate) : null,
       members: [],
     };
     const identity = JSON.stringify(group);

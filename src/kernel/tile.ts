@@ -11,6 +11,8 @@ export interface Group {
   offsetMs: number;
   keys: { register: number; kind: number }[];
   levels: KeptLevel[];
+  /** In which layer of an event it is written (src/plan/layers.ts), record by record; null where no event reads it. */
+  layer: number | null;
   members: GroupMember[];
 }
 
@@ -46,6 +48,7 @@ export function addGroup(kernel: Kernel, group: Group): number {
   for (const [i, { rank }] of members.entries()) if (rank) exports.setMemberRank(index, i, rank.register, rank.kind);
   for (const [i, level] of group.levels.entries())
     exports.setLevel(index, i, level.levelMs, level.ttlMs === Infinity ? -1 : level.ttlMs);
+  if (group.layer !== null) exports.setSequenced(index);
   return index;
 }
 

@@ -34,18 +34,10 @@ export function layAnswer(
   const { kernel, plan, ids } = layout;
   const aggregateOf = (name: string) => plan.aggregates.find(a => a.name === name)!;
   const reads = distinctReads(features);
-  const windows: WindowLayout[] = [];
-  const members: AnswerLayout['members'] = [];
-  const cells = reads.map(({ read }) => {
-    const aggregate = aggregateOf(read.aggregate);
-    if (!members.some(m => m.aggregate === aggregate))
-      members.push({ aggregate, id: ids.aggregates.get(aggregate.name)! });
-    const known = ids.known?.get(aggregate.name);
-    return { aggregate, window: indexOrPush(windows, windowLayout(read, aggregate, known)) };
-  });
-  assert(windows.length <= kernel.exports.WINDOWS_MAX.value, `${entity} has too many windows`);
-  members.sort((a, b) => a.id - b.id);
-
+  const { windows, members, cells } = layWindows(
+    layout,
+    reads.map(({ read }) => ({ read, aggregate: aggregateOf(read.aggregate) })),
+  );
   const entityId = ids.entities.get(entity)!;
   const memberOf = ({ aggregate }: (typeof cells)[number]) => members.findIndex(m => m.aggregate === aggregate);
   const answer: AnswerLayout = {
@@ -57,9 +49,38 @@ export function layAnswer(
   answer.frame = kernel.exports.answerFrame(answer.index) >>> 0;
   answer.program = lowering.load(kernel, answer.frame);
   if (features.some(feature => readsTime(feature.expression))) kernel.exports.setReadTime(answer.index, reads.length);
-  loadAnswer(layout, answer, cells);
+  loadMembers(
+    layout,
+    answer,
+    cells.map((cell, register) => ({ ...cell, register })),
+  );
   if (binding) bindEvent(layout, answer, binding);
   return answer;
+}
+
+/** A read's place: its aggregate, the index of its window, and the register that takes its value. */
+export interface MemberCell {
+  aggregate: Aggregate;
+  window: number;
+  register: number;
+}
+
+/** What reads read over what: windows and members of one answer, each once, and of each read its cell. */
+export function layWindows(
+  { kernel, ids }: Layout,
+  reads: { read: Read; aggregate: Aggregate }[],
+): Pick<AnswerLayout, 'windows' | 'members'> & { cells: Omit<MemberCell, 'register'>[] } {
+  const windows: WindowLayout[] = [];
+  const members: AnswerLayout['members'] = [];
+  const cells = reads.map(({ read, aggregate }) => {
+    if (!members.some(m => m.aggregate === aggregate))
+      members.push({ aggregate, id: ids.aggregates.get(aggregate.name)! });
+    const known = ids.known?.get(aggregate.name);
+    return { aggregate, window: indexOrPush(windows, windowLayout(read, aggregate, known)) };
+  });
+  assert(windows.length <= kernel.exports.WINDOWS_MAX.value, 'too many windows are read together');
+  members.sort((a, b) => a.id - b.id);
+  return { windows, members, cells };
 }
 
 interface DistinctRead {
@@ -175,7 +196,8 @@ function readsIn(expression: Expression): Expression[] {
   return reads;
 }
 
-function loadAnswer(layout: Layout, answer: AnswerLayout, cells: { aggregate: Aggregate; window: number }[]): void {
+/** Tells the kernel of an answer's windows and members, and where their values go. */
+export function loadMembers(layout: Layout, answer: AnswerLayout, cells: MemberCell[]): void {
   const { exports } = layout.kernel;
   for (const [i, window] of answer.windows.entries()) {
     const { lengthMs, resolutionMs, agoMs, everyMs, isExact, offsetMs, levelsMs, known } = window;
@@ -191,7 +213,7 @@ function loadAnswer(layout: Layout, answer: AnswerLayout, cells: { aggregate: Ag
     exports.setFinisher(answer.index, i, finisherOf(fn), fn.params.length);
     for (const [position, value] of fn.params.entries()) exports.setParameter(answer.index, i, position, value);
   }
-  for (const [register, { aggregate, window }] of cells.entries()) {
+  for (const { aggregate, window, register } of cells) {
     const member = answer.members.findIndex(m => m.aggregate === aggregate);
     exports.setRead(answer.index, member, window, register);
   }
@@ -338,21 +360,22 @@ function emptyScalars(type: Type, count: number): ScalarValues {
 }
 
 /**
- * Copies rows [0, count) of a feature's register to rows `to`, `to` + 1 ... of a column. Lists are filled in ascending
+ * Copies rows [first, first + count) of a feature's register to rows `to`, `to` + 1 ... of a column. Lists are filled in ascending
  * order of rows: those behind the last one copied are empty.
  */
 export function copyRows(
   kernel: Kernel,
-  answer: AnswerLayout,
+  { frame }: Pick<AnswerLayout, 'frame'>,
   { register }: Pick<AnswerFeature, 'register'>,
   count: number,
   column: FeatureColumn,
   to: number,
+  first = 0,
 ): void {
   const { exports } = kernel;
   const { values } = column;
-  const start = exports.frameValues(answer.frame, register);
-  const nulls = kernel.bytes(exports.frameNulls(answer.frame, register), count);
+  const start = exports.frameValues(frame, register) + first * 8;
+  const nulls = kernel.bytes(exports.frameNulls(frame, register) + first, count);
   if (isList(values)) copyLists(kernel, start, nulls, values, to);
   else if (values instanceof BigInt64Array) values.set(kernel.longs(start, count), to);
   else if (values instanceof Float64Array) values.set(kernel.doubles(start, count), to);
@@ -362,7 +385,7 @@ export function copyRows(
     for (let row = 0; row < count; row++) values[to + row] = bits[row * 2]!;
   }
   column.nulls.set(nulls, to);
-  column.statuses.set(kernel.bytes(exports.frameStatuses(answer.frame, register), count), to);
+  column.statuses.set(kernel.bytes(exports.frameStatuses(frame, register) + first, count), to);
 }
 
 /** A text may well begin with what looks like a byte order mark. */

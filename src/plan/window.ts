@@ -124,6 +124,7 @@ export function readsOf(aggregate: string, plan: Plan): Read[] {
   const roots = [
     ...plan.features.map(feature => feature.expression),
     ...plan.events.flatMap(event => [...event.columns.map(c => c.expression), ...(event.weight ? [event.weight] : [])]),
+    ...plan.events.flatMap(({ features = [] }) => features.flatMap(({ error }) => (error ? [error] : []))),
     ...plan.aggregates.flatMap(a => [...a.keys, ...(a.where ? [a.where] : []), ...a.fn.args]),
   ];
   for (const root of roots)

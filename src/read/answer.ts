@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { Fold } from '../kernel/fold.ts';
+import { Copies, holdRows } from '../kernel/hold.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
 import { rowsAtOnce } from '../kernel/last_n.ts';
@@ -123,7 +124,8 @@ function answerPart(
         assert(stored, 'memory that lacks rows has a store behind it');
         const place = { bytes: keys[row]!, start };
         if (!isPast && stored.hasRoom()) {
-          holdRows(kernel, answer, place, stored);
+          const ranges = gapsOf(kernel, answer);
+          holdRows(kernel, answer.entityId, place, ranges, take => stored.read(place.bytes, ranges, take));
           outcome = exports.answerKey(answer.index, start, length, row);
           assert(outcome !== gaps, 'what was read is held');
         } else outcome = answerOnce(kernel, answer, place.bytes, stored, row);
@@ -135,12 +137,6 @@ function answerPart(
     // After a fault too: a row that cannot be read is asked for again and again.
     exports.release(block.start, block.length);
   }
-}
-
-/** A key, and where it stands in the kernel. */
-interface PlacedKey {
-  bytes: Uint8Array;
-  start: number;
 }
 
 interface Block {
@@ -161,24 +157,6 @@ function putAll(kernel: Kernel, keys: Uint8Array[]): Block {
   return { start, length };
 }
 
-/** Brings what memory may lack of a key into it: from now on it knows all rows of these ranges, and that there are no others. */
-function holdRows(kernel: Kernel, answer: AnswerLayout, key: PlacedKey, stored: Stored): void {
-  const { exports } = kernel;
-  const { entityId } = answer;
-  const { length } = key.bytes;
-  const ranges = gapsOf(kernel, answer);
-  const copies = new Copies(kernel);
-  try {
-    stored.read(key.bytes, ranges, (levelMs, tileStartMs, bytes, start, end) => {
-      const row = copies.place(bytes) + start;
-      exports.loadRow(entityId, key.start, length, levelMs, tileStartMs, row, end - start);
-    });
-    for (const { levelMs, fromMs } of ranges) exports.holdFrom(entityId, key.start, length, levelMs, fromMs);
-  } finally {
-    copies.release();
-  }
-}
-
 /** Answers the key that has been started from memory and, where that has gaps, the store; it keeps nothing. */
 function answerOnce(kernel: Kernel, answer: AnswerLayout, key: Uint8Array, stored: Stored, row: number): number {
   const { exports } = kernel;
@@ -197,23 +175,4 @@ function answerOnce(kernel: Kernel, answer: AnswerLayout, key: Uint8Array, store
     copies.release();
   }
   return outcome;
-}
-
-/** Copies in the kernel of bytes that a store hands over: many rows in turn share the same. */
-class Copies {
-  readonly #blocks: Block[] = [];
-  #last: Uint8Array | null = null;
-
-  constructor(private readonly kernel: Kernel) {}
-
-  /** Where the bytes stand. */
-  place(bytes: Uint8Array): number {
-    if (bytes !== this.#last) this.#blocks.push({ start: this.kernel.put(bytes), length: bytes.length });
-    this.#last = bytes;
-    return this.#blocks.at(-1)!.start;
-  }
-
-  release(): void {
-    for (const { start, length } of this.#blocks) this.kernel.exports.release(start, length);
-  }
 }

@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import { Stages } from '../base/stages.ts';
 import type { Pipeline } from '../ingest/advance.ts';
 import { advanceRecords, select } from '../ingest/advance.ts';
@@ -6,13 +7,15 @@ import type { Layout } from '../kernel/layout.ts';
 import type { BadEvent, Rejected } from '../kernel/ndjson.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import { rowsAtOnce } from '../kernel/last_n.ts';
+import { sequence } from '../kernel/sequence.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { copyRows, makeColumn, spreadRows } from '../kernel/window.ts';
+import { STRING } from '../plan/value.ts';
 import { answerRecord, derive } from '../read/answer.ts';
 import type { Source } from '../source/source.ts';
 import type { Spill } from './spill.ts';
 import type { ReplayColumn, Subject } from './subject.ts';
-import { subjectsOf } from './subject.ts';
+import { eventColumns, subjectsOf } from './subject.ts';
 
 export interface ReplayParts {
   /** Freshly laid out. */
@@ -33,8 +36,19 @@ export interface ReplayBatch {
   /** Microseconds since 1970 UTC. */
   timesMicros: BigInt64Array;
   types: string[];
-  /** As `Replay.columns` lists them; a column of another event type's entity is null. */
+  /** As `Replay.columns` lists them; a column of another event type, or of its entity, is null. */
   columns: FeatureColumn[];
+  /** What went wrong with single features of these events. */
+  errors: FeatureError[];
+}
+
+/** A feature whose value is not what it might be. */
+export interface FeatureError {
+  position: number;
+  timeMicros: bigint;
+  /** `event.column`. */
+  feature: string;
+  text: string;
 }
 
 export interface Replay {
@@ -51,7 +65,8 @@ export interface Replay {
  * what a lookup at that prefix and that event's time would have answered.
  */
 export function replay(parts: ReplayParts): Replay {
-  const { columns, subjects } = subjectsOf(parts.layout);
+  const { columns: ofEntities, subjects } = subjectsOf(parts.layout);
+  const columns = [...ofEntities, ...eventColumns(parts.layout)];
   const read = { records: 0 };
   return { columns, batches: batches(parts, columns, subjects, read), records: () => read.records };
 }
@@ -78,9 +93,10 @@ async function* batches(
       for (const one of decoder.bad())
         parts.onBad({ ...one, file, line: line + one.line - 1, position: position + one.record });
       stages.time('select', () => select(layout));
-      for (let from = 0; from < decoder.count; from += step) {
-        const to = Math.min(decoder.count, from + step);
-        const batch = replayRecords(layout, spill, columns, subjects, from, to, position, stages);
+      for (let from = 0; from < decoder.count; ) {
+        const most = Math.min(decoder.count, from + step);
+        const { to, batch } = replayRecords(layout, spill, columns, subjects, from, most, position, stages);
+        from = to;
         read.records = position + to;
         if (batch.count > 0) yield batch;
       }
@@ -90,28 +106,32 @@ async function* batches(
   }
 }
 
-/** Records [from, to) of a decoded batch, at most as many as an answer's frame has rows. */
+/** Records of a decoded batch from one on, at most as many as an answer's frame has rows; how far it has come, and what of. */
 function replayRecords(
   layout: Layout,
   spill: Spill,
   columns: ReplayColumn[],
   subjects: Subject[],
   from: number,
-  to: number,
+  most: number,
   position: number,
   stages: Stages,
-): ReplayBatch {
+): { to: number; batch: ReplayBatch } {
   const startMs = performance.now();
   const { kernel, types } = layout;
   const pipeline: Pipeline = { layout, folds: [spill.fold] };
   const { exports } = kernel;
+  exports.forgetTexts();
+  // Where lookups answer nothing of these events, they need no turn of their own.
+  const isAlone = layout.isSequenced && subjects.length === 0;
+  const to = isAlone ? sequenceRecords(layout, spill, from, most, position) : most;
   // Copies, for memory may grow while the events are folded.
   const recordTypes = kernel.ints(exports.recordType.value + from * 4, to - from).slice();
   const recordRows = kernel.ints(exports.recordRow.value + from * 4, to - from).slice();
   const readers = types.map(type => subjects.filter(subject => subject.event === type.event.name));
   const filled = new Map(subjects.map(subject => [subject, 0]));
-  exports.forgetTexts();
-  for (let i = 0; i < to - from; i++) {
+  for (let i = 0; i < to - from && !isAlone; i++) {
+    if (layout.isSequenced) sequence(layout, spill.fold, spill.readRanges, from + i, from + i + 1);
     advanceRecords(pipeline, from + i, from + i + 1);
     if (recordRows[i]! < 0) continue;
     for (const reader of readers[recordTypes[i]!]!) {
@@ -124,7 +144,15 @@ function replayRecords(
   for (const [subject, count] of filled) derive(kernel, subject.answer, count);
   stages.add('answer', performance.now() - startMs);
   const good = goodRecords(recordTypes, recordRows);
-  return stages.time('reply', () => gather(layout, columns, subjects, good, from, position));
+  return { to, batch: stages.time('reply', () => gather(layout, columns, subjects, good, from, position)) };
+}
+
+/** Takes records that only events ask about, until rows have to make room or texts have to be read; returns how far it has come. */
+function sequenceRecords(layout: Layout, spill: Spill, from: number, to: number, position: number): number {
+  const { fold, readRanges, memoryBytes } = spill;
+  const end = sequence(layout, fold, readRanges, from, to, memoryBytes);
+  spill.makeRoom(position + end);
+  return end;
 }
 
 /** Indices of records that count, and the type of each. */
@@ -161,13 +189,52 @@ function gather(
     timesMicros: BigInt64Array.from(good.records, record => times[record]!),
     types: good.types.map(type => types[type]!.event.name),
     columns: columns.map(column => makeColumn(column, count)),
+    errors: [],
   };
   for (const subject of subjects) {
     const rows = rowsOf(batch, subject.event);
     for (const { column, feature } of subject.columns)
       fillColumn(kernel, subject, feature, batch.columns[column]!, rows);
   }
+  fillEventColumns(layout, batch, good, from);
   return batch;
+}
+
+/** Features of events stand in the frames of their types, from the row of the first of them on. */
+function fillEventColumns({ kernel, types }: Layout, batch: ReplayBatch, good: Good, from: number): void {
+  const { exports } = kernel;
+  for (const [index, { event, frame, features }] of types.entries()) {
+    const rows = features.length > 0 ? rowsOf(batch, event.name) : [];
+    if (rows.length === 0) continue;
+    const first = kernel.ints(exports.recordRow.value + (from + good.records[rows[0]!]!) * 4, 1)[0]!;
+    assert(good.types[rows[0]!] === index, 'types are numbered in order');
+    for (const { name, register, error } of features) {
+      const column = batch.columns.find(one => one.name === name)!;
+      copyInto(kernel, { frame }, { register }, rows, first, column);
+      if (error !== null) listErrors(kernel, { frame }, error, rows, first, name, batch);
+    }
+  }
+}
+
+/** A text that is not null is an error of its event. */
+function listErrors(
+  kernel: Kernel,
+  frame: { frame: number },
+  register: number,
+  rows: number[],
+  first: number,
+  feature: string,
+  { positions, timesMicros, errors }: ReplayBatch,
+): void {
+  const nulls = kernel.bytes(kernel.exports.frameNulls(frame.frame, register) + first, rows.length);
+  if (nulls.every(isNull => isNull === 1)) return;
+  const texts = makeColumn({ name: feature, type: STRING }, rows.length);
+  copyRows(kernel, frame, { register }, rows.length, texts, 0, first);
+  for (const [i, row] of rows.entries()) {
+    if (texts.nulls[i]) continue;
+    const text = (texts.values as string[])[i]!;
+    errors.push({ position: Number(positions[row]!), timeMicros: timesMicros[row]!, feature, text });
+  }
 }
 
 function rowsOf(batch: ReplayBatch, event: string): number[] {
@@ -178,10 +245,21 @@ function rowsOf(batch: ReplayBatch, event: string): number[] {
 
 /** The subject's n-th answer is of the n-th event of its type: output row `rows[n]`. */
 function fillColumn(kernel: Kernel, subject: Subject, name: string, column: FeatureColumn, rows: number[]): void {
-  const feature = subject.answer.features.get(name)!;
+  copyInto(kernel, subject.answer, subject.answer.features.get(name)!, rows, 0, column);
+}
+
+/** Rows of a frame, from `first` on, into the rows of a column that are theirs. */
+function copyInto(
+  kernel: Kernel,
+  frame: { frame: number },
+  of: { register: number },
+  rows: number[],
+  first: number,
+  column: FeatureColumn,
+): void {
   const isWhole = rows.length === column.nulls.length;
   const target = isWhole ? column : makeColumn(column, rows.length);
-  copyRows(kernel, subject.answer, feature, rows.length, target, 0);
+  copyRows(kernel, frame, of, rows.length, target, 0, first);
   if (isWhole) return;
   spreadRows(target, rows, column);
 }

@@ -1,6 +1,7 @@
 import { horizonsOf, keepingOf, type Keeping, sweptKeys } from '../ingest/expiry.ts';
 import { typeClocks } from '../kernel/clock.ts';
 import { Fold, type ReadBack } from '../kernel/fold.ts';
+import type { ReadRanges } from '../kernel/hold.ts';
 import type { Layout } from '../kernel/layout.ts';
 import type { Stored } from '../read/answer.ts';
 import type { Store } from '../store/store.ts';
@@ -20,7 +21,7 @@ export class Spill {
   constructor(
     private readonly layout: Layout,
     /** What rows in memory may occupy; one event may pass it by the rows that it touches. */
-    private readonly memoryBytes: number,
+    readonly memoryBytes: number,
     private readonly open: () => Store,
   ) {
     const readBack: ReadBack = (...address) => this.#store?.readRow(...address) ?? null;
@@ -48,6 +49,9 @@ export class Spill {
     fold.settle();
     fold.evict(memoryBytes / 2);
   }
+
+  /** For events that read: what they need is held in memory, for mostly they change it, too. */
+  readonly readRanges: ReadRanges = (entity, key, ranges, take) => this.#store?.readKey(entity, key, ranges, take);
 
   /** Stored rows of an entity; null while memory holds every row. */
   reader(entity: string): Stored | null {

@@ -47,6 +47,11 @@ export function subjectsOf(layout: Layout): { columns: ReplayColumn[]; subjects:
   return { columns: columns, subjects };
 }
 
+/** What events of topologies are answered with, by their types. */
+export function eventColumns({ types }: Layout): ReplayColumn[] {
+  return types.flatMap(({ features }) => features.map(({ name, type }) => ({ name, type })));
+}
+
 interface Mapping {
   event: string;
   entity: string;

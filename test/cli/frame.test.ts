@@ -56,6 +56,7 @@ function batch(position: number, count: number): ReplayBatch {
     timesMicros: BigInt64Array.from(index, i => BigInt(i) * 1_000_001n),
     types: index.map(i => (i % 4 === 1 ? 'flüg' : 'flight')),
     columns: FEATURES.map((feature, i) => ({ ...feature, values: values[i]!, nulls, statuses })),
+    errors: [],
   };
 }
 

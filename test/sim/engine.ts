@@ -8,6 +8,7 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Ids } from '../../src/kernel/layout.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { type Meta, openMeta } from '../../src/meta/meta.ts';
+import { rowEntities } from '../../src/plan/layers.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { Reader } from '../../src/read/read.ts';
 import type { Disk } from '../../src/source/disk.ts';
@@ -96,7 +97,7 @@ export function memoryDatabase(): Database {
 
 export function countedIds(plan: Plan): Ids {
   return {
-    entities: new Map(plan.entities.map(({ name }, i) => [name, i + 1])),
+    entities: new Map(rowEntities(plan).map(({ name }, i) => [name, i + 1])),
     aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, i + 1])),
   };
 }
