@@ -26,6 +26,10 @@ export interface State {
   behind: Behind;
   /** Of the log to its bucket; null where there is none. */
   uploads: Uploads | null;
+  /** Of definitions that are computed from the log; null where none are. */
+  backfill: { folded: number; end: number; merged: number } | null;
+  /** For when definitions wait, microseconds since 1970 UTC; null where none do. */
+  waitsUntilMicros: bigint | null;
 }
 
 export interface Uploads {
@@ -105,6 +109,7 @@ export class Metrics {
       () => state()?.rowsExpired,
     );
     this.#uploads(() => state()?.uploads ?? null);
+    this.#coming(() => state());
     this.#refused(() => state()?.refused ?? []);
     this.#late(() => state()?.behind ?? null);
     this.#lateness(() => state()?.behind ?? null);
@@ -178,6 +183,22 @@ export class Metrics {
     this.#gauge('upload_waiting_segments', 'Closed segments that the bucket does not have, a count', () => {
       const uploads = read();
       return uploads ? uploads.closed - uploads.uploaded : undefined;
+    });
+  }
+
+  /** Of definitions that are to come into force: left out where none are. */
+  #coming(read: () => State | null): void {
+    const backfill = () => read()?.backfill ?? undefined;
+    this.#gauge(
+      'backfill_folded_position',
+      'Events of the log that are folded by definitions which are computed from it, a count',
+      () => backfill()?.folded,
+    );
+    this.#gauge('backfill_end_position', 'Events of the log that they have to fold, a count', () => backfill()?.end);
+    this.#gauge('backfill_rows_merged', 'Rows of theirs among the others, a count', () => backfill()?.merged);
+    this.#gauge('waiting_until_seconds', 'When definitions that wait are whole, in seconds since 1970', () => {
+      const until = read()?.waitsUntilMicros ?? null;
+      return until === null ? undefined : Number(until) / 1e6;
     });
   }
 

@@ -1,22 +1,27 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { Faults } from '../base/fault.ts';
+import { Fault, Faults } from '../base/fault.ts';
+import { formatMicros } from '../base/time.ts';
 import { compileSources, readSources, type SourceFile } from '../compile/compile.ts';
-import type { AppliedJson, ApplyFiles, PlanState } from '../http/plan.ts';
-import type { Beginning } from '../plan/transition.ts';
+import type { AbortedJson, AppliedJson, ApplyFiles, PlanState } from '../http/plan.ts';
+import type { AppliedPlan } from '../meta/meta.ts';
+import type { Start } from '../plan/transition.ts';
 import { NOT_IN_FORCE, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { withParts } from './held.ts';
 import type { Applied } from './live.ts';
-import { LINE_EVERY_MS } from './progress.ts';
+import { type BackfillTeller, backfillTeller } from './progress.ts';
 import { askServer } from './remote.ts';
 
 interface Options {
   config: string;
   sinceNow?: true;
   backfill?: true;
+  whenWarm?: true;
   detach?: true;
+  abort?: true;
+  status?: true;
   json?: true;
 }
 
@@ -33,27 +38,87 @@ export function addApply(program: Command) {
       new Option(
         '--backfill',
         'what is new is computed from the log first; until then the old definitions go on',
+      ).conflicts(['sinceNow', 'whenWarm']),
+    )
+    .addOption(
+      new Option(
+        '--when-warm',
+        'what is new counts from now on, beside the old definitions, and takes over when its windows are whole',
       ).conflicts('sinceNow'),
     )
     .option('--since-now', 'what is new answers at once, with what comes from now on: lifetimes, redefined names too')
-    .option('--detach', 'with --backfill: a server goes on alone; GET /v1/plan says how far it is')
-    .option('--json', 'what has changed, as one JSON object')
+    .option('--detach', 'with --backfill: a server goes on alone; --status says how far it is')
+    .addOption(
+      new Option('--abort', 'give up what is being computed or waits: the definitions in force stay').conflicts([
+        ...['sinceNow', 'backfill', 'whenWarm', 'status'],
+      ]),
+    )
+    .addOption(
+      new Option('--status', 'say what is in force, and how far what is to come has come').conflicts([
+        ...['sinceNow', 'backfill', 'whenWarm'],
+      ]),
+    )
+    .option('--json', 'what has changed, or how it stands, as one JSON object')
     .action(async (dir: string | undefined, _options, command: Command) => {
-      const { config: path, sinceNow, backfill, detach = false, json } = command.optsWithGlobals<Options>();
+      const options = command.optsWithGlobals<Options>();
+      const { config: path, sinceNow, backfill, whenWarm, detach = false, abort, status, json } = options;
       const config = await loadConfig(path);
+      if (abort) return tellAborted(await abortPlan(config), json);
+      if (status) return tellStatus(await statusOf(config), json);
       const files = await readSources(await definitionsIn(dir ?? null, config));
-      const beginning: Beginning = backfill ? 'whole' : sinceNow ? 'since-now' : 'warm';
+      const start: Start = backfill ? 'whole' : whenWarm ? 'when-warm' : sinceNow ? 'since-now' : 'warm';
       const ways = {
-        open: (parts: Parts) => applyHere(config, parts, files, beginning),
-        held: (url: string) => applyThere(url, files, beginning, detach),
-      };
-      // That the folder's definitions are not in force yet is why it was called.
-      const note = (text: string) => {
-        if (text !== NOT_IN_FORCE) console.error(text);
+        open: (parts: Parts) => applyHere(config, parts, files, start),
+        held: (url: string) => applyThere(url, files, start, detach),
       };
       const applied = await withParts(config, ways, true, note);
       console.log(json ? JSON.stringify(applied) : appliedText(applied));
     });
+}
+
+/** That the folder's definitions are not in force yet is why it was called. */
+function note(text: string): void {
+  if (text !== NOT_IN_FORCE) console.error(text);
+}
+
+function abortPlan(config: Config): Promise<AbortedJson> {
+  const held = async (url: string) =>
+    JSON.parse(await askServer(url, '/v1/plan/abort', { method: 'POST' })) as AbortedJson;
+  return withParts(config, { open: aborted, held }, true, note);
+}
+
+/** Gives up what is to come into force. */
+export async function aborted(parts: Pick<Parts, 'abort' | 'meta' | 'waiting'>): Promise<AbortedJson> {
+  const isAborted = await parts.abort();
+  return { aborted: isAborted, position: inForceOf(parts).position };
+}
+
+function tellAborted(state: AbortedJson, json: boolean | undefined): void {
+  const what = state.aborted ? 'given up' : 'nothing was to come';
+  console.log(json ? JSON.stringify(state) : `${what}; the definitions in force stay`);
+}
+
+function statusOf(config: Config): Promise<PlanState> {
+  const held = async (url: string) => JSON.parse(await askServer(url, '/v1/plan')) as PlanState;
+  return withParts(config, { open: planState, held }, true, note);
+}
+
+function tellStatus(state: PlanState, json: boolean | undefined): void {
+  console.log(json ? JSON.stringify(state) : statusText(state));
+}
+
+function statusText({ position, computing, waiting }: PlanState): string {
+  const lines = [`in force from record ${position} on`];
+  if (computing) {
+    const { doing, folded, end, rate, merged } = computing;
+    const share = end === 0 ? 100 : Math.floor((100 * folded) / end);
+    lines.push(
+      `computing: ${doing}, ${share}% of the log, ${folded} of ${end} records at ${rate}/s, ${merged} rows merged`,
+    );
+  }
+  if (waiting) lines.push(`waiting: others take over at ${waiting.until}, when their windows are whole`);
+  if (!computing && !waiting) lines.push('nothing is to come');
+  return lines.join('\n');
 }
 
 async function definitionsIn(dir: string | null, config: Config): Promise<string> {
@@ -62,70 +127,74 @@ async function definitionsIn(dir: string | null, config: Config): Promise<string
   return existsSync(path) ? (await loadConfig(path)).definitions : dir;
 }
 
-async function applyHere(
-  config: Config,
-  parts: Parts,
-  files: SourceFile[],
-  beginning: Beginning,
-): Promise<AppliedJson> {
-  const applied = await filesApplied(config, parts.apply)(files, beginning);
-  if (applied.position !== null) return applied;
-  const tell = teller();
-  const timer = setInterval(() => tell(planState(parts)), ASK_EVERY_MS);
-  await parts.backfilled();
-  clearInterval(timer);
+async function applyHere(config: Config, parts: Parts, files: SourceFile[], start: Start): Promise<AppliedJson> {
+  const applied = await filesApplied(config, parts.apply)(files, start);
+  if (applied.position !== null || applied.until !== null) return applied;
+  const teller = backfillTeller();
+  const timer = setInterval(() => tell(teller, planState(parts)), ASK_EVERY_MS);
+  await parts.backfilled().finally(() => {
+    clearInterval(timer);
+    teller.end();
+  });
   return { ...applied, position: planState(parts).position };
 }
 
-async function applyThere(
-  url: string,
-  files: SourceFile[],
-  beginning: Beginning,
-  detach: boolean,
-): Promise<AppliedJson> {
-  const body = JSON.stringify({ definitions: files, beginning });
+async function applyThere(url: string, files: SourceFile[], start: Start, detach: boolean): Promise<AppliedJson> {
+  const body = JSON.stringify({ definitions: files, beginning: start });
   const applied = JSON.parse(await askServer(url, '/v1/plan', { method: 'POST', body })) as AppliedJson;
-  if (applied.position !== null || detach) return applied;
-  const tell = teller();
-  for (;;) {
-    const state = JSON.parse(await askServer(url, '/v1/plan')) as PlanState;
-    if (!state.computing) return { ...applied, position: state.position };
-    tell(state);
-    await Bun.sleep(ASK_EVERY_MS);
+  if (applied.position !== null || applied.until !== null || detach) return applied;
+  const teller = backfillTeller();
+  let before: string | null = null;
+  try {
+    for (;;) {
+      const state = JSON.parse(await askServer(url, '/v1/plan')) as PlanState;
+      if (!state.computing && state.applied_at === before) throw new Fault('conflict', 'given up by apply --abort');
+      if (!state.computing) return { ...applied, position: state.position };
+      before = state.applied_at;
+      tell(teller, state);
+      await Bun.sleep(ASK_EVERY_MS);
+    }
+  } finally {
+    teller.end();
   }
 }
 
-/** A line now and then. */
-function teller(): (state: PlanState) => void {
-  let lineMs = performance.now();
-  return ({ computing }) => {
-    if (!computing || performance.now() - lineMs < LINE_EVERY_MS) return;
-    lineMs = performance.now();
-    const { folded, end, merged } = computing;
-    const percent = end === 0 ? 100 : Math.floor((100 * folded) / end);
-    console.error(`apply: ${percent}% of the log, ${folded} of ${end} records folded, ${merged} rows merged`);
+function tell(teller: BackfillTeller, { computing }: PlanState): void {
+  if (computing) teller.tell(computing);
+}
+
+export function planState(parts: Pick<Parts, 'meta' | 'backfilling' | 'waiting'>): PlanState {
+  const waiting = parts.waiting();
+  const { position, appliedAtMicros } = inForceOf(parts);
+  return {
+    position,
+    applied_at: formatMicros(appliedAtMicros),
+    computing: parts.backfilling(),
+    waiting: waiting && { until: formatMicros(waiting.untilMicros) },
   };
 }
 
-export function planState({ meta, backfilling }: Parts): PlanState {
-  return { position: meta.currentPlan()!.position, computing: backfilling() };
+/** The plan that what waits was applied to is in force as far as anybody sees. */
+function inForceOf({ meta, waiting }: Pick<Parts, 'meta' | 'waiting'>): AppliedPlan {
+  return meta.plans().at(waiting() ? -2 : -1)!;
 }
 
 /** Files are compiled as those of the configured folder are. */
 export function filesApplied({ latenessMs, dialect }: Config, apply: Parts['apply']): ApplyFiles {
-  return async (files: SourceFile[], beginning: Beginning) => {
+  return async (files: SourceFile[], start: Start) => {
     const { plan, faults } = await compileSources(files, { latenessMs, dialect });
     if (faults.length > 0) throw new Faults(faults);
-    return appliedJson(await apply(plan, beginning));
+    return appliedJson(await apply(plan, start));
   };
 }
 
-function appliedJson({ waitedMs, ...applied }: Applied): AppliedJson {
-  return { ...applied, waited_ms: waitedMs };
+function appliedJson({ waitedMs, untilMicros, ...applied }: Applied): AppliedJson {
+  return { ...applied, until: untilMicros === null ? null : formatMicros(untilMicros), waited_ms: waitedMs };
 }
 
 /** What has changed, a line for each aggregate, as a diff writes it. */
-export function appliedText({ position, added, redefined, removed, renamed, extended, kept }: AppliedJson): string {
+export function appliedText(applied: AppliedJson): string {
+  const { position, until, added, redefined, removed, renamed, extended, kept } = applied;
   const lines = [
     ...added.map(name => `+ ${name}`),
     ...redefined.map(name => `~ ${name}`),
@@ -134,6 +203,7 @@ export function appliedText({ position, added, redefined, removed, renamed, exte
     ...extended.map(name => `> ${name} keeps more tiles`),
   ];
   const goOn = `${kept} stored ${kept === 1 ? 'aggregate goes' : 'aggregates go'} on`;
-  const since = position === null ? 'in force when it is computed' : `in force from record ${position} on`;
+  const later = until === null ? 'in force when it is computed' : `in force at ${until}, when it is whole`;
+  const since = position === null ? later : `in force from record ${position} on`;
   return [...lines, `${since}; ${goOn}`].join('\n');
 }

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import { turn } from '../base/turn.ts';
 import type { Engine } from '../ingest/engine.ts';
 import type { Meta } from '../meta/meta.ts';
 import { type EventLog, prefixOf } from '../source/log.ts';
@@ -42,10 +43,14 @@ export interface BackfillSteps {
 
 /** How far it has come. */
 export interface BackfillState {
+  /** What it does just now: folds the log, or brings what it has made among the other rows. */
+  doing: 'folding' | 'merging';
   /** Records of the log that are folded, of so many. */
   folded: number;
   end: number;
-  /** Rows that have been merged among the others. */
+  /** Records folded in a second since this process has begun with it, with all that it rests. */
+  rate: number;
+  /** Rows that have been merged among the others by this process. */
   merged: number;
 }
 
@@ -54,6 +59,17 @@ interface Progress {
   base: number;
   until: number | null;
   after: { entity: number; key: string; levelMs: number; tileStartMs: number } | null;
+}
+
+/** Nothing of it is among the other rows. */
+export function isUnmerged(progress: string, log: Pick<EventLog, 'start'>): boolean {
+  return progress === beginningOf(log);
+}
+
+/** Of one that nobody goes on with just now. */
+export function restingState(progress: string, log: Pick<EventLog, 'end'>): BackfillState {
+  const { base, until } = JSON.parse(progress) as Progress;
+  return { doing: until === null ? 'folding' : 'merging', folded: until ?? base, end: log.end, rate: 0, merged: 0 };
 }
 
 export function beginningOf(log: Pick<EventLog, 'start'>): string {
@@ -75,6 +91,10 @@ export class Backfill {
   #progress: Progress;
   #folding: Folding | null = null;
   #merged = 0;
+  #isMerging = false;
+  /** Where this process has begun, and the time it has spent with folding since. */
+  #foldedBefore: number | null = null;
+  #foldingMs = 0;
   #isStopped = false;
   /** Events wait for it. */
   #isUrgent = false;
@@ -85,9 +105,13 @@ export class Backfill {
   }
 
   get state(): BackfillState {
+    const folded = this.#folding?.engine.folded ?? this.#progress.base;
+    const done = this.#foldedBefore === null ? 0 : folded - this.#foldedBefore;
     return {
-      folded: this.#folding?.engine.folded ?? this.#progress.base,
+      doing: this.#isMerging ? 'merging' : 'folding',
+      folded,
       end: this.#parts.log.end,
+      rate: this.#foldingMs > 0 ? Math.max(0, Math.round((done * 1000) / this.#foldingMs)) : 0,
       merged: this.#merged,
     };
   }
@@ -170,9 +194,12 @@ export class Backfill {
     const { log } = this.#parts;
     const { engine } = this.#folding!;
     let position = engine.folded;
+    this.#isMerging = false;
+    this.#foldedBefore ??= position;
     assert(position <= until, `rows of ${position} records cannot be those of ${until}`);
     let folding: Promise<void> = Promise.resolve();
     let sinceMs = performance.now();
+    let countedMs = sinceMs;
     for await (const block of prefixOf(log, until).read(position)) {
       if (this.#isStopped && !this.#isUrgent) return false;
       const from = position;
@@ -182,6 +209,9 @@ export class Backfill {
       folding.catch(() => {});
       await engine.room();
       sinceMs = await this.#rest(sinceMs);
+      const nowMs = performance.now();
+      this.#foldingMs += nowMs - countedMs;
+      countedMs = nowMs;
     }
     await folding;
     await engine.barrier();
@@ -191,6 +221,7 @@ export class Backfill {
   async #merge(until: number, engine: BackfillParts['engine']): Promise<boolean> {
     const { side, horizons } = this.#parts;
     const { base, after } = this.#progress;
+    this.#isMerging = true;
     let rows: Row[] = [];
     let sinceMs = performance.now();
     const hand = async () => {
@@ -202,6 +233,7 @@ export class Backfill {
       this.#merged += kept.length;
       rows = [];
       await engine.barrier();
+      await turn();
       sinceMs = await this.#rest(sinceMs);
     };
     for (const row of side.store.scan(after ? addressOf(after) : undefined)) {

@@ -18,8 +18,9 @@ import { layPlan } from '../kernel/load.ts';
 import type { Meta } from '../meta/meta.ts';
 import { planHash } from '../plan/canonical.ts';
 import { isTopology, rowEntities } from '../plan/layers.ts';
+import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { Beginning, InForce } from '../plan/transition.ts';
+import type { InForce, Start } from '../plan/transition.ts';
 import { type Answer, Asker, type LookUp, Reader } from '../read/read.ts';
 import { type TileBatch, type TileChoice, type TileTable, tileTable } from '../read/tiles.ts';
 import { changedRows, changeTable, type LogStretch } from '../replay/changes.ts';
@@ -54,7 +55,7 @@ import {
 import { planOf } from './plan_cache.ts';
 import { startHere, startWorker } from './crew.ts';
 import { beginPlan, idsOf, recordedPlan, renewPlan, rowsFromOf } from './recorded.ts';
-import { type Applied, Live } from './live.ts';
+import { type Applied, isComputed, Live } from './live.ts';
 
 /** Everything that works on one data folder, wired together. */
 export interface Parts {
@@ -69,7 +70,13 @@ export interface Parts {
   /** Of this thread. */
   stages: Stages;
   /** Brings other definitions into force, while events come and lookups are answered. */
-  apply: (next: Plan, beginning: Beginning) => Promise<Applied>;
+  apply: (next: Plan, start: Start) => Promise<Applied>;
+  /** Gives up what is to come into force; false where nothing is. */
+  abort: () => Promise<boolean>;
+  /** What waits for its windows; null where nothing does. */
+  waiting: () => Live['waiting'];
+  /** Lets it take over, where they are whole. A server does so by itself. */
+  settle: () => Promise<void>;
   /** How far what is computed from the log has come; null where nothing is. */
   backfilling: () => BackfillState | null;
   /** Resolves when nothing is computed any more. */
@@ -118,7 +125,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     const sidePath = `${config.store.sqlite}.backfill`;
     const live = await Live.open(
       {
-        ...{ config, log, database, isServing: announce !== null, onFailure, steps: surroundings.steps },
+        ...{ config, log, database, isServing: announce !== null, nowMicros, onFailure, steps: surroundings.steps },
         // Beside whatever goes on one thread is enough, and its times are nobody's.
         open: (parts, isBeside) =>
           foldingOf({
@@ -141,6 +148,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     undo.unshift(() => trimming.end(config.log.s3 === null));
     undo.unshift(() => ingest.close());
     undo.unshift(() => live.stop());
+    await live.settle();
+    if (announce !== null) undo.unshift(settleNowAndThen(live, onFailure));
     if (announce !== null) live.resume();
     if (announce !== null) for (const lock of locks) lock.announce(announce);
     const state = (): State => ({
@@ -153,6 +162,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       behind: relay.behind(),
       stages: [{ thread: 'main', ms: stages.ms }, ...relay.stages()],
       uploads: config.log.s3 ? log.uploads() : null,
+      backfill: live.backfilling,
+      waitsUntilMicros: live.waiting?.untilMicros ?? null,
       ...live.sizes(),
     });
     const moment = (): Now => ({
@@ -160,13 +171,17 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       clocks: relay.clocks(),
       nowMicros: nowOf(relay, config.log.clock, nowMicros),
       known: live.known,
+      coming: live.coming,
     });
     return {
       get plan() {
         return live.plan;
       },
       ...{ ingest, reader: live, meta, state, moment, stages },
-      apply: (next, beginning) => live.apply(next, beginning),
+      apply: (next, start) => live.apply(next, start),
+      abort: () => live.abort(),
+      waiting: () => live.waiting,
+      settle: () => live.settle(),
       backfilling: () => live.backfilling,
       backfilled: () => live.backfilled(),
       close: () => closeAll(undo),
@@ -609,7 +624,7 @@ async function prepareRows(
   const { position } = store.mark();
   if (current && rebuilds === null && position > rowsFromOf(meta)) {
     if (isSame) return renewPlan(meta, plan);
-    note(NOT_IN_FORCE);
+    if (meta.backfill()?.json !== planJson(plan)) note(NOT_IN_FORCE);
     return recordedPlan(meta)!;
   }
   const from = rebuilds === 'rest' ? log.start : rebuilds === null && current ? rowsFromOf(meta) : 0;
@@ -617,6 +632,8 @@ async function prepareRows(
   store.clear(() => {
     meta.clearErrors();
     meta.clearLate();
+    // What was to come is not among the rows any more, and would not be whole.
+    meta.endBackfill();
     beginPlan(meta, plan, from, nowMicros());
   });
   // Killed here, the next process comes by again.
@@ -631,6 +648,21 @@ async function beginsLater(log: EventLog): Promise<Fault> {
   return new Fault('expired', `${what}: \`tilefold rebuild --from-log --rest\` folds what there still is`);
 }
 
+/** Windows are whole to the minute at best. */
+const SETTLE_EVERY_MS = 1_000;
+
+/** @returns what ends it, and waits for what is under way */
+function settleNowAndThen(live: Live, onFailure: (error: unknown) => void): () => Promise<void> {
+  let settling: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    if (live.waiting) settling = live.settle().catch(onFailure);
+  }, SETTLE_EVERY_MS);
+  return async () => {
+    clearInterval(timer);
+    await settling;
+  };
+}
+
 /** Often enough for segments that are closed by the hour. */
 const TRIM_EVERY_MS = 60_000;
 
@@ -640,7 +672,7 @@ function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
   const trim = async () => {
     try {
       // What is computed from the log may still need them.
-      if (!(await log.isTrimmable(nowMicros())) || isOver || database.meta.backfill()) return;
+      if (!(await log.isTrimmable(nowMicros())) || isOver || isComputed(database.meta.backfill())) return;
       const position = durablePosition(database);
       if (position !== null) await log.trim(position, nowMicros());
     } catch (error) {

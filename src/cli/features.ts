@@ -32,13 +32,13 @@ export function addFeatures(program: Command) {
 /** Of what is in force, with a server and without; before anything is, of the definitions. */
 async function setsOf(config: Config): Promise<Sets> {
   const inForce = planInForce(config);
-  if (inForce) return featureSets(inForce.plan, inForce.now);
+  if (inForce) return featureSets(inForce.plan, { ...inForce.now, coming: inForce.coming });
   const { plan } = await planOf(config);
   return featureSets(plan, { position: -1, clocks: new Map(), nowMicros: null });
 }
 
 /** Sets with those of their features whose names are like the pattern: `*` stands for anything. */
-export function matching({ position, feature_sets }: Sets, pattern: string): Sets {
+export function matching({ position, feature_sets, coming }: Sets, pattern: string): Sets {
   const parts = pattern.split('*').map(part => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'));
   const like = new RegExp(`^${parts.join('.*')}$`, 's');
   const found = feature_sets.flatMap(set => {
@@ -46,14 +46,26 @@ export function matching({ position, feature_sets }: Sets, pattern: string): Set
     return features.length > 0 ? { ...set, features } : [];
   });
   if (found.length === 0) throw new Fault('not_found', `no feature is called like ${pattern}`);
-  return { position, feature_sets: found };
+  return { position, feature_sets: found, coming };
 }
 
 /** A heading and a table for each set. */
-export function catalogueText({ feature_sets }: Sets): string {
-  return feature_sets.map(set => `${headOf(set)}\n\n${tableOf(set)}`).join('\n\n');
+export function catalogueText({ feature_sets, coming }: Sets): string {
+  const sets = feature_sets.map(set => `${headOf(set)}\n\n${tableOf(set, coming)}`);
+  return [...sets, ...(coming ? [comingText(coming)] : [])].join('\n\n');
 }
 
+function comingText({ until, added, redefined, removed }: Coming): string {
+  const when = until === null ? 'when they are computed from the log' : `at ${until}, when their windows are whole`;
+  const changes = [
+    ['added', added.length],
+    ['redefined', redefined.length],
+    ['removed', removed.length],
+  ].flatMap(([what, count]) => (count === 0 ? [] : `${count} ${what}`));
+  return `other definitions take over ${when}: ${changes.join(', ') || 'no feature changes'}`;
+}
+
+type Coming = NonNullable<Sets['coming']>;
 type Set = Sets['feature_sets'][number];
 
 function headOf({ name, description, owner, version, entity, event }: Set): string {
@@ -68,7 +80,7 @@ function headOf({ name, description, owner, version, entity, event }: Set): stri
   ].join('\n');
 }
 
-function tableOf({ features }: Set): string {
+function tableOf({ features }: Set, coming: Coming | null): string {
   const rows = features.map(feature => [
     feature.name,
     [feature.type, feature.units].filter(text => text !== null).join(', '),
@@ -77,9 +89,15 @@ function tableOf({ features }: Set): string {
       ...new Set(feature.aggregates.map(aggregate => `${aggregate.function}${aggregate.linear ? '' : ', monotone'}`)),
     ].join('; '),
     tilesText(feature),
-    feature.warming_until === null ? '' : `WARMING until ${feature.warming_until}`,
+    stateOf(feature, coming),
   ]);
   return tableText([['feature', 'type', 'is', 'stored', 'tiles', ''], ...rows]);
+}
+
+function stateOf({ name, warming_until }: Set['features'][number], coming: Coming | null): string {
+  const warming = warming_until === null ? [] : [`WARMING until ${warming_until}`];
+  const then = coming?.redefined.includes(name) ? ['to be redefined'] : coming?.removed.includes(name) ? ['to go'] : [];
+  return [...warming, ...then].join(', ');
 }
 
 /** Of one aggregate: those of others that it is computed from are theirs. */

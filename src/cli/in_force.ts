@@ -3,6 +3,7 @@ import { MICROS_PER_MS } from '../base/time.ts';
 import type { Now } from '../http/feature_sets.ts';
 import type { Numbered } from '../plan/diff.ts';
 import { readMembers } from '../meta/members.ts';
+import type { Meta } from '../meta/meta.ts';
 import { readPlan } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
 import { knownOf } from '../plan/transition.ts';
@@ -16,6 +17,14 @@ export interface InForce {
   from: number;
   numbers: Numbered[];
   now: Now;
+  /** Definitions that are to come into force; null where none are. */
+  coming: Coming | null;
+}
+
+export interface Coming {
+  plan: Plan;
+  /** From when on what is new is whole, where they wait for that; null where it is computed from the log. */
+  untilMicros: bigint | null;
 }
 
 /** Reads the database beside whoever writes to it, and holds no lock; null where nothing has been in force yet. */
@@ -28,12 +37,27 @@ export function planInForce({ store: { sqlite }, log }: Config): InForce | null 
     const { position, clocks } = store.mark();
     const wall = log.clock.kind === 'wall' ? [BigInt(Date.now()) * MICROS_PER_MS] : [];
     const nowMicros = greatest([...clocks.values().map(({ at }) => at), ...wall]);
-    const known = current.members === null ? new Map() : knownOf(readMembers(current.members));
+    const coming = comingOf(meta);
+    // What waits is made beside the plan that it was applied to, which is the one that anybody sees.
+    const { json, members } = coming?.before ?? current;
+    const known = members === null ? new Map() : knownOf(readMembers(members));
     const now = { position: position - 1, clocks, nowMicros, known };
-    return { plan: readPlan(current.json), from: current.rowsFrom ?? current.position, numbers: meta.numbers(), now };
+    const from = current.rowsFrom ?? current.position;
+    return { plan: readPlan(json), from, numbers: meta.numbers(), now, coming };
   } finally {
     close();
   }
+}
+
+function comingOf(meta: Meta): (Coming & { before: { json: string; members: string } | null }) | null {
+  const coming = meta.backfill();
+  if (!coming || coming.isAborted) return null;
+  const { json, until, before, beforeMembers } = coming;
+  return {
+    plan: readPlan(json),
+    untilMicros: until === null ? null : BigInt(until),
+    before: before === null ? null : { json: before, members: beforeMembers! },
+  };
 }
 
 function greatest(times: bigint[]): bigint | null {

@@ -4,11 +4,12 @@ import { formatDuration, formatMicros, MICROS_PER_MS } from '../base/time.ts';
 import { compileFolder } from '../compile/compile.ts';
 import type { AggregateChange, Change, FeatureChange, PlanDiff, TilesChange } from '../plan/diff.ts';
 import { diffPlans, isChanged, rowsPerKey } from '../plan/diff.ts';
+import { planJson } from '../plan/json.ts';
 import { typeName } from '../plan/value.ts';
 import type { KeptLevel } from '../plan/window.ts';
 import { loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
-import { type InForce, planInForce } from './in_force.ts';
+import { type Coming, type InForce, planInForce } from './in_force.ts';
 import { tableText } from './table.ts';
 
 interface Options {
@@ -29,7 +30,11 @@ export function addPlan(program: Command) {
       const after = await compileFolder(dir ?? config.definitions, config);
       const before = planInForce(config);
       const diff = diffPlans(before?.plan ?? null, after, before?.numbers);
-      console.log(json ? JSON.stringify(diffJson(diff, before)) : planText(diff, before?.now.nowMicros ?? null));
+      const coming = before?.coming ?? null;
+      const isSame = coming !== null && planJson(coming.plan) === planJson(after);
+      const text = planText(diff, before?.now.nowMicros ?? null);
+      if (json) console.log(JSON.stringify(diffJson(diff, before, isSame)));
+      else console.log([text, ...(coming ? [comingText(coming, isSame)] : [])].join('\n'));
       if (diff.refusals.length > 0 && json) process.exitCode = EXIT.fault;
       else if (diff.refusals.length > 0) throw new Faults(diff.refusals);
       else if (isChanged(diff)) process.exitCode = EXIT.changes;
@@ -151,12 +156,22 @@ function summaryOf(diff: PlanDiff): string {
   ].join('\n');
 }
 
+/** Of definitions that are to come into force; `isSame` where they are those that are compared. */
+function comingText({ untilMicros }: Coming, isSame: boolean): string {
+  const which = isSame ? 'these definitions' : 'other definitions';
+  if (untilMicros === null) return `${which} are being computed from the log, to come into force then`;
+  return `${which} wait, to take over at ${formatMicros(untilMicros)}, when their windows are whole`;
+}
+
 /** For programs: `plan --json`. */
-function diffJson(diff: PlanDiff, before: InForce | null) {
+function diffJson(diff: PlanDiff, before: InForce | null, isSame: boolean) {
   const nowMicros = before?.now.nowMicros ?? null;
   return {
     changed: isChanged(diff),
     in_force: before && { position: before.from },
+    coming: before?.coming
+      ? { same: isSame, until: before.coming.untilMicros === null ? null : formatMicros(before.coming.untilMicros) }
+      : null,
     features: diff.features.map(({ change, before: old, after, through, warmingMs }) => {
       const { name, entity, expression, units, description } = (after ?? old)!;
       const was = change === 'renamed' ? old!.name : null;

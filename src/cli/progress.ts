@@ -2,6 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
 import type { Watcher } from '../ingest/engine.ts';
 import type { Block, Source } from '../source/source.ts';
+import type { BackfillState } from './backfill.ts';
 
 /** How often a log file of somebody's batch job gets a line. */
 export const LINE_EVERY_MS = 5_000;
@@ -107,5 +108,29 @@ export function foldProgress(verb: string): Watcher {
       lineMs = performance.now();
       console.error(`${verb}: ${Math.floor((100 * folded) / end)}% of the log, ${folded} of ${end} records folded`);
     },
+  };
+}
+
+export interface BackfillTeller {
+  tell(state: BackfillState): void;
+  end(): void;
+}
+
+/** Tells how far what is computed from the log has come: a bar on a terminal, a line now and then elsewhere. */
+export function backfillTeller(): BackfillTeller {
+  const format = '{bar} {percentage}% | {value} of {total} records, {rate}/s | {merged} rows merged';
+  const bar = process.stderr.isTTY ? new SingleBar({ format, hideCursor: true }) : null;
+  let lineMs = performance.now();
+  bar?.start(0, 0, { rate: 0, merged: 0 });
+  return {
+    tell({ folded, end, rate, merged }) {
+      bar?.setTotal(end);
+      bar?.update(folded, { rate, merged });
+      if (bar || performance.now() - lineMs < LINE_EVERY_MS) return;
+      lineMs = performance.now();
+      const percent = end === 0 ? 100 : Math.floor((100 * folded) / end);
+      console.error(`apply: ${percent}% of the log, ${folded} of ${end} records at ${rate}/s, ${merged} rows merged`);
+    },
+    end: () => bar?.stop(),
   };
 }

@@ -69,7 +69,7 @@ export function numberNew(meta: Meta, plan: Plan, { members }: Transition): InFo
 export function takeOver(
   meta: Meta,
   next: InForce,
-  { renamed }: Transition,
+  { renamed }: Pick<Transition, 'renamed'>,
   position: number,
   appliedAtMicros: bigint,
 ) {

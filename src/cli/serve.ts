@@ -3,7 +3,7 @@ import { Fault } from '../base/fault.ts';
 import { LOG_LEVELS, type Log, type LogLevel } from '../base/log.ts';
 import { parseDuration } from '../base/time.ts';
 import { app, type Served, STILL_FOLDING } from '../http/app.ts';
-import { filesApplied, planState } from './apply.ts';
+import { aborted, filesApplied, planState } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
@@ -121,6 +121,7 @@ class Gate {
         },
       },
       planState: () => planState(parts),
+      abort: () => ifOpen(() => aborted(parts)),
       applyFiles: (...files) => ifOpen(() => applyFiles(...files)),
     };
   }

@@ -19,7 +19,17 @@ import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady 
 import { GET_LATE, showLate } from './late.ts';
 import { documentOf } from './openapi.ts';
 import type { Operation, Place } from './operation.ts';
-import { type ApplyFiles, GET_PLAN, type PlanState, POST_PLAN, postPlan, showPlan } from './plan.ts';
+import {
+  type AbortedJson,
+  type ApplyFiles,
+  GET_PLAN,
+  type PlanState,
+  POST_ABORT,
+  POST_PLAN,
+  postAbort,
+  postPlan,
+  showPlan,
+} from './plan.ts';
 import { isBroken, methodNotAllowed, problem, problemOf } from './problem.ts';
 import { watch } from './watch.ts';
 import { GET_WELCOME, showWelcome } from './welcome.ts';
@@ -42,6 +52,7 @@ export interface Served {
   /** That is in force now. */
   readonly plan: Plan;
   applyFiles: ApplyFiles;
+  abort: () => Promise<AbortedJson>;
   meta: Pick<Meta, 'errors' | 'late'>;
   planState: () => PlanState;
   moment: () => Now;
@@ -85,6 +96,7 @@ export function app(services: Services): Hono {
     get('/v1/errors', GET_ERRORS, parts ? showErrors(parts.ingest, parts.meta) : wait),
     get('/v1/plan', GET_PLAN, parts ? showPlan(parts.planState) : wait),
     post('/v1/plan', POST_PLAN, parts ? postPlan(parts.applyFiles) : wait),
+    post('/v1/plan/abort', POST_ABORT, parts ? postAbort(parts.abort) : wait),
     get('/v1/late', GET_LATE, parts ? showLate(parts.ingest, parts.meta) : wait),
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),

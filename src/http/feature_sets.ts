@@ -6,6 +6,7 @@ import { formatMicros } from '../base/time.ts';
 import { catalogueOf, type FeatureEntry, type Moment, type SetEntry } from '../plan/catalogue.ts';
 import type { Window } from '../plan/expression.ts';
 import type { Plan } from '../plan/plan.ts';
+import { type Change, diffPlans } from '../plan/diff.ts';
 import { typeName } from '../plan/value.ts';
 import { isTiled } from '../plan/window.ts';
 import type { Operation } from './operation.ts';
@@ -65,9 +66,17 @@ const SET = z.object({
   features: z.array(FEATURE),
 });
 
+const COMING = z.object({
+  until: TIME.nullable().describe('when they take over; null while they are computed from the log'),
+  added: z.array(z.string()).describe('features that are there from then on'),
+  redefined: z.array(z.string()).describe('those that mean something else then'),
+  removed: z.array(z.string()),
+});
+
 const SETS = z.object({
   position: z.int().min(-1).describe('of the last event that lookups contain, -1 when there is none'),
   feature_sets: z.array(SET),
+  coming: COMING.nullable().describe('definitions that are to come into force; null where none are'),
 });
 
 const EXAMPLE: z.infer<typeof SET> = {
@@ -117,7 +126,7 @@ export const GET_FEATURE_SETS: Operation = {
       type: 'application/json',
       content: {
         shape: { name: 'FeatureSets', schema: SETS },
-        example: { position: 112986, feature_sets: [EXAMPLE] },
+        example: { position: 112986, feature_sets: [EXAMPLE], coming: null },
       },
     },
   },
@@ -143,6 +152,8 @@ export const GET_FEATURE_SET: Operation = {
 export interface Now extends Moment {
   /** Of the last record folded; -1 when there is none. */
   position: number;
+  /** Definitions that are to come into force, and when, if that is known. */
+  coming?: { plan: Plan; untilMicros: bigint | null } | null;
 }
 
 export function listFeatureSets(plan: () => Plan, now: () => Now): Handler {
@@ -161,7 +172,22 @@ export function showFeatureSet(plan: () => Plan, now: () => Now): Handler {
 }
 
 export function featureSets(plan: Plan, now: Now): z.infer<typeof SETS> {
-  return { position: now.position, feature_sets: catalogueOf(plan, now).map(setOf) };
+  const { position, coming } = now;
+  return { position, feature_sets: catalogueOf(plan, now).map(setOf), coming: coming ? comingOf(plan, coming) : null };
+}
+
+function comingOf(plan: Plan, { plan: next, untilMicros }: NonNullable<Now['coming']>): z.infer<typeof COMING> {
+  const { features } = diffPlans(plan, next);
+  const named = (...changes: Change[]) =>
+    features.flatMap(one => (changes.includes(one.change) ? (one.after ?? one.before)!.name : []));
+  return {
+    until: timeOf(untilMicros),
+    added: named('added', 'renamed'),
+    redefined: named('redefined', 'dirtied'),
+    removed: features.flatMap(({ change, before }) =>
+      change === 'removed' || change === 'renamed' ? before!.name : [],
+    ),
+  };
 }
 
 function setOf({ set, entity, keyColumns, event, clockMicros, sinceMicros, features }: SetEntry): z.infer<typeof SET> {

@@ -2,12 +2,12 @@ import type { Handler } from 'hono';
 import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import type { SourceFile } from '../compile/compile.ts';
-import type { Beginning } from '../plan/transition.ts';
+import type { Start } from '../plan/transition.ts';
 import { readBody } from './body.ts';
 import { issueLine, parseJson } from './features.ts';
 import type { Operation } from './operation.ts';
 
-const BEGINNINGS = ['warm', 'since-now', 'whole'] as const satisfies Beginning[];
+const BEGINNINGS = ['warm', 'since-now', 'when-warm', 'whole'] as const satisfies Start[];
 
 const BODY = z.strictObject({
   definitions: z
@@ -18,7 +18,7 @@ const BODY = z.strictObject({
     .enum(BEGINNINGS)
     .default('warm')
     .describe(
-      'what is new: `warm` refuses what would never be whole, `since-now` lets it count from now on, `whole` computes it from the log before the definitions come into force',
+      'what is new: `warm` refuses what would never be whole, `since-now` lets it count from now on, `when-warm` lets it count beside what is in force until its windows are whole, `whole` computes it from the log before the definitions come into force',
     ),
 });
 
@@ -30,7 +30,7 @@ const APPLIED = z.object({
     .min(0)
     .nullable()
     .describe(
-      'of the first event that the definitions apply to; null while what is new is computed from the log first',
+      'of the first event that the definitions apply to; null while what is new is computed from the log first, or waits',
     ),
   added: NAMES.describe('stored aggregates that are new'),
   redefined: NAMES.describe('those that are new under a name that was there'),
@@ -38,6 +38,10 @@ const APPLIED = z.object({
   renamed: z.array(z.object({ from: z.string(), to: z.string() })).describe('those that go on under another name'),
   extended: NAMES.describe('those that go on, with tiles that were not kept before'),
   kept: z.int().min(0).describe('how many go on with their rows'),
+  until: z
+    .string()
+    .nullable()
+    .describe('with `when-warm`, when what is new is whole and takes over, RFC 3339; null where nothing waits'),
   waited_ms: z.number().min(0).describe('how long events that came meanwhile waited for their acknowledgement'),
 });
 
@@ -71,6 +75,7 @@ export const POST_PLAN: Operation = {
           renamed: [],
           extended: [],
           kept: 18,
+          until: null,
           waited_ms: 85.2,
         },
       },
@@ -84,34 +89,48 @@ export const POST_PLAN: Operation = {
  *
  * @throws Faults all that is wrong with any file, or all that is refused
  */
-export type ApplyFiles = (files: SourceFile[], beginning: Beginning) => Promise<AppliedJson>;
+export type ApplyFiles = (files: SourceFile[], start: Start) => Promise<AppliedJson>;
 
 const PLAN_STATE = z.object({
   position: z.int().min(0).describe('of the first event that the definitions in force apply to'),
+  applied_at: z.string().describe('when they came into force, by this machine, RFC 3339'),
   computing: z
     .object({
+      doing: z
+        .enum(['folding', 'merging'])
+        .describe('what it does just now: it folds, and brings its rows among the others'),
       folded: z.int().min(0).describe('events of the log that have been folded'),
       end: z.int().min(0).describe('of so many'),
-      merged: z.int().min(0).describe('rows that have been brought among the others'),
+      rate: z.int().min(0).describe('events folded in a second, with all rests'),
+      merged: z.int().min(0).describe('rows that have been brought among the others since the server has started'),
     })
     .nullable()
     .describe('how far what is new has been computed from the log, before it comes into force'),
+  waiting: z
+    .object({ until: z.string().describe('when they are whole, RFC 3339') })
+    .nullable()
+    .describe('definitions that wait for their windows beside those in force'),
 });
 
 export type PlanState = z.infer<typeof PLAN_STATE>;
 
 export const GET_PLAN: Operation = {
   id: 'planInForce',
-  summary: 'What is in force, and what is being computed',
+  summary: 'What is in force, and what is to come',
   description:
-    'Since when definitions are in force, and how far others have come that are computed from the log first.',
+    'Since when definitions are in force, how far others have come that are computed from the log first, and for when others wait.',
   replies: {
     200: {
       description: 'As it is now.',
       type: 'application/json',
       content: {
         shape: { name: 'PlanState', schema: PLAN_STATE },
-        example: { position: 0, computing: { folded: 70000, end: 112987, merged: 0 } },
+        example: {
+          position: 0,
+          applied_at: '2026-03-02T17:00:00Z',
+          computing: { doing: 'folding', folded: 70000, end: 112987, rate: 41000, merged: 0 },
+          waiting: null,
+        },
       },
     },
   },
@@ -120,6 +139,32 @@ export const GET_PLAN: Operation = {
 
 export function showPlan(state: () => PlanState): Handler {
   return c => c.json(state());
+}
+
+const ABORTED = z.object({
+  aborted: z.boolean().describe('false where nothing was to come: then nothing has changed'),
+  position: z.int().min(0).describe('of the first event that the definitions in force apply to'),
+});
+
+export type AbortedJson = z.infer<typeof ABORTED>;
+
+export const POST_ABORT: Operation = {
+  id: 'abortPlan',
+  summary: 'Give up definitions that are to come into force',
+  description:
+    'Ends what is computed from the log or waits for its windows. Definitions in force stay, and no row holds anything of the others when this is answered. Sent again it changes nothing.',
+  replies: {
+    200: {
+      description: 'They are given up.',
+      type: 'application/json',
+      content: { shape: { name: 'PlanAborted', schema: ABORTED }, example: { aborted: true, position: 0 } },
+    },
+  },
+  problems: [503],
+};
+
+export function postAbort(abort: () => Promise<AbortedJson>): Handler {
+  return async c => c.json(await abort());
 }
 
 export function postPlan(applyFiles: ApplyFiles): Handler {

@@ -30,6 +30,7 @@ export interface DictionaryEntry {
 
 export type AppliedPlan = typeof plans.$inferSelect;
 export type Backfilled = typeof backfills.$inferSelect;
+export type NewBackfill = typeof backfills.$inferInsert;
 export type Run = typeof runs.$inferSelect;
 export type ErrorRow = typeof errors.$inferSelect;
 export type NewError = Omit<ErrorRow, 'id' | 'time'> & { timeMicros: bigint | null };
@@ -71,11 +72,13 @@ export interface Meta {
   rewordPlan(id: number, json: string): void;
   /** All that have been in force since the rows began, the first one first. */
   plans(): AppliedPlan[];
-  /** What is being computed from the log, or null. */
+  /** What is to come into force, when it is computed from the log or its windows are whole; or null. */
   backfill(): Backfilled | null;
-  beginBackfill(backfill: Omit<Backfilled, 'id'>): void;
+  beginBackfill(backfill: NewBackfill): void;
   /** Of the one that there is. */
   progressBackfill(progress: string): void;
+  /** Gives up the one that there is: it is not to come into force, and what rows have of it is to go. */
+  abortBackfill(): void;
   endBackfill(): void;
   /** Long samples are cut. Beyond `ERRORS_KEPT_MAX` the oldest errors are forgotten. */
   addErrors(rows: NewError[]): void;
@@ -130,6 +133,9 @@ export function openMeta(client: Database): Meta {
     },
     progressBackfill(progress) {
       db.update(backfills).set({ progress }).run();
+    },
+    abortBackfill() {
+      db.update(backfills).set({ isAborted: true }).run();
     },
     endBackfill() {
       db.delete(backfills).run();

@@ -5,6 +5,7 @@ import start from './migrations/0000_start.sql' with { type: 'text' };
 import members from './migrations/0001_members.sql' with { type: 'text' };
 import late from './migrations/0002_late.sql' with { type: 'text' };
 import backfills from './migrations/0003_backfills.sql' with { type: 'text' };
+import waits from './migrations/0004_waits.sql' with { type: 'text' };
 import journal from './migrations/meta/_journal.json' with { type: 'json' };
 
 /** Imported, so that the one binary carries them: drizzle's own reader wants a folder beside the program. */
@@ -13,6 +14,7 @@ const TEXTS: Record<string, string> = {
   '0001_members': members,
   '0002_late': late,
   '0003_backfills': backfills,
+  '0004_waits': waits,
 };
 
 /** What drizzle-kit wrote, oldest first, as drizzle's dialect takes it. */

@@ -57,7 +57,7 @@ export const plans = sqliteTable('plans', {
   members: text(),
 });
 
-/** Definitions that are being computed from the log, to come into force then; one at a time. */
+/** Definitions that are to come into force, when they are computed from the log or their windows are whole; one at a time. */
 export const backfills = sqliteTable('backfills', {
   id: integer().primaryKey({ autoIncrement: true }),
   json: text().notNull(),
@@ -65,6 +65,13 @@ export const backfills = sqliteTable('backfills', {
   members: text().notNull(),
   /** How far their rows are among the others: it changes with them, in the same transactions. */
   progress: text().notNull(),
+  /** Where they wait for their windows: from when on these are whole, microseconds since 1970 UTC as digits. */
+  until: text(),
+  /** Where they wait: the plan that they were applied to, which has stayed in force as far as anybody sees, and its members. */
+  before: text(),
+  beforeMembers: text('before_members'),
+  /** Given up: what rows have of them is being taken out. */
+  isAborted: integer('is_aborted', { mode: 'boolean' }).notNull().default(false),
 });
 
 /** Work with a beginning and an end: ingests of files, replays. */

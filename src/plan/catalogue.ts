@@ -144,7 +144,7 @@ function warmMicrosOf(reads: Read[], plan: Plan, { nowMicros, clocks, known }: M
 }
 
 /** A window is whole once the tile that it begins with begins no earlier than what is known. */
-function wholeFrom(window: TiledWindow, { tiles }: Aggregate, sinceMicros: bigint): bigint {
+export function wholeFrom(window: TiledWindow, { tiles }: Aggregate, sinceMicros: bigint): bigint {
   const sinceMs = Number((sinceMicros + MICROS_PER_MS - 1n) / MICROS_PER_MS);
   const { resolutionMs } = window;
   const startMs = floorTile(sinceMs + resolutionMs - 1, resolutionMs, tiles.offsetMs);

@@ -68,6 +68,9 @@ export type Beginning =
   /** All events of the log are brought into their rows before. */
   | 'whole';
 
+/** How a plan may take over: as its new aggregates begin, or when all that they begin is whole, counted from now on. */
+export type Start = Beginning | 'when-warm';
+
 export function transition(current: InForce, next: Plan, at: Moment, beginning: Beginning): Transition {
   const pairs = pairsOf(current.plan, next);
   const result: Transition = {
@@ -96,7 +99,7 @@ export function transition(current: InForce, next: Plan, at: Moment, beginning: 
  * The aggregate of the plan in force whose rows each of the next one's takes. Under another name it is one that nothing
  * in the next plan is called like; of several that mean the same, which hold the same, the one that its set calls alike.
  */
-function pairsOf(current: Plan, next: Plan): Map<Aggregate, Aggregate> {
+export function pairsOf(current: Plan, next: Plan): Map<Aggregate, Aggregate> {
   const hashes = new Map(current.aggregates.map(aggregate => [aggregate.name, stateHash(aggregate, current)]));
   const pairs = new Map<Aggregate, Aggregate>();
   const left = new Set(current.aggregates);
@@ -243,6 +246,7 @@ export function planOnly(plan: Plan, names: Set<string>): Plan {
 
 const WAYS =
   '--backfill computes it from the log before it answers, --since-now lets it answer at once, WARMING, with what comes from now on';
+const WAIT = '--when-warm lets the old one answer until its windows are whole';
 
 /** What is added and never warms up, and what would change its meaning under a name that stays. */
 function refused(result: Transition, next: Plan): Fault[] {
@@ -251,7 +255,7 @@ function refused(result: Transition, next: Plan): Fault[] {
   for (const name of result.redefined) {
     const what = `${name} is redefined, and its rows are of the old definition`;
     if (result.members.get(name)!.known.sinceMicros !== null)
-      refusals.push(refusal(`${what}: ${WAYS}`, aggregateOf(name)));
+      refusals.push(refusal(`${what}: ${WAYS}, ${WAIT}`, aggregateOf(name)));
   }
   for (const name of [...result.added, ...result.extended]) {
     const { known } = result.members.get(name)!;

@@ -248,6 +248,24 @@ export function dropRows(
   return dropped;
 }
 
+/** Puts what `change` makes of each value in its place, or takes the row away; returns how many rows are others then. */
+export function changeRows(
+  pack: Uint8Array,
+  change: (value: Uint8Array) => Uint8Array | null,
+  out: PackWriter,
+): number {
+  const walk = WALK.open(pack);
+  out.begin();
+  let changed = 0;
+  while (walk.next()) {
+    const value = walk.value();
+    const made = change(value);
+    if (made !== value) changed++;
+    if (made) out.put(walk.address, 0, walk.length, made, 0, made.length);
+  }
+  return changed;
+}
+
 /** A pack and the address of its first row. */
 export interface Piece {
   first: Uint8Array;

@@ -19,6 +19,7 @@ import {
 import { runOf } from './batch.ts';
 import { PackMerge, Runs } from './merge.ts';
 import {
+  changeRows,
   cutPack,
   dropRows,
   PACK_MAX_BYTES,
@@ -29,13 +30,16 @@ import {
   PackWalk,
   PackWriter,
 } from './pack.ts';
-import type { Horizon, Mark, Row, RowAddress, RowReader, Rows, Store, TakeRow } from './store.ts';
+import type { Horizon, Mark, RewritePlace, Row, RowAddress, RowReader, Rows, Store, TakeRow } from './store.ts';
 
 /** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
 const VERSION = 5;
 
 /** Deleted by one sweep at most: what a lookup waits for, some ten milliseconds. */
 export const SWEPT_ROWS_MAX = 10_000;
+
+/** Looked through by one call of `rewrite`: some milliseconds, a few more where all of them change. */
+const REWRITTEN_PACKS = 256;
 
 /** Two or three packs, so that little of a page stays empty; only a new database takes it. */
 const PAGE_BYTES = 8192;
@@ -244,10 +248,23 @@ function openStore(db: Database): Store {
     return deleted;
   }
 
+  function rewrite(from: RewritePlace | null, change: (value: Uint8Array) => Uint8Array | null): RewritePlace | null {
+    let at: Uint8Array | null = from ?? START.key;
+    for (let n = 0; n < REWRITTEN_PACKS && at; n++) {
+      const pack = packs.at(at);
+      if (changeRows(pack.bytes, change, out) > 0) write(pack);
+      releaseBytes(pack.bytes);
+      at = pack.next;
+    }
+    return at;
+  }
+  const rewriteAtOnce = db.transaction(rewrite);
+
   return {
     ...reader,
     commit: (rows, to, alongside = () => {}) => guarded(db, () => commitAtOnce.immediate(rows, to, alongside)),
     sweep: (horizons, keysMax) => guarded(db, () => sweep(horizons, keysMax)),
+    rewrite: (from, change) => guarded(db, () => rewriteAtOnce.immediate(from, change)),
     clear: (alongside = () => {}) => guarded(db, () => clearAtOnce.immediate(alongside)),
     close() {
       for (const statement of Object.values(statements)) statement.finalize();

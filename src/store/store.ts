@@ -22,6 +22,14 @@ export interface Store extends RowReader {
    * is part of that. Returns how many rows it has deleted.
    */
   sweep(horizons: Horizon[], keysMax: number): number;
+  /**
+   * Puts what `change` makes of each row in its place, of a few rows that are neighbours, in one transaction: the value
+   * itself leaves it, null takes the row away. It goes on from where the last call has stopped; null begins with the first
+   * row. What others commit between two calls is seen by those that come to it later.
+   *
+   * @returns where to go on; null behind the last row
+   */
+  rewrite(from: RewritePlace | null, change: (value: Uint8Array) => Uint8Array | null): RewritePlace | null;
   /** Forgets all rows and goes back to position 0, in one transaction together with what `alongside` does. */
   clear(alongside?: () => void): void;
 }
@@ -71,6 +79,9 @@ export interface Horizon {
 
 /** Rows to be written: in any order, or as runs, which have no address in common (assembly/run.ts makes them). */
 export type Rows = Iterable<Row> | { runs: Run[] };
+
+/** How far rows have been rewritten: only the store knows what it says. */
+export type RewritePlace = Uint8Array;
 
 export interface RowAddress {
   /** The dictionary's id of the entity kind. */

@@ -1,5 +1,5 @@
 /**
- * kill -9 of the real process while other definitions are brought into force and computed from the log, and flights are posted. Started
+ * kill -9 of the real process while other definitions are brought into force, computed from the log or given up, and flights are posted. Started
  * again it goes on with either the old ones or the new, and in the end it answers as if it had had the new ones all along.
  */
 import { expect, test } from 'bun:test';
@@ -84,6 +84,10 @@ async function killOften(seed: number, workers: number): Promise<void> {
       const posting = postUntilKilled(url, told);
       if (random.chance(0.8)) void apply(url).catch(() => {});
       await Bun.sleep(random.below(ALIVE_MAX_MS));
+      if (random.chance(0.3)) {
+        void fetch(`${url}/v1/plan/abort`, { method: 'POST' }).catch(() => {});
+        await Bun.sleep(random.below(ALIVE_MAX_MS / 4));
+      }
       server.process.kill('SIGKILL');
       await server.process.exited;
       await posting;

@@ -144,6 +144,41 @@ export function storeSuite({ name, make }: StoreBackend): void {
       expect([store.mark().position, [...store.scan()].length]).toEqual([1, 1]);
     });
 
+    test('a rewrite changes values and takes rows away, stretch by stretch, over restarts', () => {
+      const { store, reopen } = make();
+      const random = new Random(9);
+      const values = ['stays', 'changes', 'goes'];
+      const rows = Array.from({ length: 30_000 }, (_, i) => row(`key ${i}`, 0, 0, random.pick(values)));
+      store.commit(rows, at(1));
+      const change = (value: Uint8Array) => {
+        const text = new TextDecoder().decode(value);
+        return text === 'changes'
+          ? bytes(`changed to ${'x'.repeat(random.below(60))}`)
+          : text === 'goes'
+            ? null
+            : value;
+      };
+      let [place, current, calls] = [store.rewrite(null, change), store, 1];
+      for (; place; calls++) {
+        if (calls === 1) {
+          store.close();
+          current = reopen();
+        }
+        place = current.rewrite(place, change);
+      }
+      expect(calls).toBeGreaterThan(1);
+      const left = new Map([...current.scan()].map(({ key, value }) => [String(key), new TextDecoder().decode(value)]));
+      expect(left.size).toBe(rows.filter(({ value }) => new TextDecoder().decode(value) !== 'goes').length);
+      for (const { key, value } of rows) {
+        const was = new TextDecoder().decode(value);
+        expect(left.get(String(key))?.slice(0, 7)).toBe(
+          was === 'changes' ? 'changed' : was === 'goes' ? undefined : 'stays',
+        );
+        expect(current.readRow(1, key, 0, 0) === null).toBe(was === 'goes');
+      }
+      expect(current.mark().position).toBe(1);
+    });
+
     test('a sweep deletes what lies before its horizon, key by key, round and round, over restarts', () => {
       const { store, reopen } = make();
       const rows = [1, 2, 3].flatMap(entity =>

@@ -34,6 +34,8 @@ const METRICS = new Metrics(() => ({
   ...{ recordsFolded: 0, rowsWritten: 0, stages: [], uploads: null },
   ...{ rowsEvicted: 0, rowsLoaded: 0, rowsExpired: 0, refused: [] },
   behind: { bounds: [], types: [] },
+  backfill: null,
+  waitsUntilMicros: null,
 }));
 
 function textOf(path: string): string {

@@ -48,7 +48,8 @@ beforeAll(async () => {
     parts: {
       ...engine,
       applyFiles: refuseFiles,
-      planState: () => ({ position: 0, computing: null }),
+      planState: () => ({ position: 0, applied_at: '2001-01-07T00:00:00Z', computing: null, waiting: null }),
+      abort: async () => ({ aborted: false, position: 0 }),
       reader: readerOf(engine),
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),
       stages: new Stages(),

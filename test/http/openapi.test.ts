@@ -96,6 +96,8 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['POST /v1/plan', post('/v1/plan', PLAN), 422, { fails: new Fault('definition', 'no such input') }],
   ['POST /v1/plan', post('/v1/plan', PLAN), 501, { fails: new Fault('unsupported', 'no such function') }],
   ['POST /v1/plan', post('/v1/plan', PLAN), 503, { opening: true }],
+  ['POST /v1/plan/abort', post('/v1/plan/abort', ''), 200, {}],
+  ['POST /v1/plan/abort', post('/v1/plan/abort', ''), 503, { opening: true }],
 ];
 
 const EXPLAIN = '{"feature":"delays:flights_2h","key":"ATL"}';

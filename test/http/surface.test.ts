@@ -227,7 +227,8 @@ describe('/metrics', () => {
     const profile = { recordsFolded: 5, rowsWritten: 3, stages };
     const uploads = { closed: 9, uploaded: 6, position: 5, segments: 4, bytes: 2048, failures: 3 };
     const sizes = { rowsDirty: 2, foldBytes: 4096, uploads };
-    const state = { logEnd: 9, folded: 7, ...sizes, ...counts, ...profile, refused, behind: lates };
+    const coming = { backfill: { folded: 4, end: 8, merged: 2 }, waitsUntilMicros: 1_500_000n };
+    const state = { logEnd: 9, folded: 7, ...coming, ...sizes, ...counts, ...profile, refused, behind: lates };
     const metrics = await metricsOf(appWith({ state }).app);
     expect(metrics.get('tilefold_log_end_position')).toBe(9);
     expect(metrics.get('tilefold_folded_position')).toBe(7);
@@ -249,6 +250,9 @@ describe('/metrics', () => {
     const uploaded = ['uploaded_segments_total', 'uploaded_bytes_total', 'upload_failures_total'];
     const behind = ['uploaded_position', 'upload_waiting_segments'];
     expect([...uploaded, ...behind].map(name => metrics.get(`tilefold_${name}`))).toEqual([4, 2048, 3, 5, 3]);
+    const backfill = ['folded_position', 'end_position', 'rows_merged'];
+    expect(backfill.map(name => metrics.get(`tilefold_backfill_${name}`))).toEqual([4, 8, 2]);
+    expect(metrics.get('tilefold_waiting_until_seconds')).toBe(1.5);
     const without = await metricsOf(appWith({ state: { ...state, uploads: null } }).app);
     expect(behind.map(name => without.has(`tilefold_${name}`))).toEqual([false, false]);
     expect((await metricsOf(appWith().app)).has('tilefold_log_end_position')).toBe(false);
@@ -257,7 +261,7 @@ describe('/metrics', () => {
   test('each says its meaning and its unit', async () => {
     const text = await (await appWith().app.request('/metrics')).text();
     const helps = Array.from(text.matchAll(/^# HELP (tilefold_\w+) (.+)$/gm), ([, name, help]) => [name!, help!]);
-    expect(helps.length).toBe(24);
+    expect(helps.length).toBe(28);
     for (const [name, help] of helps) {
       const unit = /_seconds(_total)?$/.test(name!)
         ? 'in seconds'

@@ -117,7 +117,11 @@ export function appWith(told: Told = {}) {
     },
     plan: PLAN,
     moment: () => ({ position: 6, nowMicros: 978_865_200_000_000n, clocks: new Map() }),
-    planState: () => ({ position: 7, computing: null }),
+    planState: () => ({ position: 7, applied_at: '2001-01-07T00:00:00Z', computing: null, waiting: null }),
+    async abort() {
+      if (told.fails) throw told.fails;
+      return { aborted: true, position: 7 };
+    },
     async applyFiles() {
       if (told.fails) throw told.fails;
       return {
@@ -128,6 +132,7 @@ export function appWith(told: Told = {}) {
         renamed: [],
         extended: [],
         kept: 2,
+        until: null,
         waited_ms: 0.5,
       };
     },

@@ -125,7 +125,9 @@ const WRONG_READS: Record<string, string> = { OVERFLOW: 'overflow', EXPIRED: 'ex
 
 /** The first fault of an input at a path, or of what is nested in it, which is named then. */
 function faultOf({ faults }: LogRecord, path: string): string | null {
-  const found = faults.find(fault => fault.path === path || ['.', '['].some(more => fault.path.startsWith(path + more)));
+  const found = faults.find(
+    fault => fault.path === path || ['.', '['].some(more => fault.path.startsWith(path + more)),
+  );
   return found ? (found.path === path ? found.text : `${found.path}: ${found.text}`) : null;
 }
 
