@@ -57,9 +57,9 @@ const ANSWER: Mutant[] = [
   {
     name: 'store-unread',
     why: 'rows that memory has let go of do not count',
-    file: 'src/read/answer.ts',
-    from: '    exports.loadRow(entityId, key.start, length, levelMs, tileStartMs, row, end - start);\n',
-    to: '    if (end < start) exports.loadRow(entityId, key.start, length, levelMs, tileStartMs, row, end - start);\n',
+    file: 'src/kernel/hold.ts',
+    from: '      exports.loadRow(entity, key.start, length, levelMs, tileStartMs, row, end - start);\n',
+    to: '      if (end < start) exports.loadRow(entity, key.start, length, levelMs, tileStartMs, row, end - start);\n',
   },
   {
     name: 'memory-unread',
@@ -180,8 +180,8 @@ const COVER: Mutant[] = [
     name: 'cover-kept',
     why: 'the cover of an earlier moment is used again',
     file: 'assembly/window.ts',
-    from: 'answer.timeMicros == timeMicros && ',
-    to: '',
+    from: 'answer.timeMicros == timeMicros && answer.isPast',
+    to: 'answer.isPast',
   },
   {
     name: 'mask-first',
