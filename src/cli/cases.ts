@@ -30,6 +30,8 @@ export interface Item {
   of: { kind: 'event'; position: number } | { kind: 'lookup'; entity: string; key: KeyInput; atMicros: bigint | null };
   features: Record<string, Plain>;
   statuses: Record<string, string | null>;
+  /** What is wrong with features of an event: all of it, and nothing else; null where nobody says. */
+  errors: Record<string, string> | null;
   /** The event counts nowhere, for this reason. */
   bad: string | null;
   at: Position;
@@ -51,9 +53,10 @@ const ITEM = z
     at: AT.or(z.bigint()).describe('an RFC 3339 time or epoch milliseconds'),
     features: VALUES.optional(),
     statuses: z.record(z.string(), z.enum(STATUSES).nullable()).optional(),
+    errors: z.record(z.string(), z.string()).optional(),
     bad: z.string().optional(),
   })
-  .superRefine(({ event, lookup, at, bad }, context) => {
+  .superRefine(({ event, lookup, at, errors, bad }, context) => {
     const refuse = (message: string, path: string) => context.addIssue({ code: 'custom', message, path: [path] });
     if (lookup === undefined) {
       if (at !== undefined && at !== null) refuse('only a lookup has a moment', 'at');
@@ -61,6 +64,7 @@ const ITEM = z
     }
     if (Object.keys(lookup).length !== 1) refuse('one entity is looked up by an item', 'lookup');
     if (event !== undefined) refuse('an item is of an event or a lookup, not both', 'event');
+    if (errors !== undefined) refuse('only an event has errors', 'errors');
     if (bad !== undefined) refuse('only an event can be bad', 'bad');
   });
 
@@ -162,9 +166,9 @@ function lineDocuments(file: string, text: string, faults: Fault[]): PlacedItem[
 function itemOf(document: YamlDocument, path: number[], next: number, faults: Fault[]): Item | null {
   const item = check(ITEM, document, path, faults);
   if (!item) return null;
-  const { event, lookup, at, features = {}, statuses = {}, bad = null } = item;
+  const { event, lookup, at, features = {}, statuses = {}, errors = null, bad = null } = item;
   const place = document.at(path);
-  const rest = { features: features as Record<string, Plain>, statuses, bad, at: place };
+  const rest = { features: features as Record<string, Plain>, statuses, errors, bad, at: place };
   if (lookup === undefined) return { of: { kind: 'event', position: Number(event ?? next) }, ...rest };
   const [[entity, key]] = Object.entries(lookup) as [[string, KeyInput]];
   const atMicros = at === undefined || at === null ? null : momentOf(at);

@@ -26,7 +26,7 @@ export interface Outcome {
 export interface Difference {
   /** The event or the lookup, as users see it. */
   of: string;
-  /** Of a feature, or `bad`. */
+  /** Of a feature, or `bad`; behind `error of` where it is about that. */
   name: string;
   /** As JSON; a status stands behind it where one is expected. */
   expected: string;
@@ -37,8 +37,11 @@ export interface Difference {
 /** What came out for an item. */
 interface Actual {
   label: string;
-  /** Null values of features that are not of the event or the entity are left out. */
+  /** What names of the event's own features begin with, and need not; empty for a lookup. */
+  own: string;
   values: Map<string, Value>;
+  /** What is wrong with features of an event. */
+  errors: Map<string, string>;
   /** Why the event counts nowhere. */
   bad: string | null;
 }
@@ -47,6 +50,8 @@ interface Value {
   value: Plain;
   status: string | null;
 }
+
+const NOTHING = { own: '', values: new Map<string, Value>(), errors: new Map<string, string>() };
 
 /** Files come without arrivals, so their clock can only be that of their events. */
 const CLOCK: Clock = { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS };
@@ -69,7 +74,7 @@ export async function runCase({ name, events, items, plan, expected }: Case): Pr
 
 function emptyItem(position: number, file: string): Item {
   const of = { kind: 'event', position } as const;
-  return { of, features: {}, statuses: {}, bad: null, at: startOf(file) };
+  return { of, features: {}, statuses: {}, errors: null, bad: null, at: startOf(file) };
 }
 
 function startOf(file: string): Position {
@@ -94,7 +99,7 @@ async function eventRows(plan: Plan, source: Source, file: string): Promise<Map<
     onBad: ({ position, type, timeMicros, code, reason }) =>
       rows.set(position, {
         label: labelOf(position, type, timeMicros),
-        values: new Map(),
+        ...NOTHING,
         bad: `${code}: ${reason}`,
       }),
   };
@@ -111,12 +116,17 @@ function labelOf(position: number, type: string, timeMicros: bigint): string {
   return `event ${position}, ${type} at ${formatMicros(timeMicros)}`;
 }
 
-function* rowsOf({ count, positions, timesMicros, types, columns }: ReplayBatch): Generator<[number, Actual]> {
+/** Features of the event itself go by their names in its topology, too. */
+function* rowsOf({ count, positions, timesMicros, types, columns, errors }: ReplayBatch): Generator<[number, Actual]> {
   const cells = columns.map(column => readerOf(column));
   for (let row = 0; row < count; row++) {
-    const values = new Map(columns.map(({ name }, i) => [name, cells[i]!(row)]));
+    const own = `${types[row]}.`;
     const position = Number(positions[row]);
-    yield [position, { label: labelOf(position, types[row]!, timesMicros[row]!), values, bad: null }];
+    const actual = { ...NOTHING, label: labelOf(position, types[row]!, timesMicros[row]!), own, bad: null };
+    const wrong = errors.filter(error => error.position === position);
+    actual.values = new Map(columns.map(({ name }, i) => [shortName(actual, name), cells[i]!(row)]));
+    actual.errors = new Map(wrong.map(({ feature, text }) => [shortName(actual, feature), text]));
+    yield [position, actual];
   }
 }
 
@@ -164,7 +174,7 @@ async function lookedUp(plan: Plan, source: Source, items: Item[]): Promise<Actu
     const { entity, key } = moments[i]!;
     const columns = answer.entities[0]!.features;
     const values = new Map(columns.map(column => [column.name, readerOf(column)(0)]));
-    return { label: `${entity} ${keyJson(key)} at ${formatMicros(answer.timeMicros)}`, values, bad: null };
+    return { ...NOTHING, label: `${entity} ${keyJson(key)} at ${formatMicros(answer.timeMicros)}`, values, bad: null };
   });
 }
 
@@ -173,7 +183,10 @@ function entitiesOf(plan: Plan): string[] {
 }
 
 function checkName(plan: Plan, name: string, at: Position): void {
-  const known = plan.features.map(feature => feature.name);
+  const ofEvents = plan.events.flatMap(({ name: event, features = [] }) =>
+    features.flatMap(({ column }) => [column, `${event}.${column}`]),
+  );
+  const known = [...plan.features.map(feature => feature.name), ...ofEvents];
   if (!known.includes(name)) throw unknownName('feature', name, known, at);
 }
 
@@ -182,24 +195,42 @@ function unknownName(what: string, name: string, known: string[], at: Position):
 }
 
 function differencesOf(item: Item, actual: Actual, plan: Plan): Difference[] {
-  const { label, values, bad } = actual;
+  const { label, bad } = actual;
   if (bad !== null || item.bad !== null) {
     const isAsSaid = item.bad !== null && bad?.startsWith(`${item.bad}:`);
     return isAsSaid ? [] : [difference(label, 'bad', item.bad ?? 'a good event', bad ?? 'a good event', item.at)];
   }
-  const wanted = Object.entries(item.features);
-  if (wanted.length === 0 && Object.keys(item.statuses).length === 0) return missing(actual, item.at);
-  const differences = wanted.flatMap(([name, expected]) => {
-    const got = values.get(name);
-    if (!got) checkName(plan, name, item.at);
-    const value = got?.value ?? null;
-    return isSame(expected, value) ? [] : [difference(label, name, jsonOf(expected), jsonOf(value), item.at)];
-  });
-  for (const [name, status] of Object.entries(item.statuses)) {
-    const got = values.get(name)?.status ?? null;
-    if (got !== status) differences.push(difference(label, name, status ?? 'no status', got ?? 'no status', item.at));
+  const { features, statuses, errors } = item;
+  if (Object.keys({ ...features, ...statuses }).length === 0 && errors === null) return missing(actual, item.at);
+  const differences: Difference[] = [];
+  const compare = (name: string, isRight: boolean, expected: string, got: string) => {
+    if (!isRight) differences.push(difference(label, name, expected, got, item.at));
+  };
+  for (const [name, expected] of Object.entries(features)) {
+    const value = valueNamed(actual, name, plan, item.at)?.value ?? null;
+    compare(name, isSame(expected, value), jsonOf(expected), jsonOf(value));
+  }
+  for (const [name, expected] of Object.entries(statuses)) {
+    const status = valueNamed(actual, name, plan, item.at)?.status ?? null;
+    compare(name, status === expected, expected ?? 'no status', status ?? 'no status');
+  }
+  if (errors === null) return differences;
+  const said = new Map(Object.entries(errors).map(([name, text]) => [shortName(actual, name), text]));
+  for (const name of new Set([...said.keys(), ...actual.errors.keys()])) {
+    const [expected, got] = [said.get(name), actual.errors.get(name)];
+    compare(`error of ${name}`, expected === got, expected ?? 'none', got ?? 'none');
   }
   return differences;
+}
+
+function shortName({ own }: Actual, name: string): string {
+  return own !== '' && name.startsWith(own) ? name.slice(own.length) : name;
+}
+
+function valueNamed(actual: Actual, name: string, plan: Plan, at: Position): Value | undefined {
+  const value = actual.values.get(shortName(actual, name));
+  if (!value) checkName(plan, name, at);
+  return value;
 }
 
 /** All that is there, where nothing is expected. */
@@ -257,14 +288,16 @@ function setAll(document: Document, i: number, item: { [name: string]: Plain }):
   for (const [name, value] of Object.entries(item)) {
     // Which event or lookup it is of stands there already, as its author wrote it.
     if (name === 'bad') document.setIn([i, name], value);
+    if (name === 'errors') document.setIn([i, name], document.createNode(value));
     if (name !== 'features' && name !== 'statuses') continue;
     for (const [inner, of] of Object.entries(value!)) document.setIn([i, name, inner], document.createNode(of));
   }
 }
 
 /** An item as it would have passed. */
-function withActual(item: Item, { values, bad }: Actual): { [name: string]: Plain } {
+function withActual(item: Item, actual: Actual): { [name: string]: Plain } {
   const { of } = item;
+  const { values, errors, bad } = actual;
   const what: { [name: string]: Plain } =
     of.kind === 'event'
       ? { event: BigInt(of.position) }
@@ -275,8 +308,14 @@ function withActual(item: Item, { values, bad }: Actual): { [name: string]: Plai
   if (bad !== null) return { ...what, bad: bad.slice(0, bad.indexOf(':')) };
   const named = Object.keys(item.features);
   const present = [...values].filter(([, { value }]) => value !== null).map(([name]) => name);
-  const valueAt = (name: string) => [name, values.get(name)?.value ?? null] as const;
+  const read = (name: string) => values.get(shortName(actual, name));
+  const valueAt = (name: string) => [name, read(name)?.value ?? null] as const;
   const features = Object.fromEntries((named.length > 0 ? named : present).map(valueAt));
-  const statuses = Object.keys(item.statuses).map(name => [name, values.get(name)?.status ?? null] as const);
-  return { ...what, features, ...(statuses.length > 0 ? { statuses: Object.fromEntries(statuses) } : {}) };
+  const statuses = Object.keys(item.statuses).map(name => [name, read(name)?.status ?? null] as const);
+  return {
+    ...what,
+    features,
+    ...(statuses.length > 0 ? { statuses: Object.fromEntries(statuses) } : {}),
+    ...(errors.size > 0 || item.errors !== null ? { errors: Object.fromEntries(errors) } : {}),
+  };
 }

@@ -2,6 +2,7 @@ import { advanceRecords, select } from '../ingest/advance.ts';
 import { Fold } from '../kernel/fold.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import type { Layout } from '../kernel/layout.ts';
+import { sequence } from '../kernel/sequence.ts';
 import { type Answer, Reader } from '../read/read.ts';
 import type { Source } from '../source/source.ts';
 import { decodedBatches } from './changes.ts';
@@ -49,6 +50,8 @@ export async function answersAt(layout: Layout, source: Source, moments: Moment[
       const isBefore = () => waiting[0] && waiting[0].atMicros !== null && waiting[0].atMicros < times[record]!;
       // What cannot count moves no clock.
       while (rows[record]! >= 0 && isBefore()) answer(waiting[0]!.atMicros!);
+      exports.forgetTexts();
+      if (layout.isSequenced) sequence(layout, fold, null, record, record + 1);
       advanceRecords({ layout, folds: [fold] }, record, record + 1);
       at.position = position + record;
     }
