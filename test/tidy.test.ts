@@ -25,6 +25,7 @@ const SPOKEN_IN: [RegExp, RegExp][] = [
   [/^kafkajs$/, /^src\/source\/kafka\.ts$/],
   [/^apache-arrow/, /^src\/cli\/arrow\.ts$/],
   [/^hyparquet/, /^src\/cli\/parquet\.ts$/],
+  [/^chevrotain$/, /^src\/compile\/scowl\/(lexer|parser)\.ts$/],
   [/^@polyglot-sql\//, /^src\/compile\/sql\.ts$/],
   [/^hono/, /^src\/http\//],
   [/^commander$/, /^src\/cli\//],

@@ -8,7 +8,9 @@ import { WINDOWS_PER_ENTITY_MAX } from '../plan/window.ts';
 import type { Declared } from './declare.ts';
 import { declare } from './declare.ts';
 import type { CompiledSet } from './feature_set.ts';
+import { inlined } from './inline.ts';
 import { compileSet } from './feature_set.ts';
+import type { CompiledTopologies } from './scowl/topology.ts';
 import { SET_SHAPE } from './shape.ts';
 import type { YamlDocument } from './yaml.ts';
 import { isRecord, readYaml } from './yaml.ts';
@@ -30,8 +32,8 @@ export interface SourceFile {
 export const FILES_MAX = 10_000;
 
 /**
- * Compiles all `*.yaml` and `*.yml` files of a folder and of the folders in it, except for `tilefold.yaml`, which is
- * the configuration.
+ * Compiles all `*.yaml`, `*.yml` and `*.scowl` files of a folder and of the folders in it, except for `tilefold.yaml`,
+ * which is the configuration.
  *
  * @throws Faults all that is wrong with any file, by file, line and column
  */
@@ -45,9 +47,12 @@ export async function compileFolder(dir: string, settings: CompileSettings): Pro
 /** The definition files of a folder, ascending by path. */
 export async function readSources(dir: string): Promise<SourceFile[]> {
   const paths = await definitionPaths(dir);
-  if (paths.length === 0) throw new Fault('config', `no definitions: there is no *.yaml file in ${dir}`);
+  if (paths.length === 0) throw new Fault('config', `no definitions: there is no *.yaml or *.scowl file in ${dir}`);
   if (paths.length > FILES_MAX)
-    throw new Fault('too_large', `${dir} holds ${paths.length} *.yaml files, and at most ${FILES_MAX} are read`);
+    throw new Fault(
+      'too_large',
+      `${dir} holds ${paths.length} files of definitions, and at most ${FILES_MAX} are read`,
+    );
   return Promise.all(paths.map(async path => ({ file: asTyped(path), text: await readText(path) })));
 }
 
@@ -67,7 +72,7 @@ async function definitionPaths(dir: string): Promise<string[]> {
   const names = await readdir(dir, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
     throw new Fault('config', `definitions: the folder ${dir} cannot be read (${error.code})`);
   });
-  const isDefinition = (name: string) => /\.ya?ml$/.test(name) && !/^tilefold\.ya?ml$/.test(basename(name));
+  const isDefinition = (name: string) => /\.(ya?ml|scowl)$/.test(name) && !/^tilefold\.ya?ml$/.test(basename(name));
   const isHidden = (name: string) => name.split('/').some(part => part.startsWith('.') || part === 'node_modules');
   return names
     .filter(name => isDefinition(name) && !isHidden(name))
@@ -76,26 +81,60 @@ async function definitionPaths(dir: string): Promise<string[]> {
 }
 
 /**
- * Definitions -> plan: YAML -> declarations of all files -> feature sets, one by one.
+ * Definitions -> plan: YAML -> declarations of all files -> topologies -> feature sets, one by one.
  *
- * The plan is whole only where there are no faults. It is asynchronous because the SQL parser is loaded on first use.
+ * The plan is whole only where there are no faults. It is asynchronous because the parsers of SQL and of topologies are
+ * loaded on first use.
  */
 export async function compileSources(
   files: SourceFile[],
   settings: CompileSettings,
 ): Promise<{ plan: Plan; faults: Fault[] }> {
   const faults: Fault[] = [];
-  const documents = files.flatMap(({ file, text }) => readYaml(file, text, 'definition', faults));
+  const documents = files
+    .filter(({ file }) => !isTopology(file))
+    .flatMap(({ file, text }) => readYaml(file, text, 'definition', faults));
   for (const document of documents) checkKeys(document, faults);
   const declared = declare(documents, faults);
+  const topologies = await compileScowl(
+    files.filter(({ file }) => isTopology(file)),
+    declared,
+    faults,
+  );
   const setDocuments = documents.filter(isSet);
   checkSetNames(setDocuments, faults);
   const sets: CompiledSet[] = [];
   for (const document of setDocuments)
-    sets.push(await compileSet(document, declared, settings.dialect ?? 'duckdb', faults));
-  const plan = planOf(declared, sets, settings);
+    sets.push(inlined(await compileSet(document, declared, settings.dialect ?? 'duckdb', faults), declared, faults));
+  checkLookups(topologies, sets, faults);
+  const plan = planOf(declared, topologies, sets, settings);
   for (const { name } of plan.entities) checkWindows(name, plan, faults);
   return { plan, faults: faults.sort(byPlace) };
+}
+
+function isTopology(file: string): boolean {
+  return file.endsWith('.scowl');
+}
+
+async function compileScowl(files: SourceFile[], declared: Declared, faults: Fault[]): Promise<CompiledTopologies> {
+  if (files.length === 0) return { aggregates: [], sets: [], features: [] };
+  const [{ readScowl }, { compileTopologies }] = await Promise.all([
+    import('./scowl/parser.ts'),
+    import('./scowl/topology.ts'),
+  ]);
+  const topologies = files.map(({ file, text }) => readScowl(file, text, faults));
+  return compileTopologies(topologies, declared, faults);
+}
+
+/** What a topology calls the sets of its lookups may be what an author of YAML calls one. */
+function checkLookups(topologies: CompiledTopologies, sets: CompiledSet[], faults: Fault[]): void {
+  const names = new Map(topologies.sets.map(({ name, at }) => [name, at]));
+  for (const { set } of sets) {
+    if (!set || !names.has(set.name)) continue;
+    const at = names.get(set.name)!;
+    const message = `feature set "${set.name}" is there twice: lookups of the entity at ${at!.file}:${at!.line}:${at!.column} are called so`;
+    faults.push(new Fault('definition', message, set.at));
+  }
 }
 
 const DECLARATIONS = ['types', 'events', 'entities'];
@@ -151,13 +190,18 @@ function checkWindows(entity: string, plan: Plan, faults: Fault[]): void {
   }
 }
 
-function planOf(declared: Declared, sets: CompiledSet[], settings: CompileSettings): Plan {
+function planOf(
+  declared: Declared,
+  topologies: CompiledTopologies,
+  sets: CompiledSet[],
+  settings: CompileSettings,
+): Plan {
   return {
     events: [...declared.events.values()].flatMap(event => event ?? []),
     entities: [...declared.entities.values()].flatMap(entity => entity ?? []),
-    aggregates: sets.flatMap(set => set.aggregates),
-    sets: sets.flatMap(({ set }) => set ?? []),
-    features: sets.flatMap(set => set.features),
+    aggregates: [...topologies.aggregates, ...sets.flatMap(set => set.aggregates)],
+    sets: [...topologies.sets, ...sets.flatMap(({ set }) => set ?? [])],
+    features: [...topologies.features, ...sets.flatMap(set => set.features)],
     latenessMs: settings.latenessMs,
   };
 }

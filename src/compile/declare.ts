@@ -16,6 +16,7 @@ import { check, isRecord, valueAt } from './yaml.ts';
 export interface Declared {
   events: Map<string, EventType | null>;
   entities: Map<string, Entity | null>;
+  types: KnownTypes;
 }
 
 /** How many values one event may carry: each is a column in the kernels' memory. */
@@ -48,7 +49,7 @@ export function declare(documents: YamlDocument[], faults: Fault[]): Declared {
     gather(document, 'entities', PLAIN_NAME, entities, faults);
   }
   const known = resolveTypes(types, faults);
-  const declared: Declared = { events: new Map(), entities: new Map() };
+  const declared: Declared = { events: new Map(), entities: new Map(), types: known };
   for (const [name, place] of events) declared.events.set(name, declareEvent(name, place, known, faults));
   for (const [name, place] of entities) declared.entities.set(name, declareEntity(name, place, faults));
   for (const document of documents) describe(document, declared, faults);
@@ -144,7 +145,8 @@ function resolveTypes(places: Map<string, Place>, faults: Fault[]): KnownTypes {
   return known;
 }
 
-function extent(type: Type): { depth: number; fields: number } {
+/** How deep a type nests, and how many fields there are in all that it is made of. */
+export function extent(type: Type): { depth: number; fields: number } {
   if (type.kind === 'list' || type.kind === 'map') {
     const inner = extent(type.of.type);
     return { depth: inner.depth + 1, fields: inner.fields };

@@ -16,6 +16,7 @@ import { bind, bindCondition, fieldOf } from './bind.ts';
 import type { Declared } from './declare.ts';
 import type { Dialect } from './dialect.ts';
 import { DIALECTS } from './dialect.ts';
+import { standsOnAggregate } from './inline.ts';
 import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
@@ -260,7 +261,7 @@ function seriesOf(window: Window, count: number): Window[] {
 }
 
 /** The most tiles that a cover of such a window has: one step short of the coarser tile on each level, and again on the way down where it is over. */
-function coverCountMax(lengthMs: number, resolutionMs: number, levelsMs: number[], isOver: boolean): number {
+export function coverCountMax(lengthMs: number, resolutionMs: number, levelsMs: number[], isOver: boolean): number {
   const levels = levelsMs.filter(levelMs => levelMs >= resolutionMs);
   const count = levels.reduce((sum, levelMs, i) => {
     const coarserMs = levels[i + 1];
@@ -286,13 +287,20 @@ function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
       if (!isTable(node, event, faults)) return null;
       const input = event.inputs.find(i => i.name === node.name);
       if (input) return { kind: 'column', name: input.name, type: input.type, at: node.at };
+      const computed = event.columns.find(({ name }) => name === node.name);
+      if (computed && standsOnAggregate(node.name, event)) {
+        const message = `${node.name} is made of an aggregate, and a feature set looks at one event at a time: keep it in the topology`;
+        faults.push(new Fault('unsupported', message, node.at));
+        return null;
+      }
+      if (computed) return { kind: 'column', name: node.name, type: computed.expression.type, at: node.at };
       if (node.name === READ_TIME) {
         const message = `${node.text}: an event has no other time than its own: write ${EVENT_TIME}`;
         faults.push(new Fault('unsupported', message, node.at));
         return null;
       }
       if (node.name === EVENT_TIME) return { kind: 'column', name: EVENT_TIME, type: TIME, at: node.at };
-      const names = event.inputs.map(i => i.name);
+      const names = [...event.inputs, ...event.columns].map(({ name }) => name);
       const hint = didYouMean(node.name, names) || `; it has ${names.join(', ')}`;
       faults.push(new Fault('definition', `event ${event.name} has no input "${node.name}"${hint}`, node.at));
       return null;

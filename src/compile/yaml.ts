@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { FaultCode, Position } from '../base/fault.ts';
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
+import { type Place, placeIn } from './place.ts';
 
 /** Member names and list indexes from a document's root to one of its nodes. */
 export type YamlPath = (string | number)[];
@@ -45,8 +46,7 @@ export function readYaml(file: string, text: string, code: FaultCode, faults: Fa
     faults.push(new Fault('too_large', `${text.length} characters, and at most ${YAML_LENGTH_MAX} are read`, at));
     return [];
   }
-  const starts = lineStarts(text);
-  const place = (start: number, end: number) => placeOf(file, text, starts, start, end);
+  const place = placeIn(file, text);
   const tooDeep = firstTooDeep(text);
   if (tooDeep !== null) {
     const message = `nests too deep: at most ${YAML_DEPTH_MAX} levels are read`;
@@ -84,33 +84,6 @@ function firstTooDeep(text: string): number | null {
 }
 
 const UNWRITTEN = new Set<string | null>(['doc-mode', 'flow-error-end', 'scalar']);
-
-type Place = (start: number, end: number) => Position;
-
-/** Offsets of the lines of a text. (Those of the YAML library have gaps behind a syntax error.) */
-function lineStarts(text: string): number[] {
-  const starts = [0];
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
-  return starts;
-}
-
-function placeOf(file: string, text: string, starts: number[], start: number, end: number): Position {
-  const line = lineAt(starts, start);
-  const newline = text.indexOf('\n', start);
-  const part = text.slice(start, Math.min(end, newline < 0 ? text.length : newline)).trimEnd();
-  return { file, line: line + 1, column: start - starts[line]! + 1, length: Math.max(1, part.length) };
-}
-
-/** The last line that starts at or before an offset. */
-function lineAt(starts: number[], offset: number): number {
-  let [low, high] = [0, starts.length - 1];
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (starts[middle]! <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
 
 /** Can the document be read as plain values? Repeated keys are faults, but do not hide what else there is. */
 function checkSyntax(document: Document.Parsed, text: string, code: FaultCode, place: Place, faults: Fault[]): boolean {

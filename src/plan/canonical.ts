@@ -72,7 +72,9 @@ function canonicalExpression(expression: Expression, event: EventType | null, pl
         return feature ? inScope(feature.expression) : ['feature', expression.name];
       }
       const column = event.columns.find(c => c.name === expression.name);
-      if (column) return inScope(column.expression);
+      // Another name of a column is no other column.
+      if (column?.expression.kind === 'column') return inScope(column.expression);
+      if (column) return ['column', digested(column, plan, () => inScope(column.expression))];
       const input = event.inputs.find(i => i.name === expression.name);
       if (!input && expression.name === EVENT_TIME) return ['time'];
       assert(input, `column ${expression.name} is neither an input nor a column of event ${event.name}`);
@@ -94,7 +96,9 @@ function canonicalExpression(expression: Expression, event: EventType | null, pl
       assert(aggregate, `read of an unknown aggregate ${read.aggregate}`);
       return [
         'read',
-        canonicalAggregate(aggregate, plan),
+        event
+          ? digested(aggregate, plan, () => canonicalAggregate(aggregate, plan))
+          : canonicalAggregate(aggregate, plan),
         read.window,
         read.keys?.map(inScope) ?? null,
         read.after && inScope(read.after),
@@ -102,6 +106,21 @@ function canonicalExpression(expression: Expression, event: EventType | null, pl
       ];
     }
   }
+}
+
+/** Of each plan, what its columns and aggregates mean. */
+const DIGESTS = new WeakMap<Plan, Map<object, string>>();
+
+/**
+ * The digest of what a column or an aggregate means that others stand on: written out, a few that stand twice on each other
+ * would be without end. An entity's features are written out, for their hashes are older than that.
+ */
+function digested(of: object, plan: Plan, meaning: () => unknown): string {
+  const known = DIGESTS.get(plan) ?? new Map<object, string>();
+  DIGESTS.set(plan, known);
+  const digest = known.get(of) ?? createHash('sha256').update(JSON.stringify(meaning())).digest('hex');
+  known.set(of, digest);
+  return digest;
 }
 
 function canonicalChangelog(changelog: Changelog, { inputs }: EventType): unknown {

@@ -127,7 +127,12 @@ export type FunctionName =
   | 'addMonths'
   | 'timeOfMicros'
   | 'bucketIndex'
-  | 'sketchBucket';
+  | 'sketchBucket'
+  | 'similarity'
+  | 'ipBlock'
+  | 'formatTime'
+  | 'parseTime'
+  | 'inZone';
 
 /** In this order the kernel numbers them. `dateTrunc` and `dateDiff` know those up to `year`. */
 export const TIME_PARTS = [

@@ -109,7 +109,7 @@ describe('folders', () => {
     expect(await faultsOf('', '# nothing\n')).toEqual([]);
     const empty = await folderOf({ 'a.txt': '' });
     expect(await thrownBy(compileFolder(empty, HOUR))).toEqual(
-      new Fault('config', `no definitions: there is no *.yaml file in ${empty}`),
+      new Fault('config', `no definitions: there is no *.yaml or *.scowl file in ${empty}`),
     );
     expect(await thrownBy(compileFolder(join(empty, 'x'), HOUR))).toEqual(
       new Fault('config', `definitions: the folder ${empty}/x cannot be read (ENOENT)`),

@@ -93,6 +93,17 @@ export function eventRow(plan: Plan, log: Log, p: number): { [column: string]: V
   return Object.fromEntries(names.map(name => [name, scope.column(name)]));
 }
 
+/** What went wrong where the features of the event at p were made, by name; null where there is no good event. */
+export function eventErrors(plan: Plan, log: Log, p: number): { [feature: string]: string } | null {
+  const record = log.records[p]!;
+  const row = record.rows.at(-1);
+  if (record.bad !== null || !row) return null;
+  const event = named(plan.events, record.type);
+  const scope = eventScope(plan, log, event, record, row);
+  const errors = (event.features ?? []).map(({ column, error }) => [column, error && evaluate(error, scope)]);
+  return Object.fromEntries(errors.filter(([, error]) => error !== null));
+}
+
 /** What an event's expressions see: its inputs, its other columns, and aggregates as of (its position, its time). */
 function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord, row: LogRow): Scope {
   const scope: Scope = {
