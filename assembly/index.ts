@@ -86,6 +86,7 @@ export {
   changesStart,
   findKeyed,
   pickRecords,
+  pickShard,
   pickedBytes,
   refusalsOf,
   setKeyColumn,

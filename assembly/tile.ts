@@ -288,6 +288,9 @@ const ordered: Bytes = Bytes.make();
 /** Twice as many places as keys keep probes short. */
 const TABLE_SIZE_MIN: u32 = 1024;
 
+/** Of which shard's keys events are picked; -1 for those of all. */
+let pickedShard: i32 = -1;
+
 /** Events are picked while those before them wait to be tiled: so their keys and texts are copied out of the batch. */
 let isKept: bool = false;
 
@@ -341,6 +344,14 @@ export function tileSequenced(group: i32, record: i32): void {
  */
 export function pickRecords(from: i32, to: i32): void {
   pickFrom(from, to, true);
+}
+
+/** Picks as `pickRecords` does, of the events only those whose keys are of one shard: the others are another kernel's. */
+export function pickShard(from: i32, to: i32, shard: i32): void {
+  assert(<u32>shard < <u32>shardCount);
+  pickedShard = shard;
+  pickFrom(from, to, true);
+  pickedShard = -1;
 }
 
 /** What events take that are picked and not tiled. */
@@ -498,12 +509,14 @@ function consider(group: Group, row: usize, record: usize): void {
     weight = load<i64>(register.values + (row << 3));
   }
   if (!buildKey(group.frame, row, group.keyColumns, group.keyCount)) return;
+  const hash = hashKey(group.entity, keyStart, keyLength);
+  if (pickedShard >= 0 && hash % <u32>shardCount != <u32>pickedShard) return;
   const candidate = candidateAt(candidateCount);
   candidateCount++;
   candidate.row = <u32>row;
   candidate.record = <u32>record;
   candidate.weight = weight;
-  candidate.hash = hashKey(group.entity, keyStart, keyLength);
+  candidate.hash = hash;
   candidate.keyLength = <u32>keyLength;
   candidate.key = hasLoneString(group) ? keyStart : builtKeys.copy(keyStart, keyLength);
 }

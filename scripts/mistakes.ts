@@ -1010,6 +1010,27 @@ const CREW: Mutant[] = [
     from: 'spreadRows(column, rows, whole[n]!)',
     to: 'spreadRows(column, [...rows.keys()], whole[n]!)',
   },
+  {
+    name: 'stretch-all',
+    why: 'of lines that all shards are sent each folds the events of all keys',
+    file: 'assembly/tile.ts',
+    from: 'pickedShard >= 0 && ',
+    to: 'pickedShard > 64 && ',
+  },
+  {
+    name: 'stretch-behind',
+    why: 'each shard counts how far behind all events are',
+    file: 'src/shard/shard.ts',
+    from: 'if (!this.#isFirst) this.#countBeside(before);',
+    to: '',
+  },
+  {
+    name: 'stretch-gathered',
+    why: 'a barrier does not wait for what shards have gathered',
+    file: 'src/shard/crew.ts',
+    from: 'await this.#foldedAll();',
+    to: 'await this.#stretches.at(-1)?.done.promise;',
+  },
 ];
 
 /** What becomes of windows that are over, and of many in a row. */

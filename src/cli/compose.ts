@@ -11,7 +11,7 @@ import type { Keeping } from '../ingest/expiry.ts';
 import { Here } from '../ingest/here.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import { Fold } from '../kernel/fold.ts';
-import { type Kernel, loadKernel } from '../kernel/instance.ts';
+import { compiledKernels, type Kernel, loadKernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import type { Ids, Layout } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
@@ -367,14 +367,27 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   const mark = store.mark();
   const shardCount = settings.shards;
   const memoryBytes = foldMemoryBytes / shardCount;
-  const first: ToShard & { kind: 'open' } = {
-    ...{ kind: 'open', role: 'shard', shards: shardCount, database: file, plan, ids, settings, mark, memoryBytes },
-  };
+  const kernels = await compiledKernels();
+  const opening = (shard: number): ToShard & { kind: 'open' } => ({
+    ...{
+      kind: 'open',
+      role: 'shard',
+      shard,
+      shards: shardCount,
+      database: file,
+      plan,
+      ids,
+      settings,
+      mark,
+      memoryBytes,
+    },
+    kernels,
+  });
   const [writer, ...shards] = await Promise.all([
     startWorker<ToWriter, FromWriter>({ kind: 'open', role: 'writer', database: file, keeping }),
     ...(workers === 0
-      ? [startHere(first, stages)]
-      : Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(first))),
+      ? [startHere(opening(0), stages)]
+      : Array.from({ length: workers }, (_, shard) => startWorker<ToShard, FromShard>(opening(shard)))),
   ]);
   const crew = new Crew(
     { layout, shards, isHere: workers === 0, writer, mark, late: meta.late(), foldMemoryBytes, onFailure, watcher },

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Stages } from '../base/stages.ts';
 import { Fold } from '../kernel/fold.ts';
-import { loadKernel } from '../kernel/instance.ts';
+import { loadKernel, shareKernels } from '../kernel/instance.ts';
 import { layPlan } from '../kernel/load.ts';
 import type { FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import { ServedShard, ServedWriter } from '../shard/serving.ts';
@@ -23,13 +23,14 @@ export async function openShard(
   post: Post<FromShard>,
   stages: Stages,
 ): Promise<Role<ToShard>> {
-  const { plan, ids, settings, mark, shards, database, memoryBytes } = first;
+  const { plan, ids, settings, mark, shard, shards, database, memoryBytes, kernels } = first;
   const { store, close } = openRows(database);
+  shareKernels(kernels);
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, ids, settings);
   const fold = new Fold(kernel, store.readRow);
   fold.boundBytes = memoryBytes;
-  const served = new ServedShard(new Shard({ layout, fold, store, shards }, mark, stages), post);
+  const served = new ServedShard(new Shard({ layout, fold, store, shard, shards }, mark, stages), post);
   return message => {
     assert(message.kind !== 'open', 'a shard is opened once');
     if (message.kind !== 'close') return served.hear(message);

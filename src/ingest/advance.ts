@@ -12,6 +12,9 @@ export interface Pipeline {
 /** Changes are made by so many bytes at a time: then they are folded while a core's cache has them. */
 const CHANGES_BYTES = 256 << 10;
 
+/** Events are folded together, where nobody waits for them, as soon as so many bytes of them are. */
+export const GATHERED_BYTES = 4 << 20;
+
 /**
  * The way of a decoded batch: select -> tile -> fold. Pure: what comes out depends on the batch and on the rows alone.
  * Ingest and replay take the same steps.
@@ -41,6 +44,14 @@ export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: St
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES));
     for (const [shard, fold] of folds.entries()) foldChanges(fold, changes(kernel, shard), stages);
+  }
+}
+
+/** The last steps of one shard, whose events alone were picked. */
+export function foldShard({ kernel }: Layout, fold: Fold, shard: number, stages: Stages): void {
+  for (let isDone = false; !isDone; ) {
+    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES));
+    foldChanges(fold, changes(kernel, shard), stages);
   }
 }
 

@@ -15,16 +15,13 @@ import { sequence } from '../kernel/sequence.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Mark, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
-import { foldGathered, gather, gatherRecords, select } from './advance.ts';
+import { foldGathered, GATHERED_BYTES, gather, gatherRecords, select } from './advance.ts';
 import { enrichedRecords, type TakeEnriched } from './enrich.ts';
 import { writeBarrier } from './barrier.ts';
 import { sliceEnd } from './door.ts';
 import { type BadRecord, DIRTY_SHARE, type Engine, ERRORS_PENDING_MAX, type Watcher } from './engine.ts';
 import type { Keeping } from './expiry.ts';
 import { LateLedger, type RefusedCount } from './late.ts';
-
-/** Events are folded together, where nobody waits for them, as soon as so many bytes of them are. */
-const GATHERED_BYTES = 4 << 20;
 
 /** Records that are taken one after the other are decoded by fewer at a time: their rows are many, and there is no barrier between them. */
 const SEQUENCED_BYTES = 64 << 10;

@@ -136,6 +136,7 @@ export interface Exports {
   tileRecords(from: number, to: number): void;
   findKeyed(group: number, from: number, key: number, length: number): number;
   pickRecords(from: number, to: number): void;
+  pickShard(from: number, to: number, shard: number): void;
   pickedBytes(): number;
   tilePicked(bytesMax: number): number;
   changesStart(shard: number): number;
@@ -257,14 +258,29 @@ const SIMD_PROBE = Uint8Array.of(
 /** Which of the two builds this runtime gets: they do the same. */
 export const BUILD: 'simd' | 'scalar' = WebAssembly.validate(SIMD_PROBE) ? 'simd' : 'scalar';
 
-let compiled: Promise<WebAssembly.Module> | null = null;
+export type CompiledKernels = WebAssembly.Module;
 
-/** A fresh instance. The module is compiled once per process. */
-export async function loadKernel(): Promise<Kernel> {
+let compiled: Promise<CompiledKernels> | null = null;
+
+/**
+ * The kernels, compiled once for each thread, unless that is given those of another (`shareKernels`): what the runtime has
+ * made of their code as it ran is then there for both.
+ */
+export function compiledKernels(): Promise<CompiledKernels> {
   compiled ??= Bun.file(BUILD === 'simd' ? simdPath : scalarPath)
     .arrayBuffer()
     .then(bytes => WebAssembly.compile(bytes));
-  const module = await compiled;
+  return compiled;
+}
+
+/** This thread takes the kernels that another one has compiled. */
+export function shareKernels(module: CompiledKernels): void {
+  compiled = Promise.resolve(module);
+}
+
+/** A fresh instance. */
+export async function loadKernel(): Promise<Kernel> {
+  const module = await compiledKernels();
   let exports: Exports;
   const abort = (message: number, file: number, line: number, column: number): never => {
     const place = `${readText(exports.memory, file)}:${line}:${column}`;

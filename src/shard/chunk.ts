@@ -7,9 +7,6 @@ import { NEWLINE } from '../source/segment.ts';
 export const CHUNK_LINES_MAX = 2048;
 export const CHUNK_BYTES = 256 << 10;
 
-/** Where nobody waits: the more of a key there is in a chunk the less there is to fold. */
-export const CHUNK_BEHIND_BYTES = 2 << 20;
-
 /** The end of whole lines from `from` on, at least one of them, and how many they are. */
 export function cutChunk(lines: Uint8Array, from: number): { end: number; count: number } {
   let end = from;

@@ -10,7 +10,7 @@ import { changesByShard } from '../kernel/change.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
 import type { FoldedRow } from '../kernel/fold.ts';
 import { shardOf } from '../kernel/key.ts';
-import { behindOf } from '../kernel/late.ts';
+import { behindOf, type Refused } from '../kernel/late.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
 import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
 import {
@@ -24,7 +24,6 @@ import {
   withSince,
 } from '../read/read.ts';
 import type { Explain, Explanation } from '../read/explain.ts';
-import { lineCount } from '../source/segment.ts';
 import type { LateRow } from '../meta/meta.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
@@ -32,6 +31,7 @@ import { unpackColumns } from './columns.ts';
 import { type Chunk, extend, makeChunk, ShardDesk, takeLines, type Wire } from './desk.ts';
 import { errorOf } from './failure.ts';
 import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShard, type ToWriter } from './message.ts';
+import { makeStretch, NO_LINES, Slots, type Stretch } from './stretch.ts';
 
 /**
  * Chunks that a shard has to decode: the one at work, and the next. A lookup waits for both of them at most, and for the
@@ -72,10 +72,15 @@ export interface CrewParts {
  *
  *   main     cut -- chunk --> decode in any worker -- clocks, in the log's order --> tile -- changes --> main
  *   main     -- changes of each shard, in the log's order --> fold in the worker that has the shard
+ *   behind   -- stretch --> decode in every worker, each tiles and folds what is of its own keys
  *   barrier  snapshot of every shard at one position --> writer: one transaction --> settle
  *
  * Messages to a worker arrive in the order in which they were sent, and changes of a chunk are sent to all at once. So a
  * lookup, sent to some of them at once, is answered by all as of the same position, and contains all that was acknowledged.
+ *
+ * Where the log is ahead of the rows nobody asks, and nobody waits for anything but the end: then no shard waits for another
+ * one's clocks or changes either. Each decodes all of it, which is the smaller part of the work, and does for its own keys
+ * what one thread does for all.
  */
 export class Crew implements Engine {
   readonly #parts: CrewParts;
@@ -85,8 +90,17 @@ export class Crew implements Engine {
   readonly #chunks: Chunk[] = [];
   /** Of chunks that shards have been sent, so many are not folded by all of them yet. */
   #applying = 0;
+  /** In the log's order: stretches that shards have been sent and not all of them have done with, and those behind them. */
+  readonly #stretches: Stretch[] = [];
+  readonly #unsent: Stretch[] = [];
+  readonly #slots = new Slots();
+  /** Shards may have gathered what they have not folded. */
+  #isGathered = false;
+  /** A barrier waits for the stretches that are under way. */
+  #isHeld = false;
   #folded: number;
-  #expected: number;
+  /** Null while stretches are under way: how many events they are their shards know. */
+  #expected: number | null;
   /** Of what was given last more follows, and nobody waits for it. */
   #isBehind = false;
   /** Chunks are sent as soon as this turn's are there. */
@@ -175,18 +189,23 @@ export class Crew implements Engine {
   async fold(lines: Uint8Array, position: number, arrivalMicros: bigint | null, isBehind = false): Promise<void> {
     if (this.#failure) throw this.#failure;
     assert(!this.#closed, 'nothing is folded by a crew that is closed');
-    assert(position === this.#expected, `lines from ${position} on, where ${this.#expected} is the next`);
-    if (lines.length === 0) return;
+    const expected = this.#expected ?? position;
+    assert(position === expected, `lines from ${position} on, where ${expected} is the next`);
+    if (lines.length === 0) return isBehind ? undefined : this.#foldedAll();
     this.#isBehind = isBehind;
+    // Behind what somebody waits for, these are chunks like those before them.
+    if (isBehind && this.#chunks.length === 0) return this.#catchUp(lines, position, arrivalMicros);
+    let next = position;
     for (let from = 0; from < lines.length; ) {
-      const { end, count } = isBehind ? { end: lines.length, count: lineCount(lines) } : cutChunk(lines, from);
+      const { end, count } = cutChunk(lines, from);
       const part = lines.subarray(from, end);
       const last = this.#chunks.at(-1);
-      if (!last || !extend(last, part, count, arrivalMicros, isBehind))
-        this.#chunks.push(makeChunk(part, count, this.#expected, arrivalMicros));
-      this.#expected += count;
+      if (!last || !extend(last, part, count, arrivalMicros))
+        this.#chunks.push(makeChunk(part, count, next, arrivalMicros));
+      next += count;
       from = end;
     }
+    this.#expected = next;
     const { waiting } = this.#chunks.at(-1)!;
     const folded = new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
     this.#advanceSoon();
@@ -233,6 +252,7 @@ export class Crew implements Engine {
   /** @throws Fault as `Asker.ask`, `corrupt` where a row is */
   async lookup(request: Lookup): Promise<Answer> {
     if (this.#failure) throw this.#failure;
+    this.#foldGathered();
     const question = this.#asker.ask(request);
     // All are asked before anything else can be: they answer as of one position.
     const { timeMicros, isPast, position, parts } = question;
@@ -248,6 +268,7 @@ export class Crew implements Engine {
   /** @throws Fault as `lookup` */
   async explain(request: Explain): Promise<Explanation> {
     if (this.#failure) throw this.#failure;
+    this.#foldGathered();
     const question = this.#asker.askOne(request);
     const { answer, feature, encoded, timeMicros, isPast } = question;
     const shard = this.#rowsByShard(answer.entity, [encoded]).findIndex(rows => rows.length > 0);
@@ -274,6 +295,9 @@ export class Crew implements Engine {
 
   /** Sends what can be sent: chunks to be decoded, clocks as they become known, and changes in the log's order. */
   #advance(): void {
+    // The clocks before the first chunk are known when all that was to be caught up with is folded.
+    if (this.#chunks.length > 0 && this.#unsent.length === 0) this.#foldGathered();
+    if (this.#stretches.length + this.#unsent.length > 0) return;
     let clocks: Clocks | null = this.#foldedClocks;
     for (const chunk of this.#chunks) {
       if (!chunk.desk) {
@@ -311,15 +335,87 @@ export class Crew implements Engine {
     for (const [i, changes] of chunk.changes!.entries())
       this.#shards[i]!.wire.post({ kind: 'apply', changes, clocks }, [changes.buffer]);
     this.#applying++;
-    this.#folded = chunk.position + chunk.count;
+    this.#passTo(chunk.position + chunk.count, clocks, chunk.bad, chunk.refused);
+    for (const { resolve } of chunk.waiting) resolve();
+  }
+
+  /** Whatever is asked from now on is asked as of there. */
+  #passTo(position: number, clocks: Clocks, bads: BadRecord[], refused: Refused[]): void {
+    this.#folded = position;
     this.#foldedClocks = clocks;
     seeClocks(this.#parts.layout, clocks);
-    this.#late.add(chunk.refused);
-    for (const bad of chunk.bad) {
+    this.#late.add(refused);
+    for (const bad of bads) {
       this.#errors.push(bad);
       this.#parts.watcher?.bad(bad.code);
     }
-    for (const { resolve } of chunk.waiting) resolve();
+  }
+
+  // --- stretches
+
+  #catchUp(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
+    const stretch = makeStretch(lines, position, arrivalMicros, this.#shards.length);
+    this.#expected = null;
+    this.#unsent.push(stretch);
+    this.#guard(() => this.#sendStretches());
+    return stretch.done.promise;
+  }
+
+  #sendStretches(): void {
+    while (this.#unsent.length > 0 && !this.#isHeld && this.#hasMemory()) {
+      const lines = this.#slots.share(this.#unsent[0]!.lines);
+      if (!lines) break;
+      const stretch = this.#unsent.shift()!;
+      stretch.slot = lines.buffer;
+      this.#send(stretch, lines, false);
+    }
+    this.#wake();
+  }
+
+  /** What shards have gathered is to be folded, whatever follows. */
+  #foldGathered(): void {
+    if (this.#isGathered) this.#send(makeStretch(NO_LINES, this.#folded, null, this.#shards.length), NO_LINES, true);
+  }
+
+  #send(stretch: Stretch, lines: Uint8Array<SharedArrayBuffer>, isLast: boolean): void {
+    const { position, arrivalMicros } = stretch;
+    const clocks = this.#stretches.length === 0 ? this.#foldedClocks : null;
+    this.#stretches.push(stretch);
+    this.#isGathered = !isLast;
+    for (const desk of this.#shards) {
+      desk.catchingUp.push(stretch);
+      desk.wire.post({ kind: 'catch_up', lines, position, arrivalMicros, clocks, isLast });
+    }
+  }
+
+  #takeStretch(from: number, { count, clocks, bad, refused }: FromShard & { kind: 'caught_up' }): void {
+    const stretch = this.#shards[from]!.catchingUp.shift()!;
+    stretch.left--;
+    stretch.refused.push(...refused);
+    if (from !== 0) return;
+    stretch.count = count;
+    stretch.clocks = clocks;
+    stretch.bad = bad;
+  }
+
+  /** In the log's order, whichever shard was the last. */
+  #endStretches(): void {
+    while (this.#stretches[0]?.left === 0) {
+      const { slot, position, count, clocks, bad, refused, done } = this.#stretches.shift()!;
+      if (slot) {
+        assert(position === this.#folded, `lines from ${position} on were folded behind ${this.#folded}`);
+        this.#slots.giveBack(slot);
+      }
+      this.#passTo(this.#folded + count, clocks!, bad, refused);
+      if (this.#stretches.length + this.#unsent.length + this.#chunks.length === 0) this.#expected = this.#folded;
+      done.resolve();
+    }
+  }
+
+  /** Resolves when all that shards have been sent, and have gathered, is folded. */
+  async #foldedAll(): Promise<void> {
+    this.#foldGathered();
+    await this.#stretches.at(-1)?.done.promise;
   }
 
   #hear(from: number, message: FromShard): void {
@@ -334,6 +430,14 @@ export class Crew implements Engine {
       }
       case 'tiled':
         this.#takeChanges(desk.decoding.shift()!, message);
+        this.#advance();
+        break;
+      case 'caught_up':
+        desk.sizes = message.sizes;
+        this.#takeStretch(from, message);
+        this.#endStretches();
+        this.#bringForward();
+        this.#sendStretches();
         this.#advance();
         break;
       case 'applied':
@@ -411,7 +515,7 @@ export class Crew implements Engine {
     assert(!this.#barrier, 'one barrier at a time');
     this.#barrier = this.#writeBarrier().finally(() => {
       this.#barrier = null;
-      this.#wake();
+      this.#sendStretches();
     });
     return this.#barrier;
   }
@@ -419,6 +523,9 @@ export class Crew implements Engine {
   async #writeBarrier(): Promise<void> {
     const { layout, watcher } = this.#parts;
     const startMs = performance.now();
+    // Nothing more is sent until snapshots have been asked for.
+    this.#isHeld = true;
+    await this.#foldedAll();
     const errors = this.#errors;
     const merged = this.#merged;
     this.#errors = [];
@@ -426,7 +533,10 @@ export class Crew implements Engine {
     this.#merged = null;
     const position = this.#folded;
     const clocks = namedClocks(layout, this.#foldedClocks);
-    const snapshots = await Promise.all(this.#shards.map(desk => desk.snapshot()));
+    const asked = Promise.all(this.#shards.map(desk => desk.snapshot()));
+    this.#isHeld = false;
+    this.#sendStretches();
+    const snapshots = await asked;
     const rowCount = snapshots.reduce((sum, one) => sum + one.rowCount, 0);
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
     const runs = snapshots.map(one => one.run);
@@ -493,9 +603,13 @@ export class Crew implements Engine {
   // --- room and failure
 
   #hasRoom(): boolean {
-    const isFull = this.#chunks.length >= 2 * CHUNKS_PER_SHARD * this.#shards.length;
-    const isBehind = this.#barrier !== null && (this.#isOver(OVER_MAX) || this.#isDirty(2));
-    return !isFull && !isBehind;
+    const isFull = this.#chunks.length >= 2 * CHUNKS_PER_SHARD * this.#shards.length || this.#unsent.length > 0;
+    return !isFull && this.#hasMemory();
+  }
+
+  /** Or else a barrier, which is under way, goes first. */
+  #hasMemory(): boolean {
+    return this.#barrier === null || !(this.#isOver(OVER_MAX) || this.#isDirty(2));
   }
 
   #wake(): void {
@@ -518,6 +632,7 @@ export class Crew implements Engine {
     if (this.#failure) return;
     this.#failure = error;
     for (const { waiting } of this.#chunks) for (const { reject } of waiting) reject(error);
+    for (const { done } of [...this.#stretches, ...this.#unsent]) done.reject(error);
     for (const desk of this.#shards) desk.fail(error);
     this.#wake();
     void this.#end();

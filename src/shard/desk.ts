@@ -3,10 +3,11 @@ import { noStages } from '../base/stages.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Clocks } from '../kernel/clock.ts';
 import type { ExplainedFeature } from '../read/explain.ts';
-import { CHUNK_BEHIND_BYTES, CHUNK_BYTES, CHUNK_LINES_MAX } from './chunk.ts';
+import { CHUNK_BYTES, CHUNK_LINES_MAX } from './chunk.ts';
 import type { Refused } from '../kernel/late.ts';
 import type { PackedColumns } from './columns.ts';
 import type { FromShard, ShardSizes, ToShard } from './message.ts';
+import type { Stretch } from './stretch.ts';
 
 /** A worker, as the crew sees it. */
 export interface Wire<To, From> {
@@ -50,17 +51,9 @@ export function makeChunk(lines: Uint8Array, count: number, position: number, ar
  * Adds the lines that follow those of a chunk, if it has room and has not been sent, and they arrived together. What
  * small bodies cost is messages, not bytes.
  */
-export function extend(
-  chunk: Chunk,
-  lines: Uint8Array,
-  count: number,
-  arrivalMicros: bigint | null,
-  isBehind: boolean,
-): boolean {
+export function extend(chunk: Chunk, lines: Uint8Array, count: number, arrivalMicros: bigint | null): boolean {
   const bytes = chunk.bytes + lines.length;
-  const hasRoom = isBehind
-    ? bytes <= CHUNK_BEHIND_BYTES
-    : chunk.count + count <= CHUNK_LINES_MAX && bytes <= JOINED_MAX_BYTES;
+  const hasRoom = chunk.count + count <= CHUNK_LINES_MAX && bytes <= JOINED_MAX_BYTES;
   if (chunk.desk || chunk.arrivalMicros !== arrivalMicros || !hasRoom) return false;
   chunk.lines.push(new Uint8Array(lines));
   chunk.bytes += lines.length;
@@ -90,6 +83,8 @@ export class ShardDesk {
   readonly decoding: Chunk[] = [];
   /** Chunks that it has folded and not all the others. */
   applied = 0;
+  /** Stretches that it has been sent, in that order, until it has folded or gathered what is its own. */
+  readonly catchingUp: Stretch[] = [];
   sizes: ShardSizes = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0, stages: noStages() };
   readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns | ExplainedFeature>>();
   behind: number[] = [];

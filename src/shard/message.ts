@@ -3,6 +3,7 @@ import type { StageMs } from '../base/stages.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
 import type { Clocks } from '../kernel/clock.ts';
+import type { CompiledKernels } from '../kernel/instance.ts';
 import type { Refused } from '../kernel/late.ts';
 import type { Ids } from '../kernel/layout.ts';
 import type { Settings } from '../kernel/load.ts';
@@ -42,6 +43,8 @@ export type ToShard =
   | {
       kind: 'open';
       role: 'shard';
+      /** Which of them it is, from 0. */
+      shard: number;
       shards: number;
       database: string;
       plan: Plan;
@@ -50,6 +53,7 @@ export type ToShard =
       mark: Mark;
       /** What its rows may occupy: lookups leave in memory what they read up to here. */
       memoryBytes: number;
+      kernels: CompiledKernels;
     }
   /** Decode a chunk; its clocks come with it, or later with `clocks`. Chunks are taken one after the other. */
   | {
@@ -61,6 +65,20 @@ export type ToShard =
       clocks: Clocks | null;
     }
   | { kind: 'clocks'; clocks: Clocks }
+  /**
+   * Lines that nobody waits for, which all shards are sent: each decodes them, and folds what is of its own keys. Nothing has
+   * to pass between shards. The bytes are shared, and stay until all have answered.
+   */
+  | {
+      kind: 'catch_up';
+      lines: Uint8Array<SharedArrayBuffer>;
+      position: number;
+      arrivalMicros: bigint | null;
+      /** Those before the lines; null where the lines that it was sent last have led to them. */
+      clocks: Clocks | null;
+      /** What was gathered of these lines and of those before them is folded at the end of them, whatever there is. */
+      isLast: boolean;
+    }
   /** Fold the changes of a chunk; the clocks are those behind it. */
   | { kind: 'apply'; changes: Uint8Array<ArrayBuffer>; clocks: Clocks }
   | {
@@ -93,6 +111,15 @@ export type FromShard =
   | { kind: 'passed'; clocks: Clocks; bad: BadRecord[] }
   /** The chunk's changes, one buffer for each shard, and what of it tiles no longer took. */
   | { kind: 'tiled'; changes: Uint8Array<ArrayBuffer>[]; refused: Refused[] }
+  /** So many events, and the clocks behind them; the bad ones come from the first shard alone. */
+  | {
+      kind: 'caught_up';
+      count: number;
+      clocks: Clocks;
+      bad: BadRecord[];
+      refused: Refused[];
+      sizes: ShardSizes;
+    }
   | { kind: 'applied'; sizes: ShardSizes }
   | { kind: 'answered'; id: number; columns: PackedColumns; stages: StageMs }
   | { kind: 'explained'; id: number; explained: ExplainedFeature }

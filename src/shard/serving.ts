@@ -36,6 +36,12 @@ export class ServedShard {
       case 'clocks':
         this.#takeClocks(message.clocks);
         break;
+      case 'catch_up': {
+        const { lines, position, arrivalMicros, clocks, isLast } = message;
+        const caughtUp = shard.catchUp(lines, position, arrivalMicros, clocks, isLast);
+        post({ kind: 'caught_up', ...caughtUp, refused: shard.takeRefused(), sizes: shard.sizes() });
+        break;
+      }
       case 'apply':
         post({ kind: 'applied', sizes: shard.apply(message.changes, message.clocks) });
         releaseBytes(message.changes);

@@ -1,12 +1,12 @@
 import type { Stages } from '../base/stages.ts';
-import { foldChanges, select } from '../ingest/advance.ts';
+import { foldChanges, foldShard, GATHERED_BYTES, select } from '../ingest/advance.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
 import { behindCounts, type Refused, takeRefused } from '../kernel/late.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
-import { changes, pick, tilePicked } from '../kernel/tile.ts';
+import { changes, pick, pickedBytes, pickShard, tilePicked } from '../kernel/tile.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
 import { type ExplainedFeature, Explainer } from '../read/explain.ts';
@@ -18,6 +18,8 @@ export interface ShardParts {
   layout: Layout;
   fold: Fold;
   store: StoredRows;
+  /** Which one it is. */
+  shard: number;
   /** How many shards there are: so many buffers of changes come out of a chunk. */
   shards: number;
 }
@@ -29,6 +31,8 @@ export interface ShardParts {
 export class Shard {
   readonly #decoder: Decoder;
   readonly #explainer: Explainer;
+  /** Of `behindCounts`, what the first shard counts too. */
+  #behindBeside: number[] = [];
 
   /**
    * @param mark how far the store's rows have been folded
@@ -97,7 +101,62 @@ export class Shard {
   }
 
   behind(): number[] {
-    return behindCounts(this.parts.layout);
+    return behindCounts(this.parts.layout).map((count, i) => count - (this.#behindBeside[i] ?? 0));
+  }
+
+  /**
+   * Folds what is of its own keys in lines that all shards are given, or gathers it to be folded with what follows.
+   *
+   * @param clocks those before the lines; null where it knows them
+   * @param isLast nothing is left to be folded
+   */
+  catchUp(
+    lines: Uint8Array,
+    position: number,
+    arrivalMicros: bigint | null,
+    clocks: Clocks | null,
+    isLast: boolean,
+  ): { count: number; clocks: Clocks; bad: BadRecord[] } {
+    const { layout } = this.parts;
+    const before = this.behind();
+    let passed = clocks ?? decodedClocks(layout);
+    let end = position;
+    const bad: BadRecord[] = [];
+    this.stages.time('decode', () => this.#decoder.fill(lines));
+    while (!this.isDone) {
+      this.parseNext(end);
+      const batch = this.pass(passed, end, arrivalMicros);
+      passed = batch.clocks;
+      bad.push(...batch.bad);
+      this.#gather();
+      end += this.count;
+    }
+    if (!this.#isFirst) this.#countBeside(before);
+    if (isLast || pickedBytes(layout.kernel) >= GATHERED_BYTES) this.foldGathered();
+    seeClocks(layout, passed);
+    return { count: end - position, clocks: passed, bad: this.#isFirst ? bad : [] };
+  }
+
+  /** Speaks for all of what they all find. */
+  get #isFirst(): boolean {
+    return this.parts.shard === 0;
+  }
+
+  #gather(): void {
+    const { layout, shard } = this.parts;
+    this.stages.time('select', () => select(layout));
+    this.stages.time('tile', () => pickShard(layout.kernel, 0, this.count, shard));
+  }
+
+  #countBeside(before: number[]): void {
+    const counted = this.behind().map((count, i) => count - before[i]!);
+    this.#behindBeside = counted.map((count, i) => count + (this.#behindBeside[i] ?? 0));
+  }
+
+  /** Folds what was gathered. Whoever reads rows has to ask for it, if there may be something. */
+  foldGathered(): void {
+    const { layout, fold, shard } = this.parts;
+    foldShard(layout, fold, shard, this.stages);
   }
 
   /** Folds changes, and remembers the clocks as of the prefix that they complete. */

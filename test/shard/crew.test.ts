@@ -1,25 +1,20 @@
 /** Several threads make the rows, answers and errors that one makes, and each answer is of one prefix of the log. */
-import { Database } from 'bun:sqlite';
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { compose, type Parts } from '../../src/cli/compose.ts';
-import { type Config, DEFAULTS } from '../../src/cli/config.ts';
+import type { Parts } from '../../src/cli/compose.ts';
 import { explanationJson } from '../../src/http/explain.ts';
 import { SLICE_BYTES } from '../../src/ingest/door.ts';
 import { CHUNK_BYTES } from '../../src/shard/chunk.ts';
-import { sqliteStore } from '../../src/store/sqlite.ts';
 import { lateIn } from '../oracle/late.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { EVENT_CLOCK } from '../sim/engine.ts';
 import { body, smallWeek, tame, wild } from '../sim/flights.ts';
 import { compareAnswer, everything, keysOf, writtenLate } from '../sim/judge.ts';
-import { type Left, leftIn } from '../sim/left.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
+import { end, PLENTY_BYTES, start } from './threads.ts';
 
-const FEATURES = join(import.meta.dir, '../../examples/flights/features');
 const SEED = 20010311;
-const PLENTY_BYTES = 256 << 20;
 const DAY_MS = 86_400_000;
 /** Of one struct. */
 const FIELDS = 1000;
@@ -28,49 +23,6 @@ const LITTLE_BYTES = 256 << 10;
 
 const folder = folders();
 const week = await smallWeek(16, 7);
-
-const open = new Set<Parts>();
-afterEach(async () => {
-  for (const parts of open) await parts.close();
-  open.clear();
-});
-
-/** One thread that does it all, or workers, 0 of which leave folding to this thread and writing to another. */
-type Threads = 'one' | number;
-
-async function start(at: string, threads: Threads, memoryBytes = PLENTY_BYTES, definitions = FEATURES): Promise<Parts> {
-  const isAlone = threads === 'one';
-  const parts = await compose(
-    { ...configOf(at, isAlone ? 0 : threads, memoryBytes), definitions },
-    {
-      isAlone,
-      announce: null,
-      onFailure: error => {
-        throw error;
-      },
-      note: console.error,
-    },
-  );
-  open.add(parts);
-  return parts;
-}
-
-function configOf(at: string, workers: number, memoryBytes: number): Config {
-  return {
-    ...DEFAULTS,
-    log: { ...DEFAULTS.log, dir: join(at, 'log'), clock: EVENT_CLOCK },
-    store: { sqlite: join(at, 'rows.db') },
-    definitions: FEATURES,
-    fold: { workers, memoryBytes, barrierMs: 100 },
-  };
-}
-
-/** What is left in a folder once nobody works in it. */
-async function end(parts: Parts, at: string): Promise<Left> {
-  await parts.close();
-  open.delete(parts);
-  return leftIn(join(at, 'rows.db'), parts.plan);
-}
 
 /** Bodies of many sizes, several on their way at a time, and lookups between them. */
 async function postAll(parts: Parts, lines: Uint8Array[], log: Log, random: Random): Promise<number> {
@@ -277,23 +229,4 @@ test('what several threads explain is what one does', async () => {
   await expect((async () => many.reader.explain({ feature: 'no:such_2h', key: 'ATL', at: null }))()).rejects.toThrow(
     'no feature no:such_2h',
   );
-});
-
-test('a folder is caught up with, and answers as one thread does', async () => {
-  const lines = tame(week);
-  const at = folder();
-  const one = await start(at, 'one');
-  await one.ingest.post(body(lines), 'ndjson');
-  const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
-  const wanted = await end(one, at);
-  // The rows are forgotten, the log is what is left.
-  const db = new Database(join(at, 'rows.db'), { strict: true });
-  const store = sqliteStore(db);
-  store.clear();
-  store.close();
-  db.close();
-  const many = await start(at, 3);
-  expect(many.ingest.position).toBe(log.records.length - 1);
-  expect(await ask(many, log, keysOf(log))).toBeGreaterThan(1000);
-  expect((await end(many, at)).rows).toEqual(wanted.rows);
 });

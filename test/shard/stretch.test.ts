@@ -1,0 +1,145 @@
+/** A log that is ahead of the rows: several threads, each with its own keys, make of it what one thread makes. */
+import { expect, test } from 'bun:test';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Folding, foldingOf } from '../../src/cli/compose.ts';
+import { openDatabase, REFUSE } from '../../src/cli/database.ts';
+import { Stages } from '../../src/base/stages.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { planOf } from '../compile/marked.ts';
+import { parseLog } from '../oracle/log.ts';
+import { countedIds, EVENT_CLOCK } from '../sim/engine.ts';
+import { body, smallWeek, wild } from '../sim/flights.ts';
+import { compareAnswer, everything, type Keys, keysOf } from '../sim/judge.ts';
+import { leftIn } from '../sim/left.ts';
+import { Random } from '../sim/random.ts';
+import { folders } from '../source/folder.ts';
+import { end, PLENTY_BYTES, start } from './threads.ts';
+
+const SEED = 20010311;
+const DAY_MS = 86_400_000;
+/** Far less than the rows of these logs occupy. */
+const LITTLE_BYTES = 256 << 10;
+
+const folder = folders();
+const week = await smallWeek(16, 7);
+
+/** Seats of a table that move from row to row, many of them days late: one record may be refused in two shards. */
+const SEATS = `events:
+  seat: { changelog: { format: debezium }, room: string, price: int64? }
+entities: { room: string }
+---
+feature_set: seats
+entity: room
+source: seat
+windows: [2h, 1d, lifetime]
+sql: SELECT room, COUNT(*) AS n, SUM(price) AS price FROM seat GROUP BY room
+`;
+
+function seatLines(count: number, random: Random): Uint8Array[] {
+  return Array.from({ length: count }, (_, i) => {
+    const lateMs = random.chance(0.5) ? random.below(8 * DAY_MS) : 0;
+    const time = new Date(Date.UTC(2001, 0, 1) + i * 600_000 - lateMs).toISOString();
+    const [from, to] = [random.below(9), random.below(9)].map(
+      room => `{"room":"r${room}","price":${random.below(99)}}`,
+    );
+    const data = `{"before":${from},"after":${random.chance(0.03) ? 'null' : to},"op":"u"}`;
+    return new TextEncoder().encode(`{"type":"seat","time":"${time}","data":${data}}`);
+  });
+}
+
+test.each([
+  ['flights', null],
+  ['a table', SEATS],
+])(
+  '%s: rows, errors, what was late and what is answered = those of one thread',
+  async (_name, definitions) => {
+    const at = folder();
+    const random = new Random(SEED);
+    const features = definitions === null ? undefined : join(at, 'features');
+    if (features) await Bun.write(join(features, 'all.yaml'), definitions!);
+    const lines = definitions === null ? wild(week, SEED) : seatLines(4000, random);
+    const one = await start(at, 'one', PLENTY_BYTES, features);
+    for (let from = 0; from < lines.length; ) {
+      const to = Math.min(lines.length, from + 1 + random.below(600));
+      await one.ingest.post(body(lines.slice(from, to)), 'ndjson');
+      from = to;
+    }
+    const { behind, refused } = one.state();
+    expect(refused.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThan(definitions === null ? 0 : 500);
+    const wanted = await end(one, at);
+    expect(wanted.errors.length).toBeGreaterThan(10);
+    const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+    for (const [workers, memoryBytes] of [
+      [0, PLENTY_BYTES],
+      [1, LITTLE_BYTES],
+      [2, PLENTY_BYTES],
+      [3, LITTLE_BYTES],
+    ] as const) {
+      const many = await start(at, workers, memoryBytes, features, true);
+      expect(many.ingest.position).toBe(log.records.length - 1);
+      const keys: Keys = definitions === null ? keysOf(log) : new Map([['room', [['r0'], ['r7'], ['r9']]]]);
+      const answer = await many.reader.lookup(everything(many.plan, keys));
+      expect(compareAnswer(many.plan, log, keys, answer)).toBeGreaterThan(10);
+      // Shards have told with what follows a barrier.
+      expect(many.state().behind).toEqual(behind);
+      expect(many.state().refused).toEqual(refused);
+      expect(await end(many, at)).toEqual(wanted);
+    }
+  },
+  120_000,
+);
+
+async function fold(at: string, plan: Plan, workers: number | 'one'): Promise<Folding & { close(): Promise<void> }> {
+  mkdirSync(at, { recursive: true });
+  const database = openDatabase(join(at, 'rows.db'), REFUSE, () => {});
+  const folding = await foldingOf({
+    config: { log: { clock: EVENT_CLOCK } as never, fold: { workers: 0, memoryBytes: 1 << 20, barrierMs: 0 } },
+    ...{ plan, ids: countedIds(plan), database, keeping: [], stages: new Stages() },
+    ...{ workers: workers === 'one' ? 0 : workers, isAlone: workers === 'one' },
+    onFailure: error => {
+      throw error;
+    },
+  });
+  const close = async () => {
+    await folding.engine.close();
+    database.close();
+  };
+  return { ...folding, close };
+}
+
+test.each([0, 2, 3])('%d workers: lines that are behind and lines that are not, in any order', async workers => {
+  const plan = await planOf(SEATS);
+  const random = new Random(SEED + workers);
+  const lines = seatLines(6000, random);
+  const [alone, together] = [folder(), folder()];
+  const one = await fold(alone, plan, 'one');
+  const many = await fold(together, plan, workers);
+  const under: Promise<void>[] = [];
+  let runs = 0;
+  for (let from = 0, isBehind = true; from < lines.length; ) {
+    const to = Math.min(lines.length, from + 1 + random.below(random.chance(0.1) ? 900 : 30));
+    const bytes = body(lines.slice(from, to));
+    await one.engine.fold(bytes, from, null, isBehind);
+    under.push(many.engine.fold(bytes, from, null, isBehind));
+    from = to;
+    if (random.chance(0.3)) await many.engine.room();
+    if (random.chance(0.02)) await many.engine.barrier();
+    if (random.chance(0.75)) continue;
+    isBehind = !isBehind;
+    runs++;
+    if (!random.chance(0.3)) continue;
+    // Whoever asks has waited for what is folded, and says that nothing follows.
+    await Promise.all(under);
+    for (const { engine } of [one, many]) await engine.fold(new Uint8Array(0), from, null);
+    const asked = { features: ['seats:*'], entities: { room: ['r0', 'r1', 'r7', 'r9'] }, at: null };
+    expect(await many.reader.lookup(asked)).toEqual(await one.reader.lookup(asked));
+    expect(many.engine.clocks()).toEqual(one.engine.clocks());
+  }
+  await Promise.all(under);
+  expect(runs).toBeGreaterThan(10);
+  expect(many.engine.folded).toBe(lines.length);
+  await many.close();
+  await one.close();
+  expect(leftIn(join(together, 'rows.db'), plan)).toEqual(leftIn(join(alone, 'rows.db'), plan));
+});
