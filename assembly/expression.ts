@@ -187,7 +187,7 @@ function runInstruction(op: i32, target: Register, a: Register, b: Register, c: 
 
 /** What lies in files of its own, by the order of Op. */
 function runFunction(op: i32, target: Register, a: Register, b: Register, c: Register, from: usize, to: usize): void {
-  assert(op >= Op.ABS_INT && op <= Op.SKETCH_BUCKET);
+  assert((op >= Op.ABS_INT && op <= Op.SKETCH_BUCKET) || op == Op.MAP_VALUE);
   if (op <= Op.SHIFT_RIGHT) runWhole(op, target, a, b, from, to);
   else if (op <= Op.SQRT_DOUBLE) runRounding(op, target, a, b, from, to);
   else if (op <= Op.LEAST_STRING) runExtreme(op, target, a, b, from, to);
@@ -196,7 +196,8 @@ function runFunction(op: i32, target: Register, a: Register, b: Register, c: Reg
   else if (op <= Op.MICROS_TO_TIME) runCalendar(op, target, a, b, c, from, to);
   else if (op <= Op.LIST_MEAN_DOUBLE) runList(op, target, a, b, from, to);
   else if (op <= Op.REGEX_REPLACE_ALL) runRegex(op, target, a, b, c, from, to);
-  else runBucket(op, target, a, b, from, to);
+  else if (op <= Op.SKETCH_BUCKET) runBucket(op, target, a, b, from, to);
+  else runList(op, target, a, b, from, to);
 }
 
 function runInt(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {

@@ -30,6 +30,8 @@ export enum Action {
   SKIP_TEXT,
   /** Any value that nobody wants. */
   SKIP,
+  /** As TEXT, where the text `null` is null. */
+  TEXT_OR_NULL,
   TEXT,
   INT,
   DOUBLE,
@@ -55,6 +57,9 @@ export enum Member {
   EARLY = 16,
 }
 export const MEMBER_BITS: i32 = 5;
+
+/** `null`, as a word of four bytes. */
+const NULL_WORD: u32 = 0x6c6c756e;
 
 /** Spans that are left for later: node, start, end of each. More in one line are read the long way. */
 export const LATER_MAX: i32 = 64;
@@ -135,6 +140,13 @@ export function guessLine(start: Stop, at: usize, end: usize): usize {
         if (at == 0) return 0;
         continue;
       }
+      case Action.TEXT_OR_NULL:
+        if (load<u32>(at) == NULL_WORD && load<u8>(at, 4) == 0x22) {
+          if (!leave(stretch, at - 1, at + 5)) return 0;
+          at += 4;
+          continue;
+        }
+      // Any other text is one.
       case Action.TEXT: {
         const from = at;
         at = plainStringEnd(from);

@@ -12,6 +12,7 @@ export {
 } from './expression';
 export { problem } from './json';
 export { decode } from './decode';
+export { setFaultWords } from './fault';
 export {
   CLOCK_NONE,
   LINE_MAX_BYTES,
@@ -21,6 +22,7 @@ export {
   greatestClock,
   inputBuffer,
   lineCount,
+  nameInput,
   nestShape,
   passClocks,
   recordBad,
@@ -44,6 +46,7 @@ export {
   setChangelog,
   setClock,
   setInput,
+  setLeniency,
   setTypeClock,
   stepNode,
   typeBehind,

@@ -164,6 +164,16 @@ function skipNumber(): bool {
   return true;
 }
 
+/** Is a text a number, and nothing else? The cursor stays where it is. */
+export function isNumberText(from: usize, end: usize): bool {
+  const at = cursor;
+  const to = limit;
+  openText(from, end);
+  const isWhole = skipNumber() && cursor == end;
+  openText(at, to);
+  return isWhole;
+}
+
 @inline
 function isDigit(byte: u8): bool {
   return byte >= 0x30 && byte <= 0x39;
@@ -408,6 +418,15 @@ const INT64_DIGITS_MAX: i64 = 19;
  * it is not integral or not in range.
  */
 export function readInt(from: usize, end: usize): bool {
+  return readWhole(from, end, false);
+}
+
+/** As `readInt`, without what lies behind the point. False where the rest is not in range. */
+export function cutInt(from: usize, end: usize): bool {
+  return readWhole(from, end, true);
+}
+
+function readWhole(from: usize, end: usize, isCut: bool): bool {
   const negative = load<u8>(from) == 0x2d;
   if (negative) from++;
   if (end - from <= PLAIN_DIGITS_MAX && readPlainInt(from, end)) {
@@ -440,7 +459,10 @@ export function readInt(from: usize, end: usize): bool {
   }
   const exponent = at < end ? readExponent(at + 1, end) : 0;
   const scale = exponent + (pointAt < 0 ? digits : pointAt); // the value is 0.d1d2d3... * 10^scale
-  if (scale < significant) return false;
+  if (scale < significant) {
+    if (!isCut) return false;
+    significant = max<i64>(scale, 0);
+  }
   let value: u64 = 0;
   let seen: i64 = 0;
   let used: i64 = 0;
@@ -594,6 +616,17 @@ export function readTime(from: usize, end: usize): bool {
   const seconds = daysFromCivil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - <i64>offsetMinutes * 60;
   integer = seconds * 1000000 + micros;
   return true;
+}
+
+/** A date with midnight behind it, to be read. */
+const midnight: usize = memory.data(19, 8);
+
+/** The ten bytes of a date, as in RFC 3339, for its midnight, UTC. */
+export function readDate(from: usize): bool {
+  memory.copy(midnight, from, 10);
+  store<u64>(midnight, 0x303a30303a303054, 10);
+  store<u8>(midnight, 0x30, 18);
+  return readTime(midnight, midnight + 19);
 }
 
 /** The minute that was read last, as its first 16 bytes (2001-03-05T06:07), and in microseconds. */

@@ -43,6 +43,7 @@ import {
   EventType,
   Input,
   Kind,
+  Leniency,
   NAME_DATA,
   NAME_TIME,
   NAME_TYPE,
@@ -245,7 +246,7 @@ function learnInput(inside: Stop, path: Node, name: usize, nameLength: usize, de
   const input = inputAt(type, index);
   const isOne = load<i32>(type.nextInput + (<usize>index << 2)) == 0;
   const action = isOne ? actionOf(input.kind, peek() == 0x22) : Action.LATER;
-  const isText = action == Action.TEXT || action == Action.MOMENT;
+  const isText = action == Action.TEXT || action == Action.TEXT_OR_NULL || action == Action.MOMENT;
   const added = addValue(inside, name, nameLength, isText, action, depth);
   if (added == 0) return false;
   const stretch = changetype<Stretch>(added);
@@ -267,7 +268,8 @@ function actionOf(kind: i32, isText: bool): i32 {
     case Kind.BOOL:
       return Action.BOOL;
     case Kind.STRING:
-      return isText ? Action.TEXT : Action.LATER;
+      if (!isText) return Action.LATER;
+      return type.leniency == Leniency.CONVERT ? Action.TEXT_OR_NULL : Action.TEXT;
     case Kind.TIME:
       return isText ? Action.MOMENT : Action.LATER;
     default:

@@ -1,5 +1,5 @@
 /**
- * Functions of lists and structs, row by row. What they take out of a block (nested.ts) is not copied: it stays where the
+ * Functions of lists, maps and structs, row by row. What they take out of a block (nested.ts) is not copied: it stays where the
  * block is. Null of null, and where it says so.
  */
 import {
@@ -93,6 +93,8 @@ function resultOf(op: i32, x: usize, y: usize): bool {
     case Op.FIELD:
     case Op.ELEMENT:
       return take(block, count, load<i64>(y));
+    case Op.MAP_VALUE:
+      return takeFor(block, count, y);
     case Op.LIST_LENGTH:
       return putInt(<i64>count);
     case Op.LIST_COUNT:
@@ -137,6 +139,20 @@ function take(block: usize, count: i32, index: i64): bool {
   if (load<u8>(nullAt(block, count, <i32>index)) != 0) return false;
   store<u64>(result, load<u64>(cellAt(block, <i32>index)));
   return true;
+}
+
+/** What a map (nested.ts) has for the text of a cell; null where it has not the key. */
+function takeFor(block: usize, count: i32, key: usize): bool {
+  const keys = count >> 1;
+  let low = 0;
+  let high = keys;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareStrings(cellAt(block, middle), key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  if (low == keys || compareStrings(cellAt(block, low), key) != 0) return false;
+  return take(block, count, <i64>(keys + low));
 }
 
 function presentCount(block: usize, count: i32): i32 {

@@ -10,8 +10,12 @@
  *                its own, for batches may be decoded side by side before it is known where the clocks stand
  *
  * A batch has room for BATCH_ROWS records and as many rejected lines. Strings in columns are slices of the input, or
- * made where they had escapes; lists and structs are always made (nested_input.ts). Input and what is made stay as they
+ * made where they had escapes; lists, maps and structs are always made (nested_input.ts). Input and what is made stay as they
  * are until the next batch is decoded.
+ *
+ * An event with a faulty input is bad, unless its type is lenient: then that input is null, or its default, and a register
+ * of its own has what is said of it (fault.ts). These registers are null all over, so that an event without a fault costs
+ * nothing: where one is filled that is noted, and the next batch clears them.
  */
 import { readDouble } from './decimal';
 import {
@@ -28,19 +32,23 @@ import {
   timeEnd as changeTimeEnd,
 } from './envelope';
 import { BATCH_ROWS, Frame, makeFrame, registerOf } from './expression';
+import { Wrong, faultText } from './fault';
 import { forgetForms } from './form';
 import { guessedCount, guessedEnd, guessedMicros, guessedType, later, laterCount, serial } from './guess';
 import {
   DEPTH_MAX,
   Problem,
   cursor,
+  cutInt,
   fail,
   integer,
+  isNumberText,
   limit,
   openText,
   moveTo,
   peek,
   problem,
+  readDate,
   readEpochMs,
   readInt,
   readString,
@@ -59,16 +67,20 @@ import { allocate, allocateZeroed, headOf, release, roundedSize } from './memory
 import { cellAt, nestedCell, nullAt } from './nested';
 import {
   addElement,
+  addEntry,
   badOf,
   beginBatch,
   beginEvent,
   dropList,
   endList,
+  endMap,
+  isOverfull,
   isTooMany,
   keepText,
   listStart,
   makeBlock,
   makeFault,
+  mapFault,
   textRoom,
 } from './nested_input';
 import { Register } from './register';
@@ -86,12 +98,24 @@ export enum Kind {
   DOUBLE,
   LIST,
   STRUCT,
+  /** Of texts to values. */
+  MAP,
 }
 
 export enum Presence {
   REQUIRED,
   OPTIONAL,
   DEFAULT,
+}
+
+/** What a faulty input does. */
+export enum Leniency {
+  /** The event is bad. */
+  NONE,
+  /** It is null, or its default. */
+  NULL,
+  /** As NULL, where nothing can be made of it. */
+  CONVERT,
 }
 
 /** Why a logged event is bad. */
@@ -126,15 +150,20 @@ export enum Changelog {
   ENVELOPES,
 }
 
-/** What projection found for an input. */
+/** What projection found for an input. From VALUE on there is one. */
 enum Slot {
   MISSING,
-  VALUE,
+  NULL,
   WRONG_TYPE,
   OUT_OF_RANGE,
   TOO_LARGE,
-  /** Something in it is bad: its value is the address of that fault (nested_input.ts). */
+  /** Something in it is bad, and so is the event: its value is the address of that fault (nested_input.ts). */
   BAD_WITHIN,
+  VALUE,
+  /** Of a lenient type: a part of it was lost. */
+  LOSSY,
+  /** Of a lenient type: something in it was faulty, and `flaw` is the address of that fault. */
+  FLAWED,
 }
 
 /** A place that values are read into: an event's input, a struct's field, or the elements of a list, one after the other. */
@@ -146,8 +175,11 @@ export class Input {
   fallback: u64;
   slot: i32;
   value: u64;
-  /** Of a list the place of its elements, of a struct those of its fields; 0 for scalars. */
+  /** Of a list or a map the place of its elements, of a struct those of its fields; 0 for scalars. */
   shape: usize;
+  /** Of an input or a field: its path, as a text's cell. */
+  name: u64;
+  flaw: usize;
   /** Of the last line read by its form in which it had a value, or null (guess.ts). */
   mark: u64;
 }
@@ -185,6 +217,10 @@ export class EventType extends Shape {
   /** Of a changelog: the input that says what a record changes, and (plus one, 0 for none) that of each row's own time. */
   opInput: i32;
   timeInput: i32;
+  /** What a faulty input does. Where the event is not bad for it, what is said of inputs stands in as many registers behind the time. */
+  leniency: i32;
+  /** Something is said in this batch. */
+  isFlawed: bool;
   /** Rows of the frame that this batch has filled. */
   rows: i32;
   /** The type's clock as far as decoding has come; CLOCK_NONE before its first event. */
@@ -279,7 +315,32 @@ export function setInput(shape: usize, index: i32, kind: i32, presence: i32, fal
   forgetForms();
 }
 
-/** The places in a list or a struct: one for elements, or `count` for fields. */
+/** Says what an input, or a struct's field, is called where something is wrong with it. Takes over `name` (an allocated block). */
+export function nameInput(shape: usize, index: i32, name: usize, nameLength: usize): void {
+  inputAt(changetype<Shape>(shape), index).name = <u64>name | (<u64>nameLength << 32);
+}
+
+/** Makes the type lenient. Its frame has a register for each input behind that of the time. */
+export function setLeniency(type: i32, leniency: i32): void {
+  const lenient = typeAt(type);
+  assert(lenient.changelog == Changelog.NONE && leniency != Leniency.NONE);
+  lenient.leniency = leniency;
+  clearFlaws(lenient);
+  forgetForms();
+}
+
+/** The register that says what is wrong with an input. */
+@inline
+function flawRegister(type: EventType, input: i32): Register {
+  return registerOf(type.frame, timeRegister(type) + 1 + input);
+}
+
+function clearFlaws(type: EventType): void {
+  for (let i = 0; i < type.inputCount; i++) memory.fill(flawRegister(type, i).nulls, 1, <usize>BATCH_ROWS);
+  type.isFlawed = false;
+}
+
+/** The places in a list, a map or a struct: one for elements, or `count` for fields. */
 export function nestShape(shape: usize, index: i32, count: i32): usize {
   const inner = changetype<Shape>(allocateZeroed(offsetof<Shape>()));
   setPlaces(inner, count);
@@ -458,7 +519,10 @@ export function beginDecoding(from: usize, size: usize, position: i64): usize {
   sideEnd = sideStart;
   lastTextStart = 0;
   beginBatch();
-  for (let i = 0; i < typeCount; i++) typeAt(i).rows = 0;
+  for (let i = 0; i < typeCount; i++) {
+    typeAt(i).rows = 0;
+    if (typeAt(i).isFlawed) clearFlaws(typeAt(i));
+  }
   return start;
 }
 
@@ -678,9 +742,20 @@ function projectsNow(): bool {
   const type = findType();
   if (type < 0 || hasEnvelopes(typeAt(type))) return false;
   projectedType = type;
-  beginEvent();
+  beginInputs(typeAt(projectedType));
   clearSlots(typeAt(projectedType));
   return true;
+}
+
+/** Does a faulty input of the event at hand leave it good? And is something to be made of it? */
+let isLenient = false;
+let converts = false;
+
+@inline
+function beginInputs(type: EventType): void {
+  beginEvent();
+  isLenient = type.leniency != Leniency.NONE;
+  converts = type.leniency == Leniency.CONVERT;
 }
 
 function clearSlots(shape: Shape): void {
@@ -827,7 +902,7 @@ export function findType(): i32 {
 /** Projects the data and fills the next row; or says what is bad. */
 function judge(type: EventType, number: i32, index: usize): i32 {
   if (projectedType == number && typeMembers == 1 && dataMembers == 1) return fillRow(type, index, 1);
-  beginEvent();
+  beginInputs(type);
   clearSlots(type);
   if (isFlat) {
     moveTo(objectStart);
@@ -854,7 +929,7 @@ function commitChange(type: EventType, index: usize): i32 {
 }
 
 function judgeChange(type: EventType, index: usize): i32 {
-  beginEvent();
+  beginInputs(type);
   const object = isFlat || isBare ? objectStart : dataStart;
   if (object == 0 || load<u8>(object) == 0x6e) return Bad.NONE;
   if (load<u8>(object) != 0x7b) return Bad.DATA_NOT_OBJECT;
@@ -957,7 +1032,11 @@ function projectValue(shape: Shape, node: Node, depth: i32): bool {
   if (node.child != 0) {
     // The last of equal names wins whole, so what an earlier one left below is forgotten.
     const byte = peek();
-    markBelow(shape, changetype<Node>(node.child), byte == 0x7b || byte == 0x6e ? Slot.MISSING : Slot.WRONG_TYPE);
+    markBelow(
+      shape,
+      changetype<Node>(node.child),
+      byte == 0x7b ? Slot.MISSING : byte == 0x6e ? Slot.NULL : Slot.WRONG_TYPE,
+    );
     if (byte == 0x7b && !project(shape, node, depth)) return false;
   }
   let index = node.input;
@@ -996,11 +1075,14 @@ function readNested(input: Input, depth: i32): bool {
   const byte = peek();
   if (byte == 0x5b && input.kind == Kind.LIST) return readList(input, depth);
   if (byte == 0x7b && input.kind == Kind.STRUCT) return readStruct(input, depth);
-  input.slot = byte == 0x6e ? Slot.MISSING : Slot.WRONG_TYPE;
-  return skipValue(depth);
+  if (byte == 0x7b && input.kind == Kind.MAP) return readMap(input, depth);
+  const start = cursor;
+  if (!skipValue(depth)) return false;
+  input.slot = byte == 0x6e || (converts && byte == 0x22 && isNullText(textOf(start))) ? Slot.NULL : Slot.WRONG_TYPE;
+  return true;
 }
 
-/** Behind a faulty element no other is read, but all are checked. */
+/** Behind a faulty element no other is read, unless the type is lenient, but all are checked; so it is behind too many. */
 function readList(input: Input, depth: i32): bool {
   if (depth >= DEPTH_MAX) return fail(Problem.TOO_DEEP);
   const element = inputAt(changetype<Shape>(input.shape), 0);
@@ -1014,11 +1096,12 @@ function readList(input: Input, depth: i32): bool {
   }
   for (let index = 0; ; index++) {
     skipSpace();
-    if (fault != 0 ? !skipValue(depth + 1) : !readPlace(element, depth + 1)) return false;
-    if (fault == 0) {
+    const isPassed = isLenient ? isOverfull() : fault != 0;
+    if (isPassed ? !skipValue(depth + 1) : !readPlace(element, depth + 1)) return false;
+    if (!isPassed) {
       if (isTooMany(1)) element.slot = Slot.TOO_LARGE;
-      fault = faultIn(element, index);
-      if (fault == 0) addElement(cellOf(element), isNullSlot(element));
+      if (fault == 0) fault = faultIn(element, index);
+      if (fault == 0 || isLenient) addElement(cellOf(element), isNullSlot(element));
     }
     skipSpace();
     const byte = peek();
@@ -1026,9 +1109,43 @@ function readList(input: Input, depth: i32): bool {
     moveTo(cursor + 1);
     if (byte == 0x5d) break;
   }
-  if (fault == 0) return endSlot(input, endList(start), 0);
+  if (fault == 0 || isLenient) return endSlot(input, endList(start), fault);
   dropList(start);
   return endSlot(input, 0, fault);
+}
+
+/** Of equal keys the last one counts, so that which value is faulty shows only at the end. */
+function readMap(input: Input, depth: i32): bool {
+  if (depth >= DEPTH_MAX) return fail(Problem.TOO_DEEP);
+  const place = inputAt(changetype<Shape>(input.shape), 0);
+  const start = listStart();
+  moveTo(cursor + 1);
+  skipSpace();
+  if (peek() == 0x7d) {
+    moveTo(cursor + 1);
+    return endSlot(input, endMap(start), 0);
+  }
+  for (let number = 0; ; number++) {
+    skipSpace();
+    const keyStart = cursor;
+    if (!readString()) return false;
+    const isPassed = isOverfull();
+    const key: u64 = isPassed ? 0 : textOf(keyStart);
+    if (!take(0x3a)) return false;
+    skipSpace();
+    if (isPassed ? !skipValue(depth + 1) : !readPlace(place, depth + 1)) return false;
+    if (!isPassed) {
+      if (isTooMany(1)) place.slot = Slot.TOO_LARGE;
+      addEntry(key, cellOf(place), isNullSlot(place), wrongOf(place), innerOf(place), number);
+    }
+    skipSpace();
+    const byte = peek();
+    if (byte != 0x7d && byte != 0x2c) return fail(Problem.NOT_JSON);
+    moveTo(cursor + 1);
+    if (byte == 0x7d) break;
+  }
+  const map = endMap(start);
+  return endSlot(input, map, mapFault);
 }
 
 /** Fields are judged when all are read, for the last of equal names wins: the first faulty one of the type's order is named. */
@@ -1037,10 +1154,9 @@ function readStruct(input: Input, depth: i32): bool {
   const count = fields.inputCount;
   clearSlots(fields);
   if (!project(fields, fields.root, depth)) return false;
-  for (let i = 0; i < count; i++) {
-    const fault = faultIn(inputAt(fields, i), i);
-    if (fault != 0) return endSlot(input, 0, fault);
-  }
+  let fault: usize = 0;
+  for (let i = 0; fault == 0 && i < count; i++) fault = faultIn(inputAt(fields, i), i);
+  if (fault != 0 && !isLenient) return endSlot(input, 0, fault);
   if (isTooMany(count)) {
     input.slot = Slot.TOO_LARGE;
     return true;
@@ -1051,21 +1167,34 @@ function readStruct(input: Input, depth: i32): bool {
     store<u64>(cellAt(block, i), cellOf(field));
     store<u8>(nullAt(block, count, i), isNullSlot(field));
   }
-  return endSlot(input, nestedCell(block, count), 0);
+  return endSlot(input, nestedCell(block, count), fault);
 }
 
 @inline
 function endSlot(input: Input, cell: u64, fault: usize): bool {
-  input.slot = fault == 0 ? Slot.VALUE : Slot.BAD_WITHIN;
-  input.value = fault == 0 ? cell : <u64>fault;
+  input.slot = fault == 0 ? Slot.VALUE : isLenient ? Slot.FLAWED : Slot.BAD_WITHIN;
+  input.value = fault == 0 || isLenient ? cell : <u64>fault;
+  input.flaw = fault;
   return true;
 }
 
 /** What is bad in an element or a field, by its number, or 0. */
 @inline
 function faultIn(input: Input, index: i32): usize {
-  const bad = faultOf(input);
-  return bad == Bad.NONE ? 0 : makeFault(bad, index, withinOf(input));
+  const bad = wrongOf(input);
+  return bad == 0 ? 0 : makeFault(bad, index, innerOf(input), 0);
+}
+
+/** What is wrong with a slot: a Bad, or a Wrong of a lenient type. */
+@inline
+function wrongOf(input: Input): i32 {
+  return isLenient ? flawOf(input) : faultOf(input);
+}
+
+/** Where in the slot: a fault, or 0 where it is the slot itself. */
+@inline
+function innerOf(input: Input): usize {
+  return input.slot == Slot.FLAWED ? input.flaw : withinOf(input);
 }
 
 /** One checked JSON value into an input's slot. */
@@ -1078,9 +1207,14 @@ function readInput(input: Input, start: usize, end: usize): void {
   }
   const byte = load<u8>(start);
   if (byte == 0x6e) {
-    input.slot = Slot.MISSING;
+    input.slot = Slot.NULL;
     return;
   }
+  readScalar(input, byte, start, end);
+  if (converts && (input.slot != Slot.VALUE || input.kind == Kind.STRING)) convert(input, byte, start, end);
+}
+
+function readScalar(input: Input, byte: u8, start: usize, end: usize): void {
   input.slot = Slot.WRONG_TYPE;
   switch (input.kind) {
     case Kind.BOOL:
@@ -1111,6 +1245,54 @@ function readInput(input: Input, start: usize, end: usize): void {
     }
   }
   input.slot = Slot.VALUE;
+}
+
+/** Makes what can be made of a value that is of another type; a text `null` is null. */
+function convert(input: Input, byte: u8, start: usize, end: usize): void {
+  if (byte == 0x22) {
+    const text = textOf(start);
+    if (isNullText(text)) input.slot = Slot.NULL;
+    else if (input.kind != Kind.STRING) convertText(input, <usize><u32>text, <usize><u32>text + <usize>(text >> 32));
+    return;
+  }
+  if (byte == 0x5b || byte == 0x7b) return;
+  if (input.kind == Kind.STRING) {
+    // As it was written.
+    putConverted(input, <u64>start | (<u64>(end - start) << 32));
+  } else if (input.slot == Slot.OUT_OF_RANGE && cutInt(start, end)) {
+    input.value = <u64>integer;
+    input.slot = Slot.LOSSY;
+  }
+}
+
+@inline
+function putConverted(input: Input, value: u64): void {
+  input.value = value;
+  input.slot = Slot.VALUE;
+}
+
+@inline
+function isNullText(text: u64): bool {
+  return text >> 32 == 4 && load<u32>(<usize><u32>text) == 0x6c6c756e;
+}
+
+function convertText(input: Input, start: usize, end: usize): void {
+  if (input.kind == Kind.BOOL) {
+    const isTrue = end - start == 4 && load<u32>(start) == 0x65757274;
+    const isFalse = end - start == 5 && load<u32>(start) == 0x736c6166 && load<u8>(start, 4) == 0x65;
+    if (isTrue || isFalse) putConverted(input, isTrue ? 1 : 0);
+  } else if (input.kind == Kind.TIME && end - start == 10 && readDate(start)) {
+    putConverted(input, <u64>integer);
+  } else if (isNumberText(start, end)) {
+    if (input.kind == Kind.DOUBLE) putConverted(input, reinterpret<u64>(readDouble(start, end)));
+    else if (input.kind == Kind.TIME) {
+      if (readEpochMs(start, end)) putConverted(input, <u64>integer);
+    } else if (readInt(start, end)) putConverted(input, <u64>integer);
+    else if (cutInt(start, end)) {
+      input.value = <u64>integer;
+      input.slot = Slot.LOSSY;
+    }
+  }
 }
 
 /** A checked string's place and whether it has escapes; mostly it is the one that was read last. */
@@ -1168,10 +1350,10 @@ export function noteFormLine(): void {
   formLineCount++;
 }
 
-/** Reads what was left for later, and fills in what is missing. False where an input is at fault. */
+/** Reads what was left for later, and fills in what is missing. False where an input is at fault, and the event bad for it. */
 function completeRow(type: EventType, start: usize): bool {
   openText(start, guessedEnd);
-  beginEvent();
+  beginInputs(type);
   for (let i = 0; i < laterCount; i++) {
     const span = later + <usize>i * 12;
     const node = changetype<Node>(load<usize>(span));
@@ -1188,14 +1370,37 @@ function completeRow(type: EventType, start: usize): bool {
     input.slot = Slot.MISSING;
     if (!fillInput(type, i)) return false;
   }
+  // What was filled before there were too many is lost too.
+  if (isLenient && isOverfull()) fillLenient(type);
   return true;
 }
 
 function fillInput(type: EventType, index: i32): bool {
   const input = inputAt(type, index);
-  if (faultOf(input) != Bad.NONE) return false;
+  if (isLenient) fillFlaw(type, index, input);
+  else if (faultOf(input) != Bad.NONE) return false;
   fillCell(input, registerOf(type.frame, index), <usize>type.rows);
   return true;
+}
+
+/** Says what is wrong with an input of the next row, if anything is. */
+function fillFlaw(type: EventType, index: i32, input: Input): void {
+  const wrong = flawOf(input);
+  if (wrong == Wrong.NONE) return;
+  const flaws = flawRegister(type, index);
+  const row = <usize>type.rows;
+  store<u64>(flaws.values + (row << 3), faultText(input, wrong, innerOf(input)));
+  store<u8>(flaws.nulls + row, 0);
+  type.isFlawed = true;
+}
+
+/** Writes the slots of a lenient type into the frame's next row. */
+function fillLenient(type: EventType): void {
+  for (let i = 0; i < type.inputCount; i++) {
+    const input = inputAt(type, i);
+    if (input.shape != 0 && hasValue(input) && isOverfull()) input.slot = Slot.TOO_LARGE;
+    fillInput(type, i);
+  }
 }
 
 /**
@@ -1203,6 +1408,19 @@ function fillInput(type: EventType, index: i32): bool {
  * that of a row in an envelope, and else of no meaning.
  */
 function fillRow(type: EventType, index: usize, weight: i64): i32 {
+  if (isLenient) fillLenient(type);
+  else {
+    const bad = fillInputs(type, index);
+    if (bad != Bad.NONE) return bad;
+  }
+  if (type.timeInput == 0) fillTime(type, recordMicros);
+  if (type.changelog == Changelog.NONE) return Bad.NONE;
+  const bad = fillChange(type, type.changelog == Changelog.OPS ? opWeight(type) : weight);
+  if (bad != Bad.NONE) store<i32>(recordInput + (index << 2), bad == Bad.ROW_AHEAD ? type.timeInput - 1 : type.opInput);
+  return bad;
+}
+
+function fillInputs(type: EventType, index: usize): i32 {
   for (let i = 0; i < type.inputCount; i++) {
     const input = inputAt(type, i);
     const bad = faultOf(input);
@@ -1213,11 +1431,7 @@ function fillRow(type: EventType, index: usize, weight: i64): i32 {
     }
     fillCell(input, registerOf(type.frame, i), <usize>type.rows);
   }
-  if (type.timeInput == 0) fillTime(type, recordMicros);
-  if (type.changelog == Changelog.NONE) return Bad.NONE;
-  const bad = fillChange(type, type.changelog == Changelog.OPS ? opWeight(type) : weight);
-  if (bad != Bad.NONE) store<i32>(recordInput + (index << 2), bad == Bad.ROW_AHEAD ? type.timeInput - 1 : type.opInput);
-  return bad;
+  return Bad.NONE;
 }
 
 /** Fills the weight of the frame's next row (0 for none), and its time where that is one of its inputs; or says what is bad. */
@@ -1250,7 +1464,7 @@ const PLUS_U: u16 = 0x552b;
 const MINUS_U: u16 = 0x552d;
 const MINUS_D: u16 = 0x442d;
 
-/** The cell of a slot without a fault. */
+/** The cell of a slot that leaves its event good. */
 function fillCell(input: Input, register: Register, row: usize): void {
   store<u64>(register.values + (row << 3), cellOf(input));
   store<u8>(register.nulls + row, isNullSlot(input));
@@ -1264,16 +1478,41 @@ function fillTime(type: EventType, timeMicros: i64): void {
   store<u8>(time.nulls + row, 0);
 }
 
-/** What a column holds of a slot without a fault: its value, its default, or nothing. */
+@inline
+function hasValue(input: Input): bool {
+  return input.slot >= Slot.VALUE;
+}
+
+/** What a column holds of a slot that leaves its event good: its value, its default, or nothing. */
 @inline
 function cellOf(input: Input): u64 {
-  if (input.slot == Slot.VALUE) return input.value;
-  return input.presence == Presence.OPTIONAL ? 0 : input.fallback;
+  if (hasValue(input)) return input.value;
+  return input.presence == Presence.DEFAULT ? input.fallback : 0;
 }
 
 @inline
 function isNullSlot(input: Input): u8 {
-  return <u8>(input.slot != Slot.VALUE && input.presence == Presence.OPTIONAL);
+  return <u8>(!hasValue(input) && input.presence != Presence.DEFAULT);
+}
+
+/** What is wrong with a slot of a lenient type. */
+function flawOf(input: Input): i32 {
+  switch (input.slot) {
+    case Slot.MISSING:
+      return input.presence == Presence.REQUIRED ? Wrong.MISSING : Wrong.NONE;
+    case Slot.NULL:
+      return input.presence == Presence.REQUIRED ? Wrong.NULL : Wrong.NONE;
+    case Slot.TOO_LARGE:
+      return Wrong.TOO_MANY;
+    case Slot.VALUE:
+      return Wrong.NONE;
+    case Slot.LOSSY:
+      return Wrong.LOSSY;
+    case Slot.FLAWED:
+      return badOf(input.flaw);
+    default:
+      return Wrong.TYPE;
+  }
 }
 
 @inline

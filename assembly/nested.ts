@@ -5,7 +5,8 @@
  *   block  count cells of 8 bytes, as a column of their type holds them, then count null bytes (1 where it is null)
  *
  * Blocks begin at multiples of 8, and stand as long as the texts of their register do. Fields are in the order of their
- * type. A block of nothing may have any address.
+ * type. A block of nothing may have any address. A map is a list of its keys, which ascend and are not null, and behind them of
+ * what it has for each of them.
  */
 import { Arena } from './arena';
 

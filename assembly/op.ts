@@ -121,4 +121,6 @@ export enum Op {
   TAKE,
   /** A list of what stands in the registers from a to b, which lie side by side; its status is made of theirs. */
   SERIES,
+  /** What a map has for a text. */
+  MAP_VALUE,
 }

@@ -1,7 +1,7 @@
 /** Values -> texts, and back: CAST. A text that does not spell a value is null. */
 import { keep, reserve } from './arena';
 import { civilFromDays, day, floorDiv, month, year } from './calendar';
-import { integer, readTime } from './json';
+import { integer, readDate, readTime } from './json';
 import { Op } from './op';
 import { Register } from './register';
 
@@ -140,19 +140,8 @@ function readBool(start: usize, size: usize): bool {
 }
 
 /** A moment as event times are written; a date alone is its midnight. */
-const midnight: usize = memory.data(19, 8);
-
 function readMoment(start: usize, size: usize): bool {
-  let from = start;
-  let length = size;
-  if (size == 10) {
-    memory.copy(midnight, start, 10);
-    store<u64>(midnight, 0x303a30303a303054, 10);
-    store<u8>(midnight, 0x30, 18);
-    from = midnight;
-    length = 19;
-  }
-  const found = readTime(from, from + length);
+  const found = size == 10 ? readDate(start) : readTime(start, start + size);
   if (found) result = integer;
   return found;
 }

@@ -126,6 +126,7 @@ export enum Op {
   SKETCH_BUCKET,
   TAKE,
   SERIES,
+  MAP_VALUE,
 }
 
 interface Instruction {
@@ -225,9 +226,12 @@ export class Lowering {
         return this.call(expression.fn, expression.args, expression.type);
       case 'field':
         return this.emit(Op.FIELD, this.lower(expression.of), this.integer(fieldIndex(expression.of, expression.name)));
-      case 'index':
-        assert(expression.of.type.kind === 'list', 'elements of maps have no kernel: the compiler has no maps');
-        return this.emit(Op.ELEMENT, this.lower(expression.of), this.lower(expression.by));
+      case 'index': {
+        const { of, by } = expression;
+        if (of.type.kind === 'list') return this.emit(Op.ELEMENT, this.lower(of), this.lower(by));
+        assert(of.type.kind === 'map' && of.type.key.kind === 'string', `a ${of.type.kind} has no elements by text`);
+        return this.emit(Op.MAP_VALUE, this.lower(of), this.lower(by));
+      }
     }
   }
 
@@ -548,11 +552,19 @@ interface Place {
   value: Value;
 }
 
-/** The elements of a list, or the fields of a struct in their order. */
+/** The elements of a list, the fields of a struct in their order, or the keys of a map and what it has for them. */
 function placesOf(type: Type, value: Value[] | { [name: string]: Value }): Place[] {
   if (type.kind === 'list' && Array.isArray(value)) return value.map(of => ({ type: type.of.type, value: of }));
+  if (type.kind === 'map' && !Array.isArray(value)) return entriesOf(type, value);
   assert(type.kind === 'struct' && !Array.isArray(value), `a literal of type ${type.kind} is no column value`);
   return type.fields.map(field => ({ type: field.type, value: value[field.name] ?? null }));
+}
+
+/** Keys ascend by their bytes. */
+function entriesOf(type: Type & { kind: 'map' }, value: { [name: string]: Value }): Place[] {
+  const keys = Object.keys(value).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const values = keys.map(key => ({ type: type.of.type, value: value[key]! }));
+  return [...keys.map(key => ({ type: type.key, value: key })), ...values];
 }
 
 /** As assembly/nested.ts lays it out. */

@@ -43,6 +43,9 @@ export interface Exports {
   typeLastJump(type: number): bigint;
   setTypeClock(type: number, clock: bigint, since: bigint, jump: bigint, lastJump: bigint): void;
   greatestClock(): bigint;
+  nameInput(shape: number, index: number, name: number, nameLength: number): void;
+  setLeniency(type: number, leniency: number): void;
+  setFaultWords(index: number, text: number, length: number): void;
   setChangelog(type: number, opInput: number, timeInput: number): void;
   setClock(isWall: number, jumpMs: number, aheadMs: number): void;
   inputBuffer(size: number): number;

@@ -3,9 +3,11 @@ import type { Expression, Read } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import { entityOf, expressionsOver, isTopology, Layers } from '../plan/layers.ts';
 import type { EventType, Plan } from '../plan/plan.ts';
+import { type Field, STRING } from '../plan/value.ts';
 import { keptLevels } from '../plan/window.ts';
 import { caseOf, kindOf, kindOfType, limitOf, rankOf } from './aggregate.ts';
 import { identityOf, Lowering } from './expression.ts';
+import { decodedRegisters, faultRegister } from './fault.ts';
 import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
 import type { EventFeatureLayout, EventReadLayout, Ids, Layout, TypeLayout } from './layout.ts';
@@ -63,7 +65,8 @@ function layType(kernel: Kernel, plan: Plan, event: EventType, index: number, la
   };
   const leaf = (expression: Expression, lowering: Lowering): number => {
     if (expression.kind === 'read') return readOf(expression.read, lowering).register;
-    if (expression.kind === 'fault' && expression.of.kind === 'read') {
+    if (expression.kind === 'fault') {
+      if (expression.of.kind === 'column') return faultLeaf(event, inputs, expression.of.name, lowering);
       const read = readOf(expression.of.read, lowering);
       read.fault ??= lowering.registerCount++;
       return read.fault;
@@ -76,8 +79,7 @@ function layType(kernel: Kernel, plan: Plan, event: EventType, index: number, la
     assert(column, `event ${event.name} has no column ${expression.name}`);
     return lowering.lower(column.expression);
   };
-  // Behind the inputs come the event's time and, in a changelog, its weight.
-  const lowering = new Lowering(inputs.length + (event.changelog ? 2 : 1), leaf);
+  const lowering = new Lowering(decodedRegisters(event, inputs.length), leaf);
   const registers = new Map(expressions.map(expression => [identityOf(expression), lowering.lower(expression)]));
   assert(addType(kernel, event, inputs, lowering.registerCount) === index, 'types are numbered in order');
   if (event.changelog) setChangelog(kernel, index, event.changelog, inputs);
@@ -103,6 +105,14 @@ function columnOf(event: EventType, name: string): Expression {
   const found = type ?? input;
   assert(found, `event ${event.name} has no column ${name}`);
   return { kind: 'column', name, type: found, at: null };
+}
+
+/** What is wrong with an input; nothing is with those of an event that is bad where something is. */
+function faultLeaf(event: EventType, inputs: Field[], name: string, lowering: Lowering): number {
+  const input = inputs.findIndex(one => one.name === name);
+  assert(input >= 0, `${name} is no input of ${event.name}: nothing is known to be wrong with it`);
+  const register = faultRegister(event, inputs.length, input);
+  return register ?? lowering.lower({ kind: 'literal', value: null, type: STRING, at: null });
 }
 
 /** Aggregates that are keyed, selected and tiled alike form a group: one hash and one probe serve them all. */

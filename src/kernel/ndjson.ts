@@ -1,25 +1,28 @@
 import { assert } from '../base/assert.ts';
 import { CHANGE_OPS, type Changelog, type EventType } from '../plan/plan.ts';
 import type { Field, Slot, Type } from '../plan/value.ts';
-import { NESTED_VALUES_MAX, typeName } from '../plan/value.ts';
+import { isScalar, NESTED_VALUES_MAX, typeName } from '../plan/value.ts';
 import { putCell } from './expression.ts';
+import { setLeniency } from './fault.ts';
 import type { Kernel } from './instance.ts';
 
 /** What the kernel can read into a column (Kind in assembly/ndjson.ts). */
-const KINDS = { bool: 0, int64: 1, string: 2, time: 3, double: 4, list: 5, struct: 6 };
+const KINDS = { bool: 0, int64: 1, string: 2, time: 3, double: 4, list: 5, struct: 6, map: 7 };
 const PRESENCES = { required: 0, optional: 1, default: 2 };
 
 export function isReadable({ type }: Slot): boolean {
   if (type.kind === 'list') return isReadable(type.of);
-  return type.kind === 'struct' ? type.fields.every(isReadable) : type.kind !== 'map';
+  if (type.kind === 'map') return type.key.kind === 'string' && isReadable(type.of);
+  return type.kind !== 'struct' || type.fields.every(isReadable);
 }
 
-/** The event's time is the register right after its inputs. */
+/** The event's time is the register right after its inputs; behind it comes what is wrong with them (fault.ts). */
 export function addType(kernel: Kernel, event: EventType, inputs: Field[], registerCount: number): number {
   const { exports } = kernel;
   const name = new TextEncoder().encode(event.name);
   const type = exports.addType(kernel.put(name), name.length, inputs.length, registerCount);
   setFields(kernel, exports.typeShape(type) >>> 0, inputs);
+  setLeniency(kernel, type, event);
   return type;
 }
 
@@ -44,17 +47,19 @@ function setFields(kernel: Kernel, shape: number, fields: Field[]): void {
       node = exports.stepNode(node, kernel.put(text), text.length);
     }
     setPlace(kernel, shape, i, field, node);
+    const name = new TextEncoder().encode(field.path.join('.'));
+    exports.nameInput(shape, i, kernel.put(name), name.length);
   }
 }
 
 /** Describes a place to the kernel, with all that is in it. */
 function setPlace(kernel: Kernel, shape: number, index: number, { type, presence }: Slot, node: number): void {
   const { exports } = kernel;
-  assert(type.kind !== 'map', 'maps have no kernel: the compiler has none');
   const cell = putCell(kernel, type, presence.kind === 'default' ? presence.value : null);
   exports.setInput(shape, index, KINDS[type.kind], PRESENCES[presence.kind], cell, node);
   exports.release(cell, 8);
-  if (type.kind === 'list') setPlace(kernel, exports.nestShape(shape, index, 1) >>> 0, 0, type.of, 0);
+  if (type.kind === 'list' || type.kind === 'map')
+    setPlace(kernel, exports.nestShape(shape, index, 1) >>> 0, 0, type.of, 0);
   if (type.kind === 'struct') setFields(kernel, exports.nestShape(shape, index, type.fields.length) >>> 0, type.fields);
 }
 
@@ -119,12 +124,23 @@ function badPlace(kernel: Kernel, input: Field | undefined, within: number): Bad
   let { name, type }: { name: string; type: Type } = input;
   for (let at = within >>> 0; at !== 0; at = kernel.ints(at + 8, 1)[0]! >>> 0) {
     const number = kernel.ints(at + 4, 1)[0]!;
-    assert(type.kind === 'list' || type.kind === 'struct', 'only lists and structs have faults within');
-    const field = type.kind === 'struct' ? type.fields[number]! : null;
-    name += field ? `.${field.path.join('.')}` : `[${number}]`;
-    type = field ? field.type : (type as Type & { kind: 'list' }).of.type;
+    assert(!isScalar(type), 'only lists, maps and structs have faults within');
+    if (type.kind === 'struct') {
+      const field = type.fields[number]!;
+      name += `.${field.path.join('.')}`;
+      type = field.type;
+    } else {
+      name += type.kind === 'map' ? `['${textAt(kernel, at + 16)}']` : `[${number}]`;
+      type = type.of.type;
+    }
   }
   return { name, type };
+}
+
+/** The text of a cell. */
+function textAt(kernel: Kernel, cell: number): string {
+  const [start, length] = kernel.ints(cell, 2) as unknown as [number, number];
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(kernel.bytes(start, length));
 }
 
 /** A line that is no record. `line` counts from 1 within the bytes that were decoded. */

@@ -30,8 +30,9 @@ export interface EventType {
   /**
    * What a faulty input does: `reject` makes the whole event bad, so that it counts nowhere and is listed in the
    * errors stream (feature sets); `null` makes that one value null, or its default, with an error beside it; `convert`
-   * does the same after trying harder (topologies): the text "5" is the int64 5, "1.5" a double, "true" a bool, 5.6 is
-   * the int64 5 with an error beside it, and the text "null" is null.
+   * does the same after trying harder (topologies): the text "5" is the int64 5, "1.5" a double, "true" a bool, "2001-01-31" and
+   * "978307200000" are times, 5.0 and true as a string are how they were written, 5.6 is the int64 5 with an error beside it, and
+   * the text "null" is null, whatever is wanted. It is the same for what is nested in an input, whose error then names the place.
    */
   onFault: 'reject' | 'null' | 'convert';
   /**

@@ -1,4 +1,5 @@
 /** What the kernel makes of NDJSON, taken out of its memory record by record, so that a test can hold it against a judge. */
+import { faultRegister } from '../../src/kernel/fault.ts';
 import type { Kernel } from '../../src/kernel/instance.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Layout } from '../../src/kernel/layout.ts';
@@ -6,7 +7,7 @@ import { layPlan } from '../../src/kernel/load.ts';
 import { type BadEvent, Decoder, type Rejected } from '../../src/kernel/ndjson.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { EventType, Plan } from '../../src/plan/plan.ts';
-import type { Field, Type, Value } from '../../src/plan/value.ts';
+import { type Field, STRING, type Type, type Value } from '../../src/plan/value.ts';
 import { countedIds } from '../sim/engine.ts';
 import { plan } from '../oracle/fixtures/spell.ts';
 
@@ -21,6 +22,8 @@ export interface DecodedRecord {
   bad: BadEvent | null;
   /** By input name; null where the event is bad or not declared. */
   inputs: { [name: string]: Value } | null;
+  /** What is wrong with each input; of nothing where any fault makes the event bad. */
+  faults: { [name: string]: Value };
 }
 
 export interface Decoded {
@@ -66,15 +69,20 @@ function recordAt({ kernel, types }: Layout, record: number, bad: BadEvent | nul
   const row = int(exports.recordRow);
   const declared = types[type] ?? null;
   const inputs: { [name: string]: Value } = {};
+  const faults: { [name: string]: Value } = {};
   if (row >= 0)
-    for (const [register, input] of declared!.inputs.entries())
+    for (const [register, input] of declared!.inputs.entries()) {
       inputs[input.name] = cellAt(kernel, declared!.frame, register, input.type, row);
+      const fault = faultRegister(declared!.event, declared!.inputs.length, register);
+      if (fault !== null) faults[input.name] = cellAt(kernel, declared!.frame, fault, STRING, row);
+    }
   return {
     line: int(exports.recordLine) + linesBefore,
     type: declared?.event.name ?? null,
     timeMicros: kernel.longs(exports.recordTime.value + record * 8, 1)[0]!,
     bad,
     inputs: row < 0 ? null : inputs,
+    faults,
   };
 }
 
@@ -99,7 +107,10 @@ function valueAt(kernel: Kernel, at: number, type: Type): Value {
   const inner = (i: number, of: Type) => (nulls[i] === 0 ? valueAt(kernel, start + i * 8, of) : null);
   if (type.kind === 'struct')
     return Object.fromEntries(type.fields.map((field, i) => [field.name, inner(i, field.type)]));
-  if (type.kind === 'map') throw new Error('the kernel has no maps');
+  if (type.kind === 'map')
+    return Object.fromEntries(
+      Array.from({ length: count / 2 }, (_, i) => [inner(i, STRING) as string, inner(count / 2 + i, type.of.type)]),
+    );
   return Array.from({ length: count }, (_, i) => inner(i, type.of.type));
 }
 

@@ -2,11 +2,12 @@
 import { expect } from 'bun:test';
 import type { Layout } from '../../src/kernel/layout.ts';
 import type { EventType } from '../../src/plan/plan.ts';
+import type { Field } from '../../src/plan/value.ts';
 import { plan } from '../oracle/fixtures/spell.ts';
 import { nestingDepth } from '../oracle/json.ts';
-import { parseLog } from '../oracle/log.ts';
+import { type LogRecord, parseLog } from '../oracle/log.ts';
 import { timeFromJson } from '../oracle/time.ts';
-import { decodeBlock, joined, NEVER_MS } from './columns.ts';
+import { decodeBlock, decodingLayout, joined, NEVER_MS } from './columns.ts';
 
 const DEPTH_MAX = 64;
 
@@ -60,6 +61,55 @@ export function judgeLines(of: Layout, events: EventType[], lines: Uint8Array[])
       throw new Error(`${show(lines[record.line - 1]!)}: ${record.bad!.reason}, not ${theirs.bad}`);
   }
   return { records: decoded.records.length, good: decoded.records.filter(r => r.inputs !== null).length };
+}
+
+/** Holds what the kernel makes of events against the oracle, line by line; and how many were good, bad, and good with a fault. */
+export async function judgeEvents(
+  events: EventType[],
+  lines: Uint8Array[],
+): Promise<{ good: number; bad: number; faulty: number }> {
+  const block = joined(lines);
+  const decoded = decodeBlock(await decodingLayout(events), block);
+  const oracle = parseLog(block, plan({ events }), { clock: 'event', maxJumpMs: NEVER_MS });
+  const line = (number: number) => show(lines[number - 1]!);
+  let faulty = 0;
+  expect(decoded.rejected.map(one => one.line)).toEqual(oracle.rejected.map(one => one.line));
+  expect(decoded.records.map(one => one.line)).toEqual(oracle.records.map(one => one.line));
+  for (const [i, record] of decoded.records.entries()) {
+    const { inputs, bad } = record;
+    const theirs = oracle.records[i]!;
+    const event = events.find(({ name }) => name === theirs.type);
+    if (!event) continue;
+    const reason = bad?.reason ?? '';
+    const [fault] = theirs.faults;
+    const isNamed = !fault || event.inputs.some(input => reason.includes(`input ${placeIn(input, fault.path)} `));
+    if ((bad !== null) !== (theirs.bad !== null) || (event.onFault === 'reject' && !isNamed))
+      throw new Error(`${line(record.line)}: ${reason || 'good'}, not ${theirs.bad}`);
+    if (inputs && !Bun.deepEquals(inputs, theirs.inputs))
+      throw new Error(`${line(record.line)}: ${Bun.inspect(inputs)}, not ${Bun.inspect(theirs.inputs)}`);
+    const told = event.onFault === 'reject' ? {} : faultsOf(event, theirs);
+    if (inputs && !Bun.deepEquals(record.faults, told))
+      throw new Error(`${line(record.line)}: ${Bun.inspect(record.faults)}, not ${Bun.inspect(told)}`);
+    if (Object.values(told).some(text => text !== null)) faulty++;
+  }
+  const good = decoded.records.filter(({ inputs }) => inputs !== null).length;
+  return { good, bad: decoded.records.filter(({ bad }) => bad !== null).length, faulty };
+}
+
+/** The oracle names an input by its path, the kernel by its name. */
+function placeIn({ name, path }: Field, fault: string): string | null {
+  const steps = path.join('.');
+  return fault.startsWith(steps) ? name + fault.slice(steps.length) : null;
+}
+
+/** What is said of each input, as users see it. */
+function faultsOf({ inputs }: EventType, { faults }: LogRecord): { [input: string]: string | null } {
+  const told = inputs.map(({ name, path }) => {
+    const found = faults.find(fault => fault.input === name);
+    const isWithin = found && found.path !== path.join('.');
+    return [name, found ? (isWithin ? `${found.path}: ${found.text}` : found.text) : null];
+  });
+  return Object.fromEntries(told);
 }
 
 /** The input that a fault is in, with what the fault's path has behind that of the input: `crew[2]`. */

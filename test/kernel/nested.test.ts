@@ -1,7 +1,6 @@
 /** Lists and structs among the inputs of events, judged by the oracle, which stands on JSON.parse. */
 import { describe, expect, test } from 'bun:test';
 import {
-  BOOL,
   DOUBLE,
   type Field,
   INT64,
@@ -9,18 +8,17 @@ import {
   OPTIONAL,
   type Presence,
   REQUIRED,
-  type Slot,
   STRING,
-  TIME,
   type Type,
   type Value,
 } from '../../src/plan/value.ts';
-import type { EventType } from '../../src/plan/plan.ts';
 import { plan } from '../oracle/fixtures/spell.ts';
 import { parseLog } from '../oracle/log.ts';
 import { Random } from '../sim/random.ts';
-import { bytesOf, type Decoded, decodeBlock, decodingLayout, eventType, joined, NEVER_MS } from './columns.ts';
-import { damage, JsonText, NUMBERS, TIMES } from './json_text.ts';
+import { AnyType } from './any_type.ts';
+import { bytesOf, type Decoded, decodeBlock, decodingLayout, eventType, NEVER_MS } from './columns.ts';
+import { damage, JsonText } from './json_text.ts';
+import { judgeEvents } from './judge.ts';
 
 function list(of: Type, presence: Presence = REQUIRED): Type {
   return { kind: 'list', of: { type: of, presence } };
@@ -32,124 +30,6 @@ function struct(...fields: Field[]): Type {
 
 function fallback(value: Value): Presence {
   return { kind: 'default', value };
-}
-
-/** Types that a seed decides, with texts that mostly are of them. */
-class AnyType {
-  constructor(
-    private readonly rng: Random,
-    private readonly json: JsonText,
-  ) {}
-
-  event(name: string): EventType {
-    return eventType(name, this.fields(3, 1 + this.rng.below(4)));
-  }
-
-  fields(depth: number, count: number): Field[] {
-    const { rng } = this;
-    return Array.from({ length: count }, (_, i) => {
-      // Names of any length, some the beginning of others; paths that part late, and two fields on one path.
-      const name = rng.chance(0.3) ? 'x'.repeat(i + 6) : `${'abc'[i] ?? 'ä'}${i}`;
-      const path = rng.chance(0.25) ? ['o', ...(rng.chance(0.3) ? ['p'] : []), name] : [rng.chance(0.1) ? 'o' : name];
-      return { name: `${name}_${i}`, path, ...this.slot(depth) };
-    });
-  }
-
-  slot(depth: number): Slot {
-    const type = this.type(depth);
-    const scalar = type.kind !== 'list' && type.kind !== 'struct';
-    const fallback = scalar && this.rng.chance(0.2) ? DEFAULTS[type.kind]! : null;
-    if (fallback !== null) return { type, presence: { kind: 'default', value: fallback } };
-    return { type, presence: this.rng.chance(0.75) ? OPTIONAL : REQUIRED };
-  }
-
-  type(depth: number): Type {
-    const { rng } = this;
-    if (depth > 0 && rng.chance(0.35)) return { kind: 'list', of: this.slot(depth - 1) };
-    if (depth > 0 && rng.chance(0.4)) return struct(...this.fields(depth - 1, 1 + rng.below(4)));
-    return rng.pick([BOOL, INT64, DOUBLE, STRING, TIME]);
-  }
-
-  /** JSON that is of a type unless it is not. */
-  text({ type, presence }: Slot): string {
-    const { rng, json } = this;
-    if (rng.chance(0.012)) return json.value(2);
-    if (rng.chance(presence.kind === 'required' ? 0.004 : 0.15)) return 'null';
-    switch (type.kind) {
-      case 'bool':
-        return rng.pick(['true', 'false']);
-      case 'int64':
-        return rng.chance(0.02) ? rng.pick(NUMBERS) : rng.pick(NUMBERS.slice(0, 6));
-      case 'double':
-        return rng.pick(NUMBERS);
-      case 'string':
-        return json.spell(json.text());
-      case 'time':
-        return rng.chance(0.5) ? json.spell(rng.pick(TIMES.slice(0, 5))) : '1234567890123';
-      case 'list':
-        return json.array(Array.from({ length: rng.below(rng.chance(0.05) ? 40 : 4) }, () => this.text(type.of)));
-      case 'struct':
-        return this.object(type.fields);
-      default:
-        throw new Error('no maps');
-    }
-  }
-
-  /** An object with members at the ends of the fields' paths, some twice. */
-  object(fields: Field[]): string {
-    const { rng, json } = this;
-    const kept = fields.filter(({ presence }) => presence.kind === 'required' || rng.chance(0.8));
-    const members = kept.flatMap(field => Array.from({ length: rng.chance(0.06) ? 2 : 1 }, () => this.member(field)));
-    const below = kept.filter(({ path }) => path.length > 1).map(field => ({ ...field, path: field.path.slice(1) }));
-    if (below.length > 0 && rng.chance(0.97)) members.push(['o', this.object(below)]);
-    if (rng.chance(0.2)) members.push([rng.pick(['a0', 'o', 'x', json.text()]), json.value(2)]);
-    return json.object(json.shuffled(members));
-  }
-
-  private member(field: Field): [string, string] {
-    return [
-      field.path[0]!,
-      field.path.length > 1 ? this.object([{ ...field, path: field.path.slice(1) }]) : this.text(field),
-    ];
-  }
-}
-
-const DEFAULTS: Partial<Record<Type['kind'], Value>> = {
-  bool: true,
-  int64: -7n,
-  double: 0.5,
-  string: 'größe',
-  time: 1_000_000n,
-};
-
-/** Holds what the kernel makes of lines against the oracle, line by line; and how many were good and bad. */
-async function judge(events: EventType[], lines: Uint8Array[]): Promise<{ good: number; bad: number }> {
-  const block = joined(lines);
-  const decoded = decodeBlock(await decodingLayout(events), block);
-  const oracle = parseLog(block, plan({ events }), { clock: 'event', maxJumpMs: NEVER_MS });
-  const say = (line: number) => new TextDecoder().decode(lines[line - 1]);
-  expect(decoded.rejected.map(({ line }) => line)).toEqual(oracle.rejected.map(({ line }) => line));
-  expect(decoded.records.map(({ line }) => line)).toEqual(oracle.records.map(({ line }) => line));
-  for (const [i, { inputs, bad, line }] of decoded.records.entries()) {
-    const theirs = oracle.records[i]!;
-    const event = events.find(({ name }) => name === theirs.type);
-    if (!event) continue;
-    const reason = bad?.reason ?? '';
-    const [fault] = theirs.faults;
-    const named = fault && event.inputs.some(input => reason.includes(`input ${placeIn(input, fault.path)} `));
-    if ((bad !== null) !== (theirs.bad !== null) || (fault && !named))
-      throw new Error(`${say(line)}: ${reason || 'good'}, not ${theirs.bad}`);
-    if (inputs && !Bun.deepEquals(inputs, theirs.inputs))
-      throw new Error(`${say(line)}: ${Bun.inspect(inputs)}, not ${Bun.inspect(theirs.inputs)}`);
-  }
-  const good = decoded.records.filter(({ inputs }) => inputs !== null).length;
-  return { good, bad: decoded.records.filter(({ bad }) => bad !== null).length };
-}
-
-/** The oracle names an input by its path, the kernel by its name. */
-function placeIn({ name, path }: Field, fault: string): string | null {
-  const steps = path.join('.');
-  return fault.startsWith(steps) ? name + fault.slice(steps.length) : null;
 }
 
 describe('lists and structs of any type', () => {
@@ -171,9 +51,9 @@ describe('lists and structs of any type', () => {
         ];
         return bytesOf(json.object(rng.chance(0.2) ? json.shuffled(members) : members));
       });
-      const judged = await judge(events, lines);
+      const judged = await judgeEvents(events, lines);
       const spoiled = lines.map(line => damage(line, rng).map(byte => (byte === 10 ? 32 : byte)));
-      await judge(events, spoiled);
+      await judgeEvents(events, spoiled);
       [good, bad] = [good + judged.good, bad + judged.bad];
     }
     expect(good).toBeGreaterThan(2000);
@@ -259,14 +139,14 @@ describe('inputs of an event', () => {
     const line = bytesOf(
       '{"type":"trip","time":1,"data":{"crew":[{"name":"\\u00e9","hours":1.5},{"name":"b"}],"grid":[[],[1,2]],"place":{"zip":"é"}}}',
     );
-    await judge(
+    await judgeEvents(
       [TRIP],
       Array.from(line, (_, at) => line.slice(0, at)),
     );
     const changed = Array.from(line, (_, at) =>
       [...bytesOf('"\\{}[],:0-tn '), 0, 0x7f, 0x80, 0xff].map(byte => line.map((old, i) => (i === at ? byte : old))),
     );
-    await judge([TRIP], changed.flat());
+    await judgeEvents([TRIP], changed.flat());
   });
 
   test('may nest as deep as records may', async () => {
@@ -278,7 +158,7 @@ describe('inputs of an event', () => {
     const lines = [0, 1, 15, 16, 17, 61, 62, 63].map(
       depth => `{"type":"deep","time":0,"data":{"x":${nest(depth, '1')}}}`,
     );
-    const { good } = await judge([deep], lines.map(bytesOf));
+    const { good } = await judgeEvents([deep], lines.map(bytesOf));
     expect(good).toBe(1);
     const { rejected } = decodeBlock(await decodingLayout([deep]), bytesOf(lines.join('\n')));
     expect(rejected.map(({ line, code }) => [line, code])).toEqual([[8, 'too_deep']]);

@@ -3,6 +3,7 @@ import { expect, test } from 'bun:test';
 import { readFile } from 'node:fs/promises';
 import { Op } from '../../src/kernel/expression.ts';
 import { Assertion, State } from '../../src/plan/regex.ts';
+import { WRONGS } from '../../src/kernel/fault.ts';
 import { BADS, PROBLEMS } from '../../src/kernel/ndjson.ts';
 import { STATUS } from '../../src/kernel/window.ts';
 
@@ -33,8 +34,9 @@ test('what is to be said of a value', async () => {
   expect(ours).toEqual(await membersOf('register.ts', 'Status'));
 });
 
-test('why a line is no record, and why an event is bad', async () => {
+test('why a line is no record, why an event is bad, and what is wrong with an input', async () => {
   const codes = (list: readonly { code: string }[]) => list.map(({ code }) => code.toUpperCase());
   expect(codes(PROBLEMS)).toEqual(await membersOf('json.ts', 'Problem'));
   expect(codes(BADS)).toEqual(await membersOf('ndjson.ts', 'Bad'));
+  expect(codes(WRONGS)).toEqual(await membersOf('fault.ts', 'Wrong'));
 });

@@ -159,9 +159,9 @@ describe('inputs', () => {
     expect(one!.bad).toBeNull();
     expect(one!.inputs).toEqual({ code: null, count: 7n, ok: null, real: 2, when: null, deep: null });
     expect(one!.faults).toEqual([
-      { path: 'code', text: 'required, but missing' },
-      { path: 'count', text: 'expected int64' },
-      { path: 'ok', text: 'expected bool' },
+      { input: 'code', path: 'code', text: 'required input missing' },
+      { input: 'count', path: 'count', text: 'expected int' },
+      { input: 'ok', path: 'ok', text: 'expected bool' },
     ]);
   });
 });
@@ -237,26 +237,49 @@ describe('with onFault convert', () => {
     { ...required('b', INT64), presence: { kind: 'default', value: 0n } as const },
     optional('c', DOUBLE),
     optional('d', BOOL),
+    optional('e', STRING),
+    optional('f', TIME),
   ];
   const event = { name: 'e', inputs, columns: [], onFault: 'convert', weight: null, at: null } as const;
   const converting = plan({ events: [{ ...event, inputs: [...inputs], columns: [] }] });
+  const missing = 'a: required input missing';
+  const isNull = 'a: required input is null';
+  const rest = [null, null];
 
   test.each([
-    ['{"a":"5","b":"5","c":"1.5","d":"true"}', [5n, 5n, 1.5, true], []],
+    ['{"a":"5","b":"5","c":"1.5","d":"true"}', [5n, 5n, 1.5, true, ...rest], []],
     [
       '{"a":5.6,"b":-5.6,"c":2,"d":"no"}',
-      [5n, -5n, 2, null],
+      [5n, -5n, 2, null, ...rest],
       ['a: loss of precision', 'b: loss of precision', 'd: expected bool'],
     ],
-    ['{"a":null,"b":null,"c":null}', [null, 0n, null, null], ['a: required, but null']],
-    ['{"a":"null","b":"null","c":"null","d":"null"}', [null, 0n, null, null], ['a: required, but null']],
-    ['{}', [null, 0n, null, null], ['a: required, but missing']],
+    ['{"a":null,"b":null,"c":null}', [null, 0n, null, null, ...rest], [isNull]],
+    ['{"a":"null","b":"null","c":"null","d":"null","e":"null","f":"null"}', [null, 0n, null, null, ...rest], [isNull]],
+    ['{}', [null, 0n, null, null, ...rest], [missing]],
     [
       '{"a":"bar","b":"bar","c":"bar"}',
-      [null, 0n, null, null],
-      ['a: expected int64', 'b: expected int64', 'c: expected double'],
+      [null, 0n, null, null, ...rest],
+      ['a: expected int', 'b: expected int', 'c: expected float'],
     ],
-    ['{"a":"1e2","b":"9223372036854775808"}', [100n, 0n, null, null], ['b: expected int64']],
+    ['{"a":"1e2","b":"9223372036854775808"}', [100n, 0n, null, null, ...rest], ['b: expected int']],
+    [
+      '{"a":"9007199254740993.75","b":-0.5}',
+      [9007199254740993n, 0n, null, null, ...rest],
+      ['a: loss of precision', 'b: loss of precision'],
+    ],
+    [
+      '{"a":9223372036854775807.9,"b":1e-400}',
+      [2n ** 63n - 1n, 0n, null, null, ...rest],
+      ['a: loss of precision', 'b: loss of precision'],
+    ],
+    ['{"a":0,"e":5.0,"f":"2001-01-01"}', [0n, 0n, null, null, '5.0', NEW_YEAR], []],
+    ['{"a":0,"e":false,"f":"978307200000"}', [0n, 0n, null, null, 'false', NEW_YEAR], []],
+    ['{"a":0,"e":"Null","f":"978307200000.5"}', [0n, 0n, null, null, 'Null', null], ['f: expected time']],
+    [
+      '{"a":" 5","e":[5],"c":"NaN"}',
+      [null, 0n, null, null, ...rest],
+      ['a: expected int', 'c: expected float', 'e: expected string'],
+    ],
   ])('%s', (data, values, faults) => {
     const line = `{"type":"e","time":0,"data":${data}}`;
     const [record] = parseLog(line, converting, { clock: 'event', maxJumpMs: 1 }).records;

@@ -8,7 +8,7 @@
 import type { Changelog, EventType, Plan } from '../../src/plan/plan.ts';
 import type { Field, Slot, Type, Value } from '../../src/plan/value.ts';
 import { isObject, type Json, JsonNumber, type JsonObject, member, nestingDepth, parseJson } from './json.ts';
-import { int64, integerFromText } from './number.ts';
+import { integerFromText, wholePartOf } from './number.ts';
 import { timeFromJson } from './time.ts';
 
 export interface LogOptions {
@@ -39,8 +39,8 @@ export interface LogRecord {
   inputs: Inputs;
   /** What it adds and takes back: of an append-only event itself; nothing of a bad one. */
   rows: LogRow[];
-  /** What is wrong with the inputs. With `onFault: reject` any of it makes the event bad. */
-  faults: { path: string; text: string }[];
+  /** What is wrong with the inputs, in their order and that of what is in them. With `onFault: reject` any of it makes the event bad. */
+  faults: LogFault[];
   /** Its type's clock, this record included; null where nothing has set it yet. */
   clock: bigint | null;
   /** What that clock showed first. */
@@ -50,6 +50,14 @@ export interface LogRecord {
 }
 
 export type Inputs = { [name: string]: Value };
+
+export interface LogFault {
+  /** Name of the input that it is in. */
+  input: string;
+  /** Where in the data. */
+  path: string;
+  text: string;
+}
 
 export interface LogRow {
   inputs: Inputs;
@@ -227,13 +235,27 @@ function greatest(clocks: Iterable<TypeClock>): bigint {
 }
 
 function readInputs(event: EventType, data: JsonObject, record: LogRecord): void {
-  const reading = { converts: event.onFault === 'convert', faults: record.faults };
-  const read = (input: Field) => [input.name, readField(data, input, input.path.join('.'), reading)];
+  const read = (input: Field) => {
+    const reading: Reading = { input: input.name, onFault: event.onFault, faults: record.faults };
+    return [input.name, readField(data, input, input.path.join('.'), reading)];
+  };
   record.inputs = Object.fromEntries(event.inputs.map(read));
   const count = Object.values(record.inputs).reduce((sum: number, value) => sum + nestedCount(value), 0);
-  if (count > NESTED_VALUES_MAX) record.faults.push({ path: '', text: 'too many values' });
+  if (count > NESTED_VALUES_MAX) tooMany(event, record);
   const fault = record.faults[0];
   if (fault && event.onFault === 'reject') record.bad = `${fault.path}: ${fault.text}`;
+}
+
+/** Where an event's lists, maps and structs have too many values all of them are lost. */
+function tooMany({ inputs, onFault }: EventType, { inputs: values, faults }: LogRecord): void {
+  const text = onFault === 'reject' ? 'too many values' : `more than ${NESTED_VALUES_MAX} values`;
+  for (const { name, path, presence } of inputs) {
+    const fallback = presence.kind === 'default' ? presence.value : null;
+    if (typeof values[name] !== 'object' || values[name] === null || values[name] === fallback) continue;
+    values[name] = fallback;
+    const others = faults.filter(fault => fault.input !== name);
+    faults.splice(0, faults.length, ...others, { input: name, path: path.join('.'), text });
+  }
 }
 
 const OPS: Record<string, bigint> = { '+I': 1n, '+U': 1n, '-U': -1n, '-D': -1n };
@@ -282,9 +304,10 @@ function nestedCount(value: Value): number {
 }
 
 interface Reading {
-  /** Tries to make something of what is of another type. */
-  converts: boolean;
-  faults: LogRecord['faults'];
+  input: string;
+  /** `convert` tries to make something of what is of another type. */
+  onFault: EventType['onFault'];
+  faults: LogFault[];
 }
 
 /** Walks an input's path, or a struct field's. `where` names the place for faults. */
@@ -292,27 +315,46 @@ function readField(object: JsonObject, field: Field, where: string, reading: Rea
   let at: Json | undefined = object;
   for (const step of field.path) {
     if (at === undefined || at === null) break;
-    if (!isObject(at)) return faulty(field, where, 'a step of the path is not an object', reading);
+    if (!isObject(at)) {
+      const isBad = reading.onFault === 'reject';
+      return faulty(field, where, isBad ? 'a step of the path is not an object' : expected(field, reading), reading);
+    }
     at = member(at, step);
   }
   return readSlot(at, field, where, reading);
 }
 
 function readSlot(json: Json | undefined, slot: Slot, where: string, reading: Reading): Value {
-  if (json === undefined || json === null || (reading.converts && json === 'null')) {
+  const converts = reading.onFault === 'convert';
+  if (json === undefined || json === null || (converts && json === 'null')) {
     if (slot.presence.kind === 'default') return slot.presence.value;
-    if (slot.presence.kind === 'required')
-      reading.faults.push({ path: where, text: `required, but ${json === undefined ? 'missing' : 'null'}` });
+    if (slot.presence.kind === 'required') note(where, absent(json === undefined, reading), reading);
     return null;
   }
   const value = readValue(json, slot.type, where, reading) ?? convert(json, slot.type, where, reading);
-  return value === undefined ? faulty(slot, where, `expected ${slot.type.kind}`, reading) : value;
+  return value === undefined ? faulty(slot, where, expected(slot, reading), reading) : value;
+}
+
+/** Texts of `reject` are the oracle's own; the others are what users see. */
+function absent(isMissing: boolean, { onFault }: Reading): string {
+  if (onFault === 'reject') return `required, but ${isMissing ? 'missing' : 'null'}`;
+  return isMissing ? 'required input missing' : 'required input is null';
+}
+
+/** Types have the names that topologies have for them. */
+function expected({ type }: Slot, { onFault }: Reading): string {
+  const name = { int64: 'int', double: 'float' }[type.kind as 'int64'] ?? type.kind;
+  return `expected ${onFault === 'reject' ? type.kind : name}`;
 }
 
 /** What stands where a value is not of its type; never seen with `onFault: reject`. */
 function faulty(slot: Slot, path: string, text: string, reading: Reading): Value {
-  reading.faults.push({ path, text });
+  note(path, text, reading);
   return slot.presence.kind === 'default' ? slot.presence.value : null;
+}
+
+function note(path: string, text: string, { input, faults }: Reading): void {
+  faults.push({ input, path, text });
 }
 
 /** Undefined where the JSON is not of the type. */
@@ -332,13 +374,7 @@ function readValue(json: Json & {}, type: Type, where: string, reading: Reading)
       if (!Array.isArray(json)) return undefined;
       return json.map((element, i) => readSlot(element, type.of, `${where}[${i}]`, reading));
     case 'map':
-      if (!isObject(json)) return undefined;
-      return Object.fromEntries(
-        Object.entries(json).map(([key, of]) => [
-          key.toWellFormed(),
-          readSlot(of, type.of, `${where}['${key}']`, reading),
-        ]),
-      );
+      return isObject(json) ? readMap(json, type.of, where, reading) : undefined;
     case 'struct':
       if (!isObject(json)) return undefined;
       return Object.fromEntries(
@@ -347,21 +383,52 @@ function readValue(json: Json & {}, type: Type, where: string, reading: Reading)
   }
 }
 
-/** With `onFault: convert`, numbers and bools out of text, and an int64 out of a number that is none. */
+/** A map is in the order of its keys' bytes. */
+function readMap(json: JsonObject, of: Slot, where: string, reading: Reading): Value {
+  const entries = new Map(Object.entries(json).map(([key, value]) => [key.toWellFormed(), value]));
+  const ordered = [...entries].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return Object.fromEntries(ordered.map(([key, value]) => [key, readSlot(value, of, `${where}['${key}']`, reading)]));
+}
+
+/**
+ * What `onFault: convert` makes of a value of another type, as a user would expect it:
+ *
+ * - int, float: a text that is a JSON number, the whole of it. An int of a number with a fraction loses that, and says so.
+ * - bool: the texts `true` and `false`.
+ * - string: a number or a bool, spelled as it was written: `5.0` stays `5.0`.
+ * - time: a text that is a date, for its midnight, or epoch milliseconds.
+ */
 function convert(json: Json & {}, type: Type, where: string, reading: Reading): Value | undefined {
-  if (!reading.converts) return undefined;
+  if (reading.onFault !== 'convert') return undefined;
   const isText = typeof json === 'string' && NUMBER.test(json);
   const text = isText ? json : json instanceof JsonNumber ? json.text : null;
-  if (type.kind === 'bool') return json === 'true' ? true : json === 'false' ? false : undefined;
-  if (type.kind === 'double') return text === null ? undefined : Number(text);
-  if (type.kind !== 'int64' || text === null) return undefined;
-  const whole = integerFromText(text);
-  if (whole !== null) return whole;
-  const cut = Math.trunc(Number(text));
-  if (cut === Number(text) || int64(BigInt(cut)) === null) return undefined;
-  reading.faults.push({ path: where, text: 'loss of precision' });
-  return BigInt(cut);
+  switch (type.kind) {
+    case 'bool':
+      return json === 'true' ? true : json === 'false' ? false : undefined;
+    case 'double':
+      return text === null ? undefined : Number(text);
+    case 'int64':
+      return text === null ? undefined : cutInteger(text, where, reading);
+    case 'string':
+      return typeof json === 'boolean' ? String(json) : (text ?? undefined);
+    case 'time':
+      if (typeof json === 'string' && DATE.test(json)) return timeFromJson(`${json}T00:00:00Z`) ?? undefined;
+      return isText ? (timeFromJson(new JsonNumber(json)) ?? undefined) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function cutInteger(text: string, where: string, reading: Reading): bigint | undefined {
+  const exact = integerFromText(text);
+  if (exact !== null) return exact;
+  const cut = wholePartOf(text);
+  if (cut === null) return undefined;
+  note(where, 'loss of precision', reading);
+  return cut;
 }
 
 /** A JSON number, as text. */
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+
+const DATE = /^\d{4}-\d\d-\d\d$/;

@@ -18,7 +18,7 @@
 import type { Expression, Read, Window } from '../../src/plan/expression.ts';
 import type { Known } from '../../src/plan/known.ts';
 import type { Aggregate, AggregateFunction, EventType, Plan } from '../../src/plan/plan.ts';
-import type { Value } from '../../src/plan/value.ts';
+import type { Field, Value } from '../../src/plan/value.ts';
 import { approximateCount } from './hyperloglog.ts';
 import type { Log, LogRecord, LogRow } from './log.ts';
 import { compareReals, decayed, exactQuotient, exactVariance, int64, roundedQuotient } from './number.ts';
@@ -117,8 +117,7 @@ function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord, r
     read: read => readBy(read).value,
     fault(of) {
       if (of.kind === 'read') return WRONG_READS[readBy(of.read).status ?? ''] ?? null;
-      const input = event.inputs.find(one => one.name === of.name)!;
-      return faultOf(record, input.path.join('.'));
+      return faultOf(record, event.inputs.find(one => one.name === of.name)!);
     },
   };
   const readBy = (read: Read): Answer => {
@@ -134,12 +133,10 @@ function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord, r
 /** Statuses of reads that are errors of the event that reads. */
 const WRONG_READS: Record<string, string> = { OVERFLOW: 'overflow', EXPIRED: 'expired' };
 
-/** The first fault of an input at a path, or of what is nested in it, which is named then. */
-function faultOf({ faults }: LogRecord, path: string): string | null {
-  const found = faults.find(
-    fault => fault.path === path || ['.', '['].some(more => fault.path.startsWith(path + more)),
-  );
-  return found ? (found.path === path ? found.text : `${found.path}: ${found.text}`) : null;
+/** The first fault of an input, or of what is nested in it, which is named then. */
+function faultOf({ faults }: LogRecord, { name, path }: Field): string | null {
+  const found = faults.find(fault => fault.input === name);
+  return found ? (found.path === path.join('.') ? found.text : `${found.path}: ${found.text}`) : null;
 }
 
 interface AsOf {

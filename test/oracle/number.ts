@@ -21,6 +21,17 @@ export function integerFromText(text: string): bigint | null {
   return int64(BigInt(`${sign}${digits}${'0'.repeat(zeros)}`));
 }
 
+/** A JSON number's text without what lies behind its point; null beyond int64. */
+export function wholePartOf(text: string): bigint | null {
+  const [, sign, whole, fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)!;
+  const point = whole!.length + Number(exponent);
+  const digits = `${whole}${fraction}`;
+  const kept = digits.slice(0, Math.max(0, point)).replace(/^0+/, '');
+  const zeros = Math.max(0, point - digits.length);
+  if (kept === '') return 0n;
+  return kept.length + zeros > 19 ? null : int64(BigInt(`${sign}${kept}${'0'.repeat(zeros)}`));
+}
+
 /** The nearest int64, ties to even; null for NaN and out of range. */
 export function nearestInt64(real: number): bigint | null {
   if (!Number.isFinite(real)) return null;
