@@ -57,7 +57,9 @@ export interface Stored {
 }
 
 function stored(name: AggregateName, args: (Expression | null)[], type: Type, limit: number | null = null): Stored {
-  return { fn: { name, args: args.filter(arg => arg !== null), limit, params: [] }, type };
+  // Who finishes a decayed sum is told its half-life as well.
+  const params = name === 'decayedSum' || name === 'decayedCount' ? [limit!] : [];
+  return { fn: { name, args: args.filter(arg => arg !== null), limit, params }, type };
 }
 
 /** True counts 1. */
