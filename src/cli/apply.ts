@@ -121,7 +121,7 @@ function statusText({ position, computing, waiting }: PlanState): string {
   return lines.join('\n');
 }
 
-async function definitionsIn(dir: string | null, config: Config): Promise<string> {
+export async function definitionsIn(dir: string | null, config: Config): Promise<string> {
   if (dir === null) return config.definitions;
   const path = join(dir, 'tilefold.yaml');
   return existsSync(path) ? (await loadConfig(path)).definitions : dir;

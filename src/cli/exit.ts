@@ -10,7 +10,7 @@ const MEANINGS: Record<keyof typeof EXIT, string> = {
   ok: 'done',
   fault:
     'faults were found: in definitions, the configuration, the input, by the file system, or by the server that was asked',
-  changes: 'of `plan`: the definitions change what is in force',
+  changes: 'of `plan`: the definitions change what is in force; of `shadow diff`: values differ',
   usage: 'wrong usage of the command line',
   bug: 'a bug in tilefold; what was acknowledged is in the log, and another start takes it up from there',
   stopped: 'stopped at once by a second signal; what was acknowledged is in the log',

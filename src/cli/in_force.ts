@@ -60,6 +60,6 @@ function comingOf(meta: Meta): (Coming & { before: { json: string; members: stri
   };
 }
 
-function greatest(times: bigint[]): bigint | null {
+export function greatest(times: bigint[]): bigint | null {
   return times.reduce<bigint | null>((most, time) => (most === null || time > most ? time : most), null);
 }

@@ -11,12 +11,14 @@ import { withParts } from './held.ts';
 import { type Config, loadConfig } from './config.ts';
 import { planOf } from './plan_cache.ts';
 import { askServer } from './remote.ts';
+import { stillNow, stillShadow } from './shadow_rows.ts';
 import { tableText } from './table.ts';
 
 interface Options {
   config: string;
   at?: string;
   feature?: string[];
+  shadow?: string;
   json?: true;
 }
 
@@ -28,6 +30,7 @@ export function addLookup(program: Command) {
     .argument('<key...>', 'keys; an entity with several key columns takes them in groups')
     .option('--at <time>', 'RFC 3339 or epoch milliseconds; now by default')
     .option('--feature <name>', 'set:name or set:*, may be given again; all of the entity by default', oneMore)
+    .option('--shadow <name>', 'as a shadow answers, from what it has written')
     .option('--json', 'as the server answers it')
     .action(async (entity: string, keys: string[], _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
@@ -42,6 +45,7 @@ export function oneMore(name: string, names: string[] = []): string[] {
 
 /** By the server where one holds the data folder, else by opening it. Both answer in the same JSON. */
 async function lookup(config: Config, entityName: string, keys: string[], options: Options): Promise<string> {
+  if (options.shadow !== undefined) return lookupShadow(config, options.shadow, entityName, keys, options);
   const { plan } = await planOf(config);
   const body = lookupBody(plan, entityName, keys, options);
   const ways = {
@@ -50,6 +54,20 @@ async function lookup(config: Config, entityName: string, keys: string[], option
     held: (url: string) => askServer(url, '/v1/features', { method: 'POST', body }),
   };
   return withParts(config, ways, true);
+}
+
+async function lookupShadow(config: Config, name: string, entity: string, keys: string[], options: Options) {
+  const rows = await stillShadow(config, name);
+  try {
+    const body = lookupBody(rows.plan, entity, keys, options);
+    const reader = rows.readerAt(
+      () => rows.position,
+      () => stillNow(config, rows),
+    );
+    return new TextDecoder().decode(answerJson(reader.lookup(parseLookup(new TextEncoder().encode(body)))));
+  } finally {
+    rows.close();
+  }
 }
 
 /** The request that `POST /v1/features` takes. */

@@ -18,6 +18,7 @@ import { addRebuild } from './rebuild.ts';
 import { addReplay } from './replay.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
+import { addShadow } from './shadow.ts';
 import { addTest } from './test.ts';
 import { addTiles } from './tiles.ts';
 import { addVerify } from './verify.ts';
@@ -48,6 +49,7 @@ export function programOf(): Command {
     addPlan,
     addApply,
     addServe,
+    addShadow,
     addIngest,
     addLookup,
     addExplain,

@@ -67,14 +67,15 @@ export class ByteStream {
 /** Of what a stream has to hold its buffer has room for so many. */
 const ROOM_FACTOR = 3;
 
-/** The bytes of a file, up to `endBytes`. They are read to where who asks for them shows room, if there is enough. */
+/** The bytes of a file from `startBytes` up to `endBytes`. They are read to where who asks for them shows room, if there is enough. */
 export async function* fileChunks(
   disk: Pick<Disk, 'read'>,
   path: string,
   endBytes = Infinity,
+  startBytes = 0,
 ): AsyncGenerator<Uint8Array, void, Uint8Array | undefined> {
   let room: Uint8Array | undefined;
-  for (let offset = 0; offset < endBytes; ) {
+  for (let offset = startBytes; offset < endBytes; ) {
     const wanted = Math.min(READ_BYTES, endBytes - offset);
     const chunk = await disk.read(path, offset, wanted, room);
     if (chunk.length > 0) room = yield chunk;

@@ -126,14 +126,7 @@ export function changed(sets: SetText[], random: Random): SetText[] {
 
 /** @param workers null for one thread that does it all */
 export async function start(at: string, workers: number | null): Promise<Parts> {
-  const config: Config = {
-    ...DEFAULTS,
-    log: { ...DEFAULTS.log, dir: join(at, 'log'), clock: EVENT_CLOCK },
-    store: { sqlite: join(at, 'rows.db') },
-    definitions: join(at, 'features'),
-    fold: { workers: workers ?? 0, memoryBytes: 256 << 20, barrierMs: 100 },
-    latenessMs: LATENESS_MS,
-  };
+  const config = configOf(at, workers);
   const onFailure = (error: unknown) => {
     throw error;
   };
@@ -141,6 +134,17 @@ export async function start(at: string, workers: number | null): Promise<Parts> 
   const parts = await compose(config, { announce: null, onFailure, note: () => {}, isAlone, steps: STEPS });
   open.add(parts);
   return parts;
+}
+
+export function configOf(at: string, workers: number | null): Config {
+  return {
+    ...DEFAULTS,
+    log: { ...DEFAULTS.log, dir: join(at, 'log'), clock: EVENT_CLOCK },
+    store: { sqlite: join(at, 'rows.db') },
+    definitions: join(at, 'features'),
+    fold: { workers: workers ?? 0, memoryBytes: 256 << 20, barrierMs: 100 },
+    latenessMs: LATENESS_MS,
+  };
 }
 
 export async function close(parts: Parts): Promise<void> {
