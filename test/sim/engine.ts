@@ -79,7 +79,8 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
   const keeping = settings.expires ? keepingOf(plan, ids) : [];
   const here = new Here({ pipeline, store, meta, keeping, foldMemoryBytes, onFailure });
   const door = kernels[0]!;
-  const ingest = await Ingest.open({ door, engine: here, log, barrierMs: NEVER_MS, nowMicros, onFailure });
+  const seed = () => 7n;
+  const ingest = await Ingest.open({ door, engine: here, log, barrierMs: NEVER_MS, nowMicros, seed, onFailure });
   const now = () => nowOf(here, clock, nowMicros);
   const moments = { position: () => ingest.position, nowMicros: now };
   const reader = new Reader({ layout, fold: folds[0]!, store, ...moments });
