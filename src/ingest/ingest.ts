@@ -120,13 +120,18 @@ export class Ingest {
   async post(body: Uint8Array, format: BodyFormat, key: string | null = null): Promise<Receipt> {
     assert(!this.#closed, 'a closed ingest takes no events');
     if (key === null) return this.#take(body, format, null);
+    return this.#once(body, format, key, id => this.#takeOnce(body, format, id));
+  }
+
+  /** One that comes while the first under its key is on its way waits for that. */
+  async #once<T>(body: Uint8Array, format: BodyFormat, key: string, take: (id: BatchKey) => Promise<T>): Promise<T> {
     const digest = await bodyDigest(body, format, this.#stages);
     for (let first = this.#underWay.get(key); first; first = this.#underWay.get(key)) {
       if (first.digest !== digest) throw conflict(key);
       // Whatever became of it, the log knows.
       await first.done;
     }
-    const taking = this.#takeOnce(body, format, { key, digest });
+    const taking = take({ key, digest });
     const done = taking.then(
       () => this.#underWay.delete(key),
       () => this.#underWay.delete(key),
@@ -169,10 +174,20 @@ export class Ingest {
    * Takes a body of events as `post` does, and says what each is answered with: as of itself, which is to say that every
    * event acknowledged before it counts, those of the body before it too, and none after it.
    *
-   * @throws Fault as `post`
+   * @param key names the body, as with `post`
+   * @throws Fault as `post`, and `conflict` where the body was taken before: what it was answered with then is not kept
    */
-  async enrich(body: Uint8Array, format: BodyFormat): Promise<Enrichment> {
+  async enrich(body: Uint8Array, format: BodyFormat, key: string | null = null): Promise<Enrichment> {
     assert(!this.#closed, 'a closed ingest takes no events');
+    if (key === null) return this.#enrich(body, format, null);
+    return this.#once(body, format, key, id => {
+      const known = this.#parts.log.recall(id.key, this.#nowMicros());
+      if (known) throw known.digest === id.digest ? answeredBefore(id.key) : conflict(id.key);
+      return this.#enrich(body, format, id);
+    });
+  }
+
+  async #enrich(body: Uint8Array, format: BodyFormat, id: BatchKey | null): Promise<Enrichment> {
     const { door, log, engine, seed } = this.#parts;
     assert(seed, 'who enriches events can name them');
     const arrivalMicros = this.#arrivalMicros();
@@ -182,7 +197,7 @@ export class Ingest {
     const { lines, count, names } = admitted;
     const parts: Enriched[] = [];
     if (count > 0) {
-      const position = await this.#stages.wait('log', () => log.append(lines, count, arrivalMicros, null));
+      const position = await this.#stages.wait('log', () => log.append(lines, count, arrivalMicros, id));
       await engine.fold(lines, position, arrivalMicros, false, part => parts.push(part));
     }
     return { lines, names, rejected: admitted.rejected.map(rejection), parts };
@@ -277,6 +292,11 @@ function rejection({ line, code, reason }: Rejection): Rejection {
 
 function conflict(key: string): Fault {
   return new Fault('conflict', `another body was sent under the key ${key}; a key names one body, for a day`);
+}
+
+function answeredBefore(key: string): Fault {
+  const message = `the body was taken under the key ${key} before, and counts once; features are answered as of then, and are not kept`;
+  return new Fault('conflict', message);
 }
 
 /** Of a whole body: it is no JSON, or too much of it is no event. */

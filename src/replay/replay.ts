@@ -208,9 +208,9 @@ function fillEventColumns({ kernel, types }: Layout, batch: ReplayBatch, good: G
     if (rows.length === 0) continue;
     const first = kernel.ints(exports.recordRow.value + (from + good.records[rows[0]!]!) * 4, 1)[0]!;
     assert(good.types[rows[0]!] === index, 'types are numbered in order');
-    for (const { name, register, error } of features) {
+    for (const { name, type, register, error } of features) {
       const column = batch.columns.find(one => one.name === name)!;
-      copyInto(kernel, { frame }, { register }, rows, first, column);
+      copyInto(kernel, { frame }, { register }, rows, first, { ...column, type });
       if (error !== null) listErrors(kernel, { frame }, error, rows, first, name, batch);
     }
   }
