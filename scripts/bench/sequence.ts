@@ -3,13 +3,17 @@
  * one key is a tenth of them. In process: answered with their features, in bodies of --batch events, and replayed. Prints
  * what it took as JSON.
  */
+import { Database } from 'bun:sqlite';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Window } from '../../src/plan/expression.ts';
 import type { Aggregate, EventType, Plan } from '../../src/plan/plan.ts';
+import { localDisk } from '../../src/source/disk.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, type Type } from '../../src/plan/value.ts';
 import { aggregate, column, plan, read } from '../../test/oracle/fixtures/spell.ts';
-import { SimulatedDisk } from '../../test/sim/disk.ts';
-import { EVENT_CLOCK, memoryDatabase, openEngine } from '../../test/sim/engine.ts';
+import { EVENT_CLOCK, openEngine } from '../../test/sim/engine.ts';
 import { Random } from '../../test/sim/random.ts';
 import { replayed } from '../../test/sim/replayed.ts';
 
@@ -103,21 +107,19 @@ export function paymentLines(count: number, secondsApart: number): Uint8Array[] 
   });
 }
 
-function join(lines: Uint8Array[]): Uint8Array {
+function bodyOf(lines: Uint8Array[]): Uint8Array {
   return Buffer.concat(lines.flatMap(line => [line, Uint8Array.of(10)]));
 }
 
-/** Events a second, each answered with its features: through the log, without a disk. */
+/** Events a second, each answered with its features: through the log and into the rows, on the disk. */
 export async function enrichedPerSecond(plan: Plan, lines: Uint8Array[], batch: number): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'sequence-'));
   const engine = await openEngine(plan, {
-    disk: new SimulatedDisk(1),
-    db: memoryDatabase(),
-    foldMemoryBytes: 256 << 20,
-    expires: true,
-    segmentBytes: 64 << 20,
+    ...{ disk: localDisk, folder: join(folder, 'log'), db: new Database(join(folder, 'rows.db'), { strict: true }) },
+    ...{ foldMemoryBytes: 256 << 20, expires: true, segmentBytes: 64 << 20 },
   });
   const bodies = Array.from({ length: Math.ceil(lines.length / batch) }, (_, i) =>
-    join(lines.slice(i * batch, (i + 1) * batch)),
+    bodyOf(lines.slice(i * batch, (i + 1) * batch)),
   );
   const startMs = performance.now();
   let barrierMs = startMs;
@@ -129,6 +131,7 @@ export async function enrichedPerSecond(plan: Plan, lines: Uint8Array[], batch: 
   }
   const seconds = (performance.now() - startMs) / 1000;
   await engine.close();
+  rmSync(folder, { recursive: true });
   return lines.length / seconds;
 }
 
