@@ -10,6 +10,7 @@ import { earnLessons, learnLine } from './lesson';
 import { Bytes } from './memory';
 import {
   LINE_MAX_BYTES,
+  NAME_TIME,
   beginLine,
   beginLines,
   endsHere,
@@ -18,10 +19,14 @@ import {
   isFlat,
   isNull,
   isTombstone,
+  lacksTime,
   lineCount,
   lineEnd,
   noteFormLine,
   readRecord,
+  recordEnd,
+  recordIdEnd,
+  recordIdStart,
   reject,
   rejectedCount,
 } from './ndjson';
@@ -46,7 +51,7 @@ export function admitLines(from: usize, size: usize): usize {
   const end = start + size;
   let at = start + from;
   while (at < end && rejectedCount < BATCH_ROWS) {
-    const next: usize = isResting() ? 0 : admitByForm(at, end);
+    const next: usize = isResting() || isFilling ? 0 : admitByForm(at, end);
     at = next == 0 ? admitAnyLine(at, end) : next;
   }
   earnLessons(lineCount);
@@ -67,7 +72,7 @@ function admitByForm(start: usize, blockEnd: usize): usize {
 
 /** Returns where the next line starts. */
 function admitAnyLine(start: usize, blockEnd: usize): usize {
-  const isNew = isNewForm;
+  const isNew = isNewForm && !isFilling;
   beginLine();
   const newline = findNewline(start, blockEnd);
   const end = lineEnd(start, newline);
@@ -78,6 +83,7 @@ function admitAnyLine(start: usize, blockEnd: usize): usize {
 function beginAdmission(from: usize, size: usize): usize {
   accepted.length = 0;
   acceptedCount = 0;
+  named.length = 0;
   return beginLines(from, size);
 }
 
@@ -87,8 +93,8 @@ function admitLine(start: usize, end: usize): bool {
   skipSpace();
   if (cursor == end) return false;
   let reason: i32 = Problem.TOO_LONG;
-  if (end - start <= LINE_MAX_BYTES) {
-    if (readRecord() && endsHere()) {
+  if (end - start <= bytesMax()) {
+    if (readRecordOrFill() && endsHere()) {
       accept(start, end);
       return !isBare;
     }
@@ -99,12 +105,164 @@ function admitLine(start: usize, end: usize): bool {
   return false;
 }
 
+/** Where records are filled, one that says nothing of its time is no worse for it. The cursor ends behind it. */
+function readRecordOrFill(): bool {
+  if (readRecord()) return true;
+  if (!isFilling || recordEnd == 0 || !lacksTime()) return false;
+  moveTo(recordEnd);
+  return true;
+}
+
 function accept(start: usize, end: usize): void {
-  accepted.append(start, end - start);
+  if (isFilling) fillRecord(start);
+  else accepted.append(start, end - start);
   accepted.reserve(1);
   store<u8>(accepted.end, 0x0a);
   accepted.length++;
   acceptedCount++;
+}
+
+// --- events that are answered with their features
+
+/** Records are to say what they are called and when they were: where they do not, it is written behind what they say. */
+let isFilling: bool = false;
+
+/** What is written behind a record comes to less. */
+const FILLED_BYTES_MAX: usize = 96;
+
+/** What is read from the log again is no longer than a line may be. */
+@inline
+function bytesMax(): usize {
+  return isFilling ? LINE_MAX_BYTES - FILLED_BYTES_MAX : LINE_MAX_BYTES;
+}
+
+let fillTime: i64 = 0;
+/** What names are made of: random bits, and a number for those of one millisecond, so that they sort as they were made. */
+let nameSeed: u64 = 0;
+let nameCount: u32 = 0;
+let nameTime: i64 = 0;
+
+/**
+ * Of each record (start u32, length u32) among the accepted bytes of what it is called, a JSON value; length 0 of an envelope. And
+ * its line u32.
+ */
+const named: Bytes = Bytes.make();
+
+export function namedStart(): usize {
+  return named.start;
+}
+
+/**
+ * From now on records are filled.
+ *
+ * @param timeMs of those that say nothing of their time, epoch milliseconds
+ * @param seed random bits that no other body has
+ */
+export function startFilling(timeMs: f64, seed: u64): void {
+  isFilling = true;
+  fillTime = <i64>timeMs;
+  nameSeed = seed;
+  if (nameTime == fillTime) return;
+  nameTime = fillTime;
+  nameCount = 0;
+}
+
+export function stopFilling(): void {
+  isFilling = false;
+}
+
+/** Appends the record that was read last, with what it lacks. */
+function fillRecord(start: usize): void {
+  const hasId = recordIdStart() != 0;
+  const before = accepted.length - start;
+  // What stands behind the last brace is space.
+  accepted.append(start, recordEnd - 1 - start);
+  let idAt = hasId ? recordIdStart() + before : 0;
+  let idLength = hasId ? recordIdEnd() - recordIdStart() : 0;
+  if (!hasId && !isBare) {
+    appendMember(0x6469, 2);
+    idAt = accepted.length;
+    appendName();
+    idLength = accepted.length - idAt;
+  }
+  if (lacksTime()) {
+    appendMember(NAME_TIME, 4);
+    appendDigits(fillTime);
+  }
+  appendByte(0x7d);
+  named.reserve(12);
+  store<u32>(named.end, <u32>idAt);
+  store<u32>(named.end, <u32>idLength, 4);
+  store<u32>(named.end, <u32>lineCount, 8);
+  named.length += 12;
+}
+
+function appendByte(byte: u8): void {
+  accepted.reserve(1);
+  store<u8>(accepted.end, byte);
+  accepted.length++;
+}
+
+/** `,"name":`, with a `_` before it in the flat form. There is a member before it: a record has a type. */
+function appendMember(name: u32, length: usize): void {
+  accepted.reserve(16);
+  appendByte(0x2c);
+  appendByte(0x22);
+  if (isFlat) appendByte(0x5f);
+  store<u32>(accepted.end, name);
+  accepted.length += length;
+  appendByte(0x22);
+  appendByte(0x3a);
+}
+
+function appendDigits(value: i64): void {
+  if (value < 0) appendByte(0x2d);
+  let rest: u64 = value < 0 ? <u64>(0 - value) : <u64>value;
+  let scale: u64 = 1;
+  while (rest / scale >= 10) scale *= 10;
+  for (; scale > 0; scale /= 10) {
+    appendByte(<u8>(0x30 + rest / scale));
+    rest %= scale;
+  }
+}
+
+/**
+ * A UUID of version 7 in quotes: 48 bits of milliseconds, 26 bits of a count within the millisecond that take the place of
+ * some of the random ones, and 48 random bits.
+ */
+function appendName(): void {
+  const random = nextRandom();
+  const count = nameCount++ & 0x03ffffff;
+  const high = ((<u64>fillTime & 0xffffffffffff) << 16) | 0x7000 | <u64>(count >> 14);
+  const low = (<u64>0x8000000000000000) | (<u64>(count & 0x3fff) << 48) | (random & 0xffffffffffff);
+  appendByte(0x22);
+  appendHex(high, 60, 32);
+  appendByte(0x2d);
+  appendHex(high, 28, 16);
+  appendByte(0x2d);
+  appendHex(high, 12, 0);
+  appendByte(0x2d);
+  appendHex(low, 60, 48);
+  appendByte(0x2d);
+  appendHex(low, 44, 0);
+  appendByte(0x22);
+}
+
+/** The digits of a word from one place down to another. */
+function appendHex(word: u64, from: i32, to: i32): void {
+  for (let shift = from; shift >= to; shift -= 4) {
+    const digit = <u8>((word >> <u64>shift) & 15);
+    appendByte(digit < 10 ? 0x30 + digit : 0x57 + digit);
+  }
+}
+
+/** SplitMix64. */
+function nextRandom(): u64 {
+  nameSeed += 0x9e3779b97f4a7c15;
+  let mixed = nameSeed;
+  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+  return mixed ^ (mixed >> 31);
 }
 
 /**
@@ -142,13 +300,14 @@ function admitElement(): bool {
   if (!skipValue(0)) return false;
   const end = cursor;
   moveTo(start);
-  const isRecord = readRecord();
+  const isRecord = readRecordOrFill();
   moveTo(end);
   if (isNull(start, end)) return true;
-  if (end - start > LINE_MAX_BYTES) return rejectElement(start, end, Problem.TOO_LONG);
+  if (end - start > bytesMax()) return rejectElement(start, end, Problem.TOO_LONG);
   if (!isRecord) return rejectElement(start, end, problem);
+  const acceptedFrom = accepted.length;
   accept(start, end);
-  for (let at = accepted.end - 1 - (end - start); at < accepted.end - 1; at++) {
+  for (let at = accepted.start + acceptedFrom; at < accepted.end - 1; at++) {
     const byte = load<u8>(at);
     if (byte == 0x0a || byte == 0x0d) store<u8>(at, 0x20);
   }

@@ -58,7 +58,16 @@ export {
   typeShape,
   typeSince,
 } from './ndjson';
-export { acceptedCount, acceptedLength, acceptedStart, admitDocument, admitLines } from './door';
+export {
+  acceptedCount,
+  acceptedLength,
+  acceptedStart,
+  admitDocument,
+  admitLines,
+  namedStart,
+  startFilling,
+  stopFilling,
+} from './door';
 export { hashKey } from './key';
 export {
   SEQUENCE_DONE,

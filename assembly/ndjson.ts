@@ -679,9 +679,33 @@ export let isFlat: bool = false;
 /** The record is an envelope itself. */
 export let isBare: bool = false;
 
+/** Where the record that was read last ends, whether or not there was something wrong with its time. */
+export let recordEnd: usize = 0;
+
+/** What the record says that it is called, a JSON value; none where `recordIdStart` gives 0. */
+let idStart: usize = 0;
+let idEnd: usize = 0;
+let flatIdStart: usize = 0;
+let flatIdEnd: usize = 0;
+
+export function recordIdStart(): usize {
+  const start = isFlat ? flatIdStart : idStart;
+  return isBare || start == 0 || isNull(start, recordIdEnd()) ? 0 : start;
+}
+
+export function recordIdEnd(): usize {
+  return isFlat ? flatIdEnd : idEnd;
+}
+
+/** The record that was read last says nothing of its time. */
+export function lacksTime(): bool {
+  const start = isFlat ? flatTimeStart : timeStart;
+  return !isBare && (start == 0 || isNull(start, isFlat ? flatTimeEnd : timeEnd));
+}
+
 /** Reads one record at the cursor, checking all of it. The cursor ends behind it. */
 export function readRecord(): bool {
-  typeStart = flatTypeStart = timeStart = flatTimeStart = dataStart = 0;
+  typeStart = flatTypeStart = timeStart = flatTimeStart = dataStart = idStart = flatIdStart = recordEnd = 0;
   typeMembers = dataMembers = 0;
   projectedType = -1;
   objectStart = cursor;
@@ -691,6 +715,7 @@ export function readRecord(): bool {
   isBare = typeStart == 0 && flatTypeStart == 0 && isEnvelope(objectStart);
   isFlat = typeStart == 0 && !isBare;
   if (!readTypeName()) return fail(Problem.NO_TYPE);
+  recordEnd = afterRecord;
   if (!readRecordTime()) return false;
   moveTo(afterRecord);
   return true;
@@ -733,6 +758,8 @@ function readMembers(): bool {
 export const NAME_DATA: u32 = 0x61746164;
 export const NAME_TYPE: u32 = 0x65707974;
 export const NAME_TIME: u32 = 0x656d6974;
+/** `id`, as two bytes. */
+const NAME_ID: u16 = 0x6469;
 
 /** Can the object at the cursor be projected in this pass? Its type has to be known, and declared. */
 function projectsNow(): bool {
@@ -808,6 +835,12 @@ function noteMember(name: usize, length: usize, start: usize, end: usize): void 
       flatTimeStart = start;
       flatTimeEnd = end;
     }
+  } else if (length == 2 && load<u16>(name) == NAME_ID) {
+    idStart = start;
+    idEnd = end;
+  } else if (length == 3 && load<u8>(name) == 0x5f && load<u16>(name, 1) == NAME_ID) {
+    flatIdStart = start;
+    flatIdEnd = end;
   }
 }
 

@@ -175,6 +175,10 @@ class Answer {
   type: i32;
   keyCount: i32;
   keyColumns: usize;
+  /** Its values are those of one event after the other: they go to the frame of the type. */
+  isOfEvents: bool;
+  /** Nothing of the entity is later than the moment: exact windows need no end. */
+  isLatest: bool;
   /** Register of that frame with the time that all has to be later than; -1 where there is no such bound. */
   after: i32;
   /** Tiles that start at or before it are not read. */
@@ -193,7 +197,9 @@ export function addAnswer(entity: i32, registerCount: i32, windowCount: i32, mem
 
 /** An answer for events of a type: its values go to registers of the type's own frame, beside the inputs. */
 export function addEventAnswer(entity: i32, type: i32, windowCount: i32, memberCount: i32): i32 {
-  return makeAnswer(entity, typeFrame(type), windowCount, memberCount);
+  const answer = makeAnswer(entity, typeFrame(type), windowCount, memberCount);
+  answerAt(answer).isOfEvents = true;
+  return answer;
 }
 
 function makeAnswer(entity: i32, frame: Frame, windowCount: i32, memberCount: i32): i32 {
@@ -459,11 +465,28 @@ function millisecondOf(micros: i64): i64 {
 
 /** The cover for an event, of the time that it names too: no two events are likely to have the same. */
 function coverEvent(answer: Answer, timeMicros: i64, row: usize): void {
-  if (answer.after < 0 && answer.timeMicros == timeMicros && answer.rangeCount > 0) return;
+  const isSame = answer.timeMicros == timeMicros && answer.rangeCount > 0;
+  if (isSame && answer.after < 0 && !answer.isOfEvents) return;
+  answer.isLatest = answer.isOfEvents && isLatest(answer, millisecondOf(timeMicros));
   if (answer.after >= 0)
     answer.afterMs = millisecondOf(load<i64>(registerOf(typeFrame(answer.type), answer.after).values + (row << 3)));
   findCover(answer, timeMicros, false);
 }
+
+/**
+ * Has the entity at hand no event after this millisecond? Each has a row of a millisecond, unless that is over for all who
+ * could read it; and memory has all of these from the floor on.
+ */
+function isLatest(answer: Answer, timeMs: i64): bool {
+  let current: Entity | null = null;
+  if (answer.current != 0) current = changetype<Entity>(answer.current);
+  if (floorOf(answer.entity, current, EXACT_TILE_MS) > timeMs + 1) return false;
+  const level = current ? findLevel(current, EXACT_TILE_MS) : null;
+  return !level || level.count == 0 || level.newestStart <= timeMs;
+}
+
+/** What exact windows begin and end with. */
+const EXACT_TILE_MS: i64 = 1;
 
 /** Nothing is after a time that is not known. */
 @inline
@@ -487,7 +510,7 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
     if (!answer.isPast) addRange(answer, index, 0, 0, 1);
     return;
   }
-  let end = endOf(window, timeMs, answer.isPast);
+  let end = window.isExact && answer.isLatest ? OPEN : endOf(window, timeMs, answer.isPast);
   let start = window.everyMs != 0 ? end - window.lengthMs : startOf(window, timeMs);
   window.startMs = start;
   start = max(start, window.floorMs);
@@ -628,6 +651,17 @@ export function startKey(answer: i32, start: usize, length: usize): void {
 }
 
 function startEntity(answer: Answer, start: usize, length: usize): void {
+  setEntity(answer, start, length);
+  clearStates(answer);
+}
+
+function setEntity(answer: Answer, start: usize, length: usize): void {
+  const entity = findEntity(answer.entity, start, length);
+  answer.current = entity ? changetype<usize>(entity) : 0;
+}
+
+/** Nothing is merged yet. The cover is known. */
+function clearStates(answer: Answer): void {
   for (let i = 0; i < answer.memberCount; i++) {
     const member = memberAt(answer, i);
     member.found = 0;
@@ -636,8 +670,6 @@ function startEntity(answer: Answer, start: usize, length: usize): void {
       clear(stateAt(answer, member, <i32>ctz<u64>(rest)), size);
     if (member.aggregateCase == DECAYED) startMember(answer, member);
   }
-  const entity = findEntity(answer.entity, start, length);
-  answer.current = entity ? changetype<usize>(entity) : 0;
 }
 
 /** Tells the states of a decayed sum when they are read, and from where on: that depends on the coarsest tiles, not on those of the cover. */
@@ -731,6 +763,43 @@ function gatherLevel(answer: Answer, level: Level): i32 {
     const tileStart = <f64>row.tileStart;
     const windows = windowsOf(answer, levelMs, tileStart);
     if (windows == 0) continue;
+    useRow(row);
+    setRowEnd(level.lengthMs, row.tileStart);
+    const outcome = addRow(answer, windows, row.tileStart, row.bytes, row.bytes + <usize>row.length);
+    if (outcome != READ_OK) return outcome;
+  }
+  return READ_OK;
+}
+
+/**
+ * Adds rows that memory holds, range by range: a cover is used once, and its windows have mostly an aggregate each, so that
+ * rows with several of them are few.
+ */
+function gatherRanges(answer: Answer): i32 {
+  if (answer.current == 0) return READ_OK;
+  const entity = changetype<Entity>(answer.current);
+  let level: Level | null = null;
+  for (let i = answer.rangeCount - 1; i >= 0; i--) {
+    const range = answer.ranges + <usize>i * RANGE_SIZE;
+    const lengthMs = <i64>load<f64>(range);
+    if (!level || level.lengthMs != lengthMs) level = findLevel(entity, lengthMs);
+    if (!level || level.count == 0) continue;
+    const outcome = gatherRange(answer, level, range);
+    if (outcome != READ_OK) return outcome;
+  }
+  return READ_OK;
+}
+
+/** The latest rows first, as `gather` has them. */
+function gatherRange(answer: Answer, level: Level, range: usize): i32 {
+  const from = <i64>load<f64>(range, 8);
+  if (level.newestStart < from) return READ_OK;
+  const to = load<f64>(range, 16);
+  const first = lowerBound(level, from);
+  const end = to == Infinity ? level.count : lowerBound(level, <i64>to);
+  const windows = <u64>1 << <i32>load<f64>(range, 24);
+  for (let i = end - 1; i >= first; i--) {
+    const row = rowAt(level, i);
     useRow(row);
     setRowEnd(level.lengthMs, row.tileStart);
     const outcome = addRow(answer, windows, row.tileStart, row.bytes, row.bytes + <usize>row.length);
@@ -1178,7 +1247,7 @@ export function answerRecord(answer: i32, record: i32, row: i32): i32 {
 /** The rest of it, where memory has all rows of the key. */
 export function answerStarted(answer: i32, row: i32): i32 {
   const owner = answerAt(answer);
-  const outcome = gather(owner);
+  const outcome = owner.isOfEvents ? gatherRanges(owner) : gather(owner);
   if (outcome == READ_OK) finishRow(owner, <usize>row);
   return outcome;
 }
@@ -1194,13 +1263,21 @@ export function startRecord(answer: i32, record: i32, row: i32): bool {
     finishNullKey(owner, <usize>row);
     return false;
   }
-  coverEvent(owner, load<i64>(recordTime + (at << 3)), eventRow);
+  const timeMicros = load<i64>(recordTime + (at << 3));
   if (!buildKey(typeFrame(owner.type), eventRow, owner.keyColumns, owner.keyCount)) {
+    answerOfTime(owner, timeMicros);
     finishNullKey(owner, <usize>row);
     return false;
   }
-  startEntity(owner, keyStart, keyLength);
+  setEntity(owner, keyStart, keyLength);
+  coverEvent(owner, timeMicros, eventRow);
+  clearStates(owner);
   return true;
+}
+
+/** The moment alone: nothing is covered for who has no key. */
+function answerOfTime(answer: Answer, timeMicros: i64): void {
+  if (answer.timeMicros != timeMicros) startCover(answer, timeMicros, false);
 }
 
 /** Lists what memory may lack of the key that the record names; false where that is nothing. */

@@ -142,7 +142,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     );
     const { relay } = live;
     const foldedBefore = relay.folded;
-    const settings = { engine: relay, log, barrierMs: config.fold.barrierMs, nowMicros, ...around };
+    const settings = { engine: relay, log, barrierMs: config.fold.barrierMs, nowMicros, seed: randomBits, ...around };
     const ingest = await Ingest.open(live.withDoor(settings));
     const trimming = trimNowAndThen(held, note);
     undo.unshift(() => trimming.end(config.log.s3 === null));
@@ -713,6 +713,10 @@ function countedIds(plan: Plan): Ids {
     entities: new Map(rowEntities(plan).map(({ name }, i) => [name, i + 1])),
     aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, i + 1])),
   };
+}
+
+function randomBits(): bigint {
+  return crypto.getRandomValues(new BigUint64Array(1))[0]!;
 }
 
 function nowMicros(): bigint {

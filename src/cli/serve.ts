@@ -116,6 +116,7 @@ class Gate {
       },
       ingest: {
         post: (...body) => ifOpen(() => ingest.post(...body)),
+        enrich: (...body) => ifOpen(() => ingest.enrich(...body)),
         barrier: () => {
           if (!this.closed) return ingest.barrier();
         },

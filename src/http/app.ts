@@ -47,7 +47,7 @@ export interface Services {
 }
 
 export interface Served {
-  ingest: Pick<Ingest, 'post' | 'barrier'>;
+  ingest: Pick<Ingest, 'post' | 'enrich' | 'barrier'>;
   reader: LookUp;
   /** That is in force now. */
   readonly plan: Plan;
@@ -84,7 +84,7 @@ export function app(services: Services): Hono {
   for (const path of PACKED) app.use(path, compress({ threshold: COMPRESS_MIN_BYTES }));
   const resources: Resource[] = [
     get('/', GET_WELCOME, showWelcome(places)),
-    post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics) : wait),
+    post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics, () => parts.plan, parts.stages) : wait),
     post(
       '/v1/features',
       POST_FEATURES,

@@ -92,7 +92,8 @@ export function cellJson({ name, type, values, nulls }: Omit<FeatureColumn, 'sta
     case 'string':
       return i => (nulls[i] ? 'null' : JSON.stringify(values[i]));
     default:
-      assert(false, `feature ${name} has type ${typeName(type)}, which no column holds`);
+      assert(Array.isArray(values), `feature ${name} has type ${typeName(type)}, which no column holds`);
+      return i => (nulls[i] ? 'null' : String(values[i]));
   }
 }
 

@@ -2,9 +2,13 @@ import type { Context, Handler } from 'hono';
 import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import type { Metrics } from '../base/metrics.ts';
-import type { BodyFormat, Ingest, Receipt } from '../ingest/ingest.ts';
+import type { Stages } from '../base/stages.ts';
+import type { BodyFormat, Enrichment, Ingest, Receipt } from '../ingest/ingest.ts';
+import type { Plan } from '../plan/plan.ts';
 import { isBatchKey, KEY_MAX_CHARACTERS } from '../source/keys.ts';
 import { readBody } from './body.ts';
+import { enrichedJson } from './enriched.ts';
+import { issueLine } from './features.ts';
 import type { Named, Operation } from './operation.ts';
 import { PROBLEM, problem } from './problem.ts';
 
@@ -46,6 +50,31 @@ const REFUSAL = PROBLEM.extend({
   position: POSITION.optional(),
 });
 
+const QUERY = z.object({
+  features: z
+    .enum(['', 'true', 'false'])
+    .optional()
+    .describe('`?features`: answer each event with the features of its topology, as of itself'),
+});
+
+const ENRICHED = z.object({
+  events: z.array(
+    z.object({
+      line: z.int().min(1).describe('of the body, or the place in an array, from 1'),
+      event_id: z.unknown().describe('as the event says it, or a UUID of version 7 that it was given'),
+      event_time: z.string().describe('RFC 3339; of an event that does not say its time when it came'),
+      position: z.int().min(0).describe('in the log'),
+      features: z.record(z.string(), z.unknown()).describe('by name; integers come with all their digits'),
+      errors: z.record(z.string(), z.string()).describe('what is wrong with features, by name'),
+      fault: z
+        .object({ code: z.string(), reason: z.string() })
+        .optional()
+        .describe('there only where the event counts nowhere, and has no features: why'),
+    }),
+  ),
+  rejected: REJECTED,
+});
+
 const EXAMPLE = {
   type: 'flight',
   time: '2001-03-11T23:59:00Z',
@@ -56,7 +85,8 @@ export const POST_EVENTS: Operation = {
   id: 'postEvents',
   summary: 'Append events to the log',
   description:
-    'Takes one event, an array of them, or NDJSON, packed as Content-Encoding says. The reply comes when every accepted event is durable and is part of every lookup that follows. Lines that are no events are rejected and listed; events whose inputs are not what is declared are accepted, count nowhere, and come out of GET /v1/errors. With an Idempotency-Key header (1 to 255 visible ASCII characters) a body that is sent again within 24 hours counts once: the reply is that of the first time, with Idempotency-Replayed: true. Another body under the same key is refused with 409.',
+    'Takes one event, an array of them, or NDJSON, packed as Content-Encoding says. The reply comes when every accepted event is durable and is part of every lookup that follows. With `?features` the reply is 200, and has for each event what its definitions answer it with, as of itself: all events acknowledged before count, those of the body before it too. An event that does not say what it is called or when it was is given a name and the time of its arrival. It is NDJSON, a line for each event, where Accept is application/x-ndjson. Lines that are no events are rejected and listed; events whose inputs are not what is declared are accepted, count nowhere, and come out of GET /v1/errors. With an Idempotency-Key header (1 to 255 visible ASCII characters) a body that is sent again within 24 hours counts once: the reply is that of the first time, with Idempotency-Replayed: true. Another body under the same key is refused with 409, and so is one sent again for its features.',
+  query: QUERY,
   headers: z.object({
     'Idempotency-Key': z
       .string()
@@ -70,6 +100,26 @@ export const POST_EVENTS: Operation = {
     'application/x-ndjson': { shape: null, example: `${JSON.stringify(EXAMPLE)}\n` },
   },
   replies: {
+    200: {
+      description: 'With `?features`: durable, counted, and answered. Some lines may have been rejected.',
+      type: 'application/json',
+      content: {
+        shape: { name: 'Enriched', schema: ENRICHED },
+        example: {
+          events: [
+            {
+              line: 1,
+              event_id: '01890a5d-ac96-7000-8000-5c1d3a2b4f60',
+              event_time: '2001-03-11T23:59:00Z',
+              position: 112987,
+              features: { email: 'ann@example.com', fails: 3 },
+              errors: {},
+            },
+          ],
+          rejected: [],
+        },
+      },
+    },
     202: {
       description: 'Accepted: durable and counted. Some lines may have been rejected.',
       type: 'application/json',
@@ -104,10 +154,21 @@ export const POST_EVENTS: Operation = {
  * 202 once every accepted event is durable and counts in lookups; 400 when not one was accepted. Either way the reply
  * lists what was rejected. Bytes go to the kernels as they came: nothing here parses an event.
  */
-export function postEvents(ingest: Pick<Ingest, 'post'>, metrics: Pick<Metrics, 'posted'>): Handler {
+export function postEvents(
+  ingest: Pick<Ingest, 'post' | 'enrich'>,
+  metrics: Pick<Metrics, 'posted'>,
+  plan: () => Plan,
+  stages: Pick<Stages, 'time'>,
+): Handler {
   return async c => {
     const format = formatOf(c);
     const key = keyOf(c);
+    if (wantsFeatures(c)) {
+      const body = await readBody(c.req.raw, 'enriched_body_bytes');
+      checkAnswered(plan());
+      const enrichment = await ingest.enrich(body, format, key);
+      return enrichedReply(c, enrichment, metrics, stages);
+    }
     const receipt = await ingest.post(await readBody(c.req.raw, 'events_body_bytes'), format, key);
     if (receipt.replayed) c.header('idempotency-replayed', 'true');
     const { accepted, rejected, position } = receipt;
@@ -122,7 +183,39 @@ export function postEvents(ingest: Pick<Ingest, 'post'>, metrics: Pick<Metrics, 
   };
 }
 
-function refused({ rejected, position }: Receipt): Response {
+function wantsFeatures(c: Context): boolean {
+  const parsed = QUERY.safeParse(c.req.query());
+  if (!parsed.success) throw new Fault('request', parsed.error.issues.map(issueLine).join('; '));
+  const { features } = parsed.data;
+  return features !== undefined && features !== 'false';
+}
+
+/** Nothing is logged that could not be answered as it was meant. */
+function checkAnswered(plan: Plan) {
+  if (plan.events.some(({ features = [] }) => features.length > 0)) return;
+  throw new Fault('request', 'no definition answers events with features: leave `features` out');
+}
+
+function enrichedReply(
+  c: Context,
+  enrichment: Enrichment,
+  metrics: Pick<Metrics, 'posted'>,
+  stages: Pick<Stages, 'time'>,
+): Response {
+  const { rejected, parts } = enrichment;
+  const accepted = parts.reduce((sum, { count }) => sum + count, 0);
+  metrics.posted(
+    accepted,
+    rejected.map(({ code }) => code),
+  );
+  if (accepted === 0 && rejected.length > 0) return refused(enrichment);
+  const isLines = (c.req.header('accept') ?? '').includes('application/x-ndjson');
+  const body = stages.time('reply', () => enrichedJson(enrichment, isLines));
+  const type = isLines ? 'application/x-ndjson' : 'application/json';
+  return c.body(body, 200, { 'content-type': type, 'content-length': String(body.length) });
+}
+
+function refused({ rejected, position }: Pick<Receipt, 'rejected'> & Partial<Receipt>): Response {
   const count = rejected.length === 1 ? 'the event was' : `all ${rejected.length} events were`;
   const detail = `${count} rejected; line ${rejected[0]!.line}: ${rejected[0]!.reason}`;
   return problem('request', detail, { accepted: 0, rejected, position });

@@ -14,6 +14,11 @@ export const LIMITS = {
     value: BATCH_MAX_BYTES - 1,
     what: 'bytes of a body of events, unpacked',
   },
+  enriched_body_bytes: {
+    // Its events are judged in one go, and their features are all in one reply.
+    value: 4 * 1024 * 1024,
+    what: 'bytes of a body of events that are answered with features, unpacked',
+  },
   events_per_body: { value: EVENTS_PER_BODY_MAX, what: 'events of one body, rejected ones among them' },
   event_bytes: { value: LINE_MAX_BYTES, what: 'bytes of one event' },
   event_depth: { value: 64, what: 'objects and arrays of an event within one another' },

@@ -1,7 +1,8 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
-import { admit } from '../kernel/door.ts';
+import { MICROS_PER_MS } from '../base/time.ts';
+import { admit, admitFilled } from '../kernel/door.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import { PROBLEMS } from '../kernel/ndjson.ts';
 import type { BatchKey } from '../source/keys.ts';
@@ -9,6 +10,7 @@ import type { EventLog } from '../source/log.ts';
 import { lineCount } from '../source/segment.ts';
 import { admitSlices, bodyDigest, SLICE_BYTES } from './door.ts';
 import type { Engine, Watcher } from './engine.ts';
+import type { Enriched } from './enrich.ts';
 
 export interface IngestParts {
   /** Judges bodies. Between two calls its input buffer is anybody's. */
@@ -18,6 +20,8 @@ export interface IngestParts {
   barrierMs: number;
   /** The wall, microseconds since 1970 UTC. */
   nowMicros: () => bigint;
+  /** 64 random bits, other ones each time: for the names of events that are enriched and have none. */
+  seed?: () => bigint;
   /** Where a failure goes that nobody waits for: the process cannot go on. */
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
@@ -42,6 +46,17 @@ export interface Rejection {
 }
 
 export type BodyFormat = 'json' | 'ndjson';
+
+/** What a body of events is answered with, each as of itself. */
+export interface Enrichment {
+  /** As they are in the log, with what they lacked. */
+  lines: Uint8Array;
+  /** What they are called: see `Filled`. */
+  names: Uint32Array;
+  rejected: Rejection[];
+  /** Accepted events, in their order. */
+  parts: Enriched[];
+}
 
 /** So many times as long as a barrier has taken none comes by the timer: writing is to take a small part of the time. */
 const REST = 3;
@@ -105,13 +120,18 @@ export class Ingest {
   async post(body: Uint8Array, format: BodyFormat, key: string | null = null): Promise<Receipt> {
     assert(!this.#closed, 'a closed ingest takes no events');
     if (key === null) return this.#take(body, format, null);
+    return this.#once(body, format, key, id => this.#takeOnce(body, format, id));
+  }
+
+  /** One that comes while the first under its key is on its way waits for that. */
+  async #once<T>(body: Uint8Array, format: BodyFormat, key: string, take: (id: BatchKey) => Promise<T>): Promise<T> {
     const digest = await bodyDigest(body, format, this.#stages);
     for (let first = this.#underWay.get(key); first; first = this.#underWay.get(key)) {
       if (first.digest !== digest) throw conflict(key);
       // Whatever became of it, the log knows.
       await first.done;
     }
-    const taking = this.#takeOnce(body, format, { key, digest });
+    const taking = take({ key, digest });
     const done = taking.then(
       () => this.#underWay.delete(key),
       () => this.#underWay.delete(key),
@@ -148,6 +168,39 @@ export class Ingest {
     const admitted = this.#stages.time('door', () => admit(this.#parts.door, body, format));
     if ('problem' in admitted) throw refusal(PROBLEMS[admitted.problem]!);
     return { ...admitted, rejected: admitted.rejected.map(rejection) };
+  }
+
+  /**
+   * Takes a body of events as `post` does, and says what each is answered with: as of itself, which is to say that every
+   * event acknowledged before it counts, those of the body before it too, and none after it.
+   *
+   * @param key names the body, as with `post`
+   * @throws Fault as `post`, and `conflict` where the body was taken before: what it was answered with then is not kept
+   */
+  async enrich(body: Uint8Array, format: BodyFormat, key: string | null = null): Promise<Enrichment> {
+    assert(!this.#closed, 'a closed ingest takes no events');
+    if (key === null) return this.#enrich(body, format, null);
+    return this.#once(body, format, key, id => {
+      const known = this.#parts.log.recall(id.key, this.#nowMicros());
+      if (known) throw known.digest === id.digest ? answeredBefore(id.key) : conflict(id.key);
+      return this.#enrich(body, format, id);
+    });
+  }
+
+  async #enrich(body: Uint8Array, format: BodyFormat, id: BatchKey | null): Promise<Enrichment> {
+    const { door, log, engine, seed } = this.#parts;
+    assert(seed, 'who enriches events can name them');
+    const arrivalMicros = this.#arrivalMicros();
+    const fill = { timeMs: Number(arrivalMicros / MICROS_PER_MS), seed: seed() };
+    const admitted = this.#stages.time('door', () => admitFilled(door, body, format, fill));
+    if ('problem' in admitted) throw refusal(PROBLEMS[admitted.problem]!);
+    const { lines, count, names } = admitted;
+    const parts: Enriched[] = [];
+    if (count > 0) {
+      const position = await this.#stages.wait('log', () => log.append(lines, count, arrivalMicros, id));
+      await engine.fold(lines, position, arrivalMicros, false, part => parts.push(part));
+    }
+    return { lines, names, rejected: admitted.rejected.map(rejection), parts };
   }
 
   /** Rows changed since the last barrier, bad events and the position go to the store: see `Engine.barrier`. */
@@ -239,6 +292,11 @@ function rejection({ line, code, reason }: Rejection): Rejection {
 
 function conflict(key: string): Fault {
   return new Fault('conflict', `another body was sent under the key ${key}; a key names one body, for a day`);
+}
+
+function answeredBefore(key: string): Fault {
+  const message = `the body was taken under the key ${key} before, and counts once; features are answered as of then, and are not kept`;
+  return new Fault('conflict', message);
 }
 
 /** Of a whole body: it is no JSON, or too much of it is no event. */

@@ -56,6 +56,9 @@ export interface Exports {
   acceptedCount: Global;
   acceptedStart(): number;
   acceptedLength(): number;
+  namedStart(): number;
+  startFilling(timeMs: number, seed: bigint): void;
+  stopFilling(): void;
   recordCount: Global;
   recordType: Global;
   recordRow: Global;

@@ -4,7 +4,7 @@ import { EVENT_TIME } from '../plan/expression.ts';
 import { entityOf, expressionsOver, isTopology, Layers } from '../plan/layers.ts';
 import type { EventType, Plan } from '../plan/plan.ts';
 import { type Field, STRING } from '../plan/value.ts';
-import { keptLevels } from '../plan/window.ts';
+import { type KeptLevel, keptLevels } from '../plan/window.ts';
 import { caseOf, kindOf, kindOfType, limitOf, rankOf } from './aggregate.ts';
 import { identityOf, Lowering } from './expression.ts';
 import { decodedRegisters, faultRegister } from './fault.ts';
@@ -115,6 +115,11 @@ function faultLeaf(event: EventType, inputs: Field[], name: string, lowering: Lo
   return register ?? lowering.lower({ kind: 'literal', value: null, type: STRING, at: null });
 }
 
+/** Of two lists of the same levels. */
+function longest(a: KeptLevel[], b: KeptLevel[]): KeptLevel[] {
+  return a.map(({ levelMs, ttlMs }, i) => ({ levelMs, ttlMs: Math.max(ttlMs, b[i]!.ttlMs) }));
+}
+
 /** Aggregates that are keyed, selected and tiled alike form a group: one hash and one probe serve them all. */
 function layGroups(layout: Layout, layers: Layers[]): { index: number; group: Group }[] {
   const { plan, ids, kernel } = layout;
@@ -137,8 +142,11 @@ function layGroups(layout: Layout, layers: Layers[]): { index: number; group: Gr
       layer: aggregate.entity === null ? layers[type]!.write(aggregate) : null,
       members: [],
     };
-    const identity = JSON.stringify(group);
-    if (!groups.has(identity)) groups.set(identity, group);
+    // How long a tile takes events does not show in what events read: theirs are tiled together, as long as any wants it.
+    const identity = JSON.stringify(group.layer === null ? group : { ...group, levels: levels.map(l => l.levelMs) });
+    const known = groups.get(identity);
+    if (known) known.levels = longest(known.levels, levels);
+    else groups.set(identity, group);
     const [argument] = aggregate.fn.args;
     const rank = rankOf(aggregate.fn);
     groups.get(identity)!.members.push({

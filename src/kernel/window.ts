@@ -12,6 +12,7 @@ import { identityOf, Lowering, Op } from './expression.ts';
 import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
 import type { AnswerFeature, AnswerLayout, Layout, WindowLayout } from './layout.ts';
+import { isColumnar, nestedText } from './nested.ts';
 import { registerOf, typeIndex } from './layout.ts';
 
 /** What is to be said of a value, by the kernel's numbers (Status in assembly/register.ts): the graver, the greater. */
@@ -308,7 +309,7 @@ export interface FeatureColumn {
   statuses: Uint8Array;
 }
 
-/** BigInt64Array for int64 and time (microseconds), Float64Array for double, Uint8Array for bool (0 or 1), text for string. */
+/** BigInt64Array for int64 and time (microseconds), Float64Array for double, Uint8Array for bool (0 or 1), text for string, and JSON for what is not `isColumnar`. */
 export type ScalarValues = BigInt64Array | Float64Array | Uint8Array | string[];
 
 /** The list, or the map, of row i is items [offsets[i], offsets[i + 1]); behind the last of them there may be room for more. */
@@ -338,6 +339,7 @@ export function makeColumn(feature: { name: string; type: Type }, count: number)
 }
 
 function emptyValues(type: Type, count: number): FeatureColumn['values'] {
+  if (!isColumnar(type)) return new Array<string>(count).fill('null');
   if (type.kind !== 'list' && type.kind !== 'map') return emptyScalars(type, count);
   const lists = { offsets: new Uint32Array(count + 1), itemNulls: new Uint8Array(0) };
   if (type.kind === 'list') return { ...lists, items: emptyScalars(type.of.type, 0) };
@@ -379,7 +381,10 @@ export function copyRows(
   if (isList(values)) copyLists(kernel, start, nulls, values, to);
   else if (values instanceof BigInt64Array) values.set(kernel.longs(start, count), to);
   else if (values instanceof Float64Array) values.set(kernel.doubles(start, count), to);
-  else if (Array.isArray(values)) copyTexts(kernel, start, count, values, to);
+  else if (Array.isArray(values) && !isColumnar(column.type)) {
+    for (let row = 0; row < count; row++)
+      if (!nulls[row]) values[to + row] = nestedText(kernel, column.type, start + row * 8);
+  } else if (Array.isArray(values)) copyTexts(kernel, start, count, values, to);
   else {
     const bits = kernel.ints(start, count * 2);
     for (let row = 0; row < count; row++) values[to + row] = bits[row * 2]!;

@@ -3,6 +3,7 @@ import { Fault } from '../../src/base/fault.ts';
 import type { Document } from '../../src/http/openapi.ts';
 import { LIMITS } from '../../src/http/limits.ts';
 import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
+import type { Enrichment } from '../../src/ingest/ingest.ts';
 import type { Explanation } from '../../src/read/explain.ts';
 import type { Answer } from '../../src/read/read.ts';
 import { Conformance } from './conforms.ts';
@@ -73,6 +74,7 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['GET /v1/errors?limit=0', new Request(`${ORIGIN}/v1/errors?limit=0`), 400, {}],
   ['GET /v1/errors', new Request(`${ORIGIN}/v1/errors`), 503, { opening: true }],
   ['GET /v1/errors', new Request(`${ORIGIN}/v1/errors`), 500, { fails: new TypeError('a bug') }],
+  ['POST /v1/events?features', post('/v1/events?features', '{}'), 200, { enrichment: enrichmentOf() }],
   ['POST /v1/events', post('/v1/events', '{}'), 202, { receipt: { accepted: 2, rejected: [REJECTED], position: 7 } }],
   ['POST /v1/events', post('/v1/events', '{}'), 400, { receipt: { accepted: 0, rejected: [REJECTED], position: -1 } }],
   ['POST /v1/events', post('/v1/events', '{'), 400, { fails: new Fault('request', 'the body is no JSON') }],
@@ -123,6 +125,25 @@ function explanationOf(): Explanation {
     reads: [
       { merged: ONE[0]!, reason: null, ...window, cover: [cover], tiles: [minute, lifetime], values: ONE[0]! },
       { merged: ONE[1]!, reason: 'so', ...window, cover: [], tiles: [], values: ONE[1]! },
+    ],
+  };
+}
+
+/** Two events, of which one counts nowhere. */
+function enrichmentOf(): Enrichment {
+  const column = (values: string[], nulls: number[]) => ({
+    ...{ name: 'delay', type: STRING, values, nulls: new Uint8Array(nulls), statuses: new Uint8Array(1) },
+  });
+  const features = { event: 'flight', columns: [column(['late'], [0])], errors: [column(['expired'], [0])] };
+  return {
+    lines: new TextEncoder().encode('{"_id":"a"}\n{}\n'),
+    names: new Uint32Array([7, 3, 1, 0, 0, 2]),
+    rejected: [{ line: 3, code: 'not_json', reason: 'not valid JSON' }],
+    parts: [
+      {
+        ...{ position: 7, count: 2, timesMicros: new BigInt64Array(2), types: new Int32Array([0, -1]) },
+        ...{ rows: new Int32Array([0, -1]), bad: [], features: [features] },
+      },
     ],
   };
 }

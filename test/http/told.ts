@@ -3,7 +3,7 @@ import { expect } from 'bun:test';
 import type { Log } from '../../src/base/log.ts';
 import { Metrics, type State } from '../../src/base/metrics.ts';
 import { app, type Services } from '../../src/http/app.ts';
-import type { BodyFormat, Receipt } from '../../src/ingest/ingest.ts';
+import type { BodyFormat, Enrichment, Receipt } from '../../src/ingest/ingest.ts';
 import { makeColumn } from '../../src/kernel/window.ts';
 import type { Refusal } from '../../src/base/refusal.ts';
 import type { ErrorRow, ErrorsPage, LateRow } from '../../src/meta/meta.ts';
@@ -21,7 +21,12 @@ const LIST: Feature = { ...feature('latest:delay_1d'), set: 'latest', expression
 
 /** Two features of one entity, and a list: all that the HTTP layer itself looks at, and a set for the catalogue. */
 const PLAN: Plan = {
-  events: [{ name: 'flight', inputs: [], columns: [], onFault: 'reject', weight: null, at: null }],
+  events: [
+    {
+      ...{ name: 'flight', inputs: [], columns: [], onFault: 'reject', weight: null, at: null },
+      features: [{ column: 'delay', error: null, description: '', at: null }],
+    },
+  ],
   entities: [{ name: 'origin', keys: [STRING], at: null }],
   aggregates: [LATEST],
   sets: [
@@ -68,6 +73,7 @@ export interface Seen {
 
 export interface Told {
   receipt?: Receipt;
+  enrichment?: Enrichment;
   answer?: Answer;
   explanation?: Explanation;
   /** Thrown by whatever is asked. */
@@ -94,6 +100,9 @@ export function appWith(told: Told = {}) {
         if (told.fails) throw told.fails;
         seen.bodies.push({ text: new TextDecoder().decode(body), format });
         return told.receipt ?? { accepted: 1, rejected: [], position: 0 };
+      },
+      async enrich() {
+        return told.enrichment ?? { lines: new Uint8Array(0), names: new Uint32Array(0), rejected: [], parts: [] };
       },
     },
     reader: {

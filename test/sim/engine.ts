@@ -21,6 +21,8 @@ export const EVENT_CLOCK: Clock = { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_M
 
 export interface EngineSettings {
   disk: Disk;
+  /** Of the log. */
+  folder?: string;
   db: Database;
   clock?: Clock;
   shards?: number;
@@ -57,6 +59,7 @@ export const PLENTY_BYTES = 2 ** 32;
 export async function openEngine(plan: Plan, settings: EngineSettings): Promise<Engine> {
   const {
     disk,
+    folder = 'log',
     db,
     clock = EVENT_CLOCK,
     shards = 1,
@@ -65,7 +68,7 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
   } = settings;
   const nowMicros = settings.nowMicros ?? (() => 4_102_444_800_000_000n);
   const { wrapLog = log => log, wrapStore = store => store } = settings;
-  const log = wrapLog(await EventLog.open({ disk, folder: 'log', clock, segmentBytes }));
+  const log = wrapLog(await EventLog.open({ disk, folder, clock, segmentBytes }));
   const store = wrapStore(sqliteStore(db));
   const meta = openMeta(db);
   const ids = countedIds(plan);
@@ -79,7 +82,8 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
   const keeping = settings.expires ? keepingOf(plan, ids) : [];
   const here = new Here({ pipeline, store, meta, keeping, foldMemoryBytes, onFailure });
   const door = kernels[0]!;
-  const ingest = await Ingest.open({ door, engine: here, log, barrierMs: NEVER_MS, nowMicros, onFailure });
+  const seed = () => 7n;
+  const ingest = await Ingest.open({ door, engine: here, log, barrierMs: NEVER_MS, nowMicros, seed, onFailure });
   const now = () => nowOf(here, clock, nowMicros);
   const moments = { position: () => ingest.position, nowMicros: now };
   const reader = new Reader({ layout, fold: folds[0]!, store, ...moments });

@@ -1,11 +1,13 @@
 /** Random topologies over random logs: what events are answered with is the oracle's, to the last bit. */
 import { describe, expect, test } from 'bun:test';
 import type { Plan } from '../../src/plan/plan.ts';
+import type { Enriched } from '../../src/ingest/enrich.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { eventRow } from '../oracle/naive.ts';
 import { rowsOfCut } from './cuts.ts';
-import { EVENT_CLOCK } from './engine.ts';
+import { SimulatedDisk } from './disk.ts';
+import { EVENT_CLOCK, memoryDatabase, openEngine } from './engine.ts';
 import { body, tame } from './flights.ts';
 import { isSame, valueAt } from './judge.ts';
 import { Random } from './random.ts';
@@ -33,6 +35,61 @@ describe.each(SEEDS)('seed %d', seed => {
     }
   }, 60_000);
 });
+
+describe.each(SEEDS)('seed %d', seed => {
+  test('events are answered as the oracle says, in bodies of any size, over restarts and with little memory', async () => {
+    const rng = new Random(seed + 5000);
+    const plan = randomTopology(rng, 3 + rng.below(8));
+    const lines = tame(randomTopologyLines(rng, 150));
+    const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+    const world = {
+      disk: new SimulatedDisk(seed),
+      db: memoryDatabase(),
+      foldMemoryBytes: rng.pick([1, 100_000, 2 ** 32]),
+    };
+    let engine = await openEngine(plan, { ...world, expires: true });
+    for (let from = 0; from < lines.length; ) {
+      const to = from + 1 + rng.below(rng.pick([1, 5, 60]));
+      const bytes = body(lines.slice(from, to));
+      // What is only posted counts for all who come after it.
+      if (rng.chance(0.2)) await engine.ingest.post(bytes, 'ndjson');
+      else compareEnriched(plan, log, (await engine.ingest.enrich(bytes, 'ndjson')).parts, from);
+      from = to;
+      if (rng.chance(0.2)) engine.ingest.barrier();
+      if (rng.chance(0.05)) {
+        await engine.close();
+        engine = await openEngine(plan, { ...world, expires: true });
+      }
+    }
+    await engine.close();
+  }, 60_000);
+});
+
+/** Events from `position` on, none left out. */
+function compareEnriched(plan: Plan, log: Log, parts: Enriched[], position: number): void {
+  for (const part of parts) {
+    expect(part.position).toBe(position);
+    position += part.count;
+    for (let i = 0; i < part.count; i++) {
+      const record = log.records[part.position + i]!;
+      expect(part.timesMicros[i]).toBe(record.time);
+      const bad = part.bad.find(one => one.record === i);
+      expect([record.position, part.rows[i]! >= 0]).toEqual([record.position, record.bad === null]);
+      expect(bad !== undefined).toBe(record.bad !== null && part.types[i]! >= 0);
+      if (record.bad !== null) continue;
+      const wanted = eventRow(plan, log, record.position)!;
+      const { event, columns, errors } = part.features[part.types[i]!]!;
+      expect(event).toBe(record.type);
+      for (const [c, column] of columns.entries()) {
+        const got = valueAt(column, part.rows[i]!);
+        const of = { position: record.position, feature: column.name };
+        if (!isSame(got, wanted[column.name]!)) expect({ ...of, got }).toEqual({ ...of, got: wanted[column.name]! });
+        const error = errors[c] ? valueAt(errors[c], part.rows[i]!) : null;
+        expect({ ...of, error }).toEqual({ ...of, error: wanted[`${column.name}_fault`] ?? null });
+      }
+    }
+  }
+}
 
 test('rows do not show how events were cut into bodies', async () => {
   const rng = new Random(77);
