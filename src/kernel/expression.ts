@@ -1,5 +1,4 @@
 import { assert } from '../base/assert.ts';
-import { Fault } from '../base/fault.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
 import { TIME_PARTS } from '../plan/expression.ts';
 import { compileTimeFormat } from '../plan/time_format.ts';
@@ -350,12 +349,6 @@ export class Lowering {
         const [program, parts] = [programOf(textOf(second)), replacementOf(textOf(args[2]!))];
         return this.emit(op, this.lower(first), this.block(program), this.block(parts));
       }
-      case 'similarity':
-      case 'ipBlock':
-      case 'formatTime':
-      case 'parseTime':
-      case 'inZone':
-        throw new Fault('unsupported', `${fn} has no kernel`);
       default:
         return this.emit(PLAIN[fn], ...(args.map(arg => this.lower(arg)) as [number]));
     }
