@@ -26,8 +26,8 @@ export enum Part {
 }
 
 const DAY_MICROS: i64 = 86400000000;
-const TIME_MIN: i64 = -62167219200000000;
-const TIME_MAX: i64 = 253402300799999999;
+export const TIME_MIN: i64 = -62167219200000000;
+export const TIME_MAX: i64 = 253402300799999999;
 
 /** More months than there are between the first time and the last. */
 const MONTHS_MAX: i64 = 120000;
@@ -62,6 +62,8 @@ function compute(op: i32, x: i64, y: i64, z: i64): bool {
     }
     case Op.ADD_MONTHS:
       return addMonths(x, y);
+    case Op.IN_ZONE:
+      return putTime(x + offsetAt(<usize>(<u32>y), <u32>(y >>> 32), x));
     default: // MICROS_TO_TIME
       return putTime(x);
   }
@@ -98,7 +100,7 @@ export function civilFromDays(days: i64): void {
 
 /** 1970-01-01 was a Thursday; 0 is Monday. */
 @inline
-function weekday(days: i64): i64 {
+export function weekday(days: i64): i64 {
   return days + 3 - floorDiv(days + 3, 7) * 7;
 }
 
@@ -165,6 +167,21 @@ function datePartOf(part: i32, days: i64): i64 {
       return part == Part.ISO_YEAR ? year : (thursday - daysFromCivil(<i32>year, 1, 1)) / 7 + 1;
     }
   }
+}
+
+/**
+ * How far a zone's clocks are ahead of UTC at a time. The zone is `size` bytes of (from i64, ahead i64), in microseconds, that
+ * ascend; what was before the first of them is as if it had been as then.
+ */
+function offsetAt(zone: usize, size: u32, micros: i64): i64 {
+  let low: u32 = 0;
+  let high = size >> 4;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (load<i64>(zone + (<usize>middle << 4)) <= micros) low = middle;
+    else high = middle;
+  }
+  return load<i64>(zone + (<usize>low << 4), 8);
 }
 
 /** The start of the part that a time lies in. */

@@ -132,12 +132,12 @@ function toDouble(digits: u64, power: i64): f64 {
 const MANTISSA_BITS: i32 = 52;
 const INFINITE_EXPONENT: i32 = 0x7ff;
 
-let productLow: u64 = 0;
-let productHigh: u64 = 0;
+export let productLow: u64 = 0;
+export let productHigh: u64 = 0;
 
 /** x * y in 128 bits. */
 @inline
-function multiply(x: u64, y: u64): void {
+export function multiply(x: u64, y: u64): void {
   const x0 = x & 0xffffffff;
   const x1 = x >> 32;
   const y0 = y & 0xffffffff;

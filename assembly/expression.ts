@@ -20,6 +20,7 @@ import { runRegex } from './regex';
 import { Register, Status } from './register';
 import { runSpelling } from './spell';
 import { compareStrings, runText } from './text';
+import { runTimeFormat } from './time_format';
 
 /** Rows of a batch: its columns of 8 bytes are 32 KiB, so a few of them stay in a core's cache. */
 export const BATCH_ROWS: i32 = 4096;
@@ -187,7 +188,7 @@ function runInstruction(op: i32, target: Register, a: Register, b: Register, c: 
 
 /** What lies in files of its own, by the order of Op. */
 function runFunction(op: i32, target: Register, a: Register, b: Register, c: Register, from: usize, to: usize): void {
-  assert((op >= Op.ABS_INT && op <= Op.SKETCH_BUCKET) || op == Op.MAP_VALUE);
+  assert((op >= Op.ABS_INT && op <= Op.SKETCH_BUCKET) || op >= Op.MAP_VALUE);
   if (op <= Op.SHIFT_RIGHT) runWhole(op, target, a, b, from, to);
   else if (op <= Op.SQRT_DOUBLE) runRounding(op, target, a, b, from, to);
   else if (op <= Op.LEAST_STRING) runExtreme(op, target, a, b, from, to);
@@ -197,7 +198,11 @@ function runFunction(op: i32, target: Register, a: Register, b: Register, c: Reg
   else if (op <= Op.LIST_MEAN_DOUBLE) runList(op, target, a, b, from, to);
   else if (op <= Op.REGEX_REPLACE_ALL) runRegex(op, target, a, b, c, from, to);
   else if (op <= Op.SKETCH_BUCKET) runBucket(op, target, a, b, from, to);
-  else runList(op, target, a, b, from, to);
+  else if (op == Op.MAP_VALUE) runList(op, target, a, b, from, to);
+  else if (op <= Op.IP_BLOCK) runText(op, target, a, b, c, from, to);
+  else if (op <= Op.TEXT_TO_DOUBLE) runSpelling(op, target, a, from, to);
+  else if (op == Op.IN_ZONE) runCalendar(op, target, a, b, c, from, to);
+  else runTimeFormat(op, target, a, b, from, to);
 }
 
 function runInt(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {

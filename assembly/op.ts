@@ -123,4 +123,11 @@ export enum Op {
   SERIES,
   /** What a map has for a text. */
   MAP_VALUE,
+  SIMILARITY,
+  IP_BLOCK,
+  DOUBLE_TO_TEXT,
+  TEXT_TO_DOUBLE,
+  IN_ZONE,
+  FORMAT_TIME,
+  PARSE_TIME,
 }

@@ -1,9 +1,11 @@
 /** Values -> texts, and back: CAST. A text that does not spell a value is null. */
 import { keep, reserve } from './arena';
 import { civilFromDays, day, floorDiv, month, year } from './calendar';
+import { readDouble } from './decimal';
 import { integer, readDate, readTime } from './json';
 import { Op } from './op';
 import { Register } from './register';
+import { SHORTEST_MAX_BYTES, spellDouble } from './shortest';
 
 /** Room for any int64, and for any time: `+292277-01-09T04:00:54.775807Z`. */
 const SPELLING_MAX: usize = 32;
@@ -37,6 +39,10 @@ function spell(op: i32, x: usize): bool {
       return readWhole(<usize>load<u32>(x), <usize>load<u32>(x, 4));
     case Op.TEXT_TO_BOOL:
       return readBool(<usize>load<u32>(x), <usize>load<u32>(x, 4));
+    case Op.DOUBLE_TO_TEXT:
+      return putDouble(load<f64>(x));
+    case Op.TEXT_TO_DOUBLE:
+      return readReal(<usize>load<u32>(x), <usize>load<u32>(x, 4));
     default: // TEXT_TO_TIME
       return readMoment(<usize>load<u32>(x), <usize>load<u32>(x, 4));
   }
@@ -58,6 +64,15 @@ function putInt(value: i64): bool {
     store<u8>(--at, <u8>(0x30 + rest % 10));
     rest /= 10;
   } while (rest != 0);
+  keep(size);
+  return putText(made, size);
+}
+
+/** As JSON has it; NaN and the infinities have no spelling. */
+function putDouble(value: f64): bool {
+  if (!isFinite<f64>(value)) return false;
+  const made = reserve(SHORTEST_MAX_BYTES);
+  const size = spellDouble(value, made) - made;
   keep(size);
   return putText(made, size);
 }
@@ -126,6 +141,43 @@ function readWhole(start: usize, size: usize): bool {
   if (sign != 0x2d && value == i64.MIN_VALUE) return false;
   result = sign == 0x2d ? value : -value;
   return true;
+}
+
+/** A sign, decimal digits with a point among them or at their ends, a power of ten; with spaces around them. */
+function readReal(start: usize, size: usize): bool {
+  let at = start;
+  let end = start + size;
+  while (at < end && isSpace(load<u8>(at))) at++;
+  while (end > at && isSpace(load<u8>(end - 1))) end--;
+  const sign = at < end ? load<u8>(at) : 0;
+  // What is read then may begin with a minus, but not with a plus.
+  const from = at + <usize>(sign == 0x2b);
+  if (sign == 0x2b || sign == 0x2d) at++;
+  const whole = passDigits(at, end);
+  let count = whole - at;
+  at = whole;
+  if (at < end && load<u8>(at) == 0x2e) {
+    const fraction = passDigits(at + 1, end);
+    count += fraction - at - 1;
+    at = fraction;
+  }
+  if (count == 0) return false;
+  if (at < end && (load<u8>(at) | 0x20) == 0x65) {
+    at++;
+    if (at < end && (load<u8>(at) == 0x2b || load<u8>(at) == 0x2d)) at++;
+    const power = passDigits(at, end);
+    if (power == at) return false;
+    at = power;
+  }
+  if (at != end) return false;
+  result = reinterpret<i64>(readDouble(from, end));
+  return true;
+}
+
+function passDigits(from: usize, end: usize): usize {
+  let at = from;
+  while (at < end && load<u8>(at) - 0x30 < 10) at++;
+  return at;
 }
 
 /** true, t, yes, y, 1 and false, f, no, n, 0, in small letters and capitals. */

@@ -7,6 +7,7 @@ import { writeUtf8 } from './json';
 import { LOWER, LOWER_COUNT, UPPER, UPPER_COUNT } from './letters';
 import { Op } from './op';
 import { Register } from './register';
+import { similarity } from './similarity';
 import { NOWHERE, countPoints, find, pointBefore, readPoint, skipPoints, widthOf } from './utf8';
 
 /**
@@ -108,6 +109,11 @@ function textOf(op: i32, x: usize, y: usize, z: usize): bool {
       return repeat(start, end - start, load<i64>(y));
     case Op.SPLIT_PART:
       return splitPart(start, end, startOf(y), sizeOf(y), load<i64>(z));
+    case Op.SIMILARITY:
+      store<f64>(cell, similarity(start, end, startOf(y), startOf(y) + sizeOf(y)));
+      return true;
+    case Op.IP_BLOCK:
+      return ipBlock(start, end);
     default: // LIKE
       return like(start, end, startOf(y), startOf(y) + sizeOf(y), startOf(z), sizeOf(z));
   }
@@ -321,6 +327,24 @@ function splitPart(start: usize, end: usize, separator: usize, size: usize, inde
   }
   const found = find(from, end, separator, size);
   return put(from, found == NOWHERE ? end : found);
+}
+
+/** The first three of the four numbers of an IPv4 address, as they stand there; null where the text is none. */
+function ipBlock(start: usize, end: usize): bool {
+  let at = start;
+  let blockEnd = start;
+  for (let part = 0; part < 4; part++) {
+    if (part > 0) {
+      if (at == end || load<u8>(at) != 0x2e) return false;
+      blockEnd = at++;
+    }
+    const from = at;
+    let value: u32 = 0;
+    while (at < end && at - from < 3 && <u32>load<u8>(at) - 0x30 < 10) value = value * 10 + load<u8>(at++) - 0x30;
+    // A number with a zero in front would be octal to some.
+    if (at == from || value > 255 || (load<u8>(from) == 0x30 && at - from > 1)) return false;
+  }
+  return at == end && put(start, blockEnd);
 }
 
 /** An empty separator makes a part of each code point. */

@@ -100,10 +100,11 @@ export const OPERATORS: Row[] = [
   {
     form: '`CAST(x AS type)`, `TRY_CAST(x AS type)`, `x::type`',
     result: 'the type',
-    note: 'BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP and their other names. A text that spells no value is null, for CAST as for TRY_CAST. Texts spell an int64 by a sign and digits with spaces around them; a bool by true, t, yes, y, 1 or false, f, no, n, 0 in any case; a time as event times are written, or by a date. A time as a text is RFC 3339. Doubles are rounded to int64, ties to even; they have no spelling.',
+    note: 'BIGINT, DOUBLE, BOOLEAN, VARCHAR, TIMESTAMP and their other names. A text that spells no value is null, for CAST as for TRY_CAST. Texts spell an int64 by a sign and digits with spaces around them; a double by those, a point and a power of ten; a bool by true, t, yes, y, 1 or false, f, no, n, 0 in any case; a time as event times are written, or by a date. A time as a text is RFC 3339. Doubles are rounded to int64, ties to even; they have no spelling.',
     examples: [
       ["CAST(' 42 ' AS BIGINT)", '42'],
       ["CAST('4.2' AS BIGINT)", 'NULL'],
+      ["CAST('4.2e1' AS DOUBLE)", '42.0'],
       ["CAST('Yes' AS BOOLEAN)", 'true'],
       ["CAST('2001-03-11T02:00:00+02:00' AS TIMESTAMP)", '2001-03-11T00:00:00Z'],
       ["CAST(TIMESTAMP '2001-03-11' AS VARCHAR)", "'2001-03-11T00:00:00Z'"],

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 
 /**
- * Writes assembly/powers.ts: powers of five in 128 bits, for reading decimal numbers as doubles.
+ * Writes assembly/powers.ts: powers of five in 128 bits, for reading decimal numbers as doubles, and for spelling doubles.
  *
- * 5^q for q from -342 to 308, normalised so that the highest bit is set: truncated where q >= 0, and for q < 0 the
+ * 5^q for q from -342 to 324 (the least double is 5 * 10^-324; to be read, 308 would do), normalised so that the highest bit is set: truncated where q >= 0, and for q < 0 the
  * reciprocal rounded up, as the proof of the method wants it (Daniel Lemire, "Number Parsing at a Gigabyte per Second").
  */
 const SMALLEST = -342;
-const LARGEST = 308;
+const LARGEST = 324;
 const MASK_64 = (1n << 64n) - 1n;
 
 export function powerOfFive(q: number): bigint {

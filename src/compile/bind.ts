@@ -437,6 +437,7 @@ function castBy(rules: Rules, of: Expression, node: SqlNode & { kind: 'cast' }, 
     return refuse(
       `is not supported in ${rules.name}: it also reads texts that spell no whole number; declare the input int64`,
     );
+  if (cast === 'string double') return refuse('is not supported; declare the input double');
   if (cast === 'time string') return refuse(`is not supported in ${rules.name}: times are spelled RFC 3339 here`);
   if (cast === 'time int64') return refuse(`is not supported in ${rules.name}: it counts seconds or nothing`);
   if (cast === 'bool string' && !rules.spells.includes('bool'))
@@ -451,6 +452,7 @@ const CASTS: Record<string, FunctionName> = {
   'string int64': 'toInt64',
   'bool double': 'toDouble',
   'int64 double': 'toDouble',
+  'string double': 'toDouble',
   'int64 bool': 'notEqual',
   'double bool': 'notEqual',
   'string bool': 'toBool',
@@ -461,7 +463,6 @@ const CASTS: Record<string, FunctionName> = {
 };
 
 const CAST_HINTS: Record<string, string> = {
-  'string double': 'declare the input double',
   'time double': 'EPOCH gives seconds',
   'double string': 'doubles are not spelled; round it and CAST it to BIGINT first',
   'int64 time': 'EPOCH_MS takes milliseconds, TO_TIMESTAMP seconds, MAKE_TIMESTAMP microseconds',

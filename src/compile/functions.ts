@@ -5,6 +5,7 @@ import { didYouMean } from '../base/name.ts';
 import type { Expression, FunctionName, TimePart } from '../plan/expression.ts';
 import { TIME_PARTS } from '../plan/expression.ts';
 import { compileRegex, quoteRegex, readReplacement, RegexError } from '../plan/regex.ts';
+import { compileTimeFormat, TIME_FORMAT_BYTES_MAX, TimeFormatError } from '../plan/time_format.ts';
 import type { ScalarKind, Type } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, isScalar, OPTIONAL, STRING, TIME, typeName } from '../plan/value.ts';
 import type { Rules, SqlNode, Word } from './node.ts';
@@ -78,6 +79,7 @@ const NUMBER: Param = { name: 'x', kinds: ['int64', 'double'] };
 const SPELLABLE: Param = { name: 'value', kinds: ['string', 'int64', 'bool', 'time'] };
 const ANY: Param = { name: 'value', kinds: null };
 const PATTERN: Param = { name: 'pattern', kinds: ['string'], literal: true };
+const FORMAT: Param = { name: 'format', kinds: ['string'], literal: true };
 const OPTIONS: Param = { name: 'options', kinds: ['string'], literal: true };
 
 const LIST: Param = { name: 'list', kinds: ['list'] };
@@ -404,6 +406,18 @@ const TEXTS: SqlFunction[] = [
     ],
     make: makeRegexReplace,
   },
+  {
+    group: 'Texts',
+    names: ['JARO_WINKLER_SIMILARITY'],
+    params: [param('text', 'string'), param('other', 'string')],
+    result: 'double',
+    note: 'How alike two texts are: from 0, nothing in common or nothing there, to 1. By code points (DuckDB takes bytes).',
+    examples: [
+      ["JARO_WINKLER_SIMILARITY('duck', 'duck')", '1.0'],
+      ["JARO_WINKLER_SIMILARITY('dixon', 'dicksonx')", '0.8133333333333332'],
+    ],
+    make: plain('similarity', DOUBLE),
+  },
 ];
 
 const TIMES: SqlFunction[] = [
@@ -492,6 +506,32 @@ const TIMES: SqlFunction[] = [
     note: 'Microseconds since 1970.',
     examples: [['MAKE_TIMESTAMP(1500000)', '1970-01-01T00:00:01.500Z']],
     make: ([x], { at }) => timeOf(x!, 1n, at),
+  },
+  {
+    group: 'Times',
+    names: ['STRFTIME'],
+    params: [MOMENT, FORMAT],
+    result: 'string',
+    note: `By a format of at most ${TIME_FORMAT_BYTES_MAX} bytes: %Y %y %m %d %j, %H %I %p %M %S, %g (milliseconds), %f (microseconds), %b %B (months), %a %A (days), %u %w, %U %W, %G %V (ISO weeks), %z, %x %X %c, %%; also %F %T %R. %-d and the like have no zeros in front.`,
+    examples: [
+      ["STRFTIME(TIMESTAMP '2001-03-11T07:08:09Z', '%d.%m.%y %H:%M')", "'11.03.01 07:08'"],
+      ["STRFTIME(DATE '2001-03-11', '%A, %-d %B %Y')", "'Sunday, 11 March 2001'"],
+    ],
+    make: (args, written) =>
+      isTimeFormat(args[1]!, 'spell', written) ? call('formatTime', args, STRING, written.at) : null,
+  },
+  {
+    group: 'Times',
+    names: ['STRPTIME', 'TRY_STRPTIME'],
+    params: [TEXT, FORMAT],
+    result: 'time',
+    note: 'By a format as STRFTIME has it, without weeks. Null where the text is not so. What the format leaves out is that of 1900-01-01; %z is Z, +02, +0200 or +02:00.',
+    examples: [
+      ["STRPTIME('11/Mar/2001:07:08:09 +0200', '%d/%b/%Y:%H:%M:%S %z')", '2001-03-11T05:08:09Z'],
+      ["STRPTIME('11.3.', '%d.%m.%Y')", 'NULL'],
+    ],
+    make: (args, written) =>
+      isTimeFormat(args[1]!, 'read', written) ? call('parseTime', args, TIME, written.at) : null,
   },
   {
     group: 'Times',
@@ -1099,6 +1139,17 @@ function isRegex(pattern: string, { name, args, faults }: Written): boolean {
     return true;
   } catch (error) {
     if (!(error instanceof RegexError)) throw error;
+    faults.push(new Fault('definition', `${name}: ${error.message}`, args[1]!.at));
+    return false;
+  }
+}
+
+function isTimeFormat(format: Expression, use: 'read' | 'spell', { name, args, faults }: Written): boolean {
+  try {
+    compileTimeFormat(literalText(format)!, use);
+    return true;
+  } catch (error) {
+    if (!(error instanceof TimeFormatError)) throw error;
     faults.push(new Fault('definition', `${name}: ${error.message}`, args[1]!.at));
     return false;
   }

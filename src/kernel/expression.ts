@@ -1,9 +1,10 @@
 import { assert } from '../base/assert.ts';
-import { Fault } from '../base/fault.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
 import { TIME_PARTS } from '../plan/expression.ts';
+import { compileTimeFormat } from '../plan/time_format.ts';
 import type { Type, Value } from '../plan/value.ts';
 import { INT64 } from '../plan/value.ts';
+import { offsetsOf } from '../plan/zone.ts';
 import type { Kernel } from './instance.ts';
 import { programOf, replacementOf } from './regex.ts';
 
@@ -127,6 +128,13 @@ export enum Op {
   TAKE,
   SERIES,
   MAP_VALUE,
+  SIMILARITY,
+  IP_BLOCK,
+  DOUBLE_TO_TEXT,
+  TEXT_TO_DOUBLE,
+  IN_ZONE,
+  FORMAT_TIME,
+  PARSE_TIME,
 }
 
 interface Instruction {
@@ -278,7 +286,7 @@ export class Lowering {
       case 'toInt64':
         return this.toInt64(first);
       case 'toDouble':
-        return this.asDouble(first);
+        return first.type.kind === 'string' ? this.emit(Op.TEXT_TO_DOUBLE, this.lower(first)) : this.asDouble(first);
       case 'absolute':
         return this.emit(first.type.kind === 'double' ? Op.ABS_DOUBLE : Op.ABS_INT, this.lower(first));
       case 'sign':
@@ -292,9 +300,15 @@ export class Lowering {
       case 'concat':
         return this.chain(Op.CONCAT, args);
       case 'toText': {
-        const ops: Partial<Record<Type['kind'], Op>> = { bool: Op.BOOL_TO_TEXT, time: Op.TIME_TO_TEXT };
-        return this.emit(ops[first.type.kind] ?? Op.INT_TO_TEXT, this.lower(first));
+        const ops = { bool: Op.BOOL_TO_TEXT, time: Op.TIME_TO_TEXT, double: Op.DOUBLE_TO_TEXT };
+        return this.emit(ops[first.type.kind as 'bool'] ?? Op.INT_TO_TEXT, this.lower(first));
       }
+      case 'formatTime':
+        return this.emit(Op.FORMAT_TIME, this.lower(first), this.block(compileTimeFormat(textOf(second), 'spell')));
+      case 'parseTime':
+        return this.emit(Op.PARSE_TIME, this.lower(first), this.block(compileTimeFormat(textOf(second), 'read')));
+      case 'inZone':
+        return this.emit(Op.IN_ZONE, this.lower(first), this.block(zoneBytes(textOf(second))));
       case 'datePart':
       case 'dateTrunc':
       case 'dateDiff':
@@ -335,12 +349,6 @@ export class Lowering {
         const [program, parts] = [programOf(textOf(second)), replacementOf(textOf(args[2]!))];
         return this.emit(op, this.lower(first), this.block(program), this.block(parts));
       }
-      case 'similarity':
-      case 'ipBlock':
-      case 'formatTime':
-      case 'parseTime':
-      case 'inZone':
-        throw new Fault('unsupported', `${fn} has no kernel`);
       default:
         return this.emit(PLAIN[fn], ...(args.map(arg => this.lower(arg)) as [number]));
     }
@@ -428,8 +436,14 @@ function loadProgram({ exports }: Kernel, instructions: Instruction[]): number {
   return program;
 }
 
+/** As assembly/calendar.ts looks a moment up. */
+function zoneBytes(zone: string): Uint8Array {
+  const words = offsetsOf(zone).flatMap(({ fromMicros, aheadMicros }) => [fromMicros, aheadMicros]);
+  return new Uint8Array(BigInt64Array.from(words).buffer);
+}
+
 function textOf(literal: Expression): string {
-  assert(literal.kind === 'literal' && typeof literal.value === 'string', 'a pattern is a literal');
+  assert(literal.kind === 'literal' && typeof literal.value === 'string', 'a pattern, a format or a zone is a literal');
   return literal.value;
 }
 
@@ -505,6 +519,8 @@ const PLAIN = {
   addMicros: Op.ADD_MICROS,
   addMonths: Op.ADD_MONTHS,
   timeOfMicros: Op.MICROS_TO_TIME,
+  similarity: Op.SIMILARITY,
+  ipBlock: Op.IP_BLOCK,
 } satisfies Partial<Record<FunctionName, Op>>;
 
 const LESS_OR_EQUAL: [Op, Op, Op] = [Op.LESS_OR_EQUAL_INT, Op.LESS_OR_EQUAL_DOUBLE, Op.LESS_OR_EQUAL_STRING];

@@ -29,7 +29,10 @@ import type { Type, Value } from './value.ts';
  *   `regexMatches`: the whole text? `regexExtract`: the first part that is, or the literal group of it; '' where there is none.
  *   `regexReplace`, `regexReplaceAll`: with a literal replacement for it, null as `replace` is, and where a text takes
  *   more than 64 passes.
- * - `toText`: int64, bool, time (RFC 3339). `toBool`, `toTime`, and `toInt64`, of a string: null where it spells none.
+ * - `toText`: int64, bool, time (RFC 3339), double (the shortest that is read as the same, as JSON has it; null of NaN and the
+ *   infinities). `toBool`, `toTime`, `toInt64` and `toDouble`, of a string: null where it spells none.
+ * - `similarity`: of two texts, a double from 0 to 1, by Jaro and Winkler over code points (assembly/similarity.ts); 0 where either
+ *   is empty. `ipBlock`: of an IPv4 address its first three numbers, `82.177.157`, null where the text is none.
  * - `list`: its arguments as the elements of a list, nulls too. It is the whole of a feature, a series of windows, and null
  *   only where all that its elements read is EXPIRED.
  * - Lists of scalars: `listLength`; `listCount`, of elements that are not null; `listContains`, `listPosition` (from 1,
@@ -38,7 +41,8 @@ import type { Type, Value } from './value.ts';
  *   where no element is there, or where a sum is beyond its type. `listLength` and `listCount` take any list.
  * - Times are UTC. `datePart`, `dateTrunc`: a literal `TimePart` and a time; `dateDiff`: how many starts of the part lie
  *   between two times. `addMicros`, `addMonths` (to the last day of a month that is too short): a time and an int64.
- *   `timeOfMicros`: int64.
+ *   `timeOfMicros`: int64. `formatTime`: a time and a literal format (time_format.ts); `parseTime`: a text and one, null where the text
+ *   is not so. `inZone`: a time and a literal IANA zone (zone.ts), the time whose UTC fields are what clocks show there.
  * - What aggregates count by: `bucketIndex`, of a number and a literal list of ascending boundaries of its type (or of doubles), how
  *   many of them are below it, and all are below NaN. `sketchBucket`, of a number as a double and a literal accuracy: its bucket of a
  *   sketch (aggregate `quantile`). No front end spells them as functions.

@@ -35,6 +35,10 @@ const COLUMNS = {
   u: STRING,
   v: STRING,
   n: STRING,
+  e: STRING,
+  f: STRING,
+  h: STRING,
+  p: STRING,
   i: INT64,
   j: INT64,
   k: INT64,
@@ -61,8 +65,9 @@ const THEIRS: Record<string, string> = {
 /**
  * Ours, and DuckDB's where it is written otherwise there: where we give null for what is infinite, NaN or an error
  * there, count weeks from Monday, and round milliseconds down. Other differences are deliberate too, and kept out: the
- * case of ß and İ, REVERSE of combining marks, CAST of texts like `1e3` and of times with an offset, times as texts,
- * and the types of FLOOR and CEIL of integers. `k` is small, `n` spells a number or nothing.
+ * case of ß and İ, REVERSE of combining marks, CAST of texts like `1e3` `+-1`, and of times with an offset, times as texts,
+ * and the types of FLOOR and CEIL of integers. `k` is small, `n` spells a number or nothing, `h` a double, `p` a part of a time;
+ * `e` and `f` are of ASCII, for how alike texts are goes by bytes there.
  */
 const LIST: (string | string[])[] = [
   ...[
@@ -150,6 +155,17 @@ const LIST: (string | string[])[] = [
     'HOUR(t)',
   ],
   ...["t BETWEEN '2000-01-01' AND r", 'GREATEST(t, r)'],
+  ...'aAbBhYymdjHIpMSgfwuUWVGxXcTz'.split('').map(name => `STRFTIME(t, '<%${name}> 100%%')`),
+  ...'ymdjHIMS'.split('').map(name => `STRFTIME(t, '%-${name}')`),
+  ...['%Y-%m-%d %H:%M:%S.%f', '%d/%b/%y:%I%p:%M', '%A, %-d %B %Y %T', '%j %Y %H', '%a%Y%m%d%H%M%S%g'].map(
+    format => `TRY_STRPTIME(STRFTIME(t, '${format}'), '${format}')`,
+  ),
+  ...['%Y-%m-%d', '%d', '%H:%M', '%y%m%d', ' %d  %m', '%b %d', '%I %p', '%S.%f', 'x%d'].map(
+    format => `TRY_STRPTIME(p, '${format}')`,
+  ),
+  // There a product and a sum may be one operation, rounded once, as the processor has it.
+  'ROUND(JARO_WINKLER_SIMILARITY(e, f), 12)',
+  ['CAST(h AS DOUBLE)', 'TRY_CAST(h AS DOUBLE)'],
   ['EPOCH_MS(t)', 'epoch_us(t) // 1000'],
   ['SQRT(x)', 'CASE WHEN x >= 0 THEN sqrt(x) END'],
   ['i % k', 'CASE WHEN k = -1 AND i IS NOT NULL THEN 0 ELSE i % k END'],
@@ -251,6 +267,13 @@ const LIST: (string | string[])[] = [
 ];
 
 const ALPHABET = [...'aaabbAB  %_!,019-é\u00a0ıǅȺKσςΣ\u3000ﬁ😀𐐀𐐨'];
+/** What texts of some columns are made of. */
+const ATOMS: Record<string, string[]> = {
+  e: [...'aaabbcd '],
+  f: [...'aaabbcd '],
+  h: [...'0123456789.e-+ ', '12'],
+  p: [...'0123456789-: .x', '2001', 'Feb', 'pm'],
+};
 const SPELLED = [
   '0',
   '-0',
@@ -275,6 +298,12 @@ function randomValue(name: string, type: Type, rng: Random): Value {
   if (name === 'k' || isElement) return BigInt(rng.below(24) - 8);
   if (name === 'n')
     return rng.chance(0.5) ? rng.pick(SPELLED) : String(BigInt(rng.below(2 ** 32)) * BigInt(rng.below(2 ** 31)));
+  if (ATOMS[name] && type.kind === 'string') {
+    const length = rng.below(rng.chance(0.03) ? 70 : 9);
+    return Array.from({ length }, () => rng.pick(ATOMS[name]!))
+      .join('')
+      .replaceAll('+-', '');
+  }
   switch (type.kind) {
     case 'list':
       return Array.from({ length: rng.below(5) }, () => randomValue(name === 'd' ? 'd' : 'e', type.of.type, rng));

@@ -354,7 +354,10 @@ const NOT_BY_ITEM: [items: string, ...messages: string[]][] = [
     '9223372036854775808 is beyond int64; with a point (9223372036854775808.0) it is a double',
   ],
   ['COUNT(«1e400») AS n', '1e400 is beyond what a double can hold'],
-  ['AVG(«CAST(origin AS DOUBLE)») AS n', 'CAST of string to double is not supported; declare the input double'],
+  [
+    "COUNT(STRFTIME(_time, «'%Q'»)) AS n",
+    'STRFTIME: unknown directive %Q; those that are known are %A %a %B %b %h %Y %y %m %d %j %H %I %p %M %S %g %f %z %w %u %U %W %V %G %F %T %R %x %X %c %%',
+  ],
   [
     'SUM(delay::«DATE») AS n, SUM(CAST(delay AS «DECIMAL»(10, 2))) AS m',
     "CAST to DATE is not supported: BIGINT, DOUBLE, BOOLEAN, VARCHAR and TIMESTAMP are; DATE_TRUNC('day', time) is the day of a time",

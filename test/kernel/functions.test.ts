@@ -154,6 +154,12 @@ const TEXTS = [
     'IFNULL(s, u)',
   ],
   ...['CAST(i AS VARCHAR)', 'CAST(b AS VARCHAR)', 'CAST(t AS VARCHAR)', 'CAST(s AS BIGINT)', 'CAST(s AS BOOLEAN)'],
+  ...[
+    'JARO_WINKLER_SIMILARITY(s, u)',
+    'CAST(s AS DOUBLE)',
+    "STRPTIME(s, '%Y-%m-%d')",
+    "TRY_STRPTIME(CAST(i AS VARCHAR), '%d')",
+  ],
   ...['CAST(s AS TIMESTAMP)', 'CAST(CAST(i AS VARCHAR) AS BIGINT)', 'CAST(CAST(t AS VARCHAR) AS TIMESTAMP)'],
   ...[
     "REGEXP_MATCHES(s, '^[ab]+|é$')",
@@ -198,6 +204,7 @@ const TIMES = [
     'YEAR(t)',
     'DAYOFYEAR(t)',
   ],
+  ...["STRFTIME(t, '%a %d %b %Y %I:%M:%S.%f %p %j %V %G')", "STRPTIME(STRFTIME(t, '%c'), '%c')"],
   ...[
     "t BETWEEN '1999-12-31' AND r",
     'GREATEST(t, r)',

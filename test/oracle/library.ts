@@ -66,6 +66,12 @@ export const LIBRARY: Partial<Record<FunctionName, (...args: never[]) => Value>>
     return quotientOf(list, count, total => roundedQuotient(total, count));
   },
 
+  similarity: (a: string, b: string) => similarity([...a], [...b]),
+  ipBlock: (s: string) => ipBlock(s),
+  formatTime: (t: bigint, format: string) => formatTime(t, format),
+  parseTime: (s: string, format: string) => parseTime(s, format),
+  inZone: (t: bigint, zone: string) => time(t + aheadIn(zone, t)),
+
   toBool: (s: string) => spelledBool(s),
   toTime: (s: string) => timeFromText(/^\d{4}-\d\d-\d\d$/.test(s) ? `${s}T00:00:00` : s),
 
@@ -77,8 +83,9 @@ export const LIBRARY: Partial<Record<FunctionName, (...args: never[]) => Value>>
   timeOfMicros: (n: bigint) => time(n),
 };
 
-/** CAST to a string of what is no string; times as events are written. */
+/** CAST to a string of what is no string; times as events are written, doubles as JSON has them. */
 export function spelled(value: Value, isTime: boolean): Value {
+  if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : null;
   if (!isTime || typeof value !== 'bigint') return String(value);
   const ms = floorDiv(value, MICROS_PER_MS);
   const micros = value - ms * MICROS_PER_MS;
@@ -90,6 +97,11 @@ export function spelled(value: Value, isTime: boolean): Value {
 export function spelledInteger(text: string): bigint | null {
   const digits = /^[\t-\r ]*([+-]?)([0-9]+)[\t-\r ]*$/.exec(text);
   return digits && int64(digits[1] === '-' ? -BigInt(digits[2]!) : BigInt(digits[2]!));
+}
+
+export function spelledReal(text: string): number | null {
+  const number = /^[\t-\r ]*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)[\t-\r ]*$/.exec(text);
+  return number && Number(number[1]);
 }
 
 /** NaN above all; between equals it does not matter which. */
@@ -373,6 +385,191 @@ function addMonths(t: bigint, n: bigint): bigint | null {
   const lastDay = dateOf(microsOf(date.getUTCFullYear(), month + 1, 0)).getUTCDate();
   const day = Math.min(date.getUTCDate(), lastDay);
   return time(first + BigInt(day - 1) * LENGTHS.day! + (t - startOf('day', t)));
+}
+
+/** Jaro's and Winkler's, place by place. */
+function similarity(a: string[], b: string[]): number {
+  const reach = Math.max(Math.floor(Math.max(a.length, b.length) / 2) - 1, 0);
+  const taken = a.map(() => false);
+  const common = b.filter((point, j) => {
+    const i = a.findIndex((other, i) => !taken[i] && other === point && Math.abs(i - j) <= reach);
+    if (i >= 0) taken[i] = true;
+    return i >= 0;
+  });
+  if (common.length === 0) return 0;
+  const moved = a.filter((_, i) => taken[i]).filter((point, k) => point !== common[k]).length;
+  const inOrder = common.length - Math.floor(moved / 2);
+  const jaro = (common.length / a.length + common.length / b.length + inOrder / common.length) / 3;
+  const differ = [0, 1, 2, 3].find(i => a[i] === undefined || a[i] !== b[i]) ?? 4;
+  return jaro > 0.7 ? jaro + differ * 0.1 * (1 - jaro) : jaro;
+}
+
+function ipBlock(text: string): string | null {
+  const part = '(?:0|[1-9]\\d{0,2})';
+  const found = new RegExp(`^(${part}\\.${part}\\.${part})\\.${part}$`).exec(text);
+  return found && text.split('.').every(one => Number(one) < 256) ? found[1]! : null;
+}
+
+const FORMATS: Record<string, string> = {
+  F: '%Y-%m-%d',
+  T: '%H:%M:%S',
+  R: '%H:%M',
+  x: '%Y-%m-%d',
+  X: '%H:%M:%S',
+  c: '%Y-%m-%d %H:%M:%S',
+  h: '%b',
+};
+
+/** Directives that stand for several, written out. */
+function plainFormat(format: string): string {
+  return format.replace(/%(.)/g, (all, name: string) => FORMATS[name] ?? all);
+}
+
+function formatTime(t: bigint, format: string): string | null {
+  const date = dateOf(t);
+  // The first days of the year 0 are in the last week of the one before.
+  if (format.includes('%G') && datePart('isoyear', t) < 0n) return null;
+  const part = (name: TimePart, width: number) => String(datePart(name, t)).padStart(width, '0');
+  const day = Number(datePart('doy', t)) - 1;
+  const hour = date.getUTCHours();
+  const spell = (name: string): string => {
+    switch (name) {
+      case 'a':
+        return DAYS[date.getUTCDay()]!.slice(0, 3);
+      case 'A':
+        return DAYS[date.getUTCDay()]!;
+      case 'b':
+        return MONTHS[date.getUTCMonth()]!.slice(0, 3);
+      case 'B':
+        return MONTHS[date.getUTCMonth()]!;
+      case 'y':
+        return part('year', 4).slice(2);
+      case 'I':
+        return String(hour % 12 || 12).padStart(2, '0');
+      case 'p':
+        return hour < 12 ? 'AM' : 'PM';
+      case 'S':
+        return part('second', 2);
+      case 'g':
+        return part('millisecond', 5).slice(-3);
+      case 'f':
+        return part('microsecond', 8).slice(-6);
+      case 'U':
+        return String(Math.floor((day + 7 - date.getUTCDay()) / 7)).padStart(2, '0');
+      case 'W':
+        return String(Math.floor((day + 7 - ((date.getUTCDay() + 6) % 7)) / 7)).padStart(2, '0');
+      case 'z':
+        return '+00';
+      case '%':
+        return '%';
+      default: {
+        const [of, width] = PARTS[name]!;
+        return part(of, width);
+      }
+    }
+  };
+  return plainFormat(format).replace(/%(-?)([a-zA-Z%])/g, (_, short: string, name: string) =>
+    short ? String(Number(spell(name))) : spell(name),
+  );
+}
+
+const PARTS: Record<string, [TimePart, number]> = {
+  ...{ Y: ['year', 4], m: ['month', 2], d: ['day', 2], H: ['hour', 2], M: ['minute', 2], j: ['doy', 3] },
+  ...{ V: ['week', 2], G: ['isoyear', 4], w: ['dow', 1], u: ['isodow', 1] },
+};
+
+const DAYS = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
+const MONTHS = 'January February March April May June July August September October November December'.split(' ');
+
+/** In any case, each letter. */
+const anyCase = (words: string[]) =>
+  words.map(word => [...word].map(c => `[${c.toUpperCase()}${c.toLowerCase()}]`).join('')).join('|');
+const short = (words: string[]) => words.map(word => word.slice(0, 3));
+
+const GROUPS: Record<string, string> = {
+  ...{ Y: '\\d{1,4}', j: '\\d{1,3}', g: '\\d{1,3}', f: '\\d{1,6}', p: anyCase(['AM', 'PM']) },
+  ...{ A: anyCase(DAYS), a: anyCase(short(DAYS)), B: anyCase(MONTHS), b: anyCase(short(MONTHS)) },
+  z: '[Zz]|[+-]\\d\\d(?::\\d\\d|\\d\\d|(?![\\d:]))',
+};
+
+/** By a regular expression, each of whose groups takes what it can and gives nothing back. */
+function parseTime(text: string, format: string): bigint | null {
+  const names: string[] = [];
+  const source = plainFormat(format).replace(
+    /%-?([a-zA-Z%])|[\t-\r ]+|[^%]/gu,
+    (literal: string, name: string | undefined) => {
+      if (name === '%') return '%';
+      if (name === undefined) return /^[\t-\r ]/.test(literal) ? '[\\t-\\r ]+' : RegExp.escape(literal);
+      names.push(name);
+      // What a look ahead has found it keeps.
+      return `(?=(${GROUPS[name] ?? '\\d{1,2}'}))\\${names.length}`;
+    },
+  );
+  const found = new RegExp(`^[\\t-\\r ]*${source}[\\t-\\r ]*$`, 'u').exec(text);
+  return found && timeOfParts(names.map((name, i) => [name, found[i + 1]!]));
+}
+
+const RANGES: Record<string, [number, number]> = {
+  ...{ m: [1, 12], d: [1, 31], j: [1, 366], H: [0, 23], I: [1, 12], M: [0, 59], S: [0, 59] },
+};
+
+/** Of several with one meaning the last one counts. */
+function timeOfParts(parts: [name: string, text: string][]): bigint | null {
+  for (const [name, text] of parts) {
+    const range = RANGES[name];
+    if (range && (Number(text) < range[0] || Number(text) > range[1])) return null;
+  }
+  const last = (...names: string[]) => parts.findLast(([name]) => names.includes(name));
+  const number = (name: string) => Number(last(name)?.[1] ?? 0);
+  const [yearKind, yearText = '1900'] = last('Y', 'y') ?? [];
+  const century = yearKind !== 'y' ? 0 : Number(yearText) < 69 ? 2000 : 1900;
+  const year = century + Number(yearText);
+  const [monthKind, monthText = '1'] = last('m', 'b', 'B') ?? [];
+  const isNamed = monthKind === 'b' || monthKind === 'B';
+  const month = isNamed
+    ? short(MONTHS).findIndex(one => isSameWord(one, monthText.slice(0, 3)))
+    : Number(monthText) - 1;
+  const days = number('j') > 0 ? microsOf(year, 0, number('j')) : microsOf(year, month, Number(last('d')?.[1] ?? 1));
+  const date = dateOf(days);
+  if (date.getUTCFullYear() !== year || (number('j') === 0 && date.getUTCMonth() !== month)) return null;
+  const [hourKind, hourText = '0'] = last('H', 'I') ?? [];
+  const isAfternoon = /^p/i.test(last('p')?.[1] ?? '');
+  const hour = hourKind === 'I' ? (Number(hourText) % 12) + (isAfternoon ? 12 : 0) : Number(hourText);
+  const [fractionKind, fraction = '0'] = last('f', 'g') ?? [];
+  const micros = fractionKind ? Number(fraction.padEnd(6, '0')) : 0;
+  const ahead = aheadOf(last('z')?.[1] ?? 'Z');
+  if (ahead === null) return null;
+  const ofDay = ((hour * 60 + number('M') - ahead) * 60 + number('S')) * 1_000_000 + micros;
+  return time(days + BigInt(ofDay));
+}
+
+function isSameWord(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+/** In minutes. */
+function aheadOf(zone: string): number | null {
+  const [, sign, hours = '0', minutes = '0'] = /^([+-])(\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  if (Number(hours) > 23 || Number(minutes) > 59) return null;
+  return (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -1 : 1);
+}
+
+const ZONES_FROM = 0n;
+const ZONES_TO = BigInt(Date.UTC(2101, 0)) * MICROS_PER_MS - 1n;
+
+/** What clocks in a zone show, taken apart and put together again as if they were UTC. */
+function aheadIn(zone: string, t: bigint): bigint {
+  const within = t < ZONES_FROM ? ZONES_FROM : t > ZONES_TO ? ZONES_TO : t;
+  const second = floorDiv(within, 1_000_000n) * 1000n;
+  const format = new Intl.DateTimeFormat('en-US', {
+    ...{ timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric' },
+    ...{ hour: 'numeric', minute: 'numeric', second: 'numeric' },
+  });
+  const parts = Object.fromEntries(
+    format.formatToParts(Number(second)).map(({ type, value }) => [type, Number(value)]),
+  );
+  const shown = Date.UTC(parts.year!, parts.month! - 1, parts.day!, parts.hour!, parts.minute!, parts.second!);
+  return (BigInt(shown) - second) * MICROS_PER_MS;
 }
 
 /** Of a double as of a text: CAST to int64. */

@@ -2,7 +2,7 @@
 import { sketchBucket } from './sketch.ts';
 import type { Expression, FunctionName, Read } from '../../src/plan/expression.ts';
 import type { Value } from '../../src/plan/value.ts';
-import { castInteger, extreme, LIBRARY, positionIn, spelled } from './library.ts';
+import { castInteger, extreme, LIBRARY, positionIn, spelled, spelledReal } from './library.ts';
 import { int64 } from './number.ts';
 
 export interface Scope {
@@ -108,7 +108,7 @@ function ofPresent(fn: FunctionName, a: Value, b: Value): Value {
     case 'toInt64':
       return castInteger(a);
     case 'toDouble':
-      return real(a);
+      return typeof a === 'string' ? spelledReal(a) : real(a);
     case 'equal':
       return compare(a, b) === 0;
     case 'notEqual':

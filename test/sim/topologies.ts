@@ -39,9 +39,10 @@ interface Draft {
 }
 
 export function randomTopology(rng: Random, columnCount: number): Plan {
-  const events = TYPES.slice(0, 1 + rng.below(TYPES.length)).map(emptyEvent);
+  const events = TYPES.slice(0, 1 + rng.below(TYPES.length)).map(name => emptyEvent(name, rng));
   const known = new Map(events.map(({ name, inputs }) => [name, inputs.map(({ name, type }) => ({ name, type }))]));
   const draft: Draft = { plan: plan({ events }), rng, known, hasAfter: hasAfter(rng) };
+  for (const event of events) if (event.onFault !== 'reject') addFaults(event);
   for (let i = 0; i < columnCount; i++) addColumn(draft, i);
   for (const event of events)
     event.features = [...event.inputs, ...event.columns].map(({ name }) => ({
@@ -51,7 +52,15 @@ export function randomTopology(rng: Random, columnCount: number): Plan {
   return draft.plan;
 }
 
-/** Of a value that is read, the column that says what is wrong with it. */
+/** Columns that say what is wrong with inputs, but for one that nobody asks about. */
+function addFaults({ inputs, columns }: EventType): void {
+  for (const { name, type } of inputs.slice(1)) {
+    const of: Expression & { kind: 'column' } = { kind: 'column', name, type, at: null };
+    columns.push({ name: `${name}_fault`, expression: { kind: 'fault', of, type: STRING, at: null } });
+  }
+}
+
+/** Of a value that is read or an input, the column that says what is wrong with it. */
 function errorOf({ columns }: EventType, name: string): Expression | null {
   return columns.some(one => one.name === `${name}_fault`) ? column(`${name}_fault`, STRING) : null;
 }
@@ -60,12 +69,12 @@ function hasAfter(rng: Random): boolean {
   return rng.chance(0.6);
 }
 
-function emptyEvent(name: string): EventType {
+function emptyEvent(name: string, rng: Random): EventType {
   const inputs = [
     ...[optional('k', STRING), optional('m', STRING), optional('n', INT64), optional('y', DOUBLE)],
     ...[optional('ok', BOOL), optional('since', TIME)],
   ];
-  return { name, inputs, columns: [], onFault: 'reject', weight: null, at: null };
+  return { name, inputs, columns: [], onFault: rng.pick(['reject', 'null', 'convert']), weight: null, at: null };
 }
 
 function addColumn(draft: Draft, index: number): void {
@@ -214,6 +223,9 @@ function randomAggregate({ plan, rng, known }: Draft, name: string): Aggregate {
 
 const START_MS = Date.UTC(2024, 0, 1);
 
+/** What is of another type than it should be, and may be converted. */
+const ODD = ['"five"', '"5"', '5.5', '"5.5"', '"null"', 'true', '"true"', '[1]', '{}', '"2024-01-01"', '1704067200000'];
+
 /** Some of the same moment, some late, some far too late; keys that repeat, and nulls; some that are bad, and of no type. */
 export function randomTopologyLines(rng: Random, count: number): string[] {
   let clockMs = START_MS;
@@ -231,12 +243,12 @@ export function randomTopologyLines(rng: Random, count: number): string[] {
       rng.chance(0.1) ? rng.below(DAY_MS) : 0,
     ]);
     const lateMs = rng.chance(0.15) ? rng.pick([1, 1000, 60_000, rng.below(HOUR_MS), rng.below(2 * DAY_MS)]) : 0;
-    const maybe = (text: string) => (rng.chance(0.12) ? 'null' : text);
+    const maybe = (text: string) => (rng.chance(0.12) ? 'null' : rng.chance(0.02) ? rng.pick(ODD) : text);
     const since = new Date(clockMs - rng.pick([0, 1, 1000, 60_000, rng.below(HOUR_MS), -5_000])).toISOString();
     const data = {
       k: maybe(`"${rng.pick(['a', 'a', 'a', 'b', 'ç', ''])}"`),
       m: maybe(`"${rng.pick(['a', 'b', 'x'])}"`),
-      n: maybe(rng.chance(0.02) ? '"five"' : String(rng.below(6) - 1)),
+      n: maybe(String(rng.below(6) - 1)),
       y: maybe(String(rng.below(100) / 7)),
       ok: maybe(String(rng.chance(0.6))),
       since: maybe(`"${since}"`),
