@@ -12,6 +12,7 @@ import { type Place, placeIn } from '../place.ts';
 import {
   EntityWord,
   EventWord,
+  isGenericCall,
   lex,
   MapWord,
   Name,
@@ -753,16 +754,9 @@ class ScowlParser extends EmbeddedActionsParser {
     return this.OR(alternatives);
   }
 
-  /** `Fn(`, or `Fn<event, ...>(` of a name that begins as functions do: `a < b` is a comparison. */
+  /** `Fn(`, or `Fn<event, ...>(`. */
   isCall(): boolean {
-    const name = this.LA(1).image;
-    if (this.LA(2).tokenType === OpenRound) return true;
-    if (this.LA(2).tokenType !== Less || !/^[A-Z]/.test(name)) return false;
-    for (let i = 3; ; i += 2) {
-      if (!isName(this.LA(i))) return false;
-      if (this.LA(i + 1).tokenType === Greater) return this.LA(i + 2).tokenType === OpenRound;
-      if (this.LA(i + 1).tokenType !== Comma) return false;
-    }
+    return this.LA(2).tokenType === OpenRound || isGenericCall(offset => this.LA(1 + offset));
   }
 
   isUnit(i: number): boolean {
@@ -771,10 +765,6 @@ class ScowlParser extends EmbeddedActionsParser {
 }
 
 const PARSER = new ScowlParser();
-
-function isName({ tokenType }: IToken): boolean {
-  return tokenType.CATEGORIES?.includes(Name) ?? false;
-}
 
 /** What stands in the brackets of a call. */
 interface Brackets {
