@@ -67,7 +67,9 @@ function mermaidText({ features, aggregates }: Graph): string {
     ...reads.map(part => [numbers.get(part), numbers.get(name)]),
     ...readsAggregates.map(part => [stored.get(part), numbers.get(name)]),
   ]);
-  const written = aggregates.flatMap(({ name, writtenBy }) => writtenBy.map(part => [numbers.get(part), stored.get(name)]));
+  const written = aggregates.flatMap(({ name, writtenBy }) =>
+    writtenBy.map(part => [numbers.get(part), stored.get(name)]),
+  );
   const edges = [...read, ...written].map(([from, to]) => `  ${from} --> ${to}`);
   return ['flowchart LR', ...nodes, ...stores, ...edges].join('\n');
 }

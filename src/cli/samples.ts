@@ -21,9 +21,14 @@ export function addInfer(program: Command) {
     .action(async (files: string[], { scowl, json }: Options) => {
       const inferred = await inferFiles(files);
       if (inferred.types.length === 0)
-        throw new Fault('request', `${files.join(', ')}: no events; wanted JSON objects with a type and a time, one a line`);
+        throw new Fault(
+          'request',
+          `${files.join(', ')}: no events; wanted JSON objects with a type and a time, one a line`,
+        );
       if (json) return console.log(JSON.stringify(inferredJson(inferred)));
-      console.log((scowl ? await topologyText(inferred) : eventsText(inferred.types, inferred.leftOut, null)).trimEnd());
+      console.log(
+        (scowl ? await topologyText(inferred) : eventsText(inferred.types, inferred.leftOut, null)).trimEnd(),
+      );
     });
 }
 
@@ -113,7 +118,9 @@ function typeText(spec: string): string {
 }
 
 function structText({ name, fields }: Struct, written: Struct['fields']): string {
-  const others = fields.filter(field => !written.includes(field)).map(field => `  -- ${comment(field.name)}: left out\n`);
+  const others = fields
+    .filter(field => !written.includes(field))
+    .map(field => `  -- ${comment(field.name)}: left out\n`);
   const lines = written.map(field => `  ${field.name}: ${typeText(field.type)}${field.isOptional ? '?' : ''}`);
   return `type ${name} {\n${others.join('')}${lines.join(',\n')}\n}\n`;
 }

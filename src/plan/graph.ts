@@ -91,7 +91,6 @@ function nodesOf(plan: Plan): Map<string, Node> {
   return nodes;
 }
 
-/** Columns that no author has written are a part of what stands on them. */
 function addEvent(event: EventType, nodes: Map<string, Node>): void {
   const described = new Map(event.features?.map(({ column, description }) => [column, description]));
   for (const { name, type, path } of event.inputs) {
@@ -116,9 +115,11 @@ function partsOf(expressions: Expression[], event: EventType | null): string[] {
       if (!event) parts.add(node.name);
       else if (event.inputs.some(({ name }) => name === node.name)) parts.add(`${event.name}.${node.name}`);
       else {
+        // What no author has written is called after what it belongs to.
+        const [written] = node.name.split('$');
         const column = event.columns.find(({ name }) => name === node.name);
-        const isShown = event.features?.some(feature => feature.column === node.name);
-        if (column && isShown) parts.add(`${event.name}.${node.name}`);
+        const isShown = event.features?.some(feature => feature.column === written);
+        if (isShown) parts.add(`${event.name}.${written}`);
         else if (column) visit(column.expression);
       }
     });

@@ -135,24 +135,25 @@ function laidOut(statements: string[][], random: Random): string {
 }
 
 function meaning(plan: Plan): unknown {
-  return JSON.parse(planJson(plan), (name, value: unknown) =>
-    name === 'at' || name === 'description' ? null : value,
-  );
+  return JSON.parse(planJson(plan), (name, value: unknown) => (name === 'at' || name === 'description' ? null : value));
 }
 
 describe('random topologies', () => {
-  test.each(SEEDS.slice(0, isLong ? undefined : 25))('seed %d: formatted they mean the same, and are formatted', async seed => {
-    const random = new Random(seed);
-    const text = laidOut(new Program(random).statements, random);
-    const faults: Fault[] = [];
-    const formatted = formatScowl('a.scowl', text, faults);
-    expect([faults.map(({ message }) => message), text]).toEqual([[], text]);
-    expect(formatScowl('a.scowl', formatted!, faults)).toBe(formatted);
-    const [before, after] = [await compiled(text), await compiled(formatted!)];
-    expect(before.faults.map(({ message }) => message)).toEqual([]);
-    expect(meaning(after.plan)).toEqual(meaning(before.plan));
-    expect(formatted!.match(/--/g)?.length).toBe(text.match(/--/g)?.length);
-  });
+  test.each(SEEDS.slice(0, isLong ? undefined : 25))(
+    'seed %d: formatted they mean the same, and are formatted',
+    async seed => {
+      const random = new Random(seed);
+      const text = laidOut(new Program(random).statements, random);
+      const faults: Fault[] = [];
+      const formatted = formatScowl('a.scowl', text, faults);
+      expect([faults.map(({ message }) => message), text]).toEqual([[], text]);
+      expect(formatScowl('a.scowl', formatted!, faults)).toBe(formatted);
+      const [before, after] = [await compiled(text), await compiled(formatted!)];
+      expect(before.faults.map(({ message }) => message)).toEqual([]);
+      expect(meaning(after.plan)).toEqual(meaning(before.plan));
+      expect(formatted!.match(/--/g)?.length).toBe(text.match(/--/g)?.length);
+    },
+  );
 
   test('every case of the suite', () => {
     for (const folder of conformanceCases()) {
@@ -182,7 +183,24 @@ describe('broken topologies', () => {
     for (let i = random.below(12); i >= 0; i--) {
       const [at, length] = [random.below(text.length), random.below(8)];
       const other = WHOLE.slice(random.below(WHOLE.length)).slice(0, random.below(12));
-      const put = random.pick([other, '(', ')', '[', '{', '"', "'", '\\', '\n', ':=', '$', '\u0000', '😀', ' last ', '-', 'event ']);
+      const put = random.pick([
+        other,
+        '(',
+        ')',
+        '[',
+        '{',
+        '"',
+        "'",
+        '\\',
+        '\n',
+        ':=',
+        '$',
+        '\u0000',
+        '😀',
+        ' last ',
+        '-',
+        'event ',
+      ]);
       text = text.slice(0, at) + put + text.slice(at + length);
     }
     const { faults } = await compiled(text);

@@ -21,7 +21,8 @@ export function formatScowl(file: string, text: string, faults: Fault[]): string
   let open: Open = { depth: 0, isType: false };
   for (const [i, line] of lines.entries()) {
     const isOver = line.tokens.length > 0 || line.comment !== null;
-    const isKept = made.length > 0 && made.at(-1) !== '' && lines.slice(i).some(later => later.tokens.length > 0 || later.comment);
+    const isKept =
+      made.length > 0 && made.at(-1) !== '' && lines.slice(i).some(later => later.tokens.length > 0 || later.comment);
     if (!isOver) {
       if (isKept) made.push('');
       continue;
@@ -75,7 +76,10 @@ interface Open {
 }
 
 /** @returns leastDepth is that of the brackets that are open where the line begins, without those that it closes first */
-function writeTokens(tokens: IToken[], { depth: from, isType }: Open): { text: string; depth: number; leastDepth: number } {
+function writeTokens(
+  tokens: IToken[],
+  { depth: from, isType }: Open,
+): { text: string; depth: number; leastDepth: number } {
   let depth = from;
   let leastDepth = from;
   let text = '';

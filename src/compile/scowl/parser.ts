@@ -56,7 +56,7 @@ export interface Topology {
 export const SCOWL_LENGTH_MAX = 1024 * 1024;
 
 /** Expressions within one another, a chain of operators too: whoever walks a tree of them calls itself as often. */
-export const EXPRESSION_DEPTH_MAX = 200;
+export const TREE_DEPTH_MAX = 200;
 
 export function readScowl(file: string, text: string, faults: Fault[]): Topology {
   const place = placeIn(file, text);
@@ -103,7 +103,7 @@ function parseStatement(tokens: IToken[], place: Place, faults: Fault[]): Statem
   }
   const deep = statement.kind === 'feature' ? tooDeep(statement.expression) : null;
   if (!deep) return statement;
-  const message = `nests too deep: at most ${EXPRESSION_DEPTH_MAX} expressions are read within one another; give parts of it names of their own`;
+  const message = `nests too deep: at most ${TREE_DEPTH_MAX} expressions are read within one another; give parts of it names of their own`;
   faults.push(new Fault('too_large', message, place(deep.start, deep.end)));
   return null;
 }
@@ -112,7 +112,7 @@ function parseStatement(tokens: IToken[], place: Place, faults: Fault[]): Statem
 function tooDeep(root: Node): Node | null {
   let level: Node[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
-    if (depth > EXPRESSION_DEPTH_MAX) return level[0]!;
+    if (depth > TREE_DEPTH_MAX) return level[0]!;
     level = level.flatMap(nodesIn);
   }
   return null;
