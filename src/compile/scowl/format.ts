@@ -16,26 +16,51 @@ export function formatScowl(file: string, text: string, faults: Fault[]): string
   if (faults.length > before) return null;
   const { all, comments, statements } = lex(text, placeIn(file, text), []);
   const first = new Set(statements.map(statement => statement[0]!));
-  const lines = linesOf(text, all, comments);
-  const made: string[] = [];
+  const lines = withoutEmpty(linesOf(text, all, comments));
+  const made: Made[] = [];
   let open: Open = { depth: 0, isType: false };
-  for (const [i, line] of lines.entries()) {
-    const isOver = line.tokens.length > 0 || line.comment !== null;
-    const isKept =
-      made.length > 0 && made.at(-1) !== '' && lines.slice(i).some(later => later.tokens.length > 0 || later.comment);
-    if (!isOver) {
-      if (isKept) made.push('');
-      continue;
-    }
-    const begins = line.tokens[0] ? first.has(line.tokens[0]) : !goesOn(lines, i, first);
-    if (line.tokens[0] && begins) open = { depth: 0, isType: line.tokens[0].tokenType === TypeWord };
-    const written = writeTokens(line.tokens, open);
-    const indent = begins ? 0 : Math.max(1, written.leastDepth);
+  for (const [i, { tokens, comment }] of lines.entries()) {
+    const begins = tokens[0] ? first.has(tokens[0]) : !goesOn(lines, i, first);
+    if (tokens[0] && begins) open = { depth: 0, isType: tokens[0].tokenType === TypeWord };
+    const written = writeTokens(tokens, open);
     open = { ...open, depth: written.depth };
-    const parts = [written.text, line.comment].filter(part => part !== null && part !== '');
-    made.push('  '.repeat(indent) + parts.join('  '));
+    const isEmpty = tokens.length === 0 && comment === null;
+    const least = tokens[0] && closes(tokens[0]) ? 0 : 1;
+    const indent = begins || isEmpty ? '' : '  '.repeat(Math.max(least, written.leastDepth));
+    made.push({ code: indent + written.text, comment });
   }
-  return made.length === 0 ? '' : `${made.join('\n')}\n`;
+  return aligned(made)
+    .map(line => `${line}\n`)
+    .join('');
+}
+
+/** A line as it is written; one of a comment alone has its indent as its code. */
+interface Made {
+  code: string;
+  comment: string | null;
+}
+
+/** Comments behind code begin in one column, in lines that follow each other. */
+function aligned(made: Made[]): string[] {
+  const isBehind = (line: Made | undefined) => line !== undefined && line.comment !== null && line.code.trim() !== '';
+  const widths: number[] = [];
+  for (let i = 0; i < made.length; ) {
+    let end = i + 1;
+    if (isBehind(made[i])) while (isBehind(made[end])) end++;
+    const width = Math.max(...made.slice(i, end).map(({ code }) => code.length));
+    while (i < end) widths[i++] = width;
+  }
+  return made.map((line, i) => {
+    if (line.comment === null) return line.code;
+    return isBehind(line) ? `${line.code.padEnd(widths[i]!)}  ${line.comment}` : line.code + line.comment;
+  });
+}
+
+/** No empty line at the beginning and the end, and one where there are several. */
+function withoutEmpty(lines: Line[]): Line[] {
+  const isEmpty = (line: Line | undefined) => !line || (line.tokens.length === 0 && line.comment === null);
+  const lastFilled = lines.findLastIndex(line => !isEmpty(line));
+  return lines.filter((line, i) => i <= lastFilled && !(isEmpty(line) && isEmpty(lines[i - 1])));
 }
 
 interface Line {

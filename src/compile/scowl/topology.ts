@@ -265,7 +265,7 @@ function nameIn(event: string, node: Node & { kind: 'name' }, place: Place, desk
 function errorOf(event: string, name: string, desk: Desk): Expression | null {
   const topic = desk.topics.get(event);
   const error = topic?.definitions.get(name)?.bound?.error ?? null;
-  if (!topic || !error || error.kind === 'fault') return error;
+  if (!topic || !error || (error.kind === 'fault' && error.of.kind === 'column')) return error;
   const hidden = `${name}$error`;
   if (!topic.hidden.some(column => column.name === hidden)) topic.hidden.push({ name: hidden, expression: error });
   return { kind: 'column', name: hidden, type: STRING, at: error.at };
