@@ -37,16 +37,18 @@ async function printJson(dir: string | null, config: string) {
 }
 
 function countsOf({ sets, features, aggregates, events }: Plan) {
-  return { sets: sets.length, features: features.length, aggregates: aggregates.length, events: events.length };
+  const counts = { sets: sets.length, features: features.length, aggregates: aggregates.length, events: events.length };
+  return { ...counts, event_features: events.reduce((sum, event) => sum + (event.features?.length ?? 0), 0) };
 }
 
 export function countsText(plan: Plan): string {
-  const { sets, features, aggregates, events } = countsOf(plan);
+  const { sets, features, aggregates, events, event_features: answered } = countsOf(plan);
   return [
     counted(sets, 'feature set'),
     counted(features, 'feature'),
     counted(aggregates, 'stored aggregate'),
     counted(events, 'event type'),
+    ...(answered > 0 ? [`${counted(answered, 'feature')} of events`] : []),
   ].join(', ');
 }
 

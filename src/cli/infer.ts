@@ -1,6 +1,8 @@
 import { parseMicros } from '../base/time.ts';
 import { NAME, NAME_LENGTH_MAX } from '../compile/name.ts';
 import { CHANGE_OPS } from '../plan/plan.ts';
+import { ndjsonFiles } from '../source/ndjson.ts';
+import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
 
 /** What samples say of an event type: its inputs, as they could be declared. */
 export interface Inferred {
@@ -71,6 +73,34 @@ const UNSPEAKABLE = /[.[\]'"*]|^$|^__proto__$/;
 
 /** Beyond it a number is no int64, whole or not. */
 const INT64_LIMIT = 2 ** 63;
+
+/** Events that are looked at: enough to see what is rare, few enough to be done in a second. */
+const SAMPLES_MAX = 50_000;
+
+export type Inferences = ReturnType<Inference['result']>;
+
+export async function inferFiles(files: string[]): Promise<Inferences> {
+  const inference = new Inference();
+  const source = await ndjsonFiles(files, { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS });
+  let count = 0;
+  for await (const { bytes } of source.read(0)) {
+    for (const line of new TextDecoder().decode(bytes).split('\n')) {
+      if (count++ >= SAMPLES_MAX) return inference.result();
+      inference.add(parsed(line));
+    }
+  }
+  return inference.result();
+}
+
+/** A line that is no JSON is none of the samples. */
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
 
 /** Looks at events one by one, and keeps of them only what it takes to tell their types. */
 export class Inference {

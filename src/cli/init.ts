@@ -6,12 +6,7 @@ import { assert } from '../base/assert.ts';
 import { Fault, faultLine } from '../base/fault.ts';
 import { compileSources } from '../compile/compile.ts';
 import { NAME } from '../compile/name.ts';
-import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
-import { ndjsonFiles } from '../source/ndjson.ts';
-import { type Column, entityOf, type Inferred, Inference, type LeftOut, measuresOf, type Struct } from './infer.ts';
-
-/** Events that are looked at: enough to see what is rare, few enough to be done in a second. */
-const SAMPLES_MAX = 50_000;
+import { type Column, entityOf, type Inferred, inferFiles, type LeftOut, measuresOf, type Struct } from './infer.ts';
 
 /** Numbers that get aggregates of their own; who wants more copies a line. */
 const MEASURES_MAX = 2;
@@ -96,7 +91,7 @@ function blank(): Start {
 }
 
 async function fromSamples(file: string): Promise<Start> {
-  const inferred = await infer(file);
+  const inferred = await inferFiles([file]);
   const { types, leftOut } = inferred;
   const first = types[0];
   if (!first)
@@ -104,29 +99,6 @@ async function fromSamples(file: string): Promise<Start> {
   const start = await compiled(startOf(types, leftOut, file));
   assert(start, `what is written for ${file} can be read`);
   return start;
-}
-
-async function infer(file: string): Promise<ReturnType<Inference['result']>> {
-  const inference = new Inference();
-  const source = await ndjsonFiles([file], { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS });
-  let count = 0;
-  for await (const { bytes } of source.read(0)) {
-    for (const line of new TextDecoder().decode(bytes).split('\n')) {
-      if (count++ >= SAMPLES_MAX) return inference.result();
-      inference.add(parsed(line));
-    }
-  }
-  return inference.result();
-}
-
-/** A line that is no JSON is none of the samples. */
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
 }
 
 /** The start itself where it compiles, null where it needs what this version does not have. */
@@ -164,7 +136,7 @@ function shellWord(text: string): string {
   return /^[\w./:@-]+$/.test(text) && !text.startsWith('-') ? text : `-- '${text.replaceAll("'", "'\\''")}'`;
 }
 
-function eventsText(types: Inferred[], leftOut: LeftOut[], entity: Column | null): string {
+export function eventsText(types: Inferred[], leftOut: LeftOut[], entity: Column | null): string {
   const events = types.map(({ type, count, changelog, columns }) => {
     const changes = changelog === null ? '' : `    changelog: ${changelog}   # rows are added and taken back\n`;
     const inputs = columns.map(column => inputLine(column, count));

@@ -6,9 +6,12 @@ import { addApply } from './apply.ts';
 import { addCompletion } from './completion.ts';
 import { addErrors } from './errors.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
+import { addFmt } from './fmt.ts';
 import { addFeatures } from './features.ts';
+import { addGraph } from './graph.ts';
 import { addIngest } from './ingest.ts';
 import { addExplain } from './explain.ts';
+import { addInfer } from './samples.ts';
 import { addInit } from './init.ts';
 import { addLate } from './late.ts';
 import { addLog } from './log.ts';
@@ -44,8 +47,11 @@ export function programOf(): Command {
     .exitOverride();
   for (const add of [
     addInit,
+    addInfer,
     addCheck,
     addTest,
+    addFmt,
+    addGraph,
     addPlan,
     addApply,
     addServe,

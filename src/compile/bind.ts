@@ -32,16 +32,19 @@ const INT64_MAX = 2n ** 63n - 1n;
 export function bind(node: SqlNode, scope: Scope): Expression | null {
   const expression = bindNode(node, scope);
   if (!expression) return null;
+  return isComputed(expression, node.at, scope.faults) ? expression : null;
+}
+
+/** Do the kernels take it? If not, there is a fault that says so. */
+export function isComputed(expression: Expression, at: Position, faults: Fault[]): boolean {
   const { depth, nodes } = measure(expression, new Map());
-  const fault = (message: string) => {
-    scope.faults.push(new Fault('too_large', message, node.at));
-    return null;
-  };
-  if (depth > EXPRESSION_DEPTH_MAX)
-    return fault(`the expression nests ${depth} calls deep, and at most ${EXPRESSION_DEPTH_MAX} are computed`);
-  if (nodes > EXPRESSION_NODES_MAX)
-    return fault(`the expression comes to ${nodes} operations, and at most ${EXPRESSION_NODES_MAX} are computed`);
-  return expression;
+  if (depth <= EXPRESSION_DEPTH_MAX && nodes <= EXPRESSION_NODES_MAX) return true;
+  const message =
+    depth > EXPRESSION_DEPTH_MAX
+      ? `the expression nests ${depth} calls deep, and at most ${EXPRESSION_DEPTH_MAX} are computed`
+      : `the expression comes to ${nodes} operations, and at most ${EXPRESSION_NODES_MAX} are computed`;
+  faults.push(new Fault('too_large', message, at));
+  return false;
 }
 
 /** Also a condition: WHERE and FILTER. */

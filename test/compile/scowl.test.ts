@@ -1,9 +1,10 @@
 /** Topologies: what is wrong with them is said at its place, and what is right with them is in the plan. */
 import { describe, expect, test } from 'bun:test';
+import { EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX } from '../../src/compile/bind.ts';
 import { compileSources, type SourceFile } from '../../src/compile/compile.ts';
 import { formatFaults } from '../../src/compile/listing.ts';
 import { BRACKET_DEPTH_MAX, RESERVED } from '../../src/compile/scowl/lexer.ts';
-import { EXPRESSION_DEPTH_MAX, TOKENS_PER_STATEMENT_MAX } from '../../src/compile/scowl/parser.ts';
+import { TOKENS_PER_STATEMENT_MAX, TREE_DEPTH_MAX } from '../../src/compile/scowl/parser.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { typeText } from '../../src/compile/scowl/slot.ts';
 import { windowText } from '../../src/plan/window.ts';
@@ -278,12 +279,21 @@ describe('limits', () => {
       null,
     ],
     ['lists in types', `${a}x := $.x as ${'['.repeat(60)}int${']'.repeat(60)}`, 'the type nests 60 deep'],
-    ['signs', `${a}x := ${'- '.repeat(10_000)}a`, `nests too deep: at most ${EXPRESSION_DEPTH_MAX}`],
-    ['nots', `${a}x := ${'not '.repeat(10_000)}true`, `nests too deep: at most ${EXPRESSION_DEPTH_MAX}`],
-    ['sums', `${a}x := a${' + a'.repeat(10_000)}`, `nests too deep: at most ${EXPRESSION_DEPTH_MAX}`],
-    ['as long a sum as there may be', `${a}x := 0.5${' + a'.repeat(EXPRESSION_DEPTH_MAX - 1)}`, null],
-    ['a sum that may overflow anywhere', `${a}x := a${' + a'.repeat(EXPRESSION_DEPTH_MAX - 1)}`, 'x is too large'],
-    ['methods', `${a}x := "a"${'.Lower()'.repeat(5_000)}`, `nests too deep: at most ${EXPRESSION_DEPTH_MAX}`],
+    ['signs', `${a}x := ${'- '.repeat(10_000)}a`, `nests too deep: at most ${TREE_DEPTH_MAX}`],
+    ['nots', `${a}x := ${'not '.repeat(10_000)}true`, `nests too deep: at most ${TREE_DEPTH_MAX}`],
+    ['sums', `${a}x := a${' + a'.repeat(10_000)}`, `nests too deep: at most ${TREE_DEPTH_MAX}`],
+    ['as long a sum as there may be', `${a}x := a${' + a'.repeat(EXPRESSION_DEPTH_MAX - 6)}`, null],
+    [
+      'a longer one',
+      `${a}x := a${' + a'.repeat(EXPRESSION_DEPTH_MAX)}`,
+      `and at most ${EXPRESSION_DEPTH_MAX} are computed`,
+    ],
+    [
+      'many ways to fail',
+      `${a}x := ${'IfNull(Int("1") % a, '.repeat(25)}Int("1")${' + 1 % a)'.repeat(25)}`,
+      'x can fail in too many ways',
+    ],
+    ['methods', `${a}x := "a"${'.Lower()'.repeat(5_000)}`, `nests too deep: at most ${TREE_DEPTH_MAX}`],
     [
       'a statement of any length',
       `${a}x := "a"${'.Lower()'.repeat(100_000)}`,
@@ -304,7 +314,11 @@ describe('limits', () => {
       `${a}x0 := 1 / a\n${Array.from({ length: 200 }, (_, i) => `x${i + 1} := IfError(x${i}, 0) / IfError(x${i}, 1)\n`).join('')}`,
       null,
     ],
-    ['a long list', `${a}x := a in [${Array.from({ length: 20_000 }, (_, i) => i).join()}]`, 'is too large'],
+    [
+      'a long list',
+      `${a}x := a in [${Array.from({ length: 20_000 }, (_, i) => i).join()}]`,
+      `and at most ${EXPRESSION_NODES_MAX} are computed`,
+    ],
     [
       'types upon types',
       `${a}x := $.x as t30\ntype t0 { x: int }\n${Array.from({ length: 30 }, (_, i) => `type t${i + 1} { x: t${i}, y: t${i} }\n`).join('')}`,

@@ -82,6 +82,29 @@ export async function faultsOfSql(sql: string, kind: 'select' | 'item' | 'where'
   return faultsOf([DECLARED, { ...SET, sql: select }]);
 }
 
+/** What lines of topologies on the pages are lines of. */
+const TOPOLOGY = `event login
+email := $.email as string
+ip := $.ip as string
+ok := $.ok as bool ? true
+event payment
+email := $.email as string
+merchant_email := $.merchant_email as string?
+amount := $.amount as float ? 0.0
+phone := $.phone as string?
+since := $.since as time?
+home := $.home as address?
+colours := $.colours as map{string: int}?
+type address { street: string, zip: string? }
+`;
+
+/** Faults of a topology, or with `lines` of definitions of a payment. */
+export async function faultsOfScowl(scowl: string, kind: 'whole' | 'lines' = 'whole'): Promise<string[]> {
+  const text = kind === 'whole' ? scowl : `${TOPOLOGY}event payment\n${scowl}`;
+  const { faults } = await compileSources([{ file: 'page.scowl', text }], { latenessMs: 3_600_000 });
+  return faults.map(faultLine);
+}
+
 async function faultsOf(documents: Document[]): Promise<string[]> {
   const text = documents.map(document => stringify(document)).join('---\n');
   const { faults } = await compileSources([{ file: 'page.yaml', text }], { latenessMs: 3_600_000 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { admit } from '../../src/kernel/door.ts';
-import { faultsOfSql, faultsOfYaml } from './definitions.ts';
+import { faultsOfScowl, faultsOfSql, faultsOfYaml } from './definitions.ts';
 import { jsonDifference, textDifference } from './match.ts';
 import { type Fence, pages, ROOT } from './page.ts';
 import { type Ran, Session } from './session.ts';
@@ -55,6 +55,14 @@ class Runner {
         return everyLine(text, async line => expect(await faultsOfSql(line, 'where')).toEqual([]));
       case 'sql refused':
         return everyLine(text, refused);
+      case 'scowl':
+        return expect(await faultsOfScowl(text)).toEqual([]);
+      case 'scowl lines':
+        return expect(await faultsOfScowl(text, 'lines')).toEqual([]);
+      case 'scowl refused':
+        return everyLine(text, refusedScowl);
+      case 'ebnf':
+        return everyRule(text);
       default:
         throw new Error(`nothing here knows blocks of ${language} ${kind}`);
     }
@@ -131,6 +139,19 @@ async function refused(line: string): Promise<void> {
   const [item, message] = line.split('  -- ');
   const faults = await faultsOfSql(item!.trim(), 'item');
   expect(faults.join('\n')).toContain(message!.trim());
+}
+
+async function refusedScowl(line: string): Promise<void> {
+  const [definition, message] = line.split('  -- ');
+  expect((await faultsOfScowl(definition!, 'lines')).join('\n')).toContain(message!.trim());
+}
+
+/** Every name in a grammar is that of a rule, or of what the lexer makes. */
+function everyRule(text: string): void {
+  const rules = Array.from(text.matchAll(/^(\w+) +=/gm), ([, name]) => name!);
+  const used = text.replace(/"[^"]*"/g, '').match(/\w+/g) ?? [];
+  const tokens = ['newline', 'name', 'word', 'text', 'number', 'unit'];
+  expect(used.filter(name => !rules.includes(name) && !tokens.includes(name))).toEqual([]);
 }
 
 /** A test of pages that finds nothing wrong would pass for good. */

@@ -13,6 +13,12 @@ import { FILES_MAX } from '../../src/compile/compile.ts';
 import * as declared from '../../src/compile/declare.ts';
 import * as sets from '../../src/compile/feature_set.ts';
 import { NAME_LENGTH_MAX } from '../../src/compile/name.ts';
+import { AGGREGATES } from '../../src/compile/scowl/aggregates.ts';
+import { CASES_MAX } from '../../src/compile/scowl/bind.ts';
+import { CHAIN_MAX } from '../../src/compile/scowl/depend.ts';
+import { BRACKET_DEPTH_MAX, RESERVED } from '../../src/compile/scowl/lexer.ts';
+import { SCOWL_LENGTH_MAX, TOKENS_PER_STATEMENT_MAX, TREE_DEPTH_MAX } from '../../src/compile/scowl/parser.ts';
+import { DEFINITIONS_PER_EVENT_MAX } from '../../src/compile/scowl/topology.ts';
 import { SET_REQUIRED, SET_SHAPE } from '../../src/compile/shape.ts';
 import { SQL_DEPTH_MAX, SQL_LENGTH_MAX } from '../../src/compile/sql.ts';
 import { YAML_DEPTH_MAX, YAML_LENGTH_MAX } from '../../src/compile/yaml.ts';
@@ -168,6 +174,21 @@ describe('definitions', () => {
   });
 });
 
+test('every limit of topologies, with its number, and every word', () => {
+  const listed = rows(section('docs/scowl.md', '## Limits')).slice(1);
+  expect(listed.map(([what, most]) => [what, Number(most!.replaceAll(',', ''))])).toEqual([
+    ['characters of a file', SCOWL_LENGTH_MAX],
+    ['words of a statement', TOKENS_PER_STATEMENT_MAX],
+    ['brackets within one another', BRACKET_DEPTH_MAX],
+    ['expressions within one another', TREE_DEPTH_MAX],
+    ['definitions of an event', DEFINITIONS_PER_EVENT_MAX],
+    ['features that stand on each other in a chain', CHAIN_MAX],
+    ['conditions of a Case', CASES_MAX],
+  ]);
+  for (const word of RESERVED) expect(section('docs/scowl.md', '## Files and statements')).toContain(`\`${word}\``);
+  for (const name of AGGREGATES.keys()) expect(section('docs/scowl.md', '## Aggregates')).toContain(name);
+});
+
 test('every code of what is wrong with an event', () => {
   const listed = rows(section('docs/meaning.md', '## Events that cannot count')).map(([code]) => code!);
   for (const { code } of BADS) if (code !== 'none') expect(listed).toContain(code);
@@ -182,18 +203,21 @@ test('every status', () => {
 });
 
 describe('links', () => {
-  test.each([...pages().map(({ path }) => path), 'src/README.md', 'docs/functions.md', 'docs/aggregates.md'])(
-    'of %s',
-    path => {
-      for (const [, target] of textOf(path).matchAll(/\]\(([^)\s]+)\)/g)) {
-        if (/^https?:/.test(target!)) continue;
-        const [file, anchor] = target!.split('#');
-        const to = file === '' ? path : join(dirname(path), file!);
-        expect([target, existsSync(join(ROOT, to))]).toEqual([target, true]);
-        if (anchor !== undefined) expect([target, anchorsOf(to).includes(anchor)]).toEqual([target, true]);
-      }
-    },
-  );
+  test.each([
+    ...pages().map(({ path }) => path),
+    'src/README.md',
+    'docs/functions.md',
+    'docs/aggregates.md',
+    'docs/scowl_functions.md',
+  ])('of %s', path => {
+    for (const [, target] of textOf(path).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target!)) continue;
+      const [file, anchor] = target!.split('#');
+      const to = file === '' ? path : join(dirname(path), file!);
+      expect([target, existsSync(join(ROOT, to))]).toEqual([target, true]);
+      if (anchor !== undefined) expect([target, anchorsOf(to).includes(anchor)]).toEqual([target, true]);
+    }
+  });
 });
 
 test('the house has the rooms that its page says', () => {

@@ -6,6 +6,7 @@ import type { Tiles } from '../../plan/plan.ts';
 import { BOOL, isScalar, sameType, STRING } from '../../plan/value.ts';
 import { EXACT_TILE_MS } from '../../plan/window.ts';
 import { HALF_LIVES_KEPT } from '../aggregates.ts';
+import { isComputed } from '../bind.ts';
 import { coverCountMax, TILES_PER_WINDOW_MAX } from '../feature_set.ts';
 import { KEY_COLUMNS_MAX } from '../declare.ts';
 import { literal } from '../typing.ts';
@@ -218,6 +219,9 @@ function bindWriter(
   }
   const at = scope.place(node.start, node.end);
   const own = (keys as Bound[] | undefined)?.map(key => key.value) ?? [literal(true, BOOL, at)];
+  const { faults } = scope;
+  const all = [...own, ...(value ? [value.value] : []), ...(isTrue ? [isTrue.value] : [])];
+  if (!all.every(each => isComputed(each, at, faults))) return null;
   if (readerKeys && !sameKeys(own, readerKeys, by ?? [], event, reading)) return null;
   const named = (by ?? []).map(key => key.as?.name ?? (key.of.kind === 'name' ? key.of.name : null));
   const keyNames = named.includes(null) || named.length === 0 ? null : (named as string[]);

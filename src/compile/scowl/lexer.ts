@@ -175,6 +175,25 @@ export function closes({ tokenType }: IToken): boolean {
   return tokenType === SYMBOLS.CloseRound || tokenType === SYMBOLS.CloseSquare || tokenType === SYMBOLS.CloseCurly;
 }
 
+export function isName({ tokenType }: IToken): boolean {
+  return tokenType.CATEGORIES?.includes(Name) ?? false;
+}
+
+/**
+ * Is it `Fn<event, ...>(`, of a name that begins as functions do? `a < b` is a comparison.
+ *
+ * @param at the tokens from the name on
+ */
+export function isGenericCall(at: (offset: number) => IToken | null): boolean {
+  if (!/^[A-Z]/.test(at(0)?.image ?? '') || at(1)?.tokenType !== SYMBOLS.Less) return false;
+  for (let offset = 2; ; offset += 2) {
+    const [event, next] = [at(offset), at(offset + 1)];
+    if (!event || !isName(event)) return false;
+    if (next?.tokenType === SYMBOLS.Greater) return at(offset + 2)?.tokenType === SYMBOLS.OpenRound;
+    if (next?.tokenType !== SYMBOLS.Comma) return false;
+  }
+}
+
 const BINARY = new Set<TokenType>([
   ...[SYMBOLS.Plus, SYMBOLS.Minus, SYMBOLS.Star, SYMBOLS.Slash, SYMBOLS.Percent, SYMBOLS.Dot],
   ...[SYMBOLS.Equal, SYMBOLS.EqualEqual, SYMBOLS.NotEqual, SYMBOLS.Less, SYMBOLS.LessOrEqual],

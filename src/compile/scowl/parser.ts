@@ -12,6 +12,7 @@ import { type Place, placeIn } from '../place.ts';
 import {
   EntityWord,
   EventWord,
+  isGenericCall,
   lex,
   MapWord,
   Name,
@@ -55,7 +56,7 @@ export interface Topology {
 export const SCOWL_LENGTH_MAX = 1024 * 1024;
 
 /** Expressions within one another, a chain of operators too: whoever walks a tree of them calls itself as often. */
-export const EXPRESSION_DEPTH_MAX = 200;
+export const TREE_DEPTH_MAX = 200;
 
 export function readScowl(file: string, text: string, faults: Fault[]): Topology {
   const place = placeIn(file, text);
@@ -102,7 +103,7 @@ function parseStatement(tokens: IToken[], place: Place, faults: Fault[]): Statem
   }
   const deep = statement.kind === 'feature' ? tooDeep(statement.expression) : null;
   if (!deep) return statement;
-  const message = `nests too deep: at most ${EXPRESSION_DEPTH_MAX} expressions are read within one another; give parts of it names of their own`;
+  const message = `nests too deep: at most ${TREE_DEPTH_MAX} expressions are read within one another; give parts of it names of their own`;
   faults.push(new Fault('too_large', message, place(deep.start, deep.end)));
   return null;
 }
@@ -111,7 +112,7 @@ function parseStatement(tokens: IToken[], place: Place, faults: Fault[]): Statem
 function tooDeep(root: Node): Node | null {
   let level: Node[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
-    if (depth > EXPRESSION_DEPTH_MAX) return level[0]!;
+    if (depth > TREE_DEPTH_MAX) return level[0]!;
     level = level.flatMap(nodesIn);
   }
   return null;
@@ -753,16 +754,9 @@ class ScowlParser extends EmbeddedActionsParser {
     return this.OR(alternatives);
   }
 
-  /** `Fn(`, or `Fn<event, ...>(` of a name that begins as functions do: `a < b` is a comparison. */
+  /** `Fn(`, or `Fn<event, ...>(`. */
   isCall(): boolean {
-    const name = this.LA(1).image;
-    if (this.LA(2).tokenType === OpenRound) return true;
-    if (this.LA(2).tokenType !== Less || !/^[A-Z]/.test(name)) return false;
-    for (let i = 3; ; i += 2) {
-      if (!isName(this.LA(i))) return false;
-      if (this.LA(i + 1).tokenType === Greater) return this.LA(i + 2).tokenType === OpenRound;
-      if (this.LA(i + 1).tokenType !== Comma) return false;
-    }
+    return this.LA(2).tokenType === OpenRound || isGenericCall(offset => this.LA(1 + offset));
   }
 
   isUnit(i: number): boolean {
@@ -771,10 +765,6 @@ class ScowlParser extends EmbeddedActionsParser {
 }
 
 const PARSER = new ScowlParser();
-
-function isName({ tokenType }: IToken): boolean {
-  return tokenType.CATEGORIES?.includes(Name) ?? false;
-}
 
 /** What stands in the brackets of a call. */
 interface Brackets {

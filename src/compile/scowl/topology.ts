@@ -2,9 +2,9 @@ import { assert } from '../../base/assert.ts';
 import { Fault, type Position } from '../../base/fault.ts';
 import { didYouMean } from '../../base/name.ts';
 import type { Expression, Read } from '../../plan/expression.ts';
-import { children } from '../../plan/expression.ts';
 import type { Aggregate, EventFeature, EventType } from '../../plan/plan.ts';
 import { type Field, STRING } from '../../plan/value.ts';
+import { isComputed } from '../bind.ts';
 import type { Declared } from '../declare.ts';
 import { INPUTS_PER_EVENT_MAX } from '../declare.ts';
 import { NAME, NAME_LENGTH_MAX } from '../name.ts';
@@ -98,9 +98,6 @@ export interface Desk {
 
 /** How many definitions one event may have: each is a column. */
 export const DEFINITIONS_PER_EVENT_MAX = 4096;
-
-/** Of one feature with its error: whoever walks them walks all. */
-export const NODES_PER_FEATURE_MAX = 50_000;
 
 function gather(topologies: Topology[], declared: Declared, faults: Fault[]): Desk {
   const desk: Desk = { topics: new Map(), types: [], entities: [], aggregates: [], reads: [], declared, faults };
@@ -215,21 +212,14 @@ function bindFeature(definition: Definition, desk: Desk): void {
   if (!bound) return;
   if (bound.value.kind === 'literal' && bound.value.value === null)
     return void refuse(`${name} is null and nothing else, which has no type`, at, desk);
-  if (sizeOf(bound.value) + (bound.error ? sizeOf(bound.error) : 0) > NODES_PER_FEATURE_MAX) {
-    const message = `${name} is too large: give parts of it names of their own`;
+  const { value, error } = bound;
+  if (!isComputed(value, at, desk.faults)) return;
+  if (error && !isComputed(error, at, [])) {
+    const message = `${name} can fail in too many ways to tell them apart: give parts of it names of their own`;
     desk.faults.push(new Fault('too_large', message, at));
     return;
   }
   definition.bound = bound;
-}
-
-/** How many nodes an expression is written out, each as often as it is there. */
-function sizeOf(expression: Expression, known = new Map<Expression, number>()): number {
-  const counted = known.get(expression);
-  if (counted !== undefined) return counted;
-  const sum = children(expression).reduce((total, child) => total + sizeOf(child, known), 1);
-  known.set(expression, sum);
-  return sum;
 }
 
 /**
@@ -275,7 +265,7 @@ function nameIn(event: string, node: Node & { kind: 'name' }, place: Place, desk
 function errorOf(event: string, name: string, desk: Desk): Expression | null {
   const topic = desk.topics.get(event);
   const error = topic?.definitions.get(name)?.bound?.error ?? null;
-  if (!topic || !error || error.kind === 'fault') return error;
+  if (!topic || !error || (error.kind === 'fault' && error.of.kind === 'column')) return error;
   const hidden = `${name}$error`;
   if (!topic.hidden.some(column => column.name === hidden)) topic.hidden.push({ name: hidden, expression: error });
   return { kind: 'column', name: hidden, type: STRING, at: error.at };
