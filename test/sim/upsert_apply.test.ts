@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { compose, type Parts } from '../../src/cli/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
+import { idsOf } from '../../src/cli/recorded.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { planJson } from '../../src/plan/json.ts';
 import { isLastRows, lastRowsOf } from '../../src/plan/upsert.ts';
@@ -143,7 +144,8 @@ test('what goes on at once goes on with the last rows that there are, and nothin
 /** The last rows in the store, by event type and key: of those types that are in force what they say. */
 async function lastRowsIn({ close, ...parts }: Parts, at: string): Promise<Map<string, unknown>> {
   const members = readMembers(parts.meta.currentPlan()!.members!);
-  const kept = new Set(lastRowsOf(parts.plan).map(({ name }) => members.get(name)!.id));
+  const { entities } = idsOf({ plan: parts.plan, members }, parts.meta);
+  const kept = new Set(lastRowsOf(parts.plan).map(({ name }) => entities.get(name)!));
   await close();
   const db = new Database(join(at, 'rows.db'), { strict: true });
   const store = sqliteStore(db);
