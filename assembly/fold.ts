@@ -587,8 +587,7 @@ function mergePending(): i32 {
     const row = rowFor(level, change.tileStart);
     const outcome = mergeInto(row, change.features, <usize>change.featuresLength);
     if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
-    row.used = era;
-    if (row.edition != edition) markDirty(entity, level, row);
+    noteChange(entity, level, row);
   }
   return FOLD_OK;
 }
@@ -664,8 +663,7 @@ export function putRow(
   const level = levelFor(entity, levelMs);
   const row = rowFor(level, tileStart);
   setBytes(row, bytes, length);
-  row.used = era;
-  if (row.edition != edition) markDirty(entity, level, row);
+  noteChange(entity, level, row);
 }
 
 /** Lists the rows that a batch of changes touches, that memory does not hold and that may exist. The keys stay where the changes are. */
@@ -734,6 +732,13 @@ const dirty: Bytes = Bytes.make();
 /** How many rows those are, and what they took when they became dirty. */
 let dirtyRows: i32 = 0;
 let dirtySize: usize = 0;
+
+/** A row has just been changed. */
+@inline
+function noteChange(entity: Entity, level: Level, row: Row): void {
+  row.used = era;
+  if (row.edition != edition) markDirty(entity, level, row);
+}
 
 @inline
 function markDirty(entity: Entity, level: Level, row: Row): void {

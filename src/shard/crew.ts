@@ -204,7 +204,8 @@ export class Crew implements Engine {
     if (lines.length === 0) return isBehind ? undefined : this.#foldedAll();
     this.#isBehind = isBehind;
     // Behind what somebody waits for, these are chunks like those before them; so are upserts, which need their turn.
-    if (isBehind && this.#chunks.length === 0 && !this.#parts.lastRows) return this.#catchUp(lines, position, arrivalMicros);
+    if (isBehind && this.#chunks.length === 0 && !this.#parts.lastRows)
+      return this.#catchUp(lines, position, arrivalMicros);
     let next = position;
     for (let from = 0; from < lines.length; ) {
       const { end, count } = cutChunk(lines, from);
@@ -308,8 +309,9 @@ export class Crew implements Engine {
     // The clocks before the first chunk are known when all that was to be caught up with is folded.
     if (this.#chunks.length > 0 && this.#unsent.length === 0) this.#foldGathered();
     if (this.#stretches.length + this.#unsent.length > 0) return;
-    let clocks: Clocks | null = this.#drained ? null : this.#foldedClocks;
+    let clocks: Clocks | null = this.#foldedClocks;
     for (const chunk of this.#chunks) {
+      if (this.#drained) clocks = null;
       if (!chunk.desk) {
         const desk = this.#freeDesk();
         if (!desk) break;
@@ -318,7 +320,7 @@ export class Crew implements Engine {
         chunk.hasClocks = true;
         chunk.desk.wire.post({ kind: 'clocks', clocks });
       }
-      clocks = this.#drained ? null : chunk.clocks;
+      clocks = chunk.clocks;
     }
     while (this.#chunks[0]?.changes && this.#applying < CHUNKS_PER_SHARD * this.#shards.length)
       this.#apply(this.#chunks.shift()!);

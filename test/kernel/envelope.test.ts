@@ -243,6 +243,13 @@ describe('what a row is now', () => {
     ]);
   });
 
+  test('a batch ends where a frame has no room for a record and what it takes back', async () => {
+    const lines = Array.from({ length: 5000 }, (_, i) => now('now', row(i % 7, '"op":"+U"')));
+    const { records, batches } = decode(await keeping(await decodingLayout(EVENTS)), bytesOf(lines.join('\n')));
+    expect(batches).toEqual([2048, 2048, 904]);
+    expect(records.filter(({ rows }) => rows.length === 2).length).toBe(5000 - 7);
+  });
+
   test('rows of any length come back whole, of names longer than what is decoded with them', async () => {
     const name = 'é'.repeat(8_000);
     const spelled = [...name].map(() => '\\u00e9').join('');

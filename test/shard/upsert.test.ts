@@ -70,25 +70,26 @@ async function postAll(parts: Parts, lines: Uint8Array[], log: Log, random: Rand
 }
 
 /** Whoever is killed now finds in the store the last rows of exactly the records that its position says. */
-function lastRowsStand(at: string, { plan, meta }: Parts): number {
+function lastRowsStand(at: string, { plan, meta }: Parts): { position: number; count: number } {
   const database = new Database(join(at, 'rows.db'), { readonly: true });
   const { entities } = idsOf({ plan, members: readMembers(meta.currentPlan()!.members!) }, meta);
   try {
-    let count = 0;
+    const found = { position: 0, count: 0 };
     database.transaction(() => {
       const store = sqliteRows(database);
       const { position } = store.mark();
+      found.position = position;
       for (const { name } of lastRowsOf(plan))
         for (const { entity, value } of store.scan()) {
           if (entity !== entities.get(name)) continue;
           const { state } = Object.values(fromBinary(FeaturesCombinedSchema, value).features)[0]!;
           expect(state.case).toBe('last');
-          count++;
+          found.count++;
           expect(Number((state.value as Moment).position)).toBeLessThan(position);
         }
       store.close();
     })();
-    return count;
+    return found;
   } finally {
     database.close();
   }
@@ -138,8 +139,10 @@ test('a barrier that comes while others are decoded has the last rows of its pos
     under.push(parts.ingest.post(body(lines.slice(from, from + 50)), 'ndjson'));
     if (under.length > 8) await under.shift();
     if (from % 400 === 0) await parts.ingest.barrier();
-    if (from % 400 === 0) found.add(lastRowsStand(at, parts));
+    if (from % 400 !== 0) continue;
+    const { position, count } = lastRowsStand(at, parts);
+    if (count > 20) found.add(position);
   }
   await Promise.all(under);
-  expect(found.size).toBeGreaterThan(5);
+  expect(found.size).toBeGreaterThan(2);
 });
