@@ -9,7 +9,7 @@ import {
   decodeLine,
   findNewline,
   findType,
-  hasEnvelopes,
+  hasBefore,
   isFlat,
   isFrameFull,
   lineCount,
@@ -60,7 +60,7 @@ function decodeAnyLine(start: usize, blockEnd: usize, isEnd: bool): usize {
 
 function learn(start: usize, end: usize, next: usize): void {
   const type = findType();
-  if (type >= 0 && hasEnvelopes(typeAt(type))) return;
+  if (type >= 0 && hasBefore(typeAt(type))) return;
   const eventType: usize = type < 0 ? 0 : changetype<usize>(typeAt(type));
   learnLine(start, end, next, eventType, type, isFlat, false);
 }

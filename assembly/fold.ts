@@ -587,8 +587,7 @@ function mergePending(): i32 {
     const row = rowFor(level, change.tileStart);
     const outcome = mergeInto(row, change.features, <usize>change.featuresLength);
     if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
-    row.used = era;
-    if (row.edition != edition) markDirty(entity, level, row);
+    noteChange(entity, level, row);
   }
   return FOLD_OK;
 }
@@ -635,6 +634,38 @@ function listRow(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStar
   listed.length += ADDRESS_SIZE;
 }
 
+/** For rows that are not touched by changes (upsert.ts). */
+export function startList(): void {
+  listed.length = 0;
+}
+
+export function listOne(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): void {
+  listRow(kind, key, keyLength, levelMs, tileStart);
+}
+
+/** Memory has all that there is of a row. */
+export function isInMemory(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): bool {
+  return tileStart >= stratumFor(kind, levelMs).floor || knows(kind, key, keyLength, levelMs, tileStart);
+}
+
+/** Puts a row in the place of whatever is there. Memory has to have that. */
+export function putRow(
+  kind: i32,
+  key: usize,
+  keyLength: usize,
+  levelMs: i64,
+  tileStart: i64,
+  bytes: usize,
+  length: usize,
+): void {
+  const entity = entityFor(kind, hashKey(kind, key, keyLength), key, keyLength);
+  entity.version++;
+  const level = levelFor(entity, levelMs);
+  const row = rowFor(level, tileStart);
+  setBytes(row, bytes, length);
+  noteChange(entity, level, row);
+}
+
 /** Lists the rows that a batch of changes touches, that memory does not hold and that may exist. The keys stay where the changes are. */
 export function missing(start: usize, length: usize): i32 {
   listed.length = 0;
@@ -643,10 +674,7 @@ export function missing(start: usize, length: usize): i32 {
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
     if (next == 0) return FOLD_MALFORMED;
-    if (
-      changeTileStart < stratumFor(changeEntity, changeLevel).floor &&
-      !knows(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart)
-    )
+    if (!isInMemory(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart))
       listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart);
     at = next;
   }
@@ -704,6 +732,13 @@ const dirty: Bytes = Bytes.make();
 /** How many rows those are, and what they took when they became dirty. */
 let dirtyRows: i32 = 0;
 let dirtySize: usize = 0;
+
+/** A row has just been changed. */
+@inline
+function noteChange(entity: Entity, level: Level, row: Row): void {
+  row.used = era;
+  if (row.edition != edition) markDirty(entity, level, row);
+}
 
 @inline
 function markDirty(entity: Entity, level: Level, row: Row): void {

@@ -20,7 +20,9 @@ export {
   addType,
   formLineCount,
   greatestClock,
+  UPSERT_MAX_BYTES,
   inputBuffer,
+  keepLastRows,
   lineCount,
   nameInput,
   nestShape,
@@ -48,6 +50,8 @@ export {
   setInput,
   setLeniency,
   setTypeClock,
+  setUpsert,
+  setUpsertKey,
   stepNode,
   typeBehind,
   typeClock,
@@ -58,6 +62,16 @@ export {
   typeShape,
   typeSince,
 } from './ndjson';
+export {
+  completeUpserts,
+  completedLength,
+  completedStart,
+  listUpserts,
+  missingLast,
+  takeBackUpserts,
+  upsertsLength,
+  upsertsStart,
+} from './upsert';
 export {
   acceptedCount,
   acceptedLength,

@@ -139,6 +139,8 @@ export enum Bad {
   NO_AFTER,
   /** A text that the database did not hand over. */
   UNAVAILABLE,
+  /** A record that says what a row is now is longer than what is kept of one. */
+  ROW_TOO_LONG,
 }
 
 /** How records of a type are changes of rows. */
@@ -147,6 +149,17 @@ export enum Changelog {
   /** A record is a row, and an input says whether it is added. */
   OPS,
   /** A record has up to two rows, in an envelope (envelope.ts). */
+  ENVELOPES,
+  /** A record is what the row of its key is now: what it was is taken back (upsert.ts). */
+  UPSERTS,
+}
+
+/** How a record of `UPSERTS` says whether its row is gone. */
+export enum Form {
+  /** It never is. */
+  ROWS,
+  OPS,
+  FLAG,
   ENVELOPES,
 }
 
@@ -221,6 +234,13 @@ export class EventType extends Shape {
   leniency: i32;
   /** Something is said in this batch. */
   isFlawed: bool;
+  /** Of upserts: a `Form`; the inputs that name a row, as pairs of register and KeyKind. */
+  form: i32;
+  keyCount: i32;
+  keyColumns: usize;
+  /** The entity that their last rows are kept under, 0 where they are not, and the number of what stands in those rows. */
+  lastEntity: i32;
+  lastId: i32;
   /** Rows of the frame that this batch has filled. */
   rows: i32;
   /** The type's clock as far as decoding has come; CLOCK_NONE before its first event. */
@@ -290,10 +310,34 @@ export function setChangelog(type: i32, opInput: i32, timeInput: i32): void {
   changed.timeInput = timeInput + 1;
 }
 
-/** Do rows of the type stand in envelopes? Then no line of it has a form. */
+/** Makes it a changelog of upserts. `opInput` is -1 where none says whether a row is gone; key inputs follow. */
+export function setUpsert(type: i32, form: i32, opInput: i32, timeInput: i32, keyCount: i32): void {
+  const changed = typeAt(type);
+  changed.changelog = Changelog.UPSERTS;
+  changed.form = form;
+  changed.opInput = opInput;
+  changed.timeInput = timeInput + 1;
+  changed.keyCount = keyCount;
+  changed.keyColumns = allocateZeroed(<usize>keyCount << 3);
+}
+
+export function setUpsertKey(type: i32, index: i32, input: i32, kind: i32): void {
+  const changed = typeAt(type);
+  assert(<u32>index < <u32>changed.keyCount && <u32>input < <u32>changed.inputCount);
+  store<i32>(changed.keyColumns + (<usize>index << 3), input);
+  store<i32>(changed.keyColumns + (<usize>index << 3), kind, 4);
+}
+
+/** The last rows of its keys are kept from now on. */
+export function keepLastRows(type: i32, entity: i32, id: i32): void {
+  typeAt(type).lastEntity = entity;
+  typeAt(type).lastId = id;
+}
+
+/** May a record take back a row besides adding its own? Then no line of the type has a form. */
 @inline
-export function hasEnvelopes(type: EventType): bool {
-  return type.changelog == Changelog.ENVELOPES;
+export function hasBefore(type: EventType): bool {
+  return type.changelog >= Changelog.ENVELOPES;
 }
 
 /** The inputs of an event type. */
@@ -446,10 +490,13 @@ export function setClock(isWall: bool, jumpMs: f64, aheadMs: f64): void {
 /** Per record: its type (-1: not declared), its row in that type's frame (-1: none), time, the type's clock after it. */
 export const recordType: usize = memory.data(4096 * 4, 16);
 export const recordRow: usize = memory.data(4096 * 4, 16);
-/** Per record of a type with envelopes: the row that it takes back besides adding its own (-1: none). */
+/** Per record of a type that may take one back: the row that it takes back besides adding its own (-1: none). */
 export const recordBefore: usize = memory.data(4096 * 4, 16);
 export const recordTime: usize = memory.data(4096 * 8, 16);
 export const recordClock: usize = memory.data(4096 * 8, 16);
+/** Per record that says what the row of its key is now: where that stands, and its length; no length where it is gone. */
+export const recordText: usize = memory.data(4096 * 4, 16);
+export const recordTextLength: usize = memory.data(4096 * 4, 16);
 /** Per record: its line's place in the input, the line's number, why it is bad, and the input that made it so. */
 export const recordStart: usize = memory.data(4096 * 4, 16);
 export const recordLength: usize = memory.data(4096 * 4, 16);
@@ -503,6 +550,15 @@ export function inputBuffer(size: usize): usize {
   return inputStart;
 }
 
+/** For names in a text that does not stand in the input. */
+function widenSide(size: usize): void {
+  sideEnd = sideStart;
+  if (size <= sideCapacity) return;
+  if (sideStart != 0) release(sideStart, sideCapacity + SLACK);
+  sideCapacity = roundedSize(size);
+  sideStart = sideEnd = allocate(sideCapacity + SLACK);
+}
+
 @inline
 function sideRoom(size: usize): usize {
   assert(sideEnd + size <= sideStart + sideCapacity);
@@ -531,7 +587,7 @@ export function beginDecoding(from: usize, size: usize, position: i64): usize {
  * whose time is wrong loses its row, whatever else is wrong with it. Called once for each batch, before it is tiled.
  */
 export function passClocks(arrivalMicros: i64): void {
-  for (let i = 0; i < typeCount; i++) if (!hasEnvelopes(typeAt(i))) countOnTime(typeAt(i).behind, typeAt(i).rows);
+  for (let i = 0; i < typeCount; i++) if (!hasBefore(typeAt(i))) countOnTime(typeAt(i).behind, typeAt(i).rows);
   for (let record: usize = 0; record < <usize>recordCount; record++) {
     const type = load<i32>(recordType + (record << 2));
     if (type < 0) continue;
@@ -541,8 +597,8 @@ export function passClocks(arrivalMicros: i64): void {
     if (isFirst) eventType.since = eventType.clock;
     store<i64>(recordClock + (record << 3), eventType.clock);
     if (load<i32>(recordRow + (record << 2)) >= 0) {
-      // An envelope may have two rows, and is one event.
-      if (hasEnvelopes(eventType)) countOnTime(eventType.behind, 1);
+      // It may have two rows, and is one event.
+      if (hasBefore(eventType)) countOnTime(eventType.behind, 1);
       const behindMicros = eventType.clock - load<i64>(recordTime + (record << 3));
       if (wrongTime != Bad.NONE) countOnTime(eventType.behind, -1);
       else if (behindMicros > 0) countBehind(eventType.behind, behindMicros);
@@ -767,7 +823,7 @@ function projectsNow(): bool {
   nameStart = typeStart + 1;
   nameLength = typeEnd - typeStart - 2;
   const type = findType();
-  if (type < 0 || hasEnvelopes(typeAt(type))) return false;
+  if (type < 0 || hasBefore(typeAt(type))) return false;
   projectedType = type;
   beginInputs(typeAt(projectedType));
   clearSlots(typeAt(projectedType));
@@ -898,7 +954,8 @@ function commitRecord(start: usize, end: usize): i32 {
   const index = noteRecord(start, end, type);
   if (type < 0) return Bad.NONE;
   const eventType = typeAt(type);
-  if (hasEnvelopes(eventType)) return commitChange(eventType, index);
+  if (eventType.changelog == Changelog.UPSERTS) return commitUpsert(eventType, index, end - start);
+  if (hasBefore(eventType)) return commitChange(eventType, index);
   const bad = judge(eventType, type, index);
   store<i32>(recordBad + (index << 2), bad);
   if (bad == Bad.NONE) store<i32>(recordRow + (index << 2), eventType.rows++);
@@ -935,17 +992,24 @@ export function findType(): i32 {
 /** Projects the data and fills the next row; or says what is bad. */
 function judge(type: EventType, number: i32, index: usize): i32 {
   if (projectedType == number && typeMembers == 1 && dataMembers == 1) return fillRow(type, index, 1);
+  return projectData(type) ? fillRow(type, index, 1) : Bad.DATA_NOT_OBJECT;
+}
+
+/** The data that was projected last; 0 where there is none. The cursor stands behind it. */
+let projectedStart: usize = 0;
+
+/** Fills the slots from the record's data; false where that is no object. */
+function projectData(type: EventType): bool {
   beginInputs(type);
   clearSlots(type);
-  if (isFlat) {
-    moveTo(objectStart);
-    project(type, type.root, 0);
-  } else if (dataStart != 0 && load<u8>(dataStart) != 0x6e) {
-    if (load<u8>(dataStart) != 0x7b) return Bad.DATA_NOT_OBJECT;
-    moveTo(dataStart);
-    project(type, type.root, 1);
+  projectedStart = 0;
+  if (!isFlat) {
+    if (dataStart == 0 || load<u8>(dataStart) == 0x6e) return true;
+    if (load<u8>(dataStart) != 0x7b) return false;
   }
-  return fillRow(type, index, 1);
+  projectedStart = isFlat ? objectStart : dataStart;
+  moveTo(projectedStart);
+  return project(type, type.root, isFlat ? 0 : 1);
 }
 
 /** Fills a row for what a change takes back, and one for what it adds; none for what is neither. Returns why it is bad, if it is. */
@@ -982,9 +1046,20 @@ function judgeChange(type: EventType, index: usize): i32 {
 
 /** Projects a row of an envelope into the frame's next one, or says what is bad about it. */
 function fillSide(type: EventType, index: usize, start: usize, weight: i64): i32 {
+  projectRow(type, start);
+  const bad = fillAvailable(type, index, weight);
+  if (bad == Bad.NONE) type.rows++;
+  return bad;
+}
+
+/** Fills the slots from a row of an envelope. The cursor stands behind it. */
+function projectRow(type: EventType, start: usize): void {
   clearSlots(type);
   moveTo(start);
   project(type, type.root, 1);
+}
+
+function fillAvailable(type: EventType, index: usize, weight: i64): i32 {
   const bad = fillRow(type, index, weight);
   if (bad != Bad.NONE) return bad;
   for (let i = 0; i < type.inputCount; i++) {
@@ -993,8 +1068,160 @@ function fillSide(type: EventType, index: usize, start: usize, weight: i64): i32
     store<i32>(recordInput + (index << 2), i);
     return Bad.UNAVAILABLE;
   }
-  type.rows++;
   return Bad.NONE;
+}
+
+// --- a record that says what the row of its key is now
+
+/** The last row of each key is kept, and a batch may take back as many rows as it has records: what those take is bounded. */
+export const UPSERT_MAX_BYTES: usize = 64 << 10;
+
+/** Is the row gone? Then its record has a row in the frame all the same, with the key alone, until it is known what it was. */
+let isGone: bool = false;
+/** Where the row stands; 0 where nothing is said of it. */
+let upsertStart: usize = 0;
+let upsertEnd: usize = 0;
+
+function commitUpsert(type: EventType, index: usize, size: usize): i32 {
+  store<i32>(recordBefore + (index << 2), -1);
+  const bad = size > UPSERT_MAX_BYTES ? Bad.ROW_TOO_LONG : judgeUpsert(type, index);
+  store<i32>(recordBad + (index << 2), bad);
+  if (bad == Bad.NONE && upsertStart != 0) {
+    store<i32>(recordRow + (index << 2), type.rows++);
+    store<usize>(recordText + (index << 2), upsertStart);
+    store<usize>(recordTextLength + (index << 2), isGone ? 0 : upsertEnd - upsertStart);
+  }
+  // For each of them there may be one more.
+  isFrameFull = isFrameFull || type.rows * 2 + 2 > BATCH_ROWS;
+  return bad;
+}
+
+function judgeUpsert(type: EventType, index: usize): i32 {
+  isGone = false;
+  if (type.form == Form.ENVELOPES) return judgeEnvelope(type, index);
+  if (!projectData(type)) return Bad.DATA_NOT_OBJECT;
+  upsertStart = projectedStart;
+  upsertEnd = cursor;
+  const word: i32 = type.opInput < 0 ? Said.THERE : wordOf(inputAt(type, type.opInput), type.form);
+  if (word == Said.NOTHING) {
+    upsertStart = 0;
+    return Bad.NONE;
+  }
+  isGone = word == Said.GONE;
+  if (isGone) return fillKey(type, index);
+  return fillRow(type, index, word == Said.UNKNOWN ? 0 : 1);
+}
+
+/** What an input says of its row. */
+enum Said {
+  /** It is what the record says. */
+  THERE,
+  GONE,
+  /** Nothing that was not known. */
+  NOTHING,
+  UNKNOWN,
+}
+
+/** A faulty input is none of the words: the row is judged, and the input in it. */
+function wordOf(input: Input, form: i32): i32 {
+  if (faultOf(input) != Bad.NONE) return Said.UNKNOWN;
+  if (isNullSlot(input) != 0) return Said.THERE;
+  const cell = cellOf(input);
+  if (input.kind == Kind.BOOL) return cell != 0 ? Said.GONE : Said.THERE;
+  const at = <usize><u32>cell;
+  const length = <usize>(cell >> 32);
+  if (form == Form.OPS) {
+    const weight = weightOf(at, length);
+    if (weight >= 0) return weight == 0 ? Said.UNKNOWN : Said.THERE;
+    return load<u16>(at) == MINUS_D ? Said.GONE : Said.NOTHING;
+  }
+  if (length == 4 && load<u32>(at) == 0x65757274) return Said.GONE;
+  return length == 5 && load<u32>(at) == 0x736c6166 && load<u8>(at, 4) == 0x65 ? Said.THERE : Said.UNKNOWN;
+}
+
+function judgeEnvelope(type: EventType, index: usize): i32 {
+  beginInputs(type);
+  upsertStart = 0;
+  const object = isFlat || isBare ? objectStart : dataStart;
+  if (object == 0 || load<u8>(object) == 0x6e) return Bad.NONE;
+  if (load<u8>(object) != 0x7b) return Bad.DATA_NOT_OBJECT;
+  if (!openEnvelope(object)) return Bad.NONE;
+  const op = changeOp();
+  if (op == Op.UNKNOWN) return Bad.UNKNOWN_OP;
+  isGone = op == Op.TAKES;
+  const start = isGone ? beforeStart : afterStart;
+  if (!isRowAt(start)) return isGone ? Bad.NO_BEFORE : Bad.NO_AFTER;
+  upsertStart = start;
+  projectRow(type, start);
+  upsertEnd = cursor;
+  return isGone ? fillKey(type, index) : fillAvailable(type, index, 1);
+}
+
+/** Fills the frame's next row with the key alone, or says what is bad about that. */
+function fillKey(type: EventType, index: usize): i32 {
+  for (let i = 0; i < type.inputCount; i++) {
+    const input = inputAt(type, i);
+    const register = registerOf(type.frame, i);
+    store<u64>(register.values + (<usize>type.rows << 3), 0);
+    store<u8>(register.nulls + <usize>type.rows, 1);
+    if (!isKeyInput(type, i)) continue;
+    const bad = faultOf(input);
+    if (bad != Bad.NONE) {
+      store<i32>(recordInput + (index << 2), i);
+      store<usize>(recordWithin + (index << 2), withinOf(input));
+      return bad;
+    }
+    fillCell(input, register, <usize>type.rows);
+  }
+  fillTime(type, recordMicros);
+  fillWeight(type, -1);
+  return Bad.NONE;
+}
+
+function isKeyInput(type: EventType, input: i32): bool {
+  for (let i = 0; i < type.keyCount; i++) if (load<i32>(type.keyColumns + (<usize>i << 3)) == input) return true;
+  return false;
+}
+
+/**
+ * Gives a record of the batch the row that it takes back: a frame's row of its own, or that of its key where the row is gone.
+ * What was good once is not judged again: what an input finds no value in is null. `text` is a row as `recordText` has them,
+ * and stands until the next batch is decoded.
+ */
+export function takeBack(index: usize, text: usize, length: usize): void {
+  const type = typeAt(load<i32>(recordType + (index << 2)));
+  const own = load<i32>(recordRow + (index << 2));
+  const rows = type.rows;
+  beginInputs(type);
+  clearSlots(type);
+  openText(text, text + length);
+  widenSide(length);
+  project(type, type.root, 0);
+  recordMicros = load<i64>(recordTime + (index << 3));
+  // Filling goes by the next row.
+  if (load<u32>(recordTextLength + (index << 2)) == 0) type.rows = own;
+  for (let i = 0; i < type.inputCount; i++) fillCell(inputAt(type, i), registerOf(type.frame, i), <usize>type.rows);
+  fillTime(type, timeOfRow(type));
+  fillWeight(type, -1);
+  if (type.rows == own) {
+    type.rows = rows;
+    return;
+  }
+  store<i32>(recordBefore + (index << 2), rows);
+  type.rows = rows + 1;
+}
+
+/** A record takes nothing back: where its row is gone, it has none. */
+export function takeNothing(index: usize): void {
+  if (load<u32>(recordTextLength + (index << 2)) == 0) store<i32>(recordRow + (index << 2), -1);
+}
+
+/** The next row's own time, where it has one. */
+function timeOfRow(type: EventType): i64 {
+  if (type.timeInput == 0) return recordMicros;
+  const times = registerOf(type.frame, type.timeInput - 1);
+  const row = <usize>type.rows;
+  return load<u8>(times.nulls + row) != 0 ? recordMicros : load<i64>(times.values + (row << 3));
 }
 
 /** What is bad about the event's time, if anything; a bad one leaves the clock as it was. */
@@ -1471,9 +1698,7 @@ function fillInputs(type: EventType, index: usize): i32 {
 function fillChange(type: EventType, weight: i64): i32 {
   if (weight == 0) return Bad.UNKNOWN_OP;
   const row = <usize>type.rows;
-  const weights = registerOf(type.frame, timeRegister(type) + 1);
-  store<i64>(weights.values + (row << 3), weight);
-  store<u8>(weights.nulls + row, 0);
+  fillWeight(type, weight);
   if (type.timeInput == 0) return Bad.NONE;
   const times = registerOf(type.frame, type.timeInput - 1);
   const timeMicros = load<i64>(times.values + (row << 3));
@@ -1482,11 +1707,21 @@ function fillChange(type: EventType, weight: i64): i32 {
   return Bad.NONE;
 }
 
+@inline
+function fillWeight(type: EventType, weight: i64): void {
+  const weights = registerOf(type.frame, timeRegister(type) + 1);
+  store<i64>(weights.values + (<usize>type.rows << 3), weight);
+  store<u8>(weights.nulls + <usize>type.rows, 0);
+}
+
 /** What the next row's +I, +U, -U or -D weighs; 0 for any other text. */
 function opWeight(type: EventType): i64 {
   const op = load<u64>(registerOf(type.frame, type.opInput).values + (<usize>type.rows << 3));
-  const at = <usize><u32>op;
-  if (op >> 32 != 2) return 0;
+  return weightOf(<usize><u32>op, <usize>(op >> 32));
+}
+
+function weightOf(at: usize, length: usize): i64 {
+  if (length != 2) return 0;
   const word = load<u16>(at);
   if (word == PLUS_I || word == PLUS_U) return 1;
   return word == MINUS_U || word == MINUS_D ? -1 : 0;

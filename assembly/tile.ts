@@ -25,7 +25,7 @@ import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release } from '.
 import { makeRefusals, refuse } from './late';
 import {
   firstPosition,
-  hasEnvelopes,
+  hasBefore,
   recordBefore,
   recordClock,
   recordCount,
@@ -135,7 +135,7 @@ export function addGroup(
   group.type = type;
   group.entity = entity;
   group.frame = typeFrame(type);
-  group.hasBefore = hasEnvelopes(typeAt(type));
+  group.hasBefore = hasBefore(typeAt(type));
   group.times = registerOf(group.frame, timeRegister(typeAt(type))).values;
   group.where = where;
   group.weight = weight;

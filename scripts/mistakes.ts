@@ -1131,8 +1131,68 @@ const CHANGES: Mutant[] = [
   },
 ];
 
+const UPSERTS: Mutant[] = [
+  {
+    name: 'upsert-first',
+    why: 'the first row of a key stays the last one',
+    file: 'assembly/upsert.ts',
+    from: '  putRow(entity, listedKey,',
+    to: '  if (textLength == 0) putRow(entity, listedKey,',
+  },
+  {
+    name: 'upsert-gone',
+    why: 'a row that was deleted is taken back again by the next one',
+    file: 'assembly/upsert.ts',
+    from: 'if (textLength == 0 && listedTextLength == 0)',
+    to: 'if (listedTextLength == 0)',
+  },
+  {
+    name: 'upsert-unread',
+    why: 'a last row that has left memory is not read back',
+    file: 'src/kernel/fold.ts',
+    from: 'if (!this.isComplete) this.#loadMissing(() => exports.missingLast(start, length));',
+    to: '',
+  },
+  {
+    name: 'upsert-time',
+    why: 'a row is taken back at the time of the record that replaces it, whatever its own is',
+    file: 'assembly/ndjson.ts',
+    from: 'fillTime(type, timeOfRow(type));',
+    to: 'fillTime(type, recordMicros);',
+  },
+  {
+    name: 'upsert-frame',
+    why: 'a batch has as many records as a frame has rows, and no room for what they take back',
+    file: 'assembly/ndjson.ts',
+    from: 'type.rows * 2 + 2 > BATCH_ROWS',
+    to: 'type.rows + 2 > BATCH_ROWS + 1',
+  },
+  {
+    name: 'upsert-names',
+    why: 'names of a last row have no more room than those of the line that replaces it',
+    file: 'assembly/ndjson.ts',
+    from: '  widenSide(length);\n',
+    to: '',
+  },
+  {
+    name: 'crew-upserts-ahead',
+    why: 'a barrier writes last rows of records that it has not folded',
+    file: 'src/shard/crew.ts',
+    from: 'if (lastRows && this.#isAhead()) await this.#drain();',
+    to: '',
+  },
+  {
+    name: 'upsert-rounds',
+    why: 'a round of what is computed from the log begins as if there had been no rows before it',
+    file: 'src/cli/backfill.ts',
+    from: 'this.#parts.lastRows.map(',
+    to: 'this.#parts.lastRows.slice(1, 1).map(',
+  },
+];
+
 /** All of them; a name is there once. */
 export const MUTANTS: Mutant[] = [
+  ...UPSERTS,
   ...CHANGES,
   ...FORMS,
   ...ADVANCE,
@@ -1159,6 +1219,10 @@ const CREW_SUITES = ['test/shard'];
 const LINEAR_SUITES = ['test/sim/linear.test.ts', 'test/kernel/sketch.test.ts', 'test/kernel/row_bytes.test.ts'];
 const WINDOW_SUITES = ['test/sim/windows.test.ts', 'test/kernel/window.test.ts'];
 const CHANGES_SUITES = ['test/kernel/envelope.test.ts', 'test/sim/changelog.test.ts'];
+const UPSERT_SUITES = [
+  ...['test/kernel/envelope.test.ts', 'test/sim/upsert.test.ts', 'test/shard/upsert.test.ts'],
+  'test/sim/upsert_apply.test.ts',
+];
 const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
 const RANKED_SUITES = [
   ...['test/kernel/ranking.test.ts', 'test/kernel/hyperloglog.test.ts', 'test/sim/rankings.test.ts'],
@@ -1172,6 +1236,7 @@ export function suitesFor(name: string): string[] {
   if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;
   if (WINDOWS.some(mutant => mutant.name === name)) return WINDOW_SUITES;
   if (CHANGES.some(mutant => mutant.name === name)) return CHANGES_SUITES;
+  if (UPSERTS.some(mutant => mutant.name === name)) return UPSERT_SUITES;
   if (CREW.some(mutant => mutant.name === name)) return CREW_SUITES;
   if (LINEAR.some(mutant => mutant.name === name)) return LINEAR_SUITES;
   if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;

@@ -3,6 +3,7 @@ import { Fault } from '../base/fault.ts';
 import { turn } from '../base/turn.ts';
 import type { Engine } from '../ingest/engine.ts';
 import type { Meta } from '../meta/meta.ts';
+import { LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import { type EventLog, prefixOf } from '../source/log.ts';
 import { lineCount } from '../source/segment.ts';
 import type { Horizon, Mark, Row, RowAddress } from '../store/store.ts';
@@ -26,6 +27,8 @@ export interface BackfillParts {
   engine: Pick<Engine, 'merge' | 'barrier'>;
   /** Rows of what is new alone, in a database of their own. */
   side: OpenDatabase;
+  /** Entities of the last rows of upserts: those of records before a round are among the others. */
+  lastRows: number[];
   /** Folds them from where they are. */
   open: () => Promise<Folding>;
   /** Of rows that nothing would read any more. */
@@ -84,6 +87,7 @@ export function beginningOf(log: Pick<EventLog, 'start'>): string {
  *   3. again   from there on, into empty rows, until little is left: the plan takes over when that has been merged too
  *
  * States merge in any order, and no event is in the rows of two rounds: so what comes out is what folding in one go gives.
+ * Only the last rows of upserts go from one round to the next: they are read from where they have been merged.
  * Rows of its own are written with their position as all rows are; killed anywhere it goes on from where it was.
  */
 export class Backfill {
@@ -183,7 +187,8 @@ export class Backfill {
 
   #empty(base: number): void {
     const { store, meta } = this.#parts.side;
-    const mark = { ...store.mark(), position: base, highest: [] };
+    const highest = this.#parts.lastRows.map(entity => ({ entity, levelMs: LIFETIME_LEVEL_MS, tileStartMs: 0 }));
+    const mark = { ...store.mark(), position: base, highest };
     store.clear(() => {
       store.commit([], mark);
       recordBase(meta, base);

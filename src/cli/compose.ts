@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import { formatMicros } from '../base/time.ts';
@@ -10,7 +11,7 @@ import { type Engine, nowOf, type Watcher } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
 import { Here } from '../ingest/here.ts';
 import { Ingest } from '../ingest/ingest.ts';
-import { Fold } from '../kernel/fold.ts';
+import { Fold, type ReadBack } from '../kernel/fold.ts';
 import { compiledKernels, type Kernel, loadKernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import type { Ids, Layout } from '../kernel/layout.ts';
@@ -21,6 +22,7 @@ import { isTopology, rowEntities } from '../plan/layers.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { InForce, Start } from '../plan/transition.ts';
+import { lastRowsOf } from '../plan/upsert.ts';
 import { type Answer, Asker, type LookUp, Reader } from '../read/read.ts';
 import { type TileBatch, type TileChoice, type TileTable, tileTable } from '../read/tiles.ts';
 import { changedRows, changeTable, type LogStretch } from '../replay/changes.ts';
@@ -40,7 +42,7 @@ import { restoreSegments } from '../source/upload.ts';
 import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { integrityOf } from '../store/sqlite.ts';
-import type { Store } from '../store/store.ts';
+import type { RowReader, Store } from '../store/store.ts';
 import type { BackfillState, BackfillSteps } from './backfill.ts';
 import type { Config } from './config.ts';
 import {
@@ -315,6 +317,8 @@ export interface FoldingParts {
   database: OpenDatabase;
   /** How long rows are kept; empty where none ever leave the store. */
   keeping: Keeping[];
+  /** Where last rows of upserts are that the database does not have, where there are some. */
+  behind?: RowReader['readRow'] | undefined;
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
   stages: Stages;
@@ -343,7 +347,7 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   const layout = layPlan(kernel, plan, ids, settings);
   const foldMemoryBytes = config.fold.memoryBytes;
   if (isAlone) {
-    const fold = new Fold(kernel, store.readRow);
+    const fold = new Fold(kernel, readBackOf(parts));
     const engine = new Here({
       pipeline: { layout, folds: [fold] },
       store,
@@ -366,7 +370,8 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   const file = database.db.filename;
   const mark = store.mark();
   const shardCount = settings.shards;
-  const memoryBytes = foldMemoryBytes / shardCount;
+  const lastRows = layout.keepsLastRows ? new Fold(kernel, readBackOf(parts)) : null;
+  const memoryBytes = foldMemoryBytes / (shardCount + (lastRows ? 1 : 0));
   const kernels = await compiledKernels();
   const opening = (shard: number): ToShard & { kind: 'open' } => ({
     ...{
@@ -390,10 +395,20 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
       : Array.from({ length: workers }, (_, shard) => startWorker<ToShard, FromShard>(opening(shard)))),
   ]);
   const crew = new Crew(
-    { layout, shards, isHere: workers === 0, writer, mark, late: meta.late(), foldMemoryBytes, onFailure, watcher },
+    {
+      ...{ layout, shards, isHere: workers === 0, writer, lastRows, mark, late: meta.late() },
+      ...{ foldMemoryBytes, onFailure, watcher },
+    },
     { nowMicros: () => nowOf(crew, config.log.clock, nowMicros) },
   );
   return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes()) };
+}
+
+function readBackOf({ plan, ids, database, behind }: FoldingParts): ReadBack {
+  const { readRow } = database.store;
+  if (!behind) return readRow;
+  const entities = new Set(lastRowsOf(plan).map(({ name }) => ids.entities.get(name)!));
+  return (entity, ...place) => readRow(entity, ...place) ?? (entities.has(entity) ? behind(entity, ...place) : null);
 }
 
 function sizesOf({
@@ -418,23 +433,29 @@ export async function composeReplay(
 ): Promise<Replay & { spill: Spill; close(): void }> {
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, countedIds(plan), { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
+  const { spill, close } = spillOf(layout, rows);
+  return { ...replay({ layout, spill, source, ...around }), spill, close };
+}
+
+function spillOf(layout: Layout, { memoryBytes, path }: { memoryBytes: number; path: string }) {
   let close = () => {};
-  const spill = new Spill(layout, rows.memoryBytes, () => {
-    removeDatabase(rows.path);
-    const database = openDatabase(rows.path, REFUSE, () => {});
+  const spill = new Spill(layout, memoryBytes, () => {
+    removeDatabase(path);
+    const database = openDatabase(path, REFUSE, () => {});
     close = () => {
       database.close();
-      removeDatabase(rows.path);
+      removeDatabase(path);
     };
     return database.store;
   });
-  return { ...replay({ layout, spill, source, ...around }), spill, close: () => close() };
+  return { spill, close: () => close() };
 }
 
 /** Lookups as of moments of a log, each by its own clock. Like a replay it touches no data folder. */
 export async function composeMoments(plan: Plan, source: Source, moments: Moment[]): Promise<Answer[]> {
-  const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
-  return answersAt(layPlan(await loadKernel(), plan, countedIds(plan), settings), source, moments);
+  const inMemory = { memoryBytes: Number.POSITIVE_INFINITY, path: '' };
+  const last = lastRowsOf(plan).length > 0 ? spillOf(await oneLayout(plan, source), inMemory).spill : null;
+  return answersAt(await oneLayout(plan, source), last, source, moments);
 }
 
 /** Stored tiles as they are at one moment. */
@@ -489,10 +510,35 @@ export async function composeChanges(
   const [layout, shown] = await twoLayouts(plan, log);
   const { columns, batches } = changeTable(shown, choice);
   const all = async function* () {
-    for await (const rows of changedRows(layout, log, step)) yield* batches(rows);
+    yield* withLastRows(config, plan, log, async function* (last) {
+      for await (const rows of changedRows(layout, last, log, step)) yield* batches(rows);
+    });
   };
   return { columns, batches: all() };
 }
+
+/** Where the last rows of upserts are while a log is told, within the memory that a fold has; what has no room lies in a file. */
+async function* withLastRows<T>(
+  config: Config,
+  plan: Plan,
+  { source }: LogStretch,
+  tell: (last: Spill | null) => AsyncIterable<T>,
+): AsyncGenerator<T> {
+  if (lastRowsOf(plan).length === 0) {
+    yield* tell(null);
+    return;
+  }
+  // Several may be told of the same log at once.
+  const path = join(tmpdir(), `tilefold-${process.pid}-${spillCount++}.spill`);
+  const { spill, close } = spillOf(await oneLayout(plan, source), { memoryBytes: config.fold.memoryBytes, path });
+  try {
+    yield* tell(spill);
+  } finally {
+    close();
+  }
+}
+
+let spillCount = 0;
 
 /** One key's history. @throws Fault as `Asker.ask` and `folderLog` */
 export async function composeHistory(
@@ -510,15 +556,18 @@ export async function composeHistory(
     encoded,
   } = asker.ask({ features, entities: { [entity]: [key] }, at: null }).parts[0]!;
   const table = tileTable(shown, { entity, set: null, levelMs: null, fromMs: null, toMs: null, isRaw: false });
-  const touches = history({ layout, table, log, answer, key: encoded[0]!, features: asked });
+  const parts = { layout, table, log, answer, key: encoded[0]!, features: asked };
+  const touches = withLastRows(config, plan, log, last => history({ ...parts, last }));
   return { answer, features: asked, touches };
 }
 
 /** Of a plan that is numbered here: one to decode and fold in, one to finish tiles in. */
 async function twoLayouts(plan: Plan, { source }: LogStretch): Promise<[Layout, Layout]> {
-  const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
-  const lay = async () => layPlan(await loadKernel(), plan, countedIds(plan), settings);
-  return [await lay(), await lay()];
+  return [await oneLayout(plan, source), await oneLayout(plan, source)];
+}
+
+async function oneLayout(plan: Plan, { clock }: Source): Promise<Layout> {
+  return layPlan(await loadKernel(), plan, countedIds(plan), { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
 }
 
 /** A tile is what it is, whatever its aggregate does not know. */
@@ -709,9 +758,10 @@ function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
 }
 
 function countedIds(plan: Plan): Ids {
+  const last = lastRowsOf(plan);
   return {
-    entities: new Map(rowEntities(plan).map(({ name }, i) => [name, i + 1])),
-    aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, i + 1])),
+    entities: new Map([...rowEntities(plan), ...last].map(({ name }, i) => [name, i + 1])),
+    aggregates: new Map([...plan.aggregates, ...last].map(({ name }, i) => [name, i + 1])),
   };
 }
 

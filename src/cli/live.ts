@@ -21,6 +21,7 @@ import {
   knownOf,
   transition,
 } from '../plan/transition.ts';
+import { lastRowsOf } from '../plan/upsert.ts';
 import type { Explain, Explanation } from '../read/explain.ts';
 import type { Answer, Lookup, LookUp } from '../read/read.ts';
 import type { EventLog } from '../source/log.ts';
@@ -30,7 +31,7 @@ import { Backfill, type BackfillState, type BackfillSteps, beginningOf, isUnmerg
 import type { Folding, FoldingParts } from './compose.ts';
 import type { Config } from './config.ts';
 import { durably, type OpenDatabase, writing } from './database.ts';
-import { idsOf, keptBefore, numberNew, rowsFromOf, takeOver } from './recorded.ts';
+import { idsOf, keptBefore, lastRowsBefore, numberNew, rowsFromOf, takeOver } from './recorded.ts';
 import { takeOut } from './take_out.ts';
 
 /** What another plan has changed, by names of stored aggregates. */
@@ -48,7 +49,10 @@ export interface LiveParts {
   log: EventLog;
   database: OpenDatabase;
   /** What folds and answers, from where a store is. */
-  open: (parts: Pick<FoldingParts, 'plan' | 'ids' | 'database' | 'keeping'>, isBeside: boolean) => Promise<Folding>;
+  open: (
+    parts: Pick<FoldingParts, 'plan' | 'ids' | 'database' | 'keeping' | 'behind'>,
+    isBeside: boolean,
+  ) => Promise<Folding>;
   /** A database for rows that are computed beside the others; `remove` deletes it once it is closed. */
   side: { open(): OpenDatabase; remove(): void };
   /** Others are served meanwhile. */
@@ -301,13 +305,18 @@ export class Live implements LookUp {
     const { database, log, side, isServing, open, steps } = this.#parts;
     const next = inBackfill(database)!;
     const ids = idsOf(next, database.meta);
-    const numbers = new Set([...this.#inForce.members.values()].map(({ id }) => id));
-    const names = [...next.members].flatMap(([name, { id }]) => (numbers.has(id) ? [] : [name]));
+    const { plan: current, members } = this.#inForce;
+    const numbers = new Set(current.aggregates.map(({ name }) => members.get(name)!.id));
+    const names = next.plan.aggregates.flatMap(({ name }) => (numbers.has(next.members.get(name)!.id) ? [] : [name]));
     const plan = planOnly(next.plan, new Set(names));
     const own = side.open();
     const backfill = new Backfill({
       ...{ log, database, engine: this.relay, side: own, isGentle: isServing, steps },
-      open: () => open({ plan, ids, database: own, keeping: keepingOf(plan, ids) }, true),
+      lastRows: lastRowsOf(plan).map(({ name }) => ids.entities.get(name)!),
+      open: () => {
+        const behind = database.store.readRow;
+        return open({ plan, ids, database: own, keeping: keepingOf(plan, ids), behind }, true);
+      },
       horizons: () => horizonsOf(keepingFor(this.#parts, this.#inForce), database.store.mark().clocks),
     });
     this.#backfill = backfill;
@@ -448,8 +457,9 @@ function openFor(parts: LiveParts, inForce: InForce): Promise<Folding> {
 function keepingFor({ database }: LiveParts, inForce: InForce): Keeping[] {
   const { meta } = database;
   const backfill = inBackfill(database);
-  const wanted = [inForce, ...(backfill ? [backfill] : [])].map(one => keepingOf(one.plan, idsOf(one, meta)));
-  return unitedKeeping([...wanted, keptBefore(meta)]);
+  const plans = [inForce, ...(backfill ? [backfill] : [])];
+  const wanted = plans.map(one => keepingOf(one.plan, idsOf(one, meta)));
+  return unitedKeeping([...wanted, keptBefore(meta), lastRowsBefore(meta, plans)]);
 }
 
 function inBackfill({ meta }: OpenDatabase): InForce | null {

@@ -2,13 +2,15 @@ import { createHash } from 'node:crypto';
 import { type Keeping, keepingOf, unitedKeeping } from '../ingest/expiry.ts';
 import type { Ids } from '../kernel/layout.ts';
 import { membersText, readMembers } from '../meta/members.ts';
-import type { AppliedPlan, Meta } from '../meta/meta.ts';
-import { aggregateHash, planHash } from '../plan/canonical.ts';
+import type { AppliedPlan, DictionaryEntry, Meta } from '../meta/meta.ts';
+import { aggregateHash, lastRowsHash, planHash } from '../plan/canonical.ts';
 import { planJson, readPlan } from '../plan/json.ts';
 import { ALL_KNOWN } from '../plan/known.ts';
 import { rowEntities } from '../plan/layers.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import type { InForce, Member, Transition } from '../plan/transition.ts';
+import { isLastRows, lastRowsOf } from '../plan/upsert.ts';
+import { LIFETIME_LEVEL_MS } from '../plan/window.ts';
 
 /** The plan whose rows there are; null before the first. */
 export function recordedPlan(meta: Meta): InForce | null {
@@ -28,10 +30,16 @@ function membersOf({ members }: AppliedPlan, plan: Plan, meta: Meta): InForce['m
 
 /** Aggregates that are in rows from their first record on. */
 function numbered(plan: Plan, meta: Meta): InForce['members'] {
-  const ids = meta.dictionary(
-    plan.aggregates.map(a => ({ kind: 'aggregate', name: a.name, hash: aggregateHash(a, plan) })),
-  );
-  return new Map(plan.aggregates.map(({ name }, i): [string, Member] => [name, { id: ids[i]!, known: ALL_KNOWN }]));
+  const entries = numberedIn(plan);
+  const ids = meta.dictionary(entries);
+  return new Map(entries.map(({ name }, i): [string, Member] => [name, { id: ids[i]!, known: ALL_KNOWN }]));
+}
+
+/** All that stands in rows under a number of its own. */
+function numberedIn(plan: Plan): DictionaryEntry[] {
+  const aggregates = plan.aggregates.map(one => ({ name: one.name, hash: aggregateHash(one, plan) }));
+  const last = lastRowsOf(plan).map(one => ({ name: one.name, hash: lastRowsHash(one) }));
+  return [...aggregates, ...last].map(entry => ({ kind: 'aggregate', ...entry }));
 }
 
 /**
@@ -52,8 +60,8 @@ export function renewPlan(meta: Meta, plan: Plan): InForce {
 
 /** Gives numbers to what is new. Those that are not taken over then are lost, and nobody misses them. */
 export function numberNew(meta: Meta, plan: Plan, { members }: Transition): InForce {
-  const added = plan.aggregates.filter(({ name }) => members.get(name)!.id === null);
-  const ids = meta.number(added.map(a => ({ kind: 'aggregate', name: a.name, hash: aggregateHash(a, plan) })));
+  const added = numberedIn(plan).filter(({ name }) => members.get(name)!.id === null);
+  const ids = meta.number(added);
   const numbers = new Map(added.map(({ name }, i) => [name, ids[i]!]));
   const known = [...members].map(([name, { id, known }]): [string, Member] => [
     name,
@@ -96,13 +104,24 @@ export function rowsFromOf(meta: Meta): number {
 
 /** What rows call the plan's entities and aggregates. */
 export function idsOf({ plan, members }: InForce, meta: Meta): Ids {
-  const all = rowEntities(plan);
-  const entities = meta.dictionary(all.map(e => ({ kind: 'entity', name: e.name, hash: entityHash(e) })));
+  const all = [
+    ...rowEntities(plan).map(one => ({ name: one.name, hash: entityHash(one) })),
+    // Those that begin anew are apart from those before them: both may be written to for a while.
+    ...lastRowsOf(plan).map(one => ({ name: one.name, hash: `${lastRowsHash(one)} ${members.get(one.name)!.id}` })),
+  ];
+  const entities = meta.dictionary(all.map(entry => ({ kind: 'entity', ...entry })));
   return {
     entities: new Map(all.map(({ name }, i) => [name, entities[i]!])),
     aggregates: new Map([...members].map(([name, { id }]) => [name, id])),
     known: new Map([...members].map(([name, { known }]) => [name, known])),
   };
+}
+
+/** Last rows that none of these plans has: they go. */
+export function lastRowsBefore(meta: Meta, plans: InForce[]): Keeping[] {
+  const kept = new Set(plans.flatMap(one => [...idsOf(one, meta).entities.values()]));
+  const named = meta.numbers().filter(({ kind, name, id }) => kind === 'entity' && isLastRows(name) && !kept.has(id));
+  return named.map(({ id }) => ({ entity: id, levelMs: LIFETIME_LEVEL_MS, users: [] }));
 }
 
 /** Levels of earlier plans since the rows began, that nobody uses: what is left of them goes. */

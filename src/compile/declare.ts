@@ -325,31 +325,53 @@ function isChangelog(value: unknown): boolean {
 function changelogOf(event: EventType, { document, path }: Place, faults: Fault[]): Changelog | null {
   const spec = check(CHANGELOG_SPEC, document, [...path, CHANGELOG], faults);
   if (!spec) return null;
-  const { op, format, time = null } = spec;
+  const { op, format, key, deleted, time = null } = spec;
   const before = faults.length;
-  if ((op === undefined) === (format === undefined)) {
-    const message = `changelog: wanted either op or format, got ${op === undefined ? 'neither' : 'both'}`;
-    faults.push(new Fault('definition', message, document.keyAt([...path, CHANGELOG])));
-  }
-  const checkInput = (key: 'op' | 'time', name: string, type: Type) => {
-    const message = whyNot(event, name, type);
-    if (message) faults.push(new Fault('definition', `${key}: ${message}`, document.at([...path, CHANGELOG, key])));
+  const said = Object.entries({ op, deleted, format }).flatMap(([name, value]) => (value === undefined ? [] : name));
+  const ways = wrongWays(said, key !== undefined);
+  if (ways !== null) faults.push(new Fault('definition', ways, document.keyAt([...path, CHANGELOG])));
+  const checkInput = (at: YamlPath, name: string, types: Type[], isRequired: boolean) => {
+    const message = whyNot(event, name, types, isRequired);
+    if (message) faults.push(new Fault('definition', `${at[0]}: ${message}`, document.at([...path, CHANGELOG, ...at])));
   };
-  if (op !== undefined) checkInput('op', op, STRING);
-  if (time !== null) checkInput('time', time, TIME);
+  if (op !== undefined) checkInput(['op'], op, [STRING], true);
+  // What is not said to be deleted is not.
+  if (deleted !== undefined) checkInput(['deleted'], deleted, [BOOL, STRING], false);
+  if (time !== null) checkInput(['time'], time, [TIME], true);
+  const names = key ?? [];
+  const isListed = Array.isArray(valueAt(document.value, [...path, CHANGELOG, 'key']));
+  for (const [i, name] of names.entries()) checkInput(isListed ? ['key', i] : ['key'], name, KEY_TYPES, true);
+  const count = new Set(names).size;
+  if (key && (count < names.length || count === 0 || count > KEY_COLUMNS_MAX)) {
+    const got = count < names.length ? 'one of them twice' : names.length;
+    const message = `key: got ${got}, wanted 1 to ${KEY_COLUMNS_MAX} inputs`;
+    faults.push(new Fault('definition', message, document.at([...path, CHANGELOG, 'key'])));
+  }
   if (faults.length > before) return null;
-  return op === undefined ? { kind: 'debezium', time } : { kind: 'ops', op, time };
+  if (!key) return op === undefined ? { kind: 'debezium', time } : { kind: 'ops', op, time };
+  const form = format ?? (op !== undefined ? 'ops' : deleted !== undefined ? 'flag' : 'rows');
+  return { kind: 'upsert', key, form, says: op ?? deleted ?? null, time };
 }
 
-/** Why an input cannot be what every change has, if it cannot. */
-function whyNot({ name: event, inputs }: EventType, name: string, type: Type): string | null {
+const KEY_TYPES = [BOOL, INT64, STRING, TIME];
+
+/** Records say what a row was before, by `op` or `format`; or they do not, and have a key. */
+function wrongWays(said: string[], hasKey: boolean): string | null {
+  if (said.length > 1) return `changelog: wanted one of op, deleted and format, got ${said.join(' and ')}`;
+  if (hasKey) return null;
+  if (said[0] === 'deleted') return 'changelog: deleted is for events with a key: which rows does it delete?';
+  return said.length === 0 ? 'changelog: wanted op, format or key, got none of them' : null;
+}
+
+/** Why an input cannot be what changes have, if it cannot. */
+function whyNot({ name: event, inputs }: EventType, name: string, types: Type[], isRequired: boolean): string | null {
   const input = inputs.find(input => input.name === name);
   const names = inputs.map(input => input.name);
   if (!input)
     return `event ${event} has no input "${name}"${didYouMean(name, names) || `; it has ${names.join(', ')}`}`;
-  if (input.type.kind !== type.kind)
-    return `wanted an input that is ${typeName(type)}, and ${name} is ${typeName(input.type)}`;
-  if (input.presence.kind !== 'optional') return null;
+  if (!types.some(({ kind }) => kind === input.type.kind))
+    return `wanted an input that is ${types.map(typeName).join(' or ')}, and ${name} is ${typeName(input.type)}`;
+  if (input.presence.kind !== 'optional' || !isRequired) return null;
   return `${name} is optional, and no change can be without it: declare it required, or with a default`;
 }
 

@@ -76,9 +76,15 @@ export const CHANGELOG_SPEC = z
   .strictObject({
     op: z.string().describe('the input that holds +I, -U, +U or -D').optional(),
     format: z.enum(['debezium']).optional(),
+    key: z
+      .union([z.string(), z.array(z.string().describe('an input'))])
+      .describe('the inputs that name a row, where events do not say what it was before: id, or [shop, id]')
+      .transform(names => (typeof names === 'string' ? [names] : names))
+      .optional(),
+    deleted: z.string().describe('the input that is true where the row was deleted').optional(),
     time: z.string().describe("the input that is the row's own time").optional(),
   })
-  .describe('how events say what they change: { op: input } or { format: debezium }');
+  .describe('how events say what they change: { op: input }, { format: debezium } or { key: input }');
 
 /** Of an event type, for editors: whoever reads one takes its keys one by one. */
 export const EVENT_SPEC = z

@@ -5,6 +5,7 @@ import { collectSoon } from '../base/release.ts';
 import type { TypeClock } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
 import { pickedBytes } from '../kernel/tile.ts';
+import { completeBatch } from '../kernel/upsert.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { changesByShard } from '../kernel/change.ts';
 import type { FoldedRow } from '../kernel/fold.ts';
@@ -215,6 +216,7 @@ export class Here implements Engine {
   #foldBatch({ arrivalMicros, isBehind, take }: How): void {
     const { layout } = this.#parts.pipeline;
     this.#stages.time('decode', () => this.#decoder.next(this.#folded, arrivalMicros));
+    this.#completeBatch();
     const bads = this.#decoder.bad();
     if (layout.isSequenced) this.#sequenceBatch(bads, take);
     else gather(layout, this.#stages);
@@ -245,6 +247,12 @@ export class Here implements Engine {
       take?.(enrichedRecords(layout, from, to, this.#folded, bads));
       from = to;
     }
+  }
+
+  /** Whichever shard keeps the last rows, they are at the position that is folded. */
+  #completeBatch(): void {
+    const { layout, folds } = this.#parts.pipeline;
+    if (layout.keepsLastRows) this.#stages.time('fold', () => completeBatch(layout.kernel, folds[0]!));
   }
 
   #foldGathered(): void {

@@ -73,8 +73,24 @@ export class Fold {
     if (batch.length === 0) return;
     const start = batch.buffer === this.kernel.exports.memory.buffer ? batch.byteOffset : this.#receive(batch);
     const { length } = batch;
-    if (!this.isComplete) this.#loadMissing(start, length);
+    if (!this.isComplete) this.#loadMissing(() => check(this.kernel, this.kernel.exports.missing(start, length)));
     check(this.kernel, this.kernel.exports.fold(start, length));
+  }
+
+  /**
+   * Exchanges the last rows of keys for those of a batch.
+   *
+   * @param upserts as `upsertsOf` lists them; a view of this fold's own memory is taken where it stands
+   * @returns what each was before, for `takeBack`, as a view that holds until the next call
+   * @throws Fault as `apply`
+   */
+  complete(upserts: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { exports, bytes } = this.kernel;
+    const start = upserts.buffer === exports.memory.buffer ? upserts.byteOffset : this.#receive(upserts);
+    const { length } = upserts;
+    if (!this.isComplete) this.#loadMissing(() => exports.missingLast(start, length));
+    check(this.kernel, exports.completeUpserts(start, length) ? exports.FOLD_OK.value : exports.FOLD_MALFORMED.value);
+    return bytes(exports.completedStart(), exports.completedLength());
   }
 
   #receive(batch: Uint8Array): number {
@@ -88,9 +104,10 @@ export class Fold {
     return this.#inbox;
   }
 
-  #loadMissing(start: number, length: number): void {
+  /** @param list lists the rows that are wanted and that memory does not hold */
+  #loadMissing(list: () => void): void {
     this.timeReadBack(() => {
-      check(this.kernel, this.kernel.exports.missing(start, length));
+      list();
       this.#loadListed();
     });
   }

@@ -47,6 +47,18 @@ export interface Exports {
   setLeniency(type: number, leniency: number): void;
   setFaultWords(index: number, text: number, length: number): void;
   setChangelog(type: number, opInput: number, timeInput: number): void;
+  UPSERT_MAX_BYTES: Global;
+  setUpsert(type: number, form: number, opInput: number, timeInput: number, keyCount: number): void;
+  setUpsertKey(type: number, index: number, input: number, kind: number): void;
+  keepLastRows(type: number, entity: number, id: number): void;
+  listUpserts(): void;
+  upsertsStart(): number;
+  upsertsLength(): number;
+  missingLast(start: number, length: number): void;
+  completeUpserts(start: number, length: number): number;
+  completedStart(): number;
+  completedLength(): number;
+  takeBackUpserts(start: number, length: number): void;
   setClock(isWall: number, jumpMs: number, aheadMs: number): void;
   inputBuffer(size: number): number;
   decode(from: number, size: number, position: bigint, isEnd: number): number;

@@ -20,6 +20,8 @@ export interface Layout {
   kernel: Kernel;
   plan: Plan;
   ids: Ids;
+  /** Some of its event types say only what a row is now: their batches are completed before they are tiled (upsert.ts). */
+  keepsLastRows: boolean;
   /** In the order of their numbers in the kernel. */
   types: TypeLayout[];
   groups: { index: number; group: Group }[];

@@ -3,6 +3,7 @@ import type { Expression, Read } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
 import { entityOf, expressionsOver, isTopology, Layers } from '../plan/layers.ts';
 import type { EventType, Plan } from '../plan/plan.ts';
+import { lastRowsOf } from '../plan/upsert.ts';
 import { type Field, STRING } from '../plan/value.ts';
 import { type KeptLevel, keptLevels } from '../plan/window.ts';
 import { caseOf, kindOf, kindOfType, limitOf, rankOf } from './aggregate.ts';
@@ -33,14 +34,17 @@ export function layPlan(kernel: Kernel, plan: Plan, ids: Ids, settings: Settings
   exports.setLateness(plan.latenessMs);
   exports.setShards(settings.shards);
   const layers = plan.events.map(event => new Layers(plan, event));
+  const last = lastRowsOf(plan);
   const layout: Layout = {
     ...{ kernel, plan, ids, types: [], groups: [], lookups: new Map(), eventAnswers: new Map() },
-    isSequenced: isTopology(plan),
+    ...{ isSequenced: isTopology(plan), keepsLastRows: last.length > 0 },
   };
   assert(!layout.isSequenced || settings.shards === 1, 'records of a topology are taken one after the other');
   layout.types = plan.events.map((event, index) => layType(kernel, plan, event, index, layers[index]!));
   layout.groups = layGroups(layout, layers);
   for (const index of layout.types.keys()) laySteps(layout, index);
+  for (const { name, event } of last)
+    exports.keepLastRows(typeIndex(layout, event.name), ids.entities.get(name)!, ids.aggregates.get(name)!);
   for (const entity of plan.entities) {
     const features = plan.features.filter(feature => feature.entity === entity.name);
     if (features.length > 0) layout.lookups.set(entity.name, layAnswer(layout, entity.name, features, null));

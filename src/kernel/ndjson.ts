@@ -5,6 +5,7 @@ import { isScalar, NESTED_VALUES_MAX, typeName } from '../plan/value.ts';
 import { putCell } from './expression.ts';
 import { setLeniency } from './fault.ts';
 import type { Kernel } from './instance.ts';
+import { keyKindOf } from './key.ts';
 
 /** What the kernel can read into a column (Kind in assembly/ndjson.ts). */
 const KINDS = { bool: 0, int64: 1, string: 2, time: 3, double: 4, list: 5, struct: 6, map: 7 };
@@ -34,9 +35,22 @@ export function setChangelog(kernel: Kernel, type: number, changelog: Changelog,
     assert(index >= 0, `a changelog reads ${name}, which is no input`);
     return index;
   };
-  const op = changelog.kind === 'ops' ? changelog.op : null;
-  kernel.exports.setChangelog(type, indexOf(op), indexOf(changelog.time));
+  const { exports } = kernel;
+  const time = indexOf(changelog.time);
+  if (changelog.kind !== 'upsert') {
+    exports.setChangelog(type, indexOf(changelog.kind === 'ops' ? changelog.op : null), time);
+    return;
+  }
+  const { key, form, says } = changelog;
+  exports.setUpsert(type, FORMS[form], indexOf(says), time, key.length);
+  for (const [i, name] of key.entries()) {
+    const input = indexOf(name);
+    exports.setUpsertKey(type, i, input, keyKindOf(inputs[input]!.type));
+  }
 }
+
+/** How upserts say what is gone (Form in assembly/ndjson.ts). */
+const FORMS = { rows: 0, ops: 1, flag: 2, debezium: 3 };
 
 function setFields(kernel: Kernel, shape: number, fields: Field[]): void {
   const { exports } = kernel;
@@ -96,19 +110,27 @@ export const BADS: readonly { code: string; reason: (event: EventType, place: Ba
   },
   {
     code: 'unknown_op',
-    reason: ({ changelog }, { name }) =>
-      changelog?.kind === 'debezium'
-        ? '`op` is none of c, r, u, d'
-        : `input ${name} is none of ${Object.keys(CHANGE_OPS).join(', ')}`,
+    reason: ({ changelog }, { name }) => {
+      const form = changelog?.kind === 'upsert' ? changelog.form : changelog?.kind;
+      if (form === 'debezium') return '`op` is none of c, r, u, d';
+      return `input ${name} is none of ${(form === 'flag' ? ['true', 'false'] : Object.keys(CHANGE_OPS)).join(', ')}`;
+    },
   },
   { code: 'row_ahead', reason: (_, { name }) => `input ${name} is more than 10 minutes ahead of the event's time` },
   {
     code: 'no_before',
-    reason: (_, { name }) =>
-      `what is taken back is not there: \`before\` ${name === '' ? 'is no row' : `lacks input ${name}`}; the database has to log whole rows, as Postgres does with REPLICA IDENTITY FULL`,
+    reason: ({ changelog }, { name }) => {
+      if (changelog?.kind === 'upsert') return 'the key of the deleted row is not there: `before` is no row';
+      const what = name === '' ? 'is no row' : `lacks input ${name}`;
+      return `what is taken back is not there: \`before\` ${what}; the database has to log whole rows, as Postgres does with REPLICA IDENTITY FULL`;
+    },
   },
   { code: 'no_after', reason: () => 'what is added is not there: `after` is no row' },
   { code: 'unavailable', reason: (_, { name }) => `input ${name} is a value that the database did not hand over` },
+  {
+    code: 'row_too_long',
+    reason: () => 'the event is longer than 65536 bytes, the limit of what is kept as the last row of a key',
+  },
 ];
 
 /** Where something is bad: an input, or a place within it, like `crew[2].name`. */

@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts';
 import type { Expression } from './expression.ts';
 import { EVENT_TIME } from './expression.ts';
 import type { Aggregate, Changelog, EventType, Feature, Plan } from './plan.ts';
+import type { LastRows } from './upsert.ts';
 import type { Slot, Type, Value } from './value.ts';
 import { keptLevels } from './window.ts';
 
@@ -125,7 +126,17 @@ function digested(of: object, plan: Plan, meaning: () => unknown): string {
 
 function canonicalChangelog(changelog: Changelog, { inputs }: EventType): unknown {
   const named = (name: string | null) => name && canonicalInput(inputs.find(input => input.name === name)!);
-  return [changelog.kind, changelog.kind === 'ops' ? named(changelog.op) : null, named(changelog.time)];
+  const time = named(changelog.time);
+  if (changelog.kind === 'upsert')
+    return [changelog.kind, changelog.key.map(named), changelog.form, named(changelog.says), time];
+  return [changelog.kind, changelog.kind === 'ops' ? named(changelog.op) : null, time];
+}
+
+/** Of what the last rows of an event type are the last of: all aggregates over it are others where these are. */
+export function lastRowsHash({ event, changelog }: LastRows): string {
+  return createHash('sha256')
+    .update(JSON.stringify([event.name, canonicalChangelog(changelog, event)]))
+    .digest('hex');
 }
 
 function canonicalInput(input: Slot & { path: string[] }): string {

@@ -68,10 +68,28 @@ export interface EventFeature {
  * - `ops`: a record is one row, and the input `op` says which it is, by a word of `CHANGE_OPS`.
  * - `debezium`: a record is an envelope with the row before the change and the one after it, and either may be missing; inputs
  *   are read from the rows. A null in its place is neither.
+ * - `upsert`: a record says only what the row of its key is now, or that it is gone. What the row was is taken back: that of
+ *   the last record of the key that is not bad (`plan/upsert.ts`).
  *
  * @property time the input that is each row's own time, at which it is added and taken back alike; null for the record's
  */
-export type Changelog = { time: string | null } & ({ kind: 'ops'; op: string } | { kind: 'debezium' });
+export type Changelog = { time: string | null } & ({ kind: 'ops'; op: string } | { kind: 'debezium' } | Upsert);
+
+/**
+ * How a record without a row before it says what has become of the row with its key.
+ *
+ * - `rows`: it is now what the record says; rows are never deleted.
+ * - `ops`: so it is where the input `says` is +I or +U; -D deletes it, and -U says nothing that was not known.
+ * - `flag`: so it is unless the input `says` is true, or the text `true`.
+ * - `debezium`: an envelope of which only the row after the change is read, or of a deleted row the key.
+ */
+export interface Upsert {
+  kind: 'upsert';
+  /** Inputs that name a row together; none of them is ever null. */
+  key: string[];
+  form: 'rows' | 'ops' | 'flag' | 'debezium';
+  says: string | null;
+}
 
 /** What Flink calls the kinds of rows in a changelog, and what they count. */
 export const CHANGE_OPS: Record<string, 1 | -1> = { '+I': 1, '-U': -1, '+U': 1, '-D': -1 };

@@ -1,10 +1,11 @@
 import { Fault } from '../base/fault.ts';
 import type { TypeClock } from '../base/time.ts';
 import { floorDiv, MICROS_PER_MS } from '../base/time.ts';
-import { stateHash } from './canonical.ts';
+import { lastRowsHash, stateHash } from './canonical.ts';
 import { ALL_KNOWN, ceilTile, isWhole, type Known, type KnownLevel, windowKnown } from './known.ts';
 import type { Expression } from './expression.ts';
 import type { Aggregate, Feature, Plan } from './plan.ts';
+import { lastRowsOf } from './upsert.ts';
 import { floorTile, type KeptLevel, keptLevels, LIFETIME_LEVEL_MS, readsOf, WINDOWS_PER_ENTITY_MAX } from './window.ts';
 
 /**
@@ -12,7 +13,8 @@ import { floorTile, type KeptLevel, keptLevels, LIFETIME_LEVEL_MS, readsOf, WIND
  *
  *   1. pair    aggregates of both that have the same states: under the same name, else under another one (renamed)
  *   2. keep    their numbers, and with them their rows; where tiles are wanted now that were not kept, since when they are whole
- *   3. add     all others, with numbers of their own: they count from the position on
+ *   3. add     all others, with numbers of their own: they count from the position on. The last rows of upserts (upsert.ts) go
+ *              on where they are of the same keys
  *   4. refuse  what could not be told from a wrong number, unless it is asked for
  *
  * Pure: nothing of it depends on the rows but the clocks of the event types.
@@ -77,7 +79,7 @@ export function transition(current: InForce, next: Plan, at: Moment, beginning: 
     ...{ members: new Map(), added: [], redefined: [], removed: [], renamed: [], extended: [] },
     ...{ kept: 0, refusals: [] },
   };
-  const left = new Set(current.members.keys());
+  const left = new Set(current.plan.aggregates.map(({ name }) => name));
   for (const aggregate of next.aggregates) {
     const before = pairs.get(aggregate);
     const sides = before && sidesOf(before, aggregate, current, next);
@@ -88,6 +90,7 @@ export function transition(current: InForce, next: Plan, at: Moment, beginning: 
   }
   for (const { name } of next.aggregates) left.delete(name);
   result.removed = [...left];
+  result.refusals.push(...keepLastRows(result, current, next, at, beginning));
   if (beginning === 'warm') result.refusals.push(...refused(result, next));
   result.refusals.push(...tooManyWindows(result, next));
   return result;
@@ -217,6 +220,29 @@ function begin(result: Transition, aggregate: Aggregate, { plan, members }: InFo
   const known = sinceMicros === null ? ALL_KNOWN : { ...ALL_KNOWN, position: at.position, sinceMicros };
   result.members.set(name, { id: null, known });
   result[members.has(name) ? 'redefined' : 'added'].push(name);
+}
+
+/** What earlier records said of rows has to be known, or new ones would take back what was never added. */
+function keepLastRows(
+  { members }: Transition,
+  current: InForce,
+  next: Plan,
+  at: Moment,
+  beginning: Beginning,
+): Fault[] {
+  const hashes = new Map(lastRowsOf(current.plan).map(one => [one.name, lastRowsHash(one)]));
+  return lastRowsOf(next).flatMap(one => {
+    const { name, event } = one;
+    // What is computed from the log goes through the rows from the beginning, and these are at its end.
+    const isComputed =
+      beginning === 'whole' &&
+      next.aggregates.some(each => each.event === event.name && members.get(each.name)!.id === null);
+    const isKept = hashes.get(name) === lastRowsHash(one) && !isComputed;
+    members.set(name, isKept ? current.members.get(name)! : { id: null, known: ALL_KNOWN });
+    if (isKept || beginning === 'whole' || at.position === 0) return [];
+    const message = `${event.name} says only what a row is now, and what its rows were before is in the log: --backfill reads it from there`;
+    return [new Fault('conflict', message, event.at)];
+  });
 }
 
 /**

@@ -4,10 +4,12 @@ import { select } from '../ingest/advance.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import { changes, tile } from '../kernel/tile.ts';
+import { completeBatch } from '../kernel/upsert.ts';
 import { INT64 } from '../plan/value.ts';
 import { type Beside, tableBeside, type TileChoice, type TileTable } from '../read/tiles.ts';
 import type { Source } from '../source/source.ts';
 import type { Row } from '../store/store.ts';
+import type { Spill } from './spill.ts';
 
 /** What the events of a stretch of the log add to one row: merged into it, its value is the row's after them. */
 export interface ChangedRow extends Row {
@@ -54,9 +56,14 @@ const RANGE: Beside<ChangedRow> = {
  *
  * @returns changes of at most some thousand events, one entity after the other, and each entity's in the log's order
  */
-export async function* changedRows(layout: Layout, log: LogStretch, step: number): AsyncGenerator<ChangedRow[]> {
+export async function* changedRows(
+  layout: Layout,
+  last: Spill | null,
+  log: LogStretch,
+  step: number,
+): AsyncGenerator<ChangedRow[]> {
   let waiting: ChangedRow[] = [];
-  for await (const { position, count } of decodedBatches(layout, log)) {
+  for await (const { position, count } of decodedBatches(layout, last, log)) {
     const end = Math.min(position + count, log.to);
     let from = Math.max(position, log.from);
     if (from < end) select(layout);
@@ -73,9 +80,14 @@ export async function* changedRows(layout: Layout, log: LogStretch, step: number
   if (waiting.length > 0) yield byEntity(waiting);
 }
 
-/** Batches of records in the kernel, up to the stretch's end, their clocks passed. Each stands there until the next. */
+/**
+ * Batches of records in the kernel, up to the stretch's end, their clocks passed. Each stands there until the next.
+ *
+ * @param last where the last rows of upserts are, in a kernel of their own; null where the plan has none
+ */
 export async function* decodedBatches(
   { kernel, types }: Layout,
+  last: Spill | null,
   { source, first, to }: LogStretch,
 ): AsyncGenerator<{ position: number; count: number }> {
   const decoder = new Decoder(kernel, types);
@@ -83,6 +95,8 @@ export async function* decodedBatches(
   for await (const { bytes, arrivalMicros } of source.read(0)) {
     decoder.fill(bytes);
     while (position < to && decoder.next(position, arrivalMicros)) {
+      if (last) completeBatch(kernel, last.fold);
+      last?.makeRoom(position + decoder.count);
       yield { position, count: decoder.count };
       position += decoder.count;
     }

@@ -10,12 +10,15 @@ import { emptyColumns } from '../read/read.ts';
 import type { TileBatch, TileTable } from '../read/tiles.ts';
 import type { Row } from '../store/store.ts';
 import { decodedBatches, type LogStretch } from './changes.ts';
+import type { Spill } from './spill.ts';
 
 export interface HistoryParts {
   /** In a kernel of its own: the rows of the key are folded there. */
   layout: Layout;
   /** Of the key's entity, in another kernel that holds no rows. */
   table: TileTable;
+  /** Where the last rows of upserts are, in a third; null where the plan has none. */
+  last: Spill | null;
   log: LogStretch;
   answer: AnswerLayout;
   key: Uint8Array;
@@ -40,7 +43,15 @@ export interface Touch {
  * such event: tile, fold, answer as of it. These are the steps of a replay, for one key: events that are of others only
  * move the clocks.
  */
-export async function* history({ layout, table, log, answer, key, features }: HistoryParts): AsyncGenerator<Touch> {
+export async function* history({
+  layout,
+  table,
+  last,
+  log,
+  answer,
+  key,
+  features,
+}: HistoryParts): AsyncGenerator<Touch> {
   const { kernel, types } = layout;
   const { exports } = kernel;
   const fold = new Fold(kernel, null);
@@ -48,7 +59,7 @@ export async function* history({ layout, table, log, answer, key, features }: Hi
   const sought = { start: kernel.put(key), length: key.length };
   const next = (from: number, count: number) =>
     groups.reduce((least, { index }) => Math.min(least, findKeyed(kernel, index, from, sought)), count);
-  for await (const { position, count } of decodedBatches(layout, log)) {
+  for await (const { position, count } of decodedBatches(layout, last, log)) {
     const end = Math.min(count, log.to - position);
     select(layout);
     let seen = 0;

@@ -6,6 +6,7 @@ import { sequence } from '../kernel/sequence.ts';
 import { type Answer, Reader } from '../read/read.ts';
 import type { Source } from '../source/source.ts';
 import { decodedBatches } from './changes.ts';
+import type { Spill } from './spill.ts';
 
 /** A lookup of one key as it was at a moment. */
 export interface Moment {
@@ -21,10 +22,16 @@ export interface Moment {
  * steps are those of a replay, event by event, and of a lookup.
  *
  * @param layout freshly laid out, of one shard; every row of the log is held in memory
+ * @param last as `decodedBatches` has it
  * @returns one answer for each moment, in their order
  * @throws Fault as `Asker.ask`
  */
-export async function answersAt(layout: Layout, source: Source, moments: Moment[]): Promise<Answer[]> {
+export async function answersAt(
+  layout: Layout,
+  last: Spill | null,
+  source: Source,
+  moments: Moment[],
+): Promise<Answer[]> {
   const { kernel } = layout;
   const { exports } = kernel;
   const fold = new Fold(kernel, null);
@@ -41,7 +48,7 @@ export async function answersAt(layout: Layout, source: Source, moments: Moment[
     at.micros = micros;
     answers.set(waiting.shift()!, reader.lookup({ features, entities: { [entity]: [key] }, at: null }));
   };
-  for await (const { position, count } of decodedBatches(layout, { source, first: 0, from: 0, to: Infinity })) {
+  for await (const { position, count } of decodedBatches(layout, last, { source, first: 0, from: 0, to: Infinity })) {
     select(layout);
     // Copies, for memory may grow while the events are folded.
     const times = kernel.longs(exports.recordTime.value, count).slice();

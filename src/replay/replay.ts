@@ -9,6 +9,7 @@ import { Decoder } from '../kernel/ndjson.ts';
 import { rowsAtOnce } from '../kernel/last_n.ts';
 import { isColumnar } from '../kernel/nested.ts';
 import { sequence } from '../kernel/sequence.ts';
+import { completeBatch } from '../kernel/upsert.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { copyRows, makeColumn, spreadRows } from '../kernel/window.ts';
 import { STRING } from '../plan/value.ts';
@@ -93,6 +94,7 @@ async function* batches(
       for (const one of decoder.rejected()) parts.onRejected({ ...one, file, line: line + one.line - 1 });
       for (const one of decoder.bad())
         parts.onBad({ ...one, file, line: line + one.line - 1, position: position + one.record });
+      if (layout.keepsLastRows) stages.time('fold', () => completeBatch(layout.kernel, spill.fold));
       stages.time('select', () => select(layout));
       for (let from = 0; from < decoder.count; ) {
         const most = Math.min(decoder.count, from + step);

@@ -8,7 +8,7 @@ import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { LateLedger, type RefusedCount } from '../ingest/late.ts';
 import { changesByShard } from '../kernel/change.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
-import type { FoldedRow } from '../kernel/fold.ts';
+import type { Fold, FoldedRow } from '../kernel/fold.ts';
 import { shardOf } from '../kernel/key.ts';
 import { behindOf, type Refused } from '../kernel/late.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
@@ -58,6 +58,8 @@ export interface CrewParts {
   /** The only shard is in this thread. */
   isHere: boolean;
   writer: Wire<ToWriter, FromWriter>;
+  /** Where the last rows of upserts are, in this thread; null where the plan has none. */
+  lastRows: Fold | null;
   /** How far the store's rows have been folded; all have been opened with it. */
   mark: Mark;
   /** What had been too late by then. */
@@ -74,6 +76,10 @@ export interface CrewParts {
  *   main     -- changes of each shard, in the log's order --> fold in the worker that has the shard
  *   behind   -- stretch --> decode in every worker, each tiles and folds what is of its own keys
  *   barrier  snapshot of every shard at one position --> writer: one transaction --> settle
+ *
+ * Upserts (kernel/upsert.ts) are completed here, between clocks and tile: one worker after the other lists those of its chunk,
+ * as clocks go from one to the next, and is told what they take back. So the last rows are ahead of what is folded; for a
+ * barrier no clocks are handed on until that has caught up.
  *
  * Messages to a worker arrive in the order in which they were sent, and changes of a chunk are sent to all at once. So a
  * lookup, sent to some of them at once, is answered by all as of the same position, and contains all that was acknowledged.
@@ -105,6 +111,8 @@ export class Crew implements Engine {
   #isBehind = false;
   /** Chunks are sent as soon as this turn's are there. */
   #isAdvancing = false;
+  /** Told when what is folded has caught up with the last rows; no clocks are handed on before. */
+  #drained: PromiseWithResolvers<void> | null = null;
   #foldedClocks: Clocks;
   #errors: BadRecord[] = [];
   readonly #late: LateLedger;
@@ -123,7 +131,8 @@ export class Crew implements Engine {
 
   constructor(parts: CrewParts, moments: { nowMicros: () => bigint }) {
     this.#parts = parts;
-    const { layout, mark, shards, writer } = parts;
+    const { layout, mark, shards, writer, lastRows } = parts;
+    lastRows?.resume(mark.highest);
     this.#foldedClocks = clocksOf(layout, mark.clocks);
     this.#folded = this.#expected = this.#written = mark.position;
     seeClocks(layout, this.#foldedClocks);
@@ -176,7 +185,8 @@ export class Crew implements Engine {
   /** Sums over the shards, as each said last. */
   sizes(): Omit<ShardSizes, 'stages'> {
     const sum = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0 };
-    for (const { sizes } of this.#shards) {
+    const { lastRows } = this.#parts;
+    for (const sizes of [...this.#shards.map(desk => desk.sizes), ...(lastRows ? [lastRows] : [])]) {
       sum.dirtyCount += sizes.dirtyCount;
       sum.dirtyBytes += sizes.dirtyBytes;
       sum.stateBytes += sizes.stateBytes;
@@ -193,8 +203,9 @@ export class Crew implements Engine {
     assert(position === expected, `lines from ${position} on, where ${expected} is the next`);
     if (lines.length === 0) return isBehind ? undefined : this.#foldedAll();
     this.#isBehind = isBehind;
-    // Behind what somebody waits for, these are chunks like those before them.
-    if (isBehind && this.#chunks.length === 0) return this.#catchUp(lines, position, arrivalMicros);
+    // Behind what somebody waits for, these are chunks like those before them; so are upserts, which need their turn.
+    if (isBehind && this.#chunks.length === 0 && !this.#parts.lastRows)
+      return this.#catchUp(lines, position, arrivalMicros);
     let next = position;
     for (let from = 0; from < lines.length; ) {
       const { end, count } = cutChunk(lines, from);
@@ -300,6 +311,7 @@ export class Crew implements Engine {
     if (this.#stretches.length + this.#unsent.length > 0) return;
     let clocks: Clocks | null = this.#foldedClocks;
     for (const chunk of this.#chunks) {
+      if (this.#drained) clocks = null;
       if (!chunk.desk) {
         const desk = this.#freeDesk();
         if (!desk) break;
@@ -312,6 +324,7 @@ export class Crew implements Engine {
     }
     while (this.#chunks[0]?.changes && this.#applying < CHUNKS_PER_SHARD * this.#shards.length)
       this.#apply(this.#chunks.shift()!);
+    if (this.#drained && !this.#isAhead()) this.#drained.resolve();
     this.#wake();
   }
 
@@ -428,6 +441,11 @@ export class Crew implements Engine {
         this.#advance();
         break;
       }
+      case 'listed': {
+        const before = this.#parts.lastRows!.complete(message.upserts).slice();
+        desk.wire.post({ kind: 'before', before }, [before.buffer]);
+        break;
+      }
       case 'tiled':
         this.#takeChanges(desk.decoding.shift()!, message);
         this.#advance();
@@ -495,7 +513,8 @@ export class Crew implements Engine {
   }
 
   #isOver(factor: number): boolean {
-    return this.#shards.some(({ sizes }) => sizes.stateBytes > this.#shareBytes * factor);
+    const most = this.#shareBytes * factor;
+    return this.#shards.some(({ sizes }) => sizes.stateBytes > most) || (this.#parts.lastRows?.stateBytes ?? 0) > most;
   }
 
   #isDue(): boolean {
@@ -508,7 +527,19 @@ export class Crew implements Engine {
   }
 
   get #shareBytes(): number {
-    return this.#parts.foldMemoryBytes / this.#shards.length;
+    const { foldMemoryBytes, lastRows } = this.#parts;
+    return foldMemoryBytes / (this.#shards.length + (lastRows ? 1 : 0));
+  }
+
+  /** Do the last rows contain records that are not folded yet? */
+  #isAhead(): boolean {
+    return this.#chunks.some(({ hasClocks }) => hasClocks);
+  }
+
+  /** Resolves when they do not; until `#goOn` no clocks are handed on. */
+  #drain(): Promise<void> {
+    this.#drained = Promise.withResolvers<void>();
+    return this.#drained.promise;
   }
 
   #startBarrier(): Promise<void> {
@@ -521,11 +552,12 @@ export class Crew implements Engine {
   }
 
   async #writeBarrier(): Promise<void> {
-    const { layout, watcher } = this.#parts;
+    const { layout, watcher, lastRows } = this.#parts;
     const startMs = performance.now();
     // Nothing more is sent until snapshots have been asked for.
     this.#isHeld = true;
     await this.#foldedAll();
+    if (lastRows && this.#isAhead()) await this.#drain();
     const errors = this.#errors;
     const merged = this.#merged;
     this.#errors = [];
@@ -534,9 +566,11 @@ export class Crew implements Engine {
     const position = this.#folded;
     const clocks = namedClocks(layout, this.#foldedClocks);
     const asked = Promise.all(this.#shards.map(desk => desk.snapshot()));
+    const last = lastRows ? [snapshotOf(lastRows)] : [];
     this.#isHeld = false;
     this.#sendStretches();
-    const snapshots = await asked;
+    this.#goOn();
+    const snapshots = [...(await asked), ...last];
     const rowCount = snapshots.reduce((sum, one) => sum + one.rowCount, 0);
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
     const runs = snapshots.map(one => one.run);
@@ -554,7 +588,16 @@ export class Crew implements Engine {
       const isOver = sizes.stateBytes > this.#shareBytes;
       wire.post({ kind: 'settle', targetBytes: isOver ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY });
     }
+    lastRows?.settle();
+    lastRows?.evict(lastRows.stateBytes > this.#shareBytes ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY);
     watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
+  }
+
+  /** Clocks are handed on again. */
+  #goOn(): void {
+    if (!this.#drained) return;
+    this.#drained = null;
+    this.#advanceSoon();
   }
 
   #toWriter(message: ToWriter, moved: ArrayBufferLike[] = []): Promise<FromWriter & { kind: 'written' | 'closed' }> {
@@ -634,10 +677,17 @@ export class Crew implements Engine {
     for (const { waiting } of this.#chunks) for (const { reject } of waiting) reject(error);
     for (const { done } of [...this.#stretches, ...this.#unsent]) done.reject(error);
     for (const desk of this.#shards) desk.fail(error);
+    this.#drained?.reject(error);
     this.#wake();
     void this.#end();
     this.#parts.onFailure(error);
   }
+}
+
+/** As a shard gives it. */
+function snapshotOf(fold: Fold): Omit<FromShard & { kind: 'snapshot' }, 'kind'> {
+  const rowCount = fold.dirtyCount;
+  return { run: fold.snapshot(), rowCount, highest: fold.highest() };
 }
 
 /** Rows of the shards' columns, each in its place. */

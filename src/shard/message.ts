@@ -79,6 +79,8 @@ export type ToShard =
       /** What was gathered of these lines and of those before them is folded at the end of them, whatever there is. */
       isLast: boolean;
     }
+  /** What the upserts take back that it has listed last (kernel/upsert.ts). */
+  | { kind: 'before'; before: Uint8Array<ArrayBuffer> }
   /** Fold the changes of a chunk; the clocks are those behind it. */
   | { kind: 'apply'; changes: Uint8Array<ArrayBuffer>; clocks: Clocks }
   | {
@@ -109,6 +111,11 @@ export type FromShard =
   | { kind: 'opened' }
   /** The clocks behind the chunk that it decodes, and the events of it that are bad. */
   | { kind: 'passed'; clocks: Clocks; bad: BadRecord[] }
+  /**
+   * Upserts of the chunk that it decodes, before it is `passed`: so they come in the log's order, whoever decodes. It goes on
+   * when it is told what they take back.
+   */
+  | { kind: 'listed'; upserts: Uint8Array<ArrayBuffer> }
   /** The chunk's changes, one buffer for each shard, and what of it tiles no longer took. */
   | { kind: 'tiled'; changes: Uint8Array<ArrayBuffer>[]; refused: Refused[] }
   /** So many events, and the clocks behind them; the bad ones come from the first shard alone. */

@@ -2,6 +2,7 @@ import { assert, unreachable } from '../base/assert.ts';
 import { collectSoon, releaseBytes } from '../base/release.ts';
 import type { Meta } from '../meta/meta.ts';
 import { writeBarrier } from '../ingest/barrier.ts';
+import type { BadRecord } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
 import type { Clocks } from '../kernel/clock.ts';
 import type { Store } from '../store/store.ts';
@@ -20,6 +21,8 @@ type Decode = ToShard & { kind: 'decode' };
 export class ServedShard {
   readonly #waiting: Decode[] = [];
   #current: Decode | null = null;
+  /** Of the current one, how far its clocks have been passed: up to a position, and the bad events of it. */
+  #passed: { clocks: Clocks; end: number; bad: BadRecord[] } | null = null;
 
   constructor(
     private readonly shard: Shard,
@@ -42,6 +45,9 @@ export class ServedShard {
         post({ kind: 'caught_up', ...caughtUp, refused: shard.takeRefused(), sizes: shard.sizes() });
         break;
       }
+      case 'before':
+        this.#takeBack(message.before);
+        break;
       case 'apply':
         post({ kind: 'applied', sizes: shard.apply(message.changes, message.clocks) });
         releaseBytes(message.changes);
@@ -99,24 +105,51 @@ export class ServedShard {
   }
 
   /**
-   * A chunk is one batch of the kernel, but where it has lists enough to fill several, or nobody waits for it: then all of
-   * them but the last are picked before the clocks behind the chunk are known.
+   * A chunk is one batch of the kernel, but where it has lists or upserts enough to fill several, or nobody waits for it: then
+   * all of them but the last are picked before the clocks behind the chunk are known.
    */
-  #finish({ count, position, arrivalMicros }: Decode, before: Clocks): void {
+  #finish({ position }: Decode, clocks: Clocks): void {
+    this.#passed = { clocks, end: position, bad: [] };
+    while (this.#pass()) this.#pickMore();
+  }
+
+  /** What upserts take back is there, and the batch can be tiled. */
+  #takeBack(before: Uint8Array<ArrayBuffer>): void {
+    this.shard.takeBack(before);
+    releaseBytes(before);
+    if (this.#passed) {
+      do this.#pickMore();
+      while (this.#pass());
+    } else this.#tile();
+  }
+
+  #pickMore(): void {
+    this.shard.pick();
+    this.shard.parseNext(this.#passed!.end);
+  }
+
+  /** Moves the clocks past the batch. True where another one follows that nothing has to be waited for. */
+  #pass(): boolean {
     const { shard, post } = this;
-    let { clocks, bad } = shard.pass(before, position, arrivalMicros);
-    let end = position + shard.count;
-    while (!shard.isDone) {
-      shard.pick();
-      shard.parseNext(end);
-      const more = shard.pass(clocks, end, arrivalMicros);
-      clocks = more.clocks;
-      bad = [...bad, ...more.bad];
-      end += shard.count;
-    }
-    assert(end === position + count, 'a chunk holds the events that were counted when it was cut');
+    const { count, position, arrivalMicros } = this.#current!;
+    const passed = this.#passed!;
+    const { clocks, bad } = shard.pass(passed.clocks, passed.end, arrivalMicros);
+    passed.clocks = clocks;
+    passed.bad = [...passed.bad, ...bad];
+    passed.end += shard.count;
+    const upserts = shard.upserts();
+    if (upserts) post({ kind: 'listed', upserts }, [upserts.buffer]);
+    if (!shard.isDone) return upserts === null;
+    assert(passed.end === position + count, 'a chunk holds the events that were counted when it was cut');
     // The next chunk's worker waits for them, and for nothing else.
-    post({ kind: 'passed', clocks, bad });
+    post({ kind: 'passed', clocks, bad: passed.bad });
+    this.#passed = null;
+    if (!upserts) this.#tile();
+    return false;
+  }
+
+  #tile(): void {
+    const { shard, post } = this;
     shard.pick();
     const changes = shard.tile();
     post(

@@ -7,6 +7,7 @@ import { behindCounts, type Refused, takeRefused } from '../kernel/late.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import { changes, pick, pickedBytes, pickShard, tilePicked } from '../kernel/tile.ts';
+import { takeBack, upsertsOf } from '../kernel/upsert.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
 import { type ExplainedFeature, Explainer } from '../read/explain.ts';
@@ -77,6 +78,17 @@ export class Shard {
     this.stages.time('decode', () => this.#decoder.passClocks(arrivalMicros));
     const bad = this.#decoder.bad().map(one => ({ ...one, position: position + one.record }));
     return { clocks: decodedClocks(layout), bad };
+  }
+
+  /** Upserts of the batch, its clocks passed, of which `takeBack` is to be told what they take back; null where there are none. */
+  upserts(): Uint8Array<ArrayBuffer> | null {
+    const { kernel, keepsLastRows } = this.parts.layout;
+    const upserts = keepsLastRows ? upsertsOf(kernel) : null;
+    return upserts && upserts.length > 0 ? upserts.slice() : null;
+  }
+
+  takeBack(before: Uint8Array): void {
+    this.stages.time('decode', () => takeBack(this.parts.layout.kernel, before));
   }
 
   /** The batch is to be tiled, together with those of the chunk before it. */

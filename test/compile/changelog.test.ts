@@ -35,12 +35,21 @@ test('rows in envelopes', async () => {
 
 test('one way of saying it, not two', async () => {
   for (const [changelog, got] of [
-    ['{ op: op, format: debezium }', 'both'],
-    ['{ time: at }', 'neither'],
+    ['{ op: op, format: debezium }', 'wanted one of op, deleted and format, got op and format'],
+    ['{ time: at }', 'wanted op, format or key, got none of them'],
+    ['{ deleted: kind }', 'deleted is for events with a key: which rows does it delete?'],
+    ['{ key: shop, op: op, deleted: kind }', 'wanted one of op, deleted and format, got op and deleted'],
   ] as const)
-    expect(await faultsOf(EVENT(changelog))).toEqual([
-      `0.yaml:2:12+9: changelog: wanted either op or format, got ${got}`,
-    ]);
+    expect(await faultsOf(EVENT(changelog))).toEqual([`0.yaml:2:12+9: changelog: ${got}`]);
+});
+
+test.each([
+  ['{ key: shop }', { kind: 'upsert', key: ['shop'], form: 'rows', says: null, time: null }],
+  ['{ key: [shop, at], op: op }', { kind: 'upsert', key: ['shop', 'at'], form: 'ops', says: 'op', time: null }],
+  ['{ key: shop, deleted: kind, time: at }', { kind: 'upsert', key: ['shop'], form: 'flag', says: 'kind', time: 'at' }],
+  ['{ key: shop, format: debezium }', { kind: 'upsert', key: ['shop'], form: 'debezium', says: null, time: null }],
+])('%s says what a row of a key is now', async (changelog, wanted) => {
+  expect((await planOf(EVENT(changelog))).events[0]!.changelog).toEqual(wanted as never);
 });
 
 test('an input may be called so', async () => {
@@ -56,12 +65,14 @@ test('an input may be called so', async () => {
 test('what is taken back is part of what an aggregate means', async () => {
   const set = SET('COUNT(*) AS n');
   const hashes = await Promise.all(
-    ['{ op: op }', '{ op: op, time: at }', 'string?'].map(async changelog => {
-      const plan = await planOf(EVENT(changelog), set);
-      return aggregateHash(plan.aggregates[0]!, plan);
-    }),
+    ['{ op: op }', '{ op: op, time: at }', '{ key: op }', '{ key: at }', '{ key: op, op: op }', 'string?'].map(
+      async changelog => {
+        const plan = await planOf(EVENT(changelog), set);
+        return aggregateHash(plan.aggregates[0]!, plan);
+      },
+    ),
   );
-  expect(new Set(hashes).size).toBe(3);
+  expect(new Set(hashes).size).toBe(6);
 });
 
 test('an input of a changelog may have another name', async () => {
@@ -80,6 +91,14 @@ describe('refused', () => {
     ['{ op: «opp» }', 'op: event order has no input "opp"; did you mean "op"?'],
     ['{ op: «cents» }', 'op: wanted an input that is string, and cents is int64'],
     ['{ op: «kind» }', 'op: kind is optional, and no change can be without it: declare it required, or with a default'],
+    ['{ key: «shp» }', 'key: event order has no input "shp"; did you mean "shop"?'],
+    [
+      '{ key: [shop, «kind»] }',
+      'key: kind is optional, and no change can be without it: declare it required, or with a default',
+    ],
+    ['{ key: «[]» }', 'key: got 0, wanted 1 to 8 inputs'],
+    ['{ key: «[shop, shop]» }', 'key: got one of them twice, wanted 1 to 8 inputs'],
+    ['{ key: shop, deleted: «cents» }', 'deleted: wanted an input that is bool or string, and cents is int64'],
     ['{ op: op, time: «op» }', 'time: wanted an input that is time, and op is string'],
     [
       '{ op: op, time: «seen» }',

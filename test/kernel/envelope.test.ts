@@ -1,11 +1,16 @@
-/** Changes in Debezium's envelopes: which rows a record is, held against the oracle, which reads them by JSON.parse. */
+/**
+ * Changes in Debezium's envelopes, and upserts: which rows a record is, held against the oracle, which reads them by
+ * JSON.parse.
+ */
 import { describe, expect, test } from 'bun:test';
 import { admit } from '../../src/kernel/door.ts';
+import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Layout } from '../../src/kernel/layout.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
+import { completeBatch } from '../../src/kernel/upsert.ts';
 import type { Changelog, EventType } from '../../src/plan/plan.ts';
-import { INT64, STRING, TIME, type Value } from '../../src/plan/value.ts';
+import { BOOL, INT64, REQUIRED, STRING, TIME, type Type, type Value } from '../../src/plan/value.ts';
 import { optional, plan, required } from '../oracle/fixtures/spell.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { Random } from '../sim/random.ts';
@@ -14,12 +19,29 @@ import { damage, JsonText } from './json_text.ts';
 
 const INPUTS = [required('id', INT64), optional('shop', STRING), required('at', TIME)];
 const changesOf = (name: string, changelog: Changelog): EventType => ({ ...eventType(name, INPUTS), changelog });
+const TAGS: Type = { kind: 'list', of: { type: STRING, presence: REQUIRED } };
 const EVENTS: EventType[] = [
   changesOf('orders', { kind: 'debezium', time: null }),
   changesOf('timed', { kind: 'debezium', time: 'at' }),
   { ...eventType('ops', [...INPUTS, required('op', STRING)]), changelog: { kind: 'ops', op: 'op', time: null } },
   eventType('plain', INPUTS),
+  changesOf('kept', { kind: 'upsert', key: ['id'], form: 'debezium', says: null, time: 'at' }),
+  {
+    ...eventType('now', [...INPUTS.with(1, required('shop', STRING)), required('op', STRING), optional('tags', TAGS)]),
+    changelog: { kind: 'upsert', key: ['shop', 'id'], form: 'ops', says: 'op', time: null },
+  },
+  {
+    ...eventType('flagged', [...INPUTS, optional('gone', BOOL)]),
+    changelog: { kind: 'upsert', key: ['at'], form: 'flag', says: 'gone', time: null },
+  },
 ];
+
+/** Keeps the last rows in a kernel of their own. */
+async function keeping(of: Layout): Promise<Layout & { last: Fold }> {
+  for (const [type, { event }] of of.types.entries())
+    if (event.changelog?.kind === 'upsert') of.kernel.exports.keepLastRows(type, 100 + type, 1);
+  return { ...of, last: new Fold(await loadKernel(), null) };
+}
 
 const ROW = '{"id":1,"shop":"a","at":1700000000000}';
 const OTHER = '{"id":1,"shop":"b","at":"2023-11-14T22:13:20Z"}';
@@ -38,7 +60,7 @@ interface Decoded {
 
 /** Every record with its rows: what it takes back first. */
 function decode(
-  { kernel, types }: Layout,
+  { kernel, types, last: lastRows }: Layout & { last: Fold },
   block: Uint8Array,
 ): { records: Decoded[]; rejected: number[]; batches: number[] } {
   const decoder = new Decoder(kernel, types);
@@ -49,12 +71,13 @@ function decode(
   let line = 0;
   decoder.fill(block);
   while (decoder.next(0, null)) {
+    completeBatch(kernel, lastRows);
     const bads = new Map(decoder.bad().map(bad => [bad.record, bad]));
     for (let record = 0; record < decoder.count; record++) {
       const int = (global: { value: number }) => kernel.ints(global.value + record * 4, 1)[0]!;
       const type = types[int(exports.recordType)];
       const last = int(exports.recordRow);
-      const before = type?.event.changelog?.kind === 'debezium' && last >= 0 ? int(exports.recordBefore) : -1;
+      const before = TWO_ROWS.has(type?.event.changelog?.kind ?? '') && last >= 0 ? int(exports.recordBefore) : -1;
       const read = (row: number) => {
         const { frame, inputs, event } = type!;
         const values = inputs.map((input, i) => [input.name, cellAt(kernel, frame, i, input.type, row)]);
@@ -78,7 +101,10 @@ function decode(
   return { records, rejected, batches };
 }
 
-const lay = decodingLayout(EVENTS);
+/** A record may have a row besides its own. */
+const TWO_ROWS = new Set(['debezium', 'upsert']);
+
+const lay = decodingLayout(EVENTS).then(keeping);
 
 async function one(text: string): Promise<Decoded> {
   const { records, rejected } = decode(await lay, bytesOf(text));
@@ -175,6 +201,66 @@ describe('what cannot count', () => {
   });
 });
 
+describe('what a row is now', () => {
+  const now = (type: string, data: string) => `{"type":"${type}","time":1700000000500,"data":${data}}`;
+  const row = (id: number, more: string) => `{"id":${id},"shop":"a","at":1700000000000,${more}}`;
+  const all = async (...texts: string[]) => {
+    const { records } = decode(await keeping(await decodingLayout(EVENTS)), bytesOf(texts.join('\n')));
+    return records.map(record => record.code ?? shops(record));
+  };
+
+  test.each([
+    ['now', row(1, '"op":"+X"'), 'unknown_op', 'input op is none of +I, -U, +U, -D'],
+    ['now', '{"op":"-D","shop":"a"}', 'missing', 'required input id is missing or null'],
+    ['now', '{"op":"-D","shop":"a","id":1.5}', 'out_of_range', 'input id is no integer within int64'],
+    ['flagged', row(1, '"gone":"yes"'), 'wrong_type', 'input gone is no bool'],
+    ['kept', envelope('d', 'null', 'null'), 'no_before', 'the key of the deleted row is not there'],
+    ['kept', envelope('x', ROW, ROW), 'unknown_op', '`op` is none of c, r, u, d'],
+    ['now', row(1, `"op":"+I","more":"${'x'.repeat(65_536)}"`), 'row_too_long', 'longer than 65536 bytes'],
+  ])('cannot count: %s %.80s', async (type, data, code, reason) => {
+    const found = await one(now(type, data));
+    expect([found.code, found.rows]).toEqual([code, []]);
+    expect(found.reason).toContain(reason);
+  });
+
+  test('what cannot count leaves the row as it was', async () => {
+    const found = await all(
+      now('kept', envelope('c', 'null', ROW)),
+      now('kept', envelope('u', 'null', OTHER.replace('"b"', '5'))),
+      now('kept', envelope('u', 'null', OTHER)),
+      now('kept', envelope('d', '{"id":1}', 'null')),
+      now('kept', envelope('d', '{"id":1}', 'null')),
+    );
+    expect(found).toEqual([
+      [[1n, 'a']],
+      'wrong_type',
+      [
+        [-1n, 'a'],
+        [1n, 'b'],
+      ],
+      [[-1n, 'b']],
+      [],
+    ]);
+  });
+
+  test('a batch ends where a frame has no room for a record and what it takes back', async () => {
+    const lines = Array.from({ length: 5000 }, (_, i) => now('now', row(i % 7, '"op":"+U"')));
+    const { records, batches } = decode(await keeping(await decodingLayout(EVENTS)), bytesOf(lines.join('\n')));
+    expect(batches).toEqual([2048, 2048, 904]);
+    expect(records.filter(({ rows }) => rows.length === 2).length).toBe(5000 - 7);
+  });
+
+  test('rows of any length come back whole, of names longer than what is decoded with them', async () => {
+    const name = 'é'.repeat(8_000);
+    const spelled = [...name].map(() => '\\u00e9').join('');
+    const long = row(1, `"${spelled}":1,"op":"+I","tags":["${'y'.repeat(3000)}"]`);
+    const of = await keeping(await decodingLayout(EVENTS));
+    decode(of, bytesOf(now('now', long)));
+    const [record] = decode(of, bytesOf(now('now', '{"op":"-D","shop":"a","id":1}'))).records;
+    expect(record!.rows).toMatchObject([{ weight: -1n, inputs: { tags: ['y'.repeat(3000)], op: '+I' } }]);
+  });
+});
+
 test('over HTTP: a change is a body, and an element of one; a null is neither', async () => {
   const kernel = await loadKernel();
   const [change, row] = [envelope('c', 'null', ROW), ROW];
@@ -205,9 +291,10 @@ class Envelopes {
   line(): string {
     const { rng, json } = this;
     const type = rng.pick(EVENTS.map(({ name }) => name));
-    const change = this.#envelope(type);
+    const isRow = type === 'now' || type === 'flagged';
+    const change = isRow ? this.#upsert(type) : this.#envelope(type);
     const time = rng.pick(['1700000000500', '"2023-11-14T22:13:20.5Z"']);
-    const inner = rng.chance(0.3)
+    const inner = rng.chance(isRow ? 0.02 : 0.3)
       ? json.object(
           json.shuffled([
             ['schema', json.value(2)],
@@ -215,7 +302,7 @@ class Envelopes {
           ]),
         )
       : json.object(change);
-    if (rng.chance(0.4)) return inner;
+    if (rng.chance(isRow ? 0.02 : 0.4)) return inner;
     if (rng.chance(0.2)) return json.object([['_type', json.spell(type)], ['_time', time], ...change]);
     const data = rng.chance(0.05) ? rng.pick(['null', '[]', '{}', '5']) : inner;
     return json.object(
@@ -251,16 +338,37 @@ class Envelopes {
     return json.shuffled([...kept, ['transaction', 'null']]);
   }
 
+  #upsert(type: string): [string, string][] {
+    const { rng, json } = this;
+    const said = (words: string[]) => (rng.chance(0.05) ? json.value(2) : rng.pick(words));
+    const member: [string, string] =
+      type === 'now'
+        ? [
+            'op',
+            said(
+              ['"+I"', '"+U"', '"-U"', '"-D"'].map(word => (rng.chance(0.2) ? json.spell(word.slice(1, -1)) : word)),
+            ),
+          ]
+        : ['gone', said(['true', 'false', 'null'])];
+    const tags = ['[]', 'null', '["a","\\u0062\\n"]', '[null]', '["é",7]'];
+    const key = type === 'now' && rng.chance(0.9) ? [['shop', rng.pick(['"a"', '"\\u0061"', '"b"', 'null'])]] : [];
+    return json.shuffled([...this.#members(), ...(key as [string, string][]), ['tags', rng.pick(tags)], member]);
+  }
+
   #row(): string {
     const { rng, json } = this;
-    if (rng.chance(0.1)) return 'null';
+    return rng.chance(0.1) ? 'null' : json.object(json.shuffled(this.#members()));
+  }
+
+  #members(): [string, string][] {
+    const { rng, json } = this;
     const members: [string, string][] = [
       ['id', rng.chance(0.02) ? 'null' : String(rng.below(10))],
       ['shop', rng.chance(0.1) ? rng.pick(['null', '5', '"__debezium_unavailable_value"']) : json.spell(json.text())],
       ['at', rng.pick(['1700000000000', '1700000000000', '1700009000000'])],
       ['more', json.value(2)],
     ];
-    return json.object(json.shuffled(members.filter(() => !rng.chance(0.02))));
+    return members.filter(() => !rng.chance(0.02));
   }
 }
 
@@ -275,7 +383,7 @@ test.each([1, 2, 3, 4])(
     });
     const block = Buffer.concat(lines.flatMap(line => [line, bytesOf('\n')]));
     const log: Log = parseLog(block, plan({ events: EVENTS }), { clock: 'event', maxJumpMs: NEVER_MS });
-    const of = await decodingLayout(EVENTS);
+    const of = await keeping(await decodingLayout(EVENTS));
     const decoded = decode(of, block);
     expect(decoded.rejected).toEqual(log.rejected.map(({ line }) => line));
     expect(decoded.records.length).toBe(log.records.length);
@@ -293,7 +401,11 @@ test.each([1, 2, 3, 4])(
       if (!Bun.deepEquals(got, wanted))
         expect([new TextDecoder().decode(lines[line - 1]!), got as unknown]).toEqual(['', wanted]);
     }
-    expect(decoded.records.filter(({ rows }) => rows.length === 2).length).toBeGreaterThan(50);
+    for (const type of ['orders', 'kept', 'now', 'flagged'])
+      expect([type, decoded.records.filter(one => one.type === type && one.rows.length === 2).length > 5]).toEqual([
+        type,
+        true,
+      ]);
     expect(decoded.records.filter(({ code }) => code !== null).length).toBeGreaterThan(200);
     const admitted = admit(await loadKernel(), block, 'ndjson');
     expect('count' in admitted && admitted.count).toBe(log.records.length);

@@ -1,11 +1,12 @@
 /**
  * How the oracle reads an event log, the whole of it into memory:
  *
- *   line -> record (or rejected at the door) -> its event's inputs (or a bad event) -> its type's clock
+ *   line -> record (or rejected at the door) -> its event's inputs (or a bad event) -> its type's clock -> the rows that it
+ *   adds and takes back, where its key's last row may be one of them
  *
  * It shares no code with src, only the types of the plan.
  */
-import type { Changelog, EventType, Plan } from '../../src/plan/plan.ts';
+import type { Changelog, EventType, Plan, Upsert } from '../../src/plan/plan.ts';
 import type { Field, Slot, Type, Value } from '../../src/plan/value.ts';
 import { isObject, type Json, JsonNumber, type JsonObject, member, nestingDepth, parseJson } from './json.ts';
 import { integerFromText, wholePartOf } from './number.ts';
@@ -74,6 +75,9 @@ const DEPTH_MAX = 64;
 /** Elements and fields that the lists and structs of one event may have. */
 const NESTED_VALUES_MAX = 1 << 20;
 
+/** A longer line that says what a row of a key is now is bad: the row is kept. */
+const UPSERT_BYTES_MAX = 1 << 16;
+
 /** An event further ahead of its arrival is bad, where that is known. */
 const AHEAD_MAX_MICROS = 600_000_000n;
 
@@ -82,18 +86,23 @@ export const UNDECLARED = 'undeclared type';
 /** Reads NDJSON. Blank lines are no records and nothing is said of them. */
 export function parseLog(ndjson: string | Uint8Array, plan: Plan, options: LogOptions): Log {
   const log: Log = { options, records: [], rejected: [] };
-  const clocks: Clocks = new Map();
+  const past: Past = { clocks: new Map(), last: new Map() };
   for (const [i, bytes] of splitLines(ndjson).entries()) {
     const opened = openLine(bytes);
     if (opened === null) continue;
     if (typeof opened === 'string') log.rejected.push({ line: i + 1, reason: opened });
-    else log.records.push(readRecord(opened, i + 1, plan, log, clocks));
+    else log.records.push(readRecord({ ...opened, size: bytes.length }, i + 1, plan, log, past));
   }
   return log;
 }
 
-/** By event type. */
-type Clocks = Map<string, TypeClock>;
+/** What records before have left. */
+interface Past {
+  /** By event type. */
+  clocks: Map<string, TypeClock>;
+  /** By event type and key: what the last record that was not bad said of the row, where it was not deleted. */
+  last: Map<string, Inputs>;
+}
 
 interface TypeClock {
   /** Null where nothing has set it yet. */
@@ -183,7 +192,13 @@ function envelopeOf(json: JsonObject): JsonObject | null {
   return payload === null ? null : isObject(payload) ? payload : json;
 }
 
-function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: Clocks): LogRecord {
+function readRecord(
+  opened: Opened & { size: number },
+  line: number,
+  plan: Plan,
+  log: Log,
+  { clocks, last }: Past,
+): LogRecord {
   const { type, time, data } = opened;
   const { options } = log;
   const position = log.records.length;
@@ -205,7 +220,10 @@ function readRecord(opened: Opened, line: number, plan: Plan, log: Log, clocks: 
     clock.since ??= clock.shows;
     clock.jumps = [];
     if (data === null) record.bad = 'data is not an object';
-    else if (event.changelog?.kind === 'debezium') readChange(event, opened, record);
+    else if (event.changelog?.kind === 'upsert') {
+      if (opened.size > UPSERT_BYTES_MAX) record.bad = 'longer than a row that is kept';
+      else readUpsert(event, event.changelog, opened, record, last);
+    } else if (event.changelog?.kind === 'debezium') readChange(event, opened, record);
     else {
       readInputs(event, opened.isBare ? {} : data, record);
       if (record.bad === null) readRow(event, record);
@@ -273,7 +291,7 @@ function readRow(event: EventType, record: LogRecord): void {
   else addRow(changelog, record, inputs, weight);
 }
 
-function addRow({ time: named }: Changelog, record: LogRecord, inputs: Inputs, weight: bigint): void {
+function addRow({ time: named }: Pick<Changelog, 'time'>, record: LogRecord, inputs: Inputs, weight: bigint): void {
   const time = named === null ? record.time : (inputs[named] as bigint);
   if (time - record.time > AHEAD_MAX_MICROS) record.bad = 'the row is ahead of its change';
   else record.rows.push({ inputs, time, weight });
@@ -295,6 +313,71 @@ function readChange(event: EventType, { data, isEmpty }: Opened, record: LogReco
     if (record.bad !== null) break;
   }
   if (record.bad !== null) record.rows = [];
+}
+
+/** What the last record said of the row is taken back, and what this one says is added. */
+function readUpsert(
+  event: EventType,
+  upsert: Upsert & { time: string | null },
+  opened: Opened,
+  record: LogRecord,
+  last: Map<string, Inputs>,
+): void {
+  const found = rowOfUpsert(event, upsert, opened, record);
+  if (!found || record.bad !== null) return;
+  const place = JSON.stringify([event.name, ...upsert.key.map(name => String(record.inputs[name]))]);
+  const before = last.get(place);
+  if (found === 'row') {
+    addRow(upsert, record, record.inputs, 1n);
+    if (record.bad !== null) return;
+    last.set(place, record.inputs);
+  } else last.delete(place);
+  if (!before) return;
+  const time = upsert.time === null ? record.time : (before[upsert.time] as bigint);
+  record.rows.unshift({ inputs: before, time, weight: -1n });
+  if (found === 'gone') record.inputs = before;
+}
+
+/** Is its key's row now what the record's inputs say, or gone? Null where nothing is said of it. */
+function rowOfUpsert(
+  event: EventType,
+  { key, form, says }: Upsert,
+  opened: Opened,
+  record: LogRecord,
+): 'row' | 'gone' | null {
+  const keys: EventType = { ...event, inputs: event.inputs.filter(({ name }) => key.includes(name)) };
+  const wrong = (why: string) => {
+    record.bad = why;
+    return null;
+  };
+  if (form === 'debezium') {
+    const envelope = envelopeOf(opened.data!);
+    if (opened.isEmpty || !envelope) return null;
+    const op = member(envelope, 'op');
+    if (typeof op !== 'string' || !['c', 'r', 'u', 'd'].includes(op)) return wrong('no kind of change');
+    const row = member(envelope, op === 'd' ? 'before' : 'after');
+    if (!isObject(row)) return wrong('the row is no row');
+    readInputs(op === 'd' ? keys : event, row, record);
+    if (op !== 'd' && Object.values(record.inputs).includes('__debezium_unavailable_value'))
+      record.bad ??= 'a value is unavailable';
+    return op === 'd' ? 'gone' : 'row';
+  }
+  const data = opened.isBare ? {} : opened.data!;
+  const said = says === null ? null : readSaid(event, says, data);
+  if (form === 'ops' && said === '-U') return null;
+  const isGone = form === 'ops' ? said === '-D' : said === true || said === 'true';
+  readInputs(isGone ? keys : event, data, record);
+  const known: unknown[] = form === 'ops' ? ['+I', '+U', '-D'] : [true, false, 'true', 'false', null];
+  if (record.bad === null && !known.includes(said)) record.bad = 'no kind of change';
+  return isGone ? 'gone' : 'row';
+}
+
+/** An input by itself; null where something is wrong with it. */
+function readSaid(event: EventType, name: string, data: JsonObject): Value {
+  const input = event.inputs.find(one => one.name === name)!;
+  const reading: Reading = { input: name, onFault: 'reject', faults: [] };
+  const value = readField(data, input, name, reading);
+  return reading.faults.length > 0 ? null : value;
 }
 
 function nestedCount(value: Value): number {

@@ -10,6 +10,7 @@ import { layPlan } from '../../src/kernel/load.ts';
 import { type Meta, openMeta } from '../../src/meta/meta.ts';
 import { rowEntities } from '../../src/plan/layers.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { lastRowsOf } from '../../src/plan/upsert.ts';
 import { Reader } from '../../src/read/read.ts';
 import type { Disk } from '../../src/source/disk.ts';
 import { EventLog } from '../../src/source/log.ts';
@@ -100,9 +101,10 @@ export function memoryDatabase(): Database {
 }
 
 export function countedIds(plan: Plan): Ids {
+  const last = lastRowsOf(plan);
   return {
-    entities: new Map(rowEntities(plan).map(({ name }, i) => [name, i + 1])),
-    aggregates: new Map(plan.aggregates.map(({ name }, i) => [name, i + 1])),
+    entities: new Map([...rowEntities(plan), ...last].map(({ name }, i) => [name, i + 1])),
+    aggregates: new Map([...plan.aggregates, ...last].map(({ name }, i) => [name, i + 1])),
   };
 }
 

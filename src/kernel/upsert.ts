@@ -1,0 +1,41 @@
+import type { Fold } from './fold.ts';
+import type { Kernel } from './instance.ts';
+
+/** The upserts of the batch, its clocks passed (assembly/upsert.ts): a view that holds until the next call. */
+export function upsertsOf(kernel: Kernel): Uint8Array<ArrayBuffer> {
+  const { exports } = kernel;
+  exports.listUpserts();
+  return kernel.bytes(exports.upsertsStart(), exports.upsertsLength());
+}
+
+/**
+ * Gives the upserts of the batch the rows that they take back.
+ *
+ * @param before what `Fold.complete` has given for them; a view of the kernel's own memory is taken where it stands
+ */
+export function takeBack(kernel: Kernel, before: Uint8Array): void {
+  const isHere = before.buffer === kernel.exports.memory.buffer;
+  kernel.exports.takeBackUpserts(isHere ? before.byteOffset : receive(kernel, before), before.length);
+}
+
+/** Where bytes from another kernel stand while a batch does. */
+const inboxes = new WeakMap<Kernel, { start: number; size: number }>();
+
+function receive(kernel: Kernel, bytes: Uint8Array): number {
+  const { exports } = kernel;
+  let inbox = inboxes.get(kernel) ?? { start: 0, size: 0 };
+  if (bytes.length > inbox.size) {
+    exports.release(inbox.start, inbox.size);
+    const size = bytes.length * 2;
+    inbox = { start: exports.allocate(size) >>> 0, size };
+    inboxes.set(kernel, inbox);
+  }
+  kernel.bytes(inbox.start, bytes.length).set(bytes);
+  return inbox.start;
+}
+
+/** Both, where the last rows are at hand. They are then those behind the batch. */
+export function completeBatch(kernel: Kernel, fold: Fold): void {
+  const upserts = upsertsOf(kernel);
+  if (upserts.length > 0) takeBack(kernel, fold.complete(upserts));
+}
