@@ -19,12 +19,13 @@ import {
 } from 'apache-arrow';
 import { assert } from '../base/assert.ts';
 import { isList, itemType, type ListValues } from '../kernel/window.ts';
-import { type Type, typeName } from '../plan/value.ts';
+import type { Type } from '../plan/value.ts';
 import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './frame.ts';
+import { type Cell, isNested, nestedCell } from './nested.ts';
 
 /**
- * An Arrow IPC file, written batch by batch: int64, float64, bool, utf8, binary, timestamps in microseconds UTC, lists
- * of these, and maps of them to int64. Vectors stand on the batch's own arrays, so what `batch` and `end` return has to be written out before the
+ * An Arrow IPC file, written batch by batch: int64, float64, bool, utf8, binary, timestamps in microseconds UTC, and lists,
+ * maps and structs of these. Vectors stand on the batch's own arrays, so what `batch` and `end` return has to be written out before the
  * next batch is made.
  */
 export class ArrowFrame implements Frame {
@@ -93,9 +94,9 @@ function arrowType(type: FrameType): DataType {
     case 'list':
       return new List(itemField(type.of.type));
     case 'map':
-      return mapType(type.key);
-    default:
-      assert(false, `no column holds a ${typeName(type)}`);
+      return mapType(type.key, type.of.type);
+    case 'struct':
+      return new Struct(type.fields.map(field => new Field(field.name, arrowType(field.type), true)));
   }
 }
 
@@ -104,8 +105,8 @@ function itemField(type: Type): Field {
 }
 
 /** Keys ascend, but readers that are told so would take them to be unique and in their own order. */
-function mapType(key: Type): Map_ {
-  const fields = [new Field('key', arrowType(key), false), new Field('value', new Int64(), true)];
+function mapType(key: Type, value: Type): Map_ {
+  const fields = [new Field('key', arrowType(key), false), new Field('value', arrowType(value), true)];
   return new Map_(new Field('entries', new Struct(fields), false) as never, false);
 }
 
@@ -116,6 +117,12 @@ function utcMicros(): TimestampMicrosecond {
 function columnData({ name, type, values, nulls }: FrameColumn, count: number): Data {
   const { nullBitmap, nullCount } = validity(nulls, count);
   const shape = { length: count, nullCount, nullBitmap };
+  if (Array.isArray(values) && isNested(type)) {
+    const cells = Array.from({ length: count }, (_, row) =>
+      nulls[row] ? null : nestedCell(type as Type, values[row] as string),
+    );
+    return cellData(type as Type, cells);
+  }
   if (Array.isArray(values)) {
     assert(type.kind === 'string' || type.kind === 'bytes', `${name} is ${type.kind} and has other values`);
     const cells = Array.from({ length: count }, (_, row) => (nulls[row] ? '' : values[row]!));
@@ -124,10 +131,11 @@ function columnData({ name, type, values, nulls }: FrameColumn, count: number): 
   if (isList(values)) {
     assert(type.kind === 'list' || type.kind === 'map', `${name} is ${type.kind} and holds lists`);
     const { offsets, items, itemNulls } = values;
-    const child = columnData({ name, type: itemType(type), values: items, nulls: itemNulls }, offsets[count]!);
+    const itemsNull = type.kind === 'map' ? new Uint8Array(itemNulls.length) : itemNulls;
+    const child = columnData({ name, type: itemType(type), values: items, nulls: itemsNull }, offsets[count]!);
     // No batch has 2^31 items, so the offsets are the same with a sign.
     const valueOffsets = new Int32Array(offsets.buffer, offsets.byteOffset, count + 1);
-    if (type.kind === 'map') return makeData({ ...shape, ...mapData(type.key, child, values, count), valueOffsets });
+    if (type.kind === 'map') return makeData({ ...shape, ...mapData(type, child, values, count), valueOffsets });
     return makeData({ ...shape, type: new List(itemField(type.of.type)), valueOffsets, child });
   }
   if (type.kind === 'bool') {
@@ -144,13 +152,82 @@ function columnData({ name, type, values, nulls }: FrameColumn, count: number): 
 }
 
 /** A map is a list of structs, of which no key is null. */
-function mapData(key: Type, keys: Data, { offsets, mapped }: ListValues, count: number): { type: Map_; child: Data } {
+function mapData(
+  { key, of }: Type & { kind: 'map' },
+  keys: Data,
+  { offsets, mapped, itemNulls }: ListValues,
+  count: number,
+): { type: Map_; child: Data } {
   const length = offsets[count]!;
   assert(mapped, 'a map has what its keys are mapped to');
-  const values = makeData({ type: new Int64(), length, nullCount: 0, data: mapped });
-  const type = mapType(key);
-  const entries = type.children[0]!.type as Struct;
-  return { type, child: makeData({ type: entries, length, nullCount: 0, children: [keys, values] }) };
+  const values = makeData({ type: new Int64(), length, ...validity(itemNulls, length), data: mapped });
+  const type = mapType(key, of.type);
+  return { type, child: entriesData(type, length, keys, values) };
+}
+
+function entriesData(type: Map_, length: number, keys: Data, values: Data): Data {
+  return makeData({ type: type.children[0]!.type as Struct, length, nullCount: 0, children: [keys, values] });
+}
+
+/** Values one by one, as nested types have them, each level of them a column. */
+function cellData(type: Type, cells: Cell[]): Data {
+  const length = cells.length;
+  const nulls = Uint8Array.from(cells, cell => Number(cell === null));
+  const shape = { length, ...validity(nulls, length) };
+  switch (type.kind) {
+    case 'struct': {
+      const fieldCells = (name: string) =>
+        cells.map(cell => (cell === null ? null : (cell as Record<string, Cell>)[name]!));
+      const children = type.fields.map(field => cellData(field.type, fieldCells(field.name)));
+      return makeData({ ...shape, type: arrowType(type) as Struct, children });
+    }
+    case 'list': {
+      const { items, valueOffsets } = flattened(cells);
+      return makeData({
+        ...shape,
+        type: new List(itemField(type.of.type)),
+        valueOffsets,
+        child: cellData(type.of.type, items),
+      });
+    }
+    case 'map': {
+      const { items, valueOffsets } = flattened(cells);
+      const entries = items as { key: Cell; value: Cell }[];
+      const keys = cellData(
+        type.key,
+        entries.map(({ key }) => key),
+      );
+      const values = cellData(
+        type.of.type,
+        entries.map(({ value }) => value),
+      );
+      const map = mapType(type.key, type.of.type);
+      return makeData({ ...shape, type: map, valueOffsets, child: entriesData(map, items.length, keys, values) });
+    }
+    default:
+      return columnData({ name: '', type, values: scalars(type, cells), nulls }, length);
+  }
+}
+
+function flattened(cells: Cell[]): { items: Cell[]; valueOffsets: Int32Array } {
+  const lists = cells.map(cell => (cell === null ? [] : (cell as Cell[])));
+  const valueOffsets = new Int32Array(lists.length + 1);
+  for (const [i, list] of lists.entries()) valueOffsets[i + 1] = valueOffsets[i]! + list.length;
+  return { items: lists.flat(), valueOffsets };
+}
+
+/** Nulls have any value. */
+function scalars(type: Type, cells: Cell[]): FrameColumn['values'] {
+  switch (type.kind) {
+    case 'double':
+      return Float64Array.from(cells, cell => Number(cell ?? 0));
+    case 'bool':
+      return Uint8Array.from(cells, cell => Number(cell ?? 0));
+    case 'string':
+      return cells.map(cell => String(cell ?? ''));
+    default:
+      return BigInt64Array.from(cells, cell => (cell ?? 0n) as bigint);
+  }
 }
 
 /** Arrow says 1 where a value is there; ours says 1 where it is null. */

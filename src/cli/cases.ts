@@ -32,8 +32,8 @@ export interface Item {
   statuses: Record<string, string | null>;
   /** What is wrong with features of an event: all of it, and nothing else; null where nobody says. */
   errors: Record<string, string> | null;
-  /** The event counts nowhere, for this reason. */
-  bad: string | null;
+  /** The event counts nowhere, for this reason; true for any. */
+  bad: string | true | null;
   at: Position;
 }
 
@@ -54,7 +54,10 @@ const ITEM = z
     features: VALUES.optional(),
     statuses: z.record(z.string(), z.enum(STATUSES).nullable()).optional(),
     errors: z.record(z.string(), z.string()).optional(),
-    bad: z.string().optional(),
+    bad: z
+      .union([z.string(), z.literal(true)])
+      .describe('a code, or true')
+      .optional(),
   })
   .superRefine(({ event, lookup, at, errors, bad }, context) => {
     const refuse = (message: string, path: string) => context.addIssue({ code: 'custom', message, path: [path] });
@@ -153,13 +156,14 @@ function yamlDocuments(file: string, text: string, faults: Fault[]): PlacedItem[
   return (list ?? []).map((_, i) => ({ document: document!, path: [i] }));
 }
 
-/** JSON is YAML; lines before it keep its place. */
+/** JSON is YAML; lines before it keep its place. Null is an event that counts nowhere. */
 function lineDocuments(file: string, text: string, faults: Fault[]): PlacedItem[] {
   const lines = text
     .split('\n')
     .entries()
     .filter(([, line]) => line.trim() !== '');
-  const read = ([i, line]: [number, string]) => readYaml(file, '\n'.repeat(i) + line, 'config', faults);
+  const read = ([i, line]: [number, string]) =>
+    readYaml(file, '\n'.repeat(i) + (line.trim() === 'null' ? '{"bad": true}' : line), 'config', faults);
   return [...lines].flatMap(line => read(line).map(document => ({ document, path: [] })));
 }
 

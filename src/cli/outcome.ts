@@ -197,8 +197,18 @@ function unknownName(what: string, name: string, known: string[], at: Position):
 function differencesOf(item: Item, actual: Actual, plan: Plan): Difference[] {
   const { label, bad } = actual;
   if (bad !== null || item.bad !== null) {
-    const isAsSaid = item.bad !== null && bad?.startsWith(`${item.bad}:`);
-    return isAsSaid ? [] : [difference(label, 'bad', item.bad ?? 'a good event', bad ?? 'a good event', item.at)];
+    const isAsSaid = item.bad === true ? bad !== null : item.bad !== null && bad?.startsWith(`${item.bad}:`);
+    return isAsSaid
+      ? []
+      : [
+          difference(
+            label,
+            'bad',
+            item.bad === true ? 'a bad event' : (item.bad ?? 'a good event'),
+            bad ?? 'a good event',
+            item.at,
+          ),
+        ];
   }
   const { features, statuses, errors } = item;
   if (Object.keys({ ...features, ...statuses }).length === 0 && errors === null) return missing(actual, item.at);

@@ -1,8 +1,9 @@
 import { ByteWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
 import { assert } from '../base/assert.ts';
-import { isList, itemType } from '../kernel/window.ts';
-import { type Type, typeName } from '../plan/value.ts';
+import { isList, itemType, type ListValues } from '../kernel/window.ts';
+import type { Type } from '../plan/value.ts';
 import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './frame.ts';
+import { type Cell, isNested, nestedCell } from './nested.ts';
 
 /** Rows of a row group: what readers skip or read as a whole, and what is held until it is written. */
 const GROUP_ROWS_MAX = 1 << 16;
@@ -10,11 +11,9 @@ const GROUP_ROWS_MAX = 1 << 16;
 /** Values of a row group, items of lists included: wide tables have shorter groups. About 50 MiB while they are held. */
 const GROUP_VALUES_MAX = 1 << 20;
 
-type Cell = bigint | number | boolean | string | Uint8Array | null | Cell[] | { key: Cell; value: Cell };
-
 /**
  * A Parquet file, row group by row group: int64 as INT64, double as DOUBLE, bool as BOOLEAN, string as UTF8, time as
- * TIMESTAMP in microseconds UTC, bytes as BYTE_ARRAY, lists as LIST, maps as MAP; packed with Snappy. Values are copied until their
+ * TIMESTAMP in microseconds UTC, bytes as BYTE_ARRAY, lists as LIST, maps as MAP, structs as groups; packed with Snappy. Values are copied until their
  * group is full.
  */
 export class ParquetFrame implements Frame {
@@ -82,25 +81,36 @@ function isOfDoubles(type: FrameType): boolean {
   return type.kind === 'double' || ((type.kind === 'list' || type.kind === 'map') && itemType(type).kind === 'double');
 }
 
-/** A column in the schema's list of elements; a list takes three of them, a map four. */
+/** A column in the schema's list of elements; a list of scalars takes three of them, a map four. */
 function elementsOf({ name, type, isRequired }: FrameShape): SchemaElement[] {
   const repetition_type = isRequired ? 'REQUIRED' : 'OPTIONAL';
-  if (type.kind === 'map')
-    return [
-      { name, repetition_type, num_children: 1, converted_type: 'MAP', logical_type: { type: 'MAP' } },
-      { name: 'key_value', repetition_type: 'REPEATED', num_children: 2 },
-      { name: 'key', repetition_type: 'REQUIRED', ...leafOf(type.key) },
-      { name: 'value', repetition_type: 'OPTIONAL', ...leafOf(type.of.type) },
-    ];
-  if (type.kind !== 'list') return [{ name, repetition_type, ...leafOf(type) }];
-  return [
-    { name, repetition_type, num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
-    { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
-    { name: 'element', repetition_type: 'OPTIONAL', ...leafOf(type.of.type) },
-  ];
+  const within = (inner: string, of: Type, isNeeded = false) =>
+    elementsOf({ name: inner, type: of, isRequired: isNeeded });
+  switch (type.kind) {
+    case 'map':
+      return [
+        { name, repetition_type, num_children: 1, converted_type: 'MAP', logical_type: { type: 'MAP' } },
+        { name: 'key_value', repetition_type: 'REPEATED', num_children: 2 },
+        ...within('key', type.key, true),
+        ...within('value', type.of.type),
+      ];
+    case 'list':
+      return [
+        { name, repetition_type, num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
+        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+        ...within('element', type.of.type),
+      ];
+    case 'struct':
+      return [
+        { name, repetition_type, num_children: type.fields.length },
+        ...type.fields.flatMap(field => within(field.name, field.type)),
+      ];
+    default:
+      return [{ name, repetition_type, ...leafOf(type) }];
+  }
 }
 
-function leafOf(type: FrameType): Omit<SchemaElement, 'name'> {
+function leafOf(type: Exclude<FrameType, { kind: 'list' | 'map' | 'struct' }>): Omit<SchemaElement, 'name'> {
   switch (type.kind) {
     case 'int64':
       return { type: 'INT64' };
@@ -118,8 +128,6 @@ function leafOf(type: FrameType): Omit<SchemaElement, 'name'> {
         converted_type: 'TIMESTAMP_MICROS',
         logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MICROS' },
       };
-    default:
-      assert(false, `no column holds a ${typeName(type)}`);
   }
 }
 
@@ -129,11 +137,17 @@ function appendCells({ name, type, values, nulls }: FrameColumn, from: number, t
     assert(type.kind === 'list' || type.kind === 'map', `${name} is ${type.kind} and holds lists`);
     const { offsets, items, itemNulls, mapped } = values;
     for (let row = from; row < to; row++) {
-      const keys = itemCells(itemType(type), items, itemNulls, offsets[row]!, offsets[row + 1]!);
-      const entries = mapped ? keys.map((key, i) => ({ key, value: mapped[offsets[row]! + i]! })) : keys;
+      const itemsNull = mapped ? null : itemNulls;
+      const keys = itemCells(itemType(type), items, itemsNull, offsets[row]!, offsets[row + 1]!);
+      const entries = mapped ? entriesOf(keys, values, offsets[row]!) : keys;
       cells.push(nulls[row] ? null : entries);
     }
     return to - from + offsets[to]! - offsets[from]!;
+  }
+  if (isNested(type)) {
+    for (let row = from; row < to; row++)
+      cells.push(nulls[row] ? null : nestedCell(type as Type, values[row] as string));
+    return to - from;
   }
   const isBool = type.kind === 'bool';
   for (let row = from; row < to; row++) {
@@ -143,9 +157,13 @@ function appendCells({ name, type, values, nulls }: FrameColumn, from: number, t
   return to - from;
 }
 
-function itemCells(type: Type, values: ArrayLike<Cell>, nulls: Uint8Array, from: number, to: number): Cell[] {
+function entriesOf(keys: Cell[], { mapped, itemNulls }: ListValues, from: number): Cell[] {
+  return keys.map((key, i) => ({ key, value: itemNulls[from + i] ? null : mapped![from + i]! }));
+}
+
+function itemCells(type: Type, values: ArrayLike<Cell>, nulls: Uint8Array | null, from: number, to: number): Cell[] {
   const isBool = type.kind === 'bool';
   const cells: Cell[] = [];
-  for (let i = from; i < to; i++) cells.push(nulls[i] ? null : isBool ? values[i] === 1 : values[i]!);
+  for (let i = from; i < to; i++) cells.push(nulls?.[i] ? null : isBool ? values[i] === 1 : values[i]!);
   return cells;
 }

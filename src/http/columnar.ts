@@ -75,7 +75,7 @@ export function cellJson({ name, type, values, nulls }: Omit<FeatureColumn, 'sta
     const { offsets, items, itemNulls, mapped } = values;
     if (mapped) {
       const key = keyOf(itemType(type), items);
-      return i => (nulls[i] ? 'null' : objectJson(key, mapped, offsets[i]!, offsets[i + 1]!));
+      return i => (nulls[i] ? 'null' : objectJson(key, mapped, itemNulls, offsets[i]!, offsets[i + 1]!));
     }
     const item = cellJson({ name, type: itemType(type), values: items, nulls: itemNulls });
     return i => (nulls[i] ? 'null' : arrayJson(item, offsets[i]!, offsets[i + 1]!));
@@ -117,9 +117,15 @@ function keyOf({ kind }: Type, keys: ScalarValues): (index: number) => string {
   }
 }
 
-function objectJson(key: (index: number) => string, values: BigInt64Array, from: number, to: number): string {
+function objectJson(
+  key: (index: number) => string,
+  values: BigInt64Array,
+  nulls: Uint8Array,
+  from: number,
+  to: number,
+): string {
   let text = '{';
-  for (let i = from; i < to; i++) text += `${i === from ? '' : ','}${key(i)}:${values[i]}`;
+  for (let i = from; i < to; i++) text += `${i === from ? '' : ','}${key(i)}:${nulls[i] ? 'null' : values[i]}`;
   return `${text}}`;
 }
 

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Expression, Read } from '../plan/expression.ts';
 import { EVENT_TIME } from '../plan/expression.ts';
-import { entityOf, expressionsOver, isTopology, Layers } from '../plan/layers.ts';
+import { entityOf, expressionsOver, isReadByEvents, isTopology, Layers } from '../plan/layers.ts';
 import type { EventType, Plan } from '../plan/plan.ts';
 import { lastRowsOf } from '../plan/upsert.ts';
 import { type Field, STRING } from '../plan/value.ts';
@@ -143,7 +143,7 @@ function layGroups(layout: Layout, layers: Layers[]): { index: number; group: Gr
       offsetMs: tiles.offsetMs,
       keys: keys.map(key => ({ register: registerOf(typeLayout, key), kind: keyKindOf(key.type) })),
       levels,
-      layer: aggregate.entity === null ? layers[type]!.write(aggregate) : null,
+      layer: isReadByEvents(aggregate, plan) ? layers[type]!.write(aggregate) : null,
       members: [],
     };
     // How long a tile takes events does not show in what events read: theirs are tiled together, as long as any wants it.

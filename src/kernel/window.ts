@@ -316,7 +316,7 @@ export type ScalarValues = BigInt64Array | Float64Array | Uint8Array | string[];
 export interface ListValues {
   offsets: Uint32Array;
   items: ScalarValues;
-  /** 1 where the item is null. */
+  /** 1 where the item is null; of maps, whose keys are never null, where what the key is mapped to is. */
   itemNulls: Uint8Array;
   /** Of maps, whose keys the items are, what these are mapped to. */
   mapped?: BigInt64Array;
@@ -441,7 +441,7 @@ function makeRoom(lists: ListValues, count: number): void {
   if (lists.mapped) lists.mapped = grow(lists.mapped, new BigInt64Array(capacity));
 }
 
-/** One list: `count` cells at `block`, and behind them as many null bytes; of a map there are its values between them, and nothing is null. */
+/** One list: `count` cells at `block`, and behind them as many null bytes; a map has as many cells of values behind those of its keys, and null bytes for both. */
 function copyItems(kernel: Kernel, block: number, count: number, lists: ListValues, to: number): void {
   const { items, itemNulls, mapped } = lists;
   if (items instanceof BigInt64Array) items.set(kernel.longs(block, count), to);
@@ -452,7 +452,7 @@ function copyItems(kernel: Kernel, block: number, count: number, lists: ListValu
     for (let i = 0; i < count; i++) items[to + i] = bits[i * 2]!;
   }
   if (mapped) mapped.set(kernel.longs(block + count * 8, count), to);
-  else itemNulls.set(kernel.bytes(block + count * 8, count), to);
+  itemNulls.set(kernel.bytes(mapped ? block + count * 17 : block + count * 8, count), to);
 }
 
 /** Puts row i of a column into row `rows[i]` of another one; `rows` ascends. */

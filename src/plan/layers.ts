@@ -16,6 +16,7 @@ import type { Expression, Read } from './expression.ts';
 import { children, walk } from './expression.ts';
 import type { Aggregate, Entity, EventType, Plan } from './plan.ts';
 import type { Type } from './value.ts';
+import { readsOf } from './window.ts';
 
 /** The entity whose rows hold an aggregate: of one that only events read, an implicit one for all keys of its types. */
 export function entityOf(aggregate: Aggregate): string {
@@ -46,6 +47,11 @@ function keyTypes({ keys }: Aggregate): Type[] {
 export function isTopology(plan: Plan): boolean {
   const isAnswered = ({ features }: EventType) => features !== undefined && features.length > 0;
   return plan.aggregates.some(({ entity }) => entity === null) || plan.events.some(isAnswered);
+}
+
+/** Do events read it, those that name an entity or its own? */
+export function isReadByEvents({ name, entity }: Aggregate, plan: Plan): boolean {
+  return entity === null || readsOf(name, plan).some(({ keys }) => keys !== null);
 }
 
 /** What is computed from one event of a type: of its aggregates, sets, features and weight. */
@@ -145,7 +151,7 @@ export class Layers {
 
   #aggregate(read: Read): Aggregate {
     const found = this.plan.aggregates.find(({ name }) => name === read.aggregate);
-    assert(found && found.entity === null && read.keys, `an event reads ${read.aggregate}, which is none of its kind`);
+    assert(found && read.keys, `an event reads ${read.aggregate}, which is none of its kind`);
     return found;
   }
 }

@@ -7,7 +7,6 @@ import type { Layout } from '../kernel/layout.ts';
 import type { BadEvent, Rejected } from '../kernel/ndjson.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import { rowsAtOnce } from '../kernel/last_n.ts';
-import { isColumnar } from '../kernel/nested.ts';
 import { sequence } from '../kernel/sequence.ts';
 import { completeBatch } from '../kernel/upsert.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
@@ -211,9 +210,9 @@ function fillEventColumns({ kernel, types }: Layout, batch: ReplayBatch, good: G
     if (rows.length === 0) continue;
     const first = kernel.ints(exports.recordRow.value + (from + good.records[rows[0]!]!) * 4, 1)[0]!;
     assert(good.types[rows[0]!] === index, 'types are numbered in order');
-    for (const { name, type, register, error } of features) {
+    for (const { name, register, error } of features) {
       const column = batch.columns.find(one => one.name === name)!;
-      copyInto(kernel, { frame }, { register }, rows, first, isColumnar(type) ? column : { ...column, type });
+      copyInto(kernel, { frame }, { register }, rows, first, column);
       if (error !== null) listErrors(kernel, { frame }, error, rows, first, name, batch);
     }
   }

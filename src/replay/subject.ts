@@ -1,11 +1,10 @@
 import { assert } from '../base/assert.ts';
 import type { AnswerLayout, Layout } from '../kernel/layout.ts';
 import { identityOf } from '../kernel/expression.ts';
-import { isColumnar } from '../kernel/nested.ts';
 import { layAnswer } from '../kernel/window.ts';
 import type { Expression } from '../plan/expression.ts';
 import type { Plan } from '../plan/plan.ts';
-import { STRING, type Type } from '../plan/value.ts';
+import type { Type } from '../plan/value.ts';
 
 /** An entity as an event names it: an event of one type may name several, and one entity in several ways. */
 export interface Subject {
@@ -48,11 +47,9 @@ export function subjectsOf(layout: Layout): { columns: ReplayColumn[]; subjects:
   return { columns: columns, subjects };
 }
 
-/** What events of topologies are answered with, by their types; structs, and lists and maps of more than scalars, as JSON texts. */
+/** What events of topologies are answered with, by their types. */
 export function eventColumns({ types }: Layout): ReplayColumn[] {
-  return types.flatMap(({ features }) =>
-    features.map(({ name, type }) => ({ name, type: isColumnar(type) ? type : STRING })),
-  );
+  return types.flatMap(({ features }) => features.map(({ name, type }) => ({ name, type })));
 }
 
 interface Mapping {

@@ -151,3 +151,15 @@ test('numbers are the same by size, and exactly where both are whole', () => {
   expect(isSame(null, 0n)).toBe(false);
   expect(isSame('1', 1n)).toBe(false);
 });
+
+const CONFORMANCE = join(import.meta.dir, '../cases/scowl');
+
+test('topologies do what the pages of their language say', async () => {
+  const cases = await readCases(CONFORMANCE, parseConfig(join(root, 'tilefold.yaml'), ''));
+  expect(cases.length).toBeGreaterThan(30);
+  for (const one of cases) {
+    const { differences, values } = await runCase(one);
+    expect({ name: one.name, differences }).toEqual({ name: one.name, differences: [] });
+    expect(values).toBeGreaterThan(0);
+  }
+});
