@@ -8,7 +8,7 @@ import type { Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { withParts } from './held.ts';
 import { atJson, groupKeys, parseExactly, type CellValue, valueText } from './lookup.ts';
-import { planOf } from './plan_cache.ts';
+import { servedPlan } from './in_force.ts';
 import { askServer } from './remote.ts';
 import { tableText } from './table.ts';
 
@@ -35,12 +35,11 @@ export function addExplain(program: Command) {
 
 /** By the server where one holds the data folder, else by opening it. Both answer in the same JSON. */
 async function explain(config: Config, feature: string, words: string[], at: string | undefined): Promise<string> {
-  const { plan } = await planOf(config);
-  const body = explainBody(plan, feature, words, at);
+  const bodyBy = (plan: Plan) => explainBody(plan, feature, words, at);
   const ways = {
-    open: async ({ reader }: Parts) =>
-      explanationJson(await reader.explain(parseExplain(new TextEncoder().encode(body)))),
-    held: (url: string) => askServer(url, '/v1/explain', { method: 'POST', body }),
+    open: async ({ plan, reader }: Parts) =>
+      explanationJson(await reader.explain(parseExplain(new TextEncoder().encode(bodyBy(plan))))),
+    held: (url: string) => askServer(url, '/v1/explain', { method: 'POST', body: bodyBy(servedPlan(config)) }),
   };
   return withParts(config, ways, true);
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { Fault } from '../base/fault.ts';
 import { MICROS_PER_MS } from '../base/time.ts';
 import type { Now } from '../http/feature_sets.ts';
 import type { Numbered } from '../plan/diff.ts';
@@ -47,6 +48,17 @@ export function planInForce({ store: { sqlite }, log }: Config): InForce | null 
   } finally {
     close();
   }
+}
+
+/**
+ * The plan that a server beside goes by, whatever the definitions in the folder say by now.
+ *
+ * @throws Fault `not_found` where nothing has been in force yet
+ */
+export function servedPlan(config: Config): Plan {
+  const inForce = planInForce(config);
+  if (!inForce) throw new Fault('not_found', 'no definitions are in force yet');
+  return inForce.plan;
 }
 
 function comingOf(meta: Meta): (Coming & { before: { json: string; members: string } | null }) | null {

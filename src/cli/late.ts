@@ -8,8 +8,12 @@ import { tableText } from './table.ts';
 
 interface Options {
   config: string;
+  follow?: true;
   json?: true;
 }
+
+/** How often the database is looked at: what barriers bring to it comes no more often by default. */
+const FOLLOW_MS = 1000;
 
 type Late = ReturnType<typeof lateList>['late'];
 
@@ -18,13 +22,57 @@ export function addLate(program: Command) {
   program
     .command('late')
     .description('list events that came after their tiles were no longer kept, and which features lack them')
-    .option('--json', 'as the server answers it')
+    .option('--follow', 'print them as they come, one a line, until it is stopped')
+    .option('--json', 'as the server answers it; with --follow an object for each')
     .action(async (_options, command: Command) => {
-      const { config, json } = command.optsWithGlobals<Options>();
+      const { config, follow, json } = command.optsWithGlobals<Options>();
       const { store } = await loadConfig(config);
+      if (follow) return followLate(store.sqlite, json ?? false);
       const list = lateIn(store.sqlite);
       console.log(json ? JSON.stringify(list) : lateText(list.late));
     });
+}
+
+/** What there is already is told first. */
+async function followLate(path: string, json: boolean): Promise<never> {
+  const follower = new LateFollower();
+  for (;;) {
+    for (const line of follower.lines(lateIn(path).late, json)) console.log(line);
+    await Bun.sleep(FOLLOW_MS);
+  }
+}
+
+/** Tells of each event once. Between two looks only a few for each feature set and length of tiles are kept: of others how many. */
+export class LateFollower {
+  /** Position of the last one that was told of. */
+  #told = -1;
+  /** By feature set, event type and length of tiles: how many there had been. */
+  #counts = new Map<string, number>();
+
+  lines(late: Late, json: boolean): string[] {
+    const fresh = latestRefused(late).filter(({ position }) => position > this.#told);
+    const missed = Math.max(0, ...late.map(one => this.#missed(one)));
+    for (const one of late) this.#counts.set(placeOf(one), countOf(late, placeOf(one)));
+    this.#told = fresh.at(-1)?.position ?? this.#told;
+    const lines = fresh.map(one => (json ? JSON.stringify(one) : refusedCells(one).join('  ')));
+    if (missed > 0) lines.unshift(json ? JSON.stringify({ missed }) : `and ${missed} before these`);
+    return lines;
+  }
+
+  #missed(one: Late[number]): number {
+    const { count, latest } = one;
+    const before = Math.min(count, this.#counts.get(placeOf(one)) ?? 0);
+    return count - before - latest.filter(({ position }) => position > this.#told).length;
+  }
+}
+
+function placeOf({ event, feature_set, tile_ms }: Pick<Late[number], 'event' | 'feature_set' | 'tile_ms'>): string {
+  return `${feature_set} ${tile_ms} ${event}`;
+}
+
+/** Aggregates of a set that were added later have refused fewer: what all together have is the most of any. */
+function countOf(late: Late, place: string): number {
+  return Math.max(...late.filter(one => placeOf(one) === place).map(({ count }) => count));
 }
 
 function lateIn(path: string): ReturnType<typeof lateList> {
@@ -50,12 +98,21 @@ export function lateText(late: Late): string {
   ]);
   return [
     tableText([['event', 'lacking in', 'tiles of', 'events', 'since', 'position'], ...rows]),
-    tableText([['position', 'event', 'time', 'behind', 'tiles of'], ...latestRows(late)]),
+    tableText([['position', 'event', 'time', 'behind', 'tiles of'], ...latestRefused(late).map(refusedCells)]),
   ].join('\n\n');
 }
 
+interface RefusedEvent {
+  position: number;
+  event: string;
+  time: string;
+  behind_ms: number;
+  /** Lengths of the tiles that have refused it. */
+  tiles_ms: number[];
+}
+
 /** By position, each once: tiles of several lengths and sets mostly refuse the same. */
-function latestRows(late: Late): string[][] {
+function latestRefused(late: Late): RefusedEvent[] {
   const refused = late.flatMap(({ event, tile_ms, latest }) => latest.map(one => ({ ...one, event, tile_ms })));
   const byPosition = Map.groupBy(
     refused.sort((a, b) => a.position - b.position),
@@ -63,7 +120,12 @@ function latestRows(late: Late): string[][] {
   );
   return [...byPosition.values()].map(those => {
     const [{ position, event, time, behind_ms }] = those as [(typeof those)[0]];
-    const tiles = [...new Set(those.map(({ tile_ms }) => tile_ms))].sort((a, b) => a - b).map(formatDuration);
-    return [String(position), event, time, formatDuration(Math.floor(behind_ms)), tiles.join(', ')];
+    const tiles = [...new Set(those.map(({ tile_ms }) => tile_ms))].sort((a, b) => a - b);
+    return { position, event, time, behind_ms, tiles_ms: tiles };
   });
+}
+
+function refusedCells({ position, event, time, behind_ms, tiles_ms }: RefusedEvent): string[] {
+  const tiles = tiles_ms.map(formatDuration).join(', ');
+  return [String(position), event, time, formatDuration(Math.floor(behind_ms)), tiles];
 }

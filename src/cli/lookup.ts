@@ -9,7 +9,7 @@ import type { KeyInput, KeyPart } from '../kernel/key.ts';
 import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { type Config, loadConfig } from './config.ts';
-import { planOf } from './plan_cache.ts';
+import { servedPlan } from './in_force.ts';
 import { askServer } from './remote.ts';
 import { stillNow, stillShadow } from './shadow_rows.ts';
 import { tableText } from './table.ts';
@@ -46,12 +46,11 @@ export function oneMore(name: string, names: string[] = []): string[] {
 /** By the server where one holds the data folder, else by opening it. Both answer in the same JSON. */
 async function lookup(config: Config, entityName: string, keys: string[], options: Options): Promise<string> {
   if (options.shadow !== undefined) return lookupShadow(config, options.shadow, entityName, keys, options);
-  const { plan } = await planOf(config);
-  const body = lookupBody(plan, entityName, keys, options);
+  const bodyBy = (plan: Plan) => lookupBody(plan, entityName, keys, options);
   const ways = {
-    open: async ({ reader }: Parts) =>
-      new TextDecoder().decode(answerJson(await reader.lookup(parseLookup(new TextEncoder().encode(body))))),
-    held: (url: string) => askServer(url, '/v1/features', { method: 'POST', body }),
+    open: async ({ plan, reader }: Parts) =>
+      new TextDecoder().decode(answerJson(await reader.lookup(parseLookup(new TextEncoder().encode(bodyBy(plan)))))),
+    held: (url: string) => askServer(url, '/v1/features', { method: 'POST', body: bodyBy(servedPlan(config)) }),
   };
   return withParts(config, ways, true);
 }

@@ -1,7 +1,7 @@
 import { Fault, type Position } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import { formatDuration } from '../base/time.ts';
-import { aggregateHash, featureHash } from './canonical.ts';
+import { aggregateHash, featureHash, stateHash } from './canonical.ts';
 import type { Read, Window } from './expression.ts';
 import { walk } from './expression.ts';
 import type { Aggregate, Feature, FeatureSet, Plan } from './plan.ts';
@@ -82,7 +82,7 @@ export interface Numbered {
 export function diffPlans(before: Plan | null, after: Plan, numbers: Numbered[] = []): PlanDiff {
   const sides: Sides = { before: before ?? { ...NOTHING, latenessMs: after.latenessMs }, after };
   const features = pairs(sides, plan => plan.features, featureHash);
-  const stored = pairs(sides, plan => plan.aggregates, aggregateHash).map(pair => storedPair(sides, pair));
+  const stored = pairs(sides, plan => plan.aggregates, stateHash).map(pair => storedPair(sides, pair));
   const [beforeMs, afterMs] = [sides.before.latenessMs, sides.after.latenessMs];
   return {
     features: featureChanges(sides, features, stored),
@@ -192,7 +192,7 @@ function featureChanges(sides: Sides, features: Pair<Feature>[], stored: Stored[
   const isOther = (pair: Pair<{ name: string }>) => changeOf(pair) === 'redefined';
   const others = {
     features: new Set(features.filter(isOther).map(pair => pair.after!.name)),
-    aggregates: new Set(stored.filter(isOther).map(pair => pair.after!.name)),
+    aggregates: new Set(stored.filter(one => countsOther(one, sides)).map(pair => pair.after!.name)),
   };
   const byName = new Map(stored.flatMap(pair => (pair.after ? [[pair.after.name, pair]] : [])));
   return features.flatMap((pair): FeatureChange[] => {
@@ -210,6 +210,12 @@ function featureChanges(sides: Sides, features: Pair<Feature>[], stored: Stored[
       },
     ];
   });
+}
+
+/** Are other events counted from now on, though it may go on with the rows that it has? */
+function countsOther({ before, after }: Stored, sides: Sides): boolean {
+  if (!before || !after) return false;
+  return aggregateHash(before, sides.before) !== aggregateHash(after, sides.after);
 }
 
 /** What its author wrote of it, in the words of the plan: names stand for what else there is. */

@@ -10,7 +10,9 @@ import { planText } from '../../src/cli/plan.ts';
 import { compileSources, readSources } from '../../src/compile/compile.ts';
 import { formatFaults } from '../../src/compile/listing.ts';
 import { diffPlans, isChanged } from '../../src/plan/diff.ts';
+import { ALL_KNOWN } from '../../src/plan/known.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { transition } from '../../src/plan/transition.ts';
 import { column } from '../oracle/fixtures/spell.ts';
 
 const CASES = join(import.meta.dir, 'diff');
@@ -38,6 +40,21 @@ describe('what plan says of', () => {
     const said = [planText(diff, null), formatFaults(diff.refusals, text)].filter(part => part !== '').join('\n\n');
     const path = join(CASES, name, 'expected.txt');
     expect(`${said}\n`).toBe(existsSync(path) ? readFileSync(path, 'utf8') : '');
+  });
+
+  test.each(readdirSync(CASES))('%s, of aggregates: what apply does with them', async name => {
+    const { before, after } = await bothOf(name);
+    if (!before) return;
+    const members = new Map(before.aggregates.map((one, i) => [one.name, { id: i + 1, known: ALL_KNOWN }]));
+    const at = { position: 9, clocks: new Map(), nowMicros: 0n, aheadMs: 0 };
+    const { added, redefined, removed, renamed } = transition({ plan: before, members }, after, at, 'since-now');
+    const named = (change: string) =>
+      diffPlans(before, after).aggregates.flatMap(one =>
+        one.change === change ? (one.after ?? one.before)!.name : [],
+      );
+    expect([added, redefined, removed, renamed.map(({ to }) => to)]).toEqual(
+      ['added', 'redefined', 'removed', 'renamed'].map(named),
+    );
   });
 
   test.each(readdirSync(CASES))('%s, of itself: nothing', async name => {

@@ -109,26 +109,30 @@ test.each([
   [0, 256 << 20],
   [1, 256 << 20],
   [3, 60_000],
-])('%d workers, %d bytes for rows', async (workers, memoryBytes) => {
-  const alone = folder();
-  const one = await start(alone, -1, 256 << 20);
-  const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
-  await one.ingest.post(body(lines), 'ndjson');
-  const wanted = await end(one, alone);
-  expect(wanted.rows.count).toBeGreaterThan(500);
+])(
+  '%d workers, %d bytes for rows',
+  async (workers, memoryBytes) => {
+    const alone = folder();
+    const one = await start(alone, -1, 256 << 20);
+    const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+    await one.ingest.post(body(lines), 'ndjson');
+    const wanted = await end(one, alone);
+    expect(wanted.rows.count).toBeGreaterThan(500);
 
-  const together = folder();
-  const random = new Random(SEED + workers);
-  const half = Math.floor(lines.length / 2);
-  const first = await start(together, workers, memoryBytes);
-  const looked = await postAll(first, lines.slice(0, half), log, random);
-  await end(first, together);
-  const second = await start(together, workers + 1, memoryBytes);
-  const lookedAgain = await postAll(second, lines.slice(half), log, random);
-  expect(looked + lookedAgain).toBeGreaterThan(1000);
-  if (memoryBytes < 1 << 20) expect(second.state().rowsLoaded).toBeGreaterThan(100);
-  expect(await end(second, together)).toEqual(wanted);
-});
+    const together = folder();
+    const random = new Random(SEED + workers);
+    const half = Math.floor(lines.length / 2);
+    const first = await start(together, workers, memoryBytes);
+    const looked = await postAll(first, lines.slice(0, half), log, random);
+    await end(first, together);
+    const second = await start(together, workers + 1, memoryBytes);
+    const lookedAgain = await postAll(second, lines.slice(half), log, random);
+    expect(looked + lookedAgain).toBeGreaterThan(1000);
+    if (memoryBytes < 1 << 20) expect(second.state().rowsLoaded).toBeGreaterThan(100);
+    expect(await end(second, together)).toEqual(wanted);
+  },
+  300_000,
+);
 
 test('a barrier that comes while others are decoded has the last rows of its position', async () => {
   const at = folder();
@@ -145,4 +149,4 @@ test('a barrier that comes while others are decoded has the last rows of its pos
   }
   await Promise.all(under);
   expect(found.size).toBeGreaterThan(2);
-});
+}, 300_000);

@@ -114,32 +114,36 @@ test.each([null, 0, 2])(
   TIMEOUT_MS,
 );
 
-test('what goes on at once goes on with the last rows that there are, and nothing begins without them', async () => {
-  const lines = upsertLines(900, new Random(5));
-  const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
-  const at = folder();
-  let parts = await start(at, 2, ['plain', 'flagged']);
-  await parts.ingest.post(body(lines.slice(0, 400)), 'ndjson');
-  const more = await planOf(definitionsOf(UPSERTS, ['plain', 'worded', 'flagged']));
-  const refused = await parts
-    .apply(more, 'since-now')
-    .catch(error => error.faults.map(({ message }: Error) => message));
-  expect(refused).toEqual([
-    'worded says only what a row is now, and what its rows were before is in the log: --backfill reads it from there',
-  ]);
-  await parts.apply(await planOf(definitionsOf(UPSERTS, ['plain', 'flagged'], ', MODE(cents) AS most')), 'since-now');
-  await parts.ingest.post(body(lines.slice(400)), 'ndjson');
-  await parts.close();
-  open.delete(parts);
-  parts = await start(at, null, ['plain']);
-  expect(await ask(parts, log)).toBeGreaterThan(100);
-  // Rows of what nobody reads any more go.
-  await parts.apply(await planOf(definitionsOf(UPSERTS, ['plain'])), 'since-now');
-  await parts.ingest.post(body(upsertLines(300, new Random(6))), 'ndjson');
-  const left = await lastRowsIn(parts, at);
-  open.clear();
-  expect(new Set([...left.keys()].map(place => place.split(' ')[0]))).toEqual(new Set(['plain']));
-});
+test(
+  'what goes on at once goes on with the last rows that there are, and nothing begins without them',
+  async () => {
+    const lines = upsertLines(900, new Random(5));
+    const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+    const at = folder();
+    let parts = await start(at, 2, ['plain', 'flagged']);
+    await parts.ingest.post(body(lines.slice(0, 400)), 'ndjson');
+    const more = await planOf(definitionsOf(UPSERTS, ['plain', 'worded', 'flagged']));
+    const refused = await parts
+      .apply(more, 'since-now')
+      .catch(error => error.faults.map(({ message }: Error) => message));
+    expect(refused).toEqual([
+      'worded says only what a row is now, and what its rows were before is in the log: --backfill reads it from there',
+    ]);
+    await parts.apply(await planOf(definitionsOf(UPSERTS, ['plain', 'flagged'], ', MODE(cents) AS most')), 'since-now');
+    await parts.ingest.post(body(lines.slice(400)), 'ndjson');
+    await parts.close();
+    open.delete(parts);
+    parts = await start(at, null, ['plain']);
+    expect(await ask(parts, log)).toBeGreaterThan(100);
+    // Rows of what nobody reads any more go.
+    await parts.apply(await planOf(definitionsOf(UPSERTS, ['plain'])), 'since-now');
+    await parts.ingest.post(body(upsertLines(300, new Random(6))), 'ndjson');
+    const left = await lastRowsIn(parts, at);
+    open.clear();
+    expect(new Set([...left.keys()].map(place => place.split(' ')[0]))).toEqual(new Set(['plain']));
+  },
+  TIMEOUT_MS,
+);
 
 /** The last rows in the store, by event type and key: of those types that are in force what they say. */
 async function lastRowsIn({ close, ...parts }: Parts, at: string): Promise<Map<string, unknown>> {
