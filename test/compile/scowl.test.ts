@@ -282,7 +282,9 @@ describe('limits', () => {
     ['signs', `${a}x := ${'- '.repeat(10_000)}a`, `nests too deep: at most ${TREE_DEPTH_MAX}`],
     ['nots', `${a}x := ${'not '.repeat(10_000)}true`, `nests too deep: at most ${TREE_DEPTH_MAX}`],
     ['sums', `${a}x := a${' + a'.repeat(10_000)}`, `nests too deep: at most ${TREE_DEPTH_MAX}`],
-    ['as long a sum as there may be', `${a}x := a${' + a'.repeat(EXPRESSION_DEPTH_MAX - 6)}`, null],
+    ['as long a sum as there may be', `${a}x := 0.5${' + a'.repeat(EXPRESSION_DEPTH_MAX - 1)}`, null],
+    ['one that may overflow anywhere', `${a}x := a${' + a'.repeat(40)}`, null],
+    ['a longer one that may', `${a}x := a${' + a'.repeat(50)}`, 'x can fail in too many ways'],
     [
       'a longer one',
       `${a}x := a${' + a'.repeat(EXPRESSION_DEPTH_MAX)}`,

@@ -16,8 +16,6 @@ import type { CallNode, Node, Span } from './tree.ts';
 export interface Bound {
   value: Expression;
   error: Expression | null;
-  /** Where that is its only error: null of what is not null, anywhere in it, says this text. */
-  strict?: { fails: string; leaves: Expression[] };
 }
 
 export interface Scope {
@@ -62,23 +60,15 @@ export function firstError(errors: (Expression | null)[], at: Position): Express
  * @param fails its error where it makes null of what is not null; null where it always can be done
  */
 export function made(value: Expression, args: Bound[], fails: string | null, at: Position): Bound {
-  if (fails === null) return { value, error: firstError(errorsOf(args), at) };
-  // Of operations that say the same, one upon the other, it does not matter which of them failed.
-  const isSame = (arg: Bound) => arg.error === null || arg.strict?.fails === fails;
-  const leaves = args.flatMap(arg => (arg.strict?.fails === fails ? arg.strict.leaves : [arg.value]));
-  if (leaves.some(isNullLiteral)) return { value, error: firstError(errorsOf(args), at) };
-  const own = failure(value, leaves, fails, at);
-  if (args.every(isSame)) return { value, error: own, strict: { fails, leaves } };
-  return { value, error: firstError([...errorsOf(args), own], at) };
+  const errors = args.map(arg => arg.error);
+  const values = args.map(arg => arg.value);
+  const own = fails === null || values.some(isNullLiteral) ? null : failure(value, values, fails, at);
+  return { value, error: firstError([...errors, own], at) };
 }
 
-function errorsOf(args: Bound[]): (Expression | null)[] {
-  return args.map(arg => arg.error);
-}
-
-function failure(value: Expression, leaves: Expression[], text: string, at: Position): Expression {
+function failure(value: Expression, args: Expression[], text: string, at: Position): Expression {
   const isNull = call('isNull', [value], BOOL, at);
-  const some = leaves.filter(leaf => leaf.kind !== 'literal').map(leaf => present(leaf, at));
+  const some = args.filter(arg => arg.kind !== 'literal').map(arg => present(arg, at));
   const failed = some.length === 0 ? isNull : call('and', [isNull, ...some], BOOL, at);
   return call('case', [failed, literal(text, STRING, at), nullLiteral(STRING, at)], STRING, at);
 }
