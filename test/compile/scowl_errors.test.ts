@@ -107,7 +107,7 @@ class Terms {
           return call(
             'Int',
             [of],
-            (x: number) => (Math.abs(x) < 2 ** 63 ? BigInt(Math.trunc(x)) : null),
+            (x: number) => (x >= -(2 ** 63) && x < 2 ** 63 ? BigInt(Math.trunc(x)) : null),
             'expected int',
           );
         },
