@@ -4,6 +4,7 @@ import { formatDuration, formatMicros, MICROS_PER_MS } from '../base/time.ts';
 import { compileFolder } from '../compile/compile.ts';
 import type { AggregateChange, Change, FeatureChange, PlanDiff, TilesChange } from '../plan/diff.ts';
 import { diffPlans, isChanged, rowsPerKey } from '../plan/diff.ts';
+import type { EventFeatureChange } from '../plan/event_diff.ts';
 import { planJson } from '../plan/json.ts';
 import { typeName } from '../plan/value.ts';
 import type { KeptLevel } from '../plan/window.ts';
@@ -58,6 +59,7 @@ const SIGNS: Record<Change | 'kept', string> = {
 export function planText(diff: PlanDiff, nowMicros: bigint | null): string {
   const tables = [
     [['', 'feature', 'type', 'is', 'then'], diff.features.map(change => featureRow(change, nowMicros))],
+    [['', 'of events', 'type', 'is'], diff.events.map(eventRow)],
     [['', 'aggregate', 'of', 'keeps', 'backfill'], diff.aggregates.map(aggregateRow)],
     [['', 'tiles of', 'length', 'kept', 'rows of a busy key'], diff.tiles.map(tilesRow)],
   ] as const;
@@ -79,6 +81,11 @@ function featureRow({ change, before, after, through, warmingMs }: FeatureChange
   };
   const type = [typeName(feature.expression.type), feature.units].filter(text => text !== undefined).join(', ');
   return [SIGNS[change], feature.name, type, is[change](), warmingText(warmingMs, nowMicros)];
+}
+
+function eventRow({ change, name, type, description, through }: EventFeatureChange): string[] {
+  const is = change === 'dirtied' ? `${description}, through ${through.join(', ')}` : description;
+  return [SIGNS[change], name, typeName(type), is];
 }
 
 function warmingText(warmingMs: number | null, nowMicros: bigint | null): string {
@@ -142,11 +149,16 @@ function summaryOf(diff: PlanDiff): string {
   const { features, lateness, texts, refusals } = diff;
   if (!isChanged(diff) && refusals.length === 0) return 'no changes: the definitions are those in force';
   const changes = ['added', 'redefined', 'dirtied', 'renamed', 'removed'] as const;
-  const counts = changes.map(change => [features.filter(one => one.change === change).length, change] as const);
-  const counted = counts.flatMap(([count, change]) => (count > 0 ? `${count} ${change}` : []));
+  const countedOf = (list: { change: string }[]) =>
+    changes.flatMap(change => {
+      const count = list.filter(one => one.change === change).length;
+      return count > 0 ? `${count} ${change}` : [];
+    });
+  const [counted, answered] = [countedOf(features), countedOf(diff.events)];
   const warming = features.filter(({ warmingMs }) => warmingMs !== 0).length;
   return [
     ...(counted.length > 0 ? [`features: ${counted.join(', ')}`] : []),
+    ...(answered.length > 0 ? [`features of events: ${answered.join(', ')}`] : []),
     ...(warming > 0 ? [`${warming} of them lack events of before, unless those are folded from the log`] : []),
     ...(lateness ? [`lateness: ${formatDuration(lateness.afterMs)}, was ${formatDuration(lateness.beforeMs)}`] : []),
     ...(texts.length > 0 ? [`texts: ${texts.join(', ')}`] : []),
@@ -180,6 +192,7 @@ function diffJson(diff: PlanDiff, before: InForce | null, isSame: boolean) {
       const warming = { warming_ms: warmingMs, warming_until: until, counts_from_then_on: warmingMs === null };
       return { change, name, was, entity, type, units: units ?? null, description, through, ...warming };
     }),
+    event_features: diff.events.map(({ type, ...change }) => ({ ...change, type: typeName(type) })),
     aggregates: diff.aggregates.map(({ change, before: old, after, levelsBefore, levelsAfter, needsBackfill }) => ({
       change,
       name: (after ?? old)!.name,

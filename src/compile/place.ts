@@ -8,8 +8,9 @@ export function placeIn(file: string, text: string): Place {
   const starts = lineStarts(text);
   return (start, end) => {
     const line = lineAt(starts, start);
-    const newline = text.indexOf('\n', start);
-    const part = text.slice(start, Math.min(end, newline < 0 ? text.length : newline)).trimEnd();
+    const written = text.slice(start, end);
+    const newline = written.indexOf('\n');
+    const part = (newline < 0 ? written : written.slice(0, newline)).trimEnd();
     return { file, line: line + 1, column: start - starts[line]! + 1, length: Math.max(1, part.length) };
   };
 }

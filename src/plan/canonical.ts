@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import type { Expression } from './expression.ts';
 import { EVENT_TIME } from './expression.ts';
-import type { Aggregate, Changelog, EventType, Feature, Plan } from './plan.ts';
+import type { Aggregate, Changelog, EventFeature, EventType, Feature, Plan } from './plan.ts';
 import type { LastRows } from './upsert.ts';
 import type { Slot, Type, Value } from './value.ts';
 import { keptLevels } from './window.ts';
@@ -41,6 +41,17 @@ export function planHash(plan: Plan): string {
     latenessMs: plan.latenessMs,
   };
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** What an event is answered with under a name, and what is said to be wrong with it. */
+export function eventFeatureMeaning(
+  event: EventType,
+  { column, error }: EventFeature,
+  type: Type,
+  plan: Plan,
+): unknown {
+  const value = canonicalExpression({ kind: 'column', name: column, type, at: null }, event, plan);
+  return [canonicalType(type), value, error && canonicalExpression(error, event, plan)];
 }
 
 function canonicalAggregate(aggregate: Aggregate, plan: Plan): unknown {

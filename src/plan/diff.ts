@@ -2,6 +2,7 @@ import { Fault, type Position } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import { formatDuration } from '../base/time.ts';
 import { aggregateHash, featureHash, stateHash } from './canonical.ts';
+import { type EventFeatureChange, eventChanges } from './event_diff.ts';
 import type { Read, Window } from './expression.ts';
 import { walk } from './expression.ts';
 import type { Aggregate, Feature, FeatureSet, Plan } from './plan.ts';
@@ -21,6 +22,8 @@ import { keptLevels, reachOf, readsOf } from './window.ts';
  */
 export interface PlanDiff {
   features: FeatureChange[];
+  /** Of what events are answered with. */
+  events: EventFeatureChange[];
   aggregates: AggregateChange[];
   tiles: TilesChange[];
   /** Null where it stays. */
@@ -86,6 +89,7 @@ export function diffPlans(before: Plan | null, after: Plan, numbers: Numbered[] 
   const [beforeMs, afterMs] = [sides.before.latenessMs, sides.after.latenessMs];
   return {
     features: featureChanges(sides, features, stored),
+    events: eventChanges(sides.before, after),
     aggregates: stored.flatMap(pair => aggregateChange(sides, pair)),
     tiles: tilesChanges(sides),
     lateness: beforeMs === afterMs ? null : { beforeMs, afterMs },
@@ -101,8 +105,8 @@ export function diffPlans(before: Plan | null, after: Plan, numbers: Numbered[] 
 }
 
 /** Is there anything that has to be brought into force? Refusals do not count. */
-export function isChanged({ features, aggregates, tiles, lateness, texts }: PlanDiff): boolean {
-  return [features, aggregates, tiles, texts].some(list => list.length > 0) || lateness !== null;
+export function isChanged({ features, events, aggregates, tiles, lateness, texts }: PlanDiff): boolean {
+  return [features, events, aggregates, tiles, texts].some(list => list.length > 0) || lateness !== null;
 }
 
 interface Sides {

@@ -140,13 +140,14 @@ export function lex(text: string, place: Place, faults: Fault[]): Lexed {
 function wrongIn(statement: IToken[], place: Place): Fault | null {
   let depth = 0;
   for (const token of statement) {
-    const at = place(token.startOffset, token.startOffset + token.image.length);
-    if (token.tokenType === Unclosed) return new Fault('definition', 'a text has no end: its quote is not closed', at);
-    if (token.tokenType === Unknown) return new Fault('definition', unknownText(token.image), at);
+    const at = () => place(token.startOffset, token.startOffset + token.image.length);
+    if (token.tokenType === Unclosed)
+      return new Fault('definition', 'a text has no end: its quote is not closed', at());
+    if (token.tokenType === Unknown) return new Fault('definition', unknownText(token.image), at());
     if (opens(token)) depth++;
     else if (closes(token)) depth = Math.max(0, depth - 1);
     if (depth > BRACKET_DEPTH_MAX)
-      return new Fault('too_large', `nests too deep: at most ${BRACKET_DEPTH_MAX} levels are read`, at);
+      return new Fault('too_large', `nests too deep: at most ${BRACKET_DEPTH_MAX} levels are read`, at());
   }
   return null;
 }

@@ -2,7 +2,9 @@ import type { Position } from '../../base/fault.ts';
 import type { Expression, FunctionName } from '../../plan/expression.ts';
 import { EVENT_TIME } from '../../plan/expression.ts';
 import type { Type } from '../../plan/value.ts';
+import { compileTimeFormat, TimeFormatError } from '../../plan/time_format.ts';
 import { BOOL, DOUBLE, INT64, STRING, TIME } from '../../plan/value.ts';
+import { isZone } from '../../plan/zone.ts';
 import { call, isNullLiteral, literal, literalText, nullLiteral, toDouble } from '../typing.ts';
 import type { Bound, Scope } from './bound.ts';
 import {
@@ -286,6 +288,9 @@ function firstPresent(nodes: Node[], called: Called): Bound | null {
   return { value, error };
 }
 
+const SPELLABLE: Kind[] = ['string', 'int64', 'double', 'bool', 'time'];
+const NO_TEXT = 'no text of this float';
+
 const CONVERSIONS: ScowlFunction[] = [
   {
     group: 'Conversions',
@@ -333,28 +338,42 @@ const CONVERSIONS: ScowlFunction[] = [
   {
     group: 'Conversions',
     name: 'Float',
-    params: [{ name: 'x', kinds: ['double', 'int64', 'bool'] }],
+    params: [{ name: 'x', kinds: ['double', 'int64', 'bool', 'string'] }],
     result: 'float',
-    note: 'Of a bool 0 or 1. A text is not read: declare the input float.',
-    examples: [['Float(3)', '3.0']],
-    bind: eager(([x], { at }) => (x!.value.type.kind === 'double' ? x! : made(toDouble(x!.value), [x!], null, at))),
+    note: 'Of a bool 0 or 1; of a text the number that it spells.',
+    error: 'expected float',
+    examples: [
+      ['Float(3)', '3.0'],
+      ["Float('2.5')", '2.5'],
+      ["Float('much')", 'null, error: expected float'],
+    ],
+    bind: eager(([x], { at, fn }) => {
+      const { kind } = x!.value.type;
+      if (kind === 'double') return x!;
+      return made(toDouble(x!.value), [x!], kind === 'string' ? fn.error! : null, at);
+    }),
   },
   {
     group: 'Conversions',
     name: 'String',
-    params: [{ name: 'x', kinds: ['string', 'int64', 'bool', 'time'] }],
+    params: [{ name: 'x', kinds: SPELLABLE }],
     result: 'string',
-    note: 'Times are RFC 3339. A float is not spelled: take Int of it.',
+    note: 'Times are RFC 3339, and floats as JSON has them.',
+    error: NO_TEXT,
     examples: [
       ['String(42)', "'42'"],
+      ['String(2.50)', "'2.5'"],
       ['String(2 > 1)', "'true'"],
     ],
     bind: eager(([x], called) => spelled(x!, called)),
   },
 ];
 
+/** Infinities and NaN have no text. */
 function spelled(x: Bound, called: Called): Bound {
-  return x.value.type.kind === 'string' ? x : made(callOf('toText', [x], STRING, called), [x], null, called.at);
+  const { kind } = x.value.type;
+  if (kind === 'string') return x;
+  return made(callOf('toText', [x], STRING, called), [x], kind === 'double' ? NO_TEXT : null, called.at);
 }
 
 const NUMBERS: ScowlFunction[] = [
@@ -461,8 +480,11 @@ const TEXTS: ScowlFunction[] = [
       { name: 'b', kinds: ['string'] },
     ],
     result: 'float',
-    note: 'From 0.0, nothing in common, to 1.0, the same.',
-    examples: [["StringSimilarity('abc', 'abc')", '1.0']],
+    note: 'From 0.0, nothing in common, to 1.0, the same: by Jaro and Winkler, so that a common beginning counts more. 0.0 where either is empty.',
+    examples: [
+      ["StringSimilarity('abc', 'abc')", '1.0'],
+      ["StringSimilarity('dixon', 'dicksonx')", '0.8133333333333332'],
+    ],
     bind: plain('similarity', DOUBLE),
   },
   {
@@ -501,7 +523,7 @@ const TEXTS: ScowlFunction[] = [
   {
     group: 'Texts',
     name: 'Concat',
-    params: [{ name: 'text', kinds: ['string', 'int64', 'bool', 'time'] }],
+    params: [{ name: 'text', kinds: SPELLABLE }],
     repeats: true,
     result: 'string',
     note: 'Of other types than string as String spells them. Also `text + text`.',
@@ -522,13 +544,16 @@ const TEXTS: ScowlFunction[] = [
     result: 'string',
     note: 'The first three numbers of an IPv4 address, its /24.',
     error: 'expected an IPv4 address',
-    examples: [["IPCBlock('82.177.157.9')", "'82.177.157'"]],
+    examples: [
+      ["IPCBlock('82.177.157.9')", "'82.177.157'"],
+      ["IPCBlock('nowhere')", 'null, error: expected an IPv4 address'],
+    ],
     bind: plain('ipBlock', STRING),
   },
 ];
 
 const FORMAT: Param = { name: 'format', kinds: ['string'], literal: true };
-const FORMAT_NOTE = '`%Y-%m-%d %H:%M:%S` and the like, as strftime has them.';
+const FORMAT_NOTE = '`%Y-%m-%d %H:%M:%S` and the like, as STRFTIME of [SQL](functions.md#times) has them.';
 
 const TIMES: ScowlFunction[] = [
   {
@@ -576,7 +601,7 @@ const TIMES: ScowlFunction[] = [
     note: FORMAT_NOTE,
     error: ERRORS.text,
     examples: [["FormatTime('2001-03-11T17:30:00Z', '%Y-%m-%d')", "'2001-03-11'"]],
-    bind: plain('formatTime', STRING),
+    bind: byFormat('formatTime', STRING),
   },
   {
     group: 'Times',
@@ -588,11 +613,10 @@ const TIMES: ScowlFunction[] = [
     error: 'expected time',
     examples: [
       ["ParseTime('2001-03-11')", '2001-03-11T00:00:00Z'],
+      ["ParseTime('11.3.2001 17:30', '%d.%m.%Y %H:%M')", '2001-03-11T17:30:00Z'],
       ["ParseTime('soon')", 'null, error: expected time'],
     ],
-    bind: eager((args, called) =>
-      made(callOf(args.length === 1 ? 'toTime' : 'parseTime', args, TIME, called), args, called.fn.error!, called.at),
-    ),
+    bind: byFormat('parseTime', TIME),
   },
   ...(
     [
@@ -629,12 +653,22 @@ const TIMES: ScowlFunction[] = [
   },
 ];
 
-function isZone(zone: string): boolean {
+/** @param fn that spells by the format, or reads by it */
+function byFormat(fn: 'formatTime' | 'parseTime', type: Type): ScowlFunction['bind'] {
+  return eager((args, called) => {
+    const [, format] = args;
+    const wrong = format && wrongFormat(literalText(format.value)!, fn === 'formatTime' ? 'spell' : 'read');
+    if (wrong) return refuse(`${called.fn.name}: ${wrong}`, format.value.at!, called.scope);
+    return made(callOf(format ? fn : 'toTime', args, type, called), args, called.fn.error!, called.at);
+  });
+}
+
+function wrongFormat(format: string, use: 'read' | 'spell'): string | null {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
-    return true;
+    compileTimeFormat(format, use);
+    return null;
   } catch (error) {
-    if (error instanceof RangeError) return false;
+    if (error instanceof TimeFormatError) return error.message;
     throw error;
   }
 }
