@@ -48,12 +48,15 @@ const WRITABLE = /^[A-Za-z]\w*$/;
 const FIELD = /^[A-Za-z_]\w*$/;
 
 export async function topologyText({ types, leftOut }: Inferences): Promise<string> {
-  const { RESERVED } = await import('../compile/scowl/lexer.ts');
+  const [{ RESERVED }, { formatScowl }] = await Promise.all([
+    import('../compile/scowl/lexer.ts'),
+    import('../compile/scowl/format.ts'),
+  ]);
   const reserved = new Set<string>(RESERVED);
   const text = types.map(type => eventText(type, leftOut, reserved)).join('\n');
   const { faults } = await compileSources([{ file: 'inferred.scowl', text }], { latenessMs: 0 });
   assert(faults.length === 0, `infer writes what can be read: ${faults.map(faultLine).join('\n')}`);
-  return text;
+  return formatScowl('inferred.scowl', text, [])!;
 }
 
 function eventText({ type, count, columns, structs }: Inferred, leftOut: LeftOut[], reserved: Set<string>): string {

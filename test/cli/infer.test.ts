@@ -30,13 +30,13 @@ test('a topology of samples: types, what may be missing, nested types with names
   );
   expect(text).toBe(`event order  -- 2 of the samples
 last_value := $.last as float
-user_name := $.user.name as string
-user_age := $.user.age as int?  -- seen in 1 of 2
-items := $.items as [order_items]
-odd_name := $["odd name"] as bool?  -- seen in 1 of 2
-tags := $.tags as [string?]?  -- seen in 1 of 2
-nested := $.nested as [[int]?]?  -- seen in 1 of 2
-at := $.at as time?  -- seen in 1 of 2
+user_name  := $.user.name as string
+user_age   := $.user.age as int?  -- seen in 1 of 2
+items      := $.items as [order_items]
+odd_name   := $["odd name"] as bool?  -- seen in 1 of 2
+tags       := $.tags as [string?]?    -- seen in 1 of 2
+nested     := $.nested as [[int]?]?   -- seen in 1 of 2
+at         := $.at as time?           -- seen in 1 of 2
 -- empty: left out, a list that is always empty
 
 type order_items {

@@ -170,6 +170,16 @@ describe('random topologies', () => {
   });
 });
 
+test('examples are formatted', () => {
+  const root = join(import.meta.dir, '../..');
+  const paths = [...new Bun.Glob('examples/**/*.scowl').scanSync(root)];
+  expect(paths.length).toBeGreaterThan(0);
+  for (const path of paths) {
+    const text = readFileSync(join(root, path), 'utf8');
+    expect([path, formatScowl(path, text, [])]).toEqual([path, text]);
+  }
+});
+
 /** Every topology of the suite in one text, to be broken. */
 const WHOLE = conformanceCases()
   .map(folder => readFileSync(join(import.meta.dir, '../cases/scowl', folder, 'topology.scowl'), 'utf8'))

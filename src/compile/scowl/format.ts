@@ -6,7 +6,7 @@ import { readScowl } from './parser.ts';
 
 /**
  * A topology as everybody would write it: the same words in the same lines, with one space where there is one, lines
- * that go on indented by the brackets that are open, comments where they were, and no more than one empty line.
+ * that go on indented by the brackets that are open, `:=` of neighbours in one column, comments where they were, and no more than one empty line.
  *
  * @returns null where it cannot be read, with what is wrong with it in `faults`
  */
@@ -27,7 +27,8 @@ export function formatScowl(file: string, text: string, faults: Fault[]): string
     const isEmpty = tokens.length === 0 && comment === null;
     const least = tokens[0] && closes(tokens[0]) ? 0 : 1;
     const indent = begins || isEmpty ? '' : '  '.repeat(Math.max(least, written.leastDepth));
-    made.push({ code: indent + written.text, comment });
+    const name = begins && tokens[1]?.tokenType === Defines ? tokens[0]!.image : null;
+    made.push({ code: indent + written.text, name, comment });
   }
   return aligned(made)
     .map(line => `${line}\n`)
@@ -37,23 +38,36 @@ export function formatScowl(file: string, text: string, faults: Fault[]): string
 /** A line as it is written; one of a comment alone has its indent as its code. */
 interface Made {
   code: string;
+  /** Of what the line begins to define. */
+  name: string | null;
   comment: string | null;
 }
 
-/** Comments behind code begin in one column, in lines that follow each other. */
+/** In lines that follow each other `:=` stands in one column, and so do comments behind code. */
 function aligned(made: Made[]): string[] {
-  const isBehind = (line: Made | undefined) => line !== undefined && line.comment !== null && line.code.trim() !== '';
+  const names = columnsOf(made, ({ name }) => name);
+  const lines = made.map(({ code, name, comment }, i) => ({
+    code: name === null ? code : name.padEnd(names[i]!) + code.slice(name.length),
+    comment,
+  }));
+  const isBehind = ({ code, comment }: (typeof lines)[0]) => comment !== null && code.trim() !== '';
+  const codes = columnsOf(lines, line => (isBehind(line) ? line.code : null));
+  return lines.map((line, i) => {
+    if (line.comment === null) return line.code;
+    return isBehind(line) ? `${line.code.padEnd(codes[i]!)}  ${line.comment}` : line.code + line.comment;
+  });
+}
+
+/** For each line the greatest length of what it and its neighbours have; a line that has nothing parts them. */
+function columnsOf<T>(lines: T[], textOf: (line: T) => string | null): number[] {
   const widths: number[] = [];
-  for (let i = 0; i < made.length; ) {
+  for (let i = 0; i < lines.length; ) {
     let end = i + 1;
-    if (isBehind(made[i])) while (isBehind(made[end])) end++;
-    const width = Math.max(...made.slice(i, end).map(({ code }) => code.length));
+    if (textOf(lines[i]!) !== null) while (end < lines.length && textOf(lines[end]!) !== null) end++;
+    const width = Math.max(...lines.slice(i, end).map(line => textOf(line)?.length ?? 0));
     while (i < end) widths[i++] = width;
   }
-  return made.map((line, i) => {
-    if (line.comment === null) return line.code;
-    return isBehind(line) ? `${line.code.padEnd(widths[i]!)}  ${line.comment}` : line.code + line.comment;
-  });
+  return widths;
 }
 
 /** No empty line at the beginning and the end, and one where there are several. */
@@ -119,7 +133,8 @@ function writeTokens(
   return { text, depth, leastDepth };
 }
 
-const { OpenRound, OpenSquare, OpenCurly, CloseCurly, Comma, Colon, Dot, Minus, Question, Less, Greater } = SYMBOLS;
+const { Defines, OpenRound, OpenSquare, OpenCurly, CloseCurly, Comma, Colon, Dot, Minus, Question, Less, Greater } =
+  SYMBOLS;
 
 /** Is there a space before a token? */
 function hasSpace(tokens: IToken[], i: number, isOuter: boolean): boolean {
