@@ -1,13 +1,12 @@
 /**
- * Values and errors of random expressions: what the plan makes of them is what a few lines make that follow the rules of
- * docs/scowl.md one by one, from the left, and stop where nothing more is needed.
+ * Values and errors of random expressions: what the plan makes of them, in the oracle and in the kernels, is what a few lines make
+ * that follow the rules of docs/scowl.md one by one, from the left, and stop where nothing more is needed.
  */
 import { expect, test } from 'bun:test';
 import { faultLine } from '../../src/base/fault.ts';
 import { compileSources } from '../../src/compile/compile.ts';
 import type { Value } from '../../src/plan/value.ts';
-import { parseLog } from '../oracle/log.ts';
-import { eventErrors, eventRow } from '../oracle/naive.ts';
+import { byOracle, byReplay } from '../cases/answers.ts';
 import { Random } from '../sim/random.ts';
 
 const SEEDS = Array.from({ length: process.env.TILEFOLD_LONG ? 3000 : 60 }, (_, i) => i + 1);
@@ -254,22 +253,24 @@ test.each(SEEDS)('seed %d', async seed => {
   const text = TOPOLOGY + features.map(({ name, term }) => `${name} := ${term.text}\n`).join('');
   const { plan, faults } = await compileSources([{ file: 'a.scowl', text }], { latenessMs: 0 });
   expect([faults.map(faultLine), text]).toEqual([[], text]);
-  for (let n = 0; n < 8; n++) {
-    const row = Object.fromEntries(Object.keys(INPUTS).map(name => [name, random.pick(INPUTS[name]!)]));
+  const rows = Array.from({ length: 8 }, () =>
+    Object.fromEntries(Object.keys(INPUTS).map(name => [name, random.pick(INPUTS[name]!)])),
+  );
+  const lines = rows.map(row => {
     const members = Object.entries(row).map(([name, value]) => `"${name}":${value}`);
-    const log = parseLog(`{"type":"e","time":"2001-01-01T00:00:00Z","data":{${members}}}`, plan, {
-      ...{ clock: 'event', maxJumpMs: 1 },
-    });
-    const [values, errors] = [eventRow(plan, log, 0)!, eventErrors(plan, log, 0)!];
+    return `{"type":"e","time":"2001-01-01T00:00:00Z","data":{${members}}}`;
+  });
+  const [oracle, replay] = [byOracle(plan, lines.join('\n')), await byReplay(plan, lines.join('\n'))];
+  for (const [i, row] of rows.entries()) {
     const inputs = Object.fromEntries(Object.entries(row).map(([name, value]) => [name, { ...NONE, value }]));
     for (const { name, term } of features) {
       const wanted = term.of(inputs);
-      expect([term.text, row, values[name], errors[name] ?? null]).toEqual([
-        term.text,
-        row,
-        wanted.value,
-        wanted.error,
-      ]);
+      for (const answers of [oracle, replay]) {
+        const { features: values, errors } = answers[i]!;
+        expect([term.text, row, values[name], errors[name] ?? null]).toEqual([
+          ...[term.text, row, wanted.value, wanted.error],
+        ]);
+      }
     }
   }
 });

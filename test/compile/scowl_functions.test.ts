@@ -6,8 +6,7 @@ import { formatMicros } from '../../src/base/time.ts';
 import { compileSources } from '../../src/compile/compile.ts';
 import { FUNCTIONS } from '../../src/compile/scowl/library.ts';
 import type { Type, Value } from '../../src/plan/value.ts';
-import { parseLog } from '../oracle/log.ts';
-import { eventErrors, eventRow } from '../oracle/naive.ts';
+import { byOracle, byReplay } from '../cases/answers.ts';
 
 /** As the page writes values. */
 function shown(value: Value, type: Type): string {
@@ -17,17 +16,17 @@ function shown(value: Value, type: Type): string {
   return type.kind === 'string' ? `'${value}'` : String(value);
 }
 
-/** What an expression is for an event of the year 2001. */
-async function resultOf(scowl: string): Promise<string> {
+/** What an expression is for an event of the year 2001, to the oracle and to the kernels. */
+async function resultsOf(scowl: string): Promise<string[]> {
   const text = `event e\nid := $.id as int\nx := ${scowl}\n`;
   const { plan, faults } = await compileSources([{ file: 'a.scowl', text }], { latenessMs: 0 });
   expect(faults.map(faultLine)).toEqual([]);
-  const log = parseLog('{"type":"e","time":"2001-01-01T00:00:00Z","data":{"id":1}}', plan, {
-    ...{ clock: 'event', maxJumpMs: 1 },
-  });
   const { type } = plan.events[0]!.columns.find(({ name }) => name === 'x')!.expression;
-  const error = eventErrors(plan, log, 0)!.x;
-  return shown(eventRow(plan, log, 0)!.x!, type) + (error === undefined ? '' : `, error: ${error}`);
+  const log = '{"type":"e","time":"2001-01-01T00:00:00Z","data":{"id":1}}\n';
+  return [byOracle(plan, log), await byReplay(plan, log)].map(([answer]) => {
+    const { features, errors } = answer!;
+    return shown(features.x as Value, type) + (errors.x === undefined ? '' : `, error: ${errors.x}`);
+  });
 }
 
 describe('the page of functions', () => {
@@ -38,6 +37,6 @@ describe('the page of functions', () => {
 
   test.each(FUNCTIONS.map(fn => [fn.name, fn] as const))('%s', async (_, { examples }) => {
     expect(examples.length).toBeGreaterThan(0);
-    for (const [scowl, value] of examples) expect([scowl, await resultOf(scowl)]).toEqual([scowl, value]);
+    for (const [scowl, value] of examples) expect([scowl, ...(await resultsOf(scowl))]).toEqual([scowl, value, value]);
   });
 });
