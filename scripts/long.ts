@@ -19,7 +19,7 @@ const PARTS: Record<string, string[]> = {
   crash: ['test', './test/sim/crash.test.ts'],
   apply: ['test', './test/sim/apply.test.ts'],
   lines: ['test', './test/kernel/form.test.ts', './test/kernel/builds.test.ts'],
-  kill: ['test', './test/cli/kill.test.ts', './test/cli/apply.test.ts'],
+  kill: ['test', './test/cli/kill.test.ts', './test/cli/apply.test.ts', './test/cli/enriched.test.ts'],
   topology: ['test', './test/sim/topology.test.ts'],
   fuzz: [
     'test',

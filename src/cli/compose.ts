@@ -9,6 +9,7 @@ import { Stages } from '../base/stages.ts';
 import type { Now } from '../http/feature_sets.ts';
 import { type Engine, nowOf, type Watcher } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
+import type { BesideWriter } from '../ingest/barrier.ts';
 import { Here } from '../ingest/here.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import { Fold, type ReadBack } from '../kernel/fold.ts';
@@ -30,6 +31,7 @@ import { history, type HistoryParts, type Touch } from '../replay/history.ts';
 import { answersAt, type Moment } from '../replay/moments.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
 import { Spill } from '../replay/spill.ts';
+import { besideWriter } from '../shard/beside.ts';
 import { Crew } from '../shard/crew.ts';
 import type { FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import { localDisk } from '../source/disk.ts';
@@ -50,6 +52,7 @@ import {
   type OpenDatabase,
   openDatabase,
   openFile,
+  openRows,
   openSnapshot,
   REFUSE,
   type Unreadable,
@@ -347,19 +350,16 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   const layout = layPlan(kernel, plan, ids, settings);
   const foldMemoryBytes = config.fold.memoryBytes;
   if (isAlone) {
-    const fold = new Fold(kernel, readBackOf(parts));
+    // What another thread writes is read as by any other reader.
+    const beside = parts.isAlone ? null : await writeBeside(database, keeping, onFailure);
+    const { writer = null, rows = store } = beside ?? {};
+    const fold = new Fold(kernel, readBackOf(parts, rows));
     const engine = new Here({
       pipeline: { layout, folds: [fold] },
-      store,
-      meta,
-      keeping,
-      foldMemoryBytes,
-      onFailure,
-      watcher,
-      stages,
+      ...{ store, meta, writer, rows, keeping, foldMemoryBytes, onFailure, watcher, stages },
     });
     const moments = { position: () => engine.folded - 1, nowMicros: () => nowOf(engine, config.log.clock, nowMicros) };
-    const here = new Reader({ layout, fold, store, ...moments });
+    const here = new Reader({ layout, fold, store: rows, ...moments });
     const reader: LookUp = {
       lookup: request => stages.time('answer', () => here.lookup(request)),
       explain: request => stages.time('answer', () => here.explain(request)),
@@ -370,7 +370,7 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   const file = database.db.filename;
   const mark = store.mark();
   const shardCount = settings.shards;
-  const lastRows = layout.keepsLastRows ? new Fold(kernel, readBackOf(parts)) : null;
+  const lastRows = layout.keepsLastRows ? new Fold(kernel, readBackOf(parts, store)) : null;
   const memoryBytes = foldMemoryBytes / (shardCount + (lastRows ? 1 : 0));
   const kernels = await compiledKernels();
   const opening = (shard: number): ToShard & { kind: 'open' } => ({
@@ -404,11 +404,33 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes()) };
 }
 
-function readBackOf({ plan, ids, database, behind }: FoldingParts): ReadBack {
-  const { readRow } = database.store;
+function readBackOf({ plan, ids, behind }: FoldingParts, { readRow }: Pick<RowReader, 'readRow'>): ReadBack {
   if (!behind) return readRow;
   const entities = new Set(lastRowsOf(plan).map(({ name }) => ids.entities.get(name)!));
   return (entity, ...place) => readRow(entity, ...place) ?? (entities.has(entity) ? behind(entity, ...place) : null);
+}
+
+/** A writer in a thread of its own, and what reads the rows that it writes. */
+async function writeBeside(
+  { db }: OpenDatabase,
+  keeping: Keeping[],
+  onFailure: (error: unknown) => void,
+): Promise<{ writer: BesideWriter; rows: RowReader }> {
+  const wire = await startWorker<ToWriter, FromWriter>({
+    ...{ kind: 'open', role: 'writer', database: db.filename, keeping },
+  });
+  const writer = besideWriter(wire, onFailure);
+  const { store: rows, close } = openRows(db.filename);
+  return {
+    rows,
+    writer: {
+      ...writer,
+      async close() {
+        await writer.close();
+        close();
+      },
+    },
+  };
 }
 
 function sizesOf({

@@ -15,6 +15,19 @@ export interface BarrierWork {
   merged: string | null;
 }
 
+/** What one barrier brings to a thread beside this one: copies of the rows, which go there. */
+export interface Snapshot extends Omit<BarrierWork, 'rows'> {
+  runs: Uint8Array<ArrayBuffer>[][];
+}
+
+/** Writes barriers in another thread, one after the other. */
+export interface BesideWriter {
+  /** Resolves when it is in the store: so many rows have left that meanwhile, and so long it took. */
+  write(snapshot: Snapshot): Promise<{ expired: number; seconds: number }>;
+  /** Resolves when nothing of the thread is left. */
+  close(): Promise<void>;
+}
+
 /**
  * Rows, errors, what was too late, and the position that all stand for, in one transaction; rows that nothing can read any more leave in
  * it too.

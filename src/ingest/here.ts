@@ -14,11 +14,11 @@ import type { ReadRanges } from '../kernel/hold.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { sequence } from '../kernel/sequence.ts';
 import type { Meta } from '../meta/meta.ts';
-import type { Mark, Store } from '../store/store.ts';
+import type { Mark, RowReader, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
 import { foldGathered, GATHERED_BYTES, gather, gatherRecords, select } from './advance.ts';
 import { enrichedRecords, type TakeEnriched } from './enrich.ts';
-import { writeBarrier } from './barrier.ts';
+import { type BarrierWork, type BesideWriter, writeBarrier } from './barrier.ts';
 import { sliceEnd } from './door.ts';
 import { type BadRecord, DIRTY_SHARE, type Engine, ERRORS_PENDING_MAX, type Watcher } from './engine.ts';
 import type { Keeping } from './expiry.ts';
@@ -34,6 +34,9 @@ interface How {
   take: TakeEnriched | null;
 }
 
+/** Memory may run over its bound by so much while the writer is at work; then folding waits for it. */
+const OVER_MAX = 1.5;
+
 /** Dirty rows that bring a barrier forward where lookups may wait behind its transaction. */
 const DIRTY_MAX = 40_000;
 
@@ -41,6 +44,10 @@ export interface HereParts {
   pipeline: Pipeline;
   store: Store;
   meta: Meta;
+  /** Writes barriers in another thread, while folding goes on; without it this one does. */
+  writer?: BesideWriter | null;
+  /** What folding and events read rows back with; without it the store itself. */
+  rows?: Pick<RowReader, 'readKey'>;
   /** How long rows are kept; empty where none ever leave the store. */
   keeping: Keeping[];
   /** What rows in memory may occupy. Beyond it there is a barrier, and the rows not used for longest leave. */
@@ -59,12 +66,17 @@ export class Here implements Engine {
   #folded: number;
   #expiredRows = 0;
   #writtenRows = 0;
+  readonly #writerStages = new Stages();
   #errors: BadRecord[] = [];
   readonly #late: LateLedger;
   /** How far rows from elsewhere have been merged in, since the last barrier. */
   #merged: string | null = null;
   /** Lines are folded one body after the other. */
   #work: Promise<void> = Promise.resolve();
+  /** The barrier that the writer is at. */
+  #writing: Promise<void> | null = null;
+  /** Where the store is. */
+  #written: number;
   #failure: unknown = null;
   #closed = false;
 
@@ -75,7 +87,7 @@ export class Here implements Engine {
     const { layout, folds } = parts.pipeline;
     this.#decoder = new Decoder(layout.kernel, layout.types);
     const mark = parts.store.mark();
-    this.#folded = mark.position;
+    this.#folded = this.#written = mark.position;
     resumeClocks(layout, mark.clocks);
     this.#late = new LateLedger(layout, parts.meta.late());
     for (const fold of folds) {
@@ -97,7 +109,7 @@ export class Here implements Engine {
   }
 
   stages(): ThreadStages[] {
-    return [];
+    return this.#parts.writer ? [{ thread: 'writer', ms: this.#writerStages.ms }] : [];
   }
 
   greatestClock(): bigint | null {
@@ -138,8 +150,7 @@ export class Here implements Engine {
     try {
       await this.#fold(lines, how);
     } catch (error) {
-      this.#failure = error;
-      this.#parts.onFailure(error);
+      this.#fail(error);
       throw error;
     }
   }
@@ -158,31 +169,96 @@ export class Here implements Engine {
     await turn();
   }
 
-  barrier(): void {
+  barrier(): void | Promise<void> {
     // Memory is part of the way, and so must not be written.
     if (this.#failure) throw this.#failure;
+    const { writer } = this.#parts;
+    return writer ? this.#barrierBeside(writer) : this.#barrierHere();
+  }
+
+  #barrierHere(): void {
     const { pipeline, store, meta, keeping } = this.#parts;
     this.#foldGathered();
-    const merged = this.#merged;
-    if (store.mark().position === this.#folded && this.#errors.length === 0 && merged === null) {
+    if (store.mark().position === this.#folded && this.#isWritten) {
       this.#makeRoom();
       return;
     }
     const startMs = performance.now();
-    const errors = this.#errors;
-    const mark = this.#mark();
-    const rowCount = pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
-    const late = this.#late.take();
+    const { rowCount, ...work } = this.#barrierWork();
     const rows = { runs: pipeline.folds.map(fold => fold.dirtyRun()) };
-    const work = { rows, rowCount, mark, errors, late, merged };
-    this.#expiredRows += this.#stages.time('write', () => writeBarrier(store, meta, keeping, work));
-    collectSoon();
-    this.#writtenRows += rowCount;
+    this.#expiredRows += this.#stages.time('write', () =>
+      writeBarrier(store, meta, keeping, { ...work, rows, rowCount }),
+    );
+    this.#settle(startMs, rowCount);
+  }
+
+  /** What is folded now is in the store when it resolves. */
+  async #barrierBeside(writer: BesideWriter): Promise<void> {
+    const position = this.#folded;
+    // One that is under way may have begun before the latest errors and rows.
+    while (this.#writing) await this.#writing;
+    this.#foldGathered();
+    if (this.#written >= position && this.#isWritten) this.#makeRoom();
+    else await this.#startWriting(writer);
+  }
+
+  #startWriting(writer: BesideWriter): Promise<void> {
+    const startMs = performance.now();
+    const { folds } = this.#parts.pipeline;
+    const work = this.#barrierWork();
+    const runs = this.#stages.time('snapshot', () => folds.map(fold => fold.snapshot()));
+    const write = async () => {
+      const { expired, seconds } = await writer.write({ ...work, runs });
+      this.#written = work.mark.position;
+      this.#expiredRows += expired;
+      this.#writerStages.add('write', seconds * 1000);
+      this.#settle(startMs, work.rowCount);
+    };
+    this.#writing = write().finally(() => {
+      this.#writing = null;
+    });
+    return this.#writing;
+  }
+
+  /** Nothing waits to be written but rows. */
+  get #isWritten(): boolean {
+    return this.#errors.length === 0 && this.#merged === null;
+  }
+
+  /** What a barrier of this moment brings beside rows: the next one does not bring it again. */
+  #barrierWork(): Omit<BarrierWork, 'rows'> {
+    const rowCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
+    const work = { rowCount, mark: this.#mark(), errors: this.#errors, late: this.#late.take(), merged: this.#merged };
     this.#errors = [];
     this.#merged = null;
+    return work;
+  }
+
+  #settle(startMs: number, rowCount: number): void {
+    const { pipeline, watcher } = this.#parts;
+    collectSoon();
+    this.#writtenRows += rowCount;
     for (const fold of pipeline.folds) fold.settle();
-    this.#parts.watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
+    watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
     for (const fold of pipeline.folds) fold.evict(fold.hasRoom ? Number.POSITIVE_INFINITY : fold.boundBytes / 2);
+  }
+
+  /** A barrier that is due. Folding goes on beside the writer, unless memory runs over. */
+  #dueBarrier(): void | Promise<void> {
+    const { writer } = this.#parts;
+    if (!writer) return this.#barrierHere();
+    if (this.#writing) return this.#isOver() ? this.#writing : undefined;
+    this.#startWriting(writer).catch(error => this.#fail(error));
+  }
+
+  #isOver(): boolean {
+    return this.#parts.pipeline.folds.some(fold => fold.stateBytes > fold.boundBytes * OVER_MAX);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    this.#parts.onFailure(error);
   }
 
   /** What lookups have read may fill memory, too, when nothing changes. */
@@ -190,10 +266,12 @@ export class Here implements Engine {
     for (const fold of this.#parts.pipeline.folds) if (!fold.hasRoom) fold.evict(fold.boundBytes / 2);
   }
 
-  close(): void {
+  close(): void | Promise<void> {
     assert(!this.#closed, 'an engine is closed once');
     this.#closed = true;
-    this.barrier();
+    const { writer } = this.#parts;
+    const written = this.barrier();
+    return writer ? Promise.resolve(written).then(() => writer.close()) : written;
   }
 
   /**
@@ -209,6 +287,8 @@ export class Here implements Engine {
       const end = sliceEnd(lines, from, isSequenced ? SEQUENCED_BYTES : undefined);
       this.#stages.time('decode', () => this.#decoder.fill(lines.subarray(from, end)));
       this.#foldBatch(how);
+      const { kernel } = this.#parts.pipeline.layout;
+      if (pickedBytes(kernel) === 0 && this.#isDue(how.isBehind)) await this.#dueBarrier();
     }
   }
 
@@ -228,16 +308,15 @@ export class Here implements Engine {
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
     if (isBehind && pickedBytes(this.#parts.pipeline.layout.kernel) < GATHERED_BYTES) return;
     this.#foldGathered();
-    if (this.#isDue(isBehind)) this.barrier();
   }
 
   /** Records in turn: what each reads is there before the next one writes. The others' aggregates are gathered as ever. */
   #sequenceBatch(bads: BadEvent[], take: TakeEnriched | null): void {
-    const { pipeline, store } = this.#parts;
+    const { pipeline, store, rows } = this.#parts;
     const { layout, folds } = pipeline;
     const { exports } = layout.kernel;
     const fold = folds[0]!;
-    const readRanges: ReadRanges = (...asked) => store.readKey(...asked);
+    const readRanges: ReadRanges = (...asked) => (rows ?? store).readKey(...asked);
     this.#stages.time('select', () => select(layout));
     const { count } = this.#decoder;
     for (let from = 0; from < count; ) {

@@ -11,6 +11,8 @@ import type { Store } from '../../src/store/store.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { MOMENTS } from './database.ts';
 import { smallWeek, tame, wild } from './flights.ts';
+import { Random } from './random.ts';
+import { randomTopology, randomTopologyLines } from './topologies.ts';
 import { type Death, makeStory, type Mistake, type Story, survive } from './lives.ts';
 
 /** `bun scripts/long.ts crash` sets it. */
@@ -32,6 +34,13 @@ const stories: [string, Story][] = [
   ['perturbed flights', await makeStory(plan, wild(small, 20010305), 'event')],
   ['perturbed flights by the wall clock', await makeStory(plan, wild(small, 20010306), 'wall')],
 ];
+
+const rng = new Random(7);
+// None is too late for its tiles: the oracle keeps no account of those that only exact windows read.
+stories.push([
+  'a topology',
+  await makeStory(randomTopology(rng, 8), tame(randomTopologyLines(rng, 120, 1)), 'event', () => new Map()),
+]);
 
 test.each(stories)(
   '%s: any deaths, after one another',

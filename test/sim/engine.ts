@@ -8,7 +8,7 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Ids } from '../../src/kernel/layout.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { type Meta, openMeta } from '../../src/meta/meta.ts';
-import { rowEntities } from '../../src/plan/layers.ts';
+import { isTopology, rowEntities } from '../../src/plan/layers.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { lastRowsOf } from '../../src/plan/upsert.ts';
 import { Reader } from '../../src/read/read.ts';
@@ -63,10 +63,12 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
     folder = 'log',
     db,
     clock = EVENT_CLOCK,
-    shards = 1,
+    shards: wanted = 1,
     foldMemoryBytes = PLENTY_BYTES,
     segmentBytes = 1 << 20,
   } = settings;
+  // Records of a topology are taken one after the other, whatever is asked for.
+  const shards = isTopology(plan) ? 1 : wanted;
   const nowMicros = settings.nowMicros ?? (() => 4_102_444_800_000_000n);
   const { wrapLog = log => log, wrapStore = store => store } = settings;
   const log = wrapLog(await EventLog.open({ disk, folder, clock, segmentBytes }));

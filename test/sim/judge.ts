@@ -1,13 +1,14 @@
 import { expect } from 'bun:test';
 import { type FeatureColumn, isList, itemType, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
 import type { Refusal } from '../../src/base/refusal.ts';
+import type { Enriched } from '../../src/ingest/enrich.ts';
 import type { Meta } from '../../src/meta/meta.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Type, Value } from '../../src/plan/value.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
 import type { Late } from '../oracle/late.ts';
 import type { Log } from '../oracle/log.ts';
-import { now, type Recorded, value } from '../oracle/naive.ts';
+import { eventRow, now, type Recorded, value } from '../oracle/naive.ts';
 import type { Engine } from './engine.ts';
 
 /** Keys by entity. */
@@ -105,6 +106,32 @@ export function isSame(x: Value, y: Value): boolean {
 
 function isMap(value: Value): value is { [key: string]: Value } {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+/** What events are answered with, from `position` on, none left out: each as the oracle has it. */
+export function compareEnriched(plan: Plan, log: Log, parts: Enriched[], position: number): void {
+  for (const part of parts) {
+    expect(part.position).toBe(position);
+    position += part.count;
+    for (let i = 0; i < part.count; i++) {
+      const record = log.records[part.position + i]!;
+      expect(part.timesMicros[i]).toBe(record.time);
+      const bad = part.bad.find(one => one.record === i);
+      expect([record.position, part.rows[i]! >= 0]).toEqual([record.position, record.bad === null]);
+      expect(bad !== undefined).toBe(record.bad !== null && part.types[i]! >= 0);
+      if (record.bad !== null) continue;
+      const wanted = eventRow(plan, log, record.position)!;
+      const { event, columns, errors } = part.features[part.types[i]!]!;
+      expect(event).toBe(record.type);
+      for (const [c, column] of columns.entries()) {
+        const got = valueAt(column, part.rows[i]!);
+        const of = { position: record.position, feature: column.name };
+        if (!isSame(got, wanted[column.name]!)) expect({ ...of, got }).toEqual({ ...of, got: wanted[column.name]! });
+        const error = errors[c] ? valueAt(errors[c], part.rows[i]!) : null;
+        expect({ ...of, error }).toEqual({ ...of, error: wanted[`${column.name}_fault`] ?? null });
+      }
+    }
+  }
 }
 
 /** What barriers have written of late events, in the oracle's words. */

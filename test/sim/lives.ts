@@ -56,7 +56,12 @@ export type Death =
   | { kind: 'commit'; n: number; moment: Moment }
   | { kind: 'none' };
 
-export async function makeStory(plan: Plan, lines: Uint8Array[], kind: Clock['kind']): Promise<Story> {
+export async function makeStory(
+  plan: Plan,
+  lines: Uint8Array[],
+  kind: Clock['kind'],
+  keysIn: (log: Log) => Keys = keysOf,
+): Promise<Story> {
   const clock: Clock = { kind, maxJumpMs: MAX_JUMP_DEFAULT_MS };
   // Which lines are let in is the same for either clock.
   const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: clock.maxJumpMs });
@@ -64,7 +69,7 @@ export async function makeStory(plan: Plan, lines: Uint8Array[], kind: Clock['ki
   const accepted = log.records.map(({ line }) => new TextDecoder().decode(lines[line - 1]!).replace(/\r$/, ''));
   const nextLine = [0, ...log.records.map(({ line }) => line)];
   const rows = kind === 'event' ? await prefixRows(plan, accepted) : null;
-  return { plan, clock, lines, accepted, nextLine, rows, log, keys: keysOf(log) };
+  return { plan, clock, lines, accepted, nextLine, rows, log, keys: keysIn(log) };
 }
 
 /** Rows by length of the prefix, of a run that never crashes. */
@@ -302,9 +307,11 @@ async function askAll(world: World, engine: Engine, arrivals: bigint[]): Promise
   world.nowMicros = () => arrivals.at(-1)!;
   compareLookups(engine, log, story.keys);
   // What can still be asked hangs on the clocks of the types, which the rows do not show.
-  const longAgo = engine.now() - 10n * 86_400_000_000n;
-  const request = { features: ['origin_delays:flights_2h'], entities: { origin: ['ATL'] }, at: longAgo };
-  expect(() => engine.reader.lookup(request)).toThrow('earlier tiles have expired');
+  if (story.keys.size > 0) {
+    const longAgo = engine.now() - 10n * 86_400_000_000n;
+    const request = { features: ['origin_delays:flights_2h'], entities: { origin: ['ATL'] }, at: longAgo };
+    expect(() => engine.reader.lookup(request)).toThrow('earlier tiles have expired');
+  }
   const bad = log.records.filter(record => record.bad !== null && record.bad !== UNDECLARED);
   const errors = engine.meta.errors({ limit: bad.length + 1 });
   const [found, wanted] = [errors, bad].map(of => of.map(({ position, type }) => `${position} ${type}`).join(', '));

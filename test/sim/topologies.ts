@@ -227,7 +227,7 @@ const START_MS = Date.UTC(2024, 0, 1);
 const ODD = ['"five"', '"5"', '5.5', '"5.5"', '"null"', 'true', '"true"', '[1]', '{}', '"2024-01-01"', '1704067200000'];
 
 /** Some of the same moment, some late, some far too late; keys that repeat, and nulls; some that are bad, and of no type. */
-export function randomTopologyLines(rng: Random, count: number): string[] {
+export function randomTopologyLines(rng: Random, count: number, lateMaxMs = 2 * DAY_MS): string[] {
   let clockMs = START_MS;
   return Array.from({ length: count }, () => {
     clockMs += rng.pick([
@@ -242,7 +242,7 @@ export function randomTopologyLines(rng: Random, count: number): string[] {
       rng.below(200_000),
       rng.chance(0.1) ? rng.below(DAY_MS) : 0,
     ]);
-    const lateMs = rng.chance(0.15) ? rng.pick([1, 1000, 60_000, rng.below(HOUR_MS), rng.below(2 * DAY_MS)]) : 0;
+    const lateMs = rng.chance(0.15) ? rng.pick([1, 1000, 60_000, rng.below(HOUR_MS), rng.below(lateMaxMs)]) : 0;
     const maybe = (text: string) => (rng.chance(0.12) ? 'null' : rng.chance(0.02) ? rng.pick(ODD) : text);
     const since = new Date(clockMs - rng.pick([0, 1, 1000, 60_000, rng.below(HOUR_MS), -5_000])).toISOString();
     const data = {

@@ -1,7 +1,6 @@
 /** Random topologies over random logs: what events are answered with is the oracle's, to the last bit. */
 import { describe, expect, test } from 'bun:test';
 import type { Plan } from '../../src/plan/plan.ts';
-import type { Enriched } from '../../src/ingest/enrich.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { eventRow } from '../oracle/naive.ts';
@@ -9,7 +8,7 @@ import { rowsOfCut } from './cuts.ts';
 import { SimulatedDisk } from './disk.ts';
 import { EVENT_CLOCK, memoryDatabase, openEngine } from './engine.ts';
 import { body, tame } from './flights.ts';
-import { isSame, valueAt } from './judge.ts';
+import { compareEnriched, isSame, valueAt } from './judge.ts';
 import { Random } from './random.ts';
 import { replayed } from './replayed.ts';
 import { randomTopology, randomTopologyLines } from './topologies.ts';
@@ -64,32 +63,6 @@ describe.each(SEEDS)('seed %d', seed => {
     await engine.close();
   }, 60_000);
 });
-
-/** Events from `position` on, none left out. */
-function compareEnriched(plan: Plan, log: Log, parts: Enriched[], position: number): void {
-  for (const part of parts) {
-    expect(part.position).toBe(position);
-    position += part.count;
-    for (let i = 0; i < part.count; i++) {
-      const record = log.records[part.position + i]!;
-      expect(part.timesMicros[i]).toBe(record.time);
-      const bad = part.bad.find(one => one.record === i);
-      expect([record.position, part.rows[i]! >= 0]).toEqual([record.position, record.bad === null]);
-      expect(bad !== undefined).toBe(record.bad !== null && part.types[i]! >= 0);
-      if (record.bad !== null) continue;
-      const wanted = eventRow(plan, log, record.position)!;
-      const { event, columns, errors } = part.features[part.types[i]!]!;
-      expect(event).toBe(record.type);
-      for (const [c, column] of columns.entries()) {
-        const got = valueAt(column, part.rows[i]!);
-        const of = { position: record.position, feature: column.name };
-        if (!isSame(got, wanted[column.name]!)) expect({ ...of, got }).toEqual({ ...of, got: wanted[column.name]! });
-        const error = errors[c] ? valueAt(errors[c], part.rows[i]!) : null;
-        expect({ ...of, error }).toEqual({ ...of, error: wanted[`${column.name}_fault`] ?? null });
-      }
-    }
-  }
-}
 
 test('rows do not show how events were cut into bodies', async () => {
   const rng = new Random(77);
