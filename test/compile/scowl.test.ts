@@ -130,7 +130,15 @@ describe('types of expressions', () => {
     ['Round(f, «a»)', 'Round wants its digits as a literal'],
     ['«Lower»(s by a)', 'by belongs to aggregates, and Lower is none'],
     ['«Flor»(f)', 'unknown function "Flor"; did you mean "Floor"?'],
-    ['Float(«s»)', 'Float wants float or int or bool as its x, got string'],
+    ['Float(«l»)', 'Float wants float or int or bool or string as its x, got [int]'],
+    [
+      "FormatTime(t, «'%Q'»)",
+      'FormatTime: unknown directive %Q; those that are known are %A %a %B %b %h %Y %y %m %d %j %H %I %p %M %S %g %f %z %w %u %U %W %V %G %F %T %R %x %X %c %%',
+    ],
+    [
+      "ParseTime(s, «'%V'»)",
+      'ParseTime: times are not read by %V; they are by %A %a %B %b %h %Y %y %m %d %j %H %I %p %M %S %g %f %z %F %T %R %x %X %c %%',
+    ],
     ["AsTimezone(t, «'Mars'»)", '"Mars" is no time zone; wanted a name like Europe/Berlin'],
     ['1 + «$.q»', 'a path stands alone behind :=, with its type: name := $.member as string'],
     ['«9223372036854775808»', '9223372036854775808 is beyond int; with a point (9223372036854775808.0) it is a float'],

@@ -7,7 +7,6 @@ import { compileSources } from '../../src/compile/compile.ts';
 import { FUNCTIONS } from '../../src/compile/scowl/library.ts';
 import type { Type, Value } from '../../src/plan/value.ts';
 import { parseLog } from '../oracle/log.ts';
-import { LIBRARY } from '../oracle/library.ts';
 import { eventErrors, eventRow } from '../oracle/naive.ts';
 
 /** As the page writes values. */
@@ -37,20 +36,8 @@ describe('the page of functions', () => {
     expect(page).toBe(scowlFunctionsPage());
   });
 
-  // Those that the oracle does not compute yet.
-  const unknown = {
-    StringSimilarity: 'similarity',
-    IPCBlock: 'ipBlock',
-    FormatTime: 'formatTime',
-    AsTimezone: 'inZone',
-  };
-  const isKnown = (name: string) => Object.hasOwn(LIBRARY, unknown[name as 'IPCBlock'] ?? 'lower');
-
-  test.each(FUNCTIONS.filter(fn => isKnown(fn.name)).map(fn => [fn.name, fn] as const))(
-    '%s',
-    async (_, { examples }) => {
-      expect(examples.length).toBeGreaterThan(0);
-      for (const [scowl, value] of examples) expect([scowl, await resultOf(scowl)]).toEqual([scowl, value]);
-    },
-  );
+  test.each(FUNCTIONS.map(fn => [fn.name, fn] as const))('%s', async (_, { examples }) => {
+    expect(examples.length).toBeGreaterThan(0);
+    for (const [scowl, value] of examples) expect([scowl, await resultOf(scowl)]).toEqual([scowl, value]);
+  });
 });

@@ -1,8 +1,10 @@
 import type { Position } from '../../base/fault.ts';
 import type { Expression, FunctionName } from '../../plan/expression.ts';
 import { EVENT_TIME } from '../../plan/expression.ts';
+import { compileTimeFormat, TimeFormatError } from '../../plan/time_format.ts';
 import type { Type } from '../../plan/value.ts';
 import { BOOL, DOUBLE, INT64, STRING, TIME } from '../../plan/value.ts';
+import { isZone } from '../../plan/zone.ts';
 import { call, isNullLiteral, literal, literalText, nullLiteral, toDouble } from '../typing.ts';
 import type { Bound, Scope } from './bound.ts';
 import {
@@ -286,6 +288,9 @@ function firstPresent(nodes: Node[], called: Called): Bound | null {
   return { value, error };
 }
 
+/** JSON has no spelling for it. */
+const NOT_FINITE = 'a float that is not finite';
+
 const CONVERSIONS: ScowlFunction[] = [
   {
     group: 'Conversions',
@@ -333,20 +338,30 @@ const CONVERSIONS: ScowlFunction[] = [
   {
     group: 'Conversions',
     name: 'Float',
-    params: [{ name: 'x', kinds: ['double', 'int64', 'bool'] }],
+    params: [{ name: 'x', kinds: ['double', 'int64', 'bool', 'string'] }],
     result: 'float',
-    note: 'Of a bool 0 or 1. A text is not read: declare the input float.',
-    examples: [['Float(3)', '3.0']],
-    bind: eager(([x], { at }) => (x!.value.type.kind === 'double' ? x! : made(toDouble(x!.value), [x!], null, at))),
+    note: 'Of a bool 0 or 1; of a text a decimal number, with a sign, a point and a power of ten where it has them.',
+    error: 'expected float',
+    examples: [
+      ['Float(3)', '3.0'],
+      ["Float('-1.5e1')", '-15.0'],
+      ["Float('much')", 'null, error: expected float'],
+    ],
+    bind: eager(([x], { at, fn }) => {
+      const { kind } = x!.value.type;
+      return kind === 'double' ? x! : made(toDouble(x!.value), [x!], kind === 'string' ? fn.error! : null, at);
+    }),
   },
   {
     group: 'Conversions',
     name: 'String',
-    params: [{ name: 'x', kinds: ['string', 'int64', 'bool', 'time'] }],
+    params: [{ name: 'x', kinds: ['string', 'int64', 'double', 'bool', 'time'] }],
     result: 'string',
-    note: 'Times are RFC 3339. A float is not spelled: take Int of it.',
+    note: 'Times are RFC 3339; a float is as JSON has it, in as few digits as tell it from all others.',
+    error: NOT_FINITE,
     examples: [
       ['String(42)', "'42'"],
+      ['String(0.1 + 0.2)', "'0.30000000000000004'"],
       ['String(2 > 1)', "'true'"],
     ],
     bind: eager(([x], called) => spelled(x!, called)),
@@ -354,7 +369,9 @@ const CONVERSIONS: ScowlFunction[] = [
 ];
 
 function spelled(x: Bound, called: Called): Bound {
-  return x.value.type.kind === 'string' ? x : made(callOf('toText', [x], STRING, called), [x], null, called.at);
+  const { kind } = x.value.type;
+  if (kind === 'string') return x;
+  return made(callOf('toText', [x], STRING, called), [x], kind === 'double' ? NOT_FINITE : null, called.at);
 }
 
 const NUMBERS: ScowlFunction[] = [
@@ -501,7 +518,7 @@ const TEXTS: ScowlFunction[] = [
   {
     group: 'Texts',
     name: 'Concat',
-    params: [{ name: 'text', kinds: ['string', 'int64', 'bool', 'time'] }],
+    params: [{ name: 'text', kinds: ['string', 'int64', 'double', 'bool', 'time'] }],
     repeats: true,
     result: 'string',
     note: 'Of other types than string as String spells them. Also `text + text`.',
@@ -528,7 +545,7 @@ const TEXTS: ScowlFunction[] = [
 ];
 
 const FORMAT: Param = { name: 'format', kinds: ['string'], literal: true };
-const FORMAT_NOTE = '`%Y-%m-%d %H:%M:%S` and the like, as strftime has them.';
+const FORMAT_NOTE = '`%Y-%m-%d %H:%M:%S` and the like, as [STRFTIME](functions.md#times) has them.';
 
 const TIMES: ScowlFunction[] = [
   {
@@ -576,7 +593,10 @@ const TIMES: ScowlFunction[] = [
     note: FORMAT_NOTE,
     error: ERRORS.text,
     examples: [["FormatTime('2001-03-11T17:30:00Z', '%Y-%m-%d')", "'2001-03-11'"]],
-    bind: plain('formatTime', STRING),
+    bind: eager((args, called) => {
+      if (!isTimeFormat(args[1]!, 'spell', called)) return null;
+      return made(callOf('formatTime', args, STRING, called), args, called.fn.error!, called.at);
+    }),
   },
   {
     group: 'Times',
@@ -590,9 +610,11 @@ const TIMES: ScowlFunction[] = [
       ["ParseTime('2001-03-11')", '2001-03-11T00:00:00Z'],
       ["ParseTime('soon')", 'null, error: expected time'],
     ],
-    bind: eager((args, called) =>
-      made(callOf(args.length === 1 ? 'toTime' : 'parseTime', args, TIME, called), args, called.fn.error!, called.at),
-    ),
+    bind: eager((args, called) => {
+      if (args.length === 2 && !isTimeFormat(args[1]!, 'read', called)) return null;
+      const fn = args.length === 1 ? 'toTime' : 'parseTime';
+      return made(callOf(fn, args, TIME, called), args, called.fn.error!, called.at);
+    }),
   },
   ...(
     [
@@ -618,7 +640,7 @@ const TIMES: ScowlFunction[] = [
     name: 'AsTimezone',
     params: [MOMENT, { name: 'zone', kinds: ['string'], literal: true }],
     result: 'time',
-    note: 'A time whose day and hour are those of the clocks in that zone, for Day, Hour and FormatTime.',
+    note: 'A time whose day and hour are those of the clocks in that zone, for Day, Hour and FormatTime. Before 1970 and after 2100 clocks are taken to be as at the ends of that span.',
     error: ERRORS.time,
     examples: [["Hour(AsTimezone('2001-03-11T17:30:00Z', 'America/New_York'))", '12']],
     bind: eager((args, called) => {
@@ -629,13 +651,14 @@ const TIMES: ScowlFunction[] = [
   },
 ];
 
-function isZone(zone: string): boolean {
+function isTimeFormat({ value }: Bound, use: 'read' | 'spell', { fn, scope }: Called): boolean {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: zone });
+    compileTimeFormat(literalText(value)!, use);
     return true;
   } catch (error) {
-    if (error instanceof RangeError) return false;
-    throw error;
+    if (!(error instanceof TimeFormatError)) throw error;
+    refuse(`${fn.name}: ${error.message}`, value.at!, scope);
+    return false;
   }
 }
 
