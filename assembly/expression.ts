@@ -12,6 +12,7 @@ import { Arena, useArena } from './arena';
 import { runBucket } from './bucket';
 import { runCalendar } from './calendar';
 import { isCostly, runDistinct } from './distinct';
+import { choiceLanes, comparisonLanes, doubleLanes, intLanes, logicLanes } from './lanes';
 import { runList, runSeries } from './list';
 import { allocate, allocateZeroed } from './memory';
 import { runExtreme, runRounding, runWhole } from './number';
@@ -206,7 +207,8 @@ function runFunction(op: i32, target: Register, a: Register, b: Register, c: Reg
 }
 
 function runInt(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {
-  for (let row = from; row < to; row++) {
+  const start = ASC_FEATURE_SIMD ? intLanes(op, target, a, b, from, to) : from;
+  for (let row = start; row < to; row++) {
     const at = row << 3;
     let isNull = load<u8>(a.nulls + row) | load<u8>(b.nulls + row);
     const x = load<i64>(a.values + at);
@@ -249,7 +251,8 @@ function multiplyOverflows(x: i64, y: i64, product: i64): bool {
 }
 
 function runDouble(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {
-  for (let row = from; row < to; row++) {
+  const start = ASC_FEATURE_SIMD ? doubleLanes(op, target, a, b, from, to) : from;
+  for (let row = start; row < to; row++) {
     const at = row << 3;
     let isNull = load<u8>(a.nulls + row) | load<u8>(b.nulls + row);
     const x = load<f64>(a.values + at);
@@ -278,7 +281,8 @@ function runDouble(op: i32, target: Register, a: Register, b: Register, from: us
 }
 
 function runComparison(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {
-  for (let row = from; row < to; row++) {
+  const start = ASC_FEATURE_SIMD ? comparisonLanes(op, target, a, b, from, to) : from;
+  for (let row = start; row < to; row++) {
     const at = row << 3;
     const isNull = load<u8>(a.nulls + row) | load<u8>(b.nulls + row);
     const x = a.values + at;
@@ -321,7 +325,8 @@ function runComparison(op: i32, target: Register, a: Register, b: Register, from
 
 /** Three-valued: `false and null` is false, `true or null` is true. */
 function runLogic(op: i32, target: Register, a: Register, b: Register, from: usize, to: usize): void {
-  for (let row = from; row < to; row++) {
+  const start = ASC_FEATURE_SIMD ? logicLanes(op, target, a, b, from, to) : from;
+  for (let row = start; row < to; row++) {
     const at = row << 3;
     const xNull = load<u8>(a.nulls + row) != 0;
     const yNull = load<u8>(b.nulls + row) != 0;
@@ -352,7 +357,8 @@ function runLogic(op: i32, target: Register, a: Register, b: Register, from: usi
 
 /** COALESCE: a, else b. SELECT: b where a is true, else c. */
 function runChoice(op: i32, target: Register, a: Register, b: Register, c: Register, from: usize, to: usize): void {
-  for (let row = from; row < to; row++) {
+  const start = ASC_FEATURE_SIMD ? choiceLanes(op, target, a, b, c, from, to) : from;
+  for (let row = start; row < to; row++) {
     const at = row << 3;
     const first =
       op == Op.COALESCE

@@ -173,7 +173,7 @@ function bindList(node: SqlNode & { kind: 'list' }, scope: Scope): Expression | 
 function foldedLiteral(value: Expression): { value: Value } | null {
   if (value.kind === 'literal') return value;
   const inner = value.kind === 'call' && value.fn === 'toDouble' ? value.args[0]! : null;
-  return inner?.kind === 'literal' ? { value: Number(inner.value) } : null;
+  return inner?.kind === 'literal' && inner.type.kind !== 'string' ? { value: Number(inner.value) } : null;
 }
 
 function bindAll(nodes: SqlNode[], scope: Scope): Expression[] | null {

@@ -1,6 +1,6 @@
 /**
- * Time zones of the IANA database, as the runtime knows it: what clocks in a zone show, from 1970 to 2100. What was before is taken as if
- * clocks had been as at the beginning of 1970, and what comes after as at the end of 2100.
+ * Time zones of the IANA database, as the runtime knows it: what clocks in a zone show, from 1970 to 2100. Before and after that clocks
+ * are taken to be as at the ends of that span.
  */
 const FIRST_MS = Date.UTC(1970, 0);
 const END_MS = Date.UTC(2101, 0);

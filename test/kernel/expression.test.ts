@@ -52,8 +52,8 @@ const STRINGS = [
   'a\uffff',
 ];
 
-/** Runs expressions over rows in one frame: values by expression, then by row. */
-function run(kernel: Kernel, expressions: Expression[], rows: Row[]): Value[][] {
+/** Runs expressions over rows in one frame, from cut to cut: values by expression, then by row. */
+function run(kernel: Kernel, expressions: Expression[], rows: Row[], cuts: number[] = []): Value[][] {
   const { exports } = kernel;
   const leaf = (expression: Expression) =>
     COLUMNS.findIndex(([name]) => expression.kind === 'column' && expression.name === name);
@@ -63,7 +63,8 @@ function run(kernel: Kernel, expressions: Expression[], rows: Row[]): Value[][] 
   const program = lowering.load(kernel, frame);
   for (const [register, [name, type]] of COLUMNS.entries())
     for (const [i, row] of rows.entries()) setCell(kernel, frame, register, i, type, row[name]!);
-  if (program !== null) exports.runProgram(program, frame, 0, rows.length);
+  if (program !== null)
+    for (const [i, from] of [0, ...cuts].entries()) exports.runProgram(program, frame, from, cuts[i] ?? rows.length);
   return expressions.map((expression, i) =>
     rows.map((_, at) => cellAt(kernel, frame, registers[i]!, expression.type, at)),
   );
@@ -219,6 +220,20 @@ test.each([1, 2, 3, 4, 5, 6])('random expressions are what the oracle makes of t
     Object.fromEntries(COLUMNS.map(([name, type]) => [name, randomValue(type, rng)])),
   );
   compare(await loadKernel(), expressions, rows);
+});
+
+test('rows are computed alike, many at once or cut anywhere', async () => {
+  const rng = new Random(7);
+  const kernel = await loadKernel();
+  const maker = new Maker(rng);
+  const expressions = Array.from({ length: 60 }, () => maker.of(rng.pick([INT64, DOUBLE, BOOL]), 1 + rng.below(3)));
+  const rows = Array.from({ length: 200 }, () =>
+    Object.fromEntries(COLUMNS.map(([name, type]) => [name, randomValue(type, rng)])),
+  );
+  const whole = run(kernel, expressions, rows);
+  const ones = Array.from({ length: rows.length - 1 }, (_, i) => i + 1);
+  for (const cuts of [ones, [15, 16, 17, 49, 65, 66, 130], [1, 199], [16, 32, 48]])
+    expect(run(kernel, expressions, rows, cuts)).toEqual(whole);
 });
 
 /** One value for each pair of arguments. */

@@ -150,7 +150,8 @@ function bindList(node: Node & { kind: 'list' }, scope: Scope, at: Position): Bo
 function foldedLiteral(value: Expression): (Expression & { kind: 'literal' }) | null {
   if (value.kind === 'literal') return value;
   const inner = value.kind === 'call' && value.fn === 'toDouble' ? value.args[0]! : null;
-  return inner?.kind === 'literal' ? { ...inner, value: Number(inner.value), type: DOUBLE } : null;
+  if (inner?.kind !== 'literal' || inner.type.kind === 'string') return null;
+  return { ...inner, value: Number(inner.value), type: DOUBLE };
 }
 
 function bindAll(nodes: Node[], scope: Scope): Bound[] | null {
