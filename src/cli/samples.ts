@@ -25,11 +25,15 @@ export function addInfer(program: Command) {
           'request',
           `${files.join(', ')}: no events; wanted JSON objects with a type and a time, one a line`,
         );
-      if (json) return console.log(JSON.stringify(inferredJson(inferred)));
-      console.log(
-        (scowl ? await topologyText(inferred) : eventsText(inferred.types, inferred.leftOut, null)).trimEnd(),
-      );
+      await tellInferred(inferred, { scowl, json });
     });
+}
+
+/** Prints declarations, of files and of timelines alike. */
+export async function tellInferred(inferred: Inferences, { scowl, json }: Options) {
+  if (json) return console.log(JSON.stringify(inferredJson(inferred)));
+  const text = scowl ? await topologyText(inferred) : eventsText(inferred.types, inferred.leftOut, null);
+  console.log(text.trimEnd());
 }
 
 function inferredJson({ types, leftOut }: Inferences) {
