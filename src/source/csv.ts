@@ -5,8 +5,8 @@ import { textChunks } from './ndjson.ts';
 import { BLOCK_CHARACTERS, RawJson, type RowNames, rowLines } from './rows.ts';
 import type { Block } from './source.ts';
 
-/** What a column holds, as far as its cells say: a number or a bool where all of them are one. */
-type Kind = 'number' | 'bool' | 'string';
+/** What a column holds, as far as its cells say: a number or a bool where all of them are one. Times are milliseconds or texts. */
+type Kind = 'number' | 'bool' | 'string' | 'time';
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 /** As programs print them that write tables. */
@@ -64,6 +64,7 @@ async function columnKinds(file: string, names: RowNames): Promise<Kind[]> {
   }
   return seen.map(({ numbers, bools, others }, i) => {
     if (header![i] === names.id) return 'string';
+    if (header![i] === names.time) return 'time';
     if (others === 0 && bools === 0 && numbers > 0) return 'number';
     return others === 0 && numbers === 0 && bools > 0 ? 'bool' : 'string';
   });
@@ -71,7 +72,7 @@ async function columnKinds(file: string, names: RowNames): Promise<Kind[]> {
 
 /** Digits are written as they are: no integer loses any. */
 function cellOf(cell: string | null, kind: Kind): unknown {
-  if (cell === null || kind === 'string') return cell;
+  if (cell === null || kind === 'string' || (kind === 'time' && !NUMBER.test(cell))) return cell;
   if (kind === 'bool') return new RawJson(cell.toLowerCase());
   if (!NO_FINITE.test(cell)) return new RawJson(cell);
   return /nan/i.test(cell) ? null : cell.startsWith('-') ? -Infinity : Infinity;
