@@ -18,14 +18,14 @@ export function addInfer(program: Command) {
     .argument('<files...>', 'NDJSON, gzip or not; their first 50,000 events are looked at')
     .option('--scowl', 'as a topology; as YAML by default')
     .option('--json', 'as one JSON object, with how often each was seen')
-    .action(async (files: string[], { scowl, json }: Options) => {
+    .action(async (files: string[], options: Options) => {
       const inferred = await inferFiles(files);
       if (inferred.types.length === 0)
         throw new Fault(
           'request',
           `${files.join(', ')}: no events; wanted JSON objects with a type and a time, one a line`,
         );
-      await tellInferred(inferred, { scowl, json });
+      await tellInferred(inferred, options);
     });
 }
 

@@ -154,7 +154,7 @@ function shownText({
   ];
   const said = facts.map(([what, text]) => `${what!.padEnd(9)}  ${text}`).join('\n');
   if (types.length === 0) return said;
-  const rows = types.map(each => [each.type, each.events, each.start, each.end, each.hash].map(String));
+  const rows = types.map(each => [each.type, each.events, each.start, each.end, `sha256:${each.hash}`].map(String));
   return `${said}\n\n${tableText([['type', 'events', 'start', 'end', 'hash'], ...rows])}`;
 }
 

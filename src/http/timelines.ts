@@ -30,6 +30,7 @@ const TIMELINE = z.object({
 
 export type TimelineJson = z.infer<typeof TIMELINE>;
 
+/** A version as HTTP and `--json` tell it. */
 export function timelineJson(version: TimelineVersion): TimelineJson {
   const { name, format, state, error, source, createdAtMicros, order, clock, types } = version;
   return {
