@@ -25,6 +25,8 @@ export interface Config {
     s3: S3Settings | null;
   };
   store: { sqlite: string };
+  /** Where timelines are kept. */
+  timelines: { dir: string };
   /** The folder of definitions. */
   definitions: string;
   /** The dialect of SQL of feature sets that name none. */
@@ -60,7 +62,7 @@ export function parseConfig(file: string, text: string): Config {
 }
 
 function located(config: z.output<typeof CONFIG>, folder: string): Config {
-  const { log, store, definitions, dialect, serve, fold, lateness } = config;
+  const { log, store, timelines, definitions, dialect, serve, fold, lateness } = config;
   return {
     log: {
       dir: resolve(folder, log.dir),
@@ -72,6 +74,7 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
       s3: log.s3 ? { ...log.s3, prefix: asFolder(log.s3.prefix) } : null,
     },
     store: { sqlite: resolve(folder, store.sqlite) },
+    timelines: { dir: resolve(folder, timelines.dir) },
     definitions: resolve(folder, definitions),
     dialect,
     serve: { port: serve.port, host: serve.host },
@@ -218,6 +221,7 @@ export const CONFIG = section({
     s3: S3.optional(),
   }).refine(({ s3, compress }) => !s3 || compress, { path: ['compress'], message: UPLOADS_PACKED }),
   store: section({ sqlite: PATH.default('data/tilefold.db') }),
+  timelines: section({ dir: PATH.default('data/timelines') }),
   definitions: PATH.default('features'),
   dialect: DIALECT.default('duckdb'),
   serve: section({

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { Fault, Faults, faultLine } from '../base/fault.ts';
 import { formatFaults } from '../compile/listing.ts';
@@ -26,7 +26,7 @@ export function exitCodeOf(error: unknown): number {
   // Commander has written its message already; --help and --version come here too.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof Faults) {
-    console.error(formatFaults(error.faults, file => readFileSync(file, 'utf8')));
+    console.error(formatFaults(error.faults, textOf));
     console.error(`${error.faults.length} ${error.faults.length === 1 ? 'fault' : 'faults'}`);
     return EXIT.fault;
   }
@@ -41,6 +41,11 @@ export function exitCodeOf(error: unknown): number {
   }
   console.error(error);
   return EXIT.bug;
+}
+
+/** Faults may stand in what is no file: an option. */
+function textOf(file: string): string | null {
+  return existsSync(file) ? readFileSync(file, 'utf8') : null;
 }
 
 /** What a file system says no for, without its being our fault: a folder in a file's place, rights, room, a broken disk. */

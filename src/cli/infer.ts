@@ -2,7 +2,7 @@ import { parseMicros } from '../base/time.ts';
 import { NAME, NAME_LENGTH_MAX } from '../compile/name.ts';
 import { CHANGE_OPS } from '../plan/plan.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
-import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
+import { MAX_JUMP_DEFAULT_MS, type Source } from '../source/source.ts';
 
 /** What samples say of an event type: its inputs, as they could be declared. */
 export interface Inferred {
@@ -80,8 +80,12 @@ const SAMPLES_MAX = 50_000;
 export type Inferences = ReturnType<Inference['result']>;
 
 export async function inferFiles(files: string[]): Promise<Inferences> {
+  return inferSource(await ndjsonFiles(files, { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS }));
+}
+
+/** What the first of its events say of their types. */
+export async function inferSource(source: Source): Promise<Inferences> {
   const inference = new Inference();
-  const source = await ndjsonFiles(files, { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS });
   let count = 0;
   for await (const { bytes } of source.read(0)) {
     for (const line of new TextDecoder().decode(bytes).split('\n')) {
@@ -144,6 +148,14 @@ export class Inference {
     });
     return { types: types.sort((a, b) => b.count - a.count), leftOut };
   }
+}
+
+/** What the door reads as the type of a record that it lets in; null where nothing can be told. */
+export function typeNameOf(line: Uint8Array): string | null {
+  const record: unknown = JSON.parse(new TextDecoder().decode(line));
+  if (!isObject(record)) return null;
+  const type = record.type !== undefined ? record.type : (record._type ?? tableOf(record));
+  return typeof type === 'string' && type !== '' ? type : null;
 }
 
 /** The rows in an envelope as Debezium makes them; null where it is none. */

@@ -150,7 +150,7 @@ async function catLog({ config: path, from, to = Infinity, types }: CatOptions) 
   }
 }
 
-function namesOf(types: string): string[] {
+export function namesOf(types: string): string[] {
   const names = types.split(',').map(name => name.trim());
   if (names.includes('')) throw new Fault('config', `--types: wanted names separated by commas, got ${types}`);
   return names;

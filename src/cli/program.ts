@@ -24,6 +24,7 @@ import { addServe } from './serve.ts';
 import { addShadow } from './shadow.ts';
 import { addTest } from './test.ts';
 import { addTiles } from './tiles.ts';
+import { addTimeline } from './timeline.ts';
 import { addVerify } from './verify.ts';
 
 /** @returns the process's exit code */
@@ -63,6 +64,7 @@ export function programOf(): Command {
     addErrors,
     addLate,
     addReplay,
+    addTimeline,
     addTiles,
     addChangelog,
     addLog,

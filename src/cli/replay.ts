@@ -6,10 +6,12 @@ import { Stages } from '../base/stages.ts';
 import { Fault } from '../base/fault.ts';
 import type { Replay, ReplayBatch, ReplayParts } from '../replay/replay.ts';
 import type { Spill } from '../replay/spill.ts';
+import { batchWithin, isWithin, type Stretch } from '../replay/within.ts';
 import { localDisk } from '../source/disk.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
 import { folderLog, folderRecords } from '../source/segments.ts';
-import type { Source } from '../source/source.ts';
+import type { Clock, Source } from '../source/source.ts';
+import { timelineCount } from '../source/timeline.ts';
 import { composeReplay, readableLog } from './compose.ts';
 import { loadConfig } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
@@ -17,28 +19,33 @@ import { type Frame, frameMaker, replayFrame, replayShapes } from './frame.ts';
 import { badLine, featureErrorLine, rejectedLine } from './lines.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { Progress } from './progress.ts';
+import { parseTime } from './tiles.ts';
+import { parseTimelineName, Timelines } from './timelines.ts';
 import { WholeFile } from './whole.ts';
 
 interface Options {
   config: string;
   features: string;
-  log: string[];
+  log?: string[];
+  timelines?: string;
+  start?: bigint;
+  end?: bigint;
   out: string;
   errors?: string;
   json?: true;
   profile?: true;
 }
 
-/** `tilefold replay`: a recorded log -> one row for each event, with its features as of itself. */
+/** `tilefold replay`: a recorded log, or timelines -> one row for each event, with its features as of itself. */
 export function addReplay(program: Command) {
   program
     .command('replay')
     .description('run a recorded log through definitions: for each event its features as of that event')
     .requiredOption('--features <dir>', 'a folder of definitions, or one with a tilefold.yaml')
-    .requiredOption(
-      '--log <file...>',
-      'NDJSON, gzip or not, or segments of an event log, in order; or the folder of one',
-    )
+    .option('--log <file...>', 'NDJSON, gzip or not, or segments of an event log, in order; or the folder of one')
+    .option('--timelines <names>', 'timelines instead, separated by commas: NAME, or NAME@VERSION')
+    .option('--start <time>', 'give out rows of events from then on, by their time; all before is read too', parseTime)
+    .option('--end <time>', 'give out rows of events before then', parseTime)
     .requiredOption('--out <file>', 'an .arrow, .parquet or .ndjson file, there only once all of it is')
     .option(
       '--errors <file>',
@@ -52,11 +59,13 @@ export function addReplay(program: Command) {
 async function replayFiles(options: Options) {
   const makeFrame = await frameMaker(options.out);
   const { plan, clock, foldMemoryBytes } = await compileDefinitions(options.features, options.config);
-  const recorded = await recordedLog(options);
-  const source = recorded?.source ?? (await ndjsonFiles(options.log, clock));
+  const stretch = { startMicros: options.start ?? null, endMicros: options.end ?? null };
+  const recorded = await recordedSource(options, clock);
+  const { source } = recorded;
   const out = await WholeFile.create(options.out);
   const errors = options.errors === undefined ? null : await WholeFile.create(options.errors);
-  const progress = recorded ? Progress.overRecords(recorded.records) : await Progress.overFiles(options.log);
+  const progress =
+    recorded.records === null ? await Progress.overFiles(options.log!) : Progress.overRecords(recorded.records);
   const stages = new Stages();
   let spill: Spill | null = null;
   const counts: Counts = { rejected: 0, bad: 0, features: 0, first: null };
@@ -69,6 +78,7 @@ async function replayFiles(options: Options) {
         errors?.writeNow(rejectedLine(rejected));
       },
       onBad: bad => {
+        if (!isWithin(bad.timeMicros, stretch)) return;
         counts.bad++;
         errors?.writeNow(badLine(bad));
       },
@@ -76,7 +86,7 @@ async function replayFiles(options: Options) {
     });
     spill = replay.spill;
     try {
-      await writeBatches(replay, makeFrame(replayShapes(replay.columns)), out, progress, stages, batch => {
+      await writeBatches(replay, stretch, makeFrame(replayShapes(replay.columns)), out, progress, stages, batch => {
         counts.features += batch.errors.length;
         for (const error of batch.errors) errors?.writeNow(featureErrorLine(error));
       });
@@ -102,7 +112,8 @@ async function replayFiles(options: Options) {
     const { out, errors } = options;
     const { rejected, bad, features } = counts;
     const wrong = { errors: rejected + bad, rejected, feature_errors: features };
-    console.log(JSON.stringify({ events, ...wrong, seconds, out, errors_out: errors ?? null }));
+    const used = recorded.timelines && { timelines: recorded.timelines };
+    console.log(JSON.stringify({ events, ...wrong, ...used, seconds, out, errors_out: errors ?? null }));
   }
   tellErrors(counts, options.errors);
 }
@@ -136,13 +147,42 @@ function tellErrors({ rejected, bad, features }: Counts, errors: string | undefi
     console.error(`replay: ${features} ${features === 1 ? 'feature has an error' : 'features have errors'}; ${where}`);
 }
 
+/** What is replayed. */
+interface Recorded {
+  source: Source;
+  /** Null where nobody knows. */
+  records: number | null;
+  /** As `--json` prints them. */
+  timelines: { name: string; version: number }[] | null;
+}
+
+async function recordedSource(options: Options, clock: Clock): Promise<Recorded> {
+  const { log, timelines, config } = options;
+  if ((log === undefined) === (timelines === undefined))
+    throw new Fault('config', 'wanted one of --log FILES and --timelines NAMES to replay');
+  if (timelines !== undefined) return recordedTimelines(timelines.split(','), config);
+  const folder = await recordedLog(log!, config);
+  return folder ?? { source: await ndjsonFiles(log!, clock), records: null, timelines: null };
+}
+
+async function recordedTimelines(names: string[], path: string): Promise<Recorded> {
+  const timelines = await Timelines.open(await loadConfig(path));
+  try {
+    const { source, timelines: read } = timelines.read(names.map(name => parseTimelineName(name.trim())));
+    const used = read.map(({ name, version }) => ({ name, version }));
+    return { source, records: timelineCount(read), timelines: used };
+  } finally {
+    timelines.close();
+  }
+}
+
 /** The event log in the one folder that is named: with its bucket behind it, if it is the configured one. */
-async function recordedLog({ log: paths, config: path }: Options): Promise<{ source: Source; records: number } | null> {
+async function recordedLog(paths: string[], path: string): Promise<Recorded | null> {
   const folder = resolve(paths[0]!);
   if (paths.length > 1 || !(await isFolder(folder))) return null;
   const config = existsSync(path) ? await loadConfig(path) : null;
   const disk = config?.log.dir === folder ? readableLog(config) : localDisk;
-  return { source: await folderLog(disk, folder), records: await folderRecords(disk, folder) };
+  return { source: await folderLog(disk, folder), records: await folderRecords(disk, folder), timelines: null };
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -152,13 +192,15 @@ async function isFolder(path: string): Promise<boolean> {
 /** Batch by batch: neither the rows nor the file stand in memory as a whole. */
 async function writeBatches(
   replay: Replay,
+  stretch: Stretch,
   frame: Frame,
   out: WholeFile,
   progress: Progress,
   stages: Stages,
   seen: (batch: ReplayBatch) => void,
 ) {
-  for await (const batch of replay.batches) {
+  for await (const whole of replay.batches) {
+    const batch = batchWithin(whole, stretch);
     seen(batch);
     await stages.wait('write', () => out.write(frame.batch(replayFrame(batch))));
     progress.count(batch.count, replay.records());

@@ -18,18 +18,22 @@ export function addInfer(program: Command) {
     .argument('<files...>', 'NDJSON, gzip or not; their first 50,000 events are looked at')
     .option('--scowl', 'as a topology; as YAML by default')
     .option('--json', 'as one JSON object, with how often each was seen')
-    .action(async (files: string[], { scowl, json }: Options) => {
+    .action(async (files: string[], options: Options) => {
       const inferred = await inferFiles(files);
       if (inferred.types.length === 0)
         throw new Fault(
           'request',
           `${files.join(', ')}: no events; wanted JSON objects with a type and a time, one a line`,
         );
-      if (json) return console.log(JSON.stringify(inferredJson(inferred)));
-      console.log(
-        (scowl ? await topologyText(inferred) : eventsText(inferred.types, inferred.leftOut, null)).trimEnd(),
-      );
+      await tellInferred(inferred, options);
     });
+}
+
+/** Prints declarations, of files and of timelines alike. */
+export async function tellInferred(inferred: Inferences, { scowl, json }: Options) {
+  if (json) return console.log(JSON.stringify(inferredJson(inferred)));
+  const text = scowl ? await topologyText(inferred) : eventsText(inferred.types, inferred.leftOut, null);
+  console.log(text.trimEnd());
 }
 
 function inferredJson({ types, leftOut }: Inferences) {

@@ -20,6 +20,7 @@ const NOTES = {
   'log.s3.prefix': 'Each log needs one of its own.',
   store: 'Where rows, names and errors rest.',
   'store.sqlite': 'The database.',
+  timelines: 'Where timelines rest: named streams of events, for replays to read.',
   definitions: 'The folder of definitions: *.yaml, in folders below it too.',
   serve: 'Where tilefold serve listens.',
   'serve.port': '0 takes a free one.',

@@ -115,7 +115,8 @@ function levelOf(text: string): number {
   return levelMs;
 }
 
-function parseTime(text: string): bigint {
+/** RFC 3339 or epoch milliseconds -> microseconds since 1970 UTC. */
+export function parseTime(text: string): bigint {
   const isEpoch = /^-?\d{1,15}$/.test(text);
   const micros = isEpoch ? BigInt(text) * MICROS_PER_MS : parseMicros(text);
   if (micros === null) throw new InvalidArgumentError('wanted an RFC 3339 time or epoch milliseconds');

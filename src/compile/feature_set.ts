@@ -278,7 +278,7 @@ function checkFrom({ faults }: SetScope, { from }: Select, event: EventType): vo
 }
 
 /** In an event's scope names are its inputs, and there is nothing to aggregate. */
-function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
+export function eventScope(event: EventType, what: string, faults: Fault[]): Scope {
   return {
     faults,
     name(node) {

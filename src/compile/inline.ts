@@ -27,7 +27,8 @@ export function inlined(compiled: CompiledSet, { events }: Declared, faults: Fau
   return { ...compiled, aggregates, set: set && { ...set, keys: set.keys.map(key => write(key, set.event)) } };
 }
 
-function writtenOut(expression: Expression, event: EventType, faults: Fault[]): Expression {
+/** An expression over an event with the event's computed columns written out. */
+export function writtenOut(expression: Expression, event: EventType, faults: Fault[]): Expression {
   let count = 0;
   const refuse = (message: string) => faults.push(new Fault('unsupported', message, expression.at));
   const write = (node: Expression): Expression => {

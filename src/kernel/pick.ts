@@ -34,6 +34,7 @@ export class TypePicker {
 
 const NEWLINE = Uint8Array.of(10);
 
-function bareType(name: string): EventType {
+/** An event type of which nothing is read. */
+export function bareType(name: string): EventType {
   return { name, inputs: [], columns: [], onFault: 'null', weight: null, at: null };
 }

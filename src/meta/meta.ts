@@ -170,7 +170,8 @@ export function openMeta(client: Database): Meta {
   };
 }
 
-function migrate(client: Database): void {
+/** Brings tables up to date. @throws Fault `unsupported` when a newer version of the program has been there */
+export function migrate(client: Database): void {
   const dialect = new SQLiteSyncDialect();
   const session = new SQLiteBunSession(client, dialect, undefined);
   dialect.migrate(migrations, session);

@@ -6,6 +6,7 @@ import members from './migrations/0001_members.sql' with { type: 'text' };
 import late from './migrations/0002_late.sql' with { type: 'text' };
 import backfills from './migrations/0003_backfills.sql' with { type: 'text' };
 import waits from './migrations/0004_waits.sql' with { type: 'text' };
+import timelines from './migrations/0005_timelines.sql' with { type: 'text' };
 import journal from './migrations/meta/_journal.json' with { type: 'json' };
 
 /** Imported, so that the one binary carries them: drizzle's own reader wants a folder beside the program. */
@@ -15,6 +16,7 @@ const TEXTS: Record<string, string> = {
   '0002_late': late,
   '0003_backfills': backfills,
   '0004_waits': waits,
+  '0005_timelines': timelines,
 };
 
 /** What drizzle-kit wrote, oldest first, as drizzle's dialect takes it. */

@@ -1,4 +1,4 @@
-import { customType, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { customType, index, integer, primaryKey, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core';
 import { assert } from '../base/assert.ts';
 import type { Refusal } from '../base/refusal.ts';
 
@@ -115,3 +115,55 @@ export const errors = sqliteTable('errors', {
   message: text().notNull(),
   sample: text().notNull(),
 });
+
+/** Versions of timelines: what a name stands for never changes, saved again it has another version. */
+export const timelines = sqliteTable(
+  'timelines',
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    name: text().notNull(),
+    version: integer().notNull(),
+    /** Of its rows and chunks: what an older one means, this program may not know. */
+    format: integer().notNull(),
+    /** One that is `processing` though nobody works on it was interrupted. */
+    state: text({ enum: ['processing', 'ready', 'error'] }).notNull(),
+    error: text(),
+    /** What it was made from, for people. */
+    source: text({ mode: 'json' }).$type<Record<string, unknown>>().notNull(),
+    createdAtMicros: micros('created_at_micros').notNull(),
+    /** Its events are in the order of the log, or by time and then as they were given. */
+    order: text({ enum: ['log', 'time'] }).notNull(),
+    clock: text({ enum: ['event', 'wall'] }).notNull(),
+    maxJumpMs: integer('max_jump_ms').notNull(),
+  },
+  table => [unique('timelines_name_version').on(table.name, table.version)],
+);
+
+/** What a version has of each event type. */
+export const timelineTypes = sqliteTable(
+  'timeline_types',
+  {
+    timeline: integer().notNull(),
+    type: text().notNull(),
+    count: integer().notNull(),
+    hash: text().notNull(),
+    placesHash: text('places_hash').notNull(),
+    /** The least and the greatest time, microseconds since 1970 UTC as digits: events' times may lie beyond what a number holds. */
+    start: text().notNull(),
+    end: text().notNull(),
+  },
+  table => [primaryKey({ columns: [table.timeline, table.type] })],
+);
+
+/** The chunks that hold them, in order. */
+export const timelineChunks = sqliteTable(
+  'timeline_chunks',
+  {
+    timeline: integer().notNull(),
+    type: text().notNull(),
+    number: integer().notNull(),
+    hash: text().notNull(),
+    count: integer().notNull(),
+  },
+  table => [primaryKey({ columns: [table.timeline, table.type, table.number] })],
+);

@@ -116,7 +116,8 @@ async function segmentHeader(path: string): Promise<SegmentHeader | null> {
   }
 }
 
-async function* textChunks(path: string): AsyncGenerator<Uint8Array> {
+/** The plain bytes of a file, packed with gzip or zstd or not. @throws Fault as `ndjsonFiles` */
+export async function* textChunks(path: string): AsyncGenerator<Uint8Array> {
   try {
     const start = await localDisk.read(path, 0, 4);
     if (path.endsWith('.gz') || startsWith(start, GZIP_MAGIC)) yield* gunzipped(path);

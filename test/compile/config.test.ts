@@ -18,6 +18,7 @@ const DEFAULTS = {
     s3: null,
   },
   store: { sqlite: '/x/data/tilefold.db' },
+  timelines: { dir: '/x/data/timelines' },
   definitions: '/x/features',
   dialect: 'duckdb',
   serve: { port: 8080, host: '127.0.0.1' },
@@ -33,6 +34,7 @@ describe('tilefold.yaml', () => {
   test('sets everything', () => {
     const text = `log: { dir: ../log, clock: event, max_jump: 1d, segment: { bytes: 16KiB, age: 5m }, compress: false, keep: { age: 90d, bytes: 1TiB } }
 store: { sqlite: /y/a.db }
+timelines: { dir: tl }
 definitions: defs/
 dialect: bigquery
 serve: { port: 0, host: 0.0.0.0 }
@@ -50,6 +52,7 @@ lateness: 0s
         s3: null,
       },
       store: { sqlite: '/y/a.db' },
+      timelines: { dir: '/x/tl' },
       definitions: '/x/defs',
       dialect: 'bigquery',
       serve: { port: 0, host: '0.0.0.0' },

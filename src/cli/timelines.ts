@@ -1,0 +1,338 @@
+import type { Database } from 'bun:sqlite';
+import { mkdir, readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { Fault, Faults } from '../base/fault.ts';
+import type { Timeline } from '../base/timeline.ts';
+import { compileCondition } from '../compile/condition.ts';
+import { compileFolder } from '../compile/compile.ts';
+import { Condition } from '../kernel/condition.ts';
+import { loadKernel } from '../kernel/instance.ts';
+import type { Rejected } from '../kernel/ndjson.ts';
+import { RecordReader } from '../kernel/records.ts';
+import { openTimelineMeta, type TimelineMeta, type TimelineName, type TimelineVersion } from '../meta/timelines.ts';
+import { ByTime } from '../replay/by_time.ts';
+import { type Saved, saveTimeline, type Selection } from '../replay/save.ts';
+import { localDisk } from '../source/disk.ts';
+import { eventFiles } from '../source/files.ts';
+import type { RowNames } from '../source/rows.ts';
+import { s3Bucket } from '../source/s3.ts';
+import { folderLog, listSegments } from '../source/segments.ts';
+import type { Source } from '../source/source.ts';
+import { timelineSource } from '../source/timeline.ts';
+import { sweepChunks } from '../source/timeline_chunk.ts';
+import { TimelineWriter, TYPES_MAX } from '../source/timeline_writer.ts';
+import { LOCK_FILE, lockFolder } from '../store/lock.ts';
+import { readableLog } from './compose.ts';
+import type { Config } from './config.ts';
+import { openFile } from './database.ts';
+import { typeNameOf } from './infer.ts';
+
+/** What a timeline is made from. */
+export type TimelineOrigin = { kind: 'log' } | { kind: 'files'; paths: string[]; names: Partial<RowNames> };
+
+/** Which events of it, and what they are called then. */
+export interface TimelineRequest {
+  name: string;
+  from: TimelineOrigin;
+  /** Null for all. */
+  types: string[] | null;
+  /** Microseconds since 1970 UTC: events of times in [start, end); null for no bound. */
+  startMicros: bigint | null;
+  endMicros: bigint | null;
+  /** Instead of `start`: so long before now, by the log's clock. */
+  lastMs: number | null;
+  /** A condition of SQL over inputs of declared types. */
+  where: string | null;
+}
+
+export interface Created extends Omit<Saved, 'types'> {
+  version: TimelineVersion;
+  firstRejected: (Rejected & { file: string }) | null;
+}
+
+/** What timelines may be called: names of files, of parts of URLs, and before an `@`. */
+const NAME = /^[A-Za-z0-9][\w.-]{0,127}$/;
+const NAME_WANTED = 'wanted letters, digits, dots, hyphens and underscores, at most 128';
+
+/** @throws Fault `config` */
+export function parseTimelineName(text: string): TimelineName {
+  const [, name, version] = /^(.*?)(?:@(\d{1,9}))?$/s.exec(text)!;
+  if (!NAME.test(name!)) throw new Fault('config', `"${text}" names no timeline: ${NAME_WANTED}, and maybe @VERSION`);
+  return { name: name!, version: version === undefined ? null : Number(version) };
+}
+
+/**
+ * The timelines of a data folder: a database of what there is, and chunks of events beside it. Reading takes no lock, making
+ * and deleting take the folder's, and a server may go on meanwhile.
+ */
+export class Timelines {
+  private constructor(
+    private readonly config: Config,
+    private readonly db: Database,
+    private readonly meta: TimelineMeta,
+  ) {}
+
+  static async open(config: Config): Promise<Timelines> {
+    const { dir } = config.timelines;
+    await mkdir(join(dir, CHUNKS), { recursive: true });
+    const db = openFile(join(dir, DATABASE));
+    try {
+      // Whoever makes a timeline writes while others read.
+      db.run('PRAGMA busy_timeout = 30000');
+      db.run('PRAGMA journal_mode = WAL');
+      db.run('PRAGMA synchronous = FULL');
+      return new Timelines(config, db, openTimelineMeta(db));
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.db.close();
+  }
+
+  list(): TimelineVersion[] {
+    this.#noteInterrupted();
+    return this.meta.list();
+  }
+
+  /** @throws Fault `not_found` */
+  show(name: TimelineName): TimelineVersion {
+    this.#noteInterrupted();
+    return this.meta.show(name);
+  }
+
+  /** @throws Fault as `TimelineMeta.open` */
+  read(names: TimelineName[], types: Set<string> | null = null): { timelines: Timeline[]; source: Source } {
+    const timelines = names.map(name => this.meta.open(name));
+    return { timelines, source: timelineSource(localDisk, this.#chunks, timelines, types) };
+  }
+
+  /**
+   * Makes the next version of a timeline. What fails on the way leaves a version that says so, and no chunks.
+   *
+   * @param began hears which version it will be
+   * @throws Fault, Faults `busy` where another is being made or deleted
+   */
+  async create(request: TimelineRequest, began: (version: number) => void = () => {}): Promise<Created> {
+    const { name, from } = request;
+    if (!NAME.test(name)) throw new Fault('config', `"${name}" cannot be a timeline's name: ${NAME_WANTED}`);
+    const unlock = this.#lock();
+    try {
+      await this.#clean();
+      const origin = await this.#origin(from);
+      const { clock } = origin.source;
+      const selection = await this.#selection(request, origin.source);
+      const version = this.meta.begin({
+        ...{ name, source: sourceJson(request), createdAtMicros: BigInt(Date.now()) * 1000n, order: origin.order },
+        ...{ clock: clock.kind, maxJumpMs: clock.maxJumpMs },
+      });
+      began(version);
+      return await this.#save(request, selection, origin, { name, version }).catch(async error => {
+        this.meta.fail({ name, version }, failureText(error));
+        await this.#sweep();
+        throw error;
+      });
+    } finally {
+      unlock();
+    }
+  }
+
+  /** Without a version, all of the name. @throws Fault `not_found`, `busy` */
+  async remove(name: TimelineName): Promise<number> {
+    const unlock = this.#lock();
+    try {
+      this.meta.show(name);
+      const count = this.meta.remove(name);
+      await this.#sweep();
+      return count;
+    } finally {
+      unlock();
+    }
+  }
+
+  get #chunks(): string {
+    return join(this.config.timelines.dir, CHUNKS);
+  }
+
+  async #save(
+    request: TimelineRequest,
+    selection: Selection,
+    { source, order, first }: Origin,
+    named: TimelineName,
+  ): Promise<Created> {
+    const { dir } = this.config.timelines;
+    const byTime = order === 'time' ? new ByTime(localDisk, dir, WAITING) : null;
+    let firstRejected: Created['firstRejected'] = null;
+    try {
+      const wanted = selection.types ? { types: selection.types } : { typeOf: typeNameOf, typesMax: TYPES_MAX };
+      const { types, ...counts } = await saveTimeline({
+        ...{ source, selection },
+        reader: await RecordReader.open(loadKernel, wanted),
+        writer: new TimelineWriter(localDisk, this.#chunks),
+        order: byTime ? { byTime } : { first },
+        onRejected(rejected) {
+          firstRejected ??= rejected;
+        },
+      });
+      if (types.length === 0) throw nothingIn(request, counts, firstRejected);
+      this.meta.finish(named, types);
+      return { ...counts, firstRejected, version: this.meta.show(named) };
+    } finally {
+      await byTime?.close();
+    }
+  }
+
+  async #origin(from: TimelineOrigin): Promise<Origin> {
+    if (from.kind === 'files') return { source: await this.#files(from.paths, from.names), order: 'time', first: 0 };
+    const [disk, { dir }] = [readableLog(this.config), this.config.log];
+    const { start } = await listSegments(disk, dir);
+    return { source: await folderLog(disk, dir), order: 'log', first: start };
+  }
+
+  async #selection(
+    { name, types, startMicros, endMicros, lastMs, where }: TimelineRequest,
+    source: Source,
+  ): Promise<Selection> {
+    const bounds = { startMicros: lastMs === null ? startMicros : await this.#since(source, lastMs), endMicros };
+    if (bounds.startMicros !== null && endMicros !== null && bounds.startMicros >= endMicros)
+      throw new Fault('config', `timeline ${name} would end before it starts`);
+    if (where === null) return { types, ...bounds, where: null };
+    const { definitions, dialect } = this.config;
+    const plan = await compileFolder(definitions, this.config);
+    const names = types ?? plan.events.map(event => event.name);
+    const conditions = await compileCondition({ file: '--where', text: where }, plan.events, names, dialect);
+    return { types: names, ...bounds, where: new Condition(await loadKernel(), plan.events, conditions) };
+  }
+
+  /** Now is the wall clock, or by the clock of events the latest of them. */
+  async #since(source: Source, lastMs: number): Promise<bigint> {
+    const last = BigInt(lastMs) * 1000n;
+    if (source.clock.kind === 'wall') return BigInt(Date.now()) * 1000n - last;
+    const reader = await RecordReader.open(loadKernel, { types: [] });
+    let latest: bigint | null = null;
+    for await (const { bytes } of source.read(0))
+      for (const { timesMicros } of await reader.read(bytes))
+        for (const time of timesMicros) if (latest === null || time > latest) latest = time;
+    return (latest ?? 0n) - last;
+  }
+
+  async #files(paths: string[], names: Partial<RowNames>): Promise<Source> {
+    const { clock } = await eventFiles([], {});
+    const local = paths.filter(path => !path.startsWith(S3));
+    await eventFiles(local, names);
+    const { dir } = this.config.timelines;
+    const { s3 } = this.config.log;
+    return {
+      clock,
+      async *read() {
+        for (const path of paths)
+          if (path.startsWith(S3)) yield* s3Blocks(path, join(dir, WAITING), s3, names);
+          else yield* (await eventFiles([path], names)).read(0);
+      },
+    };
+  }
+
+  #lock(): () => void {
+    const { dir } = this.config.timelines;
+    const lock = lockFolder(dir, openFile(join(dir, LOCK_FILE)));
+    return () => lock.release();
+  }
+
+  /** Nobody makes one who has not the lock: what says so was interrupted. */
+  #noteInterrupted(): void {
+    if (!this.meta.list().some(({ state }) => state === 'processing')) return;
+    try {
+      const unlock = this.#lock();
+      this.meta.interrupt();
+      unlock();
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'busy') throw error;
+    }
+  }
+
+  /** After one that was interrupted. */
+  async #clean(): Promise<void> {
+    const { dir } = this.config.timelines;
+    for (const name of await readdir(dir)) if (name.startsWith(WAITING)) await localDisk.remove(join(dir, name));
+    if (this.meta.interrupt() > 0) await this.#sweep();
+  }
+
+  async #sweep(): Promise<void> {
+    await sweepChunks(localDisk, this.#chunks, this.meta.chunks());
+  }
+}
+
+const CHUNKS = 'chunks';
+const DATABASE = 'timelines.db';
+
+/** What names of files begin with that are nobody's once a timeline is made. */
+const WAITING = 'waiting';
+
+interface Origin {
+  source: Source;
+  order: 'log' | 'time';
+  /** The position of the first record. */
+  first: number;
+}
+
+/** For people, and for who makes it again. */
+function sourceJson({ from, types, startMicros, endMicros, lastMs, where }: TimelineRequest): Record<string, unknown> {
+  const all = {
+    from: from.kind,
+    ...(from.kind === 'files' && { files: from.paths, ...from.names }),
+    ...{
+      types,
+      start: startMicros === null ? null : String(startMicros),
+      end: endMicros === null ? null : String(endMicros),
+    },
+    ...{ last_ms: lastMs, where },
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null && value !== undefined));
+}
+
+function failureText(error: unknown): string {
+  if (error instanceof Faults) return error.faults.map(({ message }) => message).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+function nothingIn(
+  { name }: TimelineRequest,
+  { records, rejected }: { records: number; rejected: number },
+  first: Created['firstRejected'],
+): Fault {
+  const what = `timeline ${name} would hold nothing`;
+  if (records > 0) return new Fault('request', `${what}: none of ${records} events is asked for`);
+  if (!first) return new Fault('request', `${what}: there are no events`);
+  const found = `line ${first.line} of ${first.file}: ${first.reason}, found ${JSON.stringify(first.sample.slice(0, 60))}`;
+  return new Fault('media_type', `${what}: all ${rejected} lines were rejected, the first being ${found}`);
+}
+
+const S3 = 's3://';
+const S3_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/;
+
+/** Read at a time. */
+const RANGE_BYTES = 4 << 20;
+
+/** Objects below a prefix, one after the other by name: each waits in a file while it is read. */
+async function* s3Blocks(url: string, waiting: string, known: Config['log']['s3'], names: Partial<RowNames>) {
+  const [, bucketName, prefix = ''] = S3_URL.exec(url) ?? [];
+  if (bucketName === undefined) throw new Fault('config', `${url} is no place in S3: wanted s3://BUCKET/PREFIX`);
+  const bucket = s3Bucket({ bucket: bucketName, endpoint: known?.endpoint, region: known?.region, prefix });
+  const objects = (await bucket.list()).filter(({ bytes }) => bytes > 0);
+  if (objects.length === 0) throw new Fault('not_found', `there is nothing at ${url}`);
+  for (const { name, bytes } of objects) {
+    const path = `${waiting}.${basename(prefix + name)}`;
+    const file = await localDisk.create(path);
+    try {
+      for (let at = 0; at < bytes; at += RANGE_BYTES)
+        await file.write(await bucket.read(name, at, Math.min(RANGE_BYTES, bytes - at)));
+      const source = await eventFiles([path], names);
+      for await (const block of source.read(0)) yield { ...block, file: url + name };
+    } finally {
+      await file.close();
+      await localDisk.remove(path);
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead, parquetSchema } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { Fault } from '../base/fault.ts';
+import { formatMicros } from '../base/time.ts';
+import { localDisk } from './disk.ts';
+import { BLOCK_CHARACTERS, RawJson, type RowNames, rowLines } from './rows.ts';
+import type { Block } from './source.ts';
+
+/**
+ * A Parquet file as blocks of events, a row for each, row group by row group: what one unpacks to is held in memory.
+ *
+ * Timestamps and dates become RFC 3339 (UTC, digits beyond the microsecond are cut off), bytes base64, NaN and null nothing.
+ *
+ * @throws Fault `media_type` where it is no such file, or lacks columns
+ */
+export async function* parquetBlocks(file: string, names: RowNames): AsyncGenerator<Block> {
+  const buffer: AsyncBuffer = {
+    byteLength: await localDisk.size(file),
+    slice: async (start, end) => (await localDisk.read(file, start, (end ?? buffer.byteLength) - start)).slice().buffer,
+  };
+  const metadata = await readable(file, () => parquetMetadataAsync(buffer, { parsers: PARSERS }));
+  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const lines = rowLines(file, columns, names);
+  let row = 0;
+  for (const group of metadata.row_groups) {
+    const count = Number(group.num_rows);
+    const values = await readable(file, () => readGroup(buffer, metadata, columns, row, count));
+    let text = '';
+    let line = row + 1;
+    for (let i = 0; i < count; i++) {
+      text += lines.line(column => values[column]![i]);
+      if (text.length < BLOCK_CHARACTERS && i < count - 1) continue;
+      yield { bytes: new TextEncoder().encode(text), arrivalMicros: null, file, line };
+      line = row + i + 2;
+      text = '';
+    }
+    row += count;
+  }
+}
+
+/** Column by column. */
+async function readGroup(file: AsyncBuffer, metadata: FileMetaData, columns: string[], first: number, count: number) {
+  const values = columns.map(() => new Array<unknown>(count).fill(null));
+  await parquetRead({
+    ...{ file, metadata, compressors, parsers: PARSERS, geoparquet: false },
+    rowStart: first,
+    rowEnd: first + count,
+    onChunk({ columnName, columnData, rowStart }) {
+      const into = values[columns.indexOf(columnName)]!;
+      for (let i = 0; i < columnData.length; i++) into[rowStart - first + i] = columnData[i];
+    },
+  });
+  return values;
+}
+
+const PARSERS = {
+  timestampFromMilliseconds: (millis: bigint) => timeText(millis * 1000n),
+  timestampFromMicroseconds: (micros: bigint) => timeText(micros),
+  timestampFromNanoseconds: (nanos: bigint) => timeText(BigInt.asIntN(64, nanos) / 1000n),
+  dateFromDays: (days: number) => timeText(BigInt(days) * 86_400_000_000n),
+  jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && new RawJson(new TextDecoder().decode(bytes)),
+};
+
+/** No calendar goes further. */
+const MICROS_MAX = 8_640_000_000_000_000_000n;
+
+function timeText(micros: bigint): string {
+  return micros > MICROS_MAX || micros < -MICROS_MAX ? `${micros} microseconds` : formatMicros(micros);
+}
+
+/** What the library throws says what is wrong with the file. */
+async function readable<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault(
+      'media_type',
+      `${file} cannot be read as Parquet: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
