@@ -74,6 +74,7 @@ export class Live implements LookUp {
   /** Plans are applied one after the other. */
   #applying: Promise<unknown> = Promise.resolve();
   #backfill: Backfill | null = null;
+  #isStopped = false;
   /** Resolves when what is computed is in force, or has stopped. */
   #computing: Promise<void> = Promise.resolve();
 
@@ -109,14 +110,14 @@ export class Live implements LookUp {
 
   /** What waits for its windows, and for when; null where nothing does. */
   get waiting(): { json: string; untilMicros: bigint } | null {
-    const coming = this.#parts.database.meta.backfill();
+    const coming = this.#recorded;
     if (!coming || coming.until === null || coming.isAborted) return null;
     return { json: coming.json, untilMicros: BigInt(coming.until) };
   }
 
   /** What is to come into force. */
   get coming(): { plan: Plan; untilMicros: bigint | null } | null {
-    const coming = this.#parts.database.meta.backfill();
+    const coming = this.#recorded;
     if (!coming || coming.isAborted) return null;
     return { plan: readPlan(coming.json), untilMicros: coming.until === null ? null : BigInt(coming.until) };
   }
@@ -124,9 +125,13 @@ export class Live implements LookUp {
   /** Where something is computed from the log, how far that is. */
   get backfilling(): BackfillState | null {
     if (this.#backfill) return this.#backfill.state;
-    const { log, database } = this.#parts;
-    const coming = database.meta.backfill();
-    return isComputed(coming) ? restingState(coming.progress, log) : null;
+    const coming = this.#recorded;
+    return isComputed(coming) ? restingState(coming.progress, this.#parts.log) : null;
+  }
+
+  /** Who asks when all is closed, to tell where the time went, hears of nothing more. */
+  get #recorded() {
+    return this.#isStopped ? null : this.#parts.database.meta.backfill();
   }
 
   /** Resolves when nothing is computed from the log any more. */
@@ -439,6 +444,7 @@ export class Live implements LookUp {
   async stop(): Promise<void> {
     await this.#applying;
     await this.#stopComputing();
+    this.#isStopped = true;
   }
 }
 
