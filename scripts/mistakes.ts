@@ -814,8 +814,8 @@ const DURABLE: Mutant[] = [
     name: 'settle-early',
     why: 'rows count as written before they are',
     file: 'src/ingest/here.ts',
-    from: '    const errors = this.#errors;\n',
-    to: '    const errors = this.#errors;\n    for (const fold of pipeline.folds) fold.settle();\n',
+    from: '    const { rowCount, ...work } = this.#barrierWork();\n',
+    to: '    const { rowCount, ...work } = this.#barrierWork();\n    for (const fold of pipeline.folds) fold.settle();\n',
   },
 ];
 
