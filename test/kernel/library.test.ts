@@ -13,6 +13,7 @@ import { type Columns, evaluateAll, type Row } from './evaluate.ts';
 
 const LONG = process.env.TILEFOLD_LONG === '1';
 const ROWS = LONG ? 1_000_000 : 20_000;
+const SEEDS = Array.from({ length: LONG ? 200 : 1 }, (_, i) => 12 + i);
 
 const NO_READS = () => {
   throw new Error('no reads here');
@@ -275,8 +276,8 @@ describe('formats of times', () => {
     expect(found.map(([, one]) => one)).toEqual(cases.map(() => null));
   });
 
-  test('are spelled and read again, whatever they say', async () => {
-    const rng = new Random(12);
+  test.each(SEEDS)('are spelled and read again, whatever they say, seed %p', async seed => {
+    const rng = new Random(seed);
     const rows = Array.from({ length: 300 }, () => ({ t: moment(rng) }));
     const spelled = Array.from({ length: 60 }, () =>
       call('formatTime', STRING, t, literal(randomFormat(rng, SPELLED))),

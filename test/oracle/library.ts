@@ -518,6 +518,7 @@ function timeOfParts(parts: [name: string, text: string][]): bigint | null {
   for (const [name, text] of parts) {
     const range = RANGES[name];
     if (range && (Number(text) < range[0] || Number(text) > range[1])) return null;
+    if (name === 'z' && aheadOf(text) === null) return null;
   }
   const last = (...names: string[]) => parts.findLast(([name]) => names.includes(name));
   const number = (name: string) => Number(last(name)?.[1] ?? 0);
@@ -537,8 +538,7 @@ function timeOfParts(parts: [name: string, text: string][]): bigint | null {
   const hour = hourKind === 'I' ? (Number(hourText) % 12) + (isAfternoon ? 12 : 0) : Number(hourText);
   const [fractionKind, fraction = '0'] = last('f', 'g') ?? [];
   const micros = fractionKind ? Number(fraction.padEnd(6, '0')) : 0;
-  const ahead = aheadOf(last('z')?.[1] ?? 'Z');
-  if (ahead === null) return null;
+  const ahead = aheadOf(last('z')?.[1] ?? 'Z')!;
   const ofDay = ((hour * 60 + number('M') - ahead) * 60 + number('S')) * 1_000_000 + micros;
   return time(days + BigInt(ofDay));
 }
