@@ -15,6 +15,7 @@ import { planJson } from '../plan/json.ts';
 import { ALL_KNOWN } from '../plan/known.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type InForce, type Transition, transition } from '../plan/transition.ts';
+import { type LastRows, lastRowsOf } from '../plan/upsert.ts';
 import { Reader } from '../read/read.ts';
 import { listSegments } from '../source/segments.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
@@ -188,6 +189,8 @@ async function begin(config: Config, { db, store, meta }: OpenDatabase, plan: Pl
     if (!current) throw noRows();
     const { position, clocks } = served.store.mark();
     const from = isFromStart ? start : position;
+    const [unknown] = lastRowsOf(plan);
+    if (unknown && !isFromStart && from > 0) throw noLastRows(unknown);
     const known = isFromStart ? new Map<string, TypeClock>() : clocks;
     durably(db, () => {
       const nowMicros = wallMicros();
@@ -200,6 +203,12 @@ async function begin(config: Config, { db, store, meta }: OpenDatabase, plan: Pl
   } finally {
     served.close();
   }
+}
+
+/** What rows have been taken back since would be wrong, and nothing of a value would say so. */
+function noLastRows({ event: { name, at } }: LastRows): Fault {
+  const message = `${name} says only what a row is now, and what its rows were before is in the log: --from-start reads it from there`;
+  return new Fault('conflict', message, at);
 }
 
 /**

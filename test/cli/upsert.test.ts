@@ -80,6 +80,21 @@ test('the history of a key ends with its features, and all changes together are 
   expect(sums).toEqual(wanted);
 });
 
+test('a shadow begins with the log, or says why', async () => {
+  const refused = await run('shadow', 'run', 'beside', 'features', '--once');
+  expect([refused.code === 0, refused.err]).toEqual([
+    false,
+    expect.stringContaining(
+      'plain says only what a row is now, and what its rows were before is in the log: --from-start',
+    ),
+  ]);
+  expect((await run('shadow', 'run', 'beside', 'features', '--from-start', '--once')).code).toBe(0);
+  const named = COUNTS.flatMap(name => ['--feature', `${name}_lifetime`]);
+  const { out } = await run('lookup', 'shop', ...SHOPS, '--json', '--shadow', 'beside', ...named);
+  const { features } = JSON.parse(out).entities.shop;
+  expect(COUNTS.map(name => features[`${name}_lifetime`].values)).toEqual(await lookedUp());
+});
+
 test('keys are split as the definitions in force have them, whatever the folder says by now', async () => {
   await writeFile(join(folder, 'features/all.yaml'), definitionsOf(UPSERTS));
   const config = await loadConfig(join(folder, 'tilefold.yaml'));

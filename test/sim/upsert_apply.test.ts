@@ -70,7 +70,7 @@ test.each([null, 0, 2])(
     let stopped = 0;
     for (let seed = 1; seed <= SEEDS; seed++) {
       const random = new Random(seed * 3000 + (workers ?? 7));
-      const lines = upsertLines(1500, random);
+      const lines = upsertLines(1000, random);
       const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
       const at = folder();
       let parts = await start(at, workers, ['plain']);
@@ -141,6 +141,27 @@ test(
     const left = await lastRowsIn(parts, at);
     open.clear();
     expect(new Set([...left.keys()].map(place => place.split(' ')[0]))).toEqual(new Set(['plain']));
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'what is given up leaves the last rows as they were',
+  async () => {
+    const lines = upsertLines(800, new Random(8));
+    const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+    const at = folder();
+    const parts = await start(at, 2, ['plain']);
+    await parts.ingest.post(body(lines.slice(0, 400)), 'ndjson');
+    const next = await planOf(definitionsOf(UPSERTS, ['plain', 'worded'], ', MODE(cents) AS most'));
+    await parts.apply(next, 'whole');
+    await parts.abort();
+    await parts.ingest.post(body(lines.slice(400, 600)), 'ndjson');
+    expect(await ask(parts, log)).toBeGreaterThan(20);
+    await parts.apply(next, 'whole');
+    await parts.ingest.post(body(lines.slice(600)), 'ndjson');
+    await parts.backfilled();
+    expect(await ask(parts, log)).toBeGreaterThan(40);
   },
   TIMEOUT_MS,
 );
