@@ -8,6 +8,7 @@ import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
+import { timelineService } from './timelines.ts';
 
 interface Options {
   config: string;
@@ -80,7 +81,7 @@ async function serve(
   try {
     const note = (text: string) => log.warn({}, text);
     parts = await compose(config, { announce: server.url.origin, onFailure: end, note, watcher: metrics });
-    const gate = new Gate(config, parts);
+    const gate = new Gate(config, parts, note);
     server.reload({ fetch: app({ ...services, parts: gate.served }).fetch });
     unready = null;
     const stopped = stopSignal();
@@ -102,13 +103,14 @@ class Gate {
   closed = false;
   readonly served: Served;
 
-  constructor(config: Config, parts: Parts) {
+  constructor(config: Config, parts: Parts, note: (text: string) => void) {
     const ifOpen = <T>(work: () => T): T => {
       if (this.closed) throw new Fault('busy', SHUTTING_DOWN);
       return work();
     };
     const { ingest, reader, meta, moment, stages } = parts;
     const applyFiles = filesApplied(config, parts.apply);
+    const timelines = timelineService(config, note);
     this.served = {
       ...{ reader, meta, moment, stages },
       get plan() {
@@ -122,6 +124,11 @@ class Gate {
         },
       },
       planState: () => planState(parts),
+      timelines: {
+        ...timelines,
+        create: made => ifOpen(() => timelines.create(made)),
+        remove: name => ifOpen(() => timelines.remove(name)),
+      },
       abort: () => ifOpen(() => aborted(parts)),
       applyFiles: (...files) => ifOpen(() => applyFiles(...files)),
     };

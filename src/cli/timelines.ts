@@ -5,6 +5,7 @@ import { Fault, Faults } from '../base/fault.ts';
 import type { Timeline } from '../base/timeline.ts';
 import { compileCondition } from '../compile/condition.ts';
 import { compileFolder } from '../compile/compile.ts';
+import type { TimelineService } from '../http/timelines.ts';
 import { Condition } from '../kernel/condition.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import type { Rejected } from '../kernel/ndjson.ts';
@@ -54,10 +55,10 @@ export interface Created extends Omit<Saved, 'types'> {
 const NAME = /^[A-Za-z0-9][\w.-]{0,127}$/;
 const NAME_WANTED = 'wanted letters, digits, dots, hyphens and underscores, at most 128';
 
-/** @throws Fault `config` */
+/** @throws Fault `request` */
 export function parseTimelineName(text: string): TimelineName {
   const [, name, version] = /^(.*?)(?:@(\d{1,9}))?$/s.exec(text)!;
-  if (!NAME.test(name!)) throw new Fault('config', `"${text}" names no timeline: ${NAME_WANTED}, and maybe @VERSION`);
+  if (!NAME.test(name!)) throw new Fault('request', `"${text}" names no timeline: ${NAME_WANTED}, and maybe @VERSION`);
   return { name: name!, version: version === undefined ? null : Number(version) };
 }
 
@@ -117,7 +118,7 @@ export class Timelines {
    */
   async create(request: TimelineRequest, began: (version: number) => void = () => {}): Promise<Created> {
     const { name, from } = request;
-    if (!NAME.test(name)) throw new Fault('config', `"${name}" cannot be a timeline's name: ${NAME_WANTED}`);
+    if (!NAME.test(name)) throw new Fault('request', `"${name}" cannot be a timeline's name: ${NAME_WANTED}`);
     const unlock = this.#lock();
     try {
       await this.#clean();
@@ -262,6 +263,41 @@ export class Timelines {
   async #sweep(): Promise<void> {
     await sweepChunks(localDisk, this.#chunks, this.meta.chunks());
   }
+}
+
+/**
+ * Timelines for a server, which opens their folder when it is asked for them.
+ *
+ * @param note hears why one could not be made: whoever asked for it has gone on, and finds its state
+ */
+export function timelineService(config: Config, note: (text: string) => void): TimelineService {
+  const using = async <T>(work: (timelines: Timelines) => T | Promise<T>): Promise<T> => {
+    const timelines = await Timelines.open(config);
+    try {
+      return await work(timelines);
+    } finally {
+      timelines.close();
+    }
+  };
+  return {
+    list: () => using(timelines => timelines.list()),
+    show: async name => using(timelines => timelines.show(parseTimelineName(name))),
+    remove: async name => using(timelines => timelines.remove(parseTimelineName(name))),
+    create(made) {
+      const { promise, resolve, reject } = Promise.withResolvers<TimelineVersion>();
+      let hasBegun = false;
+      using(timelines =>
+        timelines.create({ ...made, from: { kind: 'log' } }, version => {
+          hasBegun = true;
+          resolve(timelines.show({ name: made.name, version }));
+        }),
+      ).catch((error: unknown) => {
+        if (hasBegun) note(`timeline ${made.name} could not be made: ${failureText(error)}`);
+        else reject(error);
+      });
+      return promise;
+    },
+  };
 }
 
 const CHUNKS = 'chunks';

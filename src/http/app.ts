@@ -31,6 +31,17 @@ import {
   showPlan,
 } from './plan.ts';
 import { isBroken, methodNotAllowed, problem, problemOf } from './problem.ts';
+import {
+  DELETE_TIMELINE,
+  deleteTimeline,
+  GET_TIMELINE,
+  GET_TIMELINES,
+  listTimelines,
+  POST_TIMELINES,
+  postTimelines,
+  showTimeline,
+  type TimelineService,
+} from './timelines.ts';
 import { watch } from './watch.ts';
 import { GET_WELCOME, showWelcome } from './welcome.ts';
 
@@ -55,6 +66,7 @@ export interface Served {
   abort: () => Promise<AbortedJson>;
   meta: Pick<Meta, 'errors' | 'late'>;
   planState: () => PlanState;
+  timelines: TimelineService;
   moment: () => Now;
   stages: Pick<Stages, 'time'>;
 }
@@ -68,6 +80,7 @@ const PACKED = [
   '/v1/explain',
   '/v1/errors',
   '/v1/late',
+  '/v1/timelines',
   '/metrics',
   '/openapi.json',
   '/docs',
@@ -98,6 +111,13 @@ export function app(services: Services): Hono {
     post('/v1/plan', POST_PLAN, parts ? postPlan(parts.applyFiles) : wait),
     post('/v1/plan/abort', POST_ABORT, parts ? postAbort(parts.abort) : wait),
     get('/v1/late', GET_LATE, parts ? showLate(parts.ingest, parts.meta) : wait),
+    get('/v1/timelines', GET_TIMELINES, parts ? listTimelines(parts.timelines) : wait),
+    post('/v1/timelines', POST_TIMELINES, parts ? postTimelines(parts.timelines) : wait),
+    get('/v1/timelines/{name}', GET_TIMELINE, parts ? showTimeline(parts.timelines) : wait),
+    {
+      ...{ path: '/v1/timelines/{name}', method: 'delete', operation: DELETE_TIMELINE },
+      handler: parts ? deleteTimeline(parts.timelines) : wait,
+    },
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),
     get('/metrics', GET_METRICS, showMetrics(metrics)),
@@ -160,6 +180,6 @@ function mount(app: Hono, ofPath: Resource[]) {
       c.set('route', path);
       return handler(c, next);
     });
-  const allowed = ofPath.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : ['POST']));
+  const allowed = ofPath.flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
   app.all(pattern, c => methodNotAllowed(c.req.method, path, allowed));
 }

@@ -35,6 +35,10 @@ let conformance: Conformance;
 const broken: unknown[] = [];
 const logged: string[] = [];
 
+async function refuseTimeline(): Promise<never> {
+  throw new Fault('not_found', 'there are no timelines here');
+}
+
 /** Definitions are not what is hostile here. */
 async function refuseFiles(): Promise<never> {
   throw new Fault('conflict', 'no definitions are taken here');
@@ -50,6 +54,12 @@ beforeAll(async () => {
       applyFiles: refuseFiles,
       planState: () => ({ position: 0, applied_at: '2001-01-07T00:00:00Z', computing: null, waiting: null }),
       abort: async () => ({ aborted: false, position: 0 }),
+      timelines: {
+        list: async () => [],
+        show: refuseTimeline,
+        create: refuseTimeline,
+        remove: refuseTimeline,
+      },
       reader: readerOf(engine),
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),
       stages: new Stages(),

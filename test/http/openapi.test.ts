@@ -100,6 +100,22 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['POST /v1/plan', post('/v1/plan', PLAN), 503, { opening: true }],
   ['POST /v1/plan/abort', post('/v1/plan/abort', ''), 200, {}],
   ['POST /v1/plan/abort', post('/v1/plan/abort', ''), 503, { opening: true }],
+  ['GET /v1/timelines', new Request(`${ORIGIN}/v1/timelines`), 200, {}],
+  ['GET /v1/timelines', new Request(`${ORIGIN}/v1/timelines`), 503, { opening: true }],
+  ['GET /v1/timelines/{name}', new Request(`${ORIGIN}/v1/timelines/week@2`), 200, {}],
+  ['GET /v1/timelines/{name}', timeline('GET', '.x'), 400, { fails: new Fault('request', 'no name') }],
+  ['GET /v1/timelines/{name}', timeline('GET', 'x'), 404, { fails: new Fault('not_found', 'no timeline') }],
+  ['GET /v1/timelines/{name}', timeline('GET', 'x'), 503, { opening: true }],
+  ['POST /v1/timelines', post('/v1/timelines', '{"name":"week","last":"7d"}'), 202, {}],
+  ['POST /v1/timelines', post('/v1/timelines', '{"name":"week","start":"now"}'), 400, {}],
+  ['POST /v1/timelines', post('/v1/timelines', '{"name":"week","start":1,"last":"7d"}'), 400, {}],
+  ['POST /v1/timelines', post('/v1/timelines', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
+  ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}'), 422, { fails: new Fault('definition', 'no input') }],
+  ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}'), 503, { fails: new Fault('busy', 'another is made') }],
+  ['DELETE /v1/timelines/{name}', timeline('DELETE', 'week'), 200, {}],
+  ['DELETE /v1/timelines/{name}', timeline('DELETE', '.x'), 400, { fails: new Fault('request', 'no name') }],
+  ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x'), 404, { fails: new Fault('not_found', 'no timeline') }],
+  ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x'), 503, { opening: true }],
 ];
 
 const EXPLAIN = '{"feature":"delays:flights_2h","key":"ATL"}';
@@ -113,6 +129,10 @@ EXCHANGES.push(
   ['POST /v1/explain', post('/v1/explain', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
   ['POST /v1/explain', post('/v1/explain', EXPLAIN), 503, { opening: true }],
 );
+
+function timeline(method: string, name: string): Request {
+  return new Request(`${ORIGIN}/v1/timelines/${name}`, { method });
+}
 
 function explanationOf(): Explanation {
   const minute = { levelMs: 60_000, startMs: 978_865_200_000 };
@@ -180,6 +200,7 @@ describe('/openapi.json', () => {
       'POST /v1/features 415',
       'POST /v1/explain 415',
       'POST /v1/plan 415',
+      'POST /v1/timelines 415',
     ]);
   });
 

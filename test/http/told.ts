@@ -7,6 +7,8 @@ import type { BodyFormat, Enrichment, Receipt } from '../../src/ingest/ingest.ts
 import { makeColumn } from '../../src/kernel/window.ts';
 import type { Refusal } from '../../src/base/refusal.ts';
 import type { ErrorRow, ErrorsPage, LateRow } from '../../src/meta/meta.ts';
+import type { NewTimeline } from '../../src/http/timelines.ts';
+import type { TimelineVersion } from '../../src/meta/timelines.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Feature, Plan } from '../../src/plan/plan.ts';
 import { INT64, STRING } from '../../src/plan/value.ts';
@@ -15,6 +17,15 @@ import type { Answer, Lookup } from '../../src/read/read.ts';
 import { column, lastN, read } from '../oracle/fixtures/spell.ts';
 
 export const ORIGIN = 'http://localhost';
+
+const TIMELINE: TimelineVersion = {
+  ...{ name: 'week', version: 2, format: 1, state: 'ready', error: null, source: { from: 'log' } },
+  ...{ createdAtMicros: 978_865_200_000_000n, order: 'log', clock: 'wall', maxJumpMs: 1000 },
+  types: [
+    { type: 'flight', count: 3, hash: 'a', placesHash: 'b', startMicros: 5n, endMicros: 978_865_200_000_001n },
+    { type: 'other', count: 1, hash: 'c', placesHash: 'd', startMicros: -5n, endMicros: 7n },
+  ],
+};
 
 const LATEST = lastN('latest:delay', 'flight', [], column('delay', INT64), 1000);
 const LIST: Feature = { ...feature('latest:delay_1d'), set: 'latest', expression: read(LATEST.name, LATEST.type) };
@@ -67,6 +78,7 @@ export interface Seen {
   bodies: { text: string; format: BodyFormat }[];
   lookups: Lookup[];
   pages: ErrorsPage[];
+  timelines: NewTimeline[];
   logged: Record<string, unknown>[];
   broken: unknown[];
 }
@@ -86,7 +98,7 @@ export interface Told {
 
 /** The app over parts that record what they were asked and answer what they are told to. */
 export function appWith(told: Told = {}) {
-  const seen: Seen = { bodies: [], lookups: [], pages: [], barriers: 0, logged: [], broken: [] };
+  const seen: Seen = { bodies: [], lookups: [], pages: [], timelines: [], barriers: 0, logged: [], broken: [] };
   const log = (level: keyof Log) => (fields: object, text: string) => {
     seen.logged.push({ level, text, ...fields });
   };
@@ -130,6 +142,24 @@ export function appWith(told: Told = {}) {
     async abort() {
       if (told.fails) throw told.fails;
       return { aborted: true, position: 7 };
+    },
+    timelines: {
+      async list() {
+        return [TIMELINE];
+      },
+      async show(name) {
+        if (told.fails) throw told.fails;
+        return { ...TIMELINE, name };
+      },
+      async create(made) {
+        if (told.fails) throw told.fails;
+        seen.timelines.push(made);
+        return { ...TIMELINE, state: 'processing', types: [] };
+      },
+      async remove() {
+        if (told.fails) throw told.fails;
+        return 2;
+      },
     },
     async applyFiles() {
       if (told.fails) throw told.fails;
