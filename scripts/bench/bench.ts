@@ -1,5 +1,5 @@
 /**
- * bench.ts [decode|window|tiles|serving|posting|aggregates|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
+ * bench.ts [decode|window|tiles|serving|posting|aggregates|topology|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
  * chart.ts draws what it writes.
  * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million.
  */
@@ -17,6 +17,7 @@ import { eventLog } from './events.ts';
 import { type Row, ratioOf, table } from './measure.ts';
 import { makeFolder, programOf, servingRows } from './serving.ts';
 import { postingRows } from './posting.ts';
+import { sequenceRows } from './sequence.ts';
 import { type Tired, tileRows, tiredRun, tiredTable } from './tiles.ts';
 import { windowRows } from './window.ts';
 
@@ -64,6 +65,7 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
   posting: async ({ binary }) =>
     postingRows(await eventLog({ events: EVENTS, seed: SEED, newUsers: 0 }), programOf(binary)),
   aggregates: () => aggregateRows(findPython()),
+  topology: () => sequenceRows(EVENTS_DECODED, findPython()),
 };
 
 interface Options {

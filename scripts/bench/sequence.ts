@@ -1,23 +1,30 @@
 /**
- * sequence.ts [--events 200000] [--batch 100]: events that read ten exact windows of what events have written, one after the other;
- * one key is a tenth of them. In process: answered with their features, in bodies of --batch events, and replayed. Prints
- * what it took as JSON.
+ * Events that read ten exact windows of what events have written, one after the other; one key is a tenth of them. In process:
+ * replayed, and answered with their features, through the log and into the rows; and the same by window functions of DuckDB.
  */
 import { Database } from 'bun:sqlite';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Window } from '../../src/plan/expression.ts';
 import type { Aggregate, EventType, Plan } from '../../src/plan/plan.ts';
 import { localDisk } from '../../src/source/disk.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, type Type } from '../../src/plan/value.ts';
 import { aggregate, column, plan, read } from '../../test/oracle/fixtures/spell.ts';
-import { EVENT_CLOCK, openEngine } from '../../test/sim/engine.ts';
+import { openEngine } from '../../test/sim/engine.ts';
 import { Random } from '../../test/sim/random.ts';
 import { replayed } from '../../test/sim/replayed.ts';
+import { checkEqual, median, type Row, RUNS } from './measure.ts';
 
 const EXACT = { levelsMs: [1, 1000, 60_000, 1_800_000, 86_400_000], offsetMs: 0 };
+const DUCKDB_SEQUENCE = join(import.meta.dir, '../python/duckdb_sequence.py');
+
+/** Of a body that is answered. */
+const BATCH = 100;
+
+/** What `tilefold.yaml` gives where nothing is said. */
+const MEMORY_BYTES = 256 << 20;
+
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
@@ -88,12 +95,13 @@ export function paymentsPlan(): Plan {
   return plan({ events: [event], aggregates });
 }
 
-/** @param secondsApart of two events, on the average */
-export function paymentLines(count: number, secondsApart: number): Uint8Array[] {
+/** About a second from each to the next. */
+export function paymentLines(count: number): Uint8Array[] {
   const rng = new Random(1);
   let ms = Date.UTC(2024, 0, 1);
   return Array.from({ length: count }, () => {
-    ms += rng.below(secondsApart * 2000);
+    // No two at once: whose turn it is within a millisecond DuckDB does not know.
+    ms += 1 + rng.below(2000);
     const who = rng.chance(0.1) ? 0 : 1 + rng.below(20_000);
     const data = {
       email: `user${who}@example.com`,
@@ -112,11 +120,11 @@ function bodyOf(lines: Uint8Array[]): Uint8Array {
 }
 
 /** Events a second, each answered with its features: through the log and into the rows, on the disk. */
-export async function enrichedPerSecond(plan: Plan, lines: Uint8Array[], batch: number): Promise<number> {
+async function enrichedPerSecond(plan: Plan, lines: Uint8Array[], batch: number): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'sequence-'));
   const engine = await openEngine(plan, {
     ...{ disk: localDisk, folder: join(folder, 'log'), db: new Database(join(folder, 'rows.db'), { strict: true }) },
-    ...{ foldMemoryBytes: 256 << 20, expires: true, segmentBytes: 64 << 20 },
+    ...{ foldMemoryBytes: MEMORY_BYTES, expires: true, segmentBytes: 64 << 20 },
   });
   const bodies = Array.from({ length: Math.ceil(lines.length / batch) }, (_, i) =>
     bodyOf(lines.slice(i * batch, (i + 1) * batch)),
@@ -135,27 +143,67 @@ export async function enrichedPerSecond(plan: Plan, lines: Uint8Array[], batch: 
   return lines.length / seconds;
 }
 
-export async function replayedPerSecond(plan: Plan, lines: Uint8Array[]): Promise<number> {
-  const startMs = performance.now();
-  const { batches } = await replayed(plan, lines, { memoryBytes: 256 << 20 });
-  for await (const { count } of batches) if (count < 0) throw new Error('no batch is less than none');
-  return lines.length / ((performance.now() - startMs) / 1000);
+/** What both sides have computed: sums over all events of these columns. */
+const SUMMED = ['n_x', 'spent_x', 'most_x', 'ips_x', 'good_x', 'of_ip_x', 'sales_x'];
+
+async function replayedPerSecond(plan: Plan, lines: Uint8Array[]): Promise<{ perSecond: number; sums: number[] }> {
+  const sums = SUMMED.map(() => 0n);
+  let ms = 0;
+  let startMs = performance.now();
+  const { batches } = await replayed(plan, lines, { memoryBytes: MEMORY_BYTES });
+  for await (const { columns, count } of batches) {
+    ms += performance.now() - startMs;
+    for (const [i, name] of SUMMED.entries()) {
+      const { values } = columns.find(column => column.name === `payment.${name}`)!;
+      for (let row = 0; row < count; row++) sums[i]! += (values as BigInt64Array)[row]!;
+    }
+    startMs = performance.now();
+  }
+  ms += performance.now() - startMs;
+  return { perSecond: lines.length / (ms / 1000), sums: sums.map(Number) };
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      events: { type: 'string', default: '200000' },
-      batch: { type: 'string', default: '100' },
-      apart: { type: 'string', default: '1' },
-    },
-  });
-  const of = paymentsPlan();
-  const lines = paymentLines(Number(values.events), Number(values.apart));
-  const replayed = Math.round(await replayedPerSecond(of, lines));
-  console.log(JSON.stringify({ replayed }));
-  const enriched = Math.round(await enrichedPerSecond(of, lines, Number(values.batch)));
-  console.log(
-    JSON.stringify({ clock: EVENT_CLOCK.kind, events: lines.length, batch: Number(values.batch), enriched, replayed }),
-  );
+interface ByDuckDB {
+  seconds: number;
+  sums: number[];
+  version: string;
+}
+
+function byDuckDB(python: string, path: string, threads: number): ByDuckDB {
+  const { stdout, stderr, exitCode } = Bun.spawnSync([python, DUCKDB_SEQUENCE, path, String(threads)]);
+  if (exitCode !== 0) throw new Error(stderr.toString());
+  return JSON.parse(stdout.toString());
+}
+
+/** @param python null leaves DuckDB out */
+export async function sequenceRows(events: number, python: string | null): Promise<Row[]> {
+  const plan = paymentsPlan();
+  const lines = paymentLines(events);
+  const folder = mkdtempSync(join(tmpdir(), 'sequence-'));
+  const path = join(folder, 'events.ndjson');
+  writeFileSync(path, bodyOf(lines));
+  try {
+    const runs = { replayed: [] as number[], enriched: [] as number[], duck: [] as number[] };
+    let version = '';
+    for (let run = 0; run < RUNS; run++) {
+      const { perSecond, sums } = await replayedPerSecond(plan, lines);
+      runs.replayed.push(perSecond);
+      runs.enriched.push(await enrichedPerSecond(plan, lines, BATCH));
+      if (python === null) continue;
+      const duck = byDuckDB(python, path, 1);
+      checkEqual('sums of ten windows', sums, duck.sums);
+      runs.duck.push(lines.length / duck.seconds);
+      version = duck.version;
+    }
+    const peer = python === null ? null : { name: `DuckDB ${version}`, value: median(runs.duck) };
+    const row = (work: string, ours: number, of: Row['peer'], note: string): Row => ({
+      ...{ work, unit: 'events/s', ours, peer: of, goal: null, memory: { ours: null, peer: null }, note },
+    });
+    return [
+      row('topology, replayed', median(runs.replayed), peer, 'ten exact windows'),
+      row('topology, answered', median(runs.enriched), null, `in bodies of ${BATCH}, log and rows on the disk`),
+    ];
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

@@ -6,7 +6,10 @@ import type { AnswerFeature, AnswerLayout } from './layout.ts';
 const LIST_BYTES_MAX = 64 << 20;
 
 /** How many rows of an answer with these features are finished together. */
-export function rowsAtOnce(kernel: Kernel, features: { answer: AnswerLayout; features: AnswerFeature[] }[]): number {
+export function rowsAtOnce(
+  kernel: Kernel,
+  features: { answer: AnswerLayout; features: Pick<AnswerFeature, 'cells'>[] }[],
+): number {
   const { ANSWER_ROWS, RECENT_TEXT_MAX_BYTES } = kernel.exports;
   const cellBytes = (answer: AnswerLayout, member: number): number => {
     const { fn } = answer.members[member]!.aggregate;

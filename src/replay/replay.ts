@@ -79,10 +79,10 @@ async function* batches(
   read: { records: number },
 ): AsyncGenerator<ReplayBatch> {
   const { layout, spill, source, stages = new Stages() } = parts;
-  const step = rowsAtOnce(
-    layout.kernel,
-    subjects.map(({ answer }) => ({ answer, features: [...answer.features.values()] })),
-  );
+  const step = rowsAtOnce(layout.kernel, [
+    ...subjects.map(({ answer }) => ({ answer, features: [...answer.features.values()] })),
+    ...(subjects.length > 0 ? eventReads(layout) : []),
+  ]);
   const decoder = new Decoder(layout.kernel, layout.types);
   let position = 0;
   for await (const block of source.read(0)) {
@@ -106,6 +106,14 @@ async function* batches(
       line += decoder.lines;
     }
   }
+}
+
+/** All that events read: beside entities that are answered its texts wait as long as theirs. */
+function eventReads({ eventAnswers }: Layout): Parameters<typeof rowsAtOnce>[1] {
+  return [...eventAnswers.values()].map(answer => ({
+    answer,
+    features: [{ cells: answer.members.map((_, member) => ({ member, window: 0 })) }],
+  }));
 }
 
 /** Records of a decoded batch from one on, at most as many as an answer's frame has rows; how far it has come, and what of. */
