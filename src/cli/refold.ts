@@ -1,4 +1,4 @@
-import type { Watcher } from '../ingest/engine.ts';
+import type { Engine, Watcher } from '../ingest/engine.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import type { Ids } from '../kernel/layout.ts';
 import { type InForce, planOnly } from '../plan/transition.ts';
@@ -34,30 +34,36 @@ const MERGED_AT_ONCE = 10_000;
 /**
  * Makes the rows of a log that several plans have been applied to, as they were made:
  *
- *   1. each plan folds the records from its own first one to that of the next, those aggregates alone that are in force in the end
+ *   1. each plan folds the records from its own first one to that of the next
  *   2. what a plan has brought with it from before (a backfill) is folded by it up to its first record, and merged
  *
  * @param until the first record that is left out
  */
 export async function refold(parts: RefoldParts, until: number): Promise<void> {
   const { plans, side } = parts;
-  const lasting = new Set([...plans.at(-1)!.inForce.members.values()].map(({ id }) => id));
   let before = new Set<number>();
   for (const [i, { position, inForce }] of plans.entries()) {
     const end = plans[i + 1]?.position ?? until;
-    const members = [...inForce.members].filter(([, { id }]) => lasting.has(id));
+    const members = [...inForce.members];
     const brought = members.filter(([, { id, known }]) => !before.has(id) && known.sinceMicros === null);
     before = new Set(members.map(([, { id }]) => id));
-    const namesOf = (some: typeof members) => new Set(some.map(([name]) => name));
-    const rows = i > 0 && brought.length > 0 ? await foldBefore(parts, inForce, namesOf(brought), position) : null;
-    const folding = await parts.open(planOnly(inForce.plan, namesOf(members)), parts.idsOf(inForce), side);
-    try {
-      if (rows) await mergeAll(folding, rows.store.scan());
-    } finally {
-      rows?.close();
-      if (rows) parts.extra.remove();
-    }
-    await foldTo(parts, folding, end);
+    const names = new Set(brought.map(([name]) => name));
+    if (i > 0 && names.size > 0) await bring(parts, inForce, names, position);
+    await foldTo(parts, await parts.open(inForce.plan, parts.idsOf(inForce), side), end);
+  }
+}
+
+/** Merged by what counts nothing itself: who goes on from there finds them in the store. */
+async function bring(parts: RefoldParts, inForce: InForce, names: Set<string>, until: number): Promise<void> {
+  const { side, extra, open, idsOf } = parts;
+  const rows = await foldBefore(parts, inForce, names, until);
+  try {
+    const { engine } = await open(planOnly(inForce.plan, new Set()), idsOf(inForce), side);
+    await mergeAll(engine, rows.store.scan());
+    await engine.close();
+  } finally {
+    rows.close();
+    extra.remove();
   }
 }
 
@@ -81,7 +87,7 @@ async function foldTo(parts: RefoldParts, { door, engine }: Folding, until: numb
   await ingest.close();
 }
 
-async function mergeAll({ engine }: Folding, rows: Iterable<Row>): Promise<void> {
+async function mergeAll(engine: Engine, rows: Iterable<Row>): Promise<void> {
   let some: Row[] = [];
   const hand = async () => {
     engine.merge(some, '');

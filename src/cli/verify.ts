@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { horizonsOf, keepingOf } from '../ingest/expiry.ts';
 import { floorDiv, MICROS_PER_MS } from '../base/time.ts';
+import { lastRowsOf } from '../plan/upsert.ts';
 import { keptLevels, LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import { decodeRow } from './decode.ts';
 import type { Meta } from '../meta/meta.ts';
@@ -153,6 +154,7 @@ function firstTiles({ plan, members, store }: Comparison): FirstTiles {
       starts.set(`${id} ${levelMs}`, Math.max(overMs, sinceMs));
     }
   }
+  for (const { name } of lastRowsOf(plan)) starts.set(`${members.get(name)!.id} ${LIFETIME_LEVEL_MS}`, -Infinity);
   return (id, levelMs) => starts.get(`${id} ${levelMs}`) ?? null;
 }
 
