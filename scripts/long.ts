@@ -5,7 +5,7 @@ import { join } from 'node:path';
  *
  *   parity    online = replay = oracle with more seeds and cuts, and over the whole week
  *   crash     thousands of seeds of simulated crashes
- *   apply     definitions that change while events come, of many seeds
+ *   apply     definitions that change while events come, wait or are given up, of many seeds, and die at any operation
  *   lines     the reader of events on thousands of seeds of good, odd and damaged lines, on each build of the kernels
  *   kill      kill -9 of the real process, 200 times
  *   topology  hundreds of random topologies over random logs
@@ -17,7 +17,11 @@ const ROOT = join(import.meta.dir, '..');
 const PARTS: Record<string, string[]> = {
   parity: ['test', './test/sim/parity.test.ts'],
   crash: ['test', './test/sim/crash.test.ts'],
-  apply: ['test', './test/sim/apply.test.ts'],
+  apply: [
+    'test',
+    ...['./test/sim/apply.test.ts', './test/sim/apply_crash.test.ts', './test/sim/coming.test.ts'],
+    './test/cli/shadow.test.ts',
+  ],
   lines: ['test', './test/kernel/form.test.ts', './test/kernel/builds.test.ts'],
   kill: ['test', './test/cli/kill.test.ts', './test/cli/apply.test.ts', './test/cli/enriched.test.ts'],
   topology: ['test', './test/sim/topology.test.ts'],

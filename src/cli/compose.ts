@@ -36,7 +36,7 @@ import { Crew } from '../shard/crew.ts';
 import type { FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import { localDisk } from '../source/disk.ts';
 import { type Pauses, type ReadDisk, readThrough, tryOften } from '../source/bucket.ts';
-import { EventLog, type LogSettings, prefixOf } from '../source/log.ts';
+import { EventLog, type LogSettings } from '../source/log.ts';
 import { s3Bucket } from '../source/s3.ts';
 import { folderLog, listSegments, summaryOf } from '../source/segments.ts';
 import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
@@ -59,7 +59,8 @@ import {
 } from './database.ts';
 import { planOf } from './plan_cache.ts';
 import { startHere, startWorker } from './crew.ts';
-import { beginPlan, idsOf, recordedPlan, renewPlan, rowsFromOf } from './recorded.ts';
+import { beginPlan, idsOf, plansFrom, recordedPlan, renewPlan, rowsFromOf } from './recorded.ts';
+import { type RefoldParts, refold } from './refold.ts';
 import { type Applied, isComputed, Live } from './live.ts';
 
 /** Everything that works on one data folder, wired together. */
@@ -229,9 +230,12 @@ async function hold(config: Config, note: (text: string) => void, unreadable: Un
 /** What is needed to compare rows with what the log makes of them. */
 export interface Comparison {
   plan: Plan;
+  members: InForce['members'];
   meta: Meta;
   ids: Ids;
   store: Store;
+  /** How many plans have been in force since the rows began. */
+  planCount: number;
   /** Why the log no longer has all that the rows were folded from; null where it has. */
   why: string | null;
   /** What SQLite finds wrong with the file of the database. */
@@ -254,11 +258,12 @@ export async function composeComparison(config: Config, note: (text: string) => 
     const damages = integrityOf(db);
     const inForce = recordedPlan(meta);
     if (!inForce) throw new Fault('config', 'there are no rows yet');
-    const { plan } = inForce;
+    const { plan, members } = inForce;
     const ids = idsOf(inForce, meta);
     const from = rowsFromOf(meta);
     const why = whyNotCompared(meta, log);
-    const refold = async (watcher: Watcher) => {
+    const plans = plansFrom(meta);
+    const refoldAll = async (watcher: Watcher) => {
       const { position } = store.mark();
       if (position > log.end)
         throw new Fault('corrupt', `the rows contain ${position} records, the log has only ${log.end}`);
@@ -268,42 +273,28 @@ export async function composeComparison(config: Config, note: (text: string) => 
       const other = openDatabase(path, REFUSE, note);
       undo.unshift(() => other.close());
       if (from > 0) other.store.commit([], { position: from, clocks: new Map(), highest: [] });
-      const { workers } = config.fold;
-      const around = { onFailure: raise, watcher, stages: new Stages() };
-      const folding = await foldingOf({
-        config,
-        plan,
-        ids,
-        database: other,
-        keeping: [],
-        workers,
-        isAlone: false,
-        ...around,
-      });
-      const { door, engine } = folding;
-      const prefix = prefixOf(log, position);
-      const settings = { barrierMs: NEVER_MS, nowMicros, onFailure: raise, watcher };
-      const ingest = await Ingest.open({ door, engine, log: prefix, ...settings });
-      await ingest.close();
+      const around = { onFailure: raise, watcher, nowMicros };
+      const extraPath = `${path}.part`;
+      const extra = { open: () => openDatabase(extraPath, REFUSE, note), remove: () => removeDatabase(extraPath) };
+      undo.push(extra.remove);
+      const settings = { config, keeping: [], workers: config.fold.workers, isAlone: false, onFailure: raise, watcher };
+      const open: RefoldParts['open'] = (plan, ids, database) =>
+        foldingOf({ ...settings, plan, ids, database, stages: new Stages() });
+      await refold({ log, plans, idsOf: one => idsOf(one, meta), side: other, extra, open, ...around }, position);
       return { store: other.store, meta: other.meta };
     };
-    return { plan, meta, ids, store, why, damages, refold, close: () => closeAll(undo) };
+    const close = () => closeAll(undo);
+    return { plan, members, meta, ids, store, planCount: plans.length, why, damages, refold: refoldAll, close };
   } catch (error) {
     await closeAll(undo);
     throw error;
   }
 }
 
-/** Rows of several plans are not what one plan makes of the log. */
 function whyNotCompared(meta: Meta, log: EventLog): string | null {
   const from = rowsFromOf(meta);
-  if (from < log.start) return `they were folded from record ${from} on, and the log begins with ${log.start}`;
-  const { position, rowsFrom } = meta.currentPlan()!;
-  return rowsFrom === null ? null : `other definitions were applied at record ${position}`;
+  return from < log.start ? `they were folded from record ${from} on, and the log begins with ${log.start}` : null;
 }
-
-/** The longest that a timer takes. */
-const NEVER_MS = 2 ** 31 - 1;
 
 function raise(error: unknown): never {
   throw error;

@@ -18,6 +18,17 @@ export function recordedPlan(meta: Meta): InForce | null {
   return current && inForceOf(current, meta);
 }
 
+/** A plan, and the first record that it has applied to. */
+export interface PlanFrom {
+  position: number;
+  inForce: InForce;
+}
+
+/** All that have been in force since the rows began, the first one first. */
+export function plansFrom(meta: Meta): PlanFrom[] {
+  return meta.plans().map(applied => ({ position: applied.position, inForce: inForceOf(applied, meta) }));
+}
+
 function inForceOf(applied: AppliedPlan, meta: Meta): InForce {
   const plan = readPlan(applied.json);
   return { plan, members: membersOf(applied, plan, meta) };

@@ -1,14 +1,12 @@
 import { Fault } from '../base/fault.ts';
 import { formatMicros } from '../base/time.ts';
 import { cellJson, keyJson } from '../http/columnar.ts';
-import { advance } from '../ingest/advance.ts';
-import { sliceEnd } from '../ingest/door.ts';
 import { type KeyInput, keyTexts } from '../kernel/key.ts';
-import { Decoder } from '../kernel/ndjson.ts';
 import { type FeatureColumn, STATUS } from '../kernel/window.ts';
 import type { Entity, Feature } from '../plan/plan.ts';
 import { sameType, typeName } from '../plan/value.ts';
 import type { AnswerColumn } from '../read/read.ts';
+import { lineCount } from '../source/segment.ts';
 import { Tail } from '../source/tail.ts';
 import { readableLog } from './compose.ts';
 import type { Config } from './config.ts';
@@ -91,7 +89,6 @@ export async function diffShadow(
 }
 
 async function catchUp(config: Config, name: string, shadow: StillRows, until: number): Promise<void> {
-  const { layout, fold } = shadow;
   if (shadow.position > until)
     throw new Fault(
       'busy',
@@ -102,15 +99,12 @@ async function catchUp(config: Config, name: string, shadow: StillRows, until: n
       'busy',
       `shadow ${name} is ${until - shadow.position} records behind: \`tilefold shadow run ${name}\``,
     );
-  const decoder = new Decoder(layout.kernel, layout.types);
   let position = shadow.position;
-  for await (const { bytes, arrivalMicros } of new Tail(readableLog(config), config.log.dir).read(position, until))
-    for (let from = 0; from < bytes.length; from += decoder.offset) {
-      decoder.fill(bytes.subarray(from, sliceEnd(bytes, from)));
-      decoder.next(position, arrivalMicros);
-      advance({ layout, folds: [fold] });
-      position += decoder.count;
-    }
+  for await (const { bytes, arrivalMicros } of new Tail(readableLog(config), config.log.dir).read(position, until)) {
+    const from = position;
+    position += lineCount(bytes);
+    await shadow.engine.fold(bytes, from, arrivalMicros, position < until);
+  }
 }
 
 /** Features that both have, of one entity and type. */

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Fault } from '../base/fault.ts';
+import { Fault, Faults } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
 import { keepingOf } from '../ingest/expiry.ts';
+import { Here } from '../ingest/here.ts';
 import { Fold } from '../kernel/fold.ts';
 import { loadKernel } from '../kernel/instance.ts';
-import { resumeClocks } from '../kernel/clock.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
 import { membersText } from '../meta/members.ts';
@@ -22,7 +22,7 @@ import { AHEAD_MAX_MS } from '../source/source.ts';
 import { lineCount } from '../source/segment.ts';
 import { Tail } from '../source/tail.ts';
 import { LOCK_FILE, lockFolder } from '../store/lock.ts';
-import type { RowReader } from '../store/store.ts';
+import type { RowReader, Store } from '../store/store.ts';
 import { foldingOf, readableLog } from './compose.ts';
 import type { Config } from './config.ts';
 import { durably, type OpenDatabase, openDatabase, openFile, openRows, openSnapshot, REFUSE } from './database.ts';
@@ -227,10 +227,16 @@ function beginning(
   const latest = greatest([...at.clocks.values().map(clock => clock.at)]) ?? 0n;
   const moment = { ...at, nowMicros: isWall ? at.nowMicros : latest, aheadMs: isWall ? AHEAD_MAX_MS : 0 };
   const change = transition(none, plan, moment, 'since-now');
+  if (served && change.refusals.length > 0) throw new Faults(change.refusals.map(refusal));
   const members = [...change.members].map(([name, { id, known }]) => {
     return [name, { id, known: served ? known : ALL_KNOWN }] as const;
   });
   return { ...change, members: new Map(members) };
+}
+
+/** What is applied may be computed from the log; a shadow may begin with it. */
+function refusal({ code, message, at }: Fault): Fault {
+  return new Fault(code, message.replace(/--backfill\b.*/, '--from-start reads it'), at);
 }
 
 function wallMicros(): bigint {
@@ -251,8 +257,9 @@ function noShadow(config: Config, name: string): Fault {
 export interface StillRows {
   plan: Plan;
   layout: Layout;
-  fold: Fold;
   store: RowReader;
+  /** Folds in memory from where the rows are: nothing of it is written. */
+  engine: Pick<Here, 'fold'>;
   /** Records that they contain. */
   position: number;
   /** The greatest of any event type; 0 before any event. */
@@ -286,19 +293,29 @@ async function stillRowsOf(config: Config, path: string): Promise<StillRows> {
     const kernel = await loadKernel();
     const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
     const layout = layPlan(kernel, stored.plan, idsOf(stored, meta), settings);
-    const { position, clocks, highest } = store.mark();
-    resumeClocks(layout, clocks);
+    const { position, clocks } = store.mark();
     const fold = new Fold(kernel, store.readRow);
-    fold.resume(highest);
-    fold.boundBytes = config.fold.memoryBytes;
+    const engine = new Here({
+      ...{ pipeline: { layout, folds: [fold] }, store: unwritten(store), meta, keeping: [] },
+      // What is folded has nowhere else to be.
+      foldMemoryBytes: Number.POSITIVE_INFINITY,
+      onFailure(error) {
+        throw error;
+      },
+    });
     const clockMicros = greatest([...clocks.values().map(({ at }) => at)]) ?? 0n;
     const readerAt: StillRows['readerAt'] = (at, nowMicros) =>
       new Reader({ layout, fold, store, position: () => at() - 1, nowMicros });
-    return { plan: stored.plan, layout, fold, store, position, clockMicros, readerAt, close };
+    return { plan: stored.plan, layout, store, engine, position, clockMicros, readerAt, close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/** A store that takes nothing: rows stay in memory. */
+function unwritten(store: RowReader): Store {
+  return { ...store, commit() {}, sweep: () => 0, rewrite: () => null, clear() {} };
 }
 
 /** The moment of a lookup that names none. */

@@ -1,11 +1,14 @@
 import type { Command } from 'commander';
 import { horizonsOf, keepingOf } from '../ingest/expiry.ts';
+import { floorDiv, MICROS_PER_MS } from '../base/time.ts';
+import { lastRowsOf } from '../plan/upsert.ts';
+import { keptLevels, LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import { decodeRow } from './decode.ts';
 import type { Meta } from '../meta/meta.ts';
 import { byAddress } from '../store/sqlite.ts';
 import type { Row } from '../store/store.ts';
 import { type Comparison, composeComparison } from './compose.ts';
-import { loadConfig } from './config.ts';
+import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
 import { type LogReport, surveyReport, tellReport } from './log.ts';
 import { stopFirst } from './held.ts';
@@ -57,6 +60,8 @@ interface RowsReport {
   /** The first ones. */
   differences: Difference[];
   errors_differ: boolean;
+  /** That have been in force since the rows began: they are folded one after the other. */
+  plans: number;
   damages: { offset: number | null; message: string }[];
 }
 
@@ -77,7 +82,8 @@ function isRight({ differing, errors_differ, damages }: RowsReport): boolean {
   return differing === 0 && !errors_differ && damages.length === 0;
 }
 
-async function compareRows(config: Awaited<ReturnType<typeof loadConfig>>): Promise<RowsReport> {
+/** Folds the log once more, and compares. */
+export async function compareRows(config: Config): Promise<RowsReport> {
   const comparison = await composeComparison(config, console.error).catch((error: unknown) => {
     throw stopFirst(error);
   });
@@ -85,15 +91,18 @@ async function compareRows(config: Awaited<ReturnType<typeof loadConfig>>): Prom
     const { store, damages } = comparison;
     const report: RowsReport = {
       ...{ position: store.mark().position, why: comparison.why, compared: 0, differing: 0 },
-      ...{ differences: [], errors_differ: false, damages },
+      ...{ differences: [], errors_differ: false, damages, plans: comparison.planCount },
     };
     // What cannot be read cannot be compared.
     if (damages.length > 0 || report.why !== null) return report;
     const refolded = await comparison.refold(foldProgress('verify'));
+    const startOf = firstTiles(comparison);
     for (const [found, wanted] of pairs(live(comparison, store.scan()), live(comparison, refolded.store.scan()))) {
+      const what = whatDiffers(found, wanted, startOf);
+      if (what === NOTHING) continue;
       report.compared++;
-      if (found && wanted && Buffer.compare(found.value, wanted.value) === 0) continue;
-      if (report.differing++ < DIFFERENCES_SHOWN_MAX) report.differences.push(difference(comparison, found, wanted));
+      if (what === null || report.differing++ >= DIFFERENCES_SHOWN_MAX) continue;
+      report.differences.push({ ...placeOf(comparison, (found ?? wanted)!), what });
     }
     report.errors_differ = !sameErrors(comparison.meta, refolded.meta);
     return report;
@@ -122,22 +131,61 @@ function* pairs(found: Iterable<Row>, wanted: Iterable<Row>): Generator<[Row | n
   }
 }
 
-function difference({ plan, ids }: Comparison, found: Row | null, wanted: Row | null): Difference {
-  const { entity, key, levelMs, tileStartMs } = (found ?? wanted)!;
+function placeOf({ plan, ids }: Comparison, { entity, key, levelMs, tileStartMs }: Row): Omit<Difference, 'what'> {
   const name = plan.entities.find(each => ids.entities.get(each.name) === entity)?.name;
   const address = { level_ms: levelMs, tile_start_ms: tileStartMs };
-  return { entity: name ?? `entity ${entity}`, key: keyText(key), ...address, what: whatDiffers(found, wanted) };
+  return { entity: name ?? `entity ${entity}`, key: keyText(key), ...address };
 }
 
-function whatDiffers(found: Row | null, wanted: Row | null): string {
-  if (!found) return 'is missing';
-  if (!wanted) return 'is there, and the log makes no such row';
-  const decoded = decodeRow(found.value);
-  if (typeof decoded === 'string') return decoded;
-  const made = decodeRow(wanted.value);
+/** From which tile on the states of an aggregate, by its number, are compared at a level; null where it keeps none there. */
+type FirstTiles = (id: number, levelMs: number) => number | null;
+
+/** Rows hold more than what can be asked for: aggregates that have gone, and tiles that are over or began when they were. */
+function firstTiles({ plan, members, store }: Comparison): FirstTiles {
+  const { clocks } = store.mark();
+  const starts = new Map<string, number>();
+  for (const aggregate of plan.aggregates) {
+    const { id, known } = members.get(aggregate.name)!;
+    const clock = clocks.get(aggregate.event);
+    for (const { levelMs, ttlMs } of keptLevels(aggregate, plan)) {
+      const overMs = clock ? Number(floorDiv(clock.at, MICROS_PER_MS)) - ttlMs + 1 : -Infinity;
+      const later = levelMs === LIFETIME_LEVEL_MS ? undefined : known.levels.find(one => one.levelMs === levelMs);
+      const sinceMs = later ? Number(floorDiv(later.sinceMicros, MICROS_PER_MS)) : -Infinity;
+      starts.set(`${id} ${levelMs}`, Math.max(overMs, sinceMs));
+    }
+  }
+  for (const { name } of lastRowsOf(plan)) starts.set(`${members.get(name)!.id} ${LIFETIME_LEVEL_MS}`, -Infinity);
+  return (id, levelMs) => starts.get(`${id} ${levelMs}`) ?? null;
+}
+
+const NO_SUCH_ROW = 'is there, and the log makes no such row';
+
+/** Neither row has anything that is compared. */
+const NOTHING = Symbol('nothing');
+
+function whatDiffers(found: Row | null, wanted: Row | null, startOf: FirstTiles): string | typeof NOTHING | null {
+  if (found && wanted && Buffer.compare(found.value, wanted.value) === 0) return null;
+  const [is, made] = [comparedStates(found, startOf), comparedStates(wanted, startOf)];
+  if (typeof is === 'string') return wanted ? is : NO_SUCH_ROW;
   if (typeof made === 'string') return 'is not what the log makes';
-  const differing = [...new Set([...decoded.keys(), ...made.keys()])].filter(id => decoded.get(id) !== made.get(id));
+  const ids = [...new Set([...is.keys(), ...made.keys()])];
+  if (ids.length === 0) return NOTHING;
+  const differing = ids.filter(id => is.get(id) !== made.get(id));
+  if (differing.length === 0) return null;
+  if (!found) return 'is missing';
+  if (!wanted) return NO_SUCH_ROW;
   return `is not what the log makes: ${differing.length} aggregates differ, the first has number ${Math.min(...differing)}`;
+}
+
+/** By the numbers of aggregates; in words, what is wrong with a row that cannot be read. */
+function comparedStates(row: Row | null, startOf: FirstTiles): Map<number, string> | string {
+  const states = row ? decodeRow(row.value) : new Map<number, string>();
+  if (typeof states === 'string' || !row) return states;
+  for (const id of states.keys()) {
+    const startMs = startOf(id, row.levelMs);
+    if (startMs === null || row.tileStartMs < startMs) states.delete(id);
+  }
+  return states;
 }
 
 /** Keys are text mostly; what is none is shown as bytes. */
@@ -166,7 +214,7 @@ function* errorTexts(meta: Meta): Generator<string, null> {
 }
 
 function tellRows(
-  { position, why, compared, differing, differences, errors_differ, damages }: RowsReport,
+  { position, why, compared, differing, differences, errors_differ, plans, damages }: RowsReport,
   file: string,
 ) {
   for (const { offset, message } of damages) console.error(`${file}${offset === null ? '' : `:${offset}`}: ${message}`);
@@ -181,7 +229,8 @@ function tellRows(
   const isRightNow = differing === 0 && !errors_differ && damages.length === 0;
   if (!isRightNow) console.error('`tilefold rebuild --from-log` makes rows and errors anew');
   const verdict = isRightNow ? 'what the log makes' : damages.length > 0 ? 'not readable' : `${differing} differ`;
-  console.log(`${compared} rows up to record ${position}: ${verdict}`);
+  const by = plans > 1 ? ` by ${plans} plans, one after the other` : '';
+  console.log(`${compared} rows up to record ${position}: ${verdict}${by}`);
 }
 
 function levelText(levelMs: number): string {

@@ -18,6 +18,7 @@ import { body, smallWeek, tame, wild } from '../sim/flights.ts';
 import { compareAnswer, everything, keysOf, type Keys } from '../sim/judge.ts';
 import { Random } from '../sim/random.ts';
 
+/** `bun scripts/long.ts apply` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
 const SEEDS = LONG ? 30 : 3;
 const TIMEOUT_MS = LONG ? 3_600_000 : 120_000;
@@ -165,4 +166,33 @@ test('what is refused says why', async () => {
   dropShadow(config, 'a');
   expect(shadowStates(config)).toEqual([]);
   expect(() => dropShadow(config, 'a')).toThrow('there is no shadow a');
+});
+
+test('kill -9 of the process that follows: what it has in the end is what it would have had', async () => {
+  const lines = tame(await smallWeek(14, 2));
+  const at = folder();
+  await Bun.write(join(at, 'features/all.yaml'), textOf([SET]));
+  await Bun.write(join(at, 'tried/all.yaml'), textOf([SET, { ...SET, name: 'b', key: 'destination' }]));
+  const yaml = 'log: { dir: log, clock: event }\nstore: { sqlite: rows.db }\ndefinitions: features\n';
+  await Bun.write(join(at, 'tilefold.yaml'), yaml);
+  const parts = await start(at, null);
+  const words = ['shadow', 'run', 'k', join(at, 'tried'), '--from-start', '--config', join(at, 'tilefold.yaml')];
+  const command = [process.execPath, join(import.meta.dir, '../../src/main.ts'), ...words];
+  const random = new Random(7);
+  await parts.ingest.post(body(lines.slice(0, 500)), 'ndjson');
+  await parts.ingest.barrier();
+  for (let kill = 0; kill < (LONG ? 30 : 3); kill++) {
+    const child = Bun.spawn(command, { stdout: 'ignore', stderr: 'ignore', stdin: 'ignore' });
+    const from = 500 + kill * 100;
+    await parts.ingest.post(body(lines.slice(from, from + 100)), 'ndjson');
+    await Bun.sleep(random.below(900));
+    await parts.ingest.barrier();
+    child.kill('SIGKILL');
+    await child.exited;
+  }
+  const child = Bun.spawn([...command, '--once', '--json'], { stdout: 'pipe', stderr: 'ignore', stdin: 'ignore' });
+  const told = JSON.parse(await new Response(child.stdout).text()) as unknown;
+  expect([await child.exited, told]).toEqual([0, { name: 'k', from: 0, position: parts.ingest.position + 1 }]);
+  const { features } = await diffShadow(configOf(at, null), 'k', { keysMax: 100, names: null });
+  expect(features.map(({ match_rate }) => match_rate)).toEqual([1, 1, 1, 1]);
 });

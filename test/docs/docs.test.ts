@@ -20,7 +20,7 @@ const NOT_RUN = new Set([
 ]);
 
 /** The longest page folds a week of flights, while all others are under way. */
-const PAGE_MAX_MS = 120_000;
+const PAGE_MAX_MS = 240_000;
 
 /** `npm run replay -- WORDS` is the program itself. */
 const NPM_RUN = /^npm run (replay|tilefold) -- /;

@@ -2,15 +2,32 @@
  * Definitions change while events come: whatever is applied when, in one thread and with workers, over restarts, every value
  * is what the oracle makes of the log and of what was recorded of each aggregate when it came.
  */
+import { Database } from 'bun:sqlite';
 import { afterEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import type { Parts } from '../../src/cli/compose.ts';
+import { decodeRow } from '../../src/cli/decode.ts';
+import { compareRows } from '../../src/cli/verify.ts';
+import { readMembers } from '../../src/meta/members.ts';
+import { sqliteStore } from '../../src/store/sqlite.ts';
 import { planJson } from '../../src/plan/json.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { folders } from '../source/folder.ts';
-import { ask, changed, closeLeft, planOf, restart, someSet, start, statesOf, textOf } from './changing.ts';
+import {
+  ask,
+  changed,
+  close,
+  closeLeft,
+  configOf,
+  planOf,
+  restart,
+  someSet,
+  start,
+  statesOf,
+  textOf,
+} from './changing.ts';
 import { EVENT_CLOCK } from './engine.ts';
-import { body, smallWeek, wild } from './flights.ts';
+import { body, smallWeek, tame, wild } from './flights.ts';
 import { keysOf } from './judge.ts';
 import { Random } from './random.ts';
 
@@ -63,6 +80,8 @@ test.each([null, 0, 2])(
       expect(parts.ingest.position).toBe(log.records.length - 1);
       parts = await restart(parts, at, workers);
       compared += await ask(parts, log, keys);
+      await close(parts);
+      if (workers === null) await rowsAreRight(at, workers);
     }
     expect(applied).toBeGreaterThan(2 * SEEDS);
     expect(compared).toBeGreaterThan(1000 * SEEDS);
@@ -108,11 +127,19 @@ test.each([null, 0, 2])(
         await ask(parts, log, keys);
       }
       await rowsAreThoseOf(parts, at, lines, log, workers);
+      await rowsAreRight(at, workers);
     }
     expect(computed).toBeGreaterThan(SEEDS);
   },
   TIMEOUT_MS,
 );
+
+/** As `tilefold verify` finds them, by all plans that there have been. */
+async function rowsAreRight(at: string, workers: number | null) {
+  const report = await compareRows(configOf(at, workers));
+  expect(report).toMatchObject({ why: null, differing: 0, differences: [], errors_differ: false });
+  expect(report.compared).toBeGreaterThan(20);
+}
 
 /** Of each aggregate, the states that can still be asked for are those of a folder that had the definitions all along. */
 async function rowsAreThoseOf(parts: Parts, at: string, lines: Uint8Array[], log: Log, workers: number | null) {
@@ -129,3 +156,28 @@ async function rowsAreThoseOf(parts: Parts, at: string, lines: Uint8Array[], log
   expect(found.size).toBeGreaterThan(20);
   expect(found).toEqual(wanted);
 }
+
+test('a state that is not what the log makes is found after definitions were applied, with its place', async () => {
+  const at = folder();
+  const sets = [someSet(new Random(1)), someSet(new Random(2))];
+  await Bun.write(join(at, 'features/all.yaml'), textOf(sets.slice(0, 1)));
+  const parts = await start(at, null);
+  await parts.ingest.post(body(tame(small).slice(0, 100)), 'ndjson');
+  await parts.apply(await planOf(sets), 'since-now');
+  await parts.ingest.post(body(tame(small).slice(100)), 'ndjson');
+  const latest = Math.max(...[...readMembers(parts.meta.currentPlan()!.members!).values()].map(({ id }) => id));
+  await close(parts);
+  const db = new Database(join(at, 'rows.db'), { strict: true });
+  const store = sqliteStore(db);
+  const states = (value: Uint8Array) => decodeRow(value) as Map<number, string>;
+  const rows = [...store.scan()].filter(({ value }) => states(value).has(latest));
+  const [one, ...others] = rows;
+  const other = others.find(({ value }) => states(value).get(latest) !== states(one!.value).get(latest))!;
+  store.commit([{ ...one!, value: other.value }], store.mark());
+  store.close();
+  db.close();
+  const { differing, differences, plans } = await compareRows(configOf(at, null));
+  expect([differing, plans]).toEqual([1, 2]);
+  expect(differences[0]).toMatchObject({ level_ms: one!.levelMs, tile_start_ms: one!.tileStartMs });
+  expect(differences[0]!.what).toContain('is not what the log makes');
+});

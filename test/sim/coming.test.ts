@@ -30,7 +30,7 @@ import { body, smallWeek, tame, wild } from './flights.ts';
 import { everything, keysOf } from './judge.ts';
 import { Random } from './random.ts';
 
-/** `bun scripts/long.ts coming` sets it. */
+/** `bun scripts/long.ts apply` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
 const SEEDS = LONG ? 60 : 2;
 /** With threads everything takes longer. */

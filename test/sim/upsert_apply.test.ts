@@ -9,6 +9,7 @@ import { compose, type Parts } from '../../src/cli/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { idsOf } from '../../src/cli/recorded.ts';
+import { compareRows } from '../../src/cli/verify.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { planJson } from '../../src/plan/json.ts';
 import { isLastRows, lastRowsOf } from '../../src/plan/upsert.ts';
@@ -36,14 +37,18 @@ afterEach(async () => {
   open.clear();
 });
 
-async function start(at: string, workers: number | null, types: string[]): Promise<Parts> {
-  const config: Config = {
+function configOf(at: string, workers: number | null): Config {
+  return {
     ...DEFAULTS,
     log: { ...DEFAULTS.log, dir: join(at, 'log'), clock: EVENT_CLOCK },
     store: { sqlite: join(at, 'rows.db') },
     definitions: join(at, 'features'),
     fold: { workers: workers ?? 1, memoryBytes: 100_000, barrierMs: 50 },
   };
+}
+
+async function start(at: string, workers: number | null, types: string[]): Promise<Parts> {
+  const config = configOf(at, workers);
   await Bun.write(join(at, 'features/all.yaml'), definitionsOf(UPSERTS, types));
   const onFailure = (error: unknown) => {
     throw error;
@@ -108,6 +113,9 @@ test.each([null, 0, 2])(
       expect(kept.size).toBeGreaterThan(20);
       expect(kept).toEqual(inForce(await lastRowsIn(other, fresh)));
       open.clear();
+      const { differing, differences, compared } = await compareRows(configOf(at, workers));
+      expect([differing, differences]).toEqual([0, []]);
+      expect(compared).toBeGreaterThan(20);
     }
     expect(stopped).toBeGreaterThan(0);
   },
