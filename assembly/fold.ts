@@ -17,7 +17,7 @@
  */
 import { hashKey } from './key';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release, roundedSize } from './memory';
-import { sortEntities } from './order';
+import { addToOrder, beginOrder, endOrder } from './order';
 import { packRow } from './packed';
 import { ROW_MALFORMED, ROW_OK, isRow, mergeRows } from './row';
 import { appendRow, beginKey, beginPart } from './run';
@@ -666,6 +666,117 @@ export function putRow(
   noteChange(entity, level, row);
 }
 
+/** What `listed` has, in order of addresses and each once, as run.ts has them: rows without a value. */
+const wanted: Bytes = Bytes.make();
+/** The place in `listed` of each of them. */
+const wantedPlaces: Bytes = Bytes.make();
+
+export function wantedStart(): usize {
+  return wanted.start;
+}
+
+export function wantedLength(): usize {
+  return wanted.length;
+}
+
+@unmanaged
+class Listed {
+  kind: i32;
+  keyLength: u32;
+  key: u32;
+  unused: u32;
+  levelMs: i64;
+  tileStart: i64;
+}
+
+@inline
+function listedAt(index: usize): Listed {
+  return changetype<Listed>(listed.start + index * ADDRESS_SIZE);
+}
+
+@inline
+function wantedAt(index: usize): Listed {
+  return listedAt(<usize>load<u32>(wantedPlaces.start + (index << 2)));
+}
+
+/** Puts what is listed in order; returns how many rows that are. */
+export function wantListed(): i32 {
+  wanted.length = 0;
+  wantedPlaces.length = 0;
+  const count = listed.length / ADDRESS_SIZE;
+  if (count == 0) return 0;
+  wantedPlaces.reserve(count << 2);
+  wantedPlaces.length = count << 2;
+  beginOrder(count);
+  for (let i: usize = 0; i < count; i++) {
+    const row = listedAt(i);
+    addToOrder(row.kind, <usize>row.key, <usize>row.keyLength, <u32>i);
+  }
+  endOrder(wantedPlaces.start);
+  beginPart();
+  let kept: usize = 0;
+  for (let from: usize = 0; from < count; ) {
+    const first = wantedAt(from);
+    let to = from + 1;
+    while (to < count && isSameKey(first, wantedAt(to))) to++;
+    sortTiles(from, to);
+    beginKey(first.kind, <usize>first.key, <usize>first.keyLength);
+    for (; from < to; from++) {
+      const row = wantedAt(from);
+      if (kept > 0 && isSameTile(wantedAt(kept - 1), row) && isSameKey(wantedAt(kept - 1), row)) continue;
+      appendRow(wanted, row.levelMs, row.tileStart, 0, 0);
+      store<u32>(wantedPlaces.start + (kept << 2), load<u32>(wantedPlaces.start + (from << 2)));
+      kept++;
+    }
+  }
+  wantedPlaces.length = kept << 2;
+  return <i32>kept;
+}
+
+@inline
+function isSameKey(row: Listed, other: Listed): bool {
+  if (row.kind != other.kind || row.keyLength != other.keyLength) return false;
+  return row.key == other.key || isSame(<usize>row.key, <usize>other.key, <usize>row.keyLength);
+}
+
+@inline
+function isSameTile(row: Listed, other: Listed): bool {
+  return row.levelMs == other.levelMs && row.tileStart == other.tileStart;
+}
+
+/** Rows [from, to) of one key by level and tile start: they come level by level, and few are out of place. */
+function sortTiles(from: usize, to: usize): void {
+  for (let i = from + 1; i < to; i++) {
+    const place = load<u32>(wantedPlaces.start + (i << 2));
+    const row = listedAt(<usize>place);
+    let at = i;
+    for (; at > from && isTileBefore(row, wantedAt(at - 1)); at--)
+      store<u32>(wantedPlaces.start + (at << 2), load<u32>(wantedPlaces.start + ((at - 1) << 2)));
+    store<u32>(wantedPlaces.start + (at << 2), place);
+  }
+}
+
+@inline
+function isTileBefore(row: Listed, other: Listed): bool {
+  return row.levelMs != other.levelMs ? row.levelMs < other.levelMs : row.tileStart < other.tileStart;
+}
+
+/**
+ * Puts all rows back that are wanted: of each the store has so many bytes (a u32; 0 where it has none), one behind the other.
+ * Those that memory has already stay as they are.
+ */
+export function loadWanted(sizes: usize, values: usize, valuesLength: usize): void {
+  const end = values + valuesLength;
+  const count = wantedPlaces.length >> 2;
+  for (let i: usize = 0; i < count; i++) {
+    const row = wantedAt(i);
+    const size = <usize>load<u32>(sizes + (i << 2));
+    assert(size <= end - values);
+    loadAt(row.kind, <usize>row.key, <usize>row.keyLength, row.levelMs, row.tileStart, values, size);
+    values += size;
+  }
+}
+
 /** Lists the rows that a batch of changes touches, that memory does not hold and that may exist. The keys stay where the changes are. */
 export function missing(start: usize, length: usize): i32 {
   listed.length = 0;
@@ -698,10 +809,13 @@ function holds(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart:
 
 /** Puts a row back that the store holds (length 0: the store has none either). Does nothing where memory has it already. */
 export function loadRow(kind: i32, key: usize, keyLength: usize, levelMs: f64, tileStart: f64, bytes: usize, length: usize): void {
-  if (holds(kind, key, keyLength, <i64>levelMs, <i64>tileStart)) return;
+  loadAt(kind, key, keyLength, <i64>levelMs, <i64>tileStart, bytes, length);
+}
+
+function loadAt(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64, bytes: usize, length: usize): void {
+  if (holds(kind, key, keyLength, levelMs, tileStart)) return;
   const entity = entityFor(kind, hashKey(kind, key, keyLength), key, keyLength);
-  const row = rowFor(levelFor(entity, <i64>levelMs), <i64>tileStart);
-  setBytes(row, bytes, length);
+  setBytes(rowFor(levelFor(entity, levelMs), tileStart), bytes, length);
 }
 
 /** From where on memory has every row of a level of an entity; null is one that it holds nothing of. */
@@ -793,7 +907,13 @@ let packingStart: i64 = 0;
 
 /** Dirty rows are going to be packed from the first one on: `packPart` follows, and nothing else that changes rows. */
 export function startPacking(): void {
-  sortEntities(dirty.start, dirty.length >> 2);
+  const count = dirty.length >> 2;
+  beginOrder(count);
+  for (let i: usize = 0; i < count; i++) {
+    const entity = dirtyEntity(i);
+    addToOrder(entity.kind, entity.key, <usize>entity.keyLength, <u32>changetype<usize>(entity));
+  }
+  endOrder(dirty.start);
   packingEntity = 0;
   packingLevel = 0;
   packingStart = i64.MIN_VALUE;

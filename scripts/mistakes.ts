@@ -259,9 +259,9 @@ const FOLD: Mutant[] = [
   {
     name: 'lifetime-unread',
     why: 'lifetime rows that memory has let go of begin anew',
-    file: 'src/kernel/fold.ts',
-    from: 'const value = readBack(entity, key, levelMs, tileStartMs);',
-    to: 'const value = tileStartMs === 0 ? null : readBack(entity, key, levelMs, tileStartMs);',
+    file: 'assembly/fold.ts',
+    from: 'const size = <usize>load<u32>(sizes + (i << 2));',
+    to: 'const size = row.levelMs == 0 ? 0 : <usize>load<u32>(sizes + (i << 2));',
   },
 ];
 

@@ -288,7 +288,7 @@ async function stillRowsOf(config: Config, path: string): Promise<StillRows> {
     const layout = layPlan(kernel, stored.plan, idsOf(stored, meta), settings);
     const { position, clocks, highest } = store.mark();
     resumeClocks(layout, clocks);
-    const fold = new Fold(kernel, store.readRow);
+    const fold = new Fold(kernel, store.readRows);
     fold.resume(highest);
     fold.boundBytes = config.fold.memoryBytes;
     const clockMicros = greatest([...clocks.values().map(({ at }) => at)]) ?? 0n;

@@ -41,16 +41,18 @@ export function gatherRecords({ kernel }: Layout, from: number, to: number, stag
 
 /** The last steps, of all batches that were gathered. */
 export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: Stages): void {
+  const isOrdered = folds.some(fold => !fold.isComplete);
   for (let isDone = false; !isDone; ) {
-    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES));
+    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     for (const [shard, fold] of folds.entries()) foldChanges(fold, changes(kernel, shard), stages);
   }
 }
 
 /** The last steps of one shard, whose events alone were picked. */
 export function foldShard({ kernel }: Layout, fold: Fold, shard: number, stages: Stages): void {
+  const isOrdered = !fold.isComplete;
   for (let isDone = false; !isDone; ) {
-    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES));
+    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     foldChanges(fold, changes(kernel, shard), stages);
   }
 }
