@@ -24,6 +24,9 @@ export type ReadBack = (wanted: Uint8Array, take: TakeBack) => void;
 /** Is handed the `index`th of the rows that are wanted: its value is [start, end) of bytes that hold until it returns. */
 export type TakeBack = (index: number, bytes: Uint8Array, start: number, end: number) => void;
 
+/** Rows are read back by so many bytes at a time: few calls, and little memory beside the rows. */
+const READ_BACK_BYTES = 128 << 10;
+
 /** The latest tile that any row of an entity kind and a level starts at. */
 export interface HighestTile {
   entity: number;
@@ -147,16 +150,28 @@ export class Fold {
     const sizes = new Uint32Array(count);
     const values = this.#readBackValues;
     values.length = 0;
-    readBack(bytes(exports.wantedStart(), exports.wantedLength()), (index, from, start, end) => {
+    let loaded = 0;
+    // A copy: memory may grow with what is loaded.
+    readBack(bytes(exports.wantedStart(), exports.wantedLength()).slice(), (index, from, start, end) => {
       sizes[index] = end - start;
       values.copy(from, start, end);
+      if (values.length < READ_BACK_BYTES) return;
+      this.#loadWanted(loaded, sizes.subarray(loaded, index + 1));
+      loaded = index + 1;
+      values.length = 0;
     });
-    // The values, and behind them where a word may begin their sizes.
+    this.#loadWanted(loaded, sizes.subarray(loaded));
+  }
+
+  /** Rows of these sizes, from the `from`th that is wanted on: the values in the kernel, and behind them, where a word may begin, their sizes. */
+  #loadWanted(from: number, sizes: Uint32Array): void {
+    const { exports, bytes } = this.kernel;
+    const values = this.#readBackValues;
     const sizesAt = (values.length + 3) & ~3;
     const block = exports.allocate(sizesAt + sizes.byteLength) >>> 0;
     bytes(block, values.length).set(values.bytes.subarray(0, values.length));
-    bytes(block + sizesAt, sizes.byteLength).set(new Uint8Array(sizes.buffer));
-    exports.loadWanted(block + sizesAt, block, values.length);
+    bytes(block + sizesAt, sizes.byteLength).set(new Uint8Array(sizes.buffer, sizes.byteOffset, sizes.byteLength));
+    exports.loadWanted(from, from + sizes.length, block + sizesAt, block, values.length);
     exports.release(block, sizesAt + sizes.byteLength);
   }
 

@@ -178,7 +178,7 @@ export interface Exports {
   wantListed(): number;
   wantedStart(): number;
   wantedLength(): number;
-  loadWanted(sizes: number, values: number, valuesLength: number): void;
+  loadWanted(from: number, to: number, sizes: number, values: number, valuesLength: number): void;
   holdFrom(kind: number, key: number, keyLength: number, levelMs: number, tileStart: number): void;
   listedStart(): number;
   listedCount(): number;
