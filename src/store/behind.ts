@@ -11,7 +11,8 @@ export function readBehind(readRows: ReadRows, behind: ReadRows, entities: Set<n
     readRows(wanted, (index, bytes, start, end) => found.set(index, bytes.slice(start, end)));
     const lacking = lackingOf(wanted, found, entities);
     behind(lacking.wanted, (i, bytes, start, end) => found.set(lacking.indices[i]!, bytes.slice(start, end)));
-    for (const index of [...found.keys()].sort((a, b) => a - b)) take(index, found.get(index)!, 0, found.get(index)!.length);
+    for (const index of [...found.keys()].sort((a, b) => a - b))
+      take(index, found.get(index)!, 0, found.get(index)!.length);
   };
 }
 
