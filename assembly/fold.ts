@@ -14,10 +14,15 @@
  * so tiles that time has newly come to cost no read. Each level of an entity that memory holds has a floor of its own,
  * which sinks when a lookup has read what lies below it (`holdFrom`), also where that was nothing: until its rows leave
  * again, neither lookups nor changes read them twice.
+ *
+ * Of lifetimes, and of the latest tile of long levels, a filter (filter.ts) knows besides which rows may be in the store: those
+ * of new keys cost no read, however many keys there are. Filters begin with the first row that leaves, when memory still has
+ * all there are. After a restart nobody knows which rows the store has: then there is none of a level until a tile begins.
  */
+import { addToFilter, filterHash, mayHave } from './filter';
 import { hashKey } from './key';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release, roundedSize } from './memory';
-import { sortEntities } from './order';
+import { addToOrder, beginOrder, endOrder } from './order';
 import { packRow } from './packed';
 import { ROW_MALFORMED, ROW_OK, isRow, mergeRows } from './row';
 import { appendRow, beginKey, beginPart } from './run';
@@ -88,6 +93,9 @@ class Stratum {
   floor: i64;
   /** The greatest tile start of any row, in memory or in the store. */
   highest: i64;
+  /** Every row that starts at or above `filteredFrom`, in memory or in the store, is in the filter; 0 where there is none. */
+  filter: usize;
+  filteredFrom: i64;
 }
 
 let strata: usize = 0;
@@ -111,7 +119,9 @@ function stratumFor(kind: i32, levelMs: i64): Stratum {
   stratum.next = strata;
   stratum.floor = i64.MIN_VALUE;
   stratum.highest = i64.MIN_VALUE;
+  stratum.filteredFrom = i64.MIN_VALUE;
   strata = changetype<usize>(stratum);
+  if (filterSize != 0) makeFilter(stratum);
   stratumCount++;
   return stratum;
 }
@@ -331,12 +341,12 @@ export function findRow(level: Level, tileStart: i64): Row | null {
 
 /** The row, empty and clean when it is new. Rows of the level move when one is added: hold no other across this call. */
 @inline
-function rowFor(level: Level, tileStart: i64): Row {
+function rowFor(level: Level, hash: u32, tileStart: i64): Row {
   if (level.count > 0 && level.newestStart == tileStart) return newestRow(level);
-  return olderOrNew(level, tileStart);
+  return olderOrNew(level, hash, tileStart);
 }
 
-function olderOrNew(level: Level, tileStart: i64): Row {
+function olderOrNew(level: Level, hash: u32, tileStart: i64): Row {
   const index = lowerBound(level, tileStart);
   if (index < level.count && rowAt(level, index).tileStart == tileStart) return rowAt(level, index);
   if (level.count > level.capacity) widenLevel(level);
@@ -346,7 +356,9 @@ function olderOrNew(level: Level, tileStart: i64): Row {
   } else if (index > 0) copyRow(olderRow(level, index - 1), newestRow(level));
   level.count++;
   rowCount++;
-  level.stratum.highest = max(level.stratum.highest, tileStart);
+  const stratum = level.stratum;
+  if (stratum.filter != 0) noteInFilter(stratum, hash, tileStart);
+  stratum.highest = max(stratum.highest, tileStart);
   const row = rowAt(level, index);
   row.tileStart = tileStart;
   row.bytes = 0;
@@ -584,7 +596,7 @@ function mergePending(): i32 {
     }
     const entity = changetype<Entity>(owner.entity);
     const level = levelFor(entity, change.levelMs);
-    const row = rowFor(level, change.tileStart);
+    const row = rowFor(level, owner.hash, change.tileStart);
     const outcome = mergeInto(row, change.features, <usize>change.featuresLength);
     if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
     noteChange(entity, level, row);
@@ -606,6 +618,70 @@ function mergeInto(row: Row, features: usize, length: usize): i32 {
   const outcome = mergeRows(row.bytes, row.bytes + <usize>row.length, features, end, merged);
   if (outcome == ROW_OK) setBytes(row, merged.start, merged.length);
   return outcome;
+}
+
+// --- filters
+
+/** Of shorter tiles there are few that are below the floor and have no row. */
+const FILTERED_MS: i64 = 3_600_000;
+
+/** Of what rows may take, so much for each filter, and so much for all of them; and no filter is larger than this. */
+const FILTER_SHARE: u32 = 32;
+const FILTERS_SHARE: u32 = 4;
+const FILTER_MAX: usize = 4 << 20;
+
+/** What each takes; 0 before the first row has left. */
+let filterSize: usize = 0;
+/** What is left for more of them. */
+let filterRoom: usize = 0;
+
+/** Rows are going to leave for the first time. */
+function beginFilters(targetBytes: usize): void {
+  const most = min(targetBytes / FILTER_SHARE, FILTER_MAX);
+  // A smaller one would be one block of a row or two.
+  if (most < 64) return;
+  filterSize = <usize>1 << (31 - clz<u32>(<u32>most));
+  filterRoom = targetBytes / FILTERS_SHARE;
+  for (let at = strata; at != 0; at = changetype<Stratum>(at).next) makeFilter(changetype<Stratum>(at));
+  for (let i: u32 = 0; i < tableSize; i++) {
+    const place = table + <usize>i * PLACE_SIZE;
+    if (load<u32>(place, 4) != 0) filterEntity(changetype<Entity>(<usize>load<u32>(place, 4)), load<u32>(place));
+  }
+}
+
+/** Without one row that it could know, where memory does not have all there are. */
+function makeFilter(stratum: Stratum): void {
+  const isFiltered = stratum.levelMs == 0 || stratum.levelMs >= FILTERED_MS;
+  if (!isFiltered || filterSize > filterRoom) return;
+  filterRoom -= filterSize;
+  stratum.filter = take(filterSize);
+  memory.fill(stratum.filter, 0, filterSize);
+  stratum.filteredFrom = stratum.floor == i64.MIN_VALUE ? stratum.highest : stratum.highest + 1;
+}
+
+function filterEntity(entity: Entity, hash: u32): void {
+  for (let i = 0; i < entity.levelCount; i++) {
+    const level = levelAt(entity, i);
+    const stratum = level.stratum;
+    if (stratum.filter == 0) continue;
+    for (let j = lowerBound(level, stratum.filteredFrom); j < level.count; j++)
+      addToFilter(stratum.filter, filterSize, filterHash(hash, rowAt(level, j).tileStart));
+  }
+}
+
+/** A row more: with the first one of a new tile those of the tiles before it are forgotten. */
+function noteInFilter(stratum: Stratum, hash: u32, tileStart: i64): void {
+  if (tileStart > stratum.highest) {
+    memory.fill(stratum.filter, 0, filterSize);
+    stratum.filteredFrom = tileStart;
+  }
+  if (tileStart >= stratum.filteredFrom) addToFilter(stratum.filter, filterSize, filterHash(hash, tileStart));
+}
+
+/** There is no such row, neither in memory nor in the store; false where that is not known. */
+function isNew(stratum: Stratum, key: usize, keyLength: usize, tileStart: i64): bool {
+  if (stratum.filter == 0 || tileStart < stratum.filteredFrom) return false;
+  return !mayHave(stratum.filter, filterSize, filterHash(hashKey(stratum.kind, key, keyLength), tileStart));
 }
 
 // --- rows that leave and come back
@@ -658,12 +734,124 @@ export function putRow(
   bytes: usize,
   length: usize,
 ): void {
-  const entity = entityFor(kind, hashKey(kind, key, keyLength), key, keyLength);
+  const hash = hashKey(kind, key, keyLength);
+  const entity = entityFor(kind, hash, key, keyLength);
   entity.version++;
   const level = levelFor(entity, levelMs);
-  const row = rowFor(level, tileStart);
+  const row = rowFor(level, hash, tileStart);
   setBytes(row, bytes, length);
   noteChange(entity, level, row);
+}
+
+/** What `listed` has, in order of addresses and each once, as run.ts has them: rows without a value. */
+const wanted: Bytes = Bytes.make();
+/** The place in `listed` of each of them. */
+const wantedPlaces: Bytes = Bytes.make();
+
+export function wantedStart(): usize {
+  return wanted.start;
+}
+
+export function wantedLength(): usize {
+  return wanted.length;
+}
+
+@unmanaged
+class Listed {
+  kind: i32;
+  keyLength: u32;
+  key: u32;
+  unused: u32;
+  levelMs: i64;
+  tileStart: i64;
+}
+
+@inline
+function listedAt(index: usize): Listed {
+  return changetype<Listed>(listed.start + index * ADDRESS_SIZE);
+}
+
+@inline
+function wantedAt(index: usize): Listed {
+  return listedAt(<usize>load<u32>(wantedPlaces.start + (index << 2)));
+}
+
+/** Puts what is listed in order; returns how many rows that are. */
+export function wantListed(): i32 {
+  wanted.length = 0;
+  wantedPlaces.length = 0;
+  const count = listed.length / ADDRESS_SIZE;
+  if (count == 0) return 0;
+  wantedPlaces.reserve(count << 2);
+  wantedPlaces.length = count << 2;
+  beginOrder(count);
+  for (let i: usize = 0; i < count; i++) {
+    const row = listedAt(i);
+    addToOrder(row.kind, <usize>row.key, <usize>row.keyLength, <u32>i);
+  }
+  endOrder(wantedPlaces.start);
+  beginPart();
+  let kept: usize = 0;
+  for (let from: usize = 0; from < count; ) {
+    const first = wantedAt(from);
+    let to = from + 1;
+    while (to < count && isSameKey(first, wantedAt(to))) to++;
+    sortTiles(from, to);
+    beginKey(first.kind, <usize>first.key, <usize>first.keyLength);
+    for (; from < to; from++) {
+      const row = wantedAt(from);
+      if (kept > 0 && isSameTile(wantedAt(kept - 1), row) && isSameKey(wantedAt(kept - 1), row)) continue;
+      appendRow(wanted, row.levelMs, row.tileStart, 0, 0);
+      store<u32>(wantedPlaces.start + (kept << 2), load<u32>(wantedPlaces.start + (from << 2)));
+      kept++;
+    }
+  }
+  wantedPlaces.length = kept << 2;
+  return <i32>kept;
+}
+
+@inline
+function isSameKey(row: Listed, other: Listed): bool {
+  if (row.kind != other.kind || row.keyLength != other.keyLength) return false;
+  return row.key == other.key || isSame(<usize>row.key, <usize>other.key, <usize>row.keyLength);
+}
+
+@inline
+function isSameTile(row: Listed, other: Listed): bool {
+  return row.levelMs == other.levelMs && row.tileStart == other.tileStart;
+}
+
+/** Rows [from, to) of one key by level and tile start: they come level by level, and few are out of place. */
+function sortTiles(from: usize, to: usize): void {
+  for (let i = from + 1; i < to; i++) {
+    const place = load<u32>(wantedPlaces.start + (i << 2));
+    const row = listedAt(<usize>place);
+    let at = i;
+    for (; at > from && isTileBefore(row, wantedAt(at - 1)); at--)
+      store<u32>(wantedPlaces.start + (at << 2), load<u32>(wantedPlaces.start + ((at - 1) << 2)));
+    store<u32>(wantedPlaces.start + (at << 2), place);
+  }
+}
+
+@inline
+function isTileBefore(row: Listed, other: Listed): bool {
+  return row.levelMs != other.levelMs ? row.levelMs < other.levelMs : row.tileStart < other.tileStart;
+}
+
+/**
+ * Puts rows [from, to) back of those that are wanted: of each the store has so many bytes (a u32; 0 where it has none), one
+ * behind the other. Those that memory has already stay as they are.
+ */
+export function loadWanted(from: u32, to: u32, sizes: usize, values: usize, valuesLength: usize): void {
+  assert(from <= to && <usize>to <= wantedPlaces.length >> 2);
+  const end = values + valuesLength;
+  for (let i = from; i < to; i++) {
+    const row = wantedAt(<usize>i);
+    const size = <usize>load<u32>(sizes + (<usize>(i - from) << 2));
+    assert(size <= end - values);
+    loadAt(row.kind, <usize>row.key, <usize>row.keyLength, row.levelMs, row.tileStart, values, size);
+    values += size;
+  }
 }
 
 /** Lists the rows that a batch of changes touches, that memory does not hold and that may exist. The keys stay where the changes are. */
@@ -674,7 +862,10 @@ export function missing(start: usize, length: usize): i32 {
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
     if (next == 0) return FOLD_MALFORMED;
-    if (!isInMemory(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart))
+    if (
+      !isInMemory(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart) &&
+      !isNew(stratumFor(changeEntity, changeLevel), changeKey, changeKeyLength, changeTileStart)
+    )
       listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart);
     at = next;
   }
@@ -698,10 +889,14 @@ function holds(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart:
 
 /** Puts a row back that the store holds (length 0: the store has none either). Does nothing where memory has it already. */
 export function loadRow(kind: i32, key: usize, keyLength: usize, levelMs: f64, tileStart: f64, bytes: usize, length: usize): void {
-  if (holds(kind, key, keyLength, <i64>levelMs, <i64>tileStart)) return;
-  const entity = entityFor(kind, hashKey(kind, key, keyLength), key, keyLength);
-  const row = rowFor(levelFor(entity, <i64>levelMs), <i64>tileStart);
-  setBytes(row, bytes, length);
+  loadAt(kind, key, keyLength, <i64>levelMs, <i64>tileStart, bytes, length);
+}
+
+function loadAt(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64, bytes: usize, length: usize): void {
+  if (holds(kind, key, keyLength, levelMs, tileStart)) return;
+  const hash = hashKey(kind, key, keyLength);
+  const entity = entityFor(kind, hash, key, keyLength);
+  setBytes(rowFor(levelFor(entity, levelMs), hash, tileStart), bytes, length);
 }
 
 /** From where on memory has every row of a level of an entity; null is one that it holds nothing of. */
@@ -793,7 +988,13 @@ let packingStart: i64 = 0;
 
 /** Dirty rows are going to be packed from the first one on: `packPart` follows, and nothing else that changes rows. */
 export function startPacking(): void {
-  sortEntities(dirty.start, dirty.length >> 2);
+  const count = dirty.length >> 2;
+  beginOrder(count);
+  for (let i: usize = 0; i < count; i++) {
+    const entity = dirtyEntity(i);
+    addToOrder(entity.kind, entity.key, <usize>entity.keyLength, <u32>changetype<usize>(entity));
+  }
+  endOrder(dirty.start);
   packingEntity = 0;
   packingLevel = 0;
   packingStart = i64.MIN_VALUE;
@@ -922,6 +1123,7 @@ export let evictedCount: i32 = 0;
 export function evict(targetBytes: f64): void {
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
+    if (filterSize == 0) beginFilters(<usize>targetBytes);
     const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
     for (let i: u32 = 0; i < tableSize; i++) {
       const place = table + <usize>i * PLACE_SIZE;

@@ -141,6 +141,7 @@ export {
   listedCount,
   listedStart,
   loadRow,
+  loadWanted,
   missing,
   packPart,
   packedLength,
@@ -149,6 +150,9 @@ export {
   settle,
   snapshotDirty,
   startPacking,
+  wantListed,
+  wantedLength,
+  wantedStart,
 } from './fold';
 export {
   ANSWER_ROWS,

@@ -1,50 +1,76 @@
 /**
- * Entities in the order in which stores have them: by kind, then by key bytes, a key before those that it begins.
+ * Keys in the order in which stores have them: by kind, then by their bytes, a key before those that it begins.
  *
  *   1. the bytes that all keys begin with are left out
- *   2. the next eight, as one number, stand beside each entity: mostly they tell which of two comes first
+ *   2. the next eight, as one number, stand beside each key: mostly they tell which of two comes first
  *   3. a merge sort from pairs upward: as many steps for whatever keys there are, and no calls within calls
+ *
+ * What is alike stays in the order in which it came.
  */
-import { Entity } from './fold';
 import { allocate, release } from './memory';
 
-/** The eight bytes u64, the entity u32, its kind i32. */
-const PLACE_SIZE: usize = 16;
+/** A key that is to be put in order, and whose it is: whatever the caller knows it by. */
+@unmanaged
+class Place {
+  word: u64;
+  key: u32;
+  keyLength: u32;
+  kind: i32;
+  owner: u32;
+}
 
-/** Puts addresses of entities (u32 each) in order. */
-export function sortEntities(list: usize, count: usize): void {
-  if (count < 2) return;
-  const size = count * PLACE_SIZE;
-  const one = allocate(size);
-  const other = allocate(size);
-  const depth = commonLength(list, count);
-  for (let i: usize = 0; i < count; i++) {
-    const entity = entityAt(list, i);
-    const place = one + i * PLACE_SIZE;
-    store<u64>(place, eightBytes(entity, depth));
-    store<u32>(place, <u32>changetype<usize>(entity), 8);
-    store<i32>(place, entity.kind, 12);
+let places: usize = 0;
+let placeCount: usize = 0;
+let placesMax: usize = 0;
+
+/** Begins a list of so many keys at most. */
+export function beginOrder(countMax: usize): void {
+  placesMax = countMax;
+  places = allocate(countMax * offsetof<Place>());
+  placeCount = 0;
+}
+
+@inline
+export function addToOrder(kind: i32, key: usize, keyLength: usize, owner: u32): void {
+  assert(placeCount < placesMax);
+  const place = placeAt(places, placeCount);
+  placeCount++;
+  place.key = <u32>key;
+  place.keyLength = <u32>keyLength;
+  place.kind = kind;
+  place.owner = owner;
+}
+
+/** Puts them in order, and writes their owners (u32 each) to `to`. The list is gone then. */
+export function endOrder(to: usize): void {
+  const depth = commonLength();
+  for (let i: usize = 0; i < placeCount; i++) {
+    const place = placeAt(places, i);
+    place.word = eightBytes(place, depth);
   }
-  const sorted = mergeSort(one, other, count, depth);
-  for (let i: usize = 0; i < count; i++) store<u32>(list + (i << 2), load<u32>(sorted + i * PLACE_SIZE, 8));
-  release(one, size);
+  const size = placesMax * offsetof<Place>();
+  const other = allocate(size);
+  const sorted = mergeSort(places, other, placeCount, depth);
+  for (let i: usize = 0; i < placeCount; i++) store<u32>(to + (i << 2), placeAt(sorted, i).owner);
+  release(places, size);
   release(other, size);
 }
 
 @inline
-function entityAt(list: usize, index: usize): Entity {
-  return changetype<Entity>(<usize>load<u32>(list + (index << 2)));
+function placeAt(list: usize, index: usize): Place {
+  return changetype<Place>(list + index * offsetof<Place>());
 }
 
 /** How many bytes all keys begin with. */
-function commonLength(list: usize, count: usize): usize {
-  const first = entityAt(list, 0);
+function commonLength(): usize {
+  if (placeCount == 0) return 0;
+  const first = placeAt(places, 0);
   let common = <usize>first.keyLength;
-  for (let i: usize = 1; i < count && common > 0; i++) {
-    const entity = entityAt(list, i);
-    common = min(common, <usize>entity.keyLength);
+  for (let i: usize = 1; i < placeCount && common > 0; i++) {
+    const place = placeAt(places, i);
+    common = min(common, <usize>place.keyLength);
     let at: usize = 0;
-    while (at < common && load<u8>(entity.key + at) == load<u8>(first.key + at)) at++;
+    while (at < common && load<u8>(<usize>place.key + at) == load<u8>(<usize>first.key + at)) at++;
     common = at;
   }
   return common;
@@ -52,10 +78,10 @@ function commonLength(list: usize, count: usize): usize {
 
 /** The bytes of the key from `depth` on as a number that sorts as they do; behind the end there are zeros. */
 @inline
-function eightBytes(entity: Entity, depth: usize): u64 {
-  const rest = <usize>entity.keyLength - depth;
+function eightBytes(place: Place, depth: usize): u64 {
+  const rest = <usize>place.keyLength - depth;
   if (rest == 0) return 0;
-  const word = bswap<u64>(load<u64>(entity.key + depth));
+  const word = bswap<u64>(load<u64>(<usize>place.key + depth));
   return rest >= 8 ? word : word & ~((~<u64>0) >> (<u64>rest << 3));
 }
 
@@ -75,41 +101,37 @@ function mergeSort(one: usize, other: usize, count: usize, depth: usize): usize 
 
 /** Merges places [start, middle) and [middle, end), each of them in order. */
 function mergeSorted(from: usize, to: usize, start: usize, middle: usize, end: usize, depth: usize): void {
-  let left = from + start * PLACE_SIZE;
-  let right = from + middle * PLACE_SIZE;
+  const size = offsetof<Place>();
+  let left = from + start * size;
+  let right = from + middle * size;
   const leftEnd = right;
-  const rightEnd = from + end * PLACE_SIZE;
-  for (let out = to + start * PLACE_SIZE; out < to + end * PLACE_SIZE; out += PLACE_SIZE) {
-    const takesLeft = left < leftEnd && (right >= rightEnd || !isBefore(right, left, depth));
+  const rightEnd = from + end * size;
+  for (let out = to + start * size; out < to + end * size; out += size) {
+    const takesLeft = left < leftEnd && (right >= rightEnd || !isBefore(changetype<Place>(right), changetype<Place>(left), depth));
     const place = takesLeft ? left : right;
     store<u64>(out, load<u64>(place));
     store<u64>(out, load<u64>(place, 8), 8);
-    if (takesLeft) left += PLACE_SIZE;
-    else right += PLACE_SIZE;
+    store<u64>(out, load<u64>(place, 16), 16);
+    if (takesLeft) left += size;
+    else right += size;
   }
 }
+
+assert(offsetof<Place>() == 24);
 
 @inline
-function isBefore(place: usize, other: usize, depth: usize): bool {
-  const kind = load<i32>(place, 12);
-  const otherKind = load<i32>(other, 12);
-  if (kind != otherKind) return kind < otherKind;
-  const bytes = load<u64>(place);
-  const otherBytes = load<u64>(other);
-  if (bytes != otherBytes) return bytes < otherBytes;
-  return isKeyBefore(
-    changetype<Entity>(<usize>load<u32>(place, 8)),
-    changetype<Entity>(<usize>load<u32>(other, 8)),
-    depth,
-  );
+function isBefore(place: Place, other: Place, depth: usize): bool {
+  if (place.kind != other.kind) return place.kind < other.kind;
+  if (place.word != other.word) return place.word < other.word;
+  return isKeyBefore(place, other, depth);
 }
 
-function isKeyBefore(entity: Entity, other: Entity, depth: usize): bool {
-  const length = min(<usize>entity.keyLength, <usize>other.keyLength);
+function isKeyBefore(place: Place, other: Place, depth: usize): bool {
+  const length = min(<usize>place.keyLength, <usize>other.keyLength);
   for (let at = depth; at < length; at++) {
-    const byte = load<u8>(entity.key + at);
-    const otherByte = load<u8>(other.key + at);
+    const byte = load<u8>(<usize>place.key + at);
+    const otherByte = load<u8>(<usize>other.key + at);
     if (byte != otherByte) return byte < otherByte;
   }
-  return entity.keyLength < other.keyLength;
+  return place.keyLength < other.keyLength;
 }

@@ -22,6 +22,7 @@ import { KeyKind, buildKey, hashKey, keyLength, keyStart } from './key';
 import { NUMBERS, TEXT } from './kind';
 import { forgetRecent } from './last_n';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release } from './memory';
+import { addToOrder, beginOrder, endOrder } from './order';
 import { makeRefusals, refuse } from './late';
 import {
   firstPosition,
@@ -325,7 +326,7 @@ export function changesLength(shard: i32): usize {
 export function tileRecords(from: i32, to: i32): void {
   assert(pickedBytes() == 0);
   pickFrom(from, to, false);
-  tilePicked(usize.MAX_VALUE);
+  tilePicked(usize.MAX_VALUE, false);
 }
 
 /** Tiles one record for a group that events read: what stands in the buffer of its only shard is replaced. */
@@ -335,7 +336,7 @@ export function tileSequenced(group: i32, record: i32): void {
   shardBuffer(0).length = 0;
   isKept = false;
   pickGroup(owner, <usize>record, <usize>record + 1);
-  tileGroup(owner, usize.MAX_VALUE);
+  tileGroup(owner, usize.MAX_VALUE, false);
 }
 
 /**
@@ -370,18 +371,23 @@ let tiledKeys: u32 = 0;
  * records are picked until it is done.
  *
  * @param bytesMax of changes: there are a key's more at most
+ * @param isOrdered keys come in the order in which stores have them: who reads rows back reads what lies together once
  */
-export function tilePicked(bytesMax: usize): bool {
+export function tilePicked(bytesMax: usize, isOrdered: bool): bool {
   for (let shard = 0; shard < shardCount; shard++) shardBuffer(shard).length = 0;
-  for (; tiledGroup < groupCount; tiledGroup++) if (!tileGroup(groupAt(tiledGroup), bytesMax)) return false;
+  for (; tiledGroup < groupCount; tiledGroup++)
+    if (!tileGroup(groupAt(tiledGroup), bytesMax, isOrdered)) return false;
   tiledGroup = 0;
   return true;
 }
 
 /** False where there are more keys, and as many bytes of changes as there may be. */
-function tileGroup(group: Group, bytesMax: usize): bool {
+function tileGroup(group: Group, bytesMax: usize, isOrdered: bool): bool {
   if (group.eventCount == 0) return true;
-  if (tiledKeys == 0) orderByKey(group);
+  if (tiledKeys == 0) {
+    orderByKey(group);
+    if (isOrdered) orderKeys(group);
+  }
   let bytes: usize = 0;
   for (; tiledKeys < group.keyedCount; tiledKeys++) {
     if (bytes >= bytesMax) return false;
@@ -666,6 +672,35 @@ function growTable(group: Group): void {
     store<u32>(group.table + (<usize>place << 3), 1);
     store<u32>(group.table + (<usize>place << 3), i, 4);
   }
+}
+
+/** Indices of keys in order. */
+const keyOrder: Bytes = Bytes.make();
+/** Keys are moved here in order; then it changes places with what the group has. */
+let orderedKeys: Bytes = Bytes.make();
+
+/** Puts keys in order, whose events have been put in order of them: no event knows its key by index any more. */
+function orderKeys(group: Group): void {
+  const count = <usize>group.keyedCount;
+  if (count < 2) return;
+  beginOrder(count);
+  for (let i: u32 = 0; i < group.keyedCount; i++) {
+    const keyed = keyedAt(group, i);
+    addToOrder(0, keyed.start, <usize>keyed.length, i);
+  }
+  keyOrder.length = 0;
+  keyOrder.reserve(count << 2);
+  endOrder(keyOrder.start);
+  orderedKeys.length = 0;
+  orderedKeys.reserve(group.keyed.length);
+  orderedKeys.length = group.keyed.length;
+  for (let i: usize = 0; i < count; i++) {
+    const from = changetype<usize>(keyedAt(group, load<u32>(keyOrder.start + (i << 2))));
+    memory.copy(orderedKeys.start + i * offsetof<Keyed>(), from, offsetof<Keyed>());
+  }
+  const unordered = group.keyed;
+  group.keyed = orderedKeys;
+  orderedKeys = unordered;
 }
 
 /** Puts the events in order of their keys, and for each key in the order in which they came. */

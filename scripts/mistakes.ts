@@ -97,11 +97,18 @@ const ANSWER: Mutant[] = [
     to: '',
   },
   {
+    name: 'filter-unknown',
+    why: 'after a restart rows of the latest tiles are taken for new ones',
+    file: 'assembly/fold.ts',
+    from: 'stratum.floor == i64.MIN_VALUE ? stratum.highest : stratum.highest + 1',
+    to: 'stratum.highest',
+  },
+  {
     name: 'run-unsorted',
     why: 'keys come into the store in the order in which they were touched',
     file: 'assembly/fold.ts',
-    from: '  sortEntities(dirty.start, dirty.length >> 2);\n',
-    to: '',
+    from: 'addToOrder(entity.kind, entity.key, <usize>entity.keyLength, ',
+    to: 'addToOrder(0, entity.key, 0, ',
   },
   {
     name: 'merge-twice',
@@ -259,9 +266,9 @@ const FOLD: Mutant[] = [
   {
     name: 'lifetime-unread',
     why: 'lifetime rows that memory has let go of begin anew',
-    file: 'src/kernel/fold.ts',
-    from: 'const value = readBack(entity, key, levelMs, tileStartMs);',
-    to: 'const value = tileStartMs === 0 ? null : readBack(entity, key, levelMs, tileStartMs);',
+    file: 'assembly/fold.ts',
+    from: 'const size = <usize>load<u32>(sizes + (<usize>(i - from) << 2));',
+    to: 'const size = row.levelMs == 0 ? 0 : <usize>load<u32>(sizes + (<usize>(i - from) << 2));',
   },
 ];
 

@@ -74,7 +74,7 @@ export async function foldEvents(settings: FoldSettings): Promise<FoldedState> {
   const ids = countedIds(plan);
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, ids, { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  const fold = new Fold(kernel, store.readRow);
+  const fold = new Fold(kernel, store.readRows);
   const startMs = performance.now();
   const secondsPassed = () => (performance.now() - startMs) / 1000;
   let [rowsWritten, barrierSeconds] = [0, 0];

@@ -44,6 +44,7 @@ import { restoreSegments } from '../source/upload.ts';
 import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { integrityOf } from '../store/sqlite.ts';
+import { readBehind } from '../store/behind.ts';
 import type { RowReader, Store } from '../store/store.ts';
 import type { BackfillState, BackfillSteps } from './backfill.ts';
 import type { Config } from './config.ts';
@@ -312,7 +313,7 @@ export interface FoldingParts {
   /** How long rows are kept; empty where none ever leave the store. */
   keeping: Keeping[];
   /** Where last rows of upserts are that the database does not have, where there are some. */
-  behind?: RowReader['readRow'] | undefined;
+  behind?: RowReader['readRows'] | undefined;
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
   stages: Stages;
@@ -395,10 +396,10 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   return { engine: crew, door: kernel, reader: crew, sizes: () => sizesOf(crew.sizes()) };
 }
 
-function readBackOf({ plan, ids, behind }: FoldingParts, { readRow }: Pick<RowReader, 'readRow'>): ReadBack {
-  if (!behind) return readRow;
+function readBackOf({ plan, ids, behind }: FoldingParts, { readRows }: Pick<RowReader, 'readRows'>): ReadBack {
+  if (!behind) return readRows;
   const entities = new Set(lastRowsOf(plan).map(({ name }) => ids.entities.get(name)!));
-  return (entity, ...place) => readRow(entity, ...place) ?? (entities.has(entity) ? behind(entity, ...place) : null);
+  return readBehind(readRows, behind, entities);
 }
 
 /** A writer in a thread of its own, and what reads the rows that it writes. */

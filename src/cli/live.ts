@@ -319,7 +319,7 @@ export class Live implements LookUp {
       ...{ log, database, engine: this.relay, side: own, isGentle: isServing, steps },
       lastRows: lastRowsOf(plan).map(({ name }) => ids.entities.get(name)!),
       open: () => {
-        const behind = database.store.readRow;
+        const behind = database.store.readRows;
         return open({ plan, ids, database: own, keeping: keepingOf(plan, ids), behind }, true);
       },
       horizons: () => horizonsOf(keepingFor(this.#parts, this.#inForce), database.store.mark().clocks),

@@ -28,7 +28,7 @@ export async function openShard(
   shareKernels(kernels);
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, ids, settings);
-  const fold = new Fold(kernel, store.readRow);
+  const fold = new Fold(kernel, store.readRows);
   fold.boundBytes = memoryBytes;
   const served = new ServedShard(new Shard({ layout, fold, store, shard, shards }, mark, stages), post);
   return message => {

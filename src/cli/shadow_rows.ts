@@ -294,7 +294,7 @@ async function stillRowsOf(config: Config, path: string): Promise<StillRows> {
     const settings = { clock: config.log.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
     const layout = layPlan(kernel, stored.plan, idsOf(stored, meta), settings);
     const { position, clocks } = store.mark();
-    const fold = new Fold(kernel, store.readRow);
+    const fold = new Fold(kernel, store.readRows);
     const engine = new Here({
       ...{ pipeline: { layout, folds: [fold] }, store: unwritten(store), meta, keeping: [] },
       // What is folded has nowhere else to be.

@@ -1,7 +1,8 @@
 import { Stages } from '../base/stages.ts';
 import type { Fold } from '../kernel/fold.ts';
+import type { Kernel } from '../kernel/instance.ts';
 import type { Layout } from '../kernel/layout.ts';
-import { changes, pick, tile, tilePicked } from '../kernel/tile.ts';
+import { changes, pick, pickedBytes, tile, tilePicked } from '../kernel/tile.ts';
 
 /** A plan in its kernel, and the shards that its rows are folded in. Shard 0 may live in the decoding kernel itself. */
 export interface Pipeline {
@@ -12,8 +13,18 @@ export interface Pipeline {
 /** Changes are made by so many bytes at a time: then they are folded while a core's cache has them. */
 const CHANGES_BYTES = 256 << 10;
 
-/** Events are folded together, where nobody waits for them, as soon as so many bytes of them are. */
-export const GATHERED_BYTES = 4 << 20;
+/** Where nobody waits for events, so many bytes of them are folded together, at least and at most. */
+const GATHERED_MIN_BYTES = 256 << 10;
+const GATHERED_MAX_BYTES = 4 << 20;
+
+/** Nor more than this share of what rows may occupy: they pass that bound by what is made of them. */
+const GATHERED_SHARE = 1 / 8;
+
+/** Enough events are gathered to be folded, for a memory of so many bytes for rows. */
+export function isGathered(kernel: Kernel, memoryBytes: number): boolean {
+  const share = Math.max(memoryBytes * GATHERED_SHARE, GATHERED_MIN_BYTES);
+  return pickedBytes(kernel) >= Math.min(share, GATHERED_MAX_BYTES);
+}
 
 /**
  * The way of a decoded batch: select -> tile -> fold. Pure: what comes out depends on the batch and on the rows alone.
@@ -41,16 +52,18 @@ export function gatherRecords({ kernel }: Layout, from: number, to: number, stag
 
 /** The last steps, of all batches that were gathered. */
 export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: Stages): void {
+  const isOrdered = folds.some(fold => !fold.isComplete);
   for (let isDone = false; !isDone; ) {
-    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES));
+    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     for (const [shard, fold] of folds.entries()) foldChanges(fold, changes(kernel, shard), stages);
   }
 }
 
 /** The last steps of one shard, whose events alone were picked. */
 export function foldShard({ kernel }: Layout, fold: Fold, shard: number, stages: Stages): void {
+  const isOrdered = !fold.isComplete;
   for (let isDone = false; !isDone; ) {
-    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES));
+    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     foldChanges(fold, changes(kernel, shard), stages);
   }
 }

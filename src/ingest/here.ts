@@ -4,7 +4,6 @@ import { Stages, type ThreadStages } from '../base/stages.ts';
 import { collectSoon } from '../base/release.ts';
 import type { TypeClock } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
-import { pickedBytes } from '../kernel/tile.ts';
 import { completeBatch } from '../kernel/upsert.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { changesByShard } from '../kernel/change.ts';
@@ -13,10 +12,11 @@ import { behindCounts, behindOf, takeRefused } from '../kernel/late.ts';
 import type { ReadRanges } from '../kernel/hold.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { sequence } from '../kernel/sequence.ts';
+import { pickedBytes } from '../kernel/tile.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Mark, RowReader, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
-import { foldGathered, GATHERED_BYTES, gather, gatherRecords, select } from './advance.ts';
+import { foldGathered, gather, gatherRecords, isGathered, select } from './advance.ts';
 import { enrichedRecords, type TakeEnriched } from './enrich.ts';
 import { type BarrierWork, type BesideWriter, writeBarrier } from './barrier.ts';
 import { sliceEnd } from './door.ts';
@@ -306,7 +306,7 @@ export class Here implements Engine {
     }
     this.#folded += this.#decoder.count;
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
-    if (isBehind && pickedBytes(this.#parts.pipeline.layout.kernel) < GATHERED_BYTES) return;
+    if (isBehind && !isGathered(this.#parts.pipeline.layout.kernel, this.#parts.foldMemoryBytes)) return;
     this.#foldGathered();
   }
 

@@ -1,13 +1,8 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import { Growing } from '../base/growing.ts';
 import type { Kernel } from './instance.ts';
 import { unpackRows } from './packed.ts';
-
-/** Where a row is; its key stands at `keyStart` in the kernel, too. */
-interface Address extends HighestTile {
-  key: Uint8Array;
-  keyStart: number;
-}
 
 /** A row and its address, as stores keep it. Its bytes may be views of a buffer. */
 export interface FoldedRow {
@@ -18,8 +13,19 @@ export interface FoldedRow {
   value: Uint8Array;
 }
 
-/** Reads a row back that memory has let go of; null where there is none. */
-export type ReadBack = (entity: number, key: Uint8Array, levelMs: number, tileStartMs: number) => Uint8Array | null;
+/**
+ * Reads rows back that memory has let go of.
+ *
+ * @param wanted their addresses in order, each once, spelt as rows of a run (assembly/run.ts) that have no value
+ * @param take is handed those that there are, in that order
+ */
+export type ReadBack = (wanted: Uint8Array, take: TakeBack) => void;
+
+/** Is handed the `index`th of the rows that are wanted: its value is [start, end) of bytes that hold until it returns. */
+export type TakeBack = (index: number, bytes: Uint8Array, start: number, end: number) => void;
+
+/** Rows are read back by so many bytes at a time: few calls, and little memory beside the rows. */
+const READ_BACK_BYTES = 128 << 10;
 
 /** The latest tile that any row of an entity kind and a level starts at. */
 export interface HighestTile {
@@ -42,6 +48,8 @@ export class Fold {
   /** Bytes of changes that come from another instance are copied here first. */
   #inbox = 0;
   #inboxSize = 0;
+  /** What was read back last. */
+  readonly #readBackValues = new Growing();
 
   constructor(
     readonly kernel: Kernel,
@@ -58,8 +66,16 @@ export class Fold {
 
   /** What `resume` needs to know after the rows that are dirty now have been written. */
   highest(): HighestTile[] {
-    this.kernel.exports.listHighest();
-    return this.#addresses().map(({ entity, levelMs, tileStartMs }) => ({ entity, levelMs, tileStartMs }));
+    const { exports } = this.kernel;
+    exports.listHighest();
+    const size = exports.ADDRESS_SIZE.value;
+    const count = exports.listedCount();
+    const view = new DataView(exports.memory.buffer, exports.listedStart() >>> 0, count * size);
+    return Array.from({ length: count }, (_, i) => ({
+      entity: view.getInt32(i * size, true),
+      levelMs: Number(view.getBigInt64(i * size + 16, true)),
+      tileStartMs: Number(view.getBigInt64(i * size + 24, true)),
+    }));
   }
 
   /**
@@ -125,17 +141,38 @@ export class Fold {
   }
 
   #loadListed(): void {
-    const { exports } = this.kernel;
+    const { exports, bytes } = this.kernel;
     const { readBack } = this;
     assert(readBack, 'rows that have left memory can be read back');
-    const addresses = this.#addresses();
-    this.loaded += addresses.length;
-    for (const { entity, key, keyStart, levelMs, tileStartMs } of addresses) {
-      const value = readBack(entity, key, levelMs, tileStartMs);
-      const block = value ? this.kernel.put(value) : 0;
-      exports.loadRow(entity, keyStart, key.length, levelMs, tileStartMs, block, value?.length ?? 0);
-      if (value) exports.release(block, value.length);
-    }
+    const count = exports.wantListed();
+    if (count === 0) return;
+    this.loaded += count;
+    const sizes = new Uint32Array(count);
+    const values = this.#readBackValues;
+    values.length = 0;
+    let loaded = 0;
+    // A copy: memory may grow with what is loaded.
+    readBack(bytes(exports.wantedStart(), exports.wantedLength()).slice(), (index, from, start, end) => {
+      sizes[index] = end - start;
+      values.copy(from, start, end);
+      if (values.length < READ_BACK_BYTES) return;
+      this.#loadWanted(loaded, sizes.subarray(loaded, index + 1));
+      loaded = index + 1;
+      values.length = 0;
+    });
+    this.#loadWanted(loaded, sizes.subarray(loaded));
+  }
+
+  /** Rows of these sizes, from the `from`th that is wanted on: the values in the kernel, and behind them, where a word may begin, their sizes. */
+  #loadWanted(from: number, sizes: Uint32Array): void {
+    const { exports, bytes } = this.kernel;
+    const values = this.#readBackValues;
+    const sizesAt = (values.length + 3) & ~3;
+    const block = exports.allocate(sizesAt + sizes.byteLength) >>> 0;
+    bytes(block, values.length).set(values.bytes.subarray(0, values.length));
+    bytes(block + sizesAt, sizes.byteLength).set(new Uint8Array(sizes.buffer, sizes.byteOffset, sizes.byteLength));
+    exports.loadWanted(from, from + sizes.length, block + sizesAt, block, values.length);
+    exports.release(block, sizesAt + sizes.byteLength);
   }
 
   get dirtyCount(): number {
@@ -202,26 +239,6 @@ export class Fold {
     const count = this.kernel.exports.evictedCount.value;
     this.evicted += count;
     if (count > 0) this.isComplete = false;
-  }
-
-  /** Rows that the kernel has listed: keys are copied, for they may stand where the next call writes. */
-  #addresses(): Address[] {
-    const { exports, bytes } = this.kernel;
-    const size = exports.ADDRESS_SIZE.value;
-    const count = exports.listedCount();
-    const view = new DataView(exports.memory.buffer, exports.listedStart() >>> 0, count * size);
-    const rows: Address[] = [];
-    for (let at = 0; at < count * size; at += size) {
-      const keyStart = view.getUint32(at + 8, true);
-      rows.push({
-        entity: view.getInt32(at, true),
-        keyStart,
-        key: bytes(keyStart, view.getUint32(at + 4, true)).slice(),
-        levelMs: Number(view.getBigInt64(at + 16, true)),
-        tileStartMs: Number(view.getBigInt64(at + 24, true)),
-      });
-    }
-    return rows;
   }
 }
 

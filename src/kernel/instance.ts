@@ -156,7 +156,7 @@ export interface Exports {
   pickRecords(from: number, to: number): void;
   pickShard(from: number, to: number, shard: number): void;
   pickedBytes(): number;
-  tilePicked(bytesMax: number): number;
+  tilePicked(bytesMax: number, isOrdered: number): number;
   changesStart(shard: number): number;
   changesLength(shard: number): number;
 
@@ -175,6 +175,10 @@ export interface Exports {
     bytes: number,
     length: number,
   ): void;
+  wantListed(): number;
+  wantedStart(): number;
+  wantedLength(): number;
+  loadWanted(from: number, to: number, sizes: number, values: number, valuesLength: number): void;
   holdFrom(kind: number, key: number, keyLength: number, levelMs: number, tileStart: number): void;
   listedStart(): number;
   listedCount(): number;

@@ -80,9 +80,10 @@ const ALL_BYTES = 0xffff_ffff;
  * in the kernel until the next call.
  *
  * @param bytesMax about so many bytes of changes are made by one call
+ * @param isOrdered keys come in the order in which stores have them, for whoever has to read rows back
  */
-export function tilePicked(kernel: Kernel, bytesMax = ALL_BYTES): boolean {
-  return kernel.exports.tilePicked(bytesMax) !== 0;
+export function tilePicked(kernel: Kernel, bytesMax = ALL_BYTES, isOrdered = false): boolean {
+  return kernel.exports.tilePicked(bytesMax, isOrdered ? 1 : 0) !== 0;
 }
 
 /** The changes of one shard (ChangeBatch bytes), as a view that holds until the next call. */

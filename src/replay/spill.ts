@@ -24,7 +24,7 @@ export class Spill {
     readonly memoryBytes: number,
     private readonly open: () => Store,
   ) {
-    const readBack: ReadBack = (...address) => this.#store?.readRow(...address) ?? null;
+    const readBack: ReadBack = (wanted, take) => this.#store?.readRows(wanted, take);
     this.fold = new Fold(layout.kernel, readBack);
     this.#keeping = keepingOf(layout.plan, layout.ids);
   }

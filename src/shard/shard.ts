@@ -1,12 +1,12 @@
 import type { Stages } from '../base/stages.ts';
-import { foldChanges, foldShard, GATHERED_BYTES, select } from '../ingest/advance.ts';
+import { foldChanges, foldShard, isGathered, select } from '../ingest/advance.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
 import { behindCounts, type Refused, takeRefused } from '../kernel/late.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
-import { changes, pick, pickedBytes, pickShard, tilePicked } from '../kernel/tile.ts';
+import { changes, pick, pickShard, tilePicked } from '../kernel/tile.ts';
 import { takeBack, upsertsOf } from '../kernel/upsert.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
@@ -144,7 +144,7 @@ export class Shard {
       end += this.count;
     }
     if (!this.#isFirst) this.#countBeside(before);
-    if (isLast || pickedBytes(layout.kernel) >= GATHERED_BYTES) this.foldGathered();
+    if (isLast || isGathered(layout.kernel, this.parts.fold.boundBytes)) this.foldGathered();
     seeClocks(layout, passed);
     return { count: end - position, clocks: passed, bad: this.#isFirst ? bad : [] };
   }

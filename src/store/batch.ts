@@ -1,6 +1,6 @@
 /** Rows on their way into packs: their addresses and values side by side, and the order in which to take them. */
 import { addressSizeMax, writeAddress } from './address.ts';
-import { Growing } from './growing.ts';
+import { Growing } from '../base/growing.ts';
 import { PackWriter } from './pack.ts';
 import type { Row } from './store.ts';
 

@@ -7,7 +7,7 @@
  * `shared` is how many bytes its address has in common with the one before it in the pack (0 for the first), `added`
  * how many follow. Addresses ascend.
  */
-import { Growing } from './growing.ts';
+import { Growing } from '../base/growing.ts';
 
 /** A larger pack is cut into equal parts: so much is written anew for one row that has changed. */
 export const PACK_MAX_BYTES = 3_900;

@@ -30,7 +30,18 @@ import {
   PackWalk,
   PackWriter,
 } from './pack.ts';
-import type { Horizon, Mark, RewritePlace, Row, RowAddress, RowReader, Rows, Store, TakeRow } from './store.ts';
+import type {
+  Horizon,
+  Mark,
+  RewritePlace,
+  Row,
+  RowAddress,
+  RowReader,
+  Rows,
+  Store,
+  TakeRow,
+  TakeWanted,
+} from './store.ts';
 
 /** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
 const VERSION = 5;
@@ -311,6 +322,7 @@ function readerOver(db: Database, packs: Packs): RowReader {
     'SELECT position, clocks, highest FROM rows_state',
   );
   const walk = new PackWalk();
+  const wanted = new PackWalk();
   const [low, high] = [new Scratch(), new Scratch()];
 
   function mark(): Mark {
@@ -352,13 +364,19 @@ function readerOver(db: Database, packs: Packs): RowReader {
     return rows;
   }
 
-  function readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null {
-    low.set(entity, key, levelMs, tileStartMs);
-    const { bytes } = packs.at(low.view());
-    const isThere = walk.open(bytes).next() && walk.seek(low.bytes, 0, low.length);
-    const value = isThere && walk.isAt(low.bytes, 0, low.length) ? walk.value().slice() : null;
-    releaseBytes(bytes);
-    return value;
+  /** Pack by pack: both come in order, so that each is walked once. */
+  function readRows(rows: Uint8Array, take: TakeWanted): void {
+    let isWanted = wanted.open(rows).next();
+    for (let index = 0; isWanted; ) {
+      const { bytes, next } = packs.at(wanted.address.subarray(0, wanted.length));
+      let isThere = walk.open(bytes).next();
+      for (; isWanted && (next === null || wanted.isBelow(next, 0, next.length)); index++) {
+        isThere = isThere && walk.seek(wanted.address, 0, wanted.length);
+        if (isThere && walk.isAt(wanted.address, 0, wanted.length)) take(index, bytes, walk.valueStart, walk.end);
+        isWanted = wanted.next();
+      }
+      releaseBytes(bytes);
+    }
   }
 
   function* scan(after?: RowAddress): Generator<Row> {
@@ -380,7 +398,7 @@ function readerOver(db: Database, packs: Packs): RowReader {
     readKey: (entity, key, ranges, take) => guarded(db, () => readKey(entity, key, ranges, take)),
     readRange: (entity, key, levelMs, fromMs, toMs) =>
       guarded(db, () => readRange(entity, key, { levelMs, fromMs, toMs })),
-    readRow: (entity, key, levelMs, tileStartMs) => guarded(db, () => readRow(entity, key, levelMs, tileStartMs)),
+    readRows: (rows, take) => guarded(db, () => readRows(rows, take)),
     scan,
     close() {
       markStatement.finalize();

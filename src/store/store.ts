@@ -45,8 +45,13 @@ export interface RowReader {
   readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): void;
   /** The rows of one key with tile starts in [fromMs, toMs), ascending; `toMs` may be Infinity. */
   readRange(entity: number, key: Uint8Array, levelMs: number, fromMs: number, toMs: number): Row[];
-  /** One row's bytes, or null. */
-  readRow(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): Uint8Array | null;
+  /**
+   * Hands over the rows that there are of those that are wanted, in their order. Made for folding: what lies together is read
+   * once, and there is no object for a row.
+   *
+   * @param wanted addresses in order, each once, spelt as rows of a run that have no value
+   */
+  readRows(wanted: Uint8Array, take: TakeWanted): void;
   /**
    * Every row, ordered by (entity, key bytes, level, tile start), or those behind an address. For checks and exports: a
    * commit made meanwhile may show in part.
@@ -58,6 +63,9 @@ export interface RowReader {
 
 /** Is handed a row: its value is [start, end) of bytes that hold until it returns, and that neighbours share. */
 export type TakeRow = (levelMs: number, tileStartMs: number, bytes: Uint8Array, start: number, end: number) => void;
+
+/** Is handed the `index`th of the rows that are wanted: its value is [start, end) of bytes that hold until it returns. */
+export type TakeWanted = (index: number, bytes: Uint8Array, start: number, end: number) => void;
 
 /** How far a log has been folded, and what folding has to know to go on from there. */
 export interface Mark {

@@ -3,6 +3,7 @@ import type { TileRange } from '../../src/plan/window.ts';
 import { runOf } from '../../src/store/batch.ts';
 import type { Mark, Row, Store } from '../../src/store/store.ts';
 import { Random } from '../sim/random.ts';
+import { rowAt, rowsAt } from './wanted.ts';
 
 export interface StoreBackend {
   name: string;
@@ -36,16 +37,16 @@ export function storeSuite({ name, make }: StoreBackend): void {
       const { store } = make();
       expect(store.mark()).toEqual({ position: 0, clocks: new Map(), highest: [] });
       expect([...store.scan()]).toEqual([]);
-      expect(store.readRow(1, bytes('a'), 0, 0)).toBeNull();
+      expect(rowAt(store, 1, bytes('a'), 0, 0)).toBeNull();
       expect(store.readRange(1, bytes('a'), 60_000, 0, Number.POSITIVE_INFINITY)).toEqual([]);
     });
 
     test('a row is read back, and replaced under its address', () => {
       const { store } = make();
       store.commit([row('a', 0, 0, 'one')], at(3));
-      expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('one'));
+      expect(rowAt(store, 1, bytes('a'), 0, 0)).toEqual(bytes('one'));
       store.commit([row('a', 0, 0, 'two'), row('b', 0, 0, 'x'), row('a', 0, 0, 'three')], at(5));
-      expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('three'));
+      expect(rowAt(store, 1, bytes('a'), 0, 0)).toEqual(bytes('three'));
       expect(store.mark().position).toBe(5);
     });
 
@@ -54,7 +55,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
       const rows = [row('a', 0, 0, '1'), row('a', 0, 0, '2', 2), row('a', 60_000, 0, '3'), row('ab', 0, 0, '4')];
       store.commit(rows, at(1));
       for (const { entity, key, levelMs, tileStartMs, value } of rows)
-        expect(store.readRow(entity, key, levelMs, tileStartMs)).toEqual(value);
+        expect(rowAt(store, entity, key, levelMs, tileStartMs)).toEqual(value);
     });
 
     test('a scan goes on behind an address, whether there is a row or not', () => {
@@ -89,7 +90,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
       const keys = [[], [0], [0, 0], [255], [0x61, 0], [0x27, 0x22, 0x3b]].map(key => Uint8Array.from(key));
       for (const [n, key] of keys.entries())
         store.commit([{ entity: 7, key, levelMs: 1, tileStartMs: far, value: key }], at(n));
-      for (const key of keys) expect(store.readRow(7, key, 1, far)).toEqual(key);
+      for (const key of keys) expect(rowAt(store, 7, key, 1, far)).toEqual(key);
       const before = -62_167_219_200_000;
       store.commit([{ entity: 7, key: bytes('a'), levelMs: 1, tileStartMs: before, value: bytes('x') }], at(9));
       expect(store.readRange(7, bytes('a'), 1, before, before + 1)[0]!.tileStartMs).toBe(before);
@@ -131,7 +132,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
       expect(store.mark()).toEqual({ position: 0, clocks: new Map(), highest: [] });
       expect([...store.scan()]).toEqual([]);
       store.commit([row('a', 0, 0, 'y')], at(1));
-      expect(store.readRow(1, bytes('a'), 0, 0)).toEqual(bytes('y'));
+      expect(rowAt(store, 1, bytes('a'), 0, 0)).toEqual(bytes('y'));
     });
 
     test('clear takes a companion along, and is undone with it', () => {
@@ -174,7 +175,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
         expect(left.get(String(key))?.slice(0, 7)).toBe(
           was === 'changes' ? 'changed' : was === 'goes' ? undefined : 'stays',
         );
-        expect(current.readRow(1, key, 0, 0) === null).toBe(was === 'goes');
+        expect(rowAt(current, 1, key, 0, 0) === null).toBe(was === 'goes');
       }
       expect(current.mark().position).toBe(1);
     });
@@ -252,10 +253,16 @@ export function storeSuite({ name, make }: StoreBackend): void {
         store.close();
         const again = reopen();
         expect([...again.scan()]).toEqual(now());
+        for (const count of [1, 30, 1_000]) {
+          const addresses = Array.from({ length: count }, () => randomRow(random, 0));
+          const found = rowsAt(again, addresses);
+          const values = addresses.map(one => model.get(sortable({ ...one, value: one.key }))?.value ?? null);
+          expect(found).toEqual(values);
+        }
         for (let n = 0; n < 200; n++) {
           const { entity, key, levelMs, tileStartMs } = randomRow(random, 0);
           const name = sortable({ entity, key, levelMs, tileStartMs, value: key });
-          expect(again.readRow(entity, key, levelMs, tileStartMs)).toEqual(model.get(name)?.value ?? null);
+          expect(rowAt(again, entity, key, levelMs, tileStartMs)).toEqual(model.get(name)?.value ?? null);
           const toMs = random.chance(0.2) ? Number.POSITIVE_INFINITY : tileStartMs + random.below(20) * 60_000;
           const isIn = (found: Row) =>
             found.entity === entity && Buffer.compare(found.key, key) === 0 && found.tileStartMs >= tileStartMs;

@@ -5,6 +5,7 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import { packRows, unpackRows } from '../../src/kernel/packed.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { Random } from '../sim/random.ts';
+import { oneByOne } from './back.ts';
 import { bytesOf, layout } from './columns.ts';
 import { runOf } from '../../src/store/batch.ts';
 import { byAddress } from '../../src/store/sqlite.ts';
@@ -184,12 +185,13 @@ test.each([5, 6, 7, 8])('folding goes on while rows are written, and rows leave 
   const model = new Map<string, Modelled>();
   const nameOf = (key: Uint8Array, levelMs: number, tileStartMs: number) =>
     `${new TextDecoder().decode(key)} ${levelMs} ${tileStartMs}`;
-  const fold = new Fold(await loadKernel(), (_entity, key, levelMs, tileStartMs) => {
+  const readBack = oneByOne((_entity, key, levelMs, tileStartMs) => {
     const known = model.get(nameOf(key, levelMs, tileStartMs));
     if (!known) return null;
     expect(known.isInMemory).toBe(false);
     return known.stored === 0n ? null : row([1, count(known.stored)]);
   });
+  const fold = new Fold(await loadKernel(), readBack);
   let isInFlight = false;
   const step: Record<string, () => void> = {
     fold() {

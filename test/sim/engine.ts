@@ -77,7 +77,7 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
   const ids = countedIds(plan);
   const kernels = await Promise.all(Array.from({ length: shards }, loadKernel));
   const layout = layPlan(kernels[0]!, plan, ids, { clock, aheadMaxMs: AHEAD_MAX_MS, shards });
-  const folds = kernels.map(kernel => new Fold(kernel, store.readRow));
+  const folds = kernels.map(kernel => new Fold(kernel, store.readRows));
   const pipeline = { layout, folds };
   const onFailure = (error: unknown) => {
     throw error;

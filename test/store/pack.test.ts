@@ -10,6 +10,7 @@ import { sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row } from '../../src/store/store.ts';
 import { damage } from '../kernel/json_text.ts';
 import { Random } from '../sim/random.ts';
+import { rowAt } from '../contract/wanted.ts';
 
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2, 3];
@@ -151,7 +152,7 @@ test.each(SEEDS)('a stored pack of which a bit has changed is a fault to all who
         )
         .slice(0, 3)
         .flatMap(({ entity, key, levelMs, tileStartMs, value }) => [
-          () => reader.readRow(entity, key, levelMs, tileStartMs),
+          () => rowAt(reader, entity, key, levelMs, tileStartMs),
           () => store.readRange(entity, key, levelMs, tileStartMs, tileStartMs + 1),
           () => store.commit([{ entity, key, levelMs, tileStartMs, value }], store.mark()),
         ]),
