@@ -126,7 +126,14 @@ describe('check', () => {
 
   test('--json: counts, or faults with their places', async () => {
     const good = await run(await folderWith(), 'check', '--json');
-    expect(JSON.parse(good.out)).toEqual({ faults: [], sets: 2, features: 5, aggregates: 3, events: 1 });
+    expect(JSON.parse(good.out)).toEqual({
+      faults: [],
+      sets: 2,
+      features: 5,
+      aggregates: 3,
+      events: 1,
+      event_features: 0,
+    });
     const faulty = await folderWith({ 'features/more.yaml': 'entities:\n  shelf: strin\n' });
     const { code, out, err } = await run(faulty, 'check', '--json');
     expect([code, err]).toEqual([1, '']);
