@@ -17,8 +17,8 @@ test('whoever only reads leaves the tables of an older version as they are, and 
   );
   older.close();
   expect(() => openSnapshot(path)).toThrow(`${path} was written by an older version`);
-  openDatabase(path, REFUSE, () => {}).close();
-  const snapshot = openSnapshot(path);
-  expect(snapshot.db.query('SELECT count(*) AS n FROM timelines').get()).toEqual({ n: 0 });
-  snapshot.close();
+  const newer = openDatabase(path, REFUSE, () => {});
+  expect(newer.db.query('SELECT count(*) AS n FROM timelines').get()).toEqual({ n: 0 });
+  newer.close();
+  openSnapshot(path).close();
 });
