@@ -12,6 +12,7 @@ import { buildKernels } from '../kernels.ts';
 import { findPython, MAKE_VENV } from '../python.ts';
 import packages from '../../package.json' with { type: 'json' };
 import { aggregateRows } from './aggregates.ts';
+import { answeringRows } from './answering.ts';
 import { blocksOf, decodeRows } from './decode.ts';
 import { eventLog } from './events.ts';
 import { type Row, ratioOf, table } from './measure.ts';
@@ -65,7 +66,10 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
   posting: async ({ binary }) =>
     postingRows(await eventLog({ events: EVENTS, seed: SEED, newUsers: 0 }), programOf(binary)),
   aggregates: () => aggregateRows(findPython()),
-  topology: () => sequenceRows(EVENTS_DECODED, findPython()),
+  topology: async ({ binary }) => [
+    ...(await sequenceRows(EVENTS_DECODED, findPython())),
+    ...(await answeringRows(programOf(binary))),
+  ],
 };
 
 interface Options {

@@ -1,26 +1,20 @@
 /**
- * Events that read ten exact windows of what events have written, one after the other; one key is a tenth of them. In process:
- * replayed, and answered with their features, through the log and into the rows; and the same by window functions of DuckDB.
+ * Events that read ten exact windows of what events have written, one after the other; one key is a tenth of them: replayed, and
+ * the same by window functions of DuckDB.
  */
-import { Database } from 'bun:sqlite';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Window } from '../../src/plan/expression.ts';
 import type { Aggregate, EventType, Plan } from '../../src/plan/plan.ts';
-import { localDisk } from '../../src/source/disk.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, type Type } from '../../src/plan/value.ts';
 import { aggregate, column, plan, read } from '../../test/oracle/fixtures/spell.ts';
-import { openEngine } from '../../test/sim/engine.ts';
 import { Random } from '../../test/sim/random.ts';
 import { replayed } from '../../test/sim/replayed.ts';
 import { checkEqual, median, type Row, RUNS } from './measure.ts';
 
 const EXACT = { levelsMs: [1, 1000, 60_000, 1_800_000, 86_400_000], offsetMs: 0 };
 const DUCKDB_SEQUENCE = join(import.meta.dir, '../python/duckdb_sequence.py');
-
-/** Of a body that is answered. */
-const BATCH = 100;
 
 /** What `tilefold.yaml` gives where nothing is said. */
 const MEMORY_BYTES = 256 << 20;
@@ -119,30 +113,6 @@ function bodyOf(lines: Uint8Array[]): Uint8Array {
   return Buffer.concat(lines.flatMap(line => [line, Uint8Array.of(10)]));
 }
 
-/** Events a second, each answered with its features: through the log and into the rows, on the disk. */
-async function enrichedPerSecond(plan: Plan, lines: Uint8Array[], batch: number): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'sequence-'));
-  const engine = await openEngine(plan, {
-    ...{ disk: localDisk, folder: join(folder, 'log'), db: new Database(join(folder, 'rows.db'), { strict: true }) },
-    ...{ foldMemoryBytes: MEMORY_BYTES, expires: true, segmentBytes: 64 << 20 },
-  });
-  const bodies = Array.from({ length: Math.ceil(lines.length / batch) }, (_, i) =>
-    bodyOf(lines.slice(i * batch, (i + 1) * batch)),
-  );
-  const startMs = performance.now();
-  let barrierMs = startMs;
-  for (const body of bodies) {
-    await engine.ingest.enrich(body, 'ndjson');
-    if (performance.now() - barrierMs < 1000) continue;
-    await engine.ingest.barrier();
-    barrierMs = performance.now();
-  }
-  const seconds = (performance.now() - startMs) / 1000;
-  await engine.close();
-  rmSync(folder, { recursive: true });
-  return lines.length / seconds;
-}
-
 /** What both sides have computed: sums over all events of these columns. */
 const SUMMED = ['n_x', 'spent_x', 'most_x', 'ips_x', 'good_x', 'of_ip_x', 'sales_x'];
 
@@ -183,12 +153,11 @@ export async function sequenceRows(events: number, python: string | null): Promi
   const path = join(folder, 'events.ndjson');
   writeFileSync(path, bodyOf(lines));
   try {
-    const runs = { replayed: [] as number[], enriched: [] as number[], duck: [] as number[] };
+    const runs = { replayed: [] as number[], duck: [] as number[] };
     let version = '';
     for (let run = 0; run < RUNS; run++) {
       const { perSecond, sums } = await replayedPerSecond(plan, lines);
       runs.replayed.push(perSecond);
-      runs.enriched.push(await enrichedPerSecond(plan, lines, BATCH));
       if (python === null) continue;
       const duck = byDuckDB(python, path, 1);
       checkEqual('sums of ten windows', sums, duck.sums);
@@ -199,10 +168,7 @@ export async function sequenceRows(events: number, python: string | null): Promi
     const row = (work: string, ours: number, of: Row['peer'], note: string): Row => ({
       ...{ work, unit: 'events/s', ours, peer: of, goal: null, memory: { ours: null, peer: null }, note },
     });
-    return [
-      row('topology, replayed', median(runs.replayed), peer, 'ten exact windows'),
-      row('topology, answered', median(runs.enriched), null, `in bodies of ${BATCH}, log and rows on the disk`),
-    ];
+    return [row('topology, replayed', median(runs.replayed), peer, 'ten exact windows')];
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -11,7 +11,7 @@ import { type Proof, prove } from './trial.ts';
 
 /** `bun scripts/long.ts proof` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 5_000 : 80;
+const SEEDS = LONG ? 5_000 : 200;
 const SEEDS_PER_TEST = 20;
 /** Many times what they take: one that hangs has failed. */
 const TIMEOUT_MS = 300_000;
