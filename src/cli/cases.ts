@@ -4,7 +4,7 @@ import { basename, join, relative } from 'node:path';
 import { z } from 'zod';
 import { Fault, Faults, type Position } from '../base/fault.ts';
 import { MICROS_PER_MS, parseMicros } from '../base/time.ts';
-import { compileSources, readSources, type SourceFile } from '../compile/compile.ts';
+import { compileFolder, compileSources, readSources, type SourceFile } from '../compile/compile.ts';
 import { check, readYaml, type YamlDocument } from '../compile/yaml.ts';
 import { AT, KEY } from '../http/features.ts';
 import type { KeyInput } from '../kernel/key.ts';
@@ -81,15 +81,8 @@ export async function readCases(dir: string, config: Config): Promise<Case[]> {
   const folders = await caseFolders(dir);
   if (folders.length === 0)
     throw new Fault('not_found', `there is no test in ${dir}: a test is a folder with an ${EVENTS_FILE}`);
-  const shared = new Map<string, Promise<Plan>>();
-  const sharedPlan = () => {
-    if (!shared.has(config.definitions))
-      shared.set(
-        config.definitions,
-        readSources(config.definitions).then(files => compiled(files, config)),
-      );
-    return shared.get(config.definitions)!;
-  };
+  let shared: Promise<Plan> | null = null;
+  const sharedPlan = () => (shared ??= compileFolder(config.definitions, config));
   const cases: Case[] = [];
   for (const folder of folders) cases.push(await readCase(dir, folder, config, sharedPlan));
   return cases;

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
+import { parseExactly } from '../base/json.ts';
 import { didYouMean } from '../base/name.ts';
 import { keyJson } from '../http/columnar.ts';
 import { explanationJson, parseExplain } from '../http/explain.ts';
@@ -7,7 +8,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { withParts } from './held.ts';
-import { atJson, groupKeys, parseExactly, type CellValue, valueText } from './lookup.ts';
+import { atJson, groupKeys, type CellValue, valueText } from './lookup.ts';
 import { servedPlan } from './in_force.ts';
 import { askServer } from './remote.ts';
 import { tableText } from './table.ts';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
+import { parseExactly } from '../base/json.ts';
 import { didYouMean } from '../base/name.ts';
 import { answerJson, keyJson } from '../http/columnar.ts';
 import { parseLookup } from '../http/features.ts';
@@ -127,13 +128,6 @@ interface TextColumn {
   values: CellValue[];
   statuses?: (string | null)[];
   since?: string;
-}
-
-/** JSON with every number as the digits that it has there. */
-export function parseExactly<T>(text: string): T {
-  const digits = (_name: string, value: unknown, context?: { source?: string }) =>
-    typeof value === 'number' ? context!.source : value;
-  return JSON.parse(text, digits) as T;
 }
 
 /** Features down, keys across, one table for each entity. */

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { parseExactly } from '../base/json.ts';
 import { parseMicros } from '../base/time.ts';
 import { isColumnar } from '../kernel/nested.ts';
 import type { Type } from '../plan/value.ts';
@@ -20,9 +21,7 @@ export function isNested(type: FrameType): boolean {
 /** What a JSON text of a type stands for. */
 export function nestedCell(type: Type, text: string): Cell {
   // Digits of int64 are more than a number holds.
-  const digits = (_name: string, value: unknown, context?: { source?: string }) =>
-    typeof value === 'number' ? context!.source! : value;
-  return cellOf(type, JSON.parse(text, digits));
+  return cellOf(type, parseExactly(text));
 }
 
 function cellOf(type: Type, json: unknown): Cell {

@@ -119,13 +119,13 @@ function labelOf(position: number, type: string, timeMicros: bigint): string {
 /** Features of the event itself go by their names in its topology, too. */
 function* rowsOf({ count, positions, timesMicros, types, columns, errors }: ReplayBatch): Generator<[number, Actual]> {
   const cells = columns.map(column => readerOf(column));
+  const wrong = Map.groupBy(errors, ({ position }) => position);
   for (let row = 0; row < count; row++) {
     const own = `${types[row]}.`;
     const position = Number(positions[row]);
     const actual = { ...NOTHING, label: labelOf(position, types[row]!, timesMicros[row]!), own, bad: null };
-    const wrong = errors.filter(error => error.position === position);
     actual.values = new Map(columns.map(({ name }, i) => [shortName(actual, name), cells[i]!(row)]));
-    actual.errors = new Map(wrong.map(({ feature, text }) => [shortName(actual, feature), text]));
+    actual.errors = new Map(wrong.get(position)?.map(({ feature, text }) => [shortName(actual, feature), text]));
     yield [position, actual];
   }
 }

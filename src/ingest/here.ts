@@ -5,7 +5,7 @@ import { collectSoon } from '../base/release.ts';
 import type { TypeClock } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
 import { completeBatch } from '../kernel/upsert.ts';
-import { resumeClocks, typeClocks } from '../kernel/clock.ts';
+import { greatestClock, resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { changesByShard } from '../kernel/change.ts';
 import type { FoldedRow } from '../kernel/fold.ts';
 import { behindCounts, behindOf, takeRefused } from '../kernel/late.ts';
@@ -113,9 +113,7 @@ export class Here implements Engine {
   }
 
   greatestClock(): bigint | null {
-    const { exports } = this.#parts.pipeline.layout.kernel;
-    const greatest = exports.greatestClock();
-    return greatest === exports.CLOCK_NONE.value ? null : greatest;
+    return greatestClock(this.#parts.pipeline.layout);
   }
 
   refused(): RefusedCount[] {

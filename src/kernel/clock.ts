@@ -10,6 +10,12 @@ export type Clocks = BigInt64Array;
 
 const WORDS = 4;
 
+/** The greatest of them as far as events are folded; null before the first event of a declared type. */
+export function greatestClock({ kernel: { exports } }: Layout): bigint | null {
+  const greatest = exports.greatestClock();
+  return greatest === exports.CLOCK_NONE.value ? null : greatest;
+}
+
 /** Where decoding has come to. */
 export function decodedClocks({ kernel, types }: Layout): Clocks {
   const { exports } = kernel;

@@ -1,4 +1,5 @@
 import { advanceRecords, select } from '../ingest/advance.ts';
+import { greatestClock } from '../kernel/clock.ts';
 import { Fold } from '../kernel/fold.ts';
 import type { KeyInput } from '../kernel/key.ts';
 import type { Layout } from '../kernel/layout.ts';
@@ -63,13 +64,8 @@ export async function answersAt(
       at.position = position + record;
     }
   }
-  while (waiting.length > 0) answer(waiting[0]!.atMicros ?? clockOf(layout));
+  while (waiting.length > 0) answer(waiting[0]!.atMicros ?? greatestClock(layout) ?? 0n);
   return moments.map(moment => answers.get(moment)!);
-}
-
-function clockOf({ kernel: { exports } }: Layout): bigint {
-  const greatest = exports.greatestClock();
-  return greatest === exports.CLOCK_NONE.value ? 0n : greatest;
 }
 
 /** Those of now come last. */
