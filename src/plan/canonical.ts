@@ -59,8 +59,7 @@ function canonicalAggregate(aggregate: Aggregate, plan: Plan): unknown {
   const inScope = (expression: Expression) => canonicalExpression(expression, event, plan);
   return {
     event: aggregate.event,
-    // A bad event counts nowhere, so all that can make one bad is part of what every aggregate over it means.
-    gate: event.onFault === 'reject' ? event.inputs.map(canonicalInput).sort() : null,
+    gate: canonicalGate(event),
     weight: event.weight && inScope(event.weight),
     // Left out where there is none: so the hashes of append-only events are what they always were.
     changelog: event.changelog && canonicalChangelog(event.changelog, event),
@@ -72,50 +71,67 @@ function canonicalAggregate(aggregate: Aggregate, plan: Plan): unknown {
   };
 }
 
+/** A bad event counts nowhere, so all that can make one bad is part of what everything over it means. */
+export function canonicalGate(event: EventType): unknown {
+  return event.onFault === 'reject' ? event.inputs.map(canonicalInput).sort() : null;
+}
+
 /** @param event whose scope the expression is in; null for that of an entity, whose columns are features */
 function canonicalExpression(expression: Expression, event: EventType | null, plan: Plan): unknown {
-  const inScope = (child: Expression) => canonicalExpression(child, event, plan);
+  return canonicalTree(expression, leaf => {
+    if (leaf.kind === 'column') return canonicalColumn(leaf.name, event, plan);
+    const aggregate = plan.aggregates.find(a => a.name === leaf.read.aggregate);
+    assert(aggregate, `read of an unknown aggregate ${leaf.read.aggregate}`);
+    return event
+      ? digested(aggregate, plan, () => canonicalAggregate(aggregate, plan))
+      : canonicalAggregate(aggregate, plan);
+  });
+}
+
+function canonicalColumn(name: string, event: EventType | null, plan: Plan): unknown {
+  if (!event) {
+    const feature = plan.features.find(f => f.name === name);
+    return feature ? canonicalExpression(feature.expression, null, plan) : ['feature', name];
+  }
+  const column = event.columns.find(c => c.name === name);
+  // Another name of a column is no other column.
+  if (column?.expression.kind === 'column') return canonicalColumn(column.expression.name, event, plan);
+  if (column) return ['column', digested(column, plan, () => canonicalExpression(column.expression, event, plan))];
+  return canonicalSource(name, event);
+}
+
+/** What a name of an event stands for where it is none of its columns: an input, or the time. */
+export function canonicalSource(name: string, event: EventType): unknown {
+  const input = event.inputs.find(i => i.name === name);
+  if (!input && name === EVENT_TIME) return ['time'];
+  assert(input, `column ${name} is neither an input nor a column of event ${event.name}`);
+  return ['input', canonicalInput(input), event.onFault === 'convert'];
+}
+
+/** What an expression stands on. */
+export type Leaf = Expression & { kind: 'column' | 'read' };
+
+/** @param meaningOf what a column stands for, and the aggregate that is read */
+export function canonicalTree(expression: Expression, meaningOf: (leaf: Leaf) => unknown): unknown {
+  const below = (child: Expression) => canonicalTree(child, meaningOf);
   switch (expression.kind) {
     case 'literal':
       return ['literal', canonicalType(expression.type), canonicalValue(expression.value)];
-    case 'column': {
-      if (!event) {
-        const feature = plan.features.find(f => f.name === expression.name);
-        return feature ? inScope(feature.expression) : ['feature', expression.name];
-      }
-      const column = event.columns.find(c => c.name === expression.name);
-      // Another name of a column is no other column.
-      if (column?.expression.kind === 'column') return inScope(column.expression);
-      if (column) return ['column', digested(column, plan, () => inScope(column.expression))];
-      const input = event.inputs.find(i => i.name === expression.name);
-      if (!input && expression.name === EVENT_TIME) return ['time'];
-      assert(input, `column ${expression.name} is neither an input nor a column of event ${event.name}`);
-      return ['input', canonicalInput(input), event.onFault === 'convert'];
-    }
+    case 'column':
+      return meaningOf(expression);
     case 'now':
       return ['now'];
     case 'field':
-      return ['field', inScope(expression.of), expression.name];
+      return ['field', below(expression.of), expression.name];
     case 'index':
-      return ['index', inScope(expression.of), inScope(expression.by)];
+      return ['index', below(expression.of), below(expression.by)];
     case 'fault':
-      return ['fault', inScope(expression.of)];
+      return ['fault', below(expression.of)];
     case 'call':
-      return ['call', expression.fn, expression.args.map(inScope)];
+      return ['call', expression.fn, expression.args.map(below)];
     case 'read': {
-      const { read } = expression;
-      const aggregate = plan.aggregates.find(a => a.name === read.aggregate);
-      assert(aggregate, `read of an unknown aggregate ${read.aggregate}`);
-      return [
-        'read',
-        event
-          ? digested(aggregate, plan, () => canonicalAggregate(aggregate, plan))
-          : canonicalAggregate(aggregate, plan),
-        read.window,
-        read.keys?.map(inScope) ?? null,
-        read.after && inScope(read.after),
-        read.exclusive,
-      ];
+      const { window, keys, after, exclusive } = expression.read;
+      return ['read', meaningOf(expression), window, keys?.map(below) ?? null, after && below(after), exclusive];
     }
   }
 }
@@ -135,7 +151,7 @@ function digested(of: object, plan: Plan, meaning: () => unknown): string {
   return digest;
 }
 
-function canonicalChangelog(changelog: Changelog, { inputs }: EventType): unknown {
+export function canonicalChangelog(changelog: Changelog, { inputs }: EventType): unknown {
   const named = (name: string | null) => name && canonicalInput(inputs.find(input => input.name === name)!);
   const time = named(changelog.time);
   if (changelog.kind === 'upsert')
@@ -159,7 +175,7 @@ function canonicalSlot(slot: Slot): unknown {
   return [canonicalType(slot.type), presence.kind, presence.kind === 'default' ? canonicalValue(presence.value) : null];
 }
 
-function canonicalType(type: Type): unknown {
+export function canonicalType(type: Type): unknown {
   switch (type.kind) {
     case 'list':
       return ['list', canonicalSlot(type.of)];

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { aggregateHash, eventFeatureMeaning } from './canonical.ts';
 import { walk } from './expression.ts';
+import { columnType } from './identity.ts';
 import type { EventFeature, EventType, Plan } from './plan.ts';
 import type { Type } from './value.ts';
 
@@ -46,16 +47,12 @@ function answeredBy(plan: Plan): Map<string, Answered> {
   const answered = new Map<string, Answered>();
   for (const event of plan.events)
     for (const feature of event.features ?? []) {
-      const type = typeOf(event, feature.column);
+      const type = columnType(event, feature.column);
       const meaning = eventFeatureMeaning(event, feature, type, plan);
       const hash = createHash('sha256').update(JSON.stringify(meaning)).digest('hex');
       answered.set(`${event.name}.${feature.column}`, { event, feature, type, meaning: hash });
     }
   return answered;
-}
-
-function typeOf({ inputs, columns }: EventType, name: string): Type {
-  return inputs.find(input => input.name === name)?.type ?? columns.find(c => c.name === name)!.expression.type;
 }
 
 /** What its author wrote of it, in the words of the plan: names stand for what else there is. */

@@ -3,7 +3,8 @@ import type { AnswerLayout, Layout } from '../kernel/layout.ts';
 import { identityOf } from '../kernel/expression.ts';
 import { layAnswer } from '../kernel/window.ts';
 import type { Expression } from '../plan/expression.ts';
-import type { Plan } from '../plan/plan.ts';
+import { Identities, type Identity } from '../plan/identity.ts';
+import type { Feature, Plan } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 
 /** An entity as an event names it: an event of one type may name several, and one entity in several ways. */
@@ -33,13 +34,11 @@ export function subjectsOf(layout: Layout): { columns: ReplayColumn[]; subjects:
   };
   const subjects: Subject[] = [];
   for (const mapping of mappingsOf(layout.plan)) {
-    const { event, entity, keys, label } = mapping;
+    const { event, entity, keys } = mapping;
     const features = layout.plan.features.filter(f => f.entity === entity);
     const answer = layAnswer(layout, entity, features, { event, keys });
-    const own = new Set(mapping.sets);
     const named = features.map(feature => {
-      const bare = own.has(feature.set) || label === null;
-      const column = columnAt(bare ? feature.name : `${feature.name}@${label}`, feature.expression.type);
+      const column = columnAt(columnOf(feature, mapping), feature.expression.type);
       return { column, feature: feature.name };
     });
     subjects.push({ event, entity, answer, columns: named });
@@ -50,6 +49,31 @@ export function subjectsOf(layout: Layout): { columns: ReplayColumn[]; subjects:
 /** What events of topologies are answered with, by their types. */
 export function eventColumns({ types }: Layout): ReplayColumn[] {
   return types.flatMap(({ features }) => features.map(({ name, type }) => ({ name, type })));
+}
+
+/** A column of a replay as events of one type fill it: those of all others have nulls there, or fill it otherwise. */
+export interface Given {
+  column: string;
+  event: string;
+  identity: Identity;
+}
+
+/** All that a replay of a plan gives out, and what each of it is: with the same identity it has the same values. */
+export function givenOut(plan: Plan): Given[] {
+  const identities = new Identities(plan);
+  const ofEntities = mappingsOf(plan).flatMap(mapping => {
+    const { event, entity, keys } = mapping;
+    const features = plan.features.filter(feature => feature.entity === entity);
+    return features.map(feature => {
+      return { column: columnOf(feature, mapping), event, identity: identities.replayed(feature, event, keys) };
+    });
+  });
+  const ofEvents = plan.events.flatMap(({ name: event, features = [] }) =>
+    features.map(feature => {
+      return { column: `${event}.${feature.column}`, event, identity: identities.eventFeature(event, feature) };
+    }),
+  );
+  return [...ofEntities, ...ofEvents];
 }
 
 interface Mapping {
@@ -78,6 +102,10 @@ function mappingsOf(plan: Plan): Mapping[] {
       mapping.label = mapping.keys.map(keyLabel).join('+');
   }
   return mappings;
+}
+
+function columnOf({ name, set }: Feature, { sets, label }: Mapping): string {
+  return label === null || sets.includes(set) ? name : `${name}@${label}`;
 }
 
 function keyLabel(key: Expression): string {
