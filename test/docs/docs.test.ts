@@ -17,6 +17,10 @@ const NPM_KNOWN = ['ci', 'test', 'run demo', 'run build', 'run bench'];
 /** Nor is what reaches out of this machine. */
 const NOT_RUN = new Set([
   'python3 -m venv .cache/venv && .cache/venv/bin/pip install -r scripts/python/requirements.txt',
+  'bun scripts/cluster.ts up',
+  'bun scripts/cluster.ts status',
+  'bun scripts/cluster.ts down',
+  'docker compose up -d',
 ]);
 
 /** The longest page folds a week of flights, while all others are under way. */

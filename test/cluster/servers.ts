@@ -1,0 +1,38 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Addresses, startCluster, stopCluster, VARIABLES } from '../../scripts/cluster.ts';
+import { findJava } from '../../scripts/cluster/java.ts';
+
+/** Jars may have to be fetched first. */
+export const START_MAX_MS = 600_000;
+
+/** Whether there can be servers; says aloud what is skipped, and why. @throws Error under CI=true where there can be none */
+export function hasServers(what: string): boolean {
+  if (Object.values(VARIABLES).every(name => process.env[name])) return true;
+  const found = findJava();
+  if (!('missing' in found)) return true;
+  const reason = `${what}: ${found.missing}; ${Object.values(VARIABLES).join(' and ')} name servers that run elsewhere`;
+  if (process.env.CI === 'true') throw new Error(reason);
+  console.warn(`SKIPPED ${reason}`);
+  return false;
+}
+
+export interface Servers extends Addresses {
+  stop(): Promise<void>;
+}
+
+/** Those that the environment names, or new ones in a folder of their own that end with this process. */
+export async function startServers(): Promise<Servers> {
+  const [kafka, cassandra] = [process.env[VARIABLES.kafka], process.env[VARIABLES.cassandra]];
+  if (kafka && cassandra) return { kafka, cassandra, stop: async () => {} };
+  const dir = mkdtempSync(join(tmpdir(), 'tilefold-cluster-'));
+  const addresses = await startCluster({ dir, isTied: true, note: console.warn });
+  return {
+    ...addresses,
+    async stop() {
+      await stopCluster(dir);
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
