@@ -118,6 +118,20 @@ const ANSWER: Mutant[] = [
     to: 'if',
   },
   {
+    name: 'tails-old',
+    why: 'of rows under one address that of the oldest run is read',
+    file: 'src/store/levels.ts',
+    from: 'return [...tails.map(({ run }) => run), BASE];',
+    to: 'return [BASE, ...tails.map(({ run }) => run)];',
+  },
+  {
+    name: 'tails-kept',
+    why: 'rows that are dropped from the base come out again from under it, in a tail',
+    file: 'src/store/levels.ts',
+    from: 'for (const tail of levels.tails) tail.size += changeRun(tail.run, from, to, change);',
+    to: '',
+  },
+  {
     name: 'kept-stale',
     why: 'what was finished for an entity outlives its rows',
     file: 'assembly/fold.ts',
