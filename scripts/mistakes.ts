@@ -753,6 +753,23 @@ const RANKED: Mutant[] = [
   },
 ];
 
+const STORED: Mutant[] = [
+  {
+    name: 'tails-old',
+    why: 'of rows under one address that of the oldest run is read',
+    file: 'src/store/levels.ts',
+    from: 'return [...tails.map(({ run }) => run), BASE];',
+    to: 'return [BASE, ...tails.map(({ run }) => run)];',
+  },
+  {
+    name: 'tails-kept',
+    why: 'rows that are dropped from the base come out again from under it, in a tail',
+    file: 'src/store/levels.ts',
+    from: 'for (const tail of levels.tails) tail.size += changeRun(tail.run, from, to, change);',
+    to: '',
+  },
+];
+
 const DURABLE: Mutant[] = [
   {
     name: 'append-unsynced',
@@ -1212,6 +1229,7 @@ export const MUTANTS: Mutant[] = [
   ...LINEAR,
   ...LATEST,
   ...RANKED,
+  ...STORED,
   ...DURABLE,
   ...CREW,
   ...SPELLED,
@@ -1235,6 +1253,7 @@ const RANKED_SUITES = [
   ...['test/kernel/ranking.test.ts', 'test/kernel/hyperloglog.test.ts', 'test/sim/rankings.test.ts'],
   ...LATEST_SUITES,
 ];
+const STORED_SUITES = ['test/store'];
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
 
 /** Suites that a mistake is tried on, until one notices. */
@@ -1248,5 +1267,6 @@ export function suitesFor(name: string): string[] {
   if (LINEAR.some(mutant => mutant.name === name)) return LINEAR_SUITES;
   if (LATEST.some(mutant => mutant.name === name)) return LATEST_SUITES;
   if (RANKED.some(mutant => mutant.name === name)) return RANKED_SUITES;
+  if (STORED.some(mutant => mutant.name === name)) return STORED_SUITES;
   return DURABLE.some(mutant => mutant.name === name) ? DURABLE_SUITES : SUITES;
 }

@@ -7,18 +7,22 @@ import { PACK_MAX_BYTES, PackWalk, type PackWriter } from './pack.ts';
 /** Rows in order of their addresses, each address once: parts one behind the other, each of them spelt as a pack. */
 export type Run = Iterable<Uint8Array>;
 
+const NOTHING = new Uint8Array(0);
+
 /** As much of a pack as is merged at once, mostly all of it: what comes out is cut into equal parts. */
-const MERGED_MAX_BYTES = 16 * PACK_MAX_BYTES;
+const MERGED_MAX_BYTES = 6 * PACK_MAX_BYTES;
 
 /** A run, at one of its rows. */
 class RunWalk extends PackWalk {
   readonly #parts: Iterator<Uint8Array>;
   isThere = false;
 
-  constructor(run: Run) {
+  /** @param from the address that it begins at, which mostly lies within the first part */
+  constructor(run: Run, from: Uint8Array) {
     super();
     this.#parts = run[Symbol.iterator]();
     this.advance();
+    if (this.isThere && !this.seek(from, 0, from.length)) this.advance();
   }
 
   /** On to the next row, of the next part where this one has ended. */
@@ -32,17 +36,23 @@ class RunWalk extends PackWalk {
   }
 }
 
-/** Runs side by side: they have no address in common. */
+/** Runs side by side, each from an address on. Of those that have an address in common the first in the list wins. */
 export class Runs {
   readonly #walks: RunWalk[];
 
-  constructor(runs: Run[]) {
-    this.#walks = runs.map(run => new RunWalk(run));
+  constructor(runs: Run[], from: Uint8Array = NOTHING) {
+    this.#walks = runs.map(run => new RunWalk(run, from));
   }
 
   /** The run whose row is the next of all; null behind the last. */
   least(): RunWalk | null {
     return leastOf(this.#walks, null);
+  }
+
+  /** Goes past rows of the others that are under the address which this one stands at. */
+  passBeside(walk: RunWalk): void {
+    for (const other of this.#walks)
+      if (other !== walk && other.isThere && other.isAt(walk.address, 0, walk.length)) other.advance();
   }
 
   /** The run whose row is the next of all but this one's. */
@@ -83,6 +93,7 @@ export class PackMerge {
         this.#isThere = take(walk, [run], out, bytesMax);
         continue;
       }
+      runs.passBeside(run);
       const bounds = [this.#isThere ? walk : null, runs.leastBeside(run)].filter(one => one !== null);
       if (!take(run, bounds, out, bytesMax, this.#end)) run.advance();
     }

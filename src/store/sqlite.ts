@@ -1,7 +1,5 @@
 import type { Database } from 'bun:sqlite';
-import { crc32 } from 'node:zlib';
 import { assert } from '../base/assert.ts';
-import { releaseBytes } from '../base/release.ts';
 import { Fault } from '../base/fault.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
@@ -17,19 +15,10 @@ import {
   writeAddress,
 } from './address.ts';
 import { runOf } from './batch.ts';
-import { PackMerge, Runs } from './merge.ts';
-import {
-  changeRows,
-  cutPack,
-  dropRows,
-  PACK_MAX_BYTES,
-  PackDamage,
-  PIECE_BYTES,
-  type Piece,
-  pieceOf,
-  PackWalk,
-  PackWriter,
-} from './pack.ts';
+import { Cursor } from './cursor.ts';
+import { type ChangePack, type Levels, levelsFrom, levelsOf, levelsText, openLevels, runsOf } from './levels.ts';
+import { changeRows, filterRows, PackDamage, PackWalk } from './pack.ts';
+import { BASE, END, openPacks, type Packs, REPAIR } from './packs.ts';
 import type {
   Horizon,
   Mark,
@@ -43,16 +32,22 @@ import type {
   TakeWanted,
 } from './store.ts';
 
-/** Of how rows lie in the database. Those of another version are not read: the log makes them anew. */
-const VERSION = 5;
+/** Of how rows lie in the database. */
+const VERSION = 6;
+
+/** Its packs are not compressed, and all of them are the base: they are taken as they are. Of what is older the log makes new ones. */
+const VERSION_OLDEST = 5;
 
 /** Deleted by one sweep at most: what a lookup waits for, some ten milliseconds. */
 export const SWEPT_ROWS_MAX = 10_000;
 
 /** Looked through by one call of `rewrite`: some milliseconds, a few more where all of them change. */
-const REWRITTEN_PACKS = 256;
+const REWRITTEN_PACKS = 48;
 
-/** Two or three packs, so that little of a page stays empty; only a new database takes it. */
+/** A scan takes so many rows at a time, so that no statement stays open over commits. */
+const SCANNED_ROWS = 256;
+
+/** Four packs or so, so that little of a page stays empty; only a new database takes it. */
 const PAGE_BYTES = 8192;
 
 /** A barrier goes through packs in order, and comes by a page once: what this does not hold, the machine's page cache does. */
@@ -68,9 +63,8 @@ const READER_CACHE_BYTES = 16 << 20;
 const CHECKPOINT_PAGES = 8192;
 
 /**
- * Rows lie in packs (pack.ts), each with the CRC-32 of its bytes: SQLite has no checksums of its own. Each is under an
- * address and has all rows from there to where the next one begins; the first begins before everything. The store makes its tables itself, not the migrations of meta: every backend has its
- * own.
+ * Rows lie in packs (packs.ts), each with the CRC-32 of its bytes: SQLite has no checksums of its own. The store makes its
+ * tables itself, not the migrations of meta: every backend has its own.
  */
 const TABLES = `
   CREATE TABLE IF NOT EXISTS packs (
@@ -79,9 +73,9 @@ const TABLES = `
   INSERT OR IGNORE INTO packs (first, crc, bytes) VALUES (x'', 0, x'');
   CREATE TABLE IF NOT EXISTS rows_state (
     one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL, position INTEGER NOT NULL,
-    clocks TEXT NOT NULL, highest TEXT NOT NULL
+    clocks TEXT NOT NULL, highest TEXT NOT NULL, levels TEXT NOT NULL
   ) STRICT;
-  INSERT OR IGNORE INTO rows_state VALUES (1, ${VERSION}, 0, '{}', '[]');
+  INSERT OR IGNORE INTO rows_state VALUES (1, ${VERSION}, 0, '{}', '[]', '${levelsText(levelsOf(0))}');
   CREATE TABLE IF NOT EXISTS rows_swept (
     one INTEGER PRIMARY KEY CHECK (one = 1), entity INTEGER NOT NULL, key BLOB NOT NULL
   ) STRICT;
@@ -92,16 +86,6 @@ type Key = Pick<Row, 'entity' | 'key'>;
 
 /** Before all keys: the dictionary's numbers begin with 1. */
 const START: Key = { entity: 0, key: new Uint8Array(0) };
-
-interface Pack {
-  id: number;
-  first: Uint8Array;
-  crc: number;
-  /** Thousands of packs are read at a time: whoever is done with one gives it back (`releaseBytes`). */
-  bytes: Uint8Array<ArrayBuffer>;
-  /** Where the next one begins; null for the last. */
-  next: Uint8Array | null;
-}
 
 /**
  * Rows in SQLite. The handle stays its opener's: others write to it alongside, and `close` leaves it open.
@@ -122,9 +106,28 @@ export function sqliteRows(db: Database): RowReader {
   return guarded(db, () => {
     db.run(`PRAGMA cache_size = ${-READER_CACHE_BYTES / 1024}`);
     checkVersion(db);
-    return readerOver(db, openPacks(db));
+    return readerOver(db, openPacks(db), snapshots(db));
   });
 }
+
+/**
+ * Lets work that reads several packs see them as they are at one moment, beside others that commit: what they move from run to
+ * run would be seen twice, or not at all.
+ */
+function snapshots(db: Database): Guard {
+  return work => {
+    if (db.inTransaction) return work();
+    db.run('BEGIN');
+    try {
+      return work();
+    } finally {
+      db.run('COMMIT');
+    }
+  };
+}
+
+/** Does some work on the database. */
+type Guard = <T>(work: () => T) => T;
 
 function guarded<T>(db: Database, work: () => T): T {
   try {
@@ -142,132 +145,82 @@ function openStore(db: Database): Store {
   db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   checkVersion(db);
   // At once: one that had to wait in the middle, for another that writes, would be refused instead.
-  db.transaction(() => db.run(TABLES)).immediate();
+  db.transaction(() => {
+    bringUpToDate(db);
+    db.run(TABLES);
+  }).immediate();
 
   const packs = openPacks(db);
-  const reader = readerOver(db, packs);
+  const reader = readerOver(db, packs, work => work());
+  const levelsIn = openLevelsText(db);
+  const writer = openLevels(db, packs);
   const statements = {
     setMark: db.prepare<null, [number, string, string]>('UPDATE rows_state SET position = ?, clocks = ?, highest = ?'),
-    replace: db.prepare<null, [number, Uint8Array, number]>('UPDATE packs SET crc = ?, bytes = ? WHERE id = ?'),
-    add: db.prepare<null, [Uint8Array, number, Uint8Array]>('INSERT INTO packs (first, crc, bytes) VALUES (?, ?, ?)'),
-    remove: db.prepare<null, [number]>('DELETE FROM packs WHERE id = ?'),
-    clear: db.prepare("DELETE FROM packs WHERE first > x''"),
-    clearFirst: db.prepare("UPDATE packs SET crc = 0, bytes = x''"),
+    setLevels: db.prepare<null, [string]>('UPDATE rows_state SET levels = ?'),
     swept: db.prepare<Key, []>('SELECT entity, key FROM rows_swept'),
     setSwept: db.prepare<null, [number, Uint8Array]>('UPDATE rows_swept SET entity = ?, key = ?'),
   };
-  const out = new PackWriter();
-  const merge = new PackMerge();
 
-  /** Replaces a pack by what `out` has. */
-  function write({ id, first }: Pack): void {
-    if (out.size === 0 && first.length > 0) statements.remove.run(id);
-    else if (out.size <= PACK_MAX_BYTES) replace(id, out.bytes());
-    else {
-      const [head, ...more] = cutPack(out.bytes());
-      replace(id, head!.bytes);
-      releaseBytes(head!.bytes);
-      addAll(more);
-    }
-  }
-
-  function addAll(pieces: Piece[]): void {
-    for (const piece of pieces) {
-      add(piece);
-      releaseBytes(piece.bytes);
-    }
-  }
-
-  function add({ first, bytes }: Piece): void {
-    statements.add.run(first, crc32(bytes), bytes);
-  }
-
-  function replace(id: number, bytes: Uint8Array): void {
-    statements.replace.run(crc32(bytes), bytes, id);
-  }
-
-  /** Pack by pack: each is read and written once, however many of its rows have changed. */
-  function writeRows(runs: Runs): void {
-    for (let run = runs.least(); run; run = runs.least()) {
-      const pack = packs.at(run.address.subarray(0, run.length));
-      merge.open(pack.bytes, pack.next);
-      out.begin();
-      let isWhole = merge.merge(runs, out);
-      write(pack);
-      // Many rows at one place: what follows comes in pieces.
-      while (!isWhole) {
-        out.begin();
-        isWhole = merge.merge(runs, out, PIECE_BYTES);
-        if (out.size <= PACK_MAX_BYTES) add(pieceOf(out.bytes()));
-        else addAll(cutPack(out.bytes()));
-      }
-      releaseBytes(pack.bytes);
-    }
+  function changing(change: (levels: Levels) => void): void {
+    const levels = levelsIn.read();
+    change(levels);
+    statements.setLevels.run(levelsText(levels));
   }
 
   function commit(rows: Rows, to: Mark, alongside: () => void): void {
     const { position } = reader.mark();
     assert(to.position >= position, `rows up to ${to.position} after rows up to ${position}`);
-    writeRows(new Runs('runs' in rows ? rows.runs : [runOf(rows)]));
+    changing(levels => {
+      writer.add(levels, 'runs' in rows ? rows.runs : [runOf(rows)]);
+      writer.settle(levels);
+    });
     statements.setMark.run(to.position, clocksText(to.clocks), JSON.stringify(to.highest));
     alongside();
   }
   const commitAtOnce = db.transaction(commit);
   const clearAtOnce = db.transaction((alongside: () => void) => {
-    statements.clear.run();
-    statements.clearFirst.run();
+    writer.clear();
+    statements.setLevels.run(levelsText(levelsOf(0)));
     statements.setMark.run(0, '{}', '[]');
     alongside();
   });
 
-  /** Deletes the first rows from an address on and before another, at most so many. */
-  function deleteRange(from: Uint8Array, to: Uint8Array, rowsMax: number): number {
-    let deleted = 0;
-    for (let at: Uint8Array | null = from; at && deleted < rowsMax && Buffer.compare(at, to) < 0; ) {
-      const pack = packs.at(at);
-      const dropped = dropRows(pack.bytes, from, to, rowsMax - deleted, out);
-      if (dropped > 0) write(pack);
-      deleted += dropped;
-      at = pack.next;
-    }
-    return deleted;
-  }
-
-  /** Deletes what has expired of one key, oldest first within a level, at most so many rows. */
-  function sweepKey({ entity, key }: Key, horizons: Horizon[], rowsMax: number): number {
-    let deleted = 0;
-    for (const { levelMs, beforeMs } of horizons) {
-      const from = addressOf(entity, key, levelMs, -Infinity);
-      deleted += deleteRange(from, addressOf(entity, key, levelMs, beforeMs), rowsMax - deleted);
-    }
-    return deleted;
-  }
-
-  /** From key to key, and within each only to what has expired: rows that stay are not looked at. */
+  /** From key to key, as many as are asked for; what has expired of them is then dropped from every pack at once. */
   function sweep(horizons: Horizon[], keysMax: number): number {
     if (horizons.length === 0) return 0;
-    const byEntity = Map.groupBy(horizons, ({ entity }) => entity);
-    let deleted = 0;
-    let at: Key | null = statements.swept.get()!;
+    const expiry = expiryOf(horizons);
+    const cursor = new Cursor(packs, runsOf(levelsIn.read()));
+    const swept = statements.swept.get()!;
+    const from = nextSwept(swept, expiry);
+    let [at, end, deleted]: [Key | null, Uint8Array, number] = [swept, from, 0];
     for (let n = 0; n < keysMax && at && deleted < SWEPT_ROWS_MAX; n++) {
-      const isSwept: boolean = byEntity.has(at.entity) || at.entity === START.entity;
-      at = packs.keyFrom(isSwept ? keyEnd(at.entity, at.key) : entityStart(at.entity + 1));
-      if (at) deleted += sweepKey(at, byEntity.get(at.entity) ?? [], SWEPT_ROWS_MAX - deleted);
+      const start = nextSwept(at, expiry);
+      cursor.seek(start, 0, start.length);
+      at = cursor.isThere ? keyOf(cursor.walk) : null;
+      if (!at) break;
+      end = keyEnd(at.entity, at.key);
+      for (; cursor.isThere && cursor.walk.isBelow(end, 0, end.length); cursor.next()) {
+        if (!expiry.hasExpired(cursor.walk)) continue;
+        // Behind the last one that may go now.
+        if (++deleted === SWEPT_ROWS_MAX) end = behind(cursor.walk);
+      }
     }
+    if (deleted > 0) changing(levels => writer.changeRange(levels, from, end, expiry.drop(from, end)));
     const { entity, key } = at ?? START;
     statements.setSwept.run(entity, key);
     return deleted;
   }
 
+  /** What tails have of some packs of the base goes into these, and there is changed: older rows would come out from under it. */
   function rewrite(from: RewritePlace | null, change: (value: Uint8Array) => Uint8Array | null): RewritePlace | null {
-    let at: Uint8Array | null = from ?? START.key;
-    for (let n = 0; n < REWRITTEN_PACKS && at; n++) {
-      const pack = packs.at(at);
-      if (changeRows(pack.bytes, change, out) > 0) write(pack);
-      releaseBytes(pack.bytes);
-      at = pack.next;
-    }
-    return at;
+    const start = from ?? START.key;
+    let end: Uint8Array | null = start;
+    for (let n = 0; n < REWRITTEN_PACKS && end; n++) end = packs.at(BASE, end).next;
+    changing(levels => {
+      writer.settleRange(levels, start, end ?? END);
+      writer.changeRange(levels, start, end ?? END, (pack, out) => changeRows(pack, start, end ?? END, change, out));
+    });
+    return end;
   }
   const rewriteAtOnce = db.transaction(rewrite);
 
@@ -279,129 +232,98 @@ function openStore(db: Database): Store {
     clear: (alongside = () => {}) => guarded(db, () => clearAtOnce.immediate(alongside)),
     close() {
       for (const statement of Object.values(statements)) statement.finalize();
+      levelsIn.close();
+      writer.close();
       reader.close();
     },
   };
 }
 
-interface Packs {
-  /** The pack that has what there is under an address. */
-  at(address: Uint8Array): Pack;
-  /** The key of the first row at or after an address. */
-  keyFrom(address: Uint8Array): Key | null;
+/** Reads what the runs are, each time: others may have changed them. */
+interface LevelsText {
+  read(): Levels;
   close(): void;
 }
 
-function openPacks(db: Database): Packs {
-  const pack = db.prepare<Pack, [Uint8Array]>(
-    `SELECT id, first, crc, bytes,
-       (SELECT behind.first FROM packs AS behind WHERE behind.first > packs.first ORDER BY behind.first LIMIT 1) AS next
-     FROM packs WHERE first <= ? ORDER BY first DESC LIMIT 1`,
-  );
-  const walk = new PackWalk();
-  function at(address: Uint8Array): Pack {
-    const found = pack.get(address);
-    if (!found) throw new Fault('corrupt', `${db.filename}: the first rows are missing; ${REPAIR}`);
-    if (crc32(found.bytes) !== found.crc) throw new PackDamage();
-    return found;
-  }
-  function keyFrom(address: Uint8Array): Key | null {
-    for (let from: Uint8Array | null = address; from; ) {
-      const { bytes, next } = at(from);
-      if (walk.open(bytes).next() && walk.seek(address, 0, address.length))
-        return { entity: entityAt(walk.address), key: keyAt(walk.address, walk.length) };
-      from = next;
-    }
-    return null;
-  }
-  return { at, keyFrom, close: () => pack.finalize() };
+function openLevelsText(db: Database): LevelsText {
+  const statement = db.prepare<{ levels: string }, []>('SELECT levels FROM rows_state');
+  return { read: () => levelsFrom(statement.get()!.levels), close: () => statement.finalize() };
 }
 
-function readerOver(db: Database, packs: Packs): RowReader {
+function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
   const markStatement = db.prepare<{ position: number; clocks: string; highest: string }, []>(
     'SELECT position, clocks, highest FROM rows_state',
   );
-  const walk = new PackWalk();
-  const wanted = new PackWalk();
+  let levelsIn: LevelsText | null = null;
   const [low, high] = [new Scratch(), new Scratch()];
+  const wanted = new PackWalk();
+  const reading = <T>(work: () => T) => guarded(db, () => atOnce(work));
+
+  /** Whoever opens the database to write may bring it up to date meanwhile. */
+  function rows(): Cursor {
+    if (!levelsIn && versionOf(db) === VERSION) levelsIn = openLevelsText(db);
+    return new Cursor(packs, levelsIn ? runsOf(levelsIn.read()) : [BASE]);
+  }
 
   function mark(): Mark {
     const { position, clocks, highest } = markStatement.get()!;
     return { position, clocks: clocksFrom(clocks), highest: JSON.parse(highest) as Mark['highest'] };
   }
 
-  /** Range by range and pack by pack; mostly all of a key lies in one, and one walk finds it. */
+  /** Range by range: mostly all of a key lies in one pack of each run, and one walk finds it. */
   function readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): void {
-    let pack: Pack | null = null;
-    let isThere = false;
+    const cursor = rows();
     for (const { levelMs, fromMs, toMs } of ranges) {
       low.set(entity, key, levelMs, fromMs);
       high.set(entity, key, levelMs, toMs);
-      if (!pack || !isWithin(low.view(), pack)) {
-        pack = packs.at(low.view());
-        isThere = walk.open(pack.bytes).next();
-      }
-      for (;;) {
-        isThere = isThere && walk.seek(low.bytes, 0, low.length);
-        while (isThere && walk.isBelow(high.bytes, 0, high.length)) {
-          take(levelMs, tileStartAt(walk.address, walk.length), pack.bytes, walk.valueStart, walk.end);
-          isThere = walk.next();
-        }
-        if (isThere || isWithin(high.view(), pack)) break;
-        // Whoever writes meanwhile may have moved rows: they go on from there, not from where the pack begins.
-        const from = pack.next!;
-        pack = packs.at(from);
-        isThere = walk.open(pack.bytes).next() && walk.seek(from, 0, from.length);
+      for (cursor.seek(low.bytes, 0, low.length); cursor.isThere; cursor.next()) {
+        const { walk } = cursor;
+        if (!walk.isBelow(high.bytes, 0, high.length)) break;
+        take(levelMs, tileStartAt(walk.address, walk.length), walk.bytes, walk.valueStart, walk.end);
       }
     }
   }
 
   function readRange(entity: number, key: Uint8Array, range: TileRange): Row[] {
-    const rows: Row[] = [];
+    const found: Row[] = [];
     readKey(entity, key, [range], (levelMs, tileStartMs, bytes, start, end) => {
-      rows.push({ entity, key, levelMs, tileStartMs, value: bytes.slice(start, end) });
+      found.push({ entity, key, levelMs, tileStartMs, value: bytes.slice(start, end) });
     });
-    return rows;
+    return found;
   }
 
-  /** Pack by pack: both come in order, so that each is walked once. */
-  function readRows(rows: Uint8Array, take: TakeWanted): void {
-    let isWanted = wanted.open(rows).next();
-    for (let index = 0; isWanted; ) {
-      const { bytes, next } = packs.at(wanted.address.subarray(0, wanted.length));
-      let isThere = walk.open(bytes).next();
-      for (; isWanted && (next === null || wanted.isBelow(next, 0, next.length)); index++) {
-        isThere = isThere && walk.seek(wanted.address, 0, wanted.length);
-        if (isThere && walk.isAt(wanted.address, 0, wanted.length)) take(index, bytes, walk.valueStart, walk.end);
-        isWanted = wanted.next();
-      }
-      releaseBytes(bytes);
+  /** Addresses ascend, so each pack that has one of them is read once. */
+  function readRows(addresses: Uint8Array, take: TakeWanted): void {
+    const cursor = rows();
+    wanted.open(addresses);
+    for (let index = 0; wanted.next(); index++) {
+      const found = cursor.find(wanted.address, 0, wanted.length);
+      if (found) take(index, found.bytes, found.valueStart, found.end);
     }
   }
 
   function* scan(after?: RowAddress): Generator<Row> {
-    const start = after ? addressOf(after.entity, after.key, after.levelMs, after.tileStartMs) : START.key;
-    let isAfter = after === undefined;
-    // Pack by pack, so that no statement stays open over commits, and each from where the last one ended.
-    for (let from: Uint8Array | null = start; from; ) {
-      const { next, rows } = guarded(db, () => rowsFrom(packs, from!));
-      const [first, ...more] = rows;
-      if (first && (isAfter || byAddress(first, after!) !== 0)) yield first;
-      isAfter ||= first !== undefined;
-      yield* more;
-      from = next;
+    let from: Uint8Array | null = after
+      ? behindAddress(addressOf(after.entity, after.key, after.levelMs, after.tileStartMs))
+      : START.key;
+    while (from) {
+      const start: Uint8Array = from;
+      const found: Row[] = reading(() => rowsFrom(rows(), start));
+      yield* found;
+      const last = found.length < SCANNED_ROWS ? null : found.at(-1)!;
+      from = last && behindAddress(addressOf(last.entity, last.key, last.levelMs, last.tileStartMs));
     }
   }
 
   return {
     mark: () => guarded(db, mark),
-    readKey: (entity, key, ranges, take) => guarded(db, () => readKey(entity, key, ranges, take)),
-    readRange: (entity, key, levelMs, fromMs, toMs) =>
-      guarded(db, () => readRange(entity, key, { levelMs, fromMs, toMs })),
-    readRows: (rows, take) => guarded(db, () => readRows(rows, take)),
+    readKey: (entity, key, ranges, take) => reading(() => readKey(entity, key, ranges, take)),
+    readRange: (entity, key, levelMs, fromMs, toMs) => reading(() => readRange(entity, key, { levelMs, fromMs, toMs })),
+    readRows: (addresses, take) => reading(() => readRows(addresses, take)),
     scan,
     close() {
       markStatement.finalize();
+      levelsIn?.close();
       packs.close();
     },
   };
@@ -422,40 +344,73 @@ class Scratch {
   }
 }
 
-/** Of addresses that are not below the pack: nothing of the next ones comes before it. */
-function isWithin(address: Uint8Array, { next }: Pack): boolean {
-  return next === null || Buffer.compare(address, next) < 0;
-}
-
-/** The rows of a pack at or after an address. */
-function rowsFrom(packs: Packs, address: Uint8Array): { rows: Row[]; next: Uint8Array | null } {
-  const { bytes, next } = packs.at(address);
-  const walk = new PackWalk().open(bytes);
+/** The first rows at or after an address. */
+function rowsFrom(cursor: Cursor, address: Uint8Array): Row[] {
   const rows: Row[] = [];
-  let isThere = walk.next() && walk.seek(address, 0, address.length);
-  for (; isThere; isThere = walk.next()) rows.push(rowOf(walk));
-  return { rows, next };
+  for (cursor.seek(address, 0, address.length); cursor.isThere && rows.length < SCANNED_ROWS; cursor.next())
+    rows.push(rowOf(cursor.walk));
+  return rows;
 }
 
 function rowOf(walk: PackWalk): Row {
   const { address, length } = walk;
   return {
-    entity: entityAt(address),
-    key: keyAt(address, length),
+    ...keyOf(walk),
     levelMs: levelAt(address, length),
     tileStartMs: tileStartAt(address, length),
-    value: walk.value(),
+    value: walk.value().slice(),
   };
 }
 
-/** The repair that every message of damage names. */
-const REPAIR = '`tilefold rebuild --from-log` makes it anew';
+function keyOf({ address, length }: PackWalk): Key {
+  return { entity: entityAt(address), key: keyAt(address, length) };
+}
+
+/** Before what comes after an address: none begins another. */
+function behindAddress(address: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(address.length + 1);
+  bytes.set(address);
+  return bytes;
+}
+
+function behind({ address, length }: PackWalk): Uint8Array {
+  return behindAddress(address.subarray(0, length));
+}
+
+/** Where the keys behind one begin that may have rows which have expired. */
+function nextSwept({ entity, key }: Key, { entities }: Expiry): Uint8Array {
+  return entities.has(entity) || entity === START.entity ? keyEnd(entity, key) : entityStart(entity + 1);
+}
+
+interface Expiry {
+  /** Kinds of which rows expire. */
+  entities: Set<number>;
+  hasExpired(row: PackWalk): boolean;
+  /** Drops those within a range from a pack. */
+  drop(from: Uint8Array, to: Uint8Array): ChangePack;
+}
+
+function expiryOf(horizons: Horizon[]): Expiry {
+  const hasExpired = ({ address, length }: PackWalk): boolean => {
+    const [entity, levelMs] = [entityAt(address), levelAt(address, length)];
+    for (const horizon of horizons)
+      if (horizon.entity === entity && horizon.levelMs === levelMs)
+        return tileStartAt(address, length) < horizon.beforeMs;
+    return false;
+  };
+  return {
+    entities: new Set(horizons.map(({ entity }) => entity)),
+    hasExpired,
+    drop: (from, to) => (pack, out) => filterRows(pack, row => hasExpired(row) && row.isWithin(from, to), out),
+  };
+}
 
 /** SQLite's error, or that of a pack, as a fault of the file; null where it is another error. */
 export function damageOf(error: unknown, file: string): Fault | null {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (!/^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ)/.test(code) && !(error instanceof PackDamage)) return null;
-  return new Fault('corrupt', `${file}: ${(error as Error).message}; ${REPAIR}`);
+  const place = error instanceof PackDamage && error.place !== null ? ` (${error.place})` : '';
+  return new Fault('corrupt', `${file}: ${(error as Error).message}${place}; ${REPAIR}`);
 }
 
 /** So many damages are told: one is enough to make the database anew. */
@@ -508,7 +463,7 @@ function versionOf(db: Database): number | null {
 
 function checkVersion(db: Database): void {
   const version = versionOf(db);
-  if (version === null || version === VERSION) return;
+  if (version === null || (version >= VERSION_OLDEST && version <= VERSION)) return;
   const found = `rows of version ${version} in ${db.filename}; this program reads version ${VERSION}`;
   if (version > VERSION) throw new Fault('unsupported', `${found}: use a newer tilefold`);
   throw new Fault(
@@ -517,9 +472,17 @@ function checkVersion(db: Database): void {
   );
 }
 
-/** There are rows that an older version has written. */
+/** Packs of the version before are the base; each is compressed when it is next written. */
+function bringUpToDate(db: Database): void {
+  if (versionOf(db) !== VERSION_OLDEST) return;
+  const { size } = db.query<{ size: number }, []>('SELECT sum(length(bytes)) AS size FROM packs').get()!;
+  db.run(`ALTER TABLE rows_state ADD COLUMN levels TEXT NOT NULL DEFAULT '${levelsText(levelsOf(size))}'`);
+  db.run(`UPDATE rows_state SET version = ${VERSION}`);
+}
+
+/** There are rows that an older version has written, which this one cannot read. */
 export function hasOldRows(db: Database): boolean {
-  return guarded(db, () => (versionOf(db) ?? VERSION) < VERSION);
+  return guarded(db, () => (versionOf(db) ?? VERSION) < VERSION_OLDEST);
 }
 
 /**

@@ -1,0 +1,249 @@
+/**
+ * How rows on disk are kept in order, though they change everywhere (a log-structured merge, after O'Neil et al. 1996):
+ *
+ *     commit --> tail (newest)        new rows are a run of packs of their own, written one behind the other
+ *                tail  tail  tail     when there are many, the latest ones of about a size become one
+ *                ........             when they take as much as the base, a stretch of them after the other goes into it
+ *                base                 round and round
+ *
+ * A row is looked for from the newest run on, and the first that has it wins. So a barrier writes what has changed, not each
+ * pack that has a row which did, and each row is written some times more, beside others that are its neighbours. A new
+ * store has no tails: the first rows are its base.
+ */
+import type { Database } from 'bun:sqlite';
+import { releaseBytes } from '../base/release.ts';
+import { PackMerge, type Run, Runs } from './merge.ts';
+import { cutPack, dropRows, PACK_MAX_BYTES, PackWriter, PIECE_BYTES, pieceOf } from './pack.ts';
+import { BASE, END, openPackTable, type Pack, type Packs } from './packs.ts';
+
+/** More tails are made fewer: reading a row that none of them has costs a pack of each. */
+const TAILS_MAX = 6;
+
+/** Tails of which none is larger than all newer ones by this factor become one: each row is written about as often as the logarithm of its tails' sizes. */
+const ALIKE_FACTOR = 2;
+
+/** So much may lie in tails, however small the base is: merging less at a time would not pay. */
+const TAILS_MIN_BYTES = 1 << 20;
+
+/** Rows that are brought from tails into the base in one step, about. */
+const STEP_BYTES = 1 << 20;
+
+/** A run that is not the base, and what it takes in the database. */
+export interface Tail {
+  run: number;
+  size: number;
+}
+
+export interface Levels {
+  /** What the base takes in the database. */
+  base: number;
+  /** The newest first. */
+  tails: Tail[];
+  /** The number of the next tail. */
+  nextRun: number;
+  /** Where tails are brought into the base next. */
+  place: Uint8Array;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Of a base of so many bytes, and no tails. */
+export function levelsOf(base: number): Levels {
+  return { base, tails: [], nextRun: BASE + 1, place: NOTHING };
+}
+
+/** @param text what `levelsText` has made */
+export function levelsFrom(text: string): Levels {
+  const { place, ...levels } = JSON.parse(text) as Omit<Levels, 'place'> & { place: string };
+  return { ...levels, place: Uint8Array.fromHex(place) };
+}
+
+export function levelsText({ place, ...levels }: Levels): string {
+  return JSON.stringify({ ...levels, place: place.toHex() });
+}
+
+/** The runs that rows are looked for in, the newest first. */
+export function runsOf({ tails }: Levels): number[] {
+  return [...tails.map(({ run }) => run), BASE];
+}
+
+/** How many of the newest tails become one now; 0 where they are few. */
+export function tailsToJoin(tails: Tail[]): number {
+  if (tails.length <= TAILS_MAX) return 0;
+  let greatest = tails[0]!.size;
+  let count = 1;
+  while (count < tails.length && (count < 2 || tails[count]!.size <= greatest * ALIKE_FACTOR))
+    greatest = Math.max(greatest, tails[count++]!.size);
+  return count;
+}
+
+/** The tails take more than they may beside the base. */
+export function isOverfull({ base, tails }: Levels): boolean {
+  const size = tails.reduce((sum, tail) => sum + tail.size, 0);
+  return size > Math.max(TAILS_MIN_BYTES, base);
+}
+
+/** Changes of runs, within whoever's transaction. What `levels` says is kept true; it is for the caller to write down. */
+export interface LevelWriter {
+  /** Rows in order are a new tail, or where there is nothing yet the base. Of runs with an address in common the first wins. */
+  add(levels: Levels, runs: Run[]): void;
+  /** Joins tails, and brings rows of them into the base, as far as is due. */
+  settle(levels: Levels): void;
+  /** Brings the rows of tails from an address on, and before another where a pack of the base begins, into the base. */
+  settleRange(levels: Levels, from: Uint8Array, to: Uint8Array): void;
+  /** Puts what `change` makes of a pack in its place, of those in every run that have rows in a range; it counts changes. */
+  changeRange(levels: Levels, from: Uint8Array, to: Uint8Array, change: ChangePack): void;
+  clear(): void;
+  close(): void;
+}
+
+/** Writes a pack anew, and returns in how much it is another then; for 0 it stays. */
+export type ChangePack = (pack: Uint8Array, out: PackWriter) => number;
+
+export function openLevels(db: Database, packs: Packs): LevelWriter {
+  const table = openPackTable(db);
+  const out = new PackWriter();
+  const merge = new PackMerge();
+
+  function* partsOf(run: number, from: Uint8Array): Generator<Uint8Array> {
+    for (let at: Uint8Array | null = from; at; ) {
+      const { bytes, next }: Pack = packs.at(run, at);
+      yield bytes;
+      releaseBytes(bytes);
+      at = next;
+    }
+  }
+
+  function runsFrom(tails: Tail[], from: Uint8Array): Runs {
+    const parts = tails.map(({ run }) => partsOf(run, from));
+    return new Runs(parts, from);
+  }
+
+  /** Puts what `out` has in the place of a pack; returns how many bytes more that takes. */
+  function write(pack: Pack): number {
+    if (out.size <= PACK_MAX_BYTES) return table.replace(pack, out.bytes());
+    const [head, ...more] = cutPack(out.bytes());
+    let size = table.replace(pack, head!.bytes);
+    releaseBytes(head!.bytes);
+    for (const piece of more) {
+      size += table.add(pack.run, piece);
+      releaseBytes(piece.bytes);
+    }
+    return size;
+  }
+
+  /**
+   * Merges rows that are below `to` into the base, pack by pack: each is read and written once, however many of its rows
+   * have changed.
+   *
+   * @returns where the pack ends in which so many bytes are reached, or `to`
+   */
+  function mergeIntoBase(levels: Levels, runs: Runs, to: Uint8Array, bytesMax: number): Uint8Array {
+    let merged = 0;
+    for (let run = runs.least(); run?.isBelow(to, 0, to.length); run = runs.least()) {
+      const pack = packs.at(BASE, run.address.subarray(0, run.length));
+      merge.open(pack.bytes, pack.next);
+      out.begin();
+      let isWhole = merge.merge(runs, out);
+      merged += out.size;
+      levels.base += write(pack);
+      // Many rows at one place: what follows comes in pieces.
+      for (; !isWhole; merged += out.size) {
+        out.begin();
+        isWhole = merge.merge(runs, out, PIECE_BYTES);
+        levels.base += table.add(BASE, pieceOf(out.bytes()));
+      }
+      releaseBytes(pack.bytes);
+      if (merged >= bytesMax && pack.next) return pack.next;
+    }
+    return to;
+  }
+
+  /** Brings what tails have from an address on into the base, until so many bytes are merged; returns how far. */
+  function settleFrom(levels: Levels, from: Uint8Array, to: Uint8Array, bytesMax: number): Uint8Array {
+    const end = mergeIntoBase(levels, runsFrom(levels.tails, from), to, bytesMax);
+    for (const tail of levels.tails) tail.size += dropRange(tail.run, from, end);
+    dropEmpty(levels);
+    return end;
+  }
+
+  function dropRange(run: number, from: Uint8Array, to: Uint8Array): number {
+    const pack = packs.at(run, from);
+    let size = drop(pack, from, to);
+    if (pack.next && Buffer.compare(pack.next, to) < 0) {
+      const last = packs.at(run, to);
+      size += table.removeBetween(run, pack.next, last.place);
+      size += drop(last, from, to);
+    }
+    return size;
+  }
+
+  function drop(pack: Pack, from: Uint8Array, to: Uint8Array): number {
+    return dropRows(pack.bytes, from, to, out) > 0 ? write(pack) : 0;
+  }
+
+  function dropEmpty(levels: Levels): void {
+    for (const { run, size } of levels.tails) if (size === 0) table.removeRun(run);
+    levels.tails = levels.tails.filter(({ size }) => size > 0);
+  }
+
+  function addTail(levels: Levels, runs: Runs): void {
+    if (!runs.least()) return;
+    const run = levels.nextRun++;
+    let size = 0;
+    merge.open(NOTHING, null);
+    for (let first: Uint8Array | null = NOTHING, isWhole = false; !isWhole; first = null) {
+      out.begin();
+      isWhole = merge.merge(runs, out, PIECE_BYTES);
+      const piece = pieceOf(out.bytes());
+      size += table.add(run, { ...piece, first: first ?? piece.first });
+    }
+    levels.tails.unshift({ run, size });
+  }
+
+  function joinTails(levels: Levels, count: number): void {
+    const joined = levels.tails.slice(0, count);
+    levels.tails = levels.tails.slice(count);
+    addTail(levels, runsFrom(joined, NOTHING));
+    for (const { run } of joined) table.removeRun(run);
+  }
+
+  function add(levels: Levels, runs: Run[]): void {
+    const isNew = levels.base === 0 && levels.tails.length === 0;
+    if (isNew) mergeIntoBase(levels, new Runs(runs), END, Number.POSITIVE_INFINITY);
+    else addTail(levels, new Runs(runs));
+  }
+
+  function settle(levels: Levels): void {
+    const count = tailsToJoin(levels.tails);
+    if (count > 0) joinTails(levels, count);
+    while (isOverfull(levels)) {
+      const end = settleFrom(levels, levels.place, END, STEP_BYTES);
+      levels.place = end === END ? NOTHING : end;
+    }
+  }
+
+  function changeRange(levels: Levels, from: Uint8Array, to: Uint8Array, change: ChangePack): void {
+    levels.base += changeRun(BASE, from, to, change);
+    for (const tail of levels.tails) tail.size += changeRun(tail.run, from, to, change);
+    dropEmpty(levels);
+  }
+
+  function changeRun(run: number, from: Uint8Array, to: Uint8Array, change: ChangePack): number {
+    let size = 0;
+    for (let at: Uint8Array | null = from; at && Buffer.compare(at, to) < 0; ) {
+      const pack: Pack = packs.at(run, at);
+      if (change(pack.bytes, out) > 0) size += write(pack);
+      releaseBytes(pack.bytes);
+      at = pack.next;
+    }
+    return size;
+  }
+
+  return {
+    ...{ add, settle, changeRange },
+    settleRange: (levels, from, to) => settleFrom(levels, from, to, Number.POSITIVE_INFINITY),
+    clear: table.clear,
+    close: table.close,
+  };
+}
