@@ -3,6 +3,7 @@ import { basename, join, relative, resolve } from 'node:path';
 import { Fault, Faults } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import { walk } from '../plan/expression.ts';
+import { layerFaults } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
 import { WINDOWS_PER_ENTITY_MAX } from '../plan/window.ts';
 import type { Declared } from './declare.ts';
@@ -109,6 +110,8 @@ export async function compileSources(
   checkLookups(topologies, sets, faults);
   const plan = planOf(declared, topologies, sets, settings);
   for (const { name } of plan.entities) checkWindows(name, plan, faults);
+  // A plan with faults is not whole.
+  if (faults.length === 0) faults.push(...layerFaults(plan));
   return { plan, faults: faults.sort(byPlace) };
 }
 

@@ -68,6 +68,22 @@ export function aggregateExpressions({ keys, where, fn }: Aggregate): Expression
   return [...keys, ...fn.args, ...(where ? [where] : [])];
 }
 
+/** Where events cannot be taken step by step: of each event type the first column that has no layer. */
+export function layerFaults(plan: Plan): Fault[] {
+  return plan.events.flatMap(event => {
+    const layers = new Layers(plan, event);
+    for (const { expression } of event.columns) {
+      try {
+        layers.of(expression);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        return [new Fault(error.code, error.message, expression.at)];
+      }
+    }
+    return [];
+  });
+}
+
 /** The layers of one event type's columns, reads and aggregates, from 0 on. */
 export class Layers {
   readonly #columns = new Map<string, number>();
@@ -137,10 +153,16 @@ export class Layers {
     return layer;
   }
 
-  /** The compiler refuses cycles of columns and aggregates; that of an event that has to be left out and to be seen it does not know. */
+  /**
+   * The compiler refuses cycles of columns and aggregates; that of an event that has to be left out and to be seen it does not
+   * know. Rows have no room for both: what is read without the event is not there any more once the event is written.
+   */
   #once(subject: string, find: () => number): number {
     if (this.#underWay.has(subject)) {
-      const message = `${subject} of ${this.event.name} is read both with and without the event, and one of these reads hangs on the other`;
+      const message =
+        `${subject} of ${this.event.name} is read both with and without the event, and the read without it (exclusive) hangs ` +
+        'on the one with it: the event is counted once, either before or after a read; give the exclusive one an aggregate of its ' +
+        'own, by a condition that is always true, such as `where KEY is not null`';
       throw new Fault('unsupported', message);
     }
     this.#underWay.add(subject);

@@ -581,6 +581,23 @@ entity pair: [string, string] by who, to
     ]);
   });
 
+  test('an event cannot be left out by a read that hangs on one that counts it already', async () => {
+    const text = (where: string) => `event e
+k := $.k as string
+n := Count(by k)
+other := If(n > 1, 'many', k)
+before := Count<e>(by other as k${where} exclusive)
+`;
+    const message =
+      'aggregate e.n of e is read both with and without the event, and the read without it (exclusive) hangs on the one with ' +
+      'it: the event is counted once, either before or after a read; give the exclusive one an aggregate of its own, by a ' +
+      'condition that is always true, such as `where KEY is not null`';
+    const { faults } = await compiled({ file: 'a.scowl', text: text('') });
+    expect(faults.map(lineOf)).toEqual([`a.scowl:3:6+11: ${message}`]);
+    // What it says to write.
+    await planOf(text(' where k is not null'));
+  });
+
   test('faults of entities', async () => {
     await expectFaults(
       `event e

@@ -18,7 +18,7 @@ import {
   sliding,
 } from './fixtures/spell.ts';
 import { type Log, parseLog } from './log.ts';
-import { type Answer, now, value } from './naive.ts';
+import { type Answer, eventRow, now, value } from './naive.ts';
 
 const MINUTE_MS = 60_000;
 const NOON = 978_350_400_000_000n; // 2001-01-01T12:00:00Z
@@ -316,4 +316,20 @@ describe('derived features', () => {
       ...{ kept: -1n, same: 2n, twice: 'null OVERFLOW', direct: 'null OVERFLOW' },
     });
   });
+});
+
+test('a lattice of features, each made of the one below it twice, is as deep as it likes', () => {
+  const deep = Array.from({ length: 60 }, (_, i): [string, Expression] => {
+    const below = i === 0 ? read('n', INT64, { window: LIFETIME }) : column(`s:f${i - 1}`, INT64);
+    return [`f${i}`, call('subtract', INT64, call('add', INT64, below, below), below)];
+  });
+  const of = thingPlan([aggregate('n', 'e', [key], 'count', null)], deep);
+  const log = logOf(of, [[NOON, { key: 'a' }]]);
+  expect(value(of, log, 's:f59', ['a'], 0, NOON)).toEqual({ value: 1n, status: null });
+  const columns = Array.from({ length: 60 }, (_, i) => {
+    const below = i === 0 ? x : column(`c${i - 1}`, INT64);
+    return { name: `c${i}`, expression: call('subtract', INT64, call('add', INT64, below, below), below) };
+  });
+  const event = { ...of.events[0]!, columns };
+  expect(eventRow({ ...of, events: [event] }, logOf(of, [[NOON, { key: 'a', x: 7 }]]), 0)!.c59).toBe(7n);
 });

@@ -47,9 +47,8 @@ export function value(
   t: bigint,
   recorded: Recorded = new Map(),
 ): Answer {
-  const { expression } = named(plan.features, feature);
   const readAnswer = (read: Read) => answer(plan, log, read, key, { p, t, after: null, without: null }, recorded);
-  const columnAnswer = (name: string) => value(plan, log, name, key, p, t, recorded);
+  const columnAnswer = once((name: string) => answerOf(named(plan.features, name).expression));
   const scope: Scope = { now: t, column: name => columnAnswer(name).value, read: read => readAnswer(read).value };
   const answerOf = (of: Expression): Answer => {
     if (of.kind === 'read') return readAnswer(of.read);
@@ -61,7 +60,16 @@ export function value(
     if (derived !== null) return { value: derived, status: beneath.includes('WARMING') ? 'WARMING' : null };
     return { value: null, status: gravest(beneath) };
   };
-  return answerOf(expression);
+  return columnAnswer(feature);
+}
+
+/** Asked twice, it answers what it answered: what several others are made of is made once, however they are woven. */
+function once<T>(answerOf: (name: string) => T): (name: string) => T {
+  const known = new Map<string, T>();
+  return name => {
+    if (!known.has(name)) known.set(name, answerOf(name));
+    return known.get(name)!;
+  };
 }
 
 /** A window without events is a part of any series; one of nothing but such windows says so. */
@@ -107,13 +115,13 @@ export function eventErrors(plan: Plan, log: Log, p: number): { [feature: string
 /** What an event's expressions see: its inputs, its other columns, and aggregates as of (its position, its time). */
 function eventScope(plan: Plan, log: Log, event: EventType, record: LogRecord, row: LogRow): Scope {
   const scope: Scope = {
-    column(name) {
+    column: once(name => {
       const column = event.columns.find(c => c.name === name);
       if (column) return evaluate(column.expression, scope);
       if (name === '_time' && !event.inputs.some(input => input.name === name)) return row.time;
       if (!Object.hasOwn(row.inputs, name)) throw new Error(`event ${event.name} has no column ${name}`);
       return row.inputs[name]!;
-    },
+    }),
     read: read => readBy(read).value,
     fault(of) {
       if (of.kind === 'read') return WRONG_READS[readBy(of.read).status ?? ''] ?? null;

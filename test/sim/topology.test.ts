@@ -1,5 +1,6 @@
 /** Random topologies over random logs: what events are answered with is the oracle's, to the last bit. */
 import { describe, expect, test } from 'bun:test';
+import { paymentLines, paymentsPlan } from '../../scripts/bench/sequence.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
@@ -73,6 +74,41 @@ test('rows do not show how events were cut into bodies', async () => {
   expect(hashes[0]!.count).toBeGreaterThan(100);
   expect(hashes[1]).toEqual(hashes[0]!);
   expect(hashes[2]).toEqual(hashes[0]!);
+}, 60_000);
+
+/** Payments of thousands of customers and merchants, each of which reads ten exact windows (scripts/bench/sequence.ts). */
+test('memory is bounded by its setting, however many keys have exact windows', async () => {
+  const plan = paymentsPlan();
+  const bound = 1 << 20;
+  const step = 250;
+  const answer = async (lines: Uint8Array[], foldMemoryBytes: number) => {
+    const engine = await openEngine(plan, { disk: new SimulatedDisk(1), db: memoryDatabase(), foldMemoryBytes });
+    const [fold] = engine.folds;
+    const hash = new Bun.CryptoHasher('sha1');
+    let stateBytesMax = 0;
+    for (let from = 0; from < lines.length; from += step) {
+      const { parts } = await engine.ingest.enrich(body(lines.slice(from, from + step)), 'ndjson');
+      stateBytesMax = Math.max(stateBytesMax, fold!.stateBytes);
+      for (const { features } of parts)
+        for (const { values, nulls } of features[0]!.columns) hash.update(values as BigInt64Array).update(nulls);
+      engine.ingest.barrier();
+    }
+    const memoryBytes = fold!.kernel.exports.memory.buffer.byteLength;
+    await engine.close();
+    return { answers: hash.digest('hex'), stateBytesMax, memoryBytes };
+  };
+  const lines = paymentLines(6_000);
+  const free = await answer(lines, 2 ** 32);
+  const tight = await answer(lines, bound);
+  expect(tight.answers).toBe(free.answers);
+  expect(free.stateBytesMax).toBeGreaterThan(4 * bound);
+  // A barrier comes between bodies, after which half of the bound is left: it is passed by no more than one body's rows, of three
+  // keys each, and by what they read back.
+  const bodyBytes = step * 3 * 8 * 512;
+  expect(tight.stateBytesMax).toBeLessThan(bound + bodyBytes);
+  // What a longer log takes more is the bound, and no buffer of its own.
+  const short = await answer(lines.slice(0, 1_000), bound);
+  expect(tight.memoryBytes).toBeLessThan(short.memoryBytes + 3 * bound);
 }, 60_000);
 
 function compareBatch(plan: Plan, log: Log, batch: ReplayBatch): void {
