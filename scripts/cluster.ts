@@ -82,10 +82,10 @@ async function main(): Promise<void> {
     options: { kafka: { type: 'string' }, cassandra: { type: 'string' }, json: { type: 'boolean' } },
   });
   const note = (text: string) => console.error(text);
+  /** Lines that a shell takes, quoted or not: `eval "$(bun scripts/cluster.ts up)"`. */
   const tell = (servers: Server[]) => {
     if (values.json) console.log(JSON.stringify(servers));
-    else
-      for (const { name, address, pid } of servers) console.log(`export ${VARIABLES[name]}=${address}  # pid ${pid}`);
+    else for (const { name, address } of servers) console.log(`export ${VARIABLES[name]}=${address}`);
   };
   const ports = { kafka: portOf('kafka', values.kafka), cassandra: portOf('cassandra', values.cassandra) };
   switch (positionals.join(' ')) {

@@ -10,6 +10,7 @@ import type { Keep } from '../source/retention.ts';
 import type { S3Settings } from '../source/s3.ts';
 import type { Clock } from '../source/source.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
+import type { ClusterSettings } from '../store/cassandra.ts';
 
 /** `tilefold.yaml`, with its defaults filled in and its paths made absolute: they are written relative to the file. */
 export interface Config {
@@ -36,6 +37,8 @@ export interface Config {
   fold: { workers: number; memoryBytes: number; barrierMs: number };
   /** How long past its windows a tile is kept for late events, and how late an event may be and still read them. */
   latenessMs: number;
+  /** Where rows of a cluster rest; null where there is none. */
+  scylla: Omit<ClusterSettings, 'user'> | null;
 }
 
 /** @throws Faults all that is wrong with the file, in its order; Fault where there is no such file */
@@ -62,7 +65,7 @@ export function parseConfig(file: string, text: string): Config {
 }
 
 function located(config: z.output<typeof CONFIG>, folder: string): Config {
-  const { log, store, timelines, definitions, dialect, serve, fold, lateness } = config;
+  const { log, store, timelines, definitions, dialect, serve, fold, lateness, scylla } = config;
   return {
     log: {
       dir: resolve(folder, log.dir),
@@ -80,7 +83,17 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     serve: { port: serve.port, host: serve.host },
     fold: { workers: workersOf(fold.workers), memoryBytes: fold.memory, barrierMs: fold.barrier },
     latenessMs: lateness,
+    scylla: scylla ? scyllaSettings(scylla) : null,
   };
+}
+
+function scyllaSettings({
+  hosts,
+  keyspace,
+  datacenter,
+  replicas = REPLICAS_DEFAULT,
+}: z.output<typeof SCYLLA>): Config['scylla'] {
+  return { hosts, keyspace: { name: keyspace, datacenter, replicas } };
 }
 
 /** Names of objects follow it. */
@@ -200,6 +213,36 @@ const S3 = z.strictObject({
     .default(''),
 });
 
+const HOST = z
+  .string()
+  .regex(/^[\w.-]+(:\d{1,5})?$/, 'a host is a name or an address, and maybe a port')
+  .describe('a host, and maybe a port');
+
+/** What survives the loss of a node, with a majority that answers. */
+const REPLICAS_DEFAULT = 3;
+/** More copies than any database is run with. */
+const REPLICAS_MAX = 9n;
+
+const SCYLLA = z.strictObject({
+  hosts: z.array(HOST).min(1, 'got no host, wanted one at least'),
+  keyspace: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,47}$/, 'a keyspace is up to 48 small letters, digits and _, the first a letter')
+    .describe('the name of a keyspace')
+    .default('tilefold'),
+  datacenter: z
+    .string()
+    .regex(/^[\w.-]+$/, 'a data centre is letters, digits and any of _ . -')
+    .describe('the name of a data centre')
+    .default('datacenter1'),
+  replicas: z
+    .bigint()
+    .describe(`1 to ${REPLICAS_MAX}`)
+    .refine(count => count >= 1n && count <= REPLICAS_MAX, `replicas are 1 to ${REPLICAS_MAX}`)
+    .transform(Number)
+    .optional(),
+});
+
 /** What is uploaded is what is packed. */
 const UPLOADS_PACKED = 'log.s3 uploads packed segments: it needs compress: true';
 
@@ -234,6 +277,7 @@ export const CONFIG = section({
     barrier: duration(1).default(1000),
   }),
   lateness: duration(0).default(3_600_000),
+  scylla: SCYLLA.optional(),
 });
 
 /** What holds where there is no configuration: its paths are relative to the current folder. */

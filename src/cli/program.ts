@@ -4,6 +4,7 @@ import { addChangelog } from './changelog.ts';
 import { addCheck } from './check.ts';
 import { addApply } from './apply.ts';
 import { addCompletion } from './completion.ts';
+import { addCql } from './cql.ts';
 import { addErrors } from './errors.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
 import { addFmt } from './fmt.ts';
@@ -70,6 +71,7 @@ export function programOf(): Command {
     addLog,
     addVerify,
     addRebuild,
+    addCql,
     addSchema,
     addCompletion,
   ])

@@ -32,6 +32,12 @@ const NOTES = {
   'fold.barrier': 'How often changed rows are written to the store.',
   lateness:
     'How long past its windows a tile is kept for late events, and how late an event may be and still read them.',
+  scylla:
+    'Where the rows of a cluster rest: Cassandra or ScyllaDB. Who logs in is said by the environment: TILEFOLD_SCYLLA_USER and TILEFOLD_SCYLLA_PASSWORD.',
+  'scylla.hosts': 'Some of its nodes.',
+  'scylla.keyspace': 'Where its tables are, made by `tilefold cql --apply`.',
+  'scylla.datacenter': 'The one that is near: a majority of its replicas has to answer.',
+  'scylla.replicas': 'How many nodes have each row, in a keyspace that is made.',
 };
 
 export const SCHEMAS = { definitions: definitionsSchema, config: configSchema };

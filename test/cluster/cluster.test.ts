@@ -1,5 +1,6 @@
 /** Everything that needs servers is in this file, so that a run of all tests starts them once. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { cassandraSuite } from './cassandra.suite.ts';
 import { hasServers, type Servers, START_MAX_MS, startServers } from './servers.ts';
 
 describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
@@ -17,4 +18,6 @@ describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
       socket.end();
     }
   });
+
+  cassandraSuite(() => servers);
 });

@@ -24,6 +24,7 @@ const DEFAULTS = {
   serve: { port: 8080, host: '127.0.0.1' },
   fold: { workers: CORES < 3 ? 0 : Math.min(CORES, 64), memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
   latenessMs: 3_600_000,
+  scylla: null,
 };
 
 describe('tilefold.yaml', () => {
@@ -40,6 +41,7 @@ dialect: bigquery
 serve: { port: 0, host: 0.0.0.0 }
 fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
+scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5 }
 `;
     expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
       log: {
@@ -58,6 +60,7 @@ lateness: 0s
       serve: { port: 0, host: '0.0.0.0' },
       fold: { workers: 3, memoryBytes: 1024 * 1024, barrierMs: 250 },
       latenessMs: 0,
+      scylla: { hosts: ['a', 'b:9043'], keyspace: { name: 'ks', datacenter: 'eu', replicas: 5 } },
     });
   });
   test('names a bucket, whose prefix ends in a slash', () => {

@@ -1,0 +1,321 @@
+import type cassandra from 'cassandra-driver';
+import { Fault } from '../base/fault.ts';
+import type { TileRange } from '../plan/window.ts';
+import { entityAt, keyAt, levelAt, tileStartAt } from './address.ts';
+import {
+  type Keyspace,
+  keyspaceStatement,
+  type KeptTable,
+  lengthenStatement,
+  tableName,
+  tableStatement,
+  ttlSeconds,
+} from './cql.ts';
+import { PackWalk } from './pack.ts';
+import type { RemoteRows, TakeVersioned } from './remote.ts';
+import type { Version } from './stamp.ts';
+import type { Row, TakeRow } from './store.ts';
+
+/** Where a cluster is, and what of it is ours. */
+export interface ClusterSettings {
+  /** `host` or `host:port`. */
+  hosts: string[];
+  keyspace: Keyspace;
+  user: { name: string; password: string } | null;
+}
+
+/** Statements under way: enough to keep a few nodes busy, and few enough that none waits for long behind the others. */
+const WRITES_MAX = 128;
+const READS_MAX = 64;
+
+/** Of one batch: below what a database warns of. A larger row goes alone, and not as a batch. */
+const BATCH_BYTES = 4 << 10;
+
+/** Tiles that one statement asks for. */
+const TILES_PER_READ_MAX = 100;
+
+/** Rows of one page, where they are many. */
+const PAGE_ROWS = 1_000;
+
+/** A statement that nobody has answered is tried so often more: all of them may come twice. */
+const RETRIES_MAX = 3;
+
+/** Of a connection that is opened, and of a statement: a busy node answers late. */
+const TIMEOUT_MS = 20_000;
+
+type Driver = typeof cassandra;
+type Info = cassandra.policies.retry.OperationInfo;
+
+/** How rows are read and written: by a majority of the replicas nearby, so that whoever reads sees what was acknowledged. */
+function optionsOf({ types }: Driver) {
+  return { prepare: true, isIdempotent: true, consistency: types.consistencies.localQuorum };
+}
+type Options = ReturnType<typeof optionsOf>;
+
+/** Every statement of rows says what they are then, and which write stays: it may be sent again. */
+function retrying({ policies, types }: Driver): cassandra.policies.retry.RetryPolicy {
+  const policy = new policies.retry.RetryPolicy();
+  const again = ({ nbRetry }: Info) =>
+    nbRetry < RETRIES_MAX ? policy.retryResult(types.consistencies.localQuorum) : policy.rethrowResult();
+  return Object.assign(policy, { onReadTimeout: again, onWriteTimeout: again, onUnavailable: again });
+}
+
+/** Rows in Cassandra or ScyllaDB; its tables are made by `makeTables`. */
+export interface Cassandra extends RemoteRows {
+  /** Makes the keyspace and the tables that are not there, and lengthens what is kept for too short; returns the statements that changed something. */
+  makeTables(tables: KeptTable[]): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to a cluster.
+ *
+ * @throws Fault `busy` where no node answers, `config` where it refuses; then and later
+ */
+export async function openCassandra(settings: ClusterSettings): Promise<Cassandra> {
+  const { hosts, keyspace, user } = settings;
+  // Whoever works with a folder alone need not wait for it.
+  const { default: driver } = await import('cassandra-driver');
+  const client = new driver.Client({
+    contactPoints: hosts,
+    localDataCenter: keyspace.datacenter,
+    ...(user ? { credentials: { username: user.name, password: user.password } } : {}),
+    encoding: { useBigIntAsLong: true },
+    socketOptions: { connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS },
+    policies: { retry: retrying(driver) },
+  });
+  const reached = <T>(work: Promise<T>) =>
+    work.catch((error: Error) => Promise.reject(faultOf(driver, error, settings)));
+  try {
+    await reached(client.connect());
+  } catch (error) {
+    await client.shutdown();
+    throw error;
+  }
+  const rows = rowsIn(client, keyspace.name, optionsOf(driver));
+  return {
+    readRows: (wanted, take) => reached(rows.readRows(wanted, take)),
+    writeRows: (run, version) => reached(rows.writeRows(run, version)),
+    readKey: (entity, key, ranges, take) => reached(rows.readKey(entity, key, ranges, take)),
+    scan: levelMs => rows.scan(levelMs),
+    makeTables: tables => reached(makeTables(client, keyspace, tables)),
+    close: () => client.shutdown(),
+  };
+}
+
+function rowsIn(client: cassandra.Client, keyspace: string, options: Options): RemoteRows {
+  const statements = new Map<number, Statements>();
+  const of = (levelMs: number): Statements => {
+    if (!statements.has(levelMs)) statements.set(levelMs, statementsOf(`${keyspace}.${tableName(levelMs)}`));
+    return statements.get(levelMs)!;
+  };
+
+  async function readRows(wanted: Uint8Array, take: TakeVersioned): Promise<void> {
+    const found: (Found | undefined)[] = [];
+    await inFlight(READS_MAX, readsOf(wanted), async ({ entity, key, levelMs, starts, indices }) => {
+      const { rows } = await client.execute(of(levelMs).pick, [entity, key, starts], options);
+      for (const row of rows) found[indices[starts.indexOf(row.tile_start)]!] = row as unknown as Found;
+    });
+    for (const [index, row] of found.entries())
+      if (row) take(index, row.value, 0, row.value.length, { applied: row.applied, stamp: row.stamp });
+  }
+
+  function writeRows(run: Iterable<Uint8Array>, { applied, stamp }: Version): Promise<void> {
+    const statement = ({ entity, key, levelMs, tileStart, value }: Written) => ({
+      query: of(levelMs).insert,
+      params: [entity, key, tileStart, value, applied, stamp],
+    });
+    return inFlight(WRITES_MAX, batchesOf(run), async rows => {
+      const [first, ...more] = rows.map(statement);
+      if (more.length === 0) await client.execute(first!.query, first!.params, options);
+      else await client.batch([first!, ...more], { ...options, logged: false });
+    });
+  }
+
+  /** Range by range, all at once; what has come waits for those before it. */
+  async function readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): Promise<void> {
+    const name = bufferOf(key);
+    const asked = ranges.map(async ({ levelMs, fromMs, toMs }) => {
+      const params = [entity, name, startOf(fromMs), startOf(toMs)];
+      const result = await client.execute(of(levelMs).range, params, { ...options, fetchSize: PAGE_ROWS });
+      return Array.fromAsync(result as unknown as AsyncIterable<Found>);
+    });
+    for (const [i, rows] of (await Promise.all(asked)).entries())
+      for (const { tile_start, value } of rows.reverse())
+        take(ranges[i]!.levelMs, Number(tile_start), value, 0, value.length);
+  }
+
+  async function* scan(levelMs: number): AsyncGenerator<Row & Version> {
+    const result = await client.execute(of(levelMs).scan, [], { ...options, fetchSize: PAGE_ROWS });
+    for await (const { entity, key, tile_start, value, applied, stamp } of result as unknown as AsyncIterable<Scanned>)
+      yield { entity, key, levelMs, tileStartMs: Number(tile_start), value, applied, stamp };
+  }
+
+  return { readRows, writeRows, readKey, scan };
+}
+
+interface Found {
+  tile_start: bigint;
+  value: Buffer;
+  applied: bigint;
+  stamp: bigint;
+}
+
+interface Scanned extends Found {
+  entity: number;
+  key: Buffer;
+}
+
+interface Statements {
+  pick: string;
+  range: string;
+  insert: string;
+  scan: string;
+}
+
+function statementsOf(table: string): Statements {
+  const found = 'tile_start, value, applied, WRITETIME(value) AS stamp';
+  return {
+    pick: `SELECT ${found} FROM ${table} WHERE entity = ? AND key = ? AND tile_start IN ?`,
+    range: `SELECT tile_start, value FROM ${table} WHERE entity = ? AND key = ? AND tile_start >= ? AND tile_start < ?`,
+    insert: `INSERT INTO ${table} (entity, key, tile_start, value, applied) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?`,
+    scan: `SELECT entity, key, ${found} FROM ${table}`,
+  };
+}
+
+/** Rows that one statement reads: tiles of a level of a key. */
+interface Asked {
+  entity: number;
+  key: Buffer;
+  levelMs: number;
+  starts: bigint[];
+  /** Of each, among all that are wanted. */
+  indices: number[];
+}
+
+function* readsOf(wanted: Uint8Array): Generator<Asked> {
+  let asked = null as Asked | null;
+  const walk = new PackWalk().open(wanted);
+  for (let index = 0; walk.next(); index++) {
+    const { address, length } = walk;
+    const [entity, levelMs, key] = [entityAt(address), levelAt(address, length), bufferOf(keyAt(address, length))];
+    const isSame = asked?.entity === entity && asked.levelMs === levelMs && asked.key.equals(key);
+    if (asked && (!isSame || asked.starts.length === TILES_PER_READ_MAX)) {
+      yield asked;
+      asked = null;
+    }
+    asked ??= { entity, key, levelMs, starts: [], indices: [] };
+    asked.starts.push(BigInt(tileStartAt(address, length)));
+    asked.indices.push(index);
+  }
+  if (asked) yield asked;
+}
+
+interface Written {
+  entity: number;
+  key: Buffer;
+  levelMs: number;
+  tileStart: bigint;
+  value: Buffer;
+}
+
+/** Rows of one key: whatever tables they are of, they lie on the same nodes. */
+function* batchesOf(run: Iterable<Uint8Array>): Generator<Written[]> {
+  let rows: Written[] = [];
+  let size = 0;
+  const walk = new PackWalk();
+  for (const part of run) {
+    for (walk.open(part); walk.next(); ) {
+      const { address, length } = walk;
+      const [entity, key, value] = [entityAt(address), bufferOf(keyAt(address, length)), bufferOf(walk.value())];
+      const [first] = rows;
+      if (first && (first.entity !== entity || !first.key.equals(key) || size + value.length > BATCH_BYTES)) {
+        yield rows;
+        [rows, size] = [[], 0];
+      }
+      const [levelMs, tileStart] = [levelAt(address, length), BigInt(tileStartAt(address, length))];
+      rows.push({ entity, key, levelMs, tileStart, value });
+      size += value.length;
+    }
+  }
+  if (rows.length > 0) yield rows;
+}
+
+/** Works on items, so many at a time. The first failure is thrown when nothing is under way any more. */
+async function inFlight<T>(countMax: number, items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+  const rest = items[Symbol.iterator]();
+  let failure: unknown = null;
+  const worker = async () => {
+    for (let next = rest.next(); !next.done && failure === null; next = rest.next())
+      await work(next.value).catch((error: unknown) => {
+        failure ??= error;
+      });
+  };
+  await Promise.all(Array.from({ length: countMax }, worker));
+  if (failure !== null) throw failure;
+}
+
+/** A view: the driver takes nothing else for a blob. */
+function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
+}
+
+/** A bound of a range, which may be infinite. */
+function startOf(ms: number): bigint {
+  return BigInt(Math.min(Math.max(ms, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER));
+}
+
+/** One after the other: nodes agree on each before the next one comes. */
+async function makeTables(client: cassandra.Client, keyspace: Keyspace, tables: KeptTable[]): Promise<string[]> {
+  const kept = await keptSeconds(client, keyspace.name);
+  const made: string[] = [];
+  const make = async (statement: string) => {
+    await client.execute(statement);
+    made.push(statement);
+  };
+  if (kept === null) await make(keyspaceStatement(keyspace));
+  for (const table of tables) {
+    const [found, wanted] = [kept?.get(tableName(table.levelMs)), ttlSeconds(table)];
+    if (found === undefined) await make(tableStatement(keyspace.name, table));
+    else if (found !== 0 && (wanted === 0 || wanted > found)) await make(lengthenStatement(keyspace.name, table));
+  }
+  return made;
+}
+
+/** How long each table of a keyspace keeps rows, 0 for ever; null where there is no such keyspace. */
+async function keptSeconds(client: cassandra.Client, keyspace: string): Promise<Map<string, number> | null> {
+  const options = { prepare: true };
+  const known = await client.execute(
+    'SELECT * FROM system_schema.keyspaces WHERE keyspace_name = ?',
+    [keyspace],
+    options,
+  );
+  if (known.rowLength === 0) return null;
+  const query = 'SELECT table_name, default_time_to_live FROM system_schema.tables WHERE keyspace_name = ?';
+  const { rows } = await client.execute(query, [keyspace], options);
+  return new Map(rows.map(row => [row.table_name as string, row.default_time_to_live as number]));
+}
+
+/** What the driver and the database say, as a fault of whoever has to do something about it. */
+function faultOf({ errors, types }: Driver, error: Error, { hosts, keyspace }: ClusterSettings): Error {
+  const where = `Cassandra at ${hosts.join(', ')}`;
+  if (error instanceof errors.NoHostAvailableError) {
+    const inner = Object.values(error.innerErrors as Record<string, Error | string>)[0];
+    if (inner instanceof errors.AuthenticationError) return new Fault('config', `${where}: ${inner.message}`);
+    const why = inner instanceof Error ? inner.message : (inner ?? error.message);
+    return new Fault('busy', `${where} does not answer: ${why}`);
+  }
+  if (error instanceof errors.ResponseError) {
+    const isMissing = /unconfigured table|[Kk]eyspace .* does not exist/.test(error.message);
+    if (isMissing) {
+      const found = `${where} has no tables for these definitions in ${keyspace.name} (${error.message})`;
+      return new Fault('config', `${found}: \`tilefold cql --apply\` makes them`);
+    }
+    const { responseErrorCodes: codes } = types;
+    const isRefused = [codes.unauthorized, codes.badCredentials, codes.invalid, codes.syntaxError].includes(error.code);
+    return new Fault(isRefused ? 'config' : 'busy', `${where}: ${error.message}`);
+  }
+  if (error instanceof errors.OperationTimedOutError || error instanceof errors.BusyConnectionError)
+    return new Fault('busy', `${where}: ${error.message}`);
+  return error;
+}

@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts } from '../../scripts/cluster/server.ts';
+import { type Cassandra, openCassandra } from '../../src/store/cassandra.ts';
+import { runOf } from '../../src/store/batch.ts';
+import { AHEAD_MS, type KeptTable } from '../../src/store/cql.ts';
+import type { Version } from '../../src/store/stamp.ts';
+import { byAddress } from '../../src/store/sqlite.ts';
+import type { Row, RowAddress } from '../../src/store/store.ts';
+import { Random } from '../sim/random.ts';
+import type { Servers } from './servers.ts';
+
+const ROOT = join(import.meta.dir, '../..');
+
+const LEVELS = [0, 1_000, 60_000];
+const TABLES: KeptTable[] = LEVELS.map(levelMs => ({ levelMs, ttlMs: levelMs === 0 ? Infinity : 86_400_000 }));
+
+/** Of a run of the tests: servers may be those of somebody else. */
+function ownName(): string {
+  return `t${Date.now().toString(36)}${process.pid}`;
+}
+
+function settingsOf(address: string, name: string) {
+  return { hosts: [address], keyspace: { name, datacenter: 'datacenter1', replicas: 1 }, user: null };
+}
+
+/** What a database of rows does, on a real one. */
+export function cassandraSuite(servers: () => Servers): void {
+  describe('rows in Cassandra', () => {
+    const name = ownName();
+    let store: Cassandra;
+    beforeAll(async () => {
+      store = await openCassandra(settingsOf(servers().cassandra, name));
+      await store.makeTables(TABLES);
+    });
+    afterAll(() => store?.close());
+
+    const write = (rows: Row[], version: Version) =>
+      store.writeRows(
+        [...runOf(rows)].map(part => part.slice()),
+        version,
+      );
+
+    test('tables are made once, and kept for longer where that is wanted', async () => {
+      expect(await store.makeTables(TABLES)).toEqual([]);
+      const [, second] = TABLES;
+      expect(await store.makeTables([{ ...second!, ttlMs: 1 }])).toEqual([]);
+      const [longer] = await store.makeTables([{ ...second!, ttlMs: 2 * 86_400_000 }]);
+      expect(longer).toContain(`ALTER TABLE ${name}.tiles_1s WITH default_time_to_live = 173400 AND`);
+      expect(await store.makeTables(TABLES)).toEqual([]);
+    });
+
+    test('random writes leave the row with the greatest stamp, whatever comes last, read in every way', async () => {
+      const random = new Random(7);
+      const model = new Map<string, Row & Version>();
+      for (let n = 0; n < 25; n++) {
+        const stamp = BigInt(1 + random.below(1_000)) * 2_000_000n + BigInt(n);
+        const version = { applied: stamp * 3n, stamp };
+        const rows = Array.from({ length: random.below(120) }, () => randomRow(random, random.pick([20, 20, 9_000])));
+        const last = [...new Map(rows.map(row => [nameOf(row), row])).values()];
+        await write(last, version);
+        for (const row of last)
+          if ((model.get(nameOf(row))?.stamp ?? 0n) < stamp) model.set(nameOf(row), { ...row, ...version });
+      }
+      const all = [...model.values()].sort(byAddress);
+      expect(all.length).toBeGreaterThan(400);
+      const scanned: (Row & Version)[] = [];
+      for (const level of LEVELS) for await (const row of store.scan(level)) scanned.push(row);
+      expect(scanned.sort(byAddress).map(plain)).toEqual(all.map(plain));
+
+      const asked = [
+        ...new Map(
+          [...all, ...Array.from({ length: 300 }, () => randomRow(random, 0))].map(row => [nameOf(row), row]),
+        ).values(),
+      ].sort(byAddress);
+      const wanted = Buffer.concat([...runOf(asked.map(row => ({ ...row, value: new Uint8Array(0) })))]);
+      const found: unknown[] = [];
+      await store.readRows(wanted, (index, bytes, start, end, version) =>
+        found.push(plain({ ...asked[index]!, value: bytes.subarray(start, end), ...version })),
+      );
+      expect(found).toEqual(all.map(plain));
+
+      for (let n = 0; n < 60; n++) {
+        const { entity, key, tileStartMs } = randomRow(random, 0);
+        const toMs = random.chance(0.2) ? Number.POSITIVE_INFINITY : tileStartMs + random.below(20) * 60_000;
+        const fromMs = random.chance(0.2) ? Number.NEGATIVE_INFINITY : tileStartMs;
+        const read: unknown[] = [];
+        const ranges = LEVELS.map(levelMs => ({ levelMs, fromMs, toMs }));
+        await store.readKey(entity, key, ranges, (levelMs, start, bytes, from, to) =>
+          read.push([levelMs, start, Buffer.from(bytes.subarray(from, to)).toString('hex')]),
+        );
+        const isIn = (row: Row) =>
+          row.entity === entity &&
+          Buffer.compare(row.key, key) === 0 &&
+          row.tileStartMs >= fromMs &&
+          row.tileStartMs < toMs;
+        expect(read).toEqual(all.filter(isIn).map(row => [row.levelMs, row.tileStartMs, plain(row)[4]]));
+      }
+    });
+
+    test('a value larger than a batch may be is a row as any other', async () => {
+      const row = {
+        entity: 9,
+        key: Buffer.from('large'),
+        levelMs: 0,
+        tileStartMs: 0,
+        value: new Uint8Array(300_000).fill(7),
+      };
+      const other = { ...row, tileStartMs: 1, value: new Uint8Array(300_000).fill(8) };
+      await write([row, other], { applied: 1n, stamp: 1n });
+      const sizes: number[] = [];
+      await store.readKey(9, row.key, [{ levelMs: 0, fromMs: 0, toMs: 2 }], (_level, _start, _bytes, from, to) =>
+        sizes.push(to - from),
+      );
+      expect(sizes).toEqual([300_000, 300_000]);
+    });
+
+    test('a row leaves its table in time, and what an owner of before sends then does not bring it back', async () => {
+      const short = { levelMs: 5_000, ttlMs: 1_000 - AHEAD_MS };
+      await store.makeTables([short]);
+      const row = { entity: 1, key: Buffer.from('k'), levelMs: 5_000, tileStartMs: 0, value: Buffer.from('x') };
+      const stamp = BigInt(Date.now()) * 1000n;
+      const isThere = async () => {
+        let count = 0;
+        await store.readKey(1, row.key, [{ levelMs: 5_000, fromMs: 0, toMs: 1 }], () => count++);
+        return count === 1;
+      };
+      await write([row], { applied: 5n, stamp });
+      expect(await isThere()).toBe(true);
+      for (let n = 0; n < 200 && (await isThere()); n++) await Bun.sleep(50);
+      await write([row], { applied: 4n, stamp: stamp - 1n });
+      expect(await isThere()).toBe(false);
+    });
+
+    test('faults say what is to be done', async () => {
+      await using other = await disposable(settingsOf(servers().cassandra, `${name}_none`));
+      const wanted = [...runOf([{ ...randomRow(new Random(1), 1), levelMs: 0 }])][0]!.slice();
+      const read = other.store.readRows(wanted, () => {});
+      await expect(read).rejects.toThrow('`tilefold cql --apply` makes them');
+      const nobody = openCassandra(settingsOf(`127.0.0.1:${freePorts(1)[0]}`, name));
+      await expect(nobody).rejects.toThrow('does not answer');
+    });
+
+    test('tilefold cql prints the tables of definitions, makes them, and has nothing to do then', async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'tilefold-cql-'));
+      const scylla = { hosts: [servers().cassandra], keyspace: `${name}_cli`, replicas: 1 };
+      await Bun.write(
+        join(dir, 'tilefold.yaml'),
+        JSON.stringify({ definitions: join(ROOT, 'examples/flights'), scylla }),
+      );
+      const cql = (...words: string[]) => {
+        const ran = Bun.spawnSync([process.execPath, join(ROOT, 'src/main.ts'), 'cql', ...words], { cwd: dir });
+        expect(ran.stderr.toString()).toBe('');
+        return ran.stdout.toString();
+      };
+      const printed = JSON.parse(cql('--json')) as string[];
+      expect(printed.map(text => text.split(' (')[0])).toEqual([
+        `CREATE KEYSPACE IF NOT EXISTS ${name}_cli WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 1}`,
+        ...['lifetimes', 'tiles_1m', 'tiles_30m', 'tiles_1d'].map(
+          table => `CREATE TABLE IF NOT EXISTS ${name}_cli.${table}`,
+        ),
+      ]);
+      expect(JSON.parse(cql('--apply', '--json'))).toEqual(printed);
+      expect(cql('--apply')).toBe('');
+    });
+  });
+}
+
+async function disposable(settings: ReturnType<typeof settingsOf>) {
+  const store = await openCassandra(settings);
+  return { store, [Symbol.asyncDispose]: () => store.close() };
+}
+
+function randomRow(random: Random, valueMax: number): Row {
+  return {
+    entity: 1 + random.below(3),
+    key: Uint8Array.from({ length: random.below(3) }, () => random.pick([0, 1, 0x7f, 0x80, 0xff])),
+    levelMs: random.pick(LEVELS),
+    tileStartMs: (random.below(40) - 20) * 60_000,
+    value: new Uint8Array(random.below(valueMax)).fill(random.below(256)),
+  };
+}
+
+function nameOf({ entity, key, levelMs, tileStartMs }: RowAddress): string {
+  return [entity, Buffer.from(key).toString('hex'), levelMs, tileStartMs].join(' ');
+}
+
+function plain({ entity, key, levelMs, tileStartMs, value, applied, stamp }: Row & Version) {
+  const [keyText, text] = [Buffer.from(key).toString('hex'), Buffer.from(value).toString('hex')];
+  return [entity, keyText, levelMs, tileStartMs, text, applied, stamp];
+}
