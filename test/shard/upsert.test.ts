@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'bun:test';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
+import { turn } from '../../src/base/turn.ts';
 import { compose, type Parts } from '../../src/cli/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { idsOf } from '../../src/cli/recorded.ts';
@@ -136,17 +137,26 @@ test.each([
 
 test('a barrier that comes while others are decoded has the last rows of its position', async () => {
   const at = folder();
-  const parts = await start(at, 2, 256 << 20);
+  const parts = await start(at, 3, 256 << 20);
   const under: Promise<unknown>[] = [];
   const found = new Set<number>();
-  for (let from = 0; from < lines.length; from += 50) {
-    under.push(parts.ingest.post(body(lines.slice(from, from + 50)), 'ndjson'));
-    if (under.length > 8) await under.shift();
-    if (from % 400 === 0) await parts.ingest.barrier();
-    if (from % 400 !== 0) continue;
-    const { position, count } = lastRowsStand(at, parts);
-    if (count > 20) found.add(position);
+  let isOver = false;
+  // Barriers follow each other while each worker has chunks that wait for their turn.
+  const barriers = (async () => {
+    while (!isOver) {
+      await parts.ingest.barrier();
+      const { position, count } = lastRowsStand(at, parts);
+      if (count > 20) found.add(position);
+      await turn();
+    }
+  })();
+  for (let from = 0; from < lines.length; from += 20) {
+    under.push(parts.ingest.post(body(lines.slice(from, from + 20)), 'ndjson'));
+    if (under.length > 24) await under.shift();
+    await turn();
   }
   await Promise.all(under);
+  isOver = true;
+  await barriers;
   expect(found.size).toBeGreaterThan(2);
 }, 300_000);
