@@ -14,12 +14,8 @@ import type { Applied } from './live.ts';
 import { type BackfillTeller, backfillTeller } from './progress.ts';
 import { askServer } from './remote.ts';
 
-interface Options {
+interface Options extends Starting {
   config: string;
-  sinceNow?: true;
-  backfill?: true;
-  whenWarm?: true;
-  detach?: true;
   abort?: true;
   status?: true;
   json?: true;
@@ -28,12 +24,20 @@ interface Options {
 /** How often a server is asked how far it has come. */
 const ASK_EVERY_MS = 200;
 
-/** `tilefold apply`: other definitions come into force, here or in the server that holds the data folder. */
-export function addApply(program: Command) {
-  program
-    .command('apply')
-    .description('bring the definitions of the folder into force, beside a server without a stop')
-    .argument('[dir]', 'a folder of definitions, or one with a tilefold.yaml; by default what --config says')
+/** How what is new begins. */
+export interface Starting {
+  sinceNow?: true;
+  backfill?: true;
+  whenWarm?: true;
+  detach?: true;
+}
+
+function startOf({ backfill, whenWarm, sinceNow }: Starting): Start {
+  return backfill ? 'whole' : whenWarm ? 'when-warm' : sinceNow ? 'since-now' : 'warm';
+}
+
+export function addStarting(command: Command): Command {
+  return command
     .addOption(
       new Option(
         '--backfill',
@@ -47,7 +51,16 @@ export function addApply(program: Command) {
       ).conflicts('sinceNow'),
     )
     .option('--since-now', 'what is new answers at once, with what comes from now on: lifetimes, redefined names too')
-    .option('--detach', 'with --backfill: a server goes on alone; --status says how far it is')
+    .option('--detach', 'with --backfill: a server goes on alone; apply --status says how far it is');
+}
+
+/** `tilefold apply`: other definitions come into force, here or in the server that holds the data folder. */
+export function addApply(program: Command) {
+  const apply = program
+    .command('apply')
+    .description('bring the definitions of the folder into force, beside a server without a stop')
+    .argument('[dir]', 'a folder of definitions, or one with a tilefold.yaml; by default what --config says');
+  addStarting(apply)
     .addOption(
       new Option('--abort', 'give up what is being computed or waits: the definitions in force stay').conflicts([
         ...['sinceNow', 'backfill', 'whenWarm', 'status'],
@@ -61,19 +74,24 @@ export function addApply(program: Command) {
     .option('--json', 'what has changed, or how it stands, as one JSON object')
     .action(async (dir: string | undefined, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      const { config: path, sinceNow, backfill, whenWarm, detach = false, abort, status, json } = options;
+      const { config: path, abort, status, json } = options;
       const config = await loadConfig(path);
       if (abort) return tellAborted(await abortPlan(config), json);
       if (status) return tellStatus(await statusOf(config), json);
       const files = await readSources(await definitionsIn(dir ?? null, config));
-      const start: Start = backfill ? 'whole' : whenWarm ? 'when-warm' : sinceNow ? 'since-now' : 'warm';
-      const ways = {
-        open: (parts: Parts) => applyHere(config, parts, files, start),
-        held: (url: string) => applyThere(url, files, start, detach),
-      };
-      const applied = await withParts(config, ways, true, note);
+      const applied = await broughtIntoForce(config, files, options);
       console.log(json ? JSON.stringify(applied) : appliedText(applied));
     });
+}
+
+/** Files as definitions: here, or by the server that holds the data folder. @throws Fault, Faults all that is refused */
+export function broughtIntoForce(config: Config, files: SourceFile[], starting: Starting): Promise<AppliedJson> {
+  const start = startOf(starting);
+  const ways = {
+    open: (parts: Parts) => applyHere(config, parts, files, start),
+    held: (url: string) => applyThere(url, files, start, starting.detach ?? false),
+  };
+  return withParts(config, ways, true, note);
 }
 
 /** That the folder's definitions are not in force yet is why it was called. */

@@ -28,6 +28,8 @@ export interface Config {
   store: { sqlite: string };
   /** Where timelines are kept. */
   timelines: { dir: string };
+  /** Where branches are kept. */
+  branches: { sqlite: string };
   /** The folder of definitions. */
   definitions: string;
   /** The dialect of SQL of feature sets that name none. */
@@ -65,7 +67,7 @@ export function parseConfig(file: string, text: string): Config {
 }
 
 function located(config: z.output<typeof CONFIG>, folder: string): Config {
-  const { log, store, timelines, definitions, dialect, serve, fold, lateness, scylla } = config;
+  const { log, store, timelines, branches, definitions, dialect, serve, fold, lateness, scylla } = config;
   return {
     log: {
       dir: resolve(folder, log.dir),
@@ -78,6 +80,7 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     },
     store: { sqlite: resolve(folder, store.sqlite) },
     timelines: { dir: resolve(folder, timelines.dir) },
+    branches: { sqlite: resolve(folder, branches.sqlite) },
     definitions: resolve(folder, definitions),
     dialect,
     serve: { port: serve.port, host: serve.host },
@@ -265,6 +268,7 @@ export const CONFIG = section({
   }).refine(({ s3, compress }) => !s3 || compress, { path: ['compress'], message: UPLOADS_PACKED }),
   store: section({ sqlite: PATH.default('data/tilefold.db') }),
   timelines: section({ dir: PATH.default('data/timelines') }),
+  branches: section({ sqlite: PATH.default('data/branches.db') }),
   definitions: PATH.default('features'),
   dialect: DIALECT.default('duckdb'),
   serve: section({

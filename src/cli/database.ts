@@ -69,6 +69,15 @@ export function openFile(path: string): Database {
   }
 }
 
+/** A database of what cannot be made anew, which several processes write: what is committed survives a power cut. */
+export function openShared(path: string): Database {
+  const db = openFile(path);
+  db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+  db.run('PRAGMA journal_mode = WAL');
+  db.run('PRAGMA synchronous = FULL');
+  return db;
+}
+
 /**
  * The position up to which rows contain the log after a power cut too; null where somebody reads or writes just now, and
  * one has to ask again. Commits alone may be lost then: what a checkpoint has brought into the database is synced.

@@ -10,7 +10,8 @@ const MEANINGS: Record<keyof typeof EXIT, string> = {
   ok: 'done',
   fault:
     'faults were found: in definitions, the configuration, the input, by the file system, or by the server that was asked',
-  changes: 'of `plan`: the definitions change what is in force; of `shadow diff`: values differ',
+  changes:
+    'of `plan`: the definitions change what is in force; of `branch diff`: they differ; of `shadow diff`: values do',
   usage: 'wrong usage of the command line',
   bug: 'a bug in tilefold; what was acknowledged is in the log, and another start takes it up from there',
   stopped: 'stopped at once by a second signal; what was acknowledged is in the log',

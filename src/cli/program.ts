@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { addChangelog } from './changelog.ts';
+import { addBranch } from './branch.ts';
 import { addCheck } from './check.ts';
 import { addApply } from './apply.ts';
 import { addCompletion } from './completion.ts';
@@ -66,6 +67,7 @@ export function programOf(): Command {
     addLate,
     addReplay,
     addTimeline,
+    addBranch,
     addTiles,
     addChangelog,
     addLog,

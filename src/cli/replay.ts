@@ -12,6 +12,7 @@ import { ndjsonFiles } from '../source/ndjson.ts';
 import { folderLog, folderRecords } from '../source/segments.ts';
 import type { Clock, Source } from '../source/source.ts';
 import { timelineCount } from '../source/timeline.ts';
+import { branchPlan } from './branches.ts';
 import { composeReplay, readableLog } from './compose.ts';
 import { loadConfig } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
@@ -25,7 +26,8 @@ import { WholeFile } from './whole.ts';
 
 interface Options {
   config: string;
-  features: string;
+  features?: string;
+  branch?: string;
   log?: string[];
   timelines?: string;
   start?: bigint;
@@ -41,7 +43,8 @@ export function addReplay(program: Command) {
   program
     .command('replay')
     .description('run a recorded log through definitions: for each event its features as of that event')
-    .requiredOption('--features <dir>', 'a folder of definitions, or one with a tilefold.yaml')
+    .option('--features <dir>', 'a folder of definitions, or one with a tilefold.yaml')
+    .option('--branch <name>', 'a branch instead: NAME, or NAME@VERSION; by default the selected one')
     .option('--log <file...>', 'NDJSON, gzip or not, or segments of an event log, in order; or the folder of one')
     .option('--timelines <names>', 'timelines instead, separated by commas: NAME, or NAME@VERSION')
     .option('--start <time>', 'give out rows of events from then on, by their time; all before is read too', parseTime)
@@ -58,7 +61,7 @@ export function addReplay(program: Command) {
 
 async function replayFiles(options: Options) {
   const makeFrame = await frameMaker(options.out);
-  const { plan, clock, foldMemoryBytes } = await compileDefinitions(options.features, options.config);
+  const { plan, clock, foldMemoryBytes, branch } = await definitionsOf(options);
   const stretch = { startMicros: options.start ?? null, endMicros: options.end ?? null };
   const recorded = await recordedSource(options, clock);
   const { source } = recorded;
@@ -113,9 +116,26 @@ async function replayFiles(options: Options) {
     const { rejected, bad, features } = counts;
     const wrong = { errors: rejected + bad, rejected, feature_errors: features };
     const used = recorded.timelines && { timelines: recorded.timelines };
-    console.log(JSON.stringify({ events, ...wrong, ...used, seconds, out, errors_out: errors ?? null }));
+    const of = branch && { branch };
+    console.log(JSON.stringify({ events, ...wrong, ...of, ...used, seconds, out, errors_out: errors ?? null }));
   }
   tellErrors(counts, options.errors);
+}
+
+/** What is computed, and of which branch it is. */
+async function definitionsOf({ features, branch, config: path }: Options) {
+  if (features !== undefined && branch !== undefined)
+    throw new Fault('config', 'wanted one of --features DIR and --branch NAME to replay');
+  if (features !== undefined) return { ...(await compileDefinitions(features, path)), branch: null };
+  const config = await loadConfig(path);
+  const { plan, version } = await branchPlan(config, branch).catch((error: unknown) => {
+    if (branch !== undefined || !(error instanceof Fault) || error.code !== 'not_found') throw error;
+    throw new Fault('config', 'wanted --features DIR or --branch NAME to replay: no branch is selected');
+  });
+  // Files come without arrivals, so their clock can only be that of their events.
+  const clock: Clock = { kind: 'event', maxJumpMs: config.log.clock.maxJumpMs };
+  const of = { name: version.name, version: version.version };
+  return { plan, clock, foldMemoryBytes: config.fold.memoryBytes, branch: of };
 }
 
 type Rejected = Parameters<ReplayParts['onRejected']>[0];

@@ -21,6 +21,8 @@ const NOTES = {
   store: 'Where rows, names and errors rest.',
   'store.sqlite': 'The database.',
   timelines: 'Where timelines rest: named streams of events, for replays to read.',
+  branches: 'Where branches rest: named versions of definitions.',
+  'branches.sqlite': 'Their database.',
   definitions: 'The folder of definitions: *.yaml, in folders below it too.',
   serve: 'Where tilefold serve listens.',
   'serve.port': '0 takes a free one.',

@@ -8,6 +8,7 @@ import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
+import { branchService } from './branches.ts';
 import { timelineService } from './timelines.ts';
 
 interface Options {
@@ -111,6 +112,7 @@ class Gate {
     const { ingest, reader, meta, moment, stages } = parts;
     const applyFiles = filesApplied(config, parts.apply);
     const timelines = timelineService(config, note);
+    const branches = branchService(config);
     this.served = {
       ...{ reader, meta, moment, stages },
       get plan() {
@@ -128,6 +130,11 @@ class Gate {
         ...timelines,
         create: made => ifOpen(() => timelines.create(made)),
         remove: name => ifOpen(() => timelines.remove(name)),
+      },
+      branches: {
+        ...branches,
+        save: branch => ifOpen(() => branches.save(branch)),
+        remove: name => ifOpen(() => branches.remove(name)),
       },
       abort: () => ifOpen(() => aborted(parts)),
       applyFiles: (...files) => ifOpen(() => applyFiles(...files)),

@@ -3,6 +3,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Fault, Faults } from '../base/fault.ts';
 import type { Timeline } from '../base/timeline.ts';
+import { checkNewName, parseVersionName, type VersionName } from '../base/version.ts';
 import { compileCondition } from '../compile/condition.ts';
 import { compileFolder } from '../compile/compile.ts';
 import type { TimelineService } from '../http/timelines.ts';
@@ -10,7 +11,7 @@ import { Condition } from '../kernel/condition.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import type { Rejected } from '../kernel/ndjson.ts';
 import { RecordReader } from '../kernel/records.ts';
-import { openTimelineMeta, type TimelineMeta, type TimelineName, type TimelineVersion } from '../meta/timelines.ts';
+import { openTimelineMeta, type TimelineMeta, type TimelineVersion } from '../meta/timelines.ts';
 import { ByTime } from '../replay/by_time.ts';
 import { type Saved, saveTimeline, type Selection } from '../replay/save.ts';
 import { localDisk } from '../source/disk.ts';
@@ -25,7 +26,7 @@ import { TimelineWriter, TYPES_MAX } from '../source/timeline_writer.ts';
 import { LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { readableLog } from './compose.ts';
 import type { Config } from './config.ts';
-import { openFile } from './database.ts';
+import { openFile, openShared } from './database.ts';
 import { typeNameOf } from './infer.ts';
 
 /** What a timeline is made from. */
@@ -51,15 +52,9 @@ export interface Created extends Omit<Saved, 'types'> {
   firstRejected: (Rejected & { file: string }) | null;
 }
 
-/** What timelines may be called: names of files, of parts of URLs, and before an `@`. */
-const NAME = /^[A-Za-z0-9][\w.-]{0,127}$/;
-const NAME_WANTED = 'wanted letters, digits, dots, hyphens and underscores, at most 128';
-
 /** @throws Fault `request` */
-export function parseTimelineName(text: string): TimelineName {
-  const [, name, version] = /^(.*?)(?:@(\d{1,9}))?$/s.exec(text)!;
-  if (!NAME.test(name!)) throw new Fault('request', `"${text}" names no timeline: ${NAME_WANTED}, and maybe @VERSION`);
-  return { name: name!, version: version === undefined ? null : Number(version) };
+export function parseTimelineName(text: string): VersionName {
+  return parseVersionName(text, 'timeline');
 }
 
 /**
@@ -76,12 +71,8 @@ export class Timelines {
   static async open(config: Config): Promise<Timelines> {
     const { dir } = config.timelines;
     await mkdir(join(dir, CHUNKS), { recursive: true });
-    const db = openFile(join(dir, DATABASE));
+    const db = openShared(join(dir, DATABASE));
     try {
-      // Whoever makes a timeline writes while others read.
-      db.run('PRAGMA busy_timeout = 30000');
-      db.run('PRAGMA journal_mode = WAL');
-      db.run('PRAGMA synchronous = FULL');
       return new Timelines(config, db, openTimelineMeta(db));
     } catch (error) {
       db.close();
@@ -99,13 +90,13 @@ export class Timelines {
   }
 
   /** @throws Fault `not_found` */
-  show(name: TimelineName): TimelineVersion {
+  show(name: VersionName): TimelineVersion {
     this.#noteInterrupted();
     return this.meta.show(name);
   }
 
   /** @throws Fault as `TimelineMeta.open` */
-  read(names: TimelineName[], types: Set<string> | null = null): { timelines: Timeline[]; source: Source } {
+  read(names: VersionName[], types: Set<string> | null = null): { timelines: Timeline[]; source: Source } {
     const timelines = names.map(name => this.meta.open(name));
     return { timelines, source: timelineSource(localDisk, this.#chunks, timelines, types) };
   }
@@ -118,7 +109,7 @@ export class Timelines {
    */
   async create(request: TimelineRequest, began: (version: number) => void = () => {}): Promise<Created> {
     const { name, from } = request;
-    if (!NAME.test(name)) throw new Fault('request', `"${name}" cannot be a timeline's name: ${NAME_WANTED}`);
+    checkNewName(name, 'timeline');
     const unlock = this.#lock();
     try {
       await this.#clean();
@@ -141,7 +132,7 @@ export class Timelines {
   }
 
   /** Without a version, all of the name. @throws Fault `not_found`, `busy` */
-  async remove(name: TimelineName): Promise<number> {
+  async remove(name: VersionName): Promise<number> {
     const unlock = this.#lock();
     try {
       this.meta.show(name);
@@ -161,7 +152,7 @@ export class Timelines {
     request: TimelineRequest,
     selection: Selection,
     { source, order, first }: Origin,
-    named: TimelineName,
+    named: VersionName,
   ): Promise<Created> {
     const { dir } = this.config.timelines;
     const byTime = order === 'time' ? new ByTime(localDisk, dir, WAITING) : null;

@@ -73,12 +73,16 @@ async function definitionPaths(dir: string): Promise<string[]> {
   const names = await readdir(dir, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
     throw new Fault('config', `definitions: the folder ${dir} cannot be read (${error.code})`);
   });
-  const isDefinition = (name: string) => /\.(ya?ml|scowl)$/.test(name) && !/^tilefold\.ya?ml$/.test(basename(name));
   const isHidden = (name: string) => name.split('/').some(part => part.startsWith('.') || part === 'node_modules');
   return names
     .filter(name => isDefinition(name) && !isHidden(name))
     .sort()
     .map(name => join(dir, name));
+}
+
+/** By the name of a file. */
+export function isDefinition(name: string): boolean {
+  return /\.(ya?ml|scowl)$/.test(name) && !/^tilefold\.ya?ml$/.test(basename(name));
 }
 
 /**

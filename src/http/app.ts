@@ -9,6 +9,17 @@ import type { Ingest } from '../ingest/ingest.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { LookUp } from '../read/read.ts';
+import {
+  type BranchService,
+  DELETE_BRANCH,
+  deleteBranch,
+  GET_BRANCH,
+  GET_BRANCHES,
+  listBranches,
+  PUT_BRANCH,
+  putBranch,
+  showBranch,
+} from './branches.ts';
 import { docsPage } from './docs.ts';
 import { GET_ERRORS, showErrors } from './errors.ts';
 import { POST_EXPLAIN, postExplain } from './explain.ts';
@@ -67,6 +78,7 @@ export interface Served {
   meta: Pick<Meta, 'errors' | 'late'>;
   planState: () => PlanState;
   timelines: TimelineService;
+  branches: BranchService;
   moment: () => Now;
   stages: Pick<Stages, 'time'>;
 }
@@ -81,6 +93,8 @@ const PACKED = [
   '/v1/errors',
   '/v1/late',
   '/v1/timelines',
+  '/v1/branches',
+  '/v1/branches/*',
   '/metrics',
   '/openapi.json',
   '/docs',
@@ -117,6 +131,16 @@ export function app(services: Services): Hono {
     {
       ...{ path: '/v1/timelines/{name}', method: 'delete', operation: DELETE_TIMELINE },
       handler: parts ? deleteTimeline(parts.timelines) : wait,
+    },
+    get('/v1/branches', GET_BRANCHES, parts ? listBranches(parts.branches) : wait),
+    get('/v1/branches/{name}', GET_BRANCH, parts ? showBranch(parts.branches) : wait),
+    {
+      ...{ path: '/v1/branches/{name}', method: 'put', operation: PUT_BRANCH },
+      handler: parts ? putBranch(parts.branches) : wait,
+    },
+    {
+      ...{ path: '/v1/branches/{name}', method: 'delete', operation: DELETE_BRANCH },
+      handler: parts ? deleteBranch(parts.branches) : wait,
     },
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),

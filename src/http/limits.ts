@@ -45,7 +45,7 @@ export const LIMITS = {
   plan_body_bytes: {
     // Thousands of feature sets; all of them are compiled before anything else is done.
     value: 16 * 1024 * 1024,
-    what: 'bytes of a body of POST /v1/plan, unpacked',
+    what: 'bytes of a body of POST /v1/plan, or of a branch, unpacked',
   },
   key_bytes: { value: KEY_MAX_BYTES, what: 'bytes of one key' },
   errors_page: {

@@ -41,6 +41,6 @@ export interface Reply {
 export interface Place {
   /** As OpenAPI writes it: `/v1/feature-sets/{name}`. */
   path: string;
-  method: 'get' | 'post' | 'delete';
+  method: 'get' | 'post' | 'put' | 'delete';
   operation: Operation;
 }

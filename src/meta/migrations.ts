@@ -7,6 +7,7 @@ import late from './migrations/0002_late.sql' with { type: 'text' };
 import backfills from './migrations/0003_backfills.sql' with { type: 'text' };
 import waits from './migrations/0004_waits.sql' with { type: 'text' };
 import timelines from './migrations/0005_timelines.sql' with { type: 'text' };
+import branches from './migrations/0006_branches.sql' with { type: 'text' };
 import journal from './migrations/meta/_journal.json' with { type: 'json' };
 
 /** Imported, so that the one binary carries them: drizzle's own reader wants a folder beside the program. */
@@ -17,6 +18,7 @@ const TEXTS: Record<string, string> = {
   '0003_backfills': backfills,
   '0004_waits': waits,
   '0005_timelines': timelines,
+  '0006_branches': branches,
 };
 
 /** What drizzle-kit wrote, oldest first, as drizzle's dialect takes it. */

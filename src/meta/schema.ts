@@ -1,4 +1,4 @@
-import { customType, index, integer, primaryKey, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core';
+import { blob, customType, index, integer, primaryKey, sqliteTable, text, unique } from 'drizzle-orm/sqlite-core';
 import { assert } from '../base/assert.ts';
 import type { Refusal } from '../base/refusal.ts';
 
@@ -167,3 +167,52 @@ export const timelineChunks = sqliteTable(
   },
   table => [primaryKey({ columns: [table.timeline, table.type, table.number] })],
 );
+
+/** Names of branches. One stays when it is deleted, so that none of its versions ever means something else. */
+export const branches = sqliteTable('branches', {
+  name: text().primaryKey(),
+  /** The latest that there has been. */
+  version: integer().notNull(),
+  /** The one that commands mean which are told of none; at most one is. */
+  isSelected: integer('is_selected', { mode: 'boolean' }).notNull().default(false),
+});
+
+/** Versions of branches: definitions, with what the configuration says about how they are read. */
+export const branchVersions = sqliteTable(
+  'branch_versions',
+  {
+    name: text().notNull(),
+    version: integer().notNull(),
+    /** Of all files and of what else decides what they mean: versions with the same one are the same definitions. */
+    hash: text().notNull(),
+    author: text().notNull(),
+    message: text().notNull(),
+    createdAtMicros: micros('created_at_micros').notNull(),
+    latenessMs: integer('lateness_ms').notNull(),
+    dialect: text().notNull(),
+    /** How many were found when it was saved. */
+    faults: integer().notNull(),
+  },
+  table => [primaryKey({ columns: [table.name, table.version] })],
+);
+
+/** The files of a version, each by what it holds. */
+export const branchFiles = sqliteTable(
+  'branch_files',
+  {
+    name: text().notNull(),
+    version: integer().notNull(),
+    file: text().notNull(),
+    /** SHA-256 of its text, in hex. */
+    hash: text().notNull(),
+    /** Of its text, unpacked. */
+    bytes: integer().notNull(),
+  },
+  table => [primaryKey({ columns: [table.name, table.version, table.file] })],
+);
+
+/** Texts of definition files as they were, each once, packed with zstd. */
+export const definitionTexts = sqliteTable('definition_texts', {
+  hash: text().primaryKey(),
+  packed: blob({ mode: 'buffer' }).notNull(),
+});

@@ -4,6 +4,7 @@ import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Timeline, TimelineType } from '../base/timeline.ts';
+import type { VersionName } from '../base/version.ts';
 import { migrate } from './meta.ts';
 import { timelineChunks, timelines, timelineTypes } from './schema.ts';
 
@@ -20,31 +21,25 @@ export interface TimelineVersion extends Omit<Row, 'id'> {
   types: Omit<TimelineType, 'chunks'>[];
 }
 
-/** `name`, or `name@version`; without a version it is the latest that is ready. */
-export interface TimelineName {
-  name: string;
-  version: number | null;
-}
-
 /**
  * What is known of timelines, in a database of their own: rows may be made anew from the log, timelines may not. Each
  * method is all or nothing.
  */
 export interface TimelineMeta {
-  /** All versions, by name and from the first on. */
+  /** All versions, by name and from the first on. Of a name without a version the latest that is ready is meant. */
   list(): TimelineVersion[];
   /** @throws Fault `not_found` */
-  show(name: TimelineName): TimelineVersion;
+  show(name: VersionName): TimelineVersion;
   /** @throws Fault `not_found`; `conflict` where it is not ready; `unsupported` where it is of another format */
-  open(name: TimelineName): Timeline;
+  open(name: VersionName): Timeline;
   /** Begins the next version of a name; returns it. */
   begin(made: Pick<Row, 'name' | 'source' | 'createdAtMicros' | 'order' | 'clock' | 'maxJumpMs'>): number;
-  finish(name: TimelineName, types: TimelineType[]): void;
-  fail(name: TimelineName, error: string): void;
+  finish(name: VersionName, types: TimelineType[]): void;
+  fail(name: VersionName, error: string): void;
   /** Notes of each version that is being made that it was interrupted; how many there are. Only for who knows that nobody makes one. */
   interrupt(): number;
   /** Without a version, all of the name. Returns how many there were. */
-  remove(name: TimelineName): number;
+  remove(name: VersionName): number;
   /** Chunks that some version has. */
   chunks(): Set<string>;
 }
@@ -99,7 +94,7 @@ export function openTimelineMeta(client: Database): TimelineMeta {
 }
 
 /** The latest that is ready, or where none is, the latest. */
-function find(db: Db, { name, version }: TimelineName): Row {
+function find(db: Db, { name, version }: VersionName): Row {
   const named = eq(timelines.name, name);
   const all = db.select().from(timelines).where(named).orderBy(desc(timelines.version)).all();
   const found =
@@ -130,7 +125,7 @@ function typesOf(db: Db, id: number): TimelineVersion['types'] {
   }));
 }
 
-function opened(db: Db, named: TimelineName): Timeline {
+function opened(db: Db, named: VersionName): Timeline {
   const { id, name, version, format, state, error, order, clock, maxJumpMs } = find(db, named);
   if (format < TIMELINE_FORMAT) throw new Fault('unsupported', oldText(name));
   if (format > TIMELINE_FORMAT)
@@ -183,7 +178,7 @@ function insertTypes(db: Db, timeline: number, types: TimelineType[]): void {
   }
 }
 
-function remove(db: Db, { name, version }: TimelineName): number {
+function remove(db: Db, { name, version }: VersionName): number {
   const named = and(eq(timelines.name, name), ...(version === null ? [] : [eq(timelines.version, version)]));
   const ids = db.select({ id: timelines.id }).from(timelines).where(named).all();
   for (const { id } of ids) {

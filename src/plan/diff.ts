@@ -11,6 +11,7 @@ import type { Type } from './value.ts';
 import { sameType, typeName } from './value.ts';
 import type { KeptLevel } from './window.ts';
 import { keptLevels, reachOf, readsOf } from './window.ts';
+import { writtenText } from './written.ts';
 
 /**
  * What a plan changes of the one in force, by meaning: what only stands elsewhere or is written otherwise is no change.
@@ -203,7 +204,9 @@ function featureChanges(sides: Sides, features: Pair<Feature>[], stored: Stored[
     const change = changeOf(pair);
     if (!change) return [];
     const { before, after } = pair;
-    const isDirtied = change === 'redefined' && ownText(before!, sides.before) === ownText(after!, sides.after);
+    const isDirtied =
+      change === 'redefined' &&
+      writtenText(before!.expression, sides.before) === writtenText(after!.expression, sides.after);
     return [
       {
         change: isDirtied ? 'dirtied' : change,
@@ -220,17 +223,6 @@ function featureChanges(sides: Sides, features: Pair<Feature>[], stored: Stored[
 function countsOther({ before, after }: Stored, sides: Sides): boolean {
   if (!before || !after) return false;
   return aggregateHash(before, sides.before) !== aggregateHash(after, sides.after);
-}
-
-/** What its author wrote of it, in the words of the plan: names stand for what else there is. */
-function ownText(feature: Feature, plan: Plan): string {
-  return JSON.stringify(feature.expression, (member, value: unknown) => {
-    if (typeof value === 'bigint') return `${value}n`;
-    if (member === 'at' || member === 'type') return undefined;
-    if (member !== 'aggregate') return value;
-    const { keys, where, fn, tiles, event } = plan.aggregates.find(({ name }) => name === value)!;
-    return { keys, where, fn, tiles, event };
-  });
 }
 
 /** Features that have changed, and the event types of aggregates that have. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { aggregateHash, eventFeatureMeaning } from './canonical.ts';
+import { aggregateHash, canonicalSource, eventFeatureMeaning } from './canonical.ts';
 import { walk } from './expression.ts';
 import { columnType } from './identity.ts';
 import type { EventFeature, EventType, Plan } from './plan.ts';
 import type { Type } from './value.ts';
+import { writtenText } from './written.ts';
 
 /** What becomes of a feature that events are answered with: all of them are computed anew for each event, so nothing is WARMING but what they read. */
 export interface EventFeatureChange {
@@ -55,17 +56,10 @@ function answeredBy(plan: Plan): Map<string, Answered> {
   return answered;
 }
 
-/** What its author wrote of it, in the words of the plan: names stand for what else there is. */
+/** What its author wrote of it. */
 function ownText({ event, feature }: Answered, plan: Plan): string {
   const column = event.columns.find(({ name }) => name === feature.column);
-  const written = column?.expression ?? event.inputs.find(({ name }) => name === feature.column)!;
-  return JSON.stringify([event.onFault, written], (member, value: unknown) => {
-    if (typeof value === 'bigint') return `${value}n`;
-    if (member === 'at' || member === 'type') return undefined;
-    if (member !== 'aggregate') return value;
-    const { keys, where, fn, tiles, event: writer } = plan.aggregates.find(({ name }) => name === value)!;
-    return { keys, where, fn, tiles, writer };
-  });
+  return writtenText(column?.expression ?? canonicalSource(feature.column, event), plan);
 }
 
 function causesOf(

@@ -42,6 +42,16 @@ export class Identities {
 
   constructor(readonly plan: Plan) {}
 
+  /** Of an event type itself: what makes an event of it bad, and how it counts. */
+  event(name: string): Identity {
+    const event = eventOf(this.plan, name);
+    const weight = event.weight && this.#expression(event.weight, event);
+    return identity(
+      [ownMeaning(event), weight?.meaning ?? null],
+      unionOf([new Set([name]), weight?.events ?? new Set()]),
+    );
+  }
+
   /** Of an input, a column, or the time of an event type. */
   column(event: string, name: string): Identity {
     return this.#given(eventOf(this.plan, event), name, null);

@@ -19,6 +19,7 @@ const DEFAULTS = {
   },
   store: { sqlite: '/x/data/tilefold.db' },
   timelines: { dir: '/x/data/timelines' },
+  branches: { sqlite: '/x/data/branches.db' },
   definitions: '/x/features',
   dialect: 'duckdb',
   serve: { port: 8080, host: '127.0.0.1' },
@@ -36,6 +37,7 @@ describe('tilefold.yaml', () => {
     const text = `log: { dir: ../log, clock: event, max_jump: 1d, segment: { bytes: 16KiB, age: 5m }, compress: false, keep: { age: 90d, bytes: 1TiB } }
 store: { sqlite: /y/a.db }
 timelines: { dir: tl }
+branches: { sqlite: b.db }
 definitions: defs/
 dialect: bigquery
 serve: { port: 0, host: 0.0.0.0 }
@@ -55,6 +57,7 @@ scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5 }
       },
       store: { sqlite: '/y/a.db' },
       timelines: { dir: '/x/tl' },
+      branches: { sqlite: '/x/b.db' },
       definitions: '/x/defs',
       dialect: 'bigquery',
       serve: { port: 0, host: '0.0.0.0' },

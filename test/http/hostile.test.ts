@@ -39,6 +39,10 @@ async function refuseTimeline(): Promise<never> {
   throw new Fault('not_found', 'there are no timelines here');
 }
 
+async function refuseBranch(): Promise<never> {
+  throw new Fault('not_found', 'there are no branches here');
+}
+
 /** Definitions are not what is hostile here. */
 async function refuseFiles(): Promise<never> {
   throw new Fault('conflict', 'no definitions are taken here');
@@ -59,6 +63,12 @@ beforeAll(async () => {
         show: refuseTimeline,
         create: refuseTimeline,
         remove: refuseTimeline,
+      },
+      branches: {
+        list: async () => ({ versions: [], selected: null }),
+        show: refuseBranch,
+        save: refuseBranch,
+        remove: refuseBranch,
       },
       reader: readerOf(engine),
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),

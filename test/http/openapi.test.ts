@@ -118,6 +118,29 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x'), 503, { opening: true }],
 ];
 
+const BRANCH = '{"definitions":[{"file":"a.scowl","text":"event e"}],"message":"why"}';
+EXCHANGES.push(
+  ['GET /v1/branches', new Request(`${ORIGIN}/v1/branches`), 200, {}],
+  ['GET /v1/branches', new Request(`${ORIGIN}/v1/branches`), 503, { opening: true }],
+  ['GET /v1/branches/{name}', branch('GET', 'risk@2'), 200, {}],
+  ['GET /v1/branches/{name}', branch('GET', '.x'), 400, { fails: new Fault('request', 'no name') }],
+  ['GET /v1/branches/{name}', branch('GET', 'x'), 404, { fails: new Fault('not_found', 'no branch') }],
+  ['GET /v1/branches/{name}', branch('GET', 'x'), 503, { opening: true }],
+  ['PUT /v1/branches/{name}', branch('PUT', 'risk', BRANCH), 200, {}],
+  ['PUT /v1/branches/{name}', branch('PUT', 'risk', '{"definitions":[],"message":"why"}'), 400, {}],
+  ['PUT /v1/branches/{name}', branch('PUT', 'risk', ' '.repeat(LIMITS.plan_body_bytes.value + 1)), 413, {}],
+  ['PUT /v1/branches/{name}', branch('PUT', 'risk', BRANCH), 503, { opening: true }],
+  ['DELETE /v1/branches/{name}', branch('DELETE', 'risk'), 200, {}],
+  ['DELETE /v1/branches/{name}', branch('DELETE', '.x'), 400, { fails: new Fault('request', 'no name') }],
+  ['DELETE /v1/branches/{name}', branch('DELETE', 'x'), 404, { fails: new Fault('not_found', 'no branch') }],
+  ['DELETE /v1/branches/{name}', branch('DELETE', 'x'), 503, { opening: true }],
+);
+
+function branch(method: string, name: string, body?: string): Request {
+  const headers = { 'content-type': 'application/json' };
+  return new Request(`${ORIGIN}/v1/branches/${name}`, { method, ...(body !== undefined && { body, headers }) });
+}
+
 const EXPLAIN = '{"feature":"delays:flights_2h","key":"ATL"}';
 const ONE = ANSWER.entities[0]!.features;
 EXCHANGES.push(
@@ -201,6 +224,7 @@ describe('/openapi.json', () => {
       'POST /v1/explain 415',
       'POST /v1/plan 415',
       'POST /v1/timelines 415',
+      'PUT /v1/branches/{name} 415',
     ]);
   });
 

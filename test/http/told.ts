@@ -1,5 +1,6 @@
 import { Stages } from '../../src/base/stages.ts';
 import { expect } from 'bun:test';
+import { Fault } from '../../src/base/fault.ts';
 import type { Log } from '../../src/base/log.ts';
 import { Metrics, type State } from '../../src/base/metrics.ts';
 import { app, type Services } from '../../src/http/app.ts';
@@ -7,7 +8,9 @@ import type { BodyFormat, Enrichment, Receipt } from '../../src/ingest/ingest.ts
 import { makeColumn } from '../../src/kernel/window.ts';
 import type { Refusal } from '../../src/base/refusal.ts';
 import type { ErrorRow, ErrorsPage, LateRow } from '../../src/meta/meta.ts';
+import type { NewBranch } from '../../src/http/branches.ts';
 import type { NewTimeline } from '../../src/http/timelines.ts';
+import type { BranchVersion } from '../../src/meta/branches.ts';
 import type { TimelineVersion } from '../../src/meta/timelines.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Feature, Plan } from '../../src/plan/plan.ts';
@@ -25,6 +28,11 @@ const TIMELINE: TimelineVersion = {
     { type: 'flight', count: 3, hash: 'a', placesHash: 'b', startMicros: 5n, endMicros: 978_865_200_000_001n },
     { type: 'other', count: 1, hash: 'c', placesHash: 'd', startMicros: -5n, endMicros: 7n },
   ],
+};
+
+const BRANCH: BranchVersion = {
+  ...{ name: 'risk', version: 2, hash: 'a', author: 'ada', message: 'why', createdAtMicros: 978_865_200_000_000n },
+  ...{ latenessMs: 0, dialect: 'duckdb', faults: 1, files: [{ file: 'a.scowl', hash: 'b', bytes: 7 }] },
 };
 
 const LATEST = lastN('latest:delay', 'flight', [], column('delay', INT64), 1000);
@@ -79,6 +87,7 @@ export interface Seen {
   lookups: Lookup[];
   pages: ErrorsPage[];
   timelines: NewTimeline[];
+  branches: NewBranch[];
   logged: Record<string, unknown>[];
   broken: unknown[];
 }
@@ -98,7 +107,9 @@ export interface Told {
 
 /** The app over parts that record what they were asked and answer what they are told to. */
 export function appWith(told: Told = {}) {
-  const seen: Seen = { bodies: [], lookups: [], pages: [], timelines: [], barriers: 0, logged: [], broken: [] };
+  const seen: Seen = {
+    ...{ bodies: [], lookups: [], pages: [], timelines: [], branches: [], barriers: 0, logged: [], broken: [] },
+  };
   const log = (level: keyof Log) => (fields: object, text: string) => {
     seen.logged.push({ level, text, ...fields });
   };
@@ -155,6 +166,26 @@ export function appWith(told: Told = {}) {
         if (told.fails) throw told.fails;
         seen.timelines.push(made);
         return { ...TIMELINE, state: 'processing', types: [] };
+      },
+      async remove() {
+        if (told.fails) throw told.fails;
+        return 2;
+      },
+    },
+    branches: {
+      async list() {
+        return { versions: [BRANCH], selected: 'risk' };
+      },
+      async show(name) {
+        if (told.fails) throw told.fails;
+        const at = { file: 'risk@2/a.scowl', line: 1, column: 2, length: 3 };
+        const faults = [new Fault('definition', 'no such input', at), new Fault('definition', 'nothing', null)];
+        return { version: { ...BRANCH, name }, texts: [{ file: 'a.scowl', text: 'event e' }], faults, selected: null };
+      },
+      async save(branch) {
+        if (told.fails) throw told.fails;
+        seen.branches.push(branch);
+        return { version: BRANCH, isNew: true, selected: null };
       },
       async remove() {
         if (told.fails) throw told.fails;

@@ -1,10 +1,8 @@
 /** What a definition is: the same under other names and elsewhere, another one where anything that it stands on is. */
 import { describe, expect, test } from 'bun:test';
 import { compileSources } from '../../src/compile/compile.ts';
-import type { Expression } from '../../src/plan/expression.ts';
 import { Identities } from '../../src/plan/identity.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import type { Value } from '../../src/plan/value.ts';
 import { givenOut } from '../../src/replay/subject.ts';
 import { parseLog } from '../oracle/log.ts';
 import { eventErrors, eventRow } from '../oracle/naive.ts';
@@ -12,6 +10,7 @@ import { EVENT_CLOCK } from '../sim/engine.ts';
 import { body, tame } from '../sim/flights.ts';
 import { Random } from '../sim/random.ts';
 import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
+import { changeOne, reachedFrom } from './changing.ts';
 
 const SEEDS = Array.from({ length: process.env.TILEFOLD_LONG ? 500 : 25 }, (_, i) => i + 1);
 
@@ -168,38 +167,6 @@ describe('of a feature set', () => {
   });
 });
 
-/** By name, what each column, input or aggregate of a plan is directly made of: `event.column`, `~aggregate`. */
-function madeOf(plan: Plan): Map<string, string[]> {
-  const parts = new Map<string, string[]>();
-  for (const { name, inputs, columns, onFault } of plan.events) {
-    const gate = onFault === 'reject' ? inputs.map(input => `${name}.${input.name}`) : [];
-    for (const input of inputs) parts.set(`${name}.${input.name}`, gate);
-    for (const column of columns) parts.set(`${name}.${column.name}`, [...gate, ...named(column.expression, name)]);
-    for (const { name: aggregate, event, at: _at, ...counted } of plan.aggregates)
-      if (event === name) parts.set(`~${aggregate}`, [...gate, ...named(counted, name)]);
-  }
-  return parts;
-}
-
-/** Names in any tree of the plan. */
-function named(node: unknown, event: string): string[] {
-  if (typeof node !== 'object' || node === null) return [];
-  const { kind, name, aggregate } = node as Record<string, unknown>;
-  const below = Object.values(node).flatMap(child => named(child, event));
-  if (kind === 'column') return [`${event}.${name}`, ...below];
-  return typeof aggregate === 'string' ? [`~${aggregate}`, ...below] : below;
-}
-
-function reachedFrom(start: string, plan: Plan): Set<string> {
-  const parts = madeOf(plan);
-  const reached = new Set([start]);
-  for (let before = 0; before < reached.size; ) {
-    before = reached.size;
-    for (const [name, of] of parts) if (of.some(part => reached.has(part))) reached.add(name);
-  }
-  return reached;
-}
-
 function allHashes(plan: Plan): Map<string, string> {
   const identities = new Identities(plan);
   return new Map([
@@ -212,40 +179,9 @@ function allHashes(plan: Plan): Map<string, string> {
   ]);
 }
 
-function copy(plan: Plan): Plan {
-  return structuredClone(plan);
-}
-
-/** Means something else, is of the same type, and as a rule of another value. */
-function changeOne(plan: Plan, rng: Random): string {
-  const event = rng.pick(plan.events);
-  const aggregate = plan.aggregates.length > 0 ? rng.pick(plan.aggregates) : null;
-  if (aggregate && rng.chance(0.3)) {
-    const [key] = aggregate.keys;
-    if (key && rng.chance(0.5))
-      aggregate.where = { kind: 'call', fn: 'isNull', args: [key], type: { kind: 'bool' }, at: null };
-    else aggregate.fn = { ...aggregate.fn, params: [...aggregate.fn.params, 1] };
-    return `~${aggregate.name}`;
-  }
-  if (event.columns.length > 0 && rng.chance(0.8)) {
-    const column = rng.pick(event.columns);
-    const old = column.expression;
-    column.expression = { kind: 'call', fn: 'coalesce', args: [old, literalOf(old)], type: old.type, at: null };
-    return `${event.name}.${column.name}`;
-  }
-  const input = rng.pick(event.inputs);
-  input.path = ['other', ...input.path];
-  return `${event.name}.${input.name}`;
-}
-
-function literalOf({ type }: Expression): Expression {
-  const values: Record<string, Value> = { int64: 77n, double: 0.5, string: 'other', bool: true, time: 5n, list: [] };
-  return { kind: 'literal', value: values[type.kind]!, type, at: null };
-}
-
 /** Other names for all columns and aggregates that nobody but the plan reads, and another order of everything. */
 function disguised(plan: Plan, rng: Random): { plan: Plan; nameOf: (name: string) => string } {
-  const text = JSON.stringify(copy(plan), (_member, value: unknown) =>
+  const text = JSON.stringify(structuredClone(plan), (_member, value: unknown) =>
     typeof value === 'bigint' ? `${value}n` : value,
   );
   expect(text).not.toContain('"z_');
@@ -282,7 +218,7 @@ describe.each(SEEDS)('a random topology, seed %d', seed => {
     const rng = new Random(seed + 1000);
     const plan = randomTopology(rng, 3 + rng.below(12));
     const before = allHashes(plan);
-    const other = copy(plan);
+    const other = structuredClone(plan);
     const changed = changeOne(other, rng);
     const after = allHashes(other);
     const differs = [...before].filter(([name, hash]) => after.get(name) !== hash).map(([name]) => name);
@@ -292,7 +228,7 @@ describe.each(SEEDS)('a random topology, seed %d', seed => {
   test('with the same identity has the same values, whatever else changes', () => {
     const rng = new Random(seed + 2000);
     const plan = randomTopology(rng, 3 + rng.below(8));
-    const other = copy(plan);
+    const other = structuredClone(plan);
     for (let i = rng.below(3); i >= 0; i--) changeHow(other, rng);
     const lines = body(tame(randomTopologyLines(rng, 60)));
     const [was, now] = [valuesOf(plan, lines), valuesOf(other, lines)];
