@@ -3,8 +3,9 @@ import type { TypeClock } from '../base/time.ts';
 import { floorDiv, MICROS_PER_MS } from '../base/time.ts';
 import { lastRowsHash, stateHash } from './canonical.ts';
 import { ALL_KNOWN, ceilTile, isWhole, type Known, type KnownLevel, windowKnown } from './known.ts';
-import type { Expression } from './expression.ts';
-import type { Aggregate, Feature, Plan } from './plan.ts';
+import { type Expression, walk } from './expression.ts';
+import { aggregateExpressions } from './layers.ts';
+import type { Aggregate, EventType, Feature, Plan } from './plan.ts';
 import { lastRowsOf } from './upsert.ts';
 import { floorTile, type KeptLevel, keptLevels, LIFETIME_LEVEL_MS, readsOf, WINDOWS_PER_ENTITY_MAX } from './window.ts';
 
@@ -92,6 +93,7 @@ export function transition(current: InForce, next: Plan, at: Moment, beginning: 
   result.removed = [...left];
   result.refusals.push(...keepLastRows(result, current, next, at, beginning));
   if (beginning === 'warm') result.refusals.push(...refused(result, next));
+  if (beginning === 'whole' && at.position > 0) result.refusals.push(...refuseUncountable(result, next));
   result.refusals.push(...tooManyWindows(result, next));
   return result;
 }
@@ -255,7 +257,10 @@ function sinceOf(event: string, { position, clocks, nowMicros, aheadMs }: Moment
   return latest + BigInt(aheadMs) * MICROS_PER_MS + 1n;
 }
 
-/** A plan of some aggregates alone, which keeps the tiles that all of it would keep of them. Nothing else can be read by it. */
+/**
+ * A plan of some aggregates alone, which keeps the tiles that all of it would keep of them. Nothing else can be read by it: of
+ * events it has what these count by.
+ */
 export function planOnly(plan: Plan, names: Set<string>): Plan {
   const aggregates = plan.aggregates.filter(({ name }) => names.has(name));
   const features = aggregates.flatMap(({ name, entity, type }) =>
@@ -265,7 +270,26 @@ export function planOnly(plan: Plan, names: Set<string>): Plan {
       return { name: `${name}@${i}`, set: name, entity: entity!, expression, description: '', at: null };
     }),
   );
-  return { ...plan, aggregates, features, sets: [] };
+  const events = plan.events.map(({ features: _answered, ...event }) => {
+    const needed = columnsUnder(aggregates, event);
+    return { ...event, columns: event.columns.filter(column => needed.has(column)) };
+  });
+  return { ...plan, events, aggregates, features, sets: [] };
+}
+
+/** What the expressions of an event's aggregates are computed from. */
+function columnsUnder(aggregates: Aggregate[], event: EventType): Set<EventType['columns'][number]> {
+  const found = new Set<EventType['columns'][number]>();
+  const visit = (expression: Expression): void =>
+    walk(expression, node => {
+      const column = node.kind === 'column' && event.columns.find(({ name }) => name === node.name);
+      if (!column || found.has(column)) return;
+      found.add(column);
+      visit(column.expression);
+    });
+  for (const one of aggregates) if (one.event === event.name) aggregateExpressions(one).forEach(visit);
+  if (event.weight) visit(event.weight);
+  return found;
 }
 
 // --- 4. refuse
@@ -291,6 +315,30 @@ function refused(result: Transition, next: Plan): Fault[] {
     );
   }
   return refusals;
+}
+
+/** Alone it is computed from the log, without what those that go on have been as of each of its events. */
+function refuseUncountable({ added, redefined }: Transition, next: Plan): Fault[] {
+  const begun = new Set([...added, ...redefined]);
+  return next.aggregates.flatMap(aggregate => {
+    const { name, event: writer } = aggregate;
+    if (!begun.has(name)) return [];
+    const event = next.events.find(one => one.name === writer)!;
+    const expressions = [...columnsUnder([aggregate], event)].map(column => column.expression);
+    const read = readsIn([...aggregateExpressions(aggregate), ...expressions]).find(other => !begun.has(other));
+    if (read === undefined) return [];
+    const message = `${name} is new, and counts by ${read}, which goes on: it cannot be computed from the log beside it; --since-now lets it answer at once, with what comes from now on, ${WAIT}`;
+    return refusal(message, aggregate);
+  });
+}
+
+function readsIn(expressions: Expression[]): string[] {
+  const names: string[] = [];
+  for (const expression of expressions)
+    walk(expression, node => {
+      if (node.kind === 'read') names.push(node.read.aggregate);
+    });
+  return names;
 }
 
 function refusal(message: string, { at }: Aggregate): Fault {

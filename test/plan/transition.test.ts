@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'bun:test';
+import { compileSources } from '../../src/compile/compile.ts';
 import { stateHash } from '../../src/plan/canonical.ts';
 import { ALL_KNOWN, ceilTile, type Known, windowKnown } from '../../src/plan/known.ts';
 import type { Aggregate, Plan } from '../../src/plan/plan.ts';
-import { type Beginning, type InForce, type Moment, transition } from '../../src/plan/transition.ts';
+import { type Beginning, type InForce, type Moment, planOnly, transition } from '../../src/plan/transition.ts';
 import { INT64, STRING } from '../../src/plan/value.ts';
 import { eventType } from '../kernel/columns.ts';
 import { aggregate, column, feature, optional, plan, read, required } from '../oracle/fixtures/spell.ts';
@@ -221,6 +222,42 @@ test('what is whole before it answers has a number of its own wherever tiles are
   expect([redefined, added]).toEqual([['s:a'], ['s:c']]);
   for (const { known } of members.values()) expect(known).toEqual(ALL_KNOWN);
   expect([...members.values()].map(({ id }) => id)).toEqual([null, 2, null]);
+});
+
+describe('what is counted by what events read', () => {
+  const TOPOLOGY = `event login
+user := $.user as string
+fails := Count(by user last hour)
+odd := fails > 3
+event payment
+user := $.user as string
+n := Count(by user last hour)
+`;
+  const compiled = async (text: string) =>
+    (await compileSources([{ file: 'a.scowl', text }], { latenessMs: LATENESS_MS })).plan;
+  const more = (line: string) => TOPOLOGY.replace('n := ', `${line}\nn := `);
+
+  test('cannot be computed alone from the log, unless that is computed too', async () => {
+    const [before, after] = [await compiled(TOPOLOGY), await compiled(more('odd := Count<login>(by user where odd)'))];
+    const { refusals } = change(before, after, 'whole');
+    expect(refusals.map(({ message }) => message)).toEqual([
+      expect.stringContaining('payment.odd is new, and counts by login.fails, which goes on'),
+    ]);
+    expect(change(before, after, 'since-now').refusals).toEqual([]);
+    expect(change(before, after, 'whole', { ...AT, position: 0 }).refusals).toEqual([]);
+    const nothing = await compiled('event payment\nuser := $.user as string\n');
+    expect(change(nothing, after, 'whole').refusals).toEqual([]);
+  });
+
+  test('of what is computed alone, events have what it counts by, and read nothing else', async () => {
+    const after = await compiled(more('all := Count<login>(by user where user != "x")'));
+    expect(change(await compiled(TOPOLOGY), after, 'whole').refusals).toEqual([]);
+    const alone = planOnly(after, new Set(['payment.all']));
+    expect(alone.events.flatMap(({ columns, features = [] }) => [...columns, ...features])).toEqual([]);
+    const odd = await compiled(more('odd := Count<login>(by user where odd)'));
+    const both = planOnly(odd, new Set(['payment.odd', 'login.fails']));
+    expect(both.events.flatMap(({ columns }) => columns.map(({ name }) => name))).toEqual(['fails', 'odd']);
+  });
 });
 
 test('a state’s hash leaves out what its aggregate does not look at, and nothing else', () => {
