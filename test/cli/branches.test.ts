@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault, Faults } from '../../src/base/fault.ts';
+import { broughtIntoForce } from '../../src/cli/apply.ts';
 import { compareSides } from '../../src/cli/branch_diff.ts';
 import {
   branchPlan,
@@ -15,6 +16,8 @@ import {
 } from '../../src/cli/branches.ts';
 import { type Config, parseConfig } from '../../src/cli/config.ts';
 import { openShared } from '../../src/cli/database.ts';
+import { localDisk } from '../../src/source/disk.ts';
+import { EventLog } from '../../src/source/log.ts';
 import { folders } from '../source/folder.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
@@ -178,33 +181,36 @@ test('what is compared is a branch, a folder, or what is in force', async () => 
   expect(await codeOf(() => compareSides(config, 'live', 'risk'))).toBe('not_found: no definitions are in force yet');
 });
 
-interface Ran {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-async function cli(folder: string, ...words: string[]): Promise<Ran> {
-  const child = Bun.spawn([process.execPath, MAIN, ...words], { cwd: folder, stdout: 'pipe', stderr: 'pipe' });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { code: await child.exited, stdout, stderr };
-}
-
 test('a branch is brought into force, as a folder is, and refused so too', async () => {
-  const { folder, write, config } = await dataFolder();
-  writeFileSync(join(folder, 'e.ndjson'), '{"type":"sale","time":"2024-01-01T00:00:00Z","data":{"shop":"a"}}\n');
-  expect((await cli(folder, 'ingest', 'e.ndjson')).code).toBe(0);
+  const { write, config } = await dataFolder();
+  const event = '{"type":"sale","time":"2024-01-01T00:00:00Z","data":{"shop":"a"}}\n';
+  const { log } = config;
+  const appended = await EventLog.open({ ...log, disk: localDisk, folder: log.dir });
+  await appended.append(Buffer.from(event), 1, 1_704_067_200_000_000n);
+  await appended.close();
+  write('shops/sales.scowl', SALES);
+  await saveFolder(config, 'first');
+  await broughtIntoForce(config, (await branchPlan(config, 'first')).files, {});
   write('shops/sales.scowl', `${SALES}all := Count(by shop where shop != "x")\n`);
-  expect((await cli(folder, 'branch', 'save', 'more', '-m', 'all of them')).stdout).toBe('more@1: 1 file saved\n');
-  const refused = await cli(folder, 'branch', 'publish', 'more');
-  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('sale.all')]);
-  expect((await compareSides(config, 'live', 'more')).changed).toBe(true);
-  const published = await cli(folder, 'branch', 'publish', 'more', '--backfill', '--json');
-  expect(JSON.parse(published.stdout)).toMatchObject({ name: 'more', version: 1, added: ['sale.all'], position: 1 });
+  await saveFolder(config, 'more');
+  const { files } = await branchPlan(config, 'more');
+  expect(await codeOf(() => broughtIntoForce(config, files, {}))).toStartWith(
+    'more@1/shops/sales.scowl:4:8: sale.all is new, and has a lifetime',
+  );
+  expect((await compareSides(config, 'live', 'first')).changed).toBe(false);
+  expect(await broughtIntoForce(config, files, { backfill: true })).toMatchObject({ added: ['sale.all'], position: 1 });
   expect((await compareSides(config, 'live', 'more')).changed).toBe(false);
-  const replayed = await cli(folder, 'replay', '--branch', 'more', '--log', 'e.ndjson', '--out', 'o.ndjson', '--json');
-  expect(JSON.parse(replayed.stdout)).toMatchObject({ events: 1, branch: { name: 'more', version: 1 } });
-  expect(JSON.parse(readFileSync(join(folder, 'o.ndjson'), 'utf8'))).toMatchObject({ 'sale.all': 1 });
+});
+
+test('a replay takes definitions from a branch, the selected one where none is named', async () => {
+  const { folder, config } = await dataFolder();
+  writeFileSync(join(folder, 'e.ndjson'), '{"type":"sale","time":"2024-01-01T00:00:00Z","data":{"shop":"a"}}\n');
+  await saveFolder(config, 'risk');
+  await withBranches(config, branches => branches.select('risk'));
+  const words = [process.execPath, MAIN, 'replay', '--log', 'e.ndjson', '--out', 'o.ndjson', '--json'];
+  const child = Bun.spawn(words, { cwd: folder, stdout: 'pipe', stderr: 'ignore' });
+  expect(await new Response(child.stdout).json()).toMatchObject({ events: 1, branch: { name: 'risk', version: 1 } });
+  expect(JSON.parse(readFileSync(join(folder, 'o.ndjson'), 'utf8'))).toMatchObject({ 'sale.n': 1 });
 });
 
 /** Saves one version after the other, each of some files that say which it is. */
