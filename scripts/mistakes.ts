@@ -41,8 +41,8 @@ const ADVANCE: Mutant[] = [
     name: 'first-shard',
     why: 'every shard folds the changes of the first',
     file: 'src/ingest/advance.ts',
-    from: 'fold.apply(changes(layout.kernel, shard))',
-    to: 'fold.apply(changes(layout.kernel, shard * 0))',
+    from: 'folds[shard]!.apply(batch)',
+    to: 'folds[shard * 0]!.apply(batch)',
   },
   {
     name: 'last-unselected',
@@ -121,8 +121,8 @@ const ANSWER: Mutant[] = [
     name: 'kept-stale',
     why: 'what was finished for an entity outlives its rows',
     file: 'assembly/fold.ts',
-    from: '      found.version++;\n',
-    to: '',
+    from: '  entity.version++;\n  for',
+    to: '  for',
   },
   {
     name: 'kept-cover',
@@ -232,8 +232,8 @@ const FOLD: Mutant[] = [
     name: 'dirty-new',
     why: 'a row that was read back does not become dirty',
     file: 'assembly/fold.ts',
-    from: '    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);\n',
-    to: '    if (row.edition == 0 && row.length > 0) row.edition = edition;\n    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);\n',
+    from: '    const outcome = mergeInto(row, features + change.features, <usize>change.featuresLength, isOurs);\n',
+    to: '    if (row.edition == 0 && row.length > 0) row.edition = edition;\n    const outcome = mergeInto(row, features + change.features, <usize>change.featuresLength, isOurs);\n',
   },
   {
     name: 'floor-low',
@@ -348,7 +348,7 @@ const QUICK: Mutant[] = [
     name: 'unread-row',
     why: 'a new row is kept without a look at its entries',
     file: 'assembly/fold.ts',
-    from: '    if (!isRow(features, end)) return ROW_MALFORMED;\n',
+    from: '    if (!isOurs && !isRow(features, end)) return ROW_MALFORMED;\n',
     to: '',
   },
   {
@@ -396,14 +396,14 @@ const QUICK: Mutant[] = [
   {
     name: 'unordered',
     why: 'events of a key are tiled in the order in which they came, a tile more than once',
-    file: 'assembly/tile.ts',
+    file: 'assembly/keyed.ts',
     from: '    if (eventAt(first + i).timeMicros < eventAt(first + i - 1).timeMicros) isOrdered = false;\n',
     to: '',
   },
   {
     name: 'unsorted',
     why: 'events of a key are put in order by their first gap alone',
-    file: 'assembly/tile.ts',
+    file: 'assembly/keyed.ts',
     from: 'gap = (gap - 1) / 3',
     to: 'gap = 0',
   },
@@ -411,15 +411,15 @@ const QUICK: Mutant[] = [
     name: 'states-kept',
     why: 'a row begins with the states of the one before',
     file: 'assembly/tile.ts',
-    from: '      clearStates(group, startMs);\n',
+    from: '  clearState(group, member, state, startMs);\n',
     to: '',
   },
   {
     name: 'tile-kept',
     why: 'an event is of the tile of the one before',
     file: 'assembly/tile.ts',
-    from: 'if (<u64>(timeMs - level.lastMs) >= <u64>level.lengthMs)',
-    to: 'if (timeMs < level.lastMs)',
+    from: '<u64>(event.timeMicros - level.lastMicros) < level.lengthMicros',
+    to: 'event.timeMicros >= level.lastMicros',
   },
   {
     name: 'near-full',
@@ -455,7 +455,7 @@ const TILE: Mutant[] = [
   {
     name: 'picked-text',
     why: 'texts of events that wait to be tiled are those of the batch after them',
-    file: 'assembly/tile.ts',
+    file: 'assembly/gather.ts',
     from: 'value = keptValue(group, i, value)',
     to: 'value += 0',
   },
@@ -471,21 +471,21 @@ const TILE: Mutant[] = [
     why: 'with an event that is too late the others of its key and level are refused too',
     file: 'assembly/tile.ts',
     from: 'event.timeMicros, event.clockMicros);\n      continue;\n',
-    to: 'event.timeMicros, event.clockMicros);\n      return;\n',
+    to: 'event.timeMicros, event.clockMicros);\n      return 0;\n',
   },
   {
     name: 'start-nearest',
     why: 'an event goes to the nearest tile, not to the one that holds it',
     file: 'assembly/tile.ts',
-    from: 'tileStart(level, event.timeMs, group.offsetMs)',
-    to: 'tileStart(level, event.timeMs + level.lengthMs / 2, group.offsetMs)',
+    from: 'floorDivide(timeMicros - offsetMs * 1000, lengthMs * 1000)',
+    to: 'floorDivide(timeMicros - offsetMs * 1000 + lengthMs * 500, lengthMs * 1000)',
   },
   {
     name: 'offset-ignored',
     why: 'tiles are not shifted by their offset',
     file: 'assembly/tile.ts',
-    from: 'level.lastMs = floorTile(timeMs, level.lengthMs, offsetMs)',
-    to: 'level.lastMs = floorTile(timeMs, level.lengthMs, 0)',
+    from: 'ordinal * lengthMs + offsetMs',
+    to: 'ordinal * lengthMs',
   },
 ];
 
@@ -1037,7 +1037,7 @@ const CREW: Mutant[] = [
   {
     name: 'stretch-all',
     why: 'of lines that all shards are sent each folds the events of all keys',
-    file: 'assembly/tile.ts',
+    file: 'assembly/gather.ts',
     from: 'pickedShard >= 0 && ',
     to: 'pickedShard > 64 && ',
   },
@@ -1121,8 +1121,8 @@ const CHANGES: Mutant[] = [
   {
     name: 'before-left',
     why: 'an update takes nothing back',
-    file: 'assembly/tile.ts',
-    from: '      if (before >= 0) consider(group, <usize>before, record);\n',
+    file: 'assembly/gather.ts',
+    from: '    if (before >= 0) consider(group, <usize>before, record);\n',
     to: '',
   },
   {

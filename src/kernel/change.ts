@@ -18,3 +18,10 @@ function changeOf({ entity, key, levelMs, tileStartMs, value }: FoldedRow) {
   const place = { level: BigInt(levelMs), tileStart: BigInt(tileStartMs) };
   return create(ChangeSchema, { entity, key, ...place, features: value });
 }
+
+/** What was made last, spelt for others: of each shard its changes (ChangeBatch bytes), as views that hold until the next call. */
+export function changes(kernel: Kernel, shards: number): Uint8Array<ArrayBuffer>[] {
+  const { exports, bytes } = kernel;
+  exports.spellChanges();
+  return Array.from({ length: shards }, (_, shard) => bytes(exports.changesStart(shard), exports.changesLength(shard)));
+}
