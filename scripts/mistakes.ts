@@ -41,8 +41,8 @@ const ADVANCE: Mutant[] = [
     name: 'first-shard',
     why: 'every shard folds the changes of the first',
     file: 'src/ingest/advance.ts',
-    from: 'folds[shard]!.apply(batch)',
-    to: 'folds[shard * 0]!.apply(batch)',
+    from: 'fold.apply(changes(kernel, shard))',
+    to: 'fold.apply(changes(kernel, shard * 0))',
   },
   {
     name: 'last-unselected',

@@ -1,5 +1,5 @@
 import { Stages } from '../base/stages.ts';
-import { changes } from '../kernel/change.ts';
+import { changes, spellChanges } from '../kernel/change.ts';
 import type { Fold } from '../kernel/fold.ts';
 import { pick, pickedBytes } from '../kernel/gather.ts';
 import type { Kernel } from '../kernel/instance.ts';
@@ -63,8 +63,9 @@ export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: St
 
 /** Changes that were made last go to their shards: a lone one of the same kernel takes them as they stand there. */
 function applyMade(kernel: Kernel, folds: Fold[]): void {
-  if (folds.length === 1 && folds[0]!.kernel === kernel) folds[0]!.applyMade();
-  else for (const [shard, batch] of changes(kernel, folds.length).entries()) folds[shard]!.apply(batch);
+  if (folds.length === 1 && folds[0]!.kernel === kernel) return folds[0]!.applyMade();
+  spellChanges(kernel);
+  for (const [shard, fold] of folds.entries()) fold.apply(changes(kernel, shard));
 }
 
 /** Folds changes that have come from elsewhere. */

@@ -19,9 +19,12 @@ function changeOf({ entity, key, levelMs, tileStartMs, value }: FoldedRow) {
   return create(ChangeSchema, { entity, key, ...place, features: value });
 }
 
-/** What was made last, spelt for others: of each shard its changes (ChangeBatch bytes), as views that hold until the next call. */
-export function changes(kernel: Kernel, shards: number): Uint8Array<ArrayBuffer>[] {
-  const { exports, bytes } = kernel;
-  exports.spellChanges();
-  return Array.from({ length: shards }, (_, shard) => bytes(exports.changesStart(shard), exports.changesLength(shard)));
+/** Spells what tiling has made last, for folds of other kernels: `changes` has it, until this is called again. */
+export function spellChanges(kernel: Kernel): void {
+  kernel.exports.spellChanges();
+}
+
+/** The changes of one shard (ChangeBatch bytes), as a view that holds until the next call. */
+export function changes({ exports, bytes }: Kernel, shard: number): Uint8Array<ArrayBuffer> {
+  return bytes(exports.changesStart(shard), exports.changesLength(shard));
 }

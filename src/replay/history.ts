@@ -3,7 +3,7 @@ import { ChangeBatchSchema } from '../gen/tilefold/v1/change_pb.ts';
 import { select } from '../ingest/advance.ts';
 import { Fold } from '../kernel/fold.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
-import { changes } from '../kernel/change.ts';
+import { changes, spellChanges } from '../kernel/change.ts';
 import { findKeyed } from '../kernel/gather.ts';
 import { tile } from '../kernel/tile.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
@@ -67,7 +67,8 @@ export async function* history({
     let seen = 0;
     for (let record = next(0, count); record < end; record = next(record + 1, count)) {
       tile(kernel, record, record + 1);
-      fold.apply(onlyOf(changes(kernel, 1)[0]!, answer.entityId, key));
+      spellChanges(kernel);
+      fold.apply(onlyOf(changes(kernel, 0), answer.entityId, key));
       exports.seeRecords(seen, record + 1);
       seen = record + 1;
       const rows = fold.dirtyRows();

@@ -6,7 +6,7 @@ import type { Fold } from '../kernel/fold.ts';
 import { behindCounts, type Refused, takeRefused } from '../kernel/late.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
-import { changes } from '../kernel/change.ts';
+import { changes, spellChanges } from '../kernel/change.ts';
 import { pick, pickShard } from '../kernel/gather.ts';
 import { tilePicked } from '../kernel/tile.ts';
 import { takeBack, upsertsOf } from '../kernel/upsert.ts';
@@ -105,7 +105,8 @@ export class Shard {
     const { layout, shards } = this.parts;
     return this.stages.time('tile', () => {
       tilePicked(layout.kernel);
-      return changes(layout.kernel, shards).map(batch => batch.slice());
+      spellChanges(layout.kernel);
+      return Array.from({ length: shards }, (_, shard) => changes(layout.kernel, shard).slice());
     });
   }
 

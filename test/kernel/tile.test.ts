@@ -6,7 +6,7 @@ import { Stages } from '../../src/base/stages.ts';
 import { advanceRecords, foldGathered, gather, select } from '../../src/ingest/advance.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
-import { changes } from '../../src/kernel/change.ts';
+import { changes, spellChanges } from '../../src/kernel/change.ts';
 import { tile } from '../../src/kernel/tile.ts';
 import type { AggregateName, Plan } from '../../src/plan/plan.ts';
 import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
@@ -183,7 +183,8 @@ test.each([...shapes, late])(
     while (decoder.next(0, null)) {
       select(placed);
       tile(placed.kernel, 0, decoder.count);
-      const batch = fromBinary(ChangeBatchSchema, changes(placed.kernel, 1)[0]!).changes;
+      spellChanges(placed.kernel);
+      const batch = fromBinary(ChangeBatchSchema, changes(placed.kernel, 0)).changes;
       const addresses = batch.map(({ key, level, tileStart }) =>
         [Buffer.from(key).toString(), level, tileStart].join(),
       );

@@ -16,7 +16,7 @@ import { Fold, type FoldedRow } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
-import { changes } from '../../src/kernel/change.ts';
+import { changes, spellChanges } from '../../src/kernel/change.ts';
 import { tile } from '../../src/kernel/tile.ts';
 import { type AggregateName, LINEAR, type Plan } from '../../src/plan/plan.ts';
 import { INT64 } from '../../src/plan/value.ts';
@@ -65,10 +65,12 @@ async function changesOf(
     select(layout);
     for (let record = 0; record < decoder.count; record++) {
       tile(layout.kernel, record, record + 1);
-      out.each.push(changes(layout.kernel, 1)[0]!.slice());
+      spellChanges(layout.kernel);
+      out.each.push(changes(layout.kernel, 0).slice());
     }
     tile(layout.kernel, 0, decoder.count);
-    out.all.push(changes(layout.kernel, 1)[0]!.slice());
+    spellChanges(layout.kernel);
+    out.all.push(changes(layout.kernel, 0).slice());
   }
   return out;
 }
