@@ -63,9 +63,11 @@ export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: St
 
 /** Changes that were made last go to their shards: a lone one of the same kernel takes them as they stand there. */
 function applyMade(kernel: Kernel, folds: Fold[]): void {
-  if (folds.length === 1 && folds[0]!.kernel === kernel) return folds[0]!.applyMade();
-  spellChanges(kernel);
-  for (const [shard, fold] of folds.entries()) fold.apply(changes(kernel, shard));
+  if (folds.length === 1 && folds[0]!.kernel === kernel) folds[0]!.applyMade();
+  else {
+    spellChanges(kernel);
+    for (const [shard, fold] of folds.entries()) fold.apply(changes(kernel, shard));
+  }
 }
 
 /** Folds changes that have come from elsewhere. */

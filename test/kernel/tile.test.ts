@@ -108,6 +108,17 @@ interface Shape {
   jitterMs: number;
 }
 
+/** Beyond what entries are written of by template, each alone or two together (assembly/plain.ts). */
+const LARGE = [
+  '9223372036854775807',
+  '-9223372036854775808',
+  '18014398509481983',
+  '-18014398509481983',
+  '63',
+  '64',
+  '-65',
+];
+
 function lines(
   rng: Random,
   { startMs, events, keys, stepMs, jitterMs }: Shape,
@@ -115,7 +126,8 @@ function lines(
   const made = Array.from({ length: events }, (_, i) => {
     const key = `key ${rng.below(keys)}`;
     const time = startMs + i * stepMs - rng.below(jitterMs + 1);
-    const v = rng.chance(0.1) ? 'null' : `${rng.below(100_000) - 50_000}`;
+    const small = `${rng.below(100_000) - 50_000}`;
+    const v = rng.chance(0.1) ? 'null' : rng.chance(0.05) ? rng.pick(LARGE) : small;
     const x = rng.pick(['0.5', '1e300', '-1e300', '3', 'null', `${rng.next()}`]);
     return {
       key,
