@@ -19,6 +19,7 @@
  * of new keys cost no read, however many keys there are. Filters begin with the first row that leaves, when memory still has
  * all there are. After a restart nobody knows which rows the store has: then there is none of a level until a tile begins.
  */
+import { Change, ChangeList, Owner, madeChanges } from './change';
 import { addToFilter, filterHash, mayHave } from './filter';
 import { hashKey } from './key';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release, roundedSize } from './memory';
@@ -471,43 +472,19 @@ function readChange(at: usize, end: usize): usize {
 }
 
 /** Changes that are read before any of them is merged, and entities that they are of, so that memory is waited for once. */
-const PENDING_MAX: i32 = 1024;
-const OWNERS_MAX: i32 = 256;
+const PENDING_MAX: usize = 1024;
+const OWNERS_MAX: usize = 256;
 
-@unmanaged
-class Pending {
-  owner: Owner;
-  featuresLength: u32;
-  features: usize;
-  levelMs: i64;
-  tileStart: i64;
-}
+/** Changes that were read. */
+const pending: ChangeList = ChangeList.make();
 
-@unmanaged
-class Owner {
-  kind: i32;
-  hash: u32;
-  key: usize;
-  keyLength: u32;
-  /** The entity that most likely it is, and its levels; 0 where there is none, or where others are in the way. */
-  guess: usize;
-  levels: usize;
-  entity: usize;
-}
-
-const pending: usize = allocateZeroed(<usize>PENDING_MAX * offsetof<Pending>());
-let pendingCount: i32 = 0;
-const owners: usize = allocateZeroed(<usize>OWNERS_MAX * offsetof<Owner>());
-let ownerCount: i32 = 0;
-
-/** Merges every change into its row. On a fault the changes before the faulty one have been applied: the caller stops. */
+/** Merges every change of a batch into its row. On a fault the changes before the faulty one have been applied: the caller stops. */
 export function fold(start: usize, length: usize): i32 {
   const end = start + length;
   lastHeadSize = 0;
   for (let at = start; at < end; ) {
     const next = readPending(at, end);
-    lookAhead();
-    const outcome = mergePending();
+    const outcome = mergeChanges(pending, false);
     if (outcome != FOLD_OK) return outcome;
     if (next == 0) return FOLD_MALFORMED;
     at = next;
@@ -515,64 +492,49 @@ export function fold(start: usize, length: usize): i32 {
   return FOLD_OK;
 }
 
+/** Merges the changes that tile has made in this kernel. */
+export function foldMade(): i32 {
+  return mergeChanges(madeChanges(), true);
+}
+
 /** Reads changes until there is no room for more. Returns where the next one begins, 0 where one is malformed. */
 function readPending(at: usize, end: usize): usize {
-  pendingCount = 0;
-  ownerCount = 0;
-  let owner = changetype<Owner>(owners);
-  while (at < end && pendingCount < PENDING_MAX && ownerCount < OWNERS_MAX) {
+  pending.clear();
+  let owner = changetype<Owner>(0);
+  for (let count: usize = 0; at < end && count < PENDING_MAX && pending.ownerCount < OWNERS_MAX; count++) {
     const next = readChange(at, end);
     if (next == 0) return 0;
-    if (!isSameEntity || ownerCount == 0) owner = addOwner();
-    const change = changetype<Pending>(pending + <usize>pendingCount * offsetof<Pending>());
-    change.owner = owner;
-    change.features = changeFeatures;
-    change.featuresLength = <u32>changeFeaturesLength;
-    change.levelMs = changeLevel;
-    change.tileStart = changeTileStart;
-    pendingCount++;
+    if (!isSameEntity || count == 0) {
+      const hash = hashKey(changeEntity, changeKey, changeKeyLength);
+      owner = pending.addOwner(changeEntity, hash, changeKey, changeKeyLength);
+    }
+    pending.addChange(owner, changeLevel, changeTileStart, changeFeatures, changeFeaturesLength);
     at = next;
   }
   return at;
-}
-
-@inline
-function ownerAt(index: i32): Owner {
-  return changetype<Owner>(owners + <usize>index * offsetof<Owner>());
-}
-
-function addOwner(): Owner {
-  const owner = ownerAt(ownerCount);
-  ownerCount++;
-  owner.kind = changeEntity;
-  owner.key = changeKey;
-  owner.keyLength = <u32>changeKeyLength;
-  owner.hash = hashKey(changeEntity, changeKey, changeKeyLength);
-  owner.entity = 0;
-  return owner;
 }
 
 /** What loads have found; it keeps the loads from being left out. */
 export let looked: u32 = 0;
 
 /**
- * Looks at the memory that the merges are going to need, one step for all owners before the next step: the processor waits
- * for many places at a time, where each merge by itself would wait for one after the other. Nothing else comes of it.
+ * Looks at the memory that the merges are going to need, one step for all owners [from, to) before the next step: the processor
+ * waits for many places at a time, where each merge by itself would wait for one after the other. Nothing else comes of it.
  */
-function lookAhead(): void {
+function lookAhead(list: ChangeList, from: usize, to: usize): void {
   if (tableSize == 0) return;
-  for (let i = 0; i < ownerCount; i++) {
-    const owner = ownerAt(i);
+  for (let i = from; i < to; i++) {
+    const owner = list.ownerAt(i);
     const place = table + <usize>firstPlace(owner.hash) * PLACE_SIZE;
     owner.guess = select<usize>(<usize>load<u32>(place, 4), 0, load<u32>(place) == owner.hash);
   }
-  for (let i = 0; i < ownerCount; i++) {
-    const owner = ownerAt(i);
+  for (let i = from; i < to; i++) {
+    const owner = list.ownerAt(i);
     owner.levels = owner.guess == 0 ? 0 : changetype<Entity>(owner.guess).levels;
   }
   let found: u32 = 0;
-  for (let i = 0; i < ownerCount; i++) {
-    const owner = ownerAt(i);
+  for (let i = from; i < to; i++) {
+    const owner = list.ownerAt(i);
     if (owner.levels == 0) continue;
     const count = changetype<Entity>(owner.guess).levelCount;
     for (let j = 0; j < count; j++) {
@@ -585,32 +547,45 @@ function lookAhead(): void {
   looked = found;
 }
 
-function mergePending(): i32 {
-  for (let i = 0; i < pendingCount; i++) {
-    const change = changetype<Pending>(pending + <usize>i * offsetof<Pending>());
-    const owner = change.owner;
-    if (owner.entity == 0) {
-      const found = entityFor(owner.kind, owner.hash, owner.key, <usize>owner.keyLength);
-      found.version++;
-      owner.entity = changetype<usize>(found);
+/** @param isOurs features are rows in canonical form, as this kernel has just made them */
+function mergeChanges(list: ChangeList, isOurs: bool): i32 {
+  const count = list.ownerCount;
+  let at = list.changes.start;
+  for (let from: usize = 0; from < count; from += OWNERS_MAX) {
+    const to = min(from + OWNERS_MAX, count);
+    lookAhead(list, from, to);
+    for (let i = from; i < to; i++) {
+      const owner = list.ownerAt(i);
+      const end = at + <usize>owner.changeCount * offsetof<Change>();
+      const outcome = mergeOwner(owner, at, end, list.features, isOurs);
+      if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
+      at = end;
     }
-    const entity = changetype<Entity>(owner.entity);
-    const level = levelFor(entity, change.levelMs);
-    const row = rowFor(level, owner.hash, change.tileStart);
-    const outcome = mergeInto(row, change.features, <usize>change.featuresLength);
-    if (outcome != ROW_OK) return outcome == ROW_MALFORMED ? FOLD_MALFORMED : FOLD_UNKNOWN_CASE;
-    noteChange(entity, level, row);
   }
   return FOLD_OK;
+}
+
+function mergeOwner(owner: Owner, from: usize, to: usize, features: usize, isOurs: bool): i32 {
+  const entity = entityFor(owner.kind, owner.hash, owner.key, <usize>owner.keyLength);
+  entity.version++;
+  for (let at = from; at < to; at += offsetof<Change>()) {
+    const change = changetype<Change>(at);
+    const level = levelFor(entity, change.levelMs);
+    const row = rowFor(level, owner.hash, change.tileStart);
+    const outcome = mergeInto(row, features + change.features, <usize>change.featuresLength, isOurs);
+    if (outcome != ROW_OK) return outcome;
+    noteChange(entity, level, row);
+  }
+  return ROW_OK;
 }
 
 const merged: Bytes = Bytes.make();
 
 @inline
-function mergeInto(row: Row, features: usize, length: usize): i32 {
+function mergeInto(row: Row, features: usize, length: usize, isOurs: bool): i32 {
   const end = features + length;
   if (row.length == 0) {
-    if (!isRow(features, end)) return ROW_MALFORMED;
+    if (!isOurs && !isRow(features, end)) return ROW_MALFORMED;
     setBytes(row, features, length);
     return ROW_OK;
   }
@@ -862,14 +837,32 @@ export function missing(start: usize, length: usize): i32 {
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
     if (next == 0) return FOLD_MALFORMED;
-    if (
-      !isInMemory(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart) &&
-      !isNew(stratumFor(changeEntity, changeLevel), changeKey, changeKeyLength, changeTileStart)
-    )
-      listRow(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart);
+    listMissing(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart);
     at = next;
   }
   return FOLD_OK;
+}
+
+/** The same for the changes that tile has made in this kernel. */
+export function missingMade(): void {
+  listed.length = 0;
+  const list = madeChanges();
+  let at = list.changes.start;
+  for (let i: usize = 0; i < list.ownerCount; i++) {
+    const owner = list.ownerAt(i);
+    for (let left = owner.changeCount; left > 0; left--) {
+      const change = changetype<Change>(at);
+      listMissing(owner.kind, owner.key, <usize>owner.keyLength, change.levelMs, change.tileStart);
+      at += offsetof<Change>();
+    }
+  }
+}
+
+@inline
+function listMissing(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): void {
+  if (isInMemory(kind, key, keyLength, levelMs, tileStart)) return;
+  if (isNew(stratumFor(kind, levelMs), key, keyLength, tileStart)) return;
+  listRow(kind, key, keyLength, levelMs, tileStart);
 }
 
 /** What memory has of a row is all there is: the row itself, or that there is none. */

@@ -104,26 +104,20 @@ export { COUNTS_MAX, HALF_LIVES_KEPT } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
 export { PRECISION_MAX, PRECISION_MIN, VECTOR_MAX } from './aggregate';
 export { BEHIND_BOUNDS, REFUSALS_KEPT, REFUSAL_SIZE, behindBounds, forgetRefusals, refusedNow } from './late';
+export { SHARDS_MAX, changesLength, changesStart, setShards, spellChanges } from './change';
 export {
   LEVELS_MAX,
-  SHARDS_MAX,
   addGroup,
-  changesLength,
-  changesStart,
-  findKeyed,
-  pickRecords,
-  pickShard,
-  pickedBytes,
+  closeGroup,
   refusalsOf,
   setKeyColumn,
   setLevel,
   setMember,
   setMemberRank,
   setSequenced,
-  setShards,
-  tilePicked,
-  tileRecords,
-} from './tile';
+} from './group';
+export { findKeyed, pickRecords, pickShard, pickedBytes } from './gather';
+export { tilePicked, tileRecords } from './tile';
 export {
   ADDRESS_SIZE,
   FOLD_MALFORMED,
@@ -135,6 +129,7 @@ export {
   evictedCount,
   fold,
   foldBytes,
+  foldMade,
   foldRows,
   holdFrom,
   listHighest,
@@ -143,6 +138,7 @@ export {
   loadRow,
   loadWanted,
   missing,
+  missingMade,
   packPart,
   packedLength,
   packedStart,

@@ -11,11 +11,11 @@
  * which, and goes on from there.
  */
 import { Frame, Program, registerOf, runRow } from './expression';
-import { FOLD_MALFORMED, FOLD_OK, fold, foldBytes, listedCount, missing } from './fold';
+import { FOLD_MALFORMED, FOLD_OK, foldBytes, foldMade, listedCount, missingMade } from './fold';
 import { Bytes } from './memory';
 import { recordCount, recordRow, recordType, typeFrame } from './ndjson';
 import { Status } from './register';
-import { changesLength, changesStart, tileSequenced } from './tile';
+import { tileSequenced } from './tile';
 import { READ_OK, answerStarted, lacksRows, seeRecords, startRecord, textBytes } from './window';
 
 enum StepKind {
@@ -148,13 +148,13 @@ function write(group: i32, record: i32, mayLack: bool): i32 {
   if (!isTiled) {
     tileSequenced(group, record);
     if (mayLack) {
-      if (missing(changesStart(0), changesLength(0)) != FOLD_OK) return SEQUENCE_MALFORMED;
+      missingMade();
       isTiled = true;
       if (listedCount() > 0) return SEQUENCE_WANTS_CHANGED;
     }
   }
   isTiled = false;
-  const outcome = fold(changesStart(0), changesLength(0));
+  const outcome = foldMade();
   if (outcome == FOLD_OK) return SEQUENCE_DONE;
   return outcome == FOLD_MALFORMED ? SEQUENCE_MALFORMED : SEQUENCE_UNKNOWN_CASE;
 }

@@ -65,6 +65,7 @@ import {
   rowAt,
   useRow,
 } from './fold';
+import { LEVELS_MAX } from './group';
 import { buildKey, keyLength, keyStart } from './key';
 import { INTEGER, TEXT } from './kind';
 import { finishRecent, isRecentSince } from './last_n';
@@ -76,7 +77,7 @@ import { AS_FIRST, LAST_DISTINCT, finishFirst, finishList, isDistinctSince, isRa
 import { Status } from './register';
 import { Head, entryEnd, entryId, entryValue, readEntry } from './row';
 import { HYPERLOGLOG } from './hyperloglog';
-import { LEVELS_MAX, floorTile } from './tile';
+import { floorTile } from './tile';
 import { VECTOR_MEAN, finishVector } from './vector';
 import { mergeExtreme, readCount, readMean, readWhole, wholeCount, wholeValue } from './whole';
 

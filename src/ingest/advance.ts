@@ -1,8 +1,10 @@
 import { Stages } from '../base/stages.ts';
+import { changes, spellChanges } from '../kernel/change.ts';
 import type { Fold } from '../kernel/fold.ts';
+import { pick, pickedBytes } from '../kernel/gather.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { Layout } from '../kernel/layout.ts';
-import { changes, pick, pickedBytes, tile, tilePicked } from '../kernel/tile.ts';
+import { tile, tilePicked } from '../kernel/tile.ts';
 
 /** A plan in its kernel, and the shards that its rows are folded in. Shard 0 may live in the decoding kernel itself. */
 export interface Pipeline {
@@ -15,7 +17,7 @@ const CHANGES_BYTES = 256 << 10;
 
 /** Where nobody waits for events, so many bytes of them are folded together, at least and at most. */
 const GATHERED_MIN_BYTES = 256 << 10;
-const GATHERED_MAX_BYTES = 4 << 20;
+const GATHERED_MAX_BYTES = 16 << 20;
 
 /** Nor more than this share of what rows may occupy: they pass that bound by what is made of them. */
 const GATHERED_SHARE = 1 / 8;
@@ -55,26 +57,32 @@ export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: St
   const isOrdered = folds.some(fold => !fold.isComplete);
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
-    for (const [shard, fold] of folds.entries()) foldChanges(fold, changes(kernel, shard), stages);
+    timeFolding(folds, () => applyMade(kernel, folds), stages);
   }
 }
 
-/** The last steps of one shard, whose events alone were picked. */
-export function foldShard({ kernel }: Layout, fold: Fold, shard: number, stages: Stages): void {
-  const isOrdered = !fold.isComplete;
-  for (let isDone = false; !isDone; ) {
-    isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
-    foldChanges(fold, changes(kernel, shard), stages);
+/** Changes that were made last go to their shards: a lone one of the same kernel takes them as they stand there. */
+function applyMade(kernel: Kernel, folds: Fold[]): void {
+  if (folds.length === 1 && folds[0]!.kernel === kernel) folds[0]!.applyMade();
+  else {
+    spellChanges(kernel);
+    for (const [shard, fold] of folds.entries()) fold.apply(changes(kernel, shard));
   }
 }
 
-/** Folds changes; what reading rows back took is no part of what folding did. */
+/** Folds changes that have come from elsewhere. */
 export function foldChanges(fold: Fold, batch: Uint8Array, stages: Stages): void {
-  const before = fold.readBackMs;
-  stages.time('fold', () => fold.apply(batch));
-  const readBackMs = fold.readBackMs - before;
-  stages.add('fold', -readBackMs);
-  stages.add('read_back', readBackMs);
+  timeFolding([fold], () => fold.apply(batch), stages);
+}
+
+/** What reading rows back took is no part of what folding did. */
+function timeFolding(folds: Fold[], apply: () => void, stages: Stages): void {
+  const readBackMs = () => folds.reduce((sum, fold) => sum + fold.readBackMs, 0);
+  const before = readBackMs();
+  stages.time('fold', apply);
+  const tookMs = readBackMs() - before;
+  stages.add('fold', -tookMs);
+  stages.add('read_back', tookMs);
 }
 
 /** Computes selections, keys and arguments for every event of the batch. */
@@ -88,6 +96,6 @@ export function select(layout: Layout): void {
 export function advanceRecords(pipeline: Pipeline, from: number, to: number): void {
   const { layout, folds } = pipeline;
   tile(layout.kernel, from, to);
-  for (const [shard, fold] of folds.entries()) fold.apply(changes(layout.kernel, shard));
+  applyMade(layout.kernel, folds);
   layout.kernel.exports.seeRecords(from, to);
 }

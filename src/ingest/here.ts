@@ -12,7 +12,7 @@ import { behindCounts, behindOf, takeRefused } from '../kernel/late.ts';
 import type { ReadRanges } from '../kernel/hold.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { sequence } from '../kernel/sequence.ts';
-import { pickedBytes } from '../kernel/tile.ts';
+import { pickedBytes } from '../kernel/gather.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { Mark, RowReader, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';

@@ -18,3 +18,13 @@ function changeOf({ entity, key, levelMs, tileStartMs, value }: FoldedRow) {
   const place = { level: BigInt(levelMs), tileStart: BigInt(tileStartMs) };
   return create(ChangeSchema, { entity, key, ...place, features: value });
 }
+
+/** Spells what tiling has made last, for folds of other kernels: `changes` has it, until this is called again. */
+export function spellChanges(kernel: Kernel): void {
+  kernel.exports.spellChanges();
+}
+
+/** The changes of one shard (ChangeBatch bytes), as a view that holds until the next call. */
+export function changes({ exports, bytes }: Kernel, shard: number): Uint8Array<ArrayBuffer> {
+  return bytes(exports.changesStart(shard), exports.changesLength(shard));
+}

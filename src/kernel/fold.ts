@@ -93,6 +93,13 @@ export class Fold {
     check(this.kernel, this.kernel.exports.fold(start, length));
   }
 
+  /** Merges the changes that its own kernel has made last, as `apply` does those of others. */
+  applyMade(): void {
+    const { exports } = this.kernel;
+    if (!this.isComplete) this.#loadMissing(() => exports.missingMade());
+    check(this.kernel, exports.foldMade());
+  }
+
   /**
    * Exchanges the last rows of keys for those of a batch.
    *

@@ -149,6 +149,7 @@ export interface Exports {
   setMemberRank(group: number, index: number, register: number, kind: number): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
   setSequenced(group: number): void;
+  closeGroup(group: number): void;
   setShards(count: number): void;
   refusalsOf(group: number, level: number): number;
   tileRecords(from: number, to: number): void;
@@ -159,13 +160,16 @@ export interface Exports {
   tilePicked(bytesMax: number, isOrdered: number): number;
   changesStart(shard: number): number;
   changesLength(shard: number): number;
+  spellChanges(): void;
 
   ADDRESS_SIZE: Global;
   FOLD_OK: Global;
   FOLD_MALFORMED: Global;
   FOLD_UNKNOWN_CASE: Global;
   fold(start: number, length: number): number;
+  foldMade(): number;
   missing(start: number, length: number): number;
+  missingMade(): void;
   loadRow(
     kind: number,
     key: number,

@@ -5,7 +5,7 @@ import type { Aggregate, EventType, Feature, Plan } from '../plan/plan.ts';
 import type { Field, Type } from '../plan/value.ts';
 import { identityOf } from './expression.ts';
 import type { Kernel } from './instance.ts';
-import type { Group } from './tile.ts';
+import type { Group } from './group.ts';
 
 /** The dictionary's ids, by name. */
 export interface Ids {

@@ -15,8 +15,7 @@ import type { EventFeatureLayout, EventReadLayout, Ids, Layout, TypeLayout } fro
 import { registerOf, typeIndex } from './layout.ts';
 import { addType, isReadable, setChangelog } from './ndjson.ts';
 import { laySteps } from './sequence.ts';
-import type { Group } from './tile.ts';
-import { addGroup } from './tile.ts';
+import { addGroup, type Group } from './group.ts';
 import { layAnswer } from './window.ts';
 
 export interface Settings {

@@ -3,7 +3,8 @@ import { ChangeBatchSchema } from '../gen/tilefold/v1/change_pb.ts';
 import { select } from '../ingest/advance.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
-import { changes, tile } from '../kernel/tile.ts';
+import { changes, spellChanges } from '../kernel/change.ts';
+import { tile } from '../kernel/tile.ts';
 import { completeBatch } from '../kernel/upsert.ts';
 import { INT64 } from '../plan/value.ts';
 import { type Beside, tableBeside, type TileChoice, type TileTable } from '../read/tiles.ts';
@@ -71,6 +72,7 @@ export async function* changedRows(
       // Stretches begin at multiples of the step, so that cuts of the log into blocks show as little as they can.
       to = Math.min(end, from - (from % step) + step);
       tile(layout.kernel, from - position, to - position);
+      spellChanges(layout.kernel);
       for (const row of rowsOf(changes(layout.kernel, 0), from, to)) waiting.push(row);
       if (waiting.length < CHANGES_MAX) continue;
       yield byEntity(waiting);

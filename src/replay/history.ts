@@ -3,7 +3,9 @@ import { ChangeBatchSchema } from '../gen/tilefold/v1/change_pb.ts';
 import { select } from '../ingest/advance.ts';
 import { Fold } from '../kernel/fold.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
-import { changes, findKeyed, tile } from '../kernel/tile.ts';
+import { changes, spellChanges } from '../kernel/change.ts';
+import { findKeyed } from '../kernel/gather.ts';
+import { tile } from '../kernel/tile.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { answerKeys } from '../read/answer.ts';
 import { emptyColumns } from '../read/read.ts';
@@ -65,6 +67,7 @@ export async function* history({
     let seen = 0;
     for (let record = next(0, count); record < end; record = next(record + 1, count)) {
       tile(kernel, record, record + 1);
+      spellChanges(kernel);
       fold.apply(onlyOf(changes(kernel, 0), answer.entityId, key));
       exports.seeRecords(seen, record + 1);
       seen = record + 1;

@@ -1,12 +1,14 @@
 import type { Stages } from '../base/stages.ts';
-import { foldChanges, foldShard, isGathered, select } from '../ingest/advance.ts';
+import { foldChanges, foldGathered, isGathered, select } from '../ingest/advance.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
 import { behindCounts, type Refused, takeRefused } from '../kernel/late.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
-import { changes, pick, pickShard, tilePicked } from '../kernel/tile.ts';
+import { changes, spellChanges } from '../kernel/change.ts';
+import { pick, pickShard } from '../kernel/gather.ts';
+import { tilePicked } from '../kernel/tile.ts';
 import { takeBack, upsertsOf } from '../kernel/upsert.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
@@ -103,6 +105,7 @@ export class Shard {
     const { layout, shards } = this.parts;
     return this.stages.time('tile', () => {
       tilePicked(layout.kernel);
+      spellChanges(layout.kernel);
       return Array.from({ length: shards }, (_, shard) => changes(layout.kernel, shard).slice());
     });
   }
@@ -167,8 +170,8 @@ export class Shard {
 
   /** Folds what was gathered. Whoever reads rows has to ask for it, if there may be something. */
   foldGathered(): void {
-    const { layout, fold, shard } = this.parts;
-    foldShard(layout, fold, shard, this.stages);
+    const { layout, fold } = this.parts;
+    foldGathered({ layout, folds: [fold] }, this.stages);
   }
 
   /** Folds changes, and remembers the clocks as of the prefix that they complete. */

@@ -6,7 +6,8 @@ import { Stages } from '../../src/base/stages.ts';
 import { advanceRecords, foldGathered, gather, select } from '../../src/ingest/advance.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
-import { changes, tile } from '../../src/kernel/tile.ts';
+import { changes, spellChanges } from '../../src/kernel/change.ts';
+import { tile } from '../../src/kernel/tile.ts';
 import type { AggregateName, Plan } from '../../src/plan/plan.ts';
 import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
 import {
@@ -107,6 +108,17 @@ interface Shape {
   jitterMs: number;
 }
 
+/** Beyond what entries are written of by template, each alone or two together (assembly/plain.ts). */
+const LARGE = [
+  '9223372036854775807',
+  '-9223372036854775808',
+  '18014398509481983',
+  '-18014398509481983',
+  '63',
+  '64',
+  '-65',
+];
+
 function lines(
   rng: Random,
   { startMs, events, keys, stepMs, jitterMs }: Shape,
@@ -114,7 +126,8 @@ function lines(
   const made = Array.from({ length: events }, (_, i) => {
     const key = `key ${rng.below(keys)}`;
     const time = startMs + i * stepMs - rng.below(jitterMs + 1);
-    const v = rng.chance(0.1) ? 'null' : `${rng.below(100_000) - 50_000}`;
+    const small = `${rng.below(100_000) - 50_000}`;
+    const v = rng.chance(0.1) ? 'null' : rng.chance(0.05) ? rng.pick(LARGE) : small;
     const x = rng.pick(['0.5', '1e300', '-1e300', '3', 'null', `${rng.next()}`]);
     return {
       key,
@@ -182,6 +195,7 @@ test.each([...shapes, late])(
     while (decoder.next(0, null)) {
       select(placed);
       tile(placed.kernel, 0, decoder.count);
+      spellChanges(placed.kernel);
       const batch = fromBinary(ChangeBatchSchema, changes(placed.kernel, 0)).changes;
       const addresses = batch.map(({ key, level, tileStart }) =>
         [Buffer.from(key).toString(), level, tileStart].join(),

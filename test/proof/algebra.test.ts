@@ -16,7 +16,8 @@ import { Fold, type FoldedRow } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
-import { changes, tile } from '../../src/kernel/tile.ts';
+import { changes, spellChanges } from '../../src/kernel/change.ts';
+import { tile } from '../../src/kernel/tile.ts';
 import { type AggregateName, LINEAR, type Plan } from '../../src/plan/plan.ts';
 import { INT64 } from '../../src/plan/value.ts';
 import { countedIds } from '../sim/engine.ts';
@@ -64,9 +65,11 @@ async function changesOf(
     select(layout);
     for (let record = 0; record < decoder.count; record++) {
       tile(layout.kernel, record, record + 1);
+      spellChanges(layout.kernel);
       out.each.push(changes(layout.kernel, 0).slice());
     }
     tile(layout.kernel, 0, decoder.count);
+    spellChanges(layout.kernel);
     out.all.push(changes(layout.kernel, 0).slice());
   }
   return out;

@@ -1,0 +1,116 @@
+/**
+ * Entries of one integer: counts, and sums and extremes of int64. Nearly all entries of nearly all rows are such, and all
+ * that tells two of one id apart is the number at their end, and its size in the lengths before it. So what comes before the
+ * number is written as a template: two words, to which the number's size is added where lengths are.
+ *
+ *   0A size+4 08 id 12 size | 08                        number      a count; an id of two bytes moves what follows
+ *   0A size+4 08 id 12 size | tag numberSize+1 tag      number      a sum or an extreme
+ *
+ * An entry takes a fifth of the instructions that encoding a state (row.ts) does.
+ */
+import { COUNT, MAX, MIN, SUM } from './aggregate';
+import { INTEGER } from './kind';
+import { Bytes, allocateZeroed } from './memory';
+import { appendEntry } from './row';
+import { WORD_MAX, spreadWord, varintSize, zigzag } from './varint';
+
+/** Room for an entry, with the ends of the words that are stored. */
+export const PLAIN_MAX: usize = 32;
+
+/** Ids of at most two bytes keep all before the number within two words. */
+const ID_MAX: i32 = 0x3fff;
+
+/** Sums stay this far from zero: their varint takes at most eight bytes. */
+const SUM_MAX: i64 = (<i64>1 << 54) - 1;
+
+/** What entries of an id and a case begin with, for numbers of one byte, and what each byte more adds to it. */
+@unmanaged
+export class Template {
+  aggregateCase: i32;
+  size: usize;
+  first: u64;
+  second: u64;
+  firstStep: u64;
+  secondStep: u64;
+
+  /** Null where entries are not of one integer, or its id takes more bytes. */
+  static make(id: i32, aggregateCase: i32, kind: i32): Template | null {
+    const isExtreme = aggregateCase == MIN || aggregateCase == MAX;
+    if (aggregateCase != COUNT && aggregateCase != SUM && !(isExtreme && kind == INTEGER)) return null;
+    if (id > ID_MAX) return null;
+    // The encoder says what an entry is: that of a zero, which is one byte at its end.
+    store<i64>(example, isExtreme ? INTEGER : 0);
+    store<i64>(example, 0, 8);
+    spelt.length = 0;
+    appendEntry(spelt, id, aggregateCase, example);
+    const template = changetype<Template>(allocateZeroed(offsetof<Template>()));
+    template.aggregateCase = aggregateCase;
+    template.size = spelt.length - 1;
+    assert(template.size <= 16);
+    const words = changetype<usize>(template) + offsetof<Template>('first');
+    memory.copy(words, spelt.start, template.size);
+    const steps = changetype<usize>(template) + offsetof<Template>('firstStep');
+    store<u8>(steps + 1, 1);
+    store<u8>(steps + (id < 0x80 ? 5 : 6), 1);
+    if (aggregateCase != COUNT) store<u8>(steps + template.size - 2, 1);
+    return template;
+  }
+
+  /** Writes the entry of a number up to SUM_MAX; returns its size. */
+  @inline
+  write(out: usize, value: i64): usize {
+    const number = zigzag(value);
+    const size = varintSize(number);
+    const more = <u64>(size - 1);
+    store<u64>(out, this.first + more * this.firstStep);
+    store<u64>(out, this.second + more * this.secondStep, 8);
+    store<u64>(out + this.size, spreadWord(number, size));
+    return this.size + size;
+  }
+}
+
+const example: usize = memory.data(16, 8);
+const spelt: Bytes = Bytes.make();
+
+assert(zigzag(-SUM_MAX) <= WORD_MAX && zigzag(SUM_MAX) <= WORD_MAX);
+
+@inline
+function isNear(value: i64): bool {
+  return <u64>(value + SUM_MAX) <= <u64>(SUM_MAX << 1);
+}
+
+/** What was computed last. */
+export let plainNumber: i64 = 0;
+
+/**
+ * Computes the number of one member over some events: addresses of them (u32 each), where in each the value is, and the byte
+ * that says whether it is null. False where the states have to be asked, for numbers are large, or there is none.
+ */
+@inline
+export function computePlain(aggregateCase: i32, events: usize, count: u32, valueOffset: usize, nullOffset: usize): bool {
+  const end = events + (<usize>count << 2);
+  let number: i64 = 0;
+  if (aggregateCase == COUNT) {
+    for (let at = events; at < end; at += 4) number += <i64>(load<u8>(<usize>load<u32>(at) + nullOffset) == 0);
+  } else if (aggregateCase == SUM) {
+    for (let at = events; at < end; at += 4) {
+      const event = <usize>load<u32>(at);
+      if (load<u8>(event + nullOffset) != 0) continue;
+      const value = load<i64>(event + valueOffset);
+      number += value;
+      if (!isNear(value) || !isNear(number)) return false;
+    }
+  } else {
+    let isThere = false;
+    for (let at = events; at < end; at += 4) {
+      const event = <usize>load<u32>(at);
+      if (load<u8>(event + nullOffset) != 0) continue;
+      const value = load<i64>(event + valueOffset);
+      if (!isThere || (aggregateCase == MIN ? value < number : value > number)) number = value;
+      isThere = true;
+    }
+    if (!isThere || !isNear(number)) return false;
+  }
+  plainNumber = number;
+  return true;
+}
