@@ -36,6 +36,7 @@ import {
   encodeExact,
   finishMean,
   finishSum,
+  negateExact,
 } from './exact';
 import {
   COUNTS_CLEAR,
@@ -351,6 +352,51 @@ export function merge(aggregateCase: i32, into: usize, from: usize): void {
     default:
       abort('merge of an unknown aggregate');
   }
+}
+
+/** States that `negate` knows: what is merged in is taken away by merging its opposite, and nothing of it is left. */
+export function isGroup(aggregateCase: i32): bool {
+  switch (aggregateCase) {
+    case COUNT:
+    case SUM:
+    case MEAN:
+    case REAL_SUM:
+    case REAL_MEAN:
+    case MOMENTS:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Makes a state its opposite. */
+export function negate(aggregateCase: i32, state: usize): void {
+  assert(isGroup(aggregateCase));
+  switch (aggregateCase) {
+    case COUNT:
+      store<i64>(state, -load<i64>(state));
+      return;
+    case SUM:
+      negate128(state);
+      return;
+    case MEAN:
+      negate128(state);
+      store<i64>(state, -load<i64>(state, 16), 16);
+      return;
+    case MOMENTS:
+      negateExact(state);
+      negateExact(state + EXACT_SIZE);
+      return;
+    default:
+      negateExact(state);
+  }
+}
+
+@inline
+function negate128(state: usize): void {
+  const low = ~load<u64>(state) + 1;
+  store<u64>(state, low);
+  store<i64>(state, ~load<i64>(state, 8) + <i64>(low == 0), 8);
 }
 
 @inline

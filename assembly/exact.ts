@@ -314,6 +314,16 @@ function addWord(state: usize, index: i32, word: u64, negative: bool): void {
   store<i64>(chunk, load<i64>(chunk) + (negative ? -value : value));
 }
 
+/** Makes it what takes it away, counts and all. */
+export function negateExact(state: usize): void {
+  for (let at: usize = 0; at < 32; at += 8) store<i64>(state + at, -load<i64>(state + at));
+  if (hasNear(state)) {
+    const low = ~load<u64>(state, 48) + 1;
+    setNear(state, low, ~load<i64>(state, 56) + <i64>(low == 0), positionOf(state));
+  }
+  for (let i = lowOf(state); i < highOf(state); i++) store<i64>(chunkAt(state, i), -load<i64>(chunkAt(state, i)));
+}
+
 /** Adds the sum `from` to `into`, counts and all. `from` is settled on the way: its value stays. */
 export function addExact(into: usize, from: usize): void {
   for (let at: usize = 0; at < 32; at += 8) store<i64>(into + at, load<i64>(into + at) + load<i64>(from + at));

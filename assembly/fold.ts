@@ -73,6 +73,8 @@ export class Entity {
   /** What lookups have made of its rows, and the bytes that this takes: see window.ts. */
   kept: usize;
   keptSize: u32;
+  /** The first of the windows that run along with its rows (running.ts); 0 mostly. */
+  running: usize;
   levelCount: i32;
   levelCapacity: i32;
   /** The edition that a row of it was last changed in. */
@@ -216,6 +218,7 @@ function entityFor(kind: i32, hash: u32, key: usize, keyLength: usize): Entity {
   entity.levels = 0;
   entity.kept = 0;
   entity.keptSize = 0;
+  entity.running = 0;
   entity.levelCount = 0;
   entity.levelCapacity = 0;
   entity.edition = 0;
@@ -481,6 +484,7 @@ const pending: ChangeList = ChangeList.make();
 /** Merges every change of a batch into its row. On a fault the changes before the faulty one have been applied: the caller stops. */
 export function fold(start: usize, length: usize): i32 {
   const end = start + length;
+  ran.length = 0;
   lastHeadSize = 0;
   for (let at = start; at < end; ) {
     const next = readPending(at, end);
@@ -494,6 +498,7 @@ export function fold(start: usize, length: usize): i32 {
 
 /** Merges the changes that tile has made in this kernel. */
 export function foldMade(): i32 {
+  ran.length = 0;
   return mergeChanges(madeChanges(), true);
 }
 
@@ -575,8 +580,43 @@ function mergeOwner(owner: Owner, from: usize, to: usize, features: usize, isOur
     const outcome = mergeInto(row, features + change.features, <usize>change.featuresLength, isOurs);
     if (outcome != ROW_OK) return outcome;
     noteChange(entity, level, row);
+    if (entity.running != 0) noteRan(entity, change, features);
   }
   return ROW_OK;
+}
+
+/** A change of an entity that windows run along with; its features stand where the changes do. */
+@unmanaged
+export class Ran {
+  entity: Entity;
+  featuresLength: u32;
+  features: usize;
+  levelMs: i64;
+  tileStart: i64;
+}
+
+/** Those of the last fold, batch by batch of an entity. */
+const ran: Bytes = Bytes.make();
+
+function noteRan(entity: Entity, change: Change, features: usize): void {
+  ran.reserve(offsetof<Ran>());
+  const noted = changetype<Ran>(ran.end);
+  noted.entity = entity;
+  noted.features = features + change.features;
+  noted.featuresLength = change.featuresLength;
+  noted.levelMs = change.levelMs;
+  noted.tileStart = change.tileStart;
+  ran.length += offsetof<Ran>();
+}
+
+@inline
+export function ranStart(): usize {
+  return ran.start;
+}
+
+@inline
+export function ranEnd(): usize {
+  return ran.end;
 }
 
 const merged: Bytes = Bytes.make();
@@ -1109,6 +1149,9 @@ const bytesByAge: usize = memory.data(64 * 8, 8);
 
 export let evictedCount: i32 = 0;
 
+/** Another one whenever rows have left, and entities with them: what points to any of them has to be let go of. */
+export let departures: u32 = 0;
+
 /**
  * Lets the rows go that were not used for longest, until rows and their index occupy at most `targetBytes` (0 lets go of
  * all). Rows that are dirty or in flight stay: what was not written would be lost. A new era begins.
@@ -1116,6 +1159,7 @@ export let evictedCount: i32 = 0;
 export function evict(targetBytes: f64): void {
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
+    departures++;
     if (filterSize == 0) beginFilters(<usize>targetBytes);
     const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
     for (let i: u32 = 0; i < tableSize; i++) {
@@ -1167,6 +1211,7 @@ function blockSize(row: Row): usize {
 
 /** True when nothing of the entity is left. */
 function evictFrom(entity: Entity, age: i32): bool {
+  entity.running = 0;
   let kept = 0;
   for (let i = 0; i < entity.levelCount; i++) {
     const level = levelAt(entity, i);

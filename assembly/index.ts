@@ -83,6 +83,7 @@ export {
   stopFilling,
 } from './door';
 export { hashKey } from './key';
+export { runningSize, setRunning, setRuns } from './running';
 export {
   SEQUENCE_DONE,
   SEQUENCE_FULL,
@@ -100,7 +101,7 @@ export {
   sequenceRecord,
 } from './sequence';
 export { regexSteps } from './regex';
-export { COUNTS_MAX, HALF_LIVES_KEPT } from './aggregate';
+export { COUNTS_MAX, HALF_LIVES_KEPT, isGroup } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';
 export { PRECISION_MAX, PRECISION_MIN, VECTOR_MAX } from './aggregate';
 export { BEHIND_BOUNDS, REFUSALS_KEPT, REFUSAL_SIZE, behindBounds, forgetRefusals, refusedNow } from './late';

@@ -5,7 +5,7 @@
  *   record -> its clock is seen -> for each step of its type:
  *     columns   expressions over what was read by now
  *     write     one group: tile -> fold
- *     read      one answer: key -> cover -> rows -> values, into registers of the event
+ *     read      one answer: key -> what runs along with its rows, or cover -> rows -> values, into registers of the event
  *
  * Which steps there are, and in which order, the glue says (src/plan/layers.ts). Where memory lacks rows the run stops, says
  * which, and goes on from there.
@@ -15,8 +15,9 @@ import { FOLD_MALFORMED, FOLD_OK, foldBytes, foldMade, listedCount, missingMade 
 import { Bytes } from './memory';
 import { recordCount, recordRow, recordType, typeFrame } from './ndjson';
 import { Status } from './register';
+import { beginRunning, enterRunning, runOn } from './running';
 import { tileSequenced } from './tile';
-import { READ_OK, answerStarted, lacksRows, seeRecords, startRecord, textBytes } from './window';
+import { READ_OK, answerStarted, coverRecord, keyRecord, lacksRows, seeRecords, textBytes } from './window';
 
 enum StepKind {
   COLUMNS,
@@ -155,17 +156,21 @@ function write(group: i32, record: i32, mayLack: bool): i32 {
   }
   isTiled = false;
   const outcome = foldMade();
-  if (outcome == FOLD_OK) return SEQUENCE_DONE;
+  if (outcome == FOLD_OK) return enterRunning() ? SEQUENCE_DONE : SEQUENCE_MALFORMED;
   return outcome == FOLD_MALFORMED ? SEQUENCE_MALFORMED : SEQUENCE_UNKNOWN_CASE;
 }
 
 function read(answer: i32, record: i32, row: i32, mayLack: bool): i32 {
-  if (!startRecord(answer, record, row)) return SEQUENCE_DONE;
+  if (!keyRecord(answer, record, row)) return SEQUENCE_DONE;
+  if (runOn(answer, record, row)) return SEQUENCE_DONE;
+  coverRecord(answer, record);
   if (mayLack && lacksRows(answer)) {
     sequenceAnswer = answer;
     return SEQUENCE_WANTS_READ;
   }
-  return answerStarted(answer, row) == READ_OK ? SEQUENCE_DONE : SEQUENCE_MALFORMED;
+  if (answerStarted(answer, row) != READ_OK) return SEQUENCE_MALFORMED;
+  beginRunning(answer);
+  return SEQUENCE_DONE;
 }
 
 const OVERFLOW_TEXT: usize = memory.data<u8>([0x6f, 0x76, 0x65, 0x72, 0x66, 0x6c, 0x6f, 0x77], 8);

@@ -88,7 +88,7 @@ export const ANSWER_ROWS: i32 = 1024;
 export const WINDOWS_MAX: i32 = 64;
 
 @unmanaged
-class Window {
+export class Window {
   /** 0 is the lifetime. */
   lengthMs: i64;
   resolutionMs: i64;
@@ -112,7 +112,7 @@ class Window {
 
 /** One stored aggregate and all windows over it. */
 @unmanaged
-class Member {
+export class Member {
   id: i32;
   aggregateCase: i32;
   /** What its values are: INTEGER, REAL or TEXT. */
@@ -140,7 +140,7 @@ const SPAN_SIZE: usize = 24;
 const RANGE_SIZE: usize = 32;
 
 @unmanaged
-class Answer {
+export class Answer {
   entity: i32;
   frame: Frame;
   windowCount: i32;
@@ -186,6 +186,8 @@ class Answer {
   afterMs: i64;
   /** The entity being answered; null where the fold holds nothing of it. */
   current: usize;
+  /** Its windows may run along with rows (running.ts). */
+  runs: bool;
 }
 
 const ANSWERS_MAX: i32 = 4096;
@@ -231,19 +233,19 @@ function makeAnswer(entity: i32, frame: Frame, windowCount: i32, memberCount: i3
 }
 
 @inline
-function answerAt(index: i32): Answer {
+export function answerAt(index: i32): Answer {
   assert(<u32>index < <u32>answerCount);
   return changetype<Answer>(load<usize>(answers + <usize>index * sizeof<usize>()));
 }
 
 @inline
-function windowAt(answer: Answer, index: i32): Window {
+export function windowAt(answer: Answer, index: i32): Window {
   assert(<u32>index < <u32>answer.windowCount);
   return changetype<Window>(answer.windows + <usize>index * offsetof<Window>());
 }
 
 @inline
-function memberAt(answer: Answer, index: i32): Member {
+export function memberAt(answer: Answer, index: i32): Member {
   assert(<u32>index < <u32>answer.memberCount);
   return changetype<Member>(answer.members + <usize>index * offsetof<Member>());
 }
@@ -322,7 +324,7 @@ export function setParameter(answer: i32, index: i32, position: i32, value: f64)
 }
 
 @inline
-function stateAt(answer: Answer, member: Member, window: i32): usize {
+export function stateAt(answer: Answer, member: Member, window: i32): usize {
   return answer.states + member.states + <usize>window * stateSize(member.aggregateCase);
 }
 
@@ -437,7 +439,7 @@ export function coverTile(answer: i32, levelMs: f64, tileStart: f64, timeMicros:
   addRange(owner, 0, <i64>levelMs, <i64>tileStart, <i64>tileStart + 1);
 }
 
-function startCover(answer: Answer, timeMicros: i64, isPast: bool): void {
+export function startCover(answer: Answer, timeMicros: i64, isPast: bool): void {
   answer.timeMicros = timeMicros;
   answer.isPast = isPast;
   answer.rangeCount = 0;
@@ -460,7 +462,7 @@ function findCover(answer: Answer, timeMicros: i64, isPast: bool): void {
 }
 
 @inline
-function millisecondOf(micros: i64): i64 {
+export function millisecondOf(micros: i64): i64 {
   return micros / 1000 - <i64>(micros % 1000 < 0);
 }
 
@@ -478,7 +480,7 @@ function coverEvent(answer: Answer, timeMicros: i64, row: usize): void {
  * Has the entity at hand no event after this millisecond? Each has a row of a millisecond, unless that is over for all who
  * could read it; and memory has all of these from the floor on.
  */
-function isLatest(answer: Answer, timeMs: i64): bool {
+export function isLatest(answer: Answer, timeMs: i64): bool {
   let current: Entity | null = null;
   if (answer.current != 0) current = changetype<Entity>(answer.current);
   if (floorOf(answer.entity, current, EXACT_TILE_MS) > timeMs + 1) return false;
@@ -487,7 +489,7 @@ function isLatest(answer: Answer, timeMs: i64): bool {
 }
 
 /** What exact windows begin and end with. */
-const EXACT_TILE_MS: i64 = 1;
+export const EXACT_TILE_MS: i64 = 1;
 
 /** Nothing is after a time that is not known. */
 @inline
@@ -536,7 +538,7 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
 const OPEN: i64 = i64.MAX_VALUE;
 
 @inline
-function startOf(window: Window, timeMs: i64): i64 {
+export function startOf(window: Window, timeMs: i64): i64 {
   return floorTile(timeMs - window.agoMs - window.lengthMs, window.resolutionMs, window.offsetMs);
 }
 
@@ -777,6 +779,7 @@ function gatherLevel(answer: Answer, level: Level): i32 {
  * rows with several of them are few.
  */
 function gatherRanges(answer: Answer): i32 {
+  gatheredRows = 0;
   if (answer.current == 0) return READ_OK;
   const entity = changetype<Entity>(answer.current);
   let level: Level | null = null;
@@ -791,6 +794,9 @@ function gatherRanges(answer: Answer): i32 {
   return READ_OK;
 }
 
+/** Of the last cover of an event. */
+export let gatheredRows: i32 = 0;
+
 /** The latest rows first, as `gather` has them. */
 function gatherRange(answer: Answer, level: Level, range: usize): i32 {
   const from = <i64>load<f64>(range, 8);
@@ -799,6 +805,7 @@ function gatherRange(answer: Answer, level: Level, range: usize): i32 {
   const first = lowerBound(level, from);
   const end = to == Infinity ? level.count : lowerBound(level, <i64>to);
   const windows = <u64>1 << <i32>load<f64>(range, 24);
+  gatheredRows += end - first;
   for (let i = end - 1; i >= first; i--) {
     const row = rowAt(level, i);
     useRow(row);
@@ -988,7 +995,7 @@ export function finishKey(answer: i32, row: i32): void {
   finishRow(answerAt(answer), <usize>row);
 }
 
-function finishRow(answer: Answer, row: usize): void {
+export function finishRow(answer: Answer, row: usize): void {
   assert(row < <usize>answer.frame.rows);
   putReadTime(answer, row);
   for (let i = 0; i < answer.memberCount; i++) {
@@ -1255,6 +1262,13 @@ export function answerStarted(answer: i32, row: i32): i32 {
 
 /** Begins that answer where rows have to come from the store too. False for a null key: then it has ended. */
 export function startRecord(answer: i32, record: i32, row: i32): bool {
+  if (!keyRecord(answer, record, row)) return false;
+  coverRecord(answer, record);
+  return true;
+}
+
+/** Finds the entity that a record names. False for a null key: then the answer has ended. */
+export function keyRecord(answer: i32, record: i32, row: i32): bool {
   const owner = answerAt(answer);
   assert(<u32>record < <u32>recordCount && <u32>row < <u32>owner.frame.rows);
   const at = <usize>record;
@@ -1264,16 +1278,21 @@ export function startRecord(answer: i32, record: i32, row: i32): bool {
     finishNullKey(owner, <usize>row);
     return false;
   }
-  const timeMicros = load<i64>(recordTime + (at << 3));
   if (!buildKey(typeFrame(owner.type), eventRow, owner.keyColumns, owner.keyCount)) {
-    answerOfTime(owner, timeMicros);
+    answerOfTime(owner, load<i64>(recordTime + (at << 3)));
     finishNullKey(owner, <usize>row);
     return false;
   }
   setEntity(owner, keyStart, keyLength);
-  coverEvent(owner, timeMicros, eventRow);
-  clearStates(owner);
   return true;
+}
+
+/** Finds the cover of that record; nothing is merged yet. */
+export function coverRecord(answer: i32, record: i32): void {
+  const owner = answerAt(answer);
+  const at = <usize>record;
+  coverEvent(owner, load<i64>(recordTime + (at << 3)), <usize>load<i32>(recordRow + (at << 2)));
+  clearStates(owner);
 }
 
 /** The moment alone: nothing is covered for who has no key. */

@@ -1243,7 +1243,39 @@ const UPSERTS: Mutant[] = [
 ];
 
 /** All of them; a name is there once. */
+const RUNNING: Mutant[] = [
+  {
+    name: 'running-edge',
+    why: 'the millisecond that a window begins with has left it',
+    file: 'assembly/running.ts',
+    from: '      if (row.tileStart >= to) break;',
+    to: '      if (row.tileStart > to) break;',
+  },
+  {
+    name: 'running-stale',
+    why: 'a window that runs along goes on from what it was before changes that it has not seen',
+    file: 'assembly/running.ts',
+    from: 'if (!running || running.version != entity.version) return false;',
+    to: 'if (!running) return false;',
+  },
+  {
+    name: 'running-back',
+    why: 'an event that is earlier than the last one reads what the window has by then',
+    file: 'assembly/running.ts',
+    from: '    if (to < from) return false;',
+    to: '    if (to < from) continue;',
+  },
+  {
+    name: 'running-found',
+    why: 'a window that all has left is found all the same',
+    file: 'assembly/running.ts',
+    from: '      if (last >= load<i64>(startAt(running, window)))',
+    to: '      if (last > i64.MIN_VALUE)',
+  },
+];
+
 export const MUTANTS: Mutant[] = [
+  ...RUNNING,
   ...UPSERTS,
   ...CHANGES,
   ...FORMS,
@@ -1287,6 +1319,7 @@ const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.
 /** Suites that a mistake is tried on, until one notices. */
 export function suitesFor(name: string): string[] {
   if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
+  if (RUNNING.some(mutant => mutant.name === name)) return ['test/sim/running.test.ts'];
   if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;
   if (WINDOWS.some(mutant => mutant.name === name)) return WINDOW_SUITES;
   if (CHANGES.some(mutant => mutant.name === name)) return CHANGES_SUITES;

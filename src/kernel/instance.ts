@@ -95,6 +95,7 @@ export interface Exports {
 
   COUNTS_MAX: Global;
   HALF_LIVES_KEPT: { value: bigint };
+  isGroup(aggregateCase: number): number;
   RECENT_MAX: Global;
   RECENT_TEXT_MAX_BYTES: Global;
   PRECISION_MIN: Global;
@@ -115,6 +116,9 @@ export interface Exports {
   SEQUENCE_FULL: Global;
   SEQUENCE_MALFORMED: Global;
   SEQUENCE_UNKNOWN_CASE: Global;
+  setRuns(answer: number): void;
+  setRunning(bytesMax: number, rowsMin: number): void;
+  runningSize(): number;
   addColumnsStep(type: number, program: number): void;
   addWriteStep(type: number, group: number): void;
   addReadStep(type: number, answer: number): void;

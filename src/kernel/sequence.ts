@@ -6,6 +6,7 @@ import type { Fold } from './fold.ts';
 import { holdRows, type ReadRanges } from './hold.ts';
 import { keyKindOf } from './key.ts';
 import type { AnswerLayout, EventReadLayout, Layout } from './layout.ts';
+import { runsAlong } from './running.ts';
 import { gapsOf, layWindows, loadMembers, type MemberCell } from './window.ts';
 
 /** What texts of reads may come to before those who have read have to be asked for their features. */
@@ -36,23 +37,27 @@ export function laySteps(layout: Layout, type: number): void {
   }
 }
 
-/** Reads that have their key and their bound in common are made together. */
+/** A read and what it reads. */
+type Reader = EventReadLayout & { aggregate: Aggregate };
+
+/** Reads that have their key and their bound in common are made together, but those that run along with rows by themselves. */
 function layReads(layout: Layout, type: number, reads: EventReadLayout[]): void {
   const aggregateOf = (name: string) => layout.plan.aggregates.find(one => one.name === name)!;
-  const alike = Map.groupBy(reads, ({ read, keys, after }) =>
-    JSON.stringify([entityOf(aggregateOf(read.aggregate)), keys, after]),
+  const readers = reads.map((one): Reader => ({ ...one, aggregate: aggregateOf(one.read.aggregate) }));
+  const alike = Map.groupBy(readers, reader =>
+    JSON.stringify([
+      entityOf(reader.aggregate),
+      reader.keys,
+      reader.after,
+      runsAlong(layout.kernel, reader, reader.aggregate),
+    ]),
   );
-  for (const of of alike.values())
-    layRead(
-      layout,
-      type,
-      of.map(one => ({ ...one, aggregate: aggregateOf(one.read.aggregate) })),
-    );
+  for (const of of alike.values()) layRead(layout, type, of);
 }
 
-function layRead(layout: Layout, type: number, reads: (EventReadLayout & { aggregate: Aggregate })[]): void {
+function layRead(layout: Layout, type: number, reads: Reader[]): void {
   const { exports } = layout.kernel;
-  const [first] = reads as [(typeof reads)[number]];
+  const [first] = reads as [Reader];
   const entity = entityOf(first.aggregate);
   const entityId = layout.ids.entities.get(entity)!;
   const { windows, members, cells } = layWindows(layout, reads);
@@ -70,6 +75,7 @@ function layRead(layout: Layout, type: number, reads: (EventReadLayout & { aggre
   for (const [i, key] of first.keys.entries())
     exports.setEventKey(index, i, key, keyKindOf(first.aggregate.keys[i]!.type));
   if (first.after !== null) exports.setAfter(index, first.after);
+  if (runsAlong(layout.kernel, first, first.aggregate)) exports.setRuns(index);
   layout.eventAnswers.set(index, answer);
   exports.addReadStep(type, index);
   for (const { register, fault } of reads) if (fault !== null) exports.addFaultStep(type, register, fault);

@@ -1,0 +1,101 @@
+/**
+ * Windows that run along with the rows of hot keys (assembly/running.ts), against their twin, the cover: random topologies over
+ * random logs, with events that are late, early and of equal times, and each answer compared bit by bit.
+ */
+import { describe, expect, test } from 'bun:test';
+import { paymentLines, paymentsPlan } from '../../scripts/bench/sequence.ts';
+import { setRunning } from '../../src/kernel/running.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { parseLog } from '../oracle/log.ts';
+import { eventRow } from '../oracle/naive.ts';
+import { EVENT_CLOCK } from './engine.ts';
+import { body, tame } from './flights.ts';
+import { isSame, valueAt } from './judge.ts';
+import { Random } from './random.ts';
+import { replayed } from './replayed.ts';
+import { randomTopology, randomTopologyLines } from './topologies.ts';
+
+const LONG = process.env.TILEFOLD_LONG === '1';
+const SEEDS = Array.from({ length: LONG ? 300 : 10 }, (_, i) => i + 1);
+
+/** What states that run along may take, and from how many rows of a cover on there are any. */
+interface Settings {
+  bytes: number;
+  rows: number;
+  memoryBytes?: number;
+}
+
+const COVER: Settings = { bytes: 0, rows: 1 };
+const RUNNING: Settings = { bytes: 1 << 20, rows: 1 };
+
+/** All answers as one text, and the most that states took. */
+async function answersOf(plan: Plan, lines: Uint8Array[], { bytes, rows, memoryBytes = 2 ** 32 }: Settings) {
+  const { batches, kernel } = await replayed(plan, lines, { memoryBytes });
+  setRunning(kernel, bytes, rows);
+  const answers: string[] = [];
+  const wrong: string[] = [];
+  let sizeMax = 0;
+  for await (const { count, positions, columns, errors } of batches) {
+    sizeMax = Math.max(sizeMax, kernel.exports.runningSize());
+    for (let i = 0; i < count; i++)
+      for (const column of columns) {
+        const value = valueAt(column, i);
+        const text = Array.isArray(value) ? value.map(String).join() : Object.is(value, -0) ? '-0' : String(value);
+        answers.push(`${positions[i]} ${column.name} ${text} ${column.statuses[i]}`);
+      }
+    wrong.push(...errors.map(({ position, feature, text }) => `${position} ${feature}: ${text}`));
+  }
+  return { answers: [...answers, ...wrong.sort()], sizeMax };
+}
+
+describe.each(SEEDS)('seed %d', seed => {
+  test('windows that run along = the cover, with room for all states, for few, and with rows that leave', async () => {
+    const rng = new Random(seed + 9000);
+    const plan = randomTopology(rng, 4 + rng.below(8));
+    const lines = tame(randomTopologyLines(rng, 250, rng.pick([1000, 60_000, 172_800_000])));
+    const { answers: wanted, sizeMax } = await answersOf(plan, lines, COVER);
+    expect(sizeMax).toBe(0);
+    for (const settings of [
+      RUNNING,
+      { ...RUNNING, bytes: 3000 },
+      { ...RUNNING, memoryBytes: 1 },
+      { ...RUNNING, rows: 12 },
+    ]) {
+      const { answers } = await answersOf(plan, lines, settings);
+      const at = answers.findIndex((answer, i) => answer !== wanted[i]);
+      expect([at, answers[at], answers.length]).toEqual([-1, undefined, wanted.length]);
+    }
+  }, 60_000);
+
+  test('windows that run along = oracle', async () => {
+    const rng = new Random(seed + 9500);
+    const plan = randomTopology(rng, 6);
+    const lines = tame(randomTopologyLines(rng, 100));
+    const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+    const { batches, kernel } = await replayed(plan, lines);
+    setRunning(kernel, RUNNING.bytes, RUNNING.rows);
+    for await (const { count, positions, columns, types } of batches)
+      for (let i = 0; i < count; i++) {
+        const position = Number(positions[i]!);
+        const wanted = eventRow(plan, log, position)!;
+        for (const column of columns) {
+          const [event, name] = column.name.split('.') as [string, string];
+          const [want, got] = [event === types[i] ? wanted[name]! : null, valueAt(column, i)];
+          if (!isSame(got, want)) expect([position, column.name, got]).toEqual([position, column.name, want]);
+        }
+      }
+  }, 60_000);
+});
+
+test('hot keys have states, which take no more than they may, and none where they may take nothing', async () => {
+  const [plan, lines] = [paymentsPlan(), paymentLines(4_000)];
+  const cover = await answersOf(plan, lines, COVER);
+  const running = await answersOf(plan, lines, { bytes: 1 << 20, rows: 12 });
+  expect(running.answers).toEqual(cover.answers);
+  // That of the busiest customer alone has the exact sums of doubles of a window.
+  expect(running.sizeMax).toBeGreaterThan(2_000);
+  const few = await answersOf(plan, lines, { bytes: 12_000, rows: 1 });
+  expect(few.answers).toEqual(cover.answers);
+  expect(few.sizeMax).toBeGreaterThan(0);
+  expect(few.sizeMax).toBeLessThanOrEqual(12_000);
+}, 60_000);
