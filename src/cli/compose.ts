@@ -28,6 +28,7 @@ import { type Answer, Asker, type LookUp, Reader } from '../read/read.ts';
 import { type TileBatch, type TileChoice, type TileTable, tileTable } from '../read/tiles.ts';
 import { changedRows, changeTable, type LogStretch } from '../replay/changes.ts';
 import { history, type HistoryParts, type Touch } from '../replay/history.ts';
+import { type Label, type LabelBatch, labelled, type LabelParts } from '../replay/labels.ts';
 import { answersAt, type Moment } from '../replay/moments.ts';
 import { type Replay, type ReplayParts, replay } from '../replay/replay.ts';
 import { Spill } from '../replay/spill.ts';
@@ -39,7 +40,7 @@ import { type Pauses, type ReadDisk, readThrough, tryOften } from '../source/buc
 import { EventLog, type LogSettings } from '../source/log.ts';
 import { s3Bucket } from '../source/s3.ts';
 import { folderLog, listSegments, summaryOf } from '../source/segments.ts';
-import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
+import { AHEAD_MAX_MS, type Clock, type Source } from '../source/source.ts';
 import { restoreSegments } from '../source/upload.ts';
 import { packFrame } from '../source/zstd.ts';
 import { type FolderLock, LOCK_FILE, lockFolder } from '../store/lock.ts';
@@ -451,6 +452,21 @@ export async function composeReplay(
   return { ...replay({ layout, spill, source, ...around }), spill, close };
 }
 
+/** Features as of labels. What is asked of the layout is up to the caller, who knows the labels. */
+export async function composeLabels<T extends Label>(
+  plan: Plan,
+  rows: { memoryBytes: number; path: string },
+  clock: Clock,
+): Promise<{
+  layout: Layout;
+  run: (parts: Omit<LabelParts<T>, 'layout' | 'spill'>) => AsyncGenerator<LabelBatch<T>>;
+  close(): void;
+}> {
+  const layout = await oneLayout(plan, { clock });
+  const { spill, close } = spillOf(layout, rows);
+  return { layout, run: parts => labelled({ ...parts, layout, spill }), close };
+}
+
 function spillOf(layout: Layout, { memoryBytes, path }: { memoryBytes: number; path: string }) {
   let close = () => {};
   const spill = new Spill(layout, memoryBytes, () => {
@@ -580,7 +596,7 @@ async function twoLayouts(plan: Plan, { source }: LogStretch): Promise<[Layout, 
   return [await oneLayout(plan, source), await oneLayout(plan, source)];
 }
 
-async function oneLayout(plan: Plan, { clock }: Source): Promise<Layout> {
+async function oneLayout(plan: Plan, { clock }: Pick<Source, 'clock'>): Promise<Layout> {
   return layPlan(await loadKernel(), plan, countedIds(plan), { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
 }
 

@@ -12,12 +12,15 @@ import { ndjsonFiles } from '../source/ndjson.ts';
 import { folderLog, folderRecords } from '../source/segments.ts';
 import type { Clock, Source } from '../source/source.ts';
 import { timelineCount } from '../source/timeline.ts';
+import type { Plan } from '../plan/plan.ts';
 import { branchPlan } from './branches.ts';
-import { composeReplay, readableLog } from './compose.ts';
+import { composeLabels, composeReplay, readableLog } from './compose.ts';
 import { loadConfig } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
-import { type Frame, frameMaker, replayFrame, replayShapes } from './frame.ts';
+import { type Frame, type FrameMaker, frameMaker, replayFrame, replayShapes } from './frame.ts';
+import { LabelFile, labelFrame, type LabelRow, labelShapes, labelSubjects } from './labels.ts';
 import { badLine, featureErrorLine, rejectedLine } from './lines.ts';
+import { oneMore } from './lookup.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { Progress } from './progress.ts';
 import { parseTime } from './tiles.ts';
@@ -36,6 +39,10 @@ interface Options {
   errors?: string;
   json?: true;
   profile?: true;
+  labels?: string;
+  time?: string;
+  key?: string[];
+  feature?: string[];
 }
 
 /** `tilefold replay`: a recorded log, or timelines -> one row for each event, with its features as of itself. */
@@ -54,6 +61,13 @@ export function addReplay(program: Command) {
       '--errors <file>',
       'an .ndjson file of the events that cannot count, of features that something is wrong with, and why',
     )
+    .option(
+      '--labels <file>',
+      'for each row of a .csv, .tsv or .parquet file its features, as of its time: rows to train on',
+    )
+    .option('--time <column>', "the labels' times; _time by default")
+    .option('--key <entity=columns>', 'the columns of labels that name an entity; may be given again', oneMore)
+    .option('--feature <name>', 'set:name or set:*, may be given again: what labels are given, all by default', oneMore)
     .option('--json', 'what was done as one JSON object')
     .option(...PROFILE)
     .action(async (_options, command: Command) => replayFiles(command.optsWithGlobals<Options>()));
@@ -62,6 +76,9 @@ export function addReplay(program: Command) {
 async function replayFiles(options: Options) {
   const makeFrame = await frameMaker(options.out);
   const { plan, clock, foldMemoryBytes, branch } = await definitionsOf(options);
+  if (options.labels !== undefined) return replayLabels(options, makeFrame, plan, clock, foldMemoryBytes);
+  const alone = (['time', 'key', 'feature'] as const).find(name => options[name] !== undefined);
+  if (alone) throw new Fault('config', `--${alone} is about labels: wanted --labels FILE with it`);
   const stretch = { startMicros: options.start ?? null, endMicros: options.end ?? null };
   const recorded = await recordedSource(options, clock);
   const { source } = recorded;
@@ -122,6 +139,69 @@ async function replayFiles(options: Options) {
   tellErrors(counts, options.errors);
 }
 
+/** `--labels`: a row for each label instead of one for each event. */
+async function replayLabels(
+  options: Options,
+  makeFrame: FrameMaker,
+  plan: Plan,
+  clock: Clock,
+  memoryBytes: number,
+): Promise<void> {
+  if (options.start !== undefined || options.end !== undefined)
+    throw new Fault('config', '--start and --end limit rows of events: which labels there are, their file says');
+  const { source } = await recordedSource(options, clock);
+  const out = await WholeFile.create(options.out);
+  const errors = options.errors === undefined ? null : await WholeFile.create(options.errors);
+  const file = await LabelFile.read(options.labels!, options, options.out);
+  const counts = { rejected: 0, bad: 0 };
+  const startMs = performance.now();
+  try {
+    if (file.count === 0)
+      throw new Fault('media_type', `no row of ${options.labels} has a time: ${file.firstRejected ?? 'it has none'}`);
+    const { layout, run, close } = await composeLabels<LabelRow>(
+      plan,
+      { memoryBytes, path: `${options.out}.rows` },
+      source.clock,
+    );
+    try {
+      const subjects = labelSubjects(layout, file, options);
+      const frame = makeFrame(labelShapes(file, subjects));
+      const batches = run({
+        ...{ source, asked: subjects.asked, labels: file.rows(subjects, plan) },
+        onRejected(rejected) {
+          counts.rejected++;
+          errors?.writeNow(rejectedLine(rejected));
+        },
+        onBad(bad) {
+          counts.bad++;
+          errors?.writeNow(badLine(bad));
+        },
+      });
+      for await (const batch of batches) await out.write(frame.batch(labelFrame(file, batch)));
+      await out.write(frame.end());
+    } finally {
+      close();
+    }
+    await errors?.finish();
+    await out.finish();
+  } catch (error) {
+    await out.abandon();
+    await errors?.abandon();
+    throw error;
+  } finally {
+    await file.close();
+  }
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+  const { count, rejected: unread, firstRejected } = file;
+  if (unread > 0)
+    console.error(`replay: ${unread} labels have no time and are left out, the first being ${firstRejected}`);
+  tellErrors({ ...counts, features: 0 }, options.errors);
+  const wrong = { labels_rejected: unread, errors: counts.rejected + counts.bad, rejected: counts.rejected };
+  if (options.json)
+    console.log(JSON.stringify({ labels: count, ...wrong, seconds: Number(seconds), out: options.out }));
+  else console.error(`${count} labels in ${seconds} s, written to ${options.out}`);
+}
+
 /** What is computed, and of which branch it is. */
 async function definitionsOf({ features, branch, config: path }: Options) {
   if (features !== undefined && branch !== undefined)
@@ -158,7 +238,7 @@ function noEvents({ file, line, reason, sample }: Rejected, count: number): Faul
 /** Enough to know a file again. */
 const SAMPLE_CHARACTERS = 60;
 
-function tellErrors({ rejected, bad, features }: Counts, errors: string | undefined) {
+function tellErrors({ rejected, bad, features }: Omit<Counts, 'first'>, errors: string | undefined) {
   const where = errors === undefined ? '--errors FILE lists them' : `${errors} lists them`;
   if (rejected > 0)
     console.error(`replay: ${rejected} ${rejected === 1 ? 'line is no event' : 'lines are no events'}; ${where}`);

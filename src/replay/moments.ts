@@ -51,13 +51,11 @@ export async function answersAt(
   };
   for await (const { position, count } of decodedBatches(layout, last, { source, first: 0, from: 0, to: Infinity })) {
     select(layout);
-    // Copies, for memory may grow while the events are folded.
-    const times = kernel.longs(exports.recordTime.value, count).slice();
-    const rows = kernel.ints(exports.recordRow.value, count).slice();
+    // A copy, for memory may grow while the events are folded.
+    const clocks = kernel.longs(exports.recordClock.value, count).slice();
     for (let record = 0; record < count; record++) {
-      const isBefore = () => waiting[0] && waiting[0].atMicros !== null && waiting[0].atMicros < times[record]!;
-      // What cannot count moves no clock.
-      while (rows[record]! >= 0 && isBefore()) answer(waiting[0]!.atMicros!);
+      const isBefore = () => waiting[0] && waiting[0].atMicros !== null && waiting[0].atMicros < clocks[record]!;
+      while (isBefore()) answer(waiting[0]!.atMicros!);
       exports.forgetTexts();
       if (layout.isSequenced) sequence(layout, fold, null, record, record + 1);
       advanceRecords({ layout, folds: [fold] }, record, record + 1);
