@@ -6,6 +6,8 @@ export interface Mutant {
   file: string;
   from: string;
   to: string;
+  /** The suite that has the input which shows it, where it takes a rare one: no other is tried. */
+  suite?: string;
 }
 
 const ADVANCE: Mutant[] = [
@@ -343,6 +345,7 @@ const QUICK: Mutant[] = [
     file: 'assembly/row.ts',
     from: '((leftWord ^ rightWord) & SAME_MASK) != 0 || id <= last',
     to: '((leftWord ^ rightWord) & SAME_MASK) != 0 || id == 0',
+    suite: 'test/kernel/fold.test.ts',
   },
   {
     name: 'unread-row',
@@ -427,6 +430,7 @@ const QUICK: Mutant[] = [
     file: 'assembly/exact.ts',
     from: '  if (bitsOf(sum, top) >= NEAR_BITS) makeRoom(state);\n',
     to: '',
+    suite: 'test/kernel/aggregate.test.ts',
   },
   {
     name: 'near-lost',
@@ -967,6 +971,7 @@ const SPELLED: Mutant[] = [
     file: 'assembly/distinct.ts',
     from: 'return length == load<u32>(y, 4) && isSame(<usize>load<u32>(x), <usize>load<u32>(y), <usize>length);',
     to: 'return length == load<u32>(y, 4);',
+    suite: 'test/kernel/distinct.test.ts',
   },
   {
     name: 'slots-shared',
@@ -1318,6 +1323,8 @@ const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.
 
 /** Suites that a mistake is tried on, until one notices. */
 export function suitesFor(name: string): string[] {
+  const suite = MUTANTS.find(mutant => mutant.name === name)?.suite;
+  if (suite) return [suite];
   if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
   if (RUNNING.some(mutant => mutant.name === name)) return ['test/sim/running.test.ts'];
   if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;

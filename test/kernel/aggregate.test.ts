@@ -7,7 +7,7 @@ import type { Layout } from '../../src/kernel/layout.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
 import { STATUS, makeColumn } from '../../src/kernel/window.ts';
 import type { AggregateName, Plan } from '../../src/plan/plan.ts';
-import { INT64, STRING, type Value } from '../../src/plan/value.ts';
+import { DOUBLE, INT64, STRING, type Type, type Value } from '../../src/plan/value.ts';
 import { answerKeys } from '../../src/read/answer.ts';
 import { aggregate, column, feature, optional, plan, read } from '../oracle/fixtures/spell.ts';
 import { parseLog } from '../oracle/log.ts';
@@ -21,12 +21,12 @@ import { changeBatch, count, extreme, integer, mean, row, type State, sum } from
 const LEAST = -(2n ** 63n);
 const MOST = 2n ** 63n - 1n;
 
-/** Lifetimes of one column by key, with these functions; weighted by a column `w` where asked. */
-function planOf(fns: AggregateName[], weighted: boolean): Plan {
-  const inputs = [optional('k', STRING), optional('v', INT64), optional('w', INT64)];
+/** Lifetimes of one column `v` by key, with these functions; weighted by a column `w` where asked. */
+function planOf(fns: AggregateName[], weighted: boolean, type: Type = INT64): Plan {
+  const inputs = [optional('k', STRING), optional('v', type), optional('w', INT64)];
   const key = column('k', STRING);
   const set = { name: 'set', description: '', owner: '', entity: 'k', event: 'e', keys: [key], sql: '', at: null };
-  const aggregates = fns.map(fn => aggregate(`set:${fn}`, 'e', [key], fn, column('v', INT64), { entity: 'k' }));
+  const aggregates = fns.map(fn => aggregate(`set:${fn}`, 'e', [key], fn, column('v', type), { entity: 'k' }));
   return plan({
     events: [eventType('e', inputs, weighted ? column('w', INT64) : null)],
     entities: [{ name: 'k', keys: [STRING], at: null }],
@@ -191,6 +191,21 @@ function fromHex(text: string): number {
   const magnitude = (Number(whole) + Number(`0x${fraction}`) / 16 ** fraction!.length) * 2 ** Number(exponent);
   return sign ? -magnitude : magnitude;
 }
+
+test.each([1n, -1n])('doubles of one batch add up to more than 128 bits, times %p', async sign => {
+  const of = await layout(planOf(['sum'], false, DOUBLE));
+  const pipeline = { layout: of, folds: [makeFold(of)] };
+  // In units of the first one's last bit each of the others has 116 bits: 2,048 of them have 127, without the sign.
+  const many = Array.from({ length: 2500 }, () => sign * (2n ** 64n - 2n ** 11n));
+  const values = [sign, ...many];
+  const decoder = new Decoder(of.kernel, of.types);
+  decoder.fill(bytesOf(values.map(v => `{"type":"e","time":0,"data":{"k":"x","v":${v}}}`).join('\n')));
+  expect(decoder.next(0, null)).toBe(true);
+  advance(pipeline);
+  expect(decoder.next(0, null)).toBe(false);
+  const total = values.reduce((sum, v) => sum + v, 0n);
+  expect(answers(of, ['x']).get('sum')).toEqual([{ value: Number(total), status: null }]);
+});
 
 describe('weights', () => {
   const lines = (rng: Random, events: number) =>

@@ -1,5 +1,6 @@
 /** Costly functions run once for rows with the same arguments: what comes out is what each row by itself would give. */
 import { expect, test } from 'bun:test';
+import { Op } from '../../src/kernel/expression.ts';
 import { type Kernel, loadKernel } from '../../src/kernel/instance.ts';
 import { INT64, STRING, TIME } from '../../src/plan/value.ts';
 import { Random } from '../sim/random.ts';
@@ -74,4 +75,31 @@ test('what repeats is computed once', async () => {
   };
   const [distinct, repeated] = [stepsOf(rows(3000, 10_000)), stepsOf(rows(10, 10_000))];
   expect(repeated).toBeLessThan(distinct / 20);
+});
+
+/** So many texts that some few pairs of them have one hash of 32 bits. */
+const HASHED = 300_000;
+
+/** Two texts of equal length whose hashes are the same as arguments of a function. */
+function alike({ exports, put }: Kernel, op: Op): [string, string] {
+  const texts = Array.from({ length: HASHED }, (_, i) => `text ${100_000 + i}`);
+  const length = texts[0]!.length;
+  const block = put(new TextEncoder().encode(texts.join('')));
+  const seen = new Map<number, string>();
+  for (const [i, text] of texts.entries()) {
+    const hash = exports.hashKey(op, block + i * length, length);
+    const other = seen.get(hash);
+    if (other !== undefined) return [other, text];
+    seen.set(hash, text);
+  }
+  throw new Error(`no two of ${HASHED} texts hash alike`);
+}
+
+test('texts whose hashes are the same have their own results', async () => {
+  const kernel = await loadKernel();
+  const pair = alike(kernel, Op.REVERSE);
+  const rows = Array.from({ length: 200 }, (_, i): Row => ({ s: pair[i % 2]!, u: null, n: null, t: null }));
+  const [found] = evaluateAll(kernel, [await compile('REVERSE(s)', COLUMNS)], COLUMNS, rows);
+  const said = new Set(rows.map(({ s }, i) => `${s}, ${found![i]}`));
+  expect([...said]).toEqual(pair.map(s => `${s}, ${[...s].reverse().join('')}`));
 });

@@ -345,6 +345,18 @@ describe('malformed', () => {
     expect(refusal(() => fold.apply(changeBatch([{}, row([1, count(1n)])])))).toBe('corrupt');
   });
 
+  test('nor do two rows become one that are disordered alike', async () => {
+    for (const ids of [
+      [2, 1],
+      [1, 1],
+    ]) {
+      const bad = Uint8Array.from(ids.flatMap(id => [...row([id, count(1n)])]));
+      const fold = new Fold(await loadKernel(), (_, take) => take(0, bad, 0, bad.length));
+      fold.resume([{ entity: 1, levelMs: 0, tileStartMs: 0 }]);
+      expect(refusal(() => fold.apply(changeBatch([{}, bad])))).toBe('corrupt');
+    }
+  });
+
   test.each([11, 12, 13, 14])(
     'thousands of damaged batches: a fault, or a row that protobuf reads alike, seed %p',
     async seed => {
