@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 import { Fault, Faults } from '../../src/base/fault.ts';
 import { broughtIntoForce } from '../../src/cli/apply.ts';
 import { compareSides } from '../../src/cli/branch_diff.ts';
@@ -161,12 +162,28 @@ describe('a branch', () => {
   test('whose bytes were changed is not taken for what was saved', async () => {
     const { config } = await dataFolder();
     await saveFolder(config, 'risk');
+    for (const packed of [Buffer.from('nothing'), zstdCompressSync(FAULTY)]) {
+      const db = openShared(config.branches.sqlite);
+      db.run('UPDATE definition_texts SET packed = ?', [packed]);
+      db.close();
+      expect(await codeOf(() => branchPlan(config, 'risk'))).toStartWith(
+        'corrupt: shops/sales.scowl of branch risk@1 is not what was saved',
+      );
+    }
+  });
+
+  test('that cannot be saved as a whole leaves no trace', async () => {
+    const { config, write } = await dataFolder();
+    await saveFolder(config, 'risk');
+    write('views.scowl', 'event view\nshop := $.shop as string\n');
     const db = openShared(config.branches.sqlite);
-    db.run("UPDATE definition_texts SET packed = x'00112233'");
+    db.run("CREATE TRIGGER full BEFORE INSERT ON branch_versions BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+    await expect(saveFolder(config, 'risk')).rejects.toThrow();
+    const count = (table: string) => db.query(`SELECT * FROM ${table}`).all().length;
+    expect(['branch_files', 'definition_texts'].map(count)).toEqual([1, 1]);
+    db.run('DROP TRIGGER full');
     db.close();
-    expect(await codeOf(() => branchPlan(config, 'risk'))).toStartWith(
-      'corrupt: shops/sales.scowl of branch risk@1 is not what was saved',
-    );
+    expect((await saveFolder(config, 'risk')).version.version).toBe(2);
   });
 });
 
