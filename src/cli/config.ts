@@ -30,6 +30,8 @@ export interface Config {
   timelines: { dir: string };
   /** Where branches are kept. */
   branches: { sqlite: string };
+  /** Of the latest events: how many, and since when they have arrived. */
+  feed: { events: number; ageMs: number };
   /** The folder of definitions. */
   definitions: string;
   /** The dialect of SQL of feature sets that name none. */
@@ -67,7 +69,7 @@ export function parseConfig(file: string, text: string): Config {
 }
 
 function located(config: z.output<typeof CONFIG>, folder: string): Config {
-  const { log, store, timelines, branches, definitions, dialect, serve, fold, lateness, scylla } = config;
+  const { log, store, timelines, branches, feed, definitions, dialect, serve, fold, lateness, scylla } = config;
   return {
     log: {
       dir: resolve(folder, log.dir),
@@ -81,6 +83,7 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     store: { sqlite: resolve(folder, store.sqlite) },
     timelines: { dir: resolve(folder, timelines.dir) },
     branches: { sqlite: resolve(folder, branches.sqlite) },
+    feed: { events: feed.events, ageMs: feed.age },
     definitions: resolve(folder, definitions),
     dialect,
     serve: { port: serve.port, host: serve.host },
@@ -190,6 +193,15 @@ function workersOf(written: 'cores' | bigint): number {
   return cores < CORES_FOR_WORKERS_MIN ? 0 : Math.min(cores, WORKERS_MAX);
 }
 
+/** They are held in memory, and looked through for each answer. */
+const FEED_EVENTS_MAX = 1_000_000;
+
+const FEED_EVENTS = z
+  .bigint()
+  .describe(`a number of events, 1 to ${FEED_EVENTS_MAX}`)
+  .refine(count => count >= 1n && count <= BigInt(FEED_EVENTS_MAX), `events are 1 to ${FEED_EVENTS_MAX}`)
+  .transform(Number);
+
 /** A section that is there without anything in it is one of defaults, as one that is not there. */
 function section<T extends z.ZodRawShape>(shape: T) {
   return z.preprocess(value => value ?? {}, z.strictObject(shape));
@@ -269,6 +281,7 @@ export const CONFIG = section({
   store: section({ sqlite: PATH.default('data/tilefold.db') }),
   timelines: section({ dir: PATH.default('data/timelines') }),
   branches: section({ sqlite: PATH.default('data/branches.db') }),
+  feed: section({ events: FEED_EVENTS.default(10_000), age: duration(1000).default(86_400_000) }),
   definitions: PATH.default('features'),
   dialect: DIALECT.default('duckdb'),
   serve: section({

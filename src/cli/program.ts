@@ -7,6 +7,7 @@ import { addApply } from './apply.ts';
 import { addCompletion } from './completion.ts';
 import { addCql } from './cql.ts';
 import { addErrors } from './errors.ts';
+import { addEvents } from './events.ts';
 import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
 import { addFmt } from './fmt.ts';
 import { addFeatures } from './features.ts';
@@ -64,6 +65,7 @@ export function programOf(): Command {
     addExplain,
     addFeatures,
     addErrors,
+    addEvents,
     addLate,
     addReplay,
     addTimeline,

@@ -9,6 +9,7 @@ import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { branchService } from './branches.ts';
+import { feedService } from './feed.ts';
 import { timelineService } from './timelines.ts';
 
 interface Options {
@@ -136,6 +137,11 @@ class Gate {
         save: branch => ifOpen(() => branches.save(branch)),
         remove: name => ifOpen(() => branches.remove(name)),
       },
+      feed: feedService(
+        config,
+        async () => parts.plan,
+        () => ingest.position + 1,
+      ),
       abort: () => ifOpen(() => aborted(parts)),
       applyFiles: (...files) => ifOpen(() => applyFiles(...files)),
     };

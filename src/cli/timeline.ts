@@ -17,6 +17,7 @@ interface Options {
 
 interface CreateOptions extends Options {
   fromLog?: true;
+  fromFeed?: true;
   start?: bigint;
   end?: bigint;
   last?: number;
@@ -38,6 +39,10 @@ export function addTimeline(program: Command) {
     .argument('<name>', 'what replays call it')
     .argument('[file...]', 'NDJSON, CSV or Parquet, packed or not; s3://BUCKET/PREFIX')
     .option('--from-log', 'from the event log')
+    .option(
+      '--from-feed',
+      'deprecated, --from-log is meant: from the latest events of the log, as many as feed.events says',
+    )
     .option('--start <time>', 'events from then on, by their own time: RFC 3339 or epoch milliseconds', parseTime)
     .option('--end <time>', 'events before then', parseTime)
     .option('--last <duration>', "the last of the log, such as 7d, by the log's clock", durationOf)
@@ -80,6 +85,10 @@ async function create(name: string, files: string[], options: CreateOptions) {
   const { types, where, start, end, last } = options;
   if (last !== undefined && (start !== undefined || end !== undefined))
     throw new Fault('config', '--last says where a timeline starts: it is given without --start and --end');
+  if (options.fromFeed)
+    console.error(
+      'timeline: --from-feed is deprecated; --from-log reads all of the log, and --last or --start limit it',
+    );
   const created = await withTimelines(options, timelines =>
     timelines.create({
       ...{ name, from: originOf(files, options), types: types === undefined ? null : namesOf(types) },
@@ -94,11 +103,13 @@ async function create(name: string, files: string[], options: CreateOptions) {
   console.log(options.json ? JSON.stringify(createdJson(created)) : createdText(created));
 }
 
-function originOf(files: string[], { fromLog, last, type, time, id }: CreateOptions): TimelineOrigin {
+function originOf(files: string[], { fromLog, fromFeed, last, type, time, id }: CreateOptions): TimelineOrigin {
   const names = Object.fromEntries(Object.entries({ type, time, id }).filter(([, name]) => name !== undefined));
-  if (fromLog) {
-    if (files.length > 0) throw new Fault('config', `--from-log reads no files, and ${files[0]} is given`);
-    return { kind: 'log' };
+  if (fromLog && fromFeed) throw new Fault('config', 'wanted one of --from-log and --from-feed');
+  if (fromLog || fromFeed) {
+    const option = fromLog ? '--from-log' : '--from-feed';
+    if (files.length > 0) throw new Fault('config', `${option} reads no files, and ${files[0]} is given`);
+    return { kind: fromLog ? 'log' : 'feed' };
   }
   if (files.length === 0) throw new Fault('config', 'wanted --from-log, or files to make a timeline from');
   if (last !== undefined) throw new Fault('config', '--last is of a log: files want --start');

@@ -18,7 +18,7 @@ import { localDisk } from '../source/disk.ts';
 import { eventFiles } from '../source/files.ts';
 import type { RowNames } from '../source/rows.ts';
 import { s3Bucket } from '../source/s3.ts';
-import { folderLog, listSegments } from '../source/segments.ts';
+import { folderLog, folderRecords, listSegments } from '../source/segments.ts';
 import type { Source } from '../source/source.ts';
 import { timelineSource } from '../source/timeline.ts';
 import { sweepChunks } from '../source/timeline_chunk.ts';
@@ -30,7 +30,10 @@ import { openFile, openShared } from './database.ts';
 import { typeNameOf } from './infer.ts';
 
 /** What a timeline is made from. */
-export type TimelineOrigin = { kind: 'log' } | { kind: 'files'; paths: string[]; names: Partial<RowNames> };
+export type TimelineOrigin =
+  | { kind: 'log' }
+  | { kind: 'feed' }
+  | { kind: 'files'; paths: string[]; names: Partial<RowNames> };
 
 /** Which events of it, and what they are called then. */
 export interface TimelineRequest {
@@ -180,7 +183,11 @@ export class Timelines {
     if (from.kind === 'files') return { source: await this.#files(from.paths, from.names), order: 'time', first: 0 };
     const [disk, { dir }] = [readableLog(this.config), this.config.log];
     const { start } = await listSegments(disk, dir);
-    return { source: await folderLog(disk, dir), order: 'log', first: start };
+    const log = await folderLog(disk, dir);
+    if (from.kind === 'log') return { source: log, order: 'log', first: start };
+    const before = Math.max(0, (await folderRecords(disk, dir)) - this.config.feed.events);
+    const source = { clock: log.clock, read: (at: number) => log.read(before + at) };
+    return { source, order: 'log', first: start + before };
   }
 
   async #selection(

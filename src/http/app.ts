@@ -22,6 +22,7 @@ import {
 } from './branches.ts';
 import { docsPage } from './docs.ts';
 import { GET_ERRORS, showErrors } from './errors.ts';
+import { type FeedService, GET_EVENTS, listEvents } from './feed.ts';
 import { POST_EXPLAIN, postExplain } from './explain.ts';
 import { POST_EVENTS, postEvents } from './events.ts';
 import { GET_FEATURE_SET, GET_FEATURE_SETS, listFeatureSets, type Now, showFeatureSet } from './feature_sets.ts';
@@ -79,6 +80,7 @@ export interface Served {
   planState: () => PlanState;
   timelines: TimelineService;
   branches: BranchService;
+  feed: FeedService;
   moment: () => Now;
   stages: Pick<Stages, 'time'>;
 }
@@ -111,6 +113,7 @@ export function app(services: Services): Hono {
   for (const path of PACKED) app.use(path, compress({ threshold: COMPRESS_MIN_BYTES }));
   const resources: Resource[] = [
     get('/', GET_WELCOME, showWelcome(places)),
+    get('/v1/events', GET_EVENTS, parts ? listEvents(parts.feed) : wait),
     post('/v1/events', POST_EVENTS, parts ? postEvents(parts.ingest, metrics, () => parts.plan, parts.stages) : wait),
     post(
       '/v1/features',

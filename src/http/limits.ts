@@ -48,6 +48,11 @@ export const LIMITS = {
     what: 'bytes of a body of POST /v1/plan, or of a branch, unpacked',
   },
   key_bytes: { value: KEY_MAX_BYTES, what: 'bytes of one key' },
+  feed_page: {
+    // So many events of a MiB would be the most that is answered; who wants more asks for the next page.
+    value: 1_000,
+    what: 'events in one page of the latest events',
+  },
   errors_page: {
     // A page that a browser still shows at once; who wants more asks for the next one.
     value: 10_000,

@@ -20,6 +20,7 @@ const DEFAULTS = {
   store: { sqlite: '/x/data/tilefold.db' },
   timelines: { dir: '/x/data/timelines' },
   branches: { sqlite: '/x/data/branches.db' },
+  feed: { events: 10_000, ageMs: 86_400_000 },
   definitions: '/x/features',
   dialect: 'duckdb',
   serve: { port: 8080, host: '127.0.0.1' },
@@ -38,6 +39,7 @@ describe('tilefold.yaml', () => {
 store: { sqlite: /y/a.db }
 timelines: { dir: tl }
 branches: { sqlite: b.db }
+feed: { events: 7, age: 5m }
 definitions: defs/
 dialect: bigquery
 serve: { port: 0, host: 0.0.0.0 }
@@ -58,6 +60,7 @@ scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5 }
       store: { sqlite: '/y/a.db' },
       timelines: { dir: '/x/tl' },
       branches: { sqlite: '/x/b.db' },
+      feed: { events: 7, ageMs: 300_000 },
       definitions: '/x/defs',
       dialect: 'bigquery',
       serve: { port: 0, host: '0.0.0.0' },

@@ -270,7 +270,7 @@ describe('failures', () => {
     expect(missing.status).toBe(404);
     expect((await problemIn(missing)).detail).toContain('/v1/feature');
 
-    const wrong = await app.request('/v1/events');
+    const wrong = await app.request('/v1/features');
     expect(wrong.status).toBe(405);
     expect(wrong.headers.get('allow')).toBe('POST');
     await problemIn(wrong);
@@ -284,7 +284,7 @@ describe('failures', () => {
       ['/healthz', 200],
       ['/', 200],
       ['/v1/errors', 200],
-      ['/v1/events', 405],
+      ['/v1/features', 405],
       ['/nowhere', 404],
     ] as const) {
       const response = await app.request(path, { method: 'HEAD' });

@@ -64,6 +64,7 @@ beforeAll(async () => {
         create: refuseTimeline,
         remove: refuseTimeline,
       },
+      feed: { events: async () => ({ events: [], next: null, position: -1 }) },
       branches: {
         list: async () => ({ versions: [], selected: null }),
         show: refuseBranch,

@@ -118,6 +118,14 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x'), 503, { opening: true }],
 ];
 
+EXCHANGES.push(
+  ['GET /v1/events', new Request(`${ORIGIN}/v1/events?type=a&since=2001-01-07T00:00:00Z&limit=3`), 200, {}],
+  ['GET /v1/events?limit=0', new Request(`${ORIGIN}/v1/events?limit=0`), 400, {}],
+  ['GET /v1/events?since', new Request(`${ORIGIN}/v1/events?since=now`), 400, {}],
+  ['GET /v1/events', new Request(`${ORIGIN}/v1/events`), 422, { fails: new Fault('definition', 'no input') }],
+  ['GET /v1/events', new Request(`${ORIGIN}/v1/events`), 503, { opening: true }],
+);
+
 const BRANCH = '{"definitions":[{"file":"a.scowl","text":"event e"}],"message":"why"}';
 EXCHANGES.push(
   ['GET /v1/branches', new Request(`${ORIGIN}/v1/branches`), 200, {}],

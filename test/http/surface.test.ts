@@ -136,7 +136,7 @@ describe('request ids', () => {
       ['/v1/errors', 200],
       ['/v1/errors?limit=0', 400],
       ['/nowhere', 404],
-      ['/v1/events', 405],
+      ['/v1/features', 405],
     ] as const) {
       const { replied, logged } = await idOf(path, 'abc-123');
       expect(replied).toBe('abc-123');

@@ -9,6 +9,7 @@ import { makeColumn } from '../../src/kernel/window.ts';
 import type { Refusal } from '../../src/base/refusal.ts';
 import type { ErrorRow, ErrorsPage, LateRow } from '../../src/meta/meta.ts';
 import type { NewBranch } from '../../src/http/branches.ts';
+import type { FeedRequest } from '../../src/http/feed.ts';
 import type { NewTimeline } from '../../src/http/timelines.ts';
 import type { BranchVersion } from '../../src/meta/branches.ts';
 import type { TimelineVersion } from '../../src/meta/timelines.ts';
@@ -88,6 +89,7 @@ export interface Seen {
   pages: ErrorsPage[];
   timelines: NewTimeline[];
   branches: NewBranch[];
+  feeds: FeedRequest[];
   logged: Record<string, unknown>[];
   broken: unknown[];
 }
@@ -108,7 +110,17 @@ export interface Told {
 /** The app over parts that record what they were asked and answer what they are told to. */
 export function appWith(told: Told = {}) {
   const seen: Seen = {
-    ...{ bodies: [], lookups: [], pages: [], timelines: [], branches: [], barriers: 0, logged: [], broken: [] },
+    ...{
+      bodies: [],
+      lookups: [],
+      pages: [],
+      timelines: [],
+      branches: [],
+      feeds: [],
+      barriers: 0,
+      logged: [],
+      broken: [],
+    },
   };
   const log = (level: keyof Log) => (fields: object, text: string) => {
     seen.logged.push({ level, text, ...fields });
@@ -170,6 +182,14 @@ export function appWith(told: Told = {}) {
       async remove() {
         if (told.fails) throw told.fails;
         return 2;
+      },
+    },
+    feed: {
+      async events(request) {
+        if (told.fails) throw told.fails;
+        seen.feeds.push(request);
+        const line = new TextEncoder().encode('{"type":"flight","n":12345678901234567890}');
+        return { events: [{ position: 7, arrivalMicros: null, line }], next: 7, position: 9 };
       },
     },
     branches: {

@@ -79,7 +79,7 @@ function surfaceOf(engine: Engine): ReturnType<typeof app> {
   return app({
     parts: {
       ...engine,
-      ...{ applyFiles: none, abort: none, timelines, branches, stages: new Stages() },
+      ...{ applyFiles: none, abort: none, timelines, branches, feed: { events: none }, stages: new Stages() },
       planState: () => ({ position: 0, applied_at: '2026-01-01T00:00:00Z', computing: null, waiting: null }),
       reader: { lookup: lookup => engine.reader.lookup(lookup), explain: asked => engine.reader.explain(asked) },
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),
