@@ -2,13 +2,14 @@ import { formatMicros } from '../base/time.ts';
 import type { Enriched, EnrichedType } from '../ingest/enrich.ts';
 import type { Enrichment } from '../ingest/ingest.ts';
 import { NAME_WORDS } from '../kernel/door.ts';
-import { cellJson } from './columnar.ts';
+import type { FeatureColumn } from '../kernel/window.ts';
+import { cellWriter } from './columnar.ts';
 import { ReplyBytes } from './reply.ts';
 
 /** Room for each event; a reply that needs more grows. */
 const EVENT_BYTES = 256;
 
-const DECODER = new TextDecoder();
+const ENCODER = new TextEncoder();
 const NEWLINE = 0x0a;
 const COMMA = 0x2c;
 
@@ -48,9 +49,11 @@ function eventWriter(reply: ReplyBytes, { lines, names }: Enrichment, part: Enri
   const bad = new Map(part.bad.map(one => [one.record, one]));
   return (i, n) => {
     const [start, length, line] = names.subarray(n * NAME_WORDS);
-    const id = length === 0 ? 'null' : DECODER.decode(lines.subarray(start!, start! + length!));
-    reply.text(`{"line":${line},"event_id":${id},"event_time":"${formatMicros(part.timesMicros[i]!)}"`);
-    reply.ascii(`,"position":${part.position + i}`);
+    reply.ascii(`{"line":${line},"event_id":`);
+    // As it was posted: what has passed the door is JSON in UTF-8.
+    if (length === 0) reply.ascii('null');
+    else reply.copy(lines, start!, start! + length!);
+    reply.ascii(`,"event_time":"${formatMicros(part.timesMicros[i]!)}","position":${part.position + i}`);
     const row = part.rows[i]!;
     if (row >= 0) writers[part.types[i]!]!(row);
     else {
@@ -64,21 +67,28 @@ const UNDECLARED = { code: 'undeclared', reason: 'no definition declares events 
 
 /** `features` and `errors` of the event in a row of its type. */
 function featureWriter(reply: ReplyBytes, { columns, errors }: EnrichedType): (row: number) => void {
-  const cells = columns.map(cellJson);
-  const heads = columns.map(({ name }, i) => `${i > 0 ? ',' : ''}${JSON.stringify(name)}:`);
-  const wrong = errors.flatMap((column, i) =>
-    column ? [{ column, cell: cellJson(column), head: `${JSON.stringify(columns[i]!.name)}:` }] : [],
-  );
+  const member = (column: FeatureColumn, name: string, before: string) => ({
+    column,
+    head: ENCODER.encode(`${before}${JSON.stringify(name)}:`),
+    write: cellWriter(reply, column),
+  });
+  const cells = columns.map((column, i) => member(column, column.name, i > 0 ? ',' : ''));
+  const wrong = errors.flatMap((column, i) => (column ? [member(column, columns[i]!.name, '')] : []));
   return row => {
-    let text = ',"features":{';
-    for (let i = 0; i < cells.length; i++) text += heads[i]! + cells[i]!(row);
-    text += '},"errors":{';
+    reply.ascii(',"features":{');
+    for (const { head, write } of cells) {
+      reply.copy(head, 0, head.length);
+      write(row);
+    }
+    reply.ascii('},"errors":{');
     let isFirst = true;
-    for (const { column, cell, head } of wrong) {
+    for (const { column, head, write } of wrong) {
       if (column.nulls[row]) continue;
-      text += (isFirst ? '' : ',') + head + cell(row);
+      if (!isFirst) reply.byte(COMMA);
+      reply.copy(head, 0, head.length);
+      write(row);
       isFirst = false;
     }
-    reply.text(`${text}}}`);
+    reply.ascii('}}');
   };
 }

@@ -41,6 +41,12 @@ export class ReplyBytes {
     this.#bytes[this.#length++] = byte;
   }
 
+  /** Bytes [start, end) of others, as they are: mostly a few. */
+  copy(from: Uint8Array, start: number, end: number): void {
+    this.#room(end - start);
+    for (let i = start; i < end; i++) this.#bytes[this.#length++] = from[i]!;
+  }
+
   /**
    * Values of an int64 column, with commas between them; null where `nulls` says so.
    *
@@ -50,13 +56,18 @@ export class ReplyBytes {
     this.#room(count * NUMBER_BYTES);
     for (let i = 0; i < count; i++) {
       if (i > 0) this.#bytes[this.#length++] = COMMA;
-      const low = halves[2 * i]! >>> 0;
-      const high = halves[2 * i + 1]!;
-      const value = high * TWO_32 + low;
-      if (nulls[i]) this.ascii('null');
-      else if (Number.isSafeInteger(value)) this.#length = writeInteger(this.#bytes, this.#length, value);
-      else this.ascii(String((BigInt(high) << 32n) | BigInt(low)));
+      this.int64(halves, nulls, i);
     }
+  }
+
+  /** One of them. */
+  int64(halves: Int32Array, nulls: Uint8Array, index: number): void {
+    const low = halves[2 * index]! >>> 0;
+    const high = halves[2 * index + 1]!;
+    const value = high * TWO_32 + low;
+    if (nulls[index]) this.ascii('null');
+    else if (Number.isSafeInteger(value)) this.#integer(value);
+    else this.ascii(String((BigInt(high) << 32n) | BigInt(low)));
   }
 
   /** Values of a double column, with commas between them: each in the fewest digits that read back the same. */
@@ -64,12 +75,22 @@ export class ReplyBytes {
     this.#room(count * NUMBER_BYTES);
     for (let i = 0; i < count; i++) {
       if (i > 0) this.#bytes[this.#length++] = COMMA;
-      const value = values[i]!;
-      if (nulls[i] || !Number.isFinite(value)) this.ascii('null');
-      else if (Object.is(value, -0)) this.ascii('-0');
-      else if (Number.isSafeInteger(value)) this.#length = writeInteger(this.#bytes, this.#length, value);
-      else this.ascii(String(value));
+      this.double(values, nulls, i);
     }
+  }
+
+  /** One of them. */
+  double(values: Float64Array, nulls: Uint8Array, index: number): void {
+    const value = values[index]!;
+    if (nulls[index] || !Number.isFinite(value)) this.ascii('null');
+    else if (Object.is(value, -0)) this.ascii('-0');
+    else if (Number.isSafeInteger(value)) this.#integer(value);
+    else this.ascii(String(value));
+  }
+
+  #integer(value: number): void {
+    this.#room(NUMBER_BYTES);
+    this.#length = writeInteger(this.#bytes, this.#length, value);
   }
 
   #room(more: number): void {

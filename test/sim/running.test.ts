@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test';
 import { paymentLines, paymentsPlan } from '../../scripts/bench/sequence.ts';
+import { compileSources } from '../../src/compile/compile.ts';
 import { setRunning } from '../../src/kernel/running.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { parseLog } from '../oracle/log.ts';
@@ -24,6 +25,16 @@ interface Settings {
   rows: number;
   memoryBytes?: number;
 }
+
+const START_MS = Date.UTC(2024, 0, 1);
+
+const LOGINS_READ_BY_PAYMENTS = `
+event login
+k := $.k as string
+event payment
+k := $.k as string
+n := Count<login>(by k last 15 seconds)
+`;
 
 const COVER: Settings = { bytes: 0, rows: 1 };
 const RUNNING: Settings = { bytes: 1 << 20, rows: 1 };
@@ -85,6 +96,25 @@ describe.each(SEEDS)('seed %d', seed => {
         }
       }
   }, 60_000);
+});
+
+test('a reader that is earlier than the last one has what had left by then, though nothing is later than it', async () => {
+  const { plan, faults } = await compileSources([{ file: 'a.scowl', text: LOGINS_READ_BY_PAYMENTS }], {
+    latenessMs: 60_000,
+  });
+  expect(faults).toEqual([]);
+  const event = (type: string, second: number) =>
+    new TextEncoder().encode(JSON.stringify({ type, time: START_MS + second * 1000, data: { k: 'a' } }));
+  const lines = [
+    event('login', 0),
+    event('login', 10),
+    event('payment', 12),
+    event('payment', 24),
+    event('payment', 14),
+  ];
+  const { answers } = await answersOf(plan, [...lines, event('payment', 26)], RUNNING);
+  const counts = answers.filter(answer => answer.includes('payment.n ') && !answer.includes('null'));
+  expect(counts.map(answer => answer.split(' ')[2])).toEqual(['2', '1', '2', '0']);
 });
 
 test('hot keys have states, which take no more than they may, and none where they may take nothing', async () => {
