@@ -4,6 +4,7 @@
  * asked when a part is tiled, and all that it takes is near.
  */
 import {
+  Column,
   Group,
   PARTS,
   PART_BITS,
@@ -144,20 +145,19 @@ function partOf(hash: u32): i32 {
 @inline
 function copyValues(group: Group, event: Picked, row: usize): void {
   for (let i = 0; i < group.columnCount; i++) {
-    const register = registerOf(group.frame, load<i32>(columnAt(group, i)));
-    const isNull = load<u8>(register.nulls + row);
-    let value = load<i64>(register.values + (row << 3));
-    if (isKept && isNull == 0 && load<i32>(columnAt(group, i), 4) >= TEXT) value = keptValue(group, i, value);
+    const column = columnAt(group, i);
+    const isNull = load<u8>(column.nulls + row);
+    let value = load<i64>(column.values + (row << 3));
+    if (column.kind >= TEXT && isKept && isNull == 0) value = keptValue(group, column, value);
     store<i64>(valueAt(event, i), value);
     store<u8>(nullAt(group, event, i), isNull);
   }
 }
 
 /** A text, or a list of numbers (nested.ts), that outlives its batch. */
-function keptValue(group: Group, column: i32, value: i64): i64 {
+function keptValue(group: Group, column: Column, value: i64): i64 {
   const length = <u64>value >> 32;
-  const isList = load<i32>(columnAt(group, column), 4) == NUMBERS;
-  const size = isList ? nestedSize(<usize>length) : <usize>length;
+  const size = column.kind == NUMBERS ? nestedSize(<usize>length) : <usize>length;
   return <i64>(<u64>group.texts.copy(<usize>(value & 0xffffffff), size) | (length << 32));
 }
 

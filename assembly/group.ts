@@ -37,6 +37,15 @@ export class Member {
   clearSize: usize;
 }
 
+/** A register that members take values from, and where its values and its nulls are. */
+@unmanaged
+export class Column {
+  register: i32;
+  kind: i32;
+  values: usize;
+  nulls: usize;
+}
+
 @unmanaged
 export class Level {
   /** 0 is the lifetime. */
@@ -89,7 +98,7 @@ export class Group {
   stateSize: usize;
   /** The states of one row, used for one after the other. */
   states: usize;
-  /** Registers that members take values from, each once: (register, kind) pairs. */
+  /** Each register once. */
   columnCount: i32;
   columns: usize;
   /** Picked events, by part: PARTS of Bytes, of which so many may have some. */
@@ -137,7 +146,7 @@ export function addGroup(
   group.levelCount = levelCount;
   group.levels = allocateZeroed(<usize>levelCount * offsetof<Level>() + 1);
   // A value and a rank of each member, at most.
-  group.columns = allocateZeroed((<usize>memberCount << 4) + 1);
+  group.columns = allocateZeroed(<usize>memberCount * 2 * offsetof<Column>() + 1);
   group.eventSize = PICKED_SIZE;
   group.parts = allocateZeroed(<usize>PARTS * offsetof<Bytes>());
   group.clockMicros = i64.MIN_VALUE;
@@ -217,21 +226,25 @@ export function closeGroup(group: i32): void {
 /** Events have room for a value of each column, and behind all of them for a byte that says whether it is null. */
 function columnOf(group: Group, register: i32, kind: i32): i32 {
   for (let i = 0; i < group.columnCount; i++) {
-    if (load<i32>(columnAt(group, i)) != register) continue;
+    const known = columnAt(group, i);
+    if (known.register != register) continue;
     // Who counts lists does not look into them; others do.
-    store<i32>(columnAt(group, i), max(kind, load<i32>(columnAt(group, i), 4)), 4);
+    known.kind = max(kind, known.kind);
     return i;
   }
-  store<i32>(columnAt(group, group.columnCount), register);
-  store<i32>(columnAt(group, group.columnCount), kind, 4);
+  const column = columnAt(group, group.columnCount);
+  column.register = register;
+  column.kind = kind;
+  column.values = registerOf(group.frame, register).values;
+  column.nulls = registerOf(group.frame, register).nulls;
   group.columnCount++;
   group.eventSize = PICKED_SIZE + (<usize>group.columnCount << 3) + ((<usize>group.columnCount + 7) & ~7);
   return group.columnCount - 1;
 }
 
 @inline
-export function columnAt(group: Group, index: i32): usize {
-  return group.columns + (<usize>index << 3);
+export function columnAt(group: Group, index: i32): Column {
+  return changetype<Column>(group.columns + <usize>index * offsetof<Column>());
 }
 
 /** What the values of a member are ranked by. */

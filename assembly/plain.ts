@@ -60,6 +60,13 @@ export class Template {
   @inline
   write(out: usize, value: i64): usize {
     const number = zigzag(value);
+    // Counts mostly are of one byte, always or never those of one member: a branch that is guessed.
+    if (number < 0x80) {
+      store<u64>(out, this.first);
+      store<u64>(out, this.second, 8);
+      store<u8>(out + this.size, <u8>number);
+      return this.size + 1;
+    }
     const size = varintSize(number);
     const more = <u64>(size - 1);
     store<u64>(out, this.first + more * this.firstStep);

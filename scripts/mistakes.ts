@@ -488,7 +488,7 @@ const TILE: Mutant[] = [
     name: 'picked-text',
     why: 'texts of events that wait to be tiled are those of the batch after them',
     file: 'assembly/gather.ts',
-    from: 'value = keptValue(group, i, value)',
+    from: 'value = keptValue(group, column, value)',
     to: 'value += 0',
   },
   {
