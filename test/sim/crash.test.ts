@@ -8,12 +8,15 @@
 import { describe, expect, test } from 'bun:test';
 import type { EventLog } from '../../src/source/log.ts';
 import type { Store } from '../../src/store/store.ts';
+import { planOf } from '../compile/marked.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { MOMENTS } from './database.ts';
 import { smallWeek, tame, wild } from './flights.ts';
+import type { Keys } from './judge.ts';
 import { Random } from './random.ts';
 import { randomTopology, randomTopologyLines } from './topologies.ts';
 import { type Death, makeStory, type Mistake, type Story, survive } from './lives.ts';
+import { definitionsOf, SHOPS, UPSERTS, upsertLines } from './upserts.ts';
 
 /** `bun scripts/long.ts crash` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
@@ -35,12 +38,16 @@ const stories: [string, Story][] = [
   ['perturbed flights by the wall clock', await makeStory(plan, wild(small, 20010306), 'wall')],
 ];
 
+const shops: Keys = new Map([['shop', [...SHOPS, 'nowhere'].map(shop => [shop])]]);
 const rng = new Random(7);
 // None is too late for its tiles: the oracle keeps no account of those that only exact windows read.
 stories.push([
   'a topology',
   await makeStory(randomTopology(rng, 8), tame(randomTopologyLines(rng, 120, 1)), 'event', () => new Map()),
 ]);
+// Rows of all types are known, those of two are counted.
+const upserts = await planOf(definitionsOf(UPSERTS, ['worded', 'wrapped']));
+stories.push(['upserts', await makeStory(upserts, upsertLines(120, new Random(8)), 'event', () => shops)]);
 
 test.each(stories)(
   '%s: any deaths, after one another',

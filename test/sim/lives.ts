@@ -307,9 +307,12 @@ async function askAll(world: World, engine: Engine, arrivals: bigint[]): Promise
   world.nowMicros = () => arrivals.at(-1)!;
   compareLookups(engine, log, story.keys);
   // What can still be asked hangs on the clocks of the types, which the rows do not show.
-  if (story.keys.size > 0) {
-    const longAgo = engine.now() - 10n * 86_400_000_000n;
-    const request = { features: ['origin_delays:flights_2h'], entities: { origin: ['ATL'] }, at: longAgo };
+  for (const [entity, [key]] of story.keys) {
+    const { name, set } = story.plan.features.find(of => of.entity === entity && of.name.endsWith('_2h'))!;
+    const { event } = story.plan.sets.find(of => of.name === set)!;
+    const times = log.records.filter(({ type, bad }) => type === event && bad === null).map(({ time }) => Number(time));
+    const longAgo = BigInt(Math.max(...times)) - 10n * 86_400_000_000n;
+    const request = { features: [name], entities: { [entity]: [key as string[]] }, at: longAgo };
     expect(() => engine.reader.lookup(request)).toThrow('earlier tiles have expired');
   }
   const bad = log.records.filter(record => record.bad !== null && record.bad !== UNDECLARED);
