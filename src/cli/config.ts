@@ -30,6 +30,8 @@ export interface Config {
   timelines: { dir: string };
   /** Where branches are kept. */
   branches: { sqlite: string };
+  /** Where replays in jobs are kept, and columns for those after them. */
+  replays: { dir: string; cacheBytes: number };
   /** The folder of definitions. */
   definitions: string;
   /** The dialect of SQL of feature sets that name none. */
@@ -67,7 +69,7 @@ export function parseConfig(file: string, text: string): Config {
 }
 
 function located(config: z.output<typeof CONFIG>, folder: string): Config {
-  const { log, store, timelines, branches, definitions, dialect, serve, fold, lateness, scylla } = config;
+  const { log, store, timelines, branches, replays, definitions, dialect, serve, fold, lateness, scylla } = config;
   return {
     log: {
       dir: resolve(folder, log.dir),
@@ -81,6 +83,7 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     store: { sqlite: resolve(folder, store.sqlite) },
     timelines: { dir: resolve(folder, timelines.dir) },
     branches: { sqlite: resolve(folder, branches.sqlite) },
+    replays: { dir: resolve(folder, replays.dir), cacheBytes: replays.cache },
     definitions: resolve(folder, definitions),
     dialect,
     serve: { port: serve.port, host: serve.host },
@@ -131,6 +134,9 @@ const SEGMENT_AGE_MIN_MS = 1_000;
 const KEEP_SIZE = { min: 4 * 1024, max: Number.MAX_SAFE_INTEGER, wanted: 'at least 4KiB' };
 /** The kernels' memory is 32-bit; below a MiB nearly every event would have to read its rows back. */
 const FOLD_SIZE = { min: 1024 ** 2, max: 4 * 1024 ** 3, wanted: '1MiB to 4GiB' };
+
+/** 0 keeps nothing. */
+const CACHE_SIZE = { min: 0, max: Number.MAX_SAFE_INTEGER, wanted: 'a size' };
 
 function size({ min, max, wanted }: { min: number; max: number; wanted: string }) {
   return z
@@ -269,6 +275,7 @@ export const CONFIG = section({
   store: section({ sqlite: PATH.default('data/tilefold.db') }),
   timelines: section({ dir: PATH.default('data/timelines') }),
   branches: section({ sqlite: PATH.default('data/branches.db') }),
+  replays: section({ dir: PATH.default('data/replays'), cache: size(CACHE_SIZE).default(16 * 1024 ** 3) }),
   definitions: PATH.default('features'),
   dialect: DIALECT.default('duckdb'),
   serve: section({

@@ -21,6 +21,7 @@ import { addLookup } from './lookup.ts';
 import { addPlan } from './plan.ts';
 import { addRebuild } from './rebuild.ts';
 import { addReplay } from './replay.ts';
+import { addCache } from './replays.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
 import { addShadow } from './shadow.ts';
@@ -66,6 +67,7 @@ export function programOf(): Command {
     addErrors,
     addLate,
     addReplay,
+    addCache,
     addTimeline,
     addBranch,
     addTiles,

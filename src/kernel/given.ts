@@ -37,7 +37,7 @@ export function fillGiven(
     words[row * 2] = from[i * 2]!;
     words[row * 2 + 1] = from[i * 2 + 1]!;
   }
-  return texts && texts.block;
+  return texts?.block ?? null;
 }
 
 /** As a register has them: two words a value. */

@@ -19,7 +19,10 @@ import { checkColumn } from './column_file.ts';
 export interface About {
   /** As it was called then. */
   name: string;
+  /** Of its definition. */
   meaning: string;
+  /** Event types that it stands on, and what of them there was. */
+  events: string[];
   content: string;
   engine: string;
 }
@@ -164,4 +167,16 @@ export function linkOrCopy(from: string, to: string): void {
 
 function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+/** Why a column has to be computed, in the words of who asks. */
+export function whyComputed(wanted: About, known: About[]): string {
+  const same = known.filter(({ meaning }) => meaning === wanted.meaning);
+  if (same.some(({ content }) => content === wanted.content)) {
+    const isOther = same.every(({ engine }) => engine !== wanted.engine);
+    return isOther ? 'another version of tilefold has computed it' : 'what the cache had of it is gone';
+  }
+  if (same.length > 0) return `events of ${wanted.events.join(', ')}, or their clock, are others than before`;
+  const isNamed = known.some(({ name }) => name === wanted.name);
+  return isNamed ? 'it, or what it is made of, is defined otherwise than before' : 'it was not computed before';
 }

@@ -1,7 +1,7 @@
 import { Fault } from '../base/fault.ts';
 import { makeColumn, spreadRows } from '../kernel/window.ts';
 import { pickRows } from './within.ts';
-import { type ColumnReader, type ColumnWriter, type Rows } from './column_file.ts';
+import type { ColumnReader, ColumnWriter, Rows } from './column_file.ts';
 
 /**
  * Parts of a column -> the column: those of parts of all keys row by row, each from the part that speaks of it; those of ranges

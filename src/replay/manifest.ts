@@ -18,6 +18,7 @@ import { Identities, type Identity } from '../plan/identity.ts';
 import { readPlan } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Clock } from '../source/source.ts';
+import type { About } from './cache.ts';
 import { BLOCK_ROWS } from './column_file.ts';
 import { Columns, type Node, PLACE_COLUMNS, placeId, type PlannedJob, planJobs, type Shown } from './stages.ts';
 import { contentOf, countOf, type Streamed } from './stream.ts';
@@ -40,8 +41,9 @@ export interface Manifest {
   stretch: Stretch;
   /** What is shown of each event type, in order. */
   shown: Shown[];
-  /** Of each column, by its id, the name of its file. */
+  /** Of each column, by its id, the name of its file, and what that is made of. */
   files: Record<string, string>;
+  about: Record<string, About>;
   /** Events of each type that is shown. */
   rows: Record<string, number>;
   /** Columns that were there already. */
@@ -127,7 +129,13 @@ export function planReplay(request: ReplayRequest): Manifest {
   const shown = chosen(columns.shown(), patterns).filter(({ event }) => held.has(event));
   const events = [...new Set(shown.map(({ event }) => event))];
   const files: Record<string, string> = {};
-  const name = (id: string) => (files[id] ??= fileOf(columns.node(id), identities, request));
+  const about: Record<string, About> = {};
+  const names = new Map(columns.shown().map(one => [one.id, one.name]));
+  const name = (id: string) => {
+    about[id] ??= aboutOf(columns.node(id), names.get(id) ?? id, identities, request);
+    files[id] ??= fileOf(about[id]);
+    return files[id];
+  };
   const wanted = [
     ...events.flatMap(event => PLACE_COLUMNS.map(column => placeId(event, column))),
     ...shown.map(({ id }) => id),
@@ -139,7 +147,7 @@ export function planReplay(request: ReplayRequest): Manifest {
   return {
     ...{ format: REPLAY_FORMAT, id, engine, createdAtMicros, definitions, stretch },
     ...{ clock: streamed.clock, keepsArrivals: streamed.keepsArrivals, timelines: streamed.timelines },
-    ...{ shown, files, rows, reused, jobs: manifestJobs(jobs, request, rows) },
+    ...{ shown, files, about, rows, reused, jobs: manifestJobs(jobs, request, rows) },
   };
 }
 
@@ -207,11 +215,18 @@ function rangesOf(
  *   - of what hangs on other events, the clock
  *   - the engine
  */
-function fileOf(node: Node, identities: Identities, { streamed, engine }: ReplayRequest): string {
+function aboutOf(node: Node, name: string, identities: Identities, { streamed, engine }: ReplayRequest): About {
   const isAlone = node.level === 0 && node.of.kind !== 'place';
   const clock = isAlone ? null : [streamed.clock, streamed.keepsArrivals];
   const { hash, events } = identityOf(node, identities);
-  const parts = [REPLAY_FORMAT, engine, hash, contentOf(streamed, events), clock];
+  return { name, meaning: hash, events, content: digest([contentOf(streamed, events), clock]), engine };
+}
+
+function fileOf({ meaning, content, engine }: About): string {
+  return digest([REPLAY_FORMAT, engine, meaning, content]);
+}
+
+function digest(parts: unknown): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 

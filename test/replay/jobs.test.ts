@@ -53,7 +53,7 @@ test.each([
     const folder = newFolder();
     const lines = linesOf(join(EXAMPLES, example, file), 4000);
     const timelines = [await timelineOf(PATHS.chunks(folder), lines)];
-    const manifest = await done(folder, planned(folder, { plan, timelines, parts: parts * 6 }));
+    const manifest = await done(folder, planned(folder, { plan, timelines, parts: parts * 4 }));
     expect(toldOf(folder, manifest)).toEqual(await toldWhole(PATHS.chunks(folder), plan, manifest));
   },
   60_000,
