@@ -4,18 +4,18 @@ import { isList } from '../kernel/window.ts';
 import type { Frame, FrameShape } from './frame.ts';
 
 /**
- * A table as CSV (RFC 4180): a header, then a row a line. Nulls are empty, texts as they are and an empty one in quotes, lists and
+ * A table as CSV (RFC 4180, lines ending in a newline alone): a header, then a row a line. Nulls are empty, texts as they are and an empty one in quotes, lists and
  * the like as JSON.
  */
 export function csvFrame(shapes: FrameShape[]): Frame {
-  const header = `${shapes.map(({ name }) => quoted(name)).join(',')}\r\n`;
+  const header = `${shapes.map(({ name }) => quoted(name)).join(',')}\n`;
   let isFirst = true;
   return {
     batch({ count, columns }) {
       const cells = columns.map(column => cellText(column as FeatureColumn));
       let text = isFirst ? header : '';
       isFirst = false;
-      for (let row = 0; row < count; row++) text += `${cells.map(cell => cell(row)).join(',')}\r\n`;
+      for (let row = 0; row < count; row++) text += `${cells.map(cell => cell(row)).join(',')}\n`;
       return [new TextEncoder().encode(text)];
     },
     end: () => (isFirst ? [new TextEncoder().encode(header)] : []),

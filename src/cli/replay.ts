@@ -73,10 +73,9 @@ export function addReplay(program: Command) {
     .option('--json', 'what was done as one JSON object')
     .option(...PROFILE)
     .action(async (_options, command: Command) => {
-      // They are none of those of `replay run` and its like, which would have to have them too.
-      const options = command.opts<Partial<Options>>();
-      for (const name of ['features', 'out'] as const)
-        if (options[name] === undefined) command.error(`error: required option '--${name}' not specified`);
+      // An option that is required here would be of `replay run` and its like, too.
+      if (command.opts<Partial<Options>>().out === undefined)
+        command.error("error: required option '--out <file>' not specified");
       await replayFiles(command.optsWithGlobals<Options>());
     });
 }

@@ -10,7 +10,7 @@ import { csvFrame } from './csv.ts';
 import { compileDefinitions } from './definitions.ts';
 import { type FrameBatch, type FrameMaker, type FrameShape, frameMaker } from './frame.ts';
 import { jobText } from './job.ts';
-import { namesOf } from './log.ts';
+import { namesOf, written } from './log.ts';
 import { JobsProgress } from './progress.ts';
 import { coresOf, type RunRequest, Runs, type RunStatus } from './runs.ts';
 import { tableText } from './table.ts';
@@ -427,7 +427,7 @@ async function writeTable(shapes: FrameShape[], batches: Iterable<FrameBatch>, o
   const makeFrame = await makerOf(out);
   const frame = makeFrame(shapes);
   if (out === null) {
-    for (const batch of batches) for (const bytes of frame.batch(batch)) await Bun.write(Bun.stdout, bytes);
+    for (const batch of batches) for (const bytes of frame.batch(batch)) if (!(await written(bytes))) return;
     return;
   }
   const file = await WholeFile.create(out);

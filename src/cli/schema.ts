@@ -23,6 +23,7 @@ const NOTES = {
   timelines: 'Where timelines rest: named streams of events, for replays to read.',
   branches: 'Where branches rest: named versions of definitions.',
   'branches.sqlite': 'Their database.',
+  replays: 'Replays in jobs, and the cache of their columns.',
   definitions: 'The folder of definitions: *.yaml, in folders below it too.',
   serve: 'Where tilefold serve listens.',
   'serve.port': '0 takes a free one.',

@@ -1,4 +1,5 @@
 /** Of the events of one type: when each was, what it is called, and why it does not count where it does not. */
+import { parseExactly } from '../base/json.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
@@ -101,7 +102,7 @@ const NAMES = ['"id"', '"_id"'].map(name => Buffer.from(name));
 function idOf(line: Uint8Array): string | null {
   const text = Buffer.from(line.buffer, line.byteOffset, line.length);
   if (!NAMES.some(name => text.includes(name))) return null;
-  const event = JSON.parse(text.toString()) as Record<string, unknown>;
+  const event = parseExactly(text.toString()) as Record<string, unknown>;
   // In the flat form a member `id` is an input.
   const id = typeof event.type === 'string' ? (event.id ?? event._id) : event._id;
   return id === undefined || id === null ? null : typeof id === 'string' ? id : JSON.stringify(id);

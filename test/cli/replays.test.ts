@@ -140,7 +140,7 @@ test('a shell does the jobs one by one, each in a process of its own', async () 
   const { exitCode, stdout, stderr } = Bun.spawnSync(['sh', 'jobs.sh'], { cwd: folder, timeout: 120_000 });
   expect(`${exitCode} ${stderr}`).toStartWith('0 ');
   expect(String(stdout)).toContain('{"job":0,"state":"was done already"}');
-  expect(readFileSync(join(folder, 'payments.csv'), 'utf8')).toStartWith('_id,_type,_time,payment.hold\r\n');
+  expect(readFileSync(join(folder, 'payments.csv'), 'utf8')).toStartWith('_id,_type,_time,payment.hold\n');
   const { manifest } = runs.show(out);
   expect(readdirSync(out).sort()).toEqual(['columns', 'manifest.json', 'plan.json', 'state.json']);
   expect(Object.keys(toldOf(out, manifest)).sort()).toEqual(['login', 'payment']);

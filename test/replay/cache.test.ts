@@ -86,7 +86,7 @@ describe('the cache', () => {
   });
 
   test('renaming, moving and comments recompute nothing', async () => {
-    const moved = SCOWL.replace(/event note[^]*$/, '');
+    const moved = SCOWL.replace(/event note[\s\S]*$/, '');
     const text = `event note -- words\ntext := $.text as string\n${moved}`
       .replaceAll('spent', 'outgoings')
       .replace('b := y + 1', '-- the other one\nbb := y + 1')
