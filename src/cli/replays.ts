@@ -5,6 +5,9 @@ import { formatMicros } from '../base/time.ts';
 import { makeColumn } from '../kernel/window.ts';
 import { STRING, TIME } from '../plan/value.ts';
 import { type EventError, errorsOf, eventShapes, eventsOf } from '../replay/results.ts';
+import { versionText } from '../base/version.ts';
+import type { Plan } from '../plan/plan.ts';
+import { branchPlan } from './branches.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
 import { csvFrame } from './csv.ts';
 import { compileDefinitions } from './definitions.ts';
@@ -25,6 +28,7 @@ interface Options {
 
 interface PlanOptions extends Options {
   definitions?: string;
+  branch?: string;
   timelines?: string;
   features?: string;
   start?: bigint;
@@ -148,7 +152,7 @@ function planning(command: Command): Command {
     .option('--timelines <names>', 'separated by commas: NAME, or NAME@VERSION')
     .option(
       '--definitions <dir>',
-      "a folder of definitions, or one with a tilefold.yaml; the configuration's by default",
+      "a folder of definitions instead, or one with a tilefold.yaml; the configuration's where no branch is selected",
     )
     .option('--features <names>', 'separated by commas, `*` for any letters: login.*,payment.amount; all by default')
     .option('--start <time>', 'give out events from then on, by their time; all before is read too', parseTime)
@@ -199,19 +203,36 @@ async function openRuns({ config }: Options): Promise<Runs> {
 async function requestOf(options: PlanOptions): Promise<{ config: Config; request: RunRequest; memoryBytes: number }> {
   if (options.timelines === undefined) throw new Fault('config', 'wanted --timelines NAMES to replay');
   const config = await loadConfig(options.config);
-  const { plan, foldMemoryBytes } = await compileDefinitions(options.definitions ?? null, options.config);
+  const { plan, definitions } = await definitionsOf(options, config);
   const timelines = await Timelines.open(config);
   try {
     const named = namesOf(options.timelines).map(parseTimelineName);
     const request: RunRequest = {
-      ...{ plan, definitions: options.definitions ?? config.definitions, workers: options.workers },
+      ...{ plan, definitions, workers: options.workers },
       timelines: timelines.read(named).timelines,
       patterns: options.features === undefined ? null : namesOf(options.features),
       stretch: { startMicros: options.start ?? null, endMicros: options.end ?? null },
     };
-    return { config, request, memoryBytes: options.memory ?? foldMemoryBytes };
+    return { config, request, memoryBytes: options.memory ?? config.fold.memoryBytes };
   } finally {
     timelines.close();
+  }
+}
+
+/** As `replay` takes them; where nothing is named and no branch selected, those of the configuration. */
+async function definitionsOf(
+  { definitions, branch, config: path }: PlanOptions,
+  config: Config,
+): Promise<{ plan: Plan; definitions: string }> {
+  if (definitions !== undefined && branch !== undefined)
+    throw new Fault('config', 'wanted one of --definitions DIR and --branch NAME to replay');
+  if (definitions !== undefined) return { ...(await compileDefinitions(definitions, path)), definitions };
+  try {
+    const { plan, version } = await branchPlan(config, branch);
+    return { plan, definitions: `branch ${versionText(version)}` };
+  } catch (error) {
+    if (branch !== undefined || !(error instanceof Fault) || error.code !== 'not_found') throw error;
+    return { ...(await compileDefinitions(null, path)), definitions: config.definitions };
   }
 }
 
