@@ -467,7 +467,8 @@ export async function composeLabels<T extends Label>(
   return { layout, run: parts => labelled({ ...parts, layout, spill }), close };
 }
 
-function spillOf(layout: Layout, { memoryBytes, path }: { memoryBytes: number; path: string }) {
+/** `close` deletes the file, where rows had to go to one. */
+export function spillOf(layout: Layout, { memoryBytes, path }: { memoryBytes: number; path: string }) {
   let close = () => {};
   const spill = new Spill(layout, memoryBytes, () => {
     removeDatabase(path);
@@ -787,7 +788,8 @@ function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
   };
 }
 
-function countedIds(plan: Plan): Ids {
+/** Numbers of a plan that has no dictionary: its rows are nobody else's. */
+export function countedIds(plan: Plan): Ids {
   const last = lastRowsOf(plan);
   return {
     entities: new Map([...rowEntities(plan), ...last].map(({ name }, i) => [name, i + 1])),

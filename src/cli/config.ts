@@ -32,6 +32,8 @@ export interface Config {
   branches: { sqlite: string };
   /** Of the latest events: how many, and since when they have arrived. */
   feed: { events: number; ageMs: number };
+  /** Where replays in jobs are kept, and columns for those after them. */
+  replays: { dir: string; cacheBytes: number };
   /** The folder of definitions. */
   definitions: string;
   /** The dialect of SQL of feature sets that name none. */
@@ -69,7 +71,8 @@ export function parseConfig(file: string, text: string): Config {
 }
 
 function located(config: z.output<typeof CONFIG>, folder: string): Config {
-  const { log, store, timelines, branches, feed, definitions, dialect, serve, fold, lateness, scylla } = config;
+  const { log, store, timelines, branches, feed, replays, definitions, dialect, serve, fold, lateness, scylla } =
+    config;
   return {
     log: {
       dir: resolve(folder, log.dir),
@@ -84,6 +87,7 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     timelines: { dir: resolve(folder, timelines.dir) },
     branches: { sqlite: resolve(folder, branches.sqlite) },
     feed: { events: feed.events, ageMs: feed.age },
+    replays: { dir: resolve(folder, replays.dir), cacheBytes: replays.cache },
     definitions: resolve(folder, definitions),
     dialect,
     serve: { port: serve.port, host: serve.host },
@@ -134,6 +138,9 @@ const SEGMENT_AGE_MIN_MS = 1_000;
 const KEEP_SIZE = { min: 4 * 1024, max: Number.MAX_SAFE_INTEGER, wanted: 'at least 4KiB' };
 /** The kernels' memory is 32-bit; below a MiB nearly every event would have to read its rows back. */
 const FOLD_SIZE = { min: 1024 ** 2, max: 4 * 1024 ** 3, wanted: '1MiB to 4GiB' };
+
+/** 0 keeps nothing. */
+const CACHE_SIZE = { min: 0, max: Number.MAX_SAFE_INTEGER, wanted: 'a size' };
 
 function size({ min, max, wanted }: { min: number; max: number; wanted: string }) {
   return z
@@ -282,6 +289,7 @@ export const CONFIG = section({
   timelines: section({ dir: PATH.default('data/timelines') }),
   branches: section({ sqlite: PATH.default('data/branches.db') }),
   feed: section({ events: FEED_EVENTS.default(10_000), age: duration(1000).default(86_400_000) }),
+  replays: section({ dir: PATH.default('data/replays'), cache: size(CACHE_SIZE).default(16 * 1024 ** 3) }),
   definitions: PATH.default('features'),
   dialect: DIALECT.default('duckdb'),
   serve: section({

@@ -158,6 +158,8 @@ export function namesOf(types: string): string[] {
 
 /** False where nobody reads any more, such as behind `| head`. */
 export async function written(bytes: Uint8Array): Promise<boolean> {
+  // Written, nothing empties the file that it goes to.
+  if (bytes.length === 0) return true;
   try {
     await Bun.write(Bun.stdout, Uint8Array.from(bytes));
     return true;

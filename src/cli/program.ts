@@ -22,6 +22,7 @@ import { addLookup } from './lookup.ts';
 import { addPlan } from './plan.ts';
 import { addRebuild } from './rebuild.ts';
 import { addReplay } from './replay.ts';
+import { addCache } from './replays.ts';
 import { addSchema } from './schema.ts';
 import { addServe } from './serve.ts';
 import { addShadow } from './shadow.ts';
@@ -68,6 +69,7 @@ export function programOf(): Command {
     addEvents,
     addLate,
     addReplay,
+    addCache,
     addTimeline,
     addBranch,
     addTiles,

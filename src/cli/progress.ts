@@ -81,6 +81,34 @@ export class Progress {
   }
 }
 
+/** Tells how many jobs of a replay are completed: a bar on a terminal, a line now and then elsewhere, both on standard error. */
+export class JobsProgress {
+  #lineMs = Number.NEGATIVE_INFINITY;
+  #last = -1;
+  readonly #bar: SingleBar | null = process.stderr.isTTY
+    ? new SingleBar({
+        format: '{bar} {value} of {total} jobs completed | stage {stage} | {rate} jobs/s | {eta_formatted} left',
+        hideCursor: true,
+      })
+    : null;
+  readonly #startMs = performance.now();
+
+  tell(done: number, total: number, stage: number): void {
+    const seconds = (performance.now() - this.#startMs) / 1000;
+    const rate = seconds > 0 ? (done / seconds).toFixed(1) : '-';
+    if (this.#last < 0) this.#bar?.start(total, done, { stage, rate });
+    this.#last = done;
+    this.#bar?.update(done, { stage, rate });
+    if (this.#bar || (done < total && performance.now() - this.#lineMs < LINE_EVERY_MS)) return;
+    this.#lineMs = performance.now();
+    console.error(`replay: ${done} of ${total} jobs completed`);
+  }
+
+  end(): void {
+    this.#bar?.stop();
+  }
+}
+
 /** A gzip file ends with the size of its last member, modulo 2^32: right for nearly every file, and only for the bar. */
 async function unpackedBytes(path: string): Promise<number> {
   const size = await stat(path).then(

@@ -23,6 +23,7 @@ import { badLine, featureErrorLine, rejectedLine } from './lines.ts';
 import { oneMore } from './lookup.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { Progress } from './progress.ts';
+import { addRuns } from './replays.ts';
 import { parseTime } from './tiles.ts';
 import { parseTimelineName, Timelines } from './timelines.ts';
 import { WholeFile } from './whole.ts';
@@ -47,8 +48,9 @@ interface Options {
 
 /** `tilefold replay`: a recorded log, or timelines -> one row for each event, with its features as of itself. */
 export function addReplay(program: Command) {
-  program
-    .command('replay')
+  const replay = program.command('replay');
+  addRuns(replay);
+  replay
     .description('run a recorded log through definitions: for each event its features as of that event')
     .option('--features <dir>', 'a folder of definitions, or one with a tilefold.yaml')
     .option('--branch <name>', 'a branch instead: NAME, or NAME@VERSION; by default the selected one')
@@ -56,7 +58,7 @@ export function addReplay(program: Command) {
     .option('--timelines <names>', 'timelines instead, separated by commas: NAME, or NAME@VERSION')
     .option('--start <time>', 'give out rows of events from then on, by their time; all before is read too', parseTime)
     .option('--end <time>', 'give out rows of events before then', parseTime)
-    .requiredOption('--out <file>', 'an .arrow, .parquet or .ndjson file, there only once all of it is')
+    .option('--out <file>', 'an .arrow, .parquet or .ndjson file, there only once all of it is')
     .option(
       '--errors <file>',
       'an .ndjson file of the events that cannot count, of features that something is wrong with, and why',
@@ -70,7 +72,12 @@ export function addReplay(program: Command) {
     .option('--feature <name>', 'set:name or set:*, may be given again: what labels are given, all by default', oneMore)
     .option('--json', 'what was done as one JSON object')
     .option(...PROFILE)
-    .action(async (_options, command: Command) => replayFiles(command.optsWithGlobals<Options>()));
+    .action(async (_options, command: Command) => {
+      // An option that is required here would be of `replay run` and its like, too.
+      if (command.opts<Partial<Options>>().out === undefined)
+        command.error("error: required option '--out <file>' not specified");
+      await replayFiles(command.optsWithGlobals<Options>());
+    });
 }
 
 async function replayFiles(options: Options) {

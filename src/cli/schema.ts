@@ -26,6 +26,7 @@ const NOTES = {
   feed: 'Which of the latest events can be looked at without a timeline of them.',
   'feed.events': 'At most so many.',
   'feed.age': 'Those that have arrived within it.',
+  replays: 'Replays in jobs, and the cache of their columns.',
   definitions: 'The folder of definitions: *.yaml, in folders below it too.',
   serve: 'Where tilefold serve listens.',
   'serve.port': '0 takes a free one.',

@@ -303,6 +303,13 @@ export function compiledKernels(): Promise<CompiledKernels> {
   return compiled;
 }
 
+/** Of the kernels' code, of both builds: what another code computes may be something else. */
+export async function kernelsDigest(): Promise<string> {
+  const hasher = new Bun.CryptoHasher('sha256');
+  for (const path of [simdPath, scalarPath]) hasher.update(await Bun.file(path).arrayBuffer());
+  return hasher.digest('hex');
+}
+
 /** This thread takes the kernels that another one has compiled. */
 export function shareKernels(module: CompiledKernels): void {
   compiled = Promise.resolve(module);

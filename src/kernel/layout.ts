@@ -44,6 +44,8 @@ export interface TypeLayout {
   /** Registers of the type's frame by `identityOf` the expression that they hold. */
   registers: Map<string, number>;
   reads: EventReadLayout[];
+  /** Registers of columns that are given, by name: filled from outside, for each batch before its programs run. */
+  given: Map<string, number>;
   /** What its events are answered with. */
   features: EventFeatureLayout[];
 }

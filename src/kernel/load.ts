@@ -75,6 +75,8 @@ function layType(kernel: Kernel, plan: Plan, event: EventType, index: number, la
       return read.fault;
     }
     assert(expression.kind === 'column', `${expression.kind} in an event's scope has no kernel yet`);
+    const filled = given.get(expression.name);
+    if (filled !== undefined) return filled;
     const input = inputs.findIndex(i => i.name === expression.name);
     if (input >= 0) return input;
     if (expression.name === EVENT_TIME) return inputs.length;
@@ -82,30 +84,36 @@ function layType(kernel: Kernel, plan: Plan, event: EventType, index: number, la
     assert(column, `event ${event.name} has no column ${expression.name}`);
     return lowering.lower(column.expression);
   };
-  const lowering = new Lowering(decodedRegisters(event, inputs.length), leaf);
+  const firstGiven = decodedRegisters(event, inputs.length);
+  const given = new Map((event.given ?? []).map(({ name }, i) => [name, firstGiven + i]));
+  const lowering = new Lowering(firstGiven + given.size, leaf);
   const registers = new Map(expressions.map(expression => [identityOf(expression), lowering.lower(expression)]));
   assert(addType(kernel, event, inputs, lowering.registerCount) === index, 'types are numbered in order');
   if (event.changelog) setChangelog(kernel, index, event.changelog, inputs);
   const frame = kernel.exports.typeFrame(index) >>> 0;
-  const given = new Map<number, number>();
+  const fromReads = new Map<number, number>();
   for (const { register, fault, layer } of reads.values()) {
-    given.set(register, layer + 1);
-    if (fault !== null) given.set(fault, layer + 1);
+    fromReads.set(register, layer + 1);
+    if (fault !== null) fromReads.set(fault, layer + 1);
   }
   const [program = null, ...laterPrograms] =
-    reads.size > 0 ? lowering.loadLayers(kernel, frame, given) : [lowering.load(kernel, frame)];
+    reads.size > 0 ? lowering.loadLayers(kernel, frame, fromReads) : [lowering.load(kernel, frame)];
   const answered = features.map(({ feature: { column, error }, of }): EventFeatureLayout => {
     const [register, wrong] = [registers.get(identityOf(of))!, error && registers.get(identityOf(error))!];
     return { name: `${event.name}.${column}`, column, type: of.type, register, error: wrong };
   });
-  return { event, inputs, frame, program, laterPrograms, registers, reads: [...reads.values()], features: answered };
+  return {
+    ...{ event, inputs, frame, program, laterPrograms, registers, given },
+    ...{ reads: [...reads.values()], features: answered },
+  };
 }
 
 /** A column or an input of an event, as an expression in its scope. */
 function columnOf(event: EventType, name: string): Expression {
   const type = event.columns.find(one => one.name === name)?.expression.type;
   const input = event.inputs.find(one => one.name === name)?.type;
-  const found = type ?? input;
+  const given = event.given?.find(one => one.name === name)?.type;
+  const found = type ?? input ?? given;
   assert(found, `event ${event.name} has no column ${name}`);
   return { kind: 'column', name, type: found, at: null };
 }

@@ -4,7 +4,7 @@ import type { Expression } from './expression.ts';
 import { EVENT_TIME } from './expression.ts';
 import type { Aggregate, Changelog, EventFeature, EventType, Feature, Plan } from './plan.ts';
 import type { LastRows } from './upsert.ts';
-import type { Slot, Type, Value } from './value.ts';
+import { isScalar, type Slot, type Type, type Value } from './value.ts';
 import { keptLevels } from './window.ts';
 
 /**
@@ -52,6 +52,18 @@ export function eventFeatureMeaning(
 ): unknown {
   const value = canonicalExpression({ kind: 'column', name: column, type, at: null }, event, plan);
   return [canonicalType(type), value, error && canonicalExpression(error, event, plan)];
+}
+
+/** What decides which events of a type count, and what is said of those that do not. */
+export function eventMeaning(event: EventType, plan: Plan): unknown {
+  const { name, onFault, inputs, changelog, weight } = event;
+  // What is nested may be more than an event can hold; other faults leave events of this kind as they are.
+  const judged = onFault === 'reject' ? inputs : inputs.filter(({ type }) => !isScalar(type));
+  return {
+    ...{ name, onFault, inputs: judged.map(input => [input.name, canonicalInput(input)]) },
+    changelog: changelog && canonicalChangelog(changelog, event),
+    weight: weight && canonicalExpression(weight, event, plan),
+  };
 }
 
 function canonicalAggregate(aggregate: Aggregate, plan: Plan): unknown {

@@ -27,6 +27,8 @@ export interface EventType {
   columns: { name: string; expression: Expression }[];
   /** What events of a topology are answered with, in the order of their definitions; left out where there is nothing. */
   features?: EventFeature[];
+  /** Columns of scalars that nobody computes: whoever hands over the events has their values. In parts of plans alone (subplan.ts). */
+  given?: { name: string; type: Type }[];
   /**
    * What a faulty input does: `reject` makes the whole event bad, so that it counts nowhere and is listed in the
    * errors stream (feature sets); `null` makes that one value null, or its default, with an error beside it; `convert`

@@ -79,10 +79,7 @@ async function* batches(
   read: { records: number },
 ): AsyncGenerator<ReplayBatch> {
   const { layout, spill, source, stages = new Stages() } = parts;
-  const step = rowsAtOnce(layout.kernel, [
-    ...subjects.map(({ answer }) => ({ answer, features: [...answer.features.values()] })),
-    ...(subjects.length > 0 ? eventReads(layout) : []),
-  ]);
+  const step = recordsAtOnce(layout, subjects);
   const decoder = new Decoder(layout.kernel, layout.types);
   let position = 0;
   for await (const block of source.read(0)) {
@@ -127,7 +124,22 @@ function replayRecords(
   position: number,
   stages: Stages,
 ): { to: number; batch: ReplayBatch } {
-  const startMs = performance.now();
+  const { to, good } = stages.time('answer', () => takeRecords(layout, spill, subjects, from, most, position));
+  return { to, batch: stages.time('reply', () => gather(layout, columns, subjects, good, from, position)) };
+}
+
+/**
+ * Takes records of a decoded batch that `select` has been through, from one on, at most as many as an answer's frame has rows:
+ * each is folded, and what events and subjects read as of it stands in their frames, of subjects from row 0 on.
+ */
+export function takeRecords(
+  layout: Layout,
+  spill: Spill,
+  subjects: Subject[],
+  from: number,
+  most: number,
+  position: number,
+): { to: number; good: Good } {
   const { kernel, types } = layout;
   const pipeline: Pipeline = { layout, folds: [spill.fold] };
   const { exports } = kernel;
@@ -152,9 +164,15 @@ function replayRecords(
     spill.makeRoom(position + from + i + 1);
   }
   for (const [subject, count] of filled) derive(kernel, subject.answer, count);
-  stages.add('answer', performance.now() - startMs);
-  const good = goodRecords(recordTypes, recordRows);
-  return { to, batch: stages.time('reply', () => gather(layout, columns, subjects, good, from, position)) };
+  return { to, good: goodRecords(recordTypes, recordRows) };
+}
+
+/** At most so many records are taken at once: an answer's frame has no more rows, and texts wait. */
+export function recordsAtOnce(layout: Layout, subjects: Subject[]): number {
+  return rowsAtOnce(layout.kernel, [
+    ...subjects.map(({ answer }) => ({ answer, features: [...answer.features.values()] })),
+    ...(subjects.length > 0 ? eventReads(layout) : []),
+  ]);
 }
 
 /** Takes records that only events ask about, until rows have to make room or texts have to be read; returns how far it has come. */

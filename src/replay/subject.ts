@@ -11,6 +11,8 @@ import type { Type } from '../plan/value.ts';
 export interface Subject {
   event: string;
   entity: string;
+  /** How they name it. */
+  keys: Expression[];
   answer: AnswerLayout;
   /** Output columns by the feature they show. */
   columns: { column: number; feature: string }[];
@@ -41,7 +43,7 @@ export function subjectsOf(layout: Layout): { columns: ReplayColumn[]; subjects:
       const column = columnAt(columnOf(feature, mapping), feature.expression.type);
       return { column, feature: feature.name };
     });
-    subjects.push({ event, entity, answer, columns: named });
+    subjects.push({ event, entity, keys, answer, columns: named });
   }
   return { columns: columns, subjects };
 }
@@ -76,7 +78,7 @@ export function givenOut(plan: Plan): Given[] {
   return [...ofEntities, ...ofEvents];
 }
 
-interface Mapping {
+export interface Mapping {
   event: string;
   entity: string;
   keys: Expression[];
@@ -87,7 +89,7 @@ interface Mapping {
 }
 
 /** Every way in which events name entities, in the plan's order. */
-function mappingsOf(plan: Plan): Mapping[] {
+export function mappingsOf(plan: Plan): Mapping[] {
   const found = new Map<string, Mapping>();
   for (const set of plan.sets) {
     const identity = JSON.stringify([set.event, set.entity, set.keys.map(identityOf)]);
@@ -104,7 +106,8 @@ function mappingsOf(plan: Plan): Mapping[] {
   return mappings;
 }
 
-function columnOf({ name, set }: Feature, { sets, label }: Mapping): string {
+/** The column of a feature as events name its entity so. */
+export function columnOf({ name, set }: Feature, { sets, label }: Mapping): string {
   return label === null || sets.includes(set) ? name : `${name}@${label}`;
 }
 

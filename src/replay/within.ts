@@ -27,7 +27,8 @@ export function batchWithin(batch: ReplayBatch, stretch: Stretch): ReplayBatch {
   };
 }
 
-function pickRows(column: FeatureColumn, rows: number[]): FeatureColumn {
+/** Some rows of a column, in this order. */
+export function pickRows(column: FeatureColumn, rows: number[]): FeatureColumn {
   const { values, nulls, statuses } = column;
   return {
     ...column,

@@ -103,7 +103,7 @@ describe('usage', () => {
     [['chekc'], 'Did you mean check?'],
     [['lookup', 'shop'], "missing required argument 'key'"],
     [['serve', '--port', 'http'], 'wanted a number from 0 to 65535'],
-    [['replay', '--out', 'x.arrow'], 'required option'],
+    [['replay', '--features', 'x'], 'required option'],
   ])('%p is wrong usage: 64', async (words, said) => {
     const { code, err } = await run(root, ...words);
     expect(err).toContain(said);

@@ -1,0 +1,178 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { assert } from '../base/assert.ts';
+import { Fault } from '../base/fault.ts';
+import { Stages } from '../base/stages.ts';
+import { loadKernel } from '../kernel/instance.ts';
+import { layPlan } from '../kernel/load.ts';
+import type { Plan } from '../plan/plan.ts';
+import { subplan } from '../plan/subplan.ts';
+import { ColumnReader, ColumnWriter } from '../replay/column_file.ts';
+import { runJob } from '../replay/job.ts';
+import { joinParts } from '../replay/join.ts';
+import { isDone, type Manifest, type ManifestJob, outputsOf, PATHS, readManifest } from '../replay/manifest.ts';
+import { runPlaces } from '../replay/places.ts';
+import { Columns, type Node, type PlaceColumn } from '../replay/stages.ts';
+import { NO_CLOCK, readOf, rowsOf, streamSource } from '../replay/stream.ts';
+import { subjectsOf } from '../replay/subject.ts';
+import { localDisk } from '../source/disk.ts';
+import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
+import { countedIds, spillOf } from './compose.ts';
+
+/**
+ * Does one job of a replay's folder, if it is not done already: what it leaves is there whole or not at all, so whoever does
+ * it again, or beside another, does no harm.
+ *
+ * @param memoryBytes for rows
+ * @throws Fault naming the columns that were to be made
+ */
+export async function doJob(
+  folder: string,
+  number: number,
+  { engine, memoryBytes }: { engine: string; memoryBytes: number },
+): Promise<{ isNew: boolean }> {
+  const { manifest, plan } = readManifest(folder, engine);
+  const job = manifest.jobs[number];
+  if (!job) throw new Fault('not_found', `${folder} has no job ${number}: they are 0 to ${manifest.jobs.length - 1}`);
+  if (isDone(manifest, job, folder)) return { isNew: false };
+  const missing = job.after.find(before => !isDone(manifest, manifest.jobs[before]!, folder));
+  if (missing !== undefined)
+    throw new Fault('conflict', `job ${number} needs what job ${missing} makes, which is not done`);
+  mkdirSync(PATHS.columns(folder), { recursive: true });
+  mkdirSync(PATHS.parts(folder), { recursive: true });
+  try {
+    const work = { folder, manifest, job, columns: new Columns(plan), memoryBytes };
+    if (job.kind === 'join') joinColumns(work);
+    else await makeColumns(work);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new Fault(error.code, `${jobText(manifest, job)}: ${error.message}`, error.at);
+  }
+  await localDisk.syncFolder(job.part || job.range ? PATHS.parts(folder) : PATHS.columns(folder));
+  return { isNew: true };
+}
+
+interface Work {
+  folder: string;
+  manifest: Manifest;
+  job: ManifestJob;
+  columns: Columns;
+  memoryBytes: number;
+}
+
+function joinColumns({ folder, manifest, job, columns }: Work): void {
+  for (const id of job.columns) {
+    const file = manifest.files[id]!;
+    const path = (index: number) => PATHS.part(folder, file, index, job.parts);
+    const parts = Array.from({ length: job.parts }, (_, index) => new ColumnReader(path(index)));
+    const writer = new ColumnWriter(PATHS.column(folder, file), columns.node(id).type, manifest.rows[job.event]!);
+    try {
+      joinParts(parts, writer);
+      writer.finish();
+    } catch (error) {
+      writer.abandon();
+      throw error;
+    } finally {
+      for (const part of parts) part.close();
+    }
+    for (let index = 0; index < job.parts; index++) rmSync(path(index), { force: true });
+  }
+}
+
+/** A kernel with what the job has to know of the plan, its events, and the columns that it reads and writes. */
+async function makeColumns(work: Work): Promise<void> {
+  const { folder, manifest, job, memoryBytes } = work;
+  const plan = planOf(work);
+  const { source, first } = sourceOf(work);
+  const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
+  const layout = layPlan(await loadKernel(), plan, countedIds(plan), settings);
+  const rowsPath = join(folder, `job-${job.number}.${process.pid}.rows`);
+  const { spill, close } = spillOf(layout, { memoryBytes, path: rowsPath });
+  const [from, to] = [(job.range?.from ?? 0) - first, (job.range?.to ?? manifest.rows[job.event]!) - first];
+  const given = plan.events.flatMap(event =>
+    (event.given ?? []).map(({ name }) => {
+      const reader = new ColumnReader(PATHS.column(folder, manifest.files[`${event.name}.${name}`]!));
+      reader.skip(first);
+      return { event: event.name, column: name, reader };
+    }),
+  );
+  const outputs = outputsOf(manifest, job, folder).map(({ id, path }) => {
+    const node = work.columns.node(id);
+    return { node, writer: new ColumnWriter(path, node.type, to - from) };
+  });
+  try {
+    if (job.kind === 'places') {
+      const writers = new Map(outputs.map(({ node, writer }) => [placeOf(node), writer]));
+      await runPlaces({ layout, spill, source, event: job.event, writers });
+    } else
+      await runJob({
+        ...{ layout, spill, source, event: job.event, given, part: job.part, from, to, stages: new Stages() },
+        subject: plan.sets.length > 0 ? subjectsOf(layout).subjects[0]! : null,
+        outputs: outputs.map(({ node, writer }) => ({ column: columnOf(node), writer })),
+      });
+    for (const { writer } of outputs) writer.finish();
+  } catch (error) {
+    for (const { writer } of outputs) writer.abandon();
+    throw error;
+  } finally {
+    for (const { reader } of given) reader.close();
+    close();
+  }
+}
+
+function planOf({ job, columns }: Work): Plan {
+  const { plan } = columns;
+  const nodes = job.columns.map(id => columns.node(id));
+  const given = new Map<string, Set<string>>();
+  for (const { event, of } of job.needs.map(id => columns.node(id)))
+    if (of.kind === 'column') given.set(event, (given.get(event) ?? new Set()).add(of.column));
+  const lookups = nodes.flatMap(({ of }) => (of.kind === 'lookup' ? [of] : []));
+  const set = lookups[0]?.set;
+  const part = subplan(plan, {
+    event: job.event,
+    columns: nodes.flatMap(({ of }) => (of.kind === 'column' ? [of.column] : [])),
+    lookups: set ? { set, features: lookups.map(({ feature }) => feature) } : null,
+    given,
+  });
+  if (job.kind !== 'places') return part;
+  // What an upsert takes back decides whether it is a row, and rows are kept for what is counted of them.
+  const isUpsert = part.events.some(({ changelog }) => changelog?.kind === 'upsert');
+  return isUpsert ? { ...plan, sets: [], features: [] } : part;
+}
+
+/** The events that a job reads, and the row of its event type that they begin with. */
+function sourceOf({ folder, manifest, job }: Work): { source: Source; first: number } {
+  const { clock, keepsArrivals } = manifest;
+  const read = readOf(manifest.timelines, job.reads);
+  const open = (timelines: typeof read, how: Pick<Manifest, 'clock' | 'keepsArrivals'>) =>
+    streamSource(localDisk, PATHS.chunks(folder), timelines, how);
+  if (job.kind !== 'map') return { source: open(read, { clock, keepsArrivals }), first: 0 };
+  const alone = { clock: NO_CLOCK, keepsArrivals: false };
+  if (!job.range) return { source: open(read, alone), first: 0 };
+  const { timeline, first } = rowsOf(read[0]!, job.range.from, job.range.to);
+  return { source: open([timeline], alone), first };
+}
+
+function placeOf({ of }: Node): PlaceColumn {
+  assert(of.kind === 'place', 'places are made by themselves');
+  return of.column;
+}
+
+/** What the plan calls it. */
+function columnOf({ of }: Node): string {
+  return of.kind === 'lookup' ? of.feature.name : of.column;
+}
+
+/** What a job makes, in a few words. */
+export function jobText({ shown }: Manifest, { number, columns, event, kind, part, range }: ManifestJob): string {
+  const names = columns.map(id => shown.find(one => one.id === id)?.name ?? id);
+  const some =
+    names.length > NAMES_MAX
+      ? `${names.slice(0, NAMES_MAX).join(', ')} and ${names.length - NAMES_MAX} more`
+      : names.join(', ');
+  const piece = part ?? range;
+  const which = piece ? `, part ${piece.index + 1} of ${piece.count}` : kind === 'join' ? ', joined' : '';
+  return `job ${number} (${some || event}${which})`;
+}
+
+const NAMES_MAX = 4;

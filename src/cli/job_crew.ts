@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { Fault } from '../base/fault.ts';
+import { isDone, type Manifest } from '../replay/manifest.ts';
+import { errorOf } from '../shard/failure.ts';
+import { jobText } from './job.ts';
+import type { FromJobWorker, ToJobWorker } from './job_worker.ts';
+
+/** A job that fails for no reason of its own, a disk or a thread, is tried so often; one with a fault of its input once. */
+const ATTEMPTS_MAX = 3;
+
+/** How often somebody is looked for who wants the replay to stop. */
+const CANCEL_EVERY_MS = 250;
+
+export interface CrewParts {
+  folder: string;
+  manifest: Manifest;
+  engine: string;
+  workers: number;
+  /** For rows, of all workers together. */
+  memoryBytes: number;
+  /** Whoever makes it wants the replay to stop. */
+  cancelPath: string;
+  /** Stops it too: a signal. */
+  stopped: Promise<void>;
+  /** Told of each job that is done, those that were done before too. */
+  onDone: (number: number) => void;
+}
+
+export interface CrewOutcome {
+  failed: { number: number; error: Error }[];
+  /** Jobs that need what failed ones were to make. */
+  skipped: number[];
+  isCancelled: boolean;
+}
+
+/** Does all jobs of a replay in threads, each as soon as what it needs is there. A failed one fails only what needs it. */
+export function doJobs(parts: CrewParts): Promise<CrewOutcome> {
+  return new JobCrew(parts).run();
+}
+
+class JobCrew {
+  readonly #parts: CrewParts;
+  readonly #waiting: Set<number>;
+  readonly #done = new Set<number>();
+  readonly #failed = new Map<number, Error>();
+  readonly #attempts = new Map<number, number>();
+  readonly #workers = new Set<Worker>();
+  readonly #end = Promise.withResolvers<boolean>();
+  #running = 0;
+  /** Workers that have nothing to do. */
+  #idle: Worker[] = [];
+
+  constructor(parts: CrewParts) {
+    this.#parts = parts;
+    this.#waiting = new Set(parts.manifest.jobs.map(({ number }) => number));
+  }
+
+  async run(): Promise<CrewOutcome> {
+    const { manifest, folder, cancelPath, stopped } = this.#parts;
+    for (const job of manifest.jobs) if (isDone(manifest, job, folder)) this.#finish(job.number);
+    const timer = setInterval(() => {
+      if (existsSync(cancelPath)) this.#end.resolve(true);
+    }, CANCEL_EVERY_MS);
+    void stopped.then(() => this.#end.resolve(true));
+    this.#fill();
+    const isCancelled = await this.#end.promise;
+    clearInterval(timer);
+    for (const worker of this.#workers) worker.terminate();
+    const failed = [...this.#failed].map(([number, error]) => ({ number, error }));
+    return { failed, skipped: isCancelled ? [] : [...this.#waiting], isCancelled };
+  }
+
+  /** Gives out what can be done now; ends where nothing can. */
+  #fill(): void {
+    const { manifest, workers } = this.#parts;
+    for (const number of this.#waiting) {
+      if (this.#running === workers) break;
+      if (!manifest.jobs[number]!.after.every(before => this.#done.has(before))) continue;
+      this.#waiting.delete(number);
+      this.#start(number);
+    }
+    if (this.#running === 0) this.#end.resolve(false);
+  }
+
+  #start(number: number): void {
+    const { folder, engine, memoryBytes, workers } = this.#parts;
+    this.#running++;
+    const worker = this.#idle.pop() ?? this.#open();
+    const settle = (error: Error | null, isAlive: boolean) => {
+      worker.onmessage = worker.onerror = null;
+      this.#running--;
+      if (isAlive) this.#idle.push(worker);
+      else this.#workers.delete(worker);
+      if (error) this.#fail(number, error);
+      else this.#finish(number);
+      this.#fill();
+    };
+    worker.onmessage = ({ data }: MessageEvent<FromJobWorker>) => settle(data.failure && errorOf(data.failure), true);
+    worker.onerror = ({ message }) => settle(new Error(`its thread ended: ${message}`), false);
+    worker.postMessage({ folder, number, engine, memoryBytes: memoryBytes / workers } satisfies ToJobWorker);
+  }
+
+  #open(): Worker {
+    const worker = new Worker(new URL('./job_worker.ts', import.meta.url));
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  #finish(number: number): void {
+    this.#waiting.delete(number);
+    this.#done.add(number);
+    this.#parts.onDone(number);
+  }
+
+  #fail(number: number, error: Error): void {
+    const { manifest } = this.#parts;
+    const attempts = (this.#attempts.get(number) ?? 0) + 1;
+    this.#attempts.set(number, attempts);
+    if (!(error instanceof Fault) && attempts < ATTEMPTS_MAX) this.#waiting.add(number);
+    else if (error instanceof Fault) this.#failed.set(number, error);
+    else this.#failed.set(number, new Error(`${jobText(manifest, manifest.jobs[number]!)}: ${error.message}`));
+  }
+}

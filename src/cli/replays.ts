@@ -1,0 +1,479 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import { Fault } from '../base/fault.ts';
+import { formatMicros } from '../base/time.ts';
+import { makeColumn } from '../kernel/window.ts';
+import { STRING, TIME } from '../plan/value.ts';
+import { type EventError, errorsOf, eventShapes, eventsOf } from '../replay/results.ts';
+import { versionText } from '../base/version.ts';
+import type { Plan } from '../plan/plan.ts';
+import { branchPlan } from './branches.ts';
+import { type Config, loadConfig, parseSize } from './config.ts';
+import { csvFrame } from './csv.ts';
+import { compileDefinitions } from './definitions.ts';
+import { type FrameBatch, type FrameMaker, type FrameShape, frameMaker } from './frame.ts';
+import { jobText } from './job.ts';
+import { namesOf, written } from './log.ts';
+import { JobsProgress } from './progress.ts';
+import { coresOf, type RunRequest, Runs, type RunStatus } from './runs.ts';
+import { tableText } from './table.ts';
+import { parseTime } from './tiles.ts';
+import { parseTimelineName, Timelines } from './timelines.ts';
+import { WholeFile } from './whole.ts';
+
+interface Options {
+  config: string;
+  json?: true;
+}
+
+interface PlanOptions extends Options {
+  definitions?: string;
+  branch?: string;
+  timelines?: string;
+  features?: string;
+  start?: bigint;
+  end?: bigint;
+  workers: number;
+  memory?: number;
+}
+
+interface ManifestOptions extends PlanOptions {
+  manifest: string;
+}
+
+interface RunOptions extends PlanOptions {
+  out?: string;
+  explain?: true;
+}
+
+interface ResultOptions extends Options {
+  out?: string;
+}
+
+const JSON_OPTION = ['--json', 'as one JSON object'] as const;
+
+/** `tilefold replay run` and what belongs to it: replays in jobs, with a cache of columns. */
+export function addRuns(replay: Command) {
+  planning(replay.command('run'))
+    .description('replay timelines in jobs, side by side: what no change has touched comes out of the cache')
+    .option('--out <folder>', 'keep the replay in this folder, and not among the data')
+    .option('--explain', 'say on standard error of each feature whether it is computed, and why')
+    .action(async (_options, command: Command) => runReplay(command.optsWithGlobals<RunOptions>()));
+  planning(replay.command('explain'))
+    .description('say of each feature whether a replay would compute it, and why; nothing is done')
+    .action(async (_options, command: Command) => explain(command.optsWithGlobals<PlanOptions>()));
+  planning(replay.command('plan'))
+    .description('write a replay down as a folder of jobs, for others to do')
+    .requiredOption('--manifest <folder>', 'where; all that jobs read and write is in it')
+    .action(async (_options, command: Command) => planManifest(command.optsWithGlobals<ManifestOptions>()));
+  replay
+    .command('job')
+    .description('do one job of a folder; one that is done already is left alone')
+    .argument('<folder>', 'that `replay plan` has written')
+    .argument('<number>', 'of the job', numberOf)
+    .option('--memory <size>', 'for rows; fold.memory by default', sizeOf)
+    .option(...JSON_OPTION)
+    .action(async (folder: string, number: number, _options, command: Command) =>
+      doOne(folder, number, command.optsWithGlobals<Options & { memory?: number }>()),
+    );
+  replay
+    .command('finish')
+    .description('end a replay whose jobs were done by others, and keep its columns in the cache')
+    .argument('<folder>', 'that `replay plan` has written')
+    .option(...JSON_OPTION)
+    .action(async (folder: string, _options, command: Command) => finish(folder, command.optsWithGlobals<Options>()));
+  replay
+    .command('resume')
+    .description('go on with a replay that was stopped, or that failed: what is done is not done again')
+    .argument('<id>', 'of the replay, or its folder')
+    .option('--workers <count>', 'threads; as many as there are cores by default', workersOf, coresOf())
+    .option('--memory <size>', 'for rows, of all threads together; fold.memory by default', sizeOf)
+    .option(...JSON_OPTION)
+    .action(async (id: string, _options, command: Command) => resume(id, command.optsWithGlobals<RunOptions>()));
+  replay
+    .command('cancel')
+    .description('stop a replay that another process works on')
+    .argument('<id>', 'of the replay, or its folder')
+    .action(async (id: string, _options, command: Command) => {
+      (await openRuns(command.optsWithGlobals<Options>())).cancel(id);
+      console.log(`replay ${id} is told to stop`);
+    });
+  replay
+    .command('list')
+    .description('the replays there are')
+    .option(...JSON_OPTION)
+    .action(async (_options, command: Command) => list(command.optsWithGlobals<Options>()));
+  replay
+    .command('show')
+    .description('what a replay is made of, and how far it is')
+    .argument('<id>', 'of the replay, or its folder')
+    .option(...JSON_OPTION)
+    .action(async (id: string, _options, command: Command) => show(id, command.optsWithGlobals<Options>()));
+  replay
+    .command('delete')
+    .description('delete a replay; what it has put into the cache stays there')
+    .argument('<id>', 'of the replay, or its folder')
+    .action(async (id: string, _options, command: Command) => {
+      (await openRuns(command.optsWithGlobals<Options>())).remove(id);
+      console.log(`replay ${id} is deleted`);
+    });
+  results(replay, 'events', 'events of a type, each with its features').action(
+    async (id: string, type: string, _options, command: Command) =>
+      writeEvents(id, type, command.optsWithGlobals<ResultOptions>()),
+  );
+  results(replay, 'errors', 'what is wrong with events of a type, and with their features').action(
+    async (id: string, type: string, _options, command: Command) =>
+      writeErrors(id, type, command.optsWithGlobals<ResultOptions>()),
+  );
+}
+
+/** `tilefold cache`: the columns that replays have left for those after them. */
+export function addCache(program: Command) {
+  const cache = program.command('cache').description('the columns that replays in jobs keep for those after them');
+  cache
+    .command('stats')
+    .description('how many there are, and what room they take')
+    .option(...JSON_OPTION)
+    .action(async (_options, command: Command) => stats(command.optsWithGlobals<Options>()));
+  cache
+    .command('clear')
+    .description('delete all of them: the next replay computes everything')
+    .option(...JSON_OPTION)
+    .action(async (_options, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const deleted = (await openRuns(options)).cache.clear();
+      console.log(options.json ? JSON.stringify({ deleted }) : `${deleted} columns deleted`);
+    });
+}
+
+/** Options that `replay` has too are that one's when they are parsed: none of them can be required here. */
+function planning(command: Command): Command {
+  return command
+    .option('--timelines <names>', 'separated by commas: NAME, or NAME@VERSION')
+    .option(
+      '--definitions <dir>',
+      "a folder of definitions instead, or one with a tilefold.yaml; the configuration's where no branch is selected",
+    )
+    .option('--features <names>', 'separated by commas, `*` for any letters: login.*,payment.amount; all by default')
+    .option('--start <time>', 'give out events from then on, by their time; all before is read too', parseTime)
+    .option('--end <time>', 'give out events before then', parseTime)
+    .option(
+      '--workers <count>',
+      'threads, or of a plan processes; as many as there are cores by default',
+      workersOf,
+      coresOf(),
+    )
+    .option('--memory <size>', 'for rows, of all threads together; fold.memory by default', sizeOf)
+    .option(...JSON_OPTION);
+}
+
+function results(replay: Command, name: string, what: string): Command {
+  return replay
+    .command(name)
+    .description(what)
+    .argument('<id>', 'of the replay, or its folder')
+    .argument('<type>', 'the event type')
+    .option('-o, --out <file>', 'an .arrow, .parquet, .csv or .ndjson file; NDJSON to standard output by default');
+}
+
+const WORKERS_MAX = 256;
+
+function workersOf(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= WORKERS_MAX) return count;
+  throw new InvalidArgumentError(`wanted a number from 1 to ${WORKERS_MAX}`);
+}
+
+function numberOf(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0) return number;
+  throw new InvalidArgumentError('wanted the number of a job, from 0 on');
+}
+
+function sizeOf(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== null && bytes > 0) return bytes;
+  throw new InvalidArgumentError('wanted a size like 512MiB');
+}
+
+async function openRuns({ config }: Options): Promise<Runs> {
+  return Runs.open(await loadConfig(config));
+}
+
+async function requestOf(options: PlanOptions): Promise<{ config: Config; request: RunRequest; memoryBytes: number }> {
+  if (options.timelines === undefined) throw new Fault('config', 'wanted --timelines NAMES to replay');
+  const config = await loadConfig(options.config);
+  const { plan, definitions } = await definitionsOf(options, config);
+  const timelines = await Timelines.open(config);
+  try {
+    const named = namesOf(options.timelines).map(parseTimelineName);
+    const request: RunRequest = {
+      ...{ plan, definitions, workers: options.workers },
+      timelines: timelines.read(named).timelines,
+      patterns: options.features === undefined ? null : namesOf(options.features),
+      stretch: { startMicros: options.start ?? null, endMicros: options.end ?? null },
+    };
+    return { config, request, memoryBytes: options.memory ?? config.fold.memoryBytes };
+  } finally {
+    timelines.close();
+  }
+}
+
+/** As `replay` takes them; where nothing is named and no branch selected, those of the configuration. */
+async function definitionsOf(
+  { definitions, branch, config: path }: PlanOptions,
+  config: Config,
+): Promise<{ plan: Plan; definitions: string }> {
+  if (definitions !== undefined && branch !== undefined)
+    throw new Fault('config', 'wanted one of --definitions DIR and --branch NAME to replay');
+  if (definitions !== undefined) return { ...(await compileDefinitions(definitions, path)), definitions };
+  try {
+    const { plan, version } = await branchPlan(config, branch);
+    return { plan, definitions: `branch ${versionText(version)}` };
+  } catch (error) {
+    if (branch !== undefined || !(error instanceof Fault) || error.code !== 'not_found') throw error;
+    return { ...(await compileDefinitions(null, path)), definitions: config.definitions };
+  }
+}
+
+async function runReplay(options: RunOptions) {
+  const { config, request, memoryBytes } = await requestOf(options);
+  const runs = await Runs.open(config);
+  if (options.explain) console.error(explainText(runs.explain(request)));
+  const { folder } = runs.plan(request, options.out ?? null);
+  await work(runs, folder, { ...options, memoryBytes });
+}
+
+async function resume(id: string, options: RunOptions) {
+  const config = await loadConfig(options.config);
+  const runs = await Runs.open(config);
+  await work(runs, runs.folderOf(id), { ...options, memoryBytes: options.memory ?? config.fold.memoryBytes });
+}
+
+async function work(runs: Runs, folder: string, { workers, memoryBytes, json }: RunOptions & { memoryBytes: number }) {
+  const progress = new JobsProgress();
+  const stop = Promise.withResolvers<void>();
+  const hear = () => stop.resolve();
+  process.once('SIGINT', hear).once('SIGTERM', hear);
+  const startMs = performance.now();
+  try {
+    const how = { workers, memoryBytes, stopped: stop.promise };
+    const { id, jobs, reused, shown } = await runs.run(folder, how, (...told) => progress.tell(...told));
+    progress.end();
+    const seconds = (performance.now() - startMs) / 1000;
+    const taken = shown.filter(one => reused.includes(one.id)).length;
+    if (json)
+      console.log(JSON.stringify({ id, folder, jobs: jobs.length, features: shown.length, reused: taken, seconds }));
+    else
+      console.log(
+        `replay ${id}: ${shown.length} features, ${taken} of them from the cache, ${jobs.length} jobs completed`,
+      );
+  } finally {
+    progress.end();
+    process.off('SIGINT', hear).off('SIGTERM', hear);
+  }
+}
+
+async function explain(options: PlanOptions) {
+  const { config, request } = await requestOf(options);
+  const features = (await Runs.open(config)).explain(request);
+  if (!options.json) return console.log(explainText(features));
+  const told = features.map(({ name, event, isReused, why }) => ({ name, event, state: stateText(isReused), why }));
+  console.log(JSON.stringify({ features: told }));
+}
+
+function explainText(features: ReturnType<Runs['explain']>): string {
+  const rows = features.map(({ name, event, isReused, why }) => [name, event, stateText(isReused), why]);
+  return tableText([['feature', 'event', 'state', 'why'], ...rows]);
+}
+
+function stateText(isReused: boolean): string {
+  return isReused ? 'reused' : 'computed';
+}
+
+async function planManifest(options: ManifestOptions) {
+  const { config, request } = await requestOf(options);
+  const { manifest, folder } = (await Runs.open(config)).plan(request, options.manifest);
+  const jobs = manifest.jobs.map(job => ({ ...job, what: jobText(manifest, job) }));
+  if (options.json) {
+    const told = jobs.map(({ number, stage, kind, event, after, what }) => ({
+      number,
+      stage,
+      kind,
+      event,
+      after,
+      what,
+    }));
+    console.log(JSON.stringify({ id: manifest.id, folder, jobs: told }));
+    return;
+  }
+  const rows = jobs.map(({ number, stage, kind, after, what }) => [
+    ...[String(number), String(stage), kind],
+    ...[after.join(' '), what.replace(/^job \d+ /, '')],
+  ]);
+  console.log(tableText([['job', 'stage', 'kind', 'after', 'makes'], ...rows]));
+}
+
+async function doOne(folder: string, number: number, options: Options & { memory?: number }) {
+  const config = await loadConfig(options.config);
+  const isNew = await (await Runs.open(config)).job(folder, number, options.memory ?? config.fold.memoryBytes);
+  const state = isNew ? 'done' : 'was done already';
+  console.log(options.json ? JSON.stringify({ job: number, state }) : `job ${number} ${isNew ? 'is done' : state}`);
+}
+
+async function finish(folder: string, options: Options) {
+  const { id, shown, jobs } = (await openRuns(options)).finish(folder);
+  if (options.json) console.log(JSON.stringify({ id, features: shown.length, jobs: jobs.length }));
+  else console.log(`replay ${id}: ${shown.length} features, ${jobs.length} jobs completed`);
+}
+
+async function list(options: Options) {
+  const all = (await openRuns(options)).list().map(runJson);
+  if (options.json) return console.log(JSON.stringify({ replays: all }));
+  const rows = all.map(({ id, state, jobs, timelines, created_at }) => [
+    ...[id, state, `${jobs.done} of ${jobs.total}`],
+    ...[timelines.map(({ name, version }) => `${name}@${version}`).join(', '), created_at],
+  ]);
+  console.log(tableText([['replay', 'state', 'jobs', 'timelines', 'made at'], ...rows]));
+}
+
+async function show(id: string, options: Options) {
+  const run = runJson((await openRuns(options)).show(id));
+  if (options.json) return console.log(JSON.stringify(run));
+  const { jobs, timelines, features, errors } = run;
+  const lines = [
+    ...[
+      ['replay', run.id],
+      ['state', run.state],
+      ['jobs', `${jobs.done} of ${jobs.total} jobs completed`],
+    ],
+    ...[
+      ['definitions', run.definitions],
+      ['timelines', timelines.map(one => `${one.name}@${one.version}`).join(', ')],
+    ],
+    ...[
+      ['made at', run.created_at],
+      ['folder', run.folder],
+    ],
+    ...errors.map(error => ['error', error]),
+  ];
+  const rows = features.map(({ name, event, state }) => [name, event, state]);
+  console.log(`${tableText(lines)}\n\n${tableText([['feature', 'event', 'state'], ...rows])}`);
+}
+
+/** A replay as `--json` tells it. */
+function runJson({ id, folder, state, errors, jobs, manifest }: RunStatus) {
+  const { createdAtMicros, definitions, timelines, shown, reused, rows } = manifest;
+  return {
+    ...{ id, state, errors, jobs, definitions, folder, created_at: formatMicros(createdAtMicros) },
+    timelines: timelines.map(({ name, version }) => ({ name, version })),
+    events: rows,
+    features: shown.map(({ name, event, id: column }) => {
+      return { name, event, state: stateText(reused.includes(column)) };
+    }),
+  };
+}
+
+async function stats(options: Options) {
+  const { cache } = await openRuns(options);
+  const entries = cache.entries();
+  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  if (options.json) console.log(JSON.stringify({ columns: entries.length, bytes, max_bytes: cache.maxBytes }));
+  else console.log(`${entries.length} columns, ${bytes} bytes of at most ${cache.maxBytes}`);
+}
+
+async function writeEvents(id: string, type: string, options: ResultOptions) {
+  const { folder, manifest } = (await openRuns(options)).results(id);
+  const shapes = eventShapes(manifest, type).map(shape => ({
+    ...shape,
+    isRequired: shape.name === '_type' || shape.name === '_time',
+  }));
+  const batches = (function* (): Generator<FrameBatch> {
+    for (const { count, columns } of eventsOf(manifest, folder, type)) yield { count, columns };
+  })();
+  await writeTable(shapes, batches, options.out ?? null);
+}
+
+const ERROR_SHAPES: FrameShape[] = [
+  { name: '_id', type: STRING, isRequired: false },
+  { name: '_type', type: STRING, isRequired: true },
+  { name: '_time', type: TIME, isRequired: true },
+  { name: 'feature', type: STRING, isRequired: false },
+  { name: 'error', type: STRING, isRequired: true },
+];
+
+async function writeErrors(id: string, type: string, options: ResultOptions) {
+  const { folder, manifest } = (await openRuns(options)).results(id);
+  const batches = (function* (): Generator<FrameBatch> {
+    for (const errors of errorsOf(manifest, folder, type)) yield errorFrame(errors, type);
+  })();
+  await writeTable(ERROR_SHAPES, batches, options.out ?? null);
+}
+
+function errorFrame(errors: EventError[], type: string): FrameBatch {
+  const texts = (name: string, values: (string | null)[]) => ({
+    ...makeColumn({ name, type: STRING }, errors.length),
+    values: values.map(value => value ?? ''),
+    nulls: Uint8Array.from(values, value => (value === null ? 1 : 0)),
+  });
+  const times = {
+    ...makeColumn({ name: '_time', type: TIME }, errors.length),
+    values: BigInt64Array.from(errors, ({ timeMicros }) => timeMicros),
+    nulls: new Uint8Array(errors.length),
+  };
+  const columns = [
+    texts(
+      '_id',
+      errors.map(({ id }) => id),
+    ),
+    texts(
+      '_type',
+      errors.map(() => type),
+    ),
+    times,
+    texts(
+      'feature',
+      errors.map(({ feature }) => feature),
+    ),
+    texts(
+      'error',
+      errors.map(({ error }) => error),
+    ),
+  ];
+  return { count: errors.length, columns };
+}
+
+/** Block by block: neither the rows nor the file stand in memory as a whole. */
+async function writeTable(shapes: FrameShape[], batches: Iterable<FrameBatch>, out: string | null) {
+  const makeFrame = await makerOf(out);
+  const frame = makeFrame(shapes);
+  if (out === null) {
+    for (const batch of batches) for (const bytes of frame.batch(batch)) if (!(await written(bytes))) return;
+    return;
+  }
+  const file = await WholeFile.create(out);
+  try {
+    let count = 0;
+    for (const batch of batches) {
+      await file.write(frame.batch(batch));
+      count += batch.count;
+    }
+    await file.write(frame.end());
+    await file.finish();
+    console.error(`replay: ${count} rows, written to ${out}`);
+  } catch (error) {
+    await file.abandon();
+    throw error;
+  }
+}
+
+async function makerOf(out: string | null): Promise<FrameMaker> {
+  if (out === null) return frameMaker('-.ndjson');
+  if (out.endsWith('.csv')) return csvFrame;
+  try {
+    return await frameMaker(out);
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'config') throw error;
+    throw new Fault('config', `--out: wanted a file name that ends in .arrow, .parquet, .csv or .ndjson, got ${out}`);
+  }
+}
