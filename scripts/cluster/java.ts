@@ -12,10 +12,10 @@ export const CLUSTER_DIR = fileURLToPath(new URL('../../.cache/cluster', import.
 const JAVA_VERSION = 17;
 
 /** The path of Java; a sentence on what is missing where there is none that fits. */
-export function findJava(): { java: string } | { missing: string } {
+export function findJava(servers = 'Kafka and Cassandra'): { java: string } | { missing: string } {
   const home = process.env.JAVA_HOME;
   const java = home ? join(home, 'bin/java') : Bun.which('java');
-  const wanted = `Kafka and Cassandra need Java ${JAVA_VERSION} (JAVA_HOME, or \`java\` on the path)`;
+  const wanted = `${servers} need Java ${JAVA_VERSION} (JAVA_HOME, or \`java\` on the path)`;
   if (!java || !existsSync(java)) return { missing: `${wanted}, and there is none` };
   const told = Bun.spawnSync([java, '-version']).stderr.toString();
   const version = /version "(\d+)/.exec(told)?.[1];
@@ -24,21 +24,25 @@ export function findJava(): { java: string } | { missing: string } {
 }
 
 /** The class path of a server, fetched first where that has not been done: a minute or two, once. */
-export function classPath(server: 'kafka' | 'cassandra', note: (text: string) => void): string {
+export function classPath(
+  server: 'kafka' | 'cassandra' | 'flink',
+  note: (text: string) => void,
+  xml = join(HERE, `${server}.xml`),
+): string {
   const folder = join(CLUSTER_DIR, `jars-${server}`);
-  if (!existsSync(folder)) fetchJars(server, folder, note);
+  if (!existsSync(folder)) fetchJars(server, xml, folder, note);
   const jars = readdirSync(folder).filter(name => name.endsWith('.jar'));
   return jars.map(name => join(folder, name)).join(':');
 }
 
 /** @throws Error where there is no Maven, or where it cannot fetch them */
-function fetchJars(server: string, folder: string, note: (text: string) => void): void {
+function fetchJars(server: string, xml: string, folder: string, note: (text: string) => void): void {
   const maven = Bun.which('mvn');
   if (!maven) throw new Error(`the jars of ${server} are fetched with Maven (\`mvn\` on the path), and there is none`);
   note(`fetching the jars of ${server} from Maven Central`);
   const part = `${folder}.part`;
   rmSync(part, { recursive: true, force: true });
-  const words = ['-q', '-B', '-f', join(HERE, `${server}.xml`), 'dependency:copy-dependencies'];
+  const words = ['-q', '-B', '-f', xml, 'dependency:copy-dependencies'];
   const { exitCode, stdout, stderr } = Bun.spawnSync(
     [maven, ...words, '-DincludeScope=runtime', `-DoutputDirectory=${part}`],
     { cwd: HERE, stdin: 'ignore' },

@@ -433,6 +433,7 @@ function castBy(rules: Rules, of: Expression, node: SqlNode & { kind: 'cast' }, 
   if (isNullLiteral(of) || of.kind === 'literal') return bindCast(of, node, faults);
   if (cast === 'double int64') {
     if (rules.roundsTo === 'refused') return refuse(`is not supported in ${rules.name}: beyond int64 it differs`);
+    if (rules.roundsTo === 'saturated') return saturated(of, node.at);
     const first = { even: null, away: 'round', zero: 'truncate' }[rules.roundsTo] as FunctionName | null;
     return bindCast(first ? call(first, [of], DOUBLE, node.at) : of, node, faults);
   }
@@ -446,6 +447,19 @@ function castBy(rules: Rules, of: Expression, node: SqlNode & { kind: 'cast' }, 
   if (cast === 'bool string' && !rules.spells.includes('bool'))
     return refuse(`is not supported in ${rules.name}: write CASE WHEN ${node.of.text} THEN 'true' ELSE 'false' END`);
   return bindCast(of, node, faults);
+}
+
+/** Toward zero; what is beyond int64 is the nearest there is, and what is no number 0. Here that is the greatest of doubles. */
+function saturated(x: Expression, at: Position): Expression {
+  const whole = (value: bigint) => literal(value, INT64, at);
+  const isBeyond = (fn: FunctionName, bound: number) => call(fn, [x, literal(bound, DOUBLE, at)], BOOL, at);
+  const cut = call('toInt64', [call('truncate', [x], DOUBLE, at)], INT64, at);
+  const branches = [
+    ...[isBeyond('greater', Infinity), whole(0n)],
+    ...[isBeyond('greaterOrEqual', 2 ** 63), whole(INT64_MAX)],
+    ...[isBeyond('less', -(2 ** 63)), whole(INT64_MIN)],
+  ];
+  return call('case', [...branches, cut], INT64, at);
 }
 
 const CASTS: Record<string, FunctionName> = {

@@ -606,6 +606,7 @@ function aggregateOf(node: SqlNode & { kind: 'aggregate' }, name: string, shared
   if (rank && !canRank(label, rank, by!, set.faults)) return null;
   if (spec.isOrdered && !isOrderKnown(node, label, rank ?? argument!, set.faults)) return null;
   if (argument && !isToldApart(node, argument, set.faults)) return null;
+  if (argument && !isRealMean(node, argument, set.faults)) return null;
   const value = argument && spec.argument ? spec.argument(argument, given) : argument;
   const arg = filter ? filtered(value, filter, node) : value;
   const fn = { name: node.name, args: [arg, rank].filter(one => one !== null), ...spec.keep(given) };
@@ -682,6 +683,16 @@ function isToldApart(node: SqlNode & { kind: 'aggregate' }, { type }: Expression
   if (!isCollated || type.kind !== 'string' || name !== 'countUnique') return true;
   const message = `${symbol.name.toUpperCase()} of different texts goes by a collation in ${rules.name}, and here by their bytes`;
   faults.push(new Fault('unsupported', `${message}: write BINARY ${of!.text}`, of!.at));
+  return false;
+}
+
+/** Of whole numbers means and variances are whole in some systems. */
+function isRealMean(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
+  const { rules, of, name, symbol } = node;
+  if (!rules?.hasWholeMeans || type.kind !== 'int64' || !/^(avg|var|std)/.test(name)) return true;
+  const label = symbol.name.toUpperCase();
+  const message = `${label} of int64 is a whole number in ${rules.name}, and a double here`;
+  faults.push(new Fault('unsupported', `${message}: write ${label}(CAST(${of!.text} AS DOUBLE))`, of!.at));
   return false;
 }
 

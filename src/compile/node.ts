@@ -41,12 +41,14 @@ export interface Rules {
   texts: 'bytes' | 'equal' | 'collated';
   /** Of lists. */
   firstIndex: 0 | 1;
-  /** How CAST makes an int64 of a double: ties to even, ties away from zero, toward zero. */
-  roundsTo: 'even' | 'away' | 'zero' | 'refused';
+  /** How CAST makes an int64 of a double: ties to even, ties away from zero, toward zero, or that and what is beyond is the nearest. */
+  roundsTo: 'even' | 'away' | 'zero' | 'saturated' | 'refused';
   /** Does CAST read an int64 from a text, and from nothing that is none? */
   readsNumbers: boolean;
   /** What may stand beside || and in CONCAT and is spelled there as here. */
   spells: Type['kind'][];
+  /** Are averages and variances of whole numbers whole? */
+  hasWholeMeans?: true;
 }
 
 /** `at` is the whole node's place, `text` what is written there; `rules` are DuckDB's where there are none. */

@@ -49,9 +49,13 @@ export function spellField(dialect: Dialect, call: Call, read: (ours: string) =>
   return replaced(read(ours), new Map([['time', time]]), call, dialect);
 }
 
+/** FLOOR(time TO part) is a call of its own, named `FLOOR TO`. */
 export function paramsOf(theirs: string): { name: string; params: string[] | null } {
   const [, name, list] = /^(\w+)\((.*)\)$/.exec(theirs) ?? [];
-  return name === undefined ? { name: theirs, params: null } : { name, params: list!.split(', ') };
+  if (name === undefined) return { name: theirs, params: null };
+  return list!.includes(' TO ')
+    ? { name: `${name} TO`, params: list!.split(' TO ') }
+    : { name, params: list!.split(', ') };
 }
 
 function unknown({ rules, calls }: Dialect, { name, symbol, args }: Call, rows: { params: string[] | null }[]): Fault {
@@ -83,9 +87,16 @@ function argument(dialect: Dialect, { name }: Call, param: string, node: SqlNode
     new Fault('unsupported', `${name} wants ${what} in ${rules.name} here, got ${node.text}: others differ`, node.at);
   switch (param) {
     case 'part':
+    case 'cut':
     case 'unit': {
       const word = (node.kind === 'name' ? node.name : (literalText(node) ?? '')).toUpperCase();
       const part = parts[word] || parts[word.replace(/S$/, '')];
+      if (part === 'week' && param === 'cut')
+        throw new Fault(
+          'unsupported',
+          `${name} WEEK is not supported: weeks begin on Sundays in ${rules.name}, and on Mondays here`,
+          node.at,
+        );
       if (part) return { kind: 'literal', value: part, at: node.at, text: node.text };
       const known = Object.keys(parts).filter(one => parts[one]);
       const hint = didYouMean(word, known) || `; there are ${known.join(', ').toLowerCase()}`;
@@ -107,6 +118,7 @@ function argument(dialect: Dialect, { name }: Call, param: string, node: SqlNode
       checkPattern(dialect, name, node);
       return node;
     case 'ungrouped':
+      checkPattern(dialect, name, node);
       if (typeof value === 'string' && groupsOf(value) === 0) return node;
       throw wanted('a pattern without groups; (?: ) is none');
     default:
@@ -124,7 +136,9 @@ function groupsOf(pattern: string): number | null {
 }
 
 /** Refuses parts of a pattern that another engine reads otherwise. What is no pattern at all is found where it is bound. */
-export function checkPattern({ regex, rules }: Dialect, name: string, node: SqlNode): void {
+export function checkPattern(dialect: Dialect, name: string, node: SqlNode): void {
+  const { regex, rules } = dialect;
+  checkEmpty(dialect, name, node);
   if (regex === 're2') return;
   if (regex.length === 0)
     throw new Fault('unsupported', `${name} is not supported in ${rules.name}: write LIKE`, node.at);
@@ -135,6 +149,13 @@ export function checkPattern({ regex, rules }: Dialect, name: string, node: SqlN
     const message = `${name}: ${construct} does not mean the same in ${rules.name} and here${PATTERN_HINTS[construct] ?? ''}`;
     throw new Fault('unsupported', message, node.at);
   }
+}
+
+/** Of LIKE as well. */
+export function checkEmpty({ hasOddEmpty, rules }: Dialect, name: string, pattern: SqlNode): void {
+  if (!hasOddEmpty || literalText(pattern) !== '') return;
+  const message = `${name} of an empty pattern does not mean the same in ${rules.name} and here: write = ''`;
+  throw new Fault('unsupported', message, pattern.at);
 }
 
 const PATTERN_HINTS: Partial<Record<Construct, string>> = {

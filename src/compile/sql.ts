@@ -12,7 +12,7 @@ import type { Dialect } from './dialect.ts';
 import { CALLABLE } from './functions.ts';
 import { readInterval } from './interval.ts';
 import { type CastKind, READ_TIME, type Select, type SelectItem, type SqlNode, type Word } from './node.ts';
-import { checkPattern, spell, spellField } from './spelling.ts';
+import { checkEmpty, checkPattern, spell, spellField } from './spelling.ts';
 import {
   KNOWN_FUNCTIONS,
   ONE_EVENT_TYPE,
@@ -368,6 +368,7 @@ function walkFrom(cursor: Cursor, body: Node): Word {
   take(cursor, 'FROM', 'FROM');
   const table = nodes(child(body, 'from'), 'expressions')[0];
   const [kind, inner] = table ? open(table) : ['', {}];
+  if (isWindowTable(cursor)) throw here(cursor, WINDOW_TABLE);
   if (kind === 'subquery') throw here(cursor, `${SUB_SELECT}: FROM takes the event type of source`);
   if (kind !== 'table' || peekIs(cursor, 'STRING')) throw here(cursor, 'FROM takes the name of an event type only');
   if (inner.schema) throw here(cursor, 'FROM takes the name of an event type only: leave out what is before the dot');
@@ -382,6 +383,17 @@ function walkFrom(cursor: Cursor, body: Node): Word {
   return word;
 }
 
+const WINDOW_CALL = /^(TUMBLE|HOP|CUMULATE|SESSION)$/;
+const WINDOW_TABLE =
+  'windows in SQL are not supported: FROM takes the event type of source, and `windows: [1h]` says over which spans of time to aggregate';
+
+/** [TABLE(] TUMBLE(...): what Flink and others read windows from. */
+function isWindowTable({ tokens, next }: Cursor): boolean {
+  const isTable = tokens[next]?.type === 'TABLE' && tokens[next + 1]?.type === 'L_PAREN';
+  const [name, bracket] = tokens.slice(isTable ? next + 2 : next);
+  return bracket?.type === 'L_PAREN' && WINDOW_CALL.test(name!.text.toUpperCase());
+}
+
 function walkGroupBy(cursor: Cursor, body: Node): SqlNode[] {
   take(cursor, 'GROUP', 'GROUP BY');
   take(cursor, 'BY', 'BY');
@@ -391,6 +403,7 @@ function walkGroupBy(cursor: Cursor, body: Node): SqlNode[] {
     if (columns.length > 0) take(cursor, 'COMMA', 'a comma');
     const [kind] = open(node);
     const plain = kind === 'column' || kind === 'literal';
+    if (isWindowTable(cursor)) throw here(cursor, WINDOW_TABLE);
     if (!plain) throw here(cursor, 'GROUP BY takes columns of the event only (or their positions in the SELECT)');
     columns.push(walk(cursor, node));
   }
@@ -641,6 +654,13 @@ function walkInterval(cursor: Cursor, body: Node, first: number): SqlNode {
   const unit = body.unit ? nextWord(cursor).text : '';
   const place = span(cursor, first);
   const read = readInterval(isWritten ? `${token.text} ${unit}` : `1 ${unit}`);
+  const odd = cursor.dialect?.oddIntervals?.find(one => unit.toUpperCase().replace(/S$/, '') === one);
+  if (odd)
+    throw new Fault(
+      'unsupported',
+      `INTERVAL of ${odd}s is not supported in ${cursor.dialect!.rules.name}: it adds another span there; write TIMESTAMPADD(${odd}, 1, time)`,
+      place.at,
+    );
   if (typeof read === 'string') throw new Fault('unsupported', read, place.at);
   return { kind: 'interval', ...read, count, ...place };
 }
@@ -1114,13 +1134,23 @@ function walkSpelled(cursor: Cursor, node: Node, dialect: Dialect): SqlNode {
     body.sql_standard_syntax === true ||
     body.from_for_syntax === true ||
     isPositionIn(cursor, name);
-  const args = isStandard ? walkArguments(cursor, kind, name, body) : theirArguments(cursor, dialect);
+  const cut = isStandard ? null : cutArguments(cursor, dialect, body);
+  const args = cut ?? (isStandard ? walkArguments(cursor, kind, name, body) : theirArguments(cursor, dialect));
   take(cursor, 'R_PAREN', ')');
-  const call = { name: side ?? name, symbol, args, place: span(cursor, first) };
+  const call = { name: side ?? (cut ? `${name} TO` : name), symbol, args, place: span(cursor, first) };
   if (isPositionIn(cursor, name, first + 2)) return { kind: 'function', name: 'STRPOS', symbol, args, ...call.place };
   const read = (ours: string) => templateOf(cursor, ours);
   if (kind === 'extract') return spellField(dialect, call, read);
   return spell(dialect, call, read);
+}
+
+/** FLOOR(time TO part) -> its arguments; null where no TO is in it. */
+function cutArguments(cursor: Cursor, dialect: Dialect, body: Node): SqlNode[] | null {
+  if (!body.to) return null;
+  const time = walk(cursor, child(body, 'this'));
+  if (words(cursor, cursor.next, 1) !== 'TO') throw refusal(cursor, 'TO');
+  cursor.next++;
+  return [time, theirArgument(cursor, dialect, cursor.tokens[cursor.next]?.depth ?? 0)];
 }
 
 /** POSITION(part IN text) */
@@ -1210,8 +1240,10 @@ function walkTheirs(cursor: Cursor, node: Node, dialect: Dialect): SqlNode {
 const BITS = ['Postgres', 'BigQuery', 'Spark', 'Databricks', 'SQLite'];
 
 /** How LIKE escapes, and whether case counts. */
-function theirLike({ likeEscape, hasIlike, rules }: Dialect, symbol: Word, args: SqlNode[], isEscaped: boolean): void {
+function theirLike(dialect: Dialect, symbol: Word, args: SqlNode[], isEscaped: boolean): void {
+  const { likeEscape, hasIlike, rules } = dialect;
   const [, pattern] = args;
+  checkEmpty(dialect, symbol.name, pattern!);
   const text = pattern!.kind === 'literal' ? String(pattern!.value) : '';
   const fault = (message: string) => new Fault('unsupported', `${symbol.name} ${message}`, symbol.at);
   if (symbol.name === 'ILIKE' && !hasIlike) throw fault(`is not supported in ${rules.name}: write LOWER(text) LIKE`);

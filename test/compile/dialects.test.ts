@@ -92,6 +92,22 @@ const SAME: Record<string, [theirs: string, ours: string][]> = {
     ['DAYOFWEEKISO(t)', 'ISODOW(t)'],
     ['l[0]', 'l[1]'],
   ],
+  flink: [
+    ['i / j', 'i // j'],
+    ['x / NULLIF(j, 0)', 'x / NULLIF(j, 0)'],
+    ['`s`', 's'],
+    ["s LIKE 'a\\%'", "s LIKE 'a\\%'"],
+    ["s NOT LIKE 'a!%' ESCAPE '!'", "s NOT LIKE 'a!%' ESCAPE '!'"],
+    ['FLOOR(t TO HOUR)', "DATE_TRUNC('hour', t)"],
+    ["FLOOR((t + INTERVAL '1' DAY) TO MONTH)", "DATE_TRUNC('month', t + INTERVAL 1 DAY)"],
+    ['FLOOR(x)', 'FLOOR(x)'],
+    ['TIMESTAMPDIFF(MINUTE, t, r)', "DATE_SUB('minute', DATE_TRUNC('millisecond', t), DATE_TRUNC('millisecond', r))"],
+    ['TIMESTAMPADD(WEEK, 2, t)', 't + INTERVAL 2 WEEK'],
+    ['EXTRACT(DOW FROM t) + DAYOFWEEK(t)', 'DAYOFWEEK(t) + 1 + (DAYOFWEEK(t) + 1)'],
+    ["REGEXP(s, '^a[0-9]')", "REGEXP_MATCHES(s, '^a[0-9]')"],
+    ["POSITION('a' IN s) + LOCATE('a', s)", "STRPOS(s, 'a') + STRPOS(s, 'a')"],
+    ['l[1]', 'l[1]'],
+  ],
   spark: [
     ['i / j', 'i / j'],
     ['i DIV j', 'i // j'],
@@ -143,6 +159,7 @@ describe.each(Object.entries(SAME))('%s', (name, rows) => {
 const ARGUMENTS: Record<string, string> = {
   part: "'day'",
   unit: "'day'",
+  cut: "'day'",
   start: '2',
   count: '3',
   filler: "'x'",
@@ -178,7 +195,12 @@ describe('every row of the tables', () => {
             .replace('n unit', `INTERVAL (n) ${'day'}`)
             .replace(/'[^']*'|\b\w+\b/g, word => (params.includes(word) ? written(word) : word));
           const wanted = await compile(put, WITH_LIST).catch(() => null);
-          const sql = `${name}(${params.map(written).join(', ')})`;
+          const separator = name.endsWith(' TO') ? ' TO ' : ', ';
+          const called = name.replace(/ TO$/, '');
+          const sql = `${called}(${params
+            .map(written)
+            .join(separator)
+            .replace(/ TO '(\w+)'/, ' TO $1')})`;
           const found = await compile(sql, WITH_LIST, dialect).catch((faults: Faults) => faults);
           if (!wanted || (found instanceof Faults && found.message.includes('spelled otherwise'))) continue;
           bound++;
@@ -244,6 +266,19 @@ const REFUSED: [dialect: string, items: string, ...messages: string[]][] = [
     'trino',
     'COUNT(delay / 2.5 / «distance») AS n',
     '/ of doubles is infinite where distance is 0 in Trino, and null here: write NULLIF(distance, 0)',
+  ],
+  [
+    'flink',
+    "AVG(«delay») AS mean, COUNT(FLOOR(landed TO «WEEK»)) AS weeks, COUNT(landed + «INTERVAL '1' WEEK») AS later",
+    'AVG of int64 is a whole number in Flink, and a double here: write AVG(CAST(delay AS DOUBLE))',
+    'FLOOR TO WEEK is not supported: weeks begin on Sundays in Flink, and on Mondays here',
+    'INTERVAL of WEEKs is not supported in Flink: it adds another span there; write TIMESTAMPADD(WEEK, 1, time)',
+  ],
+  [
+    'flink',
+    "COUNT(«CHAR_LENGHT»(origin)) AS n, COUNT(*) FILTER (WHERE origin LIKE «''») AS m",
+    'CHAR_LENGHT is not supported in Flink; did you mean "CHAR_LENGTH"?',
+    "LIKE of an empty pattern does not mean the same in Flink and here: write = ''",
   ],
   [
     'spark',
@@ -334,7 +369,15 @@ describe('what differs is refused', () => {
   );
   test('a dialect that nobody knows', async () => {
     await expectSetFaults(setOf(selectOf('COUNT(*) AS n'), 'dialect: «oracle»\n'), [
-      'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, spark, databricks, trino, presto, sqlite',
+      'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, flink, spark, databricks, trino, presto, sqlite',
+    ]);
+  });
+  test.each([
+    "«TABLE»(TUMBLE(TABLE flight, DESCRIPTOR(landed), INTERVAL '1' HOUR))",
+    "«HOP»(TABLE flight, DESCRIPTOR(landed), INTERVAL '1' HOUR, INTERVAL '1' DAY)",
+  ])('a table of windows: %s', async from => {
+    await expectSetFaults(setOf(`SELECT origin, COUNT(*) AS n FROM ${from} GROUP BY origin`, 'dialect: flink\n'), [
+      'windows in SQL are not supported: FROM takes the event type of source, and `windows: [1h]` says over which spans of time to aggregate',
     ]);
   });
 });
