@@ -7,7 +7,7 @@ import { classPath, findJava } from './cluster/java.ts';
  * Makes test/compile/flink.json: what a Flink answers to expressions over a few rows. It runs inside of one Java (17,
  * with Maven to fetch its jars once) and takes a minute or two; the test that compares the kernels with the answers needs neither.
  *
- *     bun scripts/flink.ts
+ *     bun scripts/flink.ts && biome format --write test/compile/flink.json
  */
 export interface Answer {
   sql: string;
