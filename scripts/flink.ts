@@ -265,7 +265,7 @@ t + INTERVAL '1' YEAR
   .trim()
   .split('\n');
 
-/** What has other values in Flink than anything here, and is refused. */
+/** What is refused: Flink answers otherwise than the like of it here, or for some arguments nobody has made sure. */
 export const DIFFERS = `
 LPAD(s, 3, 'x')
 RPAD(s, 3, 'xy')

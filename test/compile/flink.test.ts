@@ -62,7 +62,7 @@ describe('as Flink answers', () => {
   });
 });
 
-describe('what Flink answers otherwise is refused', () => {
+describe('what differs, or is not sure to be the same, is refused', () => {
   test.each(DIFFERS)('%s', async sql => {
     expect(answers.get(sql)!.values ?? answers.get(sql)!.error).toBeDefined();
     expect(await compile(sql, COLUMNS, FLINK).catch(error => error)).toBeInstanceOf(Faults);
