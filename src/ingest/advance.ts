@@ -20,7 +20,7 @@ const GATHERED_MIN_BYTES = 256 << 10;
 const GATHERED_MAX_BYTES = 16 << 20;
 
 /** Nor more than this share of what rows may occupy: they pass that bound by what is made of them. */
-const GATHERED_SHARE = 1 / 8;
+const GATHERED_SHARE = 1 / 4;
 
 /** Enough events are gathered to be folded, for a memory of so many bytes for rows. */
 export function isGathered(kernel: Kernel, memoryBytes: number): boolean {

@@ -80,7 +80,7 @@ export function tailsToJoin(tails: Tail[]): number {
 /** The tails take more than they may beside the base. */
 export function isOverfull({ base, tails }: Levels): boolean {
   const size = tails.reduce((sum, tail) => sum + tail.size, 0);
-  return size > Math.max(TAILS_MIN_BYTES, base);
+  return size > Math.max(TAILS_MIN_BYTES, base / 2);
 }
 
 /** Changes of runs, within whoever's transaction. What `levels` says is kept true; it is for the caller to write down. */
