@@ -1,7 +1,7 @@
 /**
- * bench.ts [decode|window|tiles|serving|posting|aggregates|topology|tired...] [--full] [--binary dist/tilefold]: what docs/bench.md describes.
+ * bench.ts [decode|window|tiles|serving|posting|aggregates|topology|tired...] [--full] [--events N] [--binary dist/tilefold]: what docs/bench.md describes.
  * chart.ts draws what it writes.
- * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million.
+ * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million, and --events as many as it says.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -52,10 +52,10 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
       ...(await windowRows('views', SERVING, views, 'post')),
     ];
   },
-  tiles: async ({ full }) => {
+  tiles: async ({ events }) => {
     const python = findPython();
     if (python === null) console.error(`bench: no Python, so DuckDB is left out. Make one with: ${MAKE_VENV}`);
-    return tileRows(await eventLog({ events: full ? EVENTS_FULL : EVENTS, seed: SEED, newUsers: 0 }), python);
+    return tileRows(await eventLog({ events, seed: SEED, newUsers: 0 }), python);
   },
   serving: async ({ binary }) => {
     const events = await eventLog({ events: EVENTS, seed: SEED, newUsers: 0 });
@@ -73,7 +73,8 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
 };
 
 interface Options {
-  full: boolean;
+  /** Of `tiles` and `tired`. */
+  events: number;
   binary?: string | undefined;
 }
 
@@ -97,9 +98,7 @@ async function bench(names: string[], options: Options): Promise<void> {
   if (rows.length > 0) console.log(`\n${table(rows)}`);
   let tired: Tired | null = null;
   if (names.includes('tired')) {
-    tired = await tiredRun(
-      await eventLog({ events: options.full ? EVENTS_FULL : EVENTS, seed: SEED, newUsers: NEW_USERS }),
-    );
+    tired = await tiredRun(await eventLog({ events: options.events, seed: SEED, newUsers: NEW_USERS }));
     console.log(`\n${tiredTable(tired)}`);
   }
   await mkdir(dirname(OUT), { recursive: true });
@@ -121,6 +120,6 @@ function machineText(): string[] {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { full: { type: 'boolean', default: false }, binary: { type: 'string' } },
+  options: { full: { type: 'boolean', default: false }, events: { type: 'string' }, binary: { type: 'string' } },
 });
-await bench(positionals, values);
+await bench(positionals, { ...values, events: Number(values.events ?? (values.full ? EVENTS_FULL : EVENTS)) });

@@ -6,6 +6,7 @@ import { Fault, Faults } from '../base/fault.ts';
 import { parseDuration } from '../base/time.ts';
 import { DIALECT } from '../compile/shape.ts';
 import { check, readYaml } from '../compile/yaml.ts';
+import { MEMORY_MIN_BYTES, memoryArgument, memoryMin, rowsWithin } from './memory.ts';
 import type { Keep } from '../source/retention.ts';
 import type { S3Settings } from '../source/s3.ts';
 import type { Clock } from '../source/source.ts';
@@ -47,16 +48,19 @@ export interface Config {
   scylla: Omit<ClusterSettings, 'user'> | null;
 }
 
-/** @throws Faults all that is wrong with the file, in its order; Fault where there is no such file */
-export async function loadConfig(path: string): Promise<Config> {
+/**
+ * @param memoryBytes what the process may take, where the command line says so
+ * @throws Faults all that is wrong with the file, in its order; Fault where there is no such file
+ */
+export async function loadConfig(path: string, memoryBytes: number | null = null): Promise<Config> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new Fault('config', `the configuration ${path} cannot be read (${error.code})`);
   });
-  return parseConfig(path, text);
+  return parseConfig(path, text, memoryBytes);
 }
 
 /** @throws Faults */
-export function parseConfig(file: string, text: string): Config {
+export function parseConfig(file: string, text: string, memoryBytes: number | null = null): Config {
   const faults: Fault[] = [];
   const documents = readYaml(file, text, 'config', faults);
   const extra = documents[1];
@@ -67,12 +71,13 @@ export function parseConfig(file: string, text: string): Config {
   if (faults.length > 0 || !config) {
     throw new Faults(faults.sort((a, b) => a.at!.line - b.at!.line || a.at!.column - b.at!.column));
   }
-  return located(config, dirname(resolve(file)));
+  return located(config, dirname(resolve(file)), memoryBytes);
 }
 
-function located(config: z.output<typeof CONFIG>, folder: string): Config {
+function located(config: z.output<typeof CONFIG>, folder: string, memoryBytes: number | null = null): Config {
   const { log, store, timelines, branches, feed, replays, definitions, dialect, serve, fold, lateness, scylla } =
     config;
+  const workers = workersOf(fold.workers);
   return {
     log: {
       dir: resolve(folder, log.dir),
@@ -91,7 +96,11 @@ function located(config: z.output<typeof CONFIG>, folder: string): Config {
     definitions: resolve(folder, definitions),
     dialect,
     serve: { port: serve.port, host: serve.host },
-    fold: { workers: workersOf(fold.workers), memoryBytes: fold.memory, barrierMs: fold.barrier },
+    fold: {
+      workers,
+      memoryBytes: rowsOf(memoryBytes ?? config.memory ?? null, workers, fold.memory),
+      barrierMs: fold.barrier,
+    },
     latenessMs: lateness,
     scylla: scylla ? scyllaSettings(scylla) : null,
   };
@@ -105,6 +114,30 @@ function scyllaSettings({
 }: z.output<typeof SCYLLA>): Config['scylla'] {
   return { hosts, keyspace: { name: keyspace, datacenter, replicas } };
 }
+
+/** What rows may occupy where nothing is said of memory. */
+const ROWS_DEFAULT_BYTES = 256 * 1024 ** 2;
+
+/**
+ * @param rowsBytes what they are given for themselves, where they are
+ * @throws Fault `config` where that is more than the process has for them
+ */
+function rowsOf(processBytes: number | null, workers: number, rowsBytes: number | undefined): number {
+  if (processBytes === null) return rowsBytes ?? ROWS_DEFAULT_BYTES;
+  const least = memoryMin(workers);
+  if (processBytes < least)
+    throw new Fault('config', `memory: got ${processBytes} bytes, wanted at least ${least} with ${workers} workers`);
+  const most = rowsWithin(processBytes, workers);
+  if (rowsBytes !== undefined && rowsBytes > most)
+    throw new Fault(
+      'config',
+      `fold.memory: got ${rowsBytes} bytes, and memory of ${processBytes} has ${most} for rows`,
+    );
+  return rowsBytes ?? most;
+}
+
+/** `--memory` of a command. */
+export const parseMemory = memoryArgument(parseSize);
 
 /** Names of objects follow it. */
 function asFolder(prefix: string): string {
@@ -141,6 +174,8 @@ const FOLD_SIZE = { min: 1024 ** 2, max: 4 * 1024 ** 3, wanted: '1MiB to 4GiB' }
 
 /** 0 keeps nothing. */
 const CACHE_SIZE = { min: 0, max: Number.MAX_SAFE_INTEGER, wanted: 'a size' };
+/** Of the process: less than the runtime and a few rows take cannot be kept. */
+const PROCESS_SIZE = { min: MEMORY_MIN_BYTES, max: Number.MAX_SAFE_INTEGER, wanted: 'at least 448MiB' };
 
 function size({ min, max, wanted }: { min: number; max: number; wanted: string }) {
   return z
@@ -298,9 +333,10 @@ export const CONFIG = section({
   }),
   fold: section({
     workers: WORKERS.default('cores'),
-    memory: size(FOLD_SIZE).default(256 * 1024 ** 2),
+    memory: size(FOLD_SIZE).optional(),
     barrier: duration(1).default(1000),
   }),
+  memory: size(PROCESS_SIZE).optional(),
   lateness: duration(0).default(3_600_000),
   scylla: SCYLLA.optional(),
 });

@@ -10,17 +10,19 @@ import { type Config, loadConfig, parseConfig } from './config.ts';
  *
  * @param dir a folder of definitions, or one with a tilefold.yaml that says where they are; null for what
  *   `configPath` says
+ * @param memoryBytes what the process may take, where the command line says so
  */
 export async function compileDefinitions(
   dir: string | null,
   configPath: string,
+  memoryBytes: number | null = null,
 ): Promise<{ plan: Plan; clock: Clock; foldMemoryBytes: number }> {
   const path = dir === null ? configPath : join(dir, 'tilefold.yaml');
   if (dir !== null && !existsSync(path)) {
     // Files come without arrivals, so their clock can only be that of their events.
-    return definitionsOf({ ...parseConfig(path, 'log: { clock: event }'), definitions: dir });
+    return definitionsOf({ ...parseConfig(path, 'log: { clock: event }', memoryBytes), definitions: dir });
   }
-  return definitionsOf(await loadConfig(path));
+  return definitionsOf(await loadConfig(path, memoryBytes));
 }
 
 async function definitionsOf(config: Config) {

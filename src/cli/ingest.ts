@@ -4,7 +4,8 @@ import { ndjsonFiles } from '../source/ndjson.ts';
 import type { Block, Source } from '../source/source.ts';
 import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
-import { loadConfig } from './config.ts';
+import { loadConfig, parseMemory } from './config.ts';
+import { MEMORY } from './memory.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { postLines } from './remote.ts';
@@ -31,12 +32,13 @@ export function addIngest(program: Command) {
     .argument('<file...>', 'NDJSON, gzip or not; segments of another event log')
     .option('--again', 'count the events of a file that was ingested within the last 24 hours once more')
     .option('--json', 'counts and rejections as one JSON object')
+    .option(...MEMORY, parseMemory)
     .option(...PROFILE)
     .action(async (files: string[], _options, command: Command) => {
-      const { config: path, json, again, profile } = command.optsWithGlobals<Options>();
+      const { config: path, json, again, memory, profile } = command.optsWithGlobals<Options>();
       const startMs = performance.now();
       let state: Parts['state'] | null = null;
-      const config = await loadConfig(path);
+      const config = await loadConfig(path, memory ?? null);
       const source = await ndjsonFiles(files, config.log.clock);
       const listed: Rejected[] = [];
       const list = (one: Rejected) => {
@@ -76,6 +78,7 @@ const TOO_LATE =
 
 interface Options {
   config: string;
+  memory?: number;
   json?: true;
   again?: true;
   profile?: true;

@@ -15,7 +15,8 @@ import { timelineCount } from '../source/timeline.ts';
 import type { Plan } from '../plan/plan.ts';
 import { branchPlan } from './branches.ts';
 import { composeLabels, composeReplay, readableLog } from './compose.ts';
-import { loadConfig } from './config.ts';
+import { loadConfig, parseMemory } from './config.ts';
+import { MEMORY } from './memory.ts';
 import { compileDefinitions } from './definitions.ts';
 import { type Frame, type FrameMaker, frameMaker, replayFrame, replayShapes } from './frame.ts';
 import { LabelFile, labelFrame, type LabelRow, labelShapes, labelSubjects } from './labels.ts';
@@ -30,6 +31,7 @@ import { WholeFile } from './whole.ts';
 
 interface Options {
   config: string;
+  memory?: number;
   features?: string;
   branch?: string;
   log?: string[];
@@ -71,6 +73,7 @@ export function addReplay(program: Command) {
     .option('--key <entity=columns>', 'the columns of labels that name an entity; may be given again', oneMore)
     .option('--feature <name>', 'set:name or set:*, may be given again: what labels are given, all by default', oneMore)
     .option('--json', 'what was done as one JSON object')
+    .option(...MEMORY, parseMemory)
     .option(...PROFILE)
     .action(async (_options, command: Command) => {
       // An option that is required here would be of `replay run` and its like, too.
@@ -210,11 +213,11 @@ async function replayLabels(
 }
 
 /** What is computed, and of which branch it is. */
-async function definitionsOf({ features, branch, config: path }: Options) {
+async function definitionsOf({ features, branch, memory, config: path }: Options) {
   if (features !== undefined && branch !== undefined)
     throw new Fault('config', 'wanted one of --features DIR and --branch NAME to replay');
-  if (features !== undefined) return { ...(await compileDefinitions(features, path)), branch: null };
-  const config = await loadConfig(path);
+  if (features !== undefined) return { ...(await compileDefinitions(features, path, memory ?? null)), branch: null };
+  const config = await loadConfig(path, memory ?? null);
   const { plan, version } = await branchPlan(config, branch).catch((error: unknown) => {
     if (branch !== undefined || !(error instanceof Fault) || error.code !== 'not_found') throw error;
     throw new Fault('config', 'wanted --features DIR or --branch NAME to replay: no branch is selected');

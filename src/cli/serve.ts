@@ -5,7 +5,8 @@ import { parseDuration } from '../base/time.ts';
 import { app, type Served, STILL_FOLDING } from '../http/app.ts';
 import { aborted, filesApplied, planState } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
-import { type Config, loadConfig } from './config.ts';
+import { type Config, loadConfig, parseMemory } from './config.ts';
+import { MEMORY } from './memory.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { branchService } from './branches.ts';
@@ -14,6 +15,7 @@ import { timelineService } from './timelines.ts';
 
 interface Options {
   config: string;
+  memory?: number;
   host?: string;
   port?: number;
   logLevel: LogLevel;
@@ -43,6 +45,7 @@ export function addServe(program: Command) {
     .option('--host <address>', 'instead of the configured one; 0.0.0.0 lets other machines in')
     .option('--port <port>', 'instead of the configured one; 0 takes a free one', portOf)
     .option('--grace <duration>', 'how long /readyz says 503 before connections are refused', graceOf, GRACE_DEFAULT_MS)
+    .option(...MEMORY, parseMemory)
     .option(...PROFILE)
     .addOption(
       new Option('--log-level <level>', 'what is logged to standard error, as JSON lines where that is no terminal')
@@ -51,8 +54,8 @@ export function addServe(program: Command) {
         .default('info'),
     )
     .action(async (_options, command: Command) => {
-      const { config: path, host, port, logLevel, grace, profile = false } = command.optsWithGlobals<Options>();
-      const config = await loadConfig(path);
+      const { config: path, host, port, logLevel, grace, memory, profile = false } = command.optsWithGlobals<Options>();
+      const config = await loadConfig(path, memory ?? null);
       const place = { host: host ?? config.serve.host, port: port ?? config.serve.port };
       // The other commands start without them.
       const { openLog } = await import('./logger.ts');

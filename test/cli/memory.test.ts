@@ -1,0 +1,84 @@
+/** One bound for the whole process: it divides itself, and a real process with a real load stays below it. */
+import { expect, test } from 'bun:test';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseConfig } from '../../src/cli/config.ts';
+import { memoryMin, rowsWithin } from '../../src/cli/memory.ts';
+import { folders } from '../source/folder.ts';
+
+const MAIN = join(import.meta.dir, '../../src/main.ts');
+const MIB = 1024 ** 2;
+
+const folder = folders();
+
+const settings = (text: string, memoryBytes: number | null = null) =>
+  parseConfig('tilefold.yaml', text, memoryBytes).fold;
+
+test('what is said of the process divides itself, and a part that is said must fit into it', () => {
+  expect(settings('fold: { workers: 0 }').memoryBytes).toBe(256 * MIB);
+  expect(settings('fold: { workers: 0 }\nmemory: 1GiB').memoryBytes).toBe(rowsWithin(1024 * MIB, 0));
+  expect(settings('fold: { workers: 0 }\nmemory: 1GiB', 2048 * MIB).memoryBytes).toBe(rowsWithin(2048 * MIB, 0));
+  expect(settings('fold: { workers: 0, memory: 20MiB }\nmemory: 1GiB').memoryBytes).toBe(20 * MIB);
+  expect(rowsWithin(2048 * MIB, 4)).toBeLessThan(rowsWithin(2048 * MIB, 0));
+  expect(rowsWithin(memoryMin(64), 64)).toBeGreaterThan(16 * MIB);
+  expect(rowsWithin(2 ** 40, 0)).toBe(4096 * MIB);
+  expect(() => settings('fold: { workers: 0, memory: 500MiB }\nmemory: 1GiB')).toThrow(
+    'fold.memory: got 524288000 bytes, and memory of 1073741824 has 223696213 for rows',
+  );
+  expect(() => settings('fold: { workers: 8 }\nmemory: 448MiB')).toThrow(
+    'memory: got 469762048 bytes, wanted at least 1275068416 with 8 workers',
+  );
+  expect(() => settings('memory: 400MiB')).toThrow('at least 448MiB');
+});
+
+const DEFINITIONS = `
+events:
+  view: { user: string, post: string, ms: int64 }
+entities: { user: string, post: string }
+---
+feature_set: users
+entity: user
+source: view
+windows: [1d, lifetime]
+sql: SELECT user, COUNT(*) AS n, SUM(ms) AS ms FROM view GROUP BY user
+---
+feature_set: posts
+entity: post
+source: view
+windows: [2h, 1d, lifetime]
+sql: SELECT post, COUNT(*) AS n, SUM(ms) AS ms, MAX(ms) AS most FROM view GROUP BY post
+`;
+
+/** Each of a new user, so that rows are several times what there is room for. */
+const EVENTS = 150_000;
+
+function events(): string {
+  const start = Date.UTC(2026, 2, 1);
+  return Array.from(
+    { length: EVENTS },
+    (_, i) =>
+      `{"type":"view","time":"${new Date(start + i * 500).toISOString()}","data":{"user":"user number ${i}","post":"p${(i * 7919) % 20_011}","ms":${i % 977}}}\n`,
+  ).join('');
+}
+
+test('a process that folds more than it has room for stays below what it may take', async () => {
+  const dir = folder();
+  mkdirSync(join(dir, 'features'), { recursive: true });
+  writeFileSync(join(dir, 'features/view.yaml'), DEFINITIONS);
+  writeFileSync(
+    join(dir, 'tilefold.yaml'),
+    'log: { dir: log, clock: event }\nstore: { sqlite: rows.db }\nfold: { workers: 0 }\n',
+  );
+  writeFileSync(join(dir, 'events.ndjson'), events());
+  const words = ['ingest', 'events.ndjson', '--memory', '448MiB', '--profile'];
+  const child = Bun.spawn([process.execPath, MAIN, ...words], { cwd: dir, stdout: 'pipe', stderr: 'pipe' });
+  const [out, told] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  expect(out).toBe(`accepted ${EVENTS}, rejected 0\n`);
+  // Rows have left memory on the way, and so the bound was met.
+  expect(Number(/(\d+) read back/.exec(told)![1])).toBeGreaterThan(1_000);
+  expect(child.resourceUsage()!.maxRSS).toBeLessThan(448 * MIB);
+}, 120_000);
