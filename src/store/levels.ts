@@ -3,7 +3,7 @@
  *
  *     commit --> tail (newest)        new rows are a run of packs of their own, written one behind the other
  *                tail  tail  tail     when there are many, the latest ones of about a size become one
- *                ........             when they take as much as the base, a stretch of them after the other goes into it
+ *                ........             when they take half as much as the base, stretch after stretch goes into it
  *                base                 round and round
  *
  * A row is looked for from the newest run on, and the first that has it wins. So a barrier writes what has changed, not each

@@ -45,6 +45,7 @@ describe('in bash', () => {
       '--help',
       '--host',
       '--log-level',
+      '--memory',
       '--port',
       '--profile',
       '--version',

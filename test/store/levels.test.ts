@@ -150,8 +150,8 @@ test('the latest tails of about a size are joined, and only where they are many'
   expect(tailsToJoin(tails(5, 5, 5, 5, 5, 5, 5))).toBe(7);
   expect(tailsToJoin(tails(5, 8, 16, 40, 50, 60, 70))).toBe(3);
   expect(tailsToJoin(tails(5, 11, 40, 100, 500, 2000, 9000))).toBe(2);
-  expect(isOverfull({ ...levelsOf(5 << 20), tails: tails(3 << 20, 2 << 20) })).toBe(false);
-  expect(isOverfull({ ...levelsOf(5 << 20), tails: tails(3 << 20, 3 << 20) })).toBe(true);
+  expect(isOverfull({ ...levelsOf(10 << 20), tails: tails(3 << 20, 2 << 20) })).toBe(false);
+  expect(isOverfull({ ...levelsOf(10 << 20), tails: tails(3 << 20, 3 << 20) })).toBe(true);
 });
 
 /** Written by the program before packs were compressed (version 5): 3,000 rows, of which some replace others. */
