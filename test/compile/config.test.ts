@@ -21,6 +21,7 @@ const DEFAULTS = {
   timelines: { dir: '/x/data/timelines' },
   branches: { sqlite: '/x/data/branches.db' },
   feed: { events: 10_000, ageMs: 86_400_000 },
+  replays: { dir: '/x/data/replays', cacheBytes: 16 * 1024 ** 3 },
   definitions: '/x/features',
   dialect: 'duckdb',
   serve: { port: 8080, host: '127.0.0.1' },
@@ -40,6 +41,7 @@ store: { sqlite: /y/a.db }
 timelines: { dir: tl }
 branches: { sqlite: b.db }
 feed: { events: 7, age: 5m }
+replays: { dir: r, cache: 1GiB }
 definitions: defs/
 dialect: bigquery
 serve: { port: 0, host: 0.0.0.0 }
@@ -61,6 +63,7 @@ scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5 }
       timelines: { dir: '/x/tl' },
       branches: { sqlite: '/x/b.db' },
       feed: { events: 7, ageMs: 300_000 },
+      replays: { dir: '/x/r', cacheBytes: 1024 ** 3 },
       definitions: '/x/defs',
       dialect: 'bigquery',
       serve: { port: 0, host: '0.0.0.0' },
@@ -133,7 +136,7 @@ for (const [marked, ...messages] of [
   ['fold: { workers: «many» }\n', 'workers: got "many", wanted cores, or a number of threads, 0 to 64'],
   [
     'dialect: «oracle»\n',
-    'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, spark, databricks, trino, presto, sqlite',
+    'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, flink, spark, databricks, trino, presto, sqlite',
   ],
   [
     'fold: { memory: «1.5» }\ndefinitions: «[a]»\n',

@@ -152,8 +152,8 @@ test('a barrier that comes while others are decoded has the last rows of its pos
   })();
   // On a busy machine few barriers end while all are posted once.
   for (let from = 0; from < lines.length || found.size <= 2; from += 20) {
-    const at = from % lines.length;
-    under.push(parts.ingest.post(body(lines.slice(at, at + 20)), 'ndjson'));
+    const first = from % lines.length;
+    under.push(parts.ingest.post(body(lines.slice(first, first + 20)), 'ndjson'));
     if (under.length > 24) await under.shift();
     await turn();
   }
