@@ -2,7 +2,7 @@ import { dirname, basename } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import { loadKernel } from '../kernel/instance.ts';
-import { KEY_MAX_BYTES, keyBytes, type KeyPart } from '../kernel/key.ts';
+import { askedKeyBytes, type KeyPart } from '../kernel/key.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
 import { RecordReader } from '../kernel/records.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -94,10 +94,7 @@ export class LabelFile {
       const keys = entities.map((entity, i) => {
         const parts = columns[i]!.map(column => keyPart(cells[column] ?? null));
         if (!parts.every(part => part !== null)) return null;
-        const key = keyBytes(entity, parts);
-        if (key.length > KEY_MAX_BYTES)
-          throw new Fault('too_large', `a key of ${entity.name} is longer; the limit key_bytes is ${KEY_MAX_BYTES}`);
-        return key;
+        return askedKeyBytes(entity, parts);
       });
       yield { timeMicros, keys, cells };
     }

@@ -28,6 +28,17 @@ const ENCODER = new TextEncoder();
 export const KEY_MAX_BYTES = 1 << 20;
 
 /**
+ * Key bytes of what somebody outside names.
+ *
+ * @throws Fault as `keyBytes`, `too_large` beyond the limit
+ */
+export function askedKeyBytes(entity: Entity, input: KeyInput): Uint8Array {
+  const key = keyBytes(entity, input);
+  if (key.length <= KEY_MAX_BYTES) return key;
+  throw new Fault('too_large', `a key of ${entity.name} is longer; the limit key_bytes is ${KEY_MAX_BYTES}`);
+}
+
+/**
  * Canonical key bytes, as the kernel makes them from events (assembly/key.ts).
  *
  * @throws Fault `request` where the parts are not what the entity is keyed by

@@ -5,7 +5,7 @@ import { floorDiv, formatMicros, MICROS_PER_MS } from '../base/time.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
-import { KEY_MAX_BYTES, keyBytes } from '../kernel/key.ts';
+import { askedKeyBytes } from '../kernel/key.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
 import { type ReadLayout, readsOf, typeIndex } from '../kernel/layout.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
@@ -122,10 +122,7 @@ export class Asker {
   #encode(name: string, keys: KeyInput[]): Uint8Array[] {
     const entity = this.parts.layout.plan.entities.find(e => e.name === name);
     assert(entity, 'an answer is laid out for an entity of the plan');
-    const encoded = keys.map(key => keyBytes(entity, key));
-    if (encoded.some(key => key.length > KEY_MAX_BYTES))
-      throw new Fault('too_large', `a key of ${entity.name} is longer; the limit key_bytes is ${KEY_MAX_BYTES}`);
-    return encoded;
+    return keys.map(key => askedKeyBytes(entity, key));
   }
 
   /** Feature names -> what lies in the kernel for them, in the order asked for. `set:*` leaves out, for a past moment, what has no past. */
