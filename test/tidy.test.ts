@@ -27,7 +27,7 @@ const SPOKEN_IN: [RegExp, RegExp][] = [
   [/^hyparquet/, /^src\/(cli|source)\/parquet\.ts$/],
   [/^csv-parse$/, /^src\/source\/csv\.ts$/],
   [/^chevrotain$/, /^src\/compile\/scowl\/(lexer|parser)\.ts$/],
-  [/^@polyglot-sql\//, /^src\/compile\/sql\.ts$/],
+  [/^@polyglot-sql\//, /^src\/compile\/sql\/library\.ts$/],
   [/^hono/, /^src\/http\//],
   [/^commander$/, /^src\/cli\//],
   [/^pino$/, /^src\/cli\/logger\.ts$/],

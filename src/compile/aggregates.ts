@@ -95,7 +95,7 @@ export const PRECISION_DEFAULT = 12;
 export const PRECISION_MIN = 4;
 export const PRECISION_MAX = 16;
 
-/** No aggregate of its own: what it is made of stands in sql.ts. */
+/** No aggregate of its own: what it is made of stands in sql/aggregate.ts. */
 export const SINCE_LAST = 'TIME_SINCE_LAST';
 
 /** How long the lists of a VECTOR_AVG may be. */

@@ -6,7 +6,7 @@ import { bindCondition } from './bind.ts';
 import { DIALECTS } from './dialect.ts';
 import { eventScope } from './feature_set.ts';
 import { writtenOut } from './inline.ts';
-import { readExpression } from './sql.ts';
+import { readExpression } from './sql/read.ts';
 
 /**
  * A condition over events of several types, as one of a feature set is written: its names are inputs and computed columns of each of them.

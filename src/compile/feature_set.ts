@@ -21,7 +21,7 @@ import { NAME } from './name.ts';
 import type { SetKey, WindowSpec } from './shape.ts';
 import { SET_REQUIRED, SET_SHAPE } from './shape.ts';
 import { READ_TIME, type Select, type SelectItem, type SqlNode } from './node.ts';
-import { readExpression, readSelect } from './sql.ts';
+import { readExpression, readSelect } from './sql/read.ts';
 import { call, scalarHint } from './typing.ts';
 import type { YamlDocument } from './yaml.ts';
 import { check, isRecord, valueAt } from './yaml.ts';

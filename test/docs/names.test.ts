@@ -20,7 +20,7 @@ import { BRACKET_DEPTH_MAX, RESERVED } from '../../src/compile/scowl/lexer.ts';
 import { SCOWL_LENGTH_MAX, TOKENS_PER_STATEMENT_MAX, TREE_DEPTH_MAX } from '../../src/compile/scowl/parser.ts';
 import { DEFINITIONS_PER_EVENT_MAX } from '../../src/compile/scowl/topology.ts';
 import { SET_REQUIRED, SET_SHAPE } from '../../src/compile/shape.ts';
-import { SQL_DEPTH_MAX, SQL_LENGTH_MAX } from '../../src/compile/sql.ts';
+import { SQL_DEPTH_MAX, SQL_LENGTH_MAX } from '../../src/compile/sql/library.ts';
 import { YAML_DEPTH_MAX, YAML_LENGTH_MAX } from '../../src/compile/yaml.ts';
 import { app } from '../../src/http/app.ts';
 import { LIMITS } from '../../src/http/limits.ts';

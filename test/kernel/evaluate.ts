@@ -1,7 +1,7 @@
 /** SQL and expressions over rows of values, computed by the kernel. */
 import { bind, fieldOf } from '../../src/compile/bind.ts';
 import type { Dialect } from '../../src/compile/dialect.ts';
-import { readExpression } from '../../src/compile/sql.ts';
+import { readExpression } from '../../src/compile/sql/read.ts';
 import { type Fault, Faults } from '../../src/base/fault.ts';
 import { Lowering, putCell } from '../../src/kernel/expression.ts';
 import type { Kernel } from '../../src/kernel/instance.ts';
