@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { REGEX_GROUPS_MAX, REGEX_REPEAT_MAX, REGEX_STATES_MAX } from '../src/plan/regex.ts';
 import { AGGREGATES } from '../src/compile/aggregates.ts';
 import { type Dialect, DIALECTS } from '../src/compile/dialect.ts';
-import { FUNCTIONS, type Param, type SqlFunction } from '../src/compile/functions.ts';
+import { FUNCTIONS } from '../src/compile/functions.ts';
+import type { Param, SqlFunction } from '../src/compile/functions/function.ts';
 
 /**
  * Writes docs/functions.md, out of the table that the compiler checks and builds calls by. A test keeps the page as it

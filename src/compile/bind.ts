@@ -6,7 +6,8 @@ import type { Expression, FunctionName } from '../plan/expression.ts';
 import { children } from '../plan/expression.ts';
 import type { Type, Value } from '../plan/value.ts';
 import { BOOL, DOUBLE, INT64, OPTIONAL, STRING, TIME, typeName } from '../plan/value.ts';
-import { bindFunction, elementAt } from './functions.ts';
+import { bindFunction } from './functions.ts';
+import { elementAt } from './functions/lists.ts';
 import type { CastKind, Rules, SqlNode, Word } from './node.ts';
 import { adapt, call, compare, isNullLiteral, literal, literalText, nullLiteral, unify, wantBool } from './typing.ts';
 

@@ -1,4 +1,4 @@
-import { PART_MICROS } from './functions.ts';
+import { PART_MICROS } from './functions/times.ts';
 import type { TimePart } from '../plan/expression.ts';
 
 /** What an INTERVAL adds to a time: months are not always as long, so they are not microseconds. */
