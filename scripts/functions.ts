@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { REGEX_GROUPS_MAX, REGEX_REPEAT_MAX, REGEX_STATES_MAX } from '../src/plan/regex.ts';
 import { AGGREGATES } from '../src/compile/aggregates.ts';
-import { type Dialect, DIALECTS } from '../src/compile/dialect.ts';
+import type { Dialect } from '../src/compile/dialect.ts';
+import { DIALECTS } from '../src/compile/dialects.ts';
 import { FUNCTIONS } from '../src/compile/functions.ts';
 import type { Param, SqlFunction } from '../src/compile/functions/function.ts';
 

@@ -1130,7 +1130,7 @@ const WINDOWS: Mutant[] = [
   {
     name: 'series-oldest',
     why: 'a series begins with its oldest window',
-    file: 'src/compile/feature_set.ts',
+    file: 'src/compile/set/windows.ts',
     from: 'latestMs + i * lengthMs',
     to: 'latestMs + (count - 1 - i) * lengthMs',
   },

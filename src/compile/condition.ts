@@ -3,8 +3,8 @@ import { didYouMean } from '../base/name.ts';
 import type { Expression } from '../plan/expression.ts';
 import type { EventType } from '../plan/plan.ts';
 import { bindCondition } from './bind.ts';
-import { DIALECTS } from './dialect.ts';
-import { eventScope } from './feature_set.ts';
+import { DIALECTS } from './dialects.ts';
+import { eventScope } from './set/scope.ts';
 import { writtenOut } from './inline.ts';
 import { readExpression } from './sql/read.ts';
 

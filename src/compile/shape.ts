@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from '../base/time.ts';
-import { DIALECT_NAMES } from './dialect.ts';
+import { DIALECT_NAMES } from './dialects.ts';
 import { NAME, NAME_LENGTH_MAX } from './name.ts';
 
 /** The shapes of what a definitions file holds. What the parts mean to each other is checked where they are compiled. */

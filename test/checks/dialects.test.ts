@@ -5,7 +5,7 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { SQL } from 'bun';
-import { DIALECTS } from '../../src/compile/dialect.ts';
+import { DIALECTS } from '../../src/compile/dialects.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { BOOL, DOUBLE, INT64, STRING, TIME, type Type, type Value } from '../../src/plan/value.ts';
 import { compile, evaluateAll, type Row } from '../kernel/evaluate.ts';

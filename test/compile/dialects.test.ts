@@ -1,7 +1,7 @@
 /** What other dialects spell otherwise: the same plan as DuckDB's spelling, or refused where they differ. */
 import { describe, expect, test } from 'bun:test';
 import { Faults } from '../../src/base/fault.ts';
-import { DIALECTS } from '../../src/compile/dialect.ts';
+import { DIALECTS } from '../../src/compile/dialects.ts';
 import { paramsOf } from '../../src/compile/spelling.ts';
 import { identityOf } from '../../src/kernel/expression.ts';
 import { planHash } from '../../src/plan/canonical.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AGGREGATES, type Answer, DIFFERS, FAILING, ROWS, SAME } from '../../scripts/flink.ts';
 import { Faults } from '../../src/base/fault.ts';
 import { parseMicros } from '../../src/base/time.ts';
-import { DIALECTS } from '../../src/compile/dialect.ts';
+import { DIALECTS } from '../../src/compile/dialects.ts';
 import { paramsOf } from '../../src/compile/spelling.ts';
 import { type Kernel, loadKernel } from '../../src/kernel/instance.ts';
 import { BOOL, DOUBLE, INT64, OPTIONAL, STRING, TIME, type Type, type Value } from '../../src/plan/value.ts';

@@ -12,6 +12,7 @@ import { EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX } from '../../src/compile/bi
 import { FILES_MAX } from '../../src/compile/compile.ts';
 import * as declared from '../../src/compile/declare.ts';
 import * as sets from '../../src/compile/feature_set.ts';
+import * as windows from '../../src/compile/set/windows.ts';
 import { NAME_LENGTH_MAX } from '../../src/compile/name.ts';
 import { AGGREGATES } from '../../src/compile/scowl/aggregates.ts';
 import { CASES_MAX } from '../../src/compile/scowl/bind.ts';
@@ -160,10 +161,10 @@ describe('definitions', () => {
       ['fields of a type, with all that it is made of', declared.TYPE_FIELDS_MAX],
       ['elements and fields of all lists and structs of one event', NESTED_VALUES_MAX],
       ['key columns of an entity', declared.KEY_COLUMNS_MAX],
-      ['windows of a set', sets.WINDOWS_PER_SET_MAX],
+      ['windows of a set', windows.WINDOWS_PER_SET_MAX],
       ['different windows of an entity, over all sets', WINDOWS_PER_ENTITY_MAX],
-      ['tile lengths of a set', sets.TILE_LEVELS_MAX],
-      ['tiles that one window takes to answer', sets.TILES_PER_WINDOW_MAX],
+      ['tile lengths of a set', windows.TILE_LEVELS_MAX],
+      ['tiles that one window takes to answer', windows.TILES_PER_WINDOW_MAX],
       ['features of a set', sets.FEATURES_PER_SET_MAX],
       ['values that a LAST_N, or another list, keeps', LAST_N_MAX],
       ['numbers of a VECTOR_AVG', VECTOR_MAX],

@@ -7,7 +7,7 @@ import { BOOL, isScalar, sameType, STRING } from '../../plan/value.ts';
 import { EXACT_TILE_MS } from '../../plan/window.ts';
 import { HALF_LIVES_KEPT } from '../aggregates.ts';
 import { isComputed } from '../bind.ts';
-import { coverCountMax, TILES_PER_WINDOW_MAX } from '../feature_set.ts';
+import { coverCountMax, TILES_PER_WINDOW_MAX } from '../set/windows.ts';
 import { KEY_COLUMNS_MAX } from '../declare.ts';
 import { literal } from '../typing.ts';
 import { AGGREGATES, type Given, type ScowlAggregate, type Stored, wantedOf } from './aggregates.ts';

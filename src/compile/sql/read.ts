@@ -2,7 +2,7 @@
  * SQL text -> the few kinds of nodes that feature sets are made of, each with its place in the user's file.
  *
  * `@polyglot-sql/sdk` reads it, and nothing but library.ts knows of that. Nodes mean what they do in DuckDB (ours.ts); what
- * another dialect has otherwise becomes that (theirs.ts, by the tables of dialect.ts), or is refused (refuse.ts). The
+ * another dialect has otherwise becomes that (theirs.ts, by the tables of dialects/), or is refused (refuse.ts). The
  * library's tree has places on names only, so it is walked in the order of the text with a cursor over the tokens, and
  * every token has to be accounted for:
  *
