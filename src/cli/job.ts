@@ -1,5 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
@@ -10,11 +9,20 @@ import { subplan } from '../plan/subplan.ts';
 import { ColumnReader, ColumnWriter } from '../replay/column_file.ts';
 import { runJob } from '../replay/job.ts';
 import { joinParts } from '../replay/join.ts';
-import { isDone, type Manifest, type ManifestJob, outputsOf, PATHS, readManifest } from '../replay/manifest.ts';
+import {
+  inFolder,
+  isDone,
+  type Manifest,
+  type ManifestJob,
+  outputsOf,
+  PATHS,
+  readManifest,
+} from '../replay/manifest.ts';
 import { runPlaces } from '../replay/places.ts';
 import { Columns, type Node, type PlaceColumn } from '../replay/stages.ts';
 import { NO_CLOCK, readOf, rowsOf, streamSource } from '../replay/stream.ts';
 import { subjectsOf } from '../replay/subject.ts';
+import { rowsPathOf } from '../replay/unfinished.ts';
 import { localDisk } from '../source/disk.ts';
 import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
 import { countedIds, spillOf } from './compose.ts';
@@ -34,8 +42,9 @@ export async function doJob(
   const { manifest, plan } = readManifest(folder, engine);
   const job = manifest.jobs[number];
   if (!job) throw new Fault('not_found', `${folder} has no job ${number}: they are 0 to ${manifest.jobs.length - 1}`);
-  if (isDone(manifest, job, folder)) return { isNew: false };
-  const missing = job.after.find(before => !isDone(manifest, manifest.jobs[before]!, folder));
+  const has = inFolder(folder);
+  if (isDone(manifest, job, has)) return { isNew: false };
+  const missing = job.after.find(before => !isDone(manifest, manifest.jobs[before]!, has));
   if (missing !== undefined)
     throw new Fault('conflict', `job ${number} needs what job ${missing} makes, which is not done`);
   mkdirSync(PATHS.columns(folder), { recursive: true });
@@ -45,6 +54,8 @@ export async function doJob(
     if (job.kind === 'join') joinColumns(work);
     else await makeColumns(work);
   } catch (error) {
+    // Another one has done it meanwhile, and has tidied up after himself: the parts that he has joined, say.
+    if (isDone(manifest, job, has)) return { isNew: false };
     if (!(error instanceof Fault)) throw error;
     throw new Fault(error.code, `${jobText(manifest, job)}: ${error.message}`, error.at);
   }
@@ -60,23 +71,37 @@ interface Work {
   memoryBytes: number;
 }
 
-function joinColumns({ folder, manifest, job, columns }: Work): void {
+function joinColumns(work: Work): void {
+  const { folder, manifest, job } = work;
   for (const id of job.columns) {
-    const file = manifest.files[id]!;
-    const path = (index: number) => PATHS.part(folder, file, index, job.parts);
-    const parts = Array.from({ length: job.parts }, (_, index) => new ColumnReader(path(index)));
+    // Whoever was killed here may have joined some of them, and somebody else may be at it too: parts go with it.
+    const isJoined = () => existsSync(PATHS.column(folder, manifest.files[id]!));
+    if (isJoined()) continue;
+    try {
+      joinColumn(work, id);
+    } catch (error) {
+      if (!isJoined()) throw error;
+    }
+  }
+}
+
+function joinColumn({ folder, manifest, job, columns }: Work, id: string): void {
+  const file = manifest.files[id]!;
+  const paths = Array.from({ length: job.parts }, (_, index) => PATHS.part(folder, file, index, job.parts));
+  const parts: ColumnReader[] = [];
+  try {
+    for (const path of paths) parts.push(new ColumnReader(path));
     const writer = new ColumnWriter(PATHS.column(folder, file), columns.node(id).type, manifest.rows[job.event]!);
     try {
       joinParts(parts, writer);
       writer.finish();
-    } catch (error) {
-      writer.abandon();
-      throw error;
     } finally {
-      for (const part of parts) part.close();
+      writer.abandon();
     }
-    for (let index = 0; index < job.parts; index++) rmSync(path(index), { force: true });
+  } finally {
+    for (const part of parts) part.close();
   }
+  for (const path of paths) rmSync(path, { force: true });
 }
 
 /** A kernel with what the job has to know of the plan, its events, and the columns that it reads and writes. */
@@ -86,8 +111,7 @@ async function makeColumns(work: Work): Promise<void> {
   const { source, first } = sourceOf(work);
   const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
   const layout = layPlan(await loadKernel(), plan, countedIds(plan), settings);
-  const rowsPath = join(folder, `job-${job.number}.${process.pid}.rows`);
-  const { spill, close } = spillOf(layout, { memoryBytes, path: rowsPath });
+  const { spill, close } = spillOf(layout, { memoryBytes, path: rowsPathOf(folder, job.number) });
   const [from, to] = [(job.range?.from ?? 0) - first, (job.range?.to ?? manifest.rows[job.event]!) - first];
   const given = plan.events.flatMap(event =>
     (event.given ?? []).map(({ name }) => {
@@ -111,10 +135,8 @@ async function makeColumns(work: Work): Promise<void> {
         outputs: outputs.map(({ node, writer }) => ({ column: columnOf(node), writer })),
       });
     for (const { writer } of outputs) writer.finish();
-  } catch (error) {
-    for (const { writer } of outputs) writer.abandon();
-    throw error;
   } finally {
+    for (const { writer } of outputs) writer.abandon();
     for (const { reader } of given) reader.close();
     close();
   }

@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import { Fault } from '../base/fault.ts';
-import { isDone, type Manifest } from '../replay/manifest.ts';
+import { inFolder, isDone, type Manifest } from '../replay/manifest.ts';
 import { errorOf } from '../shard/failure.ts';
 import { jobText } from './job.ts';
 import type { FromJobWorker, ToJobWorker } from './job_worker.ts';
 
 /** A job that fails for no reason of its own, a disk or a thread, is tried so often; one with a fault of its input once. */
 const ATTEMPTS_MAX = 3;
+
+/** A thread that does not end by then is left to the process. */
+const END_MAX_MS = 5_000;
 
 /** How often somebody is looked for who wants the replay to stop. */
 const CANCEL_EVERY_MS = 250;
@@ -57,7 +60,7 @@ class JobCrew {
 
   async run(): Promise<CrewOutcome> {
     const { manifest, folder, cancelPath, stopped } = this.#parts;
-    for (const job of manifest.jobs) if (isDone(manifest, job, folder)) this.#finish(job.number);
+    for (const job of manifest.jobs) if (isDone(manifest, job, inFolder(folder))) this.#finish(job.number);
     const timer = setInterval(() => {
       if (existsSync(cancelPath)) this.#end.resolve(true);
     }, CANCEL_EVERY_MS);
@@ -65,7 +68,7 @@ class JobCrew {
     this.#fill();
     const isCancelled = await this.#end.promise;
     clearInterval(timer);
-    for (const worker of this.#workers) worker.terminate();
+    await Promise.all([...this.#workers].map(ended));
     const failed = [...this.#failed].map(([number, error]) => ({ number, error }));
     return { failed, skipped: isCancelled ? [] : [...this.#waiting], isCancelled };
   }
@@ -120,4 +123,16 @@ class JobCrew {
     else if (error instanceof Fault) this.#failed.set(number, error);
     else this.#failed.set(number, new Error(`${jobText(manifest, manifest.jobs[number]!)}: ${error.message}`));
   }
+}
+
+/** So that it writes nothing more. */
+function ended(worker: Worker): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, END_MAX_MS);
+    worker.addEventListener('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    worker.terminate();
+  });
 }

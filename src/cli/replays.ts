@@ -240,8 +240,17 @@ async function runReplay(options: RunOptions) {
   const { config, request, memoryBytes } = await requestOf(options);
   const runs = await Runs.open(config);
   if (options.explain) console.error(explainText(runs.explain(request)));
-  const { folder } = runs.plan(request, options.out ?? null);
+  const { folder, damaged } = await runs.plan(request, options.out ?? null);
+  noteDamaged(damaged);
   await work(runs, folder, { ...options, memoryBytes });
+}
+
+function noteDamaged(columns: string[]) {
+  for (const name of columns) note(`${name}: what the cache had of it is damaged; it is computed again`);
+}
+
+function note(text: string) {
+  console.error(`replay: ${text}`);
 }
 
 async function resume(id: string, options: RunOptions) {
@@ -258,7 +267,7 @@ async function work(runs: Runs, folder: string, { workers, memoryBytes, json }: 
   const startMs = performance.now();
   try {
     const how = { workers, memoryBytes, stopped: stop.promise };
-    const { id, jobs, reused, shown } = await runs.run(folder, how, (...told) => progress.tell(...told));
+    const { id, jobs, reused, shown } = await runs.run(folder, how, (...told) => progress.tell(...told), note);
     progress.end();
     const seconds = (performance.now() - startMs) / 1000;
     const taken = shown.filter(one => reused.includes(one.id)).length;
@@ -293,7 +302,8 @@ function stateText(isReused: boolean): string {
 
 async function planManifest(options: ManifestOptions) {
   const { config, request } = await requestOf(options);
-  const { manifest, folder } = (await Runs.open(config)).plan(request, options.manifest);
+  const { manifest, folder, damaged } = await (await Runs.open(config)).plan(request, options.manifest);
+  noteDamaged(damaged);
   const jobs = manifest.jobs.map(job => ({ ...job, what: jobText(manifest, job) }));
   if (options.json) {
     const told = jobs.map(({ number, stage, kind, event, after, what }) => ({

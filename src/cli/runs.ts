@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -8,8 +8,19 @@ import { kernelsDigest } from '../kernel/instance.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
 import { ColumnCache, linkOrCopy, whyComputed } from '../replay/cache.ts';
-import { isDone, type Manifest, manifestJson, PATHS, planReplay, readManifest } from '../replay/manifest.ts';
+import { checkColumn } from '../replay/column_file.ts';
+import {
+  inFolder,
+  isDone,
+  type Manifest,
+  manifestJson,
+  outputsOf,
+  PATHS,
+  planReplay,
+  readManifest,
+} from '../replay/manifest.ts';
 import { streamed } from '../replay/stream.ts';
+import { isRunning, ownProcess, placeText, type ProcessName, sweepUnfinished } from '../replay/unfinished.ts';
 import type { Stretch } from '../replay/within.ts';
 import { chunkPath } from '../source/timeline_chunk.ts';
 import type { Config } from './config.ts';
@@ -43,9 +54,21 @@ export interface RunStatus {
 
 interface StateFile {
   state: Exclude<RunState, 'interrupted'>;
-  pid: number | null;
+  /** Whoever works on it. */
+  by: ProcessName | null;
   errors: string[];
 }
+
+/** A replay that is planned. */
+export interface PlannedRun {
+  manifest: Manifest;
+  folder: string;
+  /** Names of columns that the cache had, damaged. */
+  damaged: string[];
+}
+
+/** What a folder of a replay has in it. */
+const FOLDERS = [PATHS.columns, PATHS.parts, PATHS.chunks];
 
 const RUNS = 'runs';
 const CACHE = 'cache';
@@ -73,22 +96,47 @@ export class Runs {
    *
    * @param folder null for one among the data
    */
-  plan(request: RunRequest, folder: string | null): { manifest: Manifest; folder: string } {
+  async plan(request: RunRequest, folder: string | null): Promise<PlannedRun> {
+    this.#sweepUnplanned();
     const id = newId();
     const place = folder === null ? join(this.config.replays.dir, RUNS, id) : resolve(folder);
     if (existsSync(PATHS.manifest(place))) throw new Fault('conflict', `${place} has a replay already`);
-    for (const each of [place, PATHS.columns(place), PATHS.parts(place), PATHS.chunks(place)])
-      mkdirSync(each, { recursive: true });
-    const manifest = planReplay({
-      ...this.#requestOf(request, id),
-      has: file => this.cache.take(file, PATHS.column(place, file)),
-    });
+    mkdirSync(place, { recursive: true });
+    this.#state(place, { state: 'planned', by: ownProcess(), errors: [] });
+    try {
+      return this.#planIn(place, request, id);
+    } catch (error) {
+      // A folder that somebody has named may hold what is his.
+      if (folder === null) rmSync(place, { recursive: true });
+      throw error;
+    }
+  }
+
+  #planIn(place: string, request: RunRequest, id: string): PlannedRun {
+    for (const each of FOLDERS) mkdirSync(each(place), { recursive: true });
+    const damaged: string[] = [];
+    const has = (file: string, column: string) => {
+      const outcome = this.cache.take(file, PATHS.column(place, file));
+      if (outcome === 'damaged') damaged.push(column);
+      return outcome === 'taken';
+    };
+    const manifest = planReplay({ ...this.#requestOf(request, id), has });
     this.#linkChunks(manifest, place);
-    writeWhole(PATHS.plan(place), planJson(request.plan));
-    this.#state(place, { state: 'planned', pid: null, errors: [] });
+    placeText(PATHS.plan(place), planJson(request.plan));
     // With it the folder is a replay's.
-    writeWhole(PATHS.manifest(place), manifestJson(manifest));
-    return { manifest, folder: place };
+    placeText(PATHS.manifest(place), manifestJson(manifest));
+    this.#state(place, { state: 'planned', by: null, errors: [] });
+    return { manifest, folder: place, damaged: damaged.map(column => manifest.about[column]!.name) };
+  }
+
+  /** Folders of replays whose planning was cut off. */
+  #sweepUnplanned(): void {
+    const folder = join(this.config.replays.dir, RUNS);
+    for (const id of existsSync(folder) ? readdirSync(folder) : []) {
+      const place = join(folder, id);
+      const { by } = stateOf(place);
+      if (!existsSync(PATHS.manifest(place)) && by && !isRunning(by)) rmSync(place, { recursive: true, force: true });
+    }
   }
 
   /** Of each feature that is asked for whether it would be computed, and why; of each event type whether anything has to be. */
@@ -125,19 +173,22 @@ export class Runs {
    * Does the jobs of a replay that are not done, in threads of this process, and gives their columns to the cache.
    *
    * @param tell hears how many are done, and of which stage the last one was
+   * @param note hears what was found damaged
    * @throws Fault where jobs failed, naming them; `conflict` where it was cancelled
    */
   async run(
     folder: string,
     { workers, memoryBytes, stopped }: { workers: number; memoryBytes: number; stopped: Promise<void> },
     tell: (done: number, total: number, stage: number) => void,
+    note: (text: string) => void = () => {},
   ): Promise<Manifest> {
     const { manifest } = readManifest(folder, this.engine);
     const { state } = this.#status(folder, manifest);
     if (state === 'running') throw new Fault('busy', `replay ${manifest.id} is being worked on`);
     rmSync(join(folder, CANCEL), { force: true });
-    this.#state(folder, { state: 'running', pid: process.pid, errors: [] });
-    sweepUnfinished(folder);
+    this.#state(folder, { state: 'running', by: ownProcess(), errors: [] });
+    sweepAll(folder);
+    for (const damage of removeDamaged(manifest, folder)) note(`${damage}; it is computed again`);
     let done = 0;
     tell(0, manifest.jobs.length, 0);
     const outcome = await doJobs({
@@ -153,21 +204,22 @@ export class Runs {
   }
 
   #settle(folder: string, manifest: Manifest, { failed, skipped, isCancelled }: CrewOutcome, done: number): Manifest {
+    sweepAll(folder);
     if (isCancelled) {
-      this.#state(folder, { state: 'cancelled', pid: null, errors: [] });
+      this.#state(folder, { state: 'cancelled', by: null, errors: [] });
       const how = `\`tilefold replay resume ${manifest.id}\` goes on with it`;
       throw new Fault(
         'conflict',
         `replay ${manifest.id} was stopped with ${done} of ${manifest.jobs.length} jobs completed; ${how}`,
       );
     }
-    const errors = failed.map(({ error }) => error.message);
-    this.#state(folder, { state: failed.length > 0 ? 'failed' : 'done', pid: null, errors });
     const [first] = failed;
     if (!first) {
-      this.#leaveWorkings(folder);
+      this.#end(folder);
       return manifest;
     }
+    const errors = failed.map(({ error }) => error.message);
+    this.#state(folder, { state: 'failed', by: null, errors });
     const code = first.error instanceof Fault ? first.error.code : 'corrupt';
     const others = skipped.length === 0 ? '' : `; ${skipped.length} more need what was to be made there`;
     throw new Fault(code, `${errors.join('; ')}${others}`);
@@ -181,12 +233,14 @@ export class Runs {
   /** Ends a replay whose jobs were done by others: its columns are checked to be there, and are kept. @throws Fault `conflict` */
   finish(folder: string): Manifest {
     const { manifest } = readManifest(folder, this.engine);
-    const missing = manifest.jobs.filter(job => !isDone(manifest, job, folder)).map(({ number }) => number);
-    if (missing.length > 0) throw new Fault('conflict', `jobs are not done: ${missing.join(', ')}`);
+    const damages = removeDamaged(manifest, folder);
+    const has = inFolder(folder);
+    const missing = manifest.jobs.filter(job => !isDone(manifest, job, has)).map(({ number }) => number);
+    if (missing.length > 0)
+      throw new Fault('conflict', [`jobs are not done: ${missing.join(', ')}`, ...damages].join('; '));
     for (const job of manifest.jobs) if (!job.part && !job.range) this.#keep(manifest, folder, job.columns);
     this.cache.trim();
-    this.#state(folder, { state: 'done', pid: null, errors: [] });
-    this.#leaveWorkings(folder);
+    this.#end(folder);
     return manifest;
   }
 
@@ -247,21 +301,24 @@ export class Runs {
   }
 
   #status(folder: string, manifest: Manifest): RunStatus {
-    const { state, pid, errors } = stateOf(folder);
+    const { state, by, errors } = stateOf(folder);
+    const has = inFolder(folder);
     const done =
-      state === 'done' ? manifest.jobs.length : manifest.jobs.filter(job => isDone(manifest, job, folder)).length;
-    const isGone = state === 'running' && pid !== null && !isAlive(pid);
+      state === 'done' ? manifest.jobs.length : manifest.jobs.filter(job => isDone(manifest, job, has)).length;
+    const isGone = state === 'running' && by !== null && !isRunning(by);
     const jobs = { total: manifest.jobs.length, done };
     return { id: manifest.id, folder, state: isGone ? 'interrupted' : state, errors, jobs, manifest };
   }
 
   #state(folder: string, state: StateFile): void {
-    writeWhole(join(folder, STATE), JSON.stringify(state));
+    placeText(join(folder, STATE), JSON.stringify(state));
   }
 
-  /** What only jobs need, and columns that nobody is shown. */
-  #leaveWorkings(folder: string): void {
-    for (const each of [PATHS.chunks(folder), PATHS.parts(folder)]) rmSync(each, { recursive: true, force: true });
+  /** What only jobs need goes first: killed between the two, the replay has no more to do than this. */
+  #end(folder: string): void {
+    for (const each of [PATHS.chunks, PATHS.parts]) rmSync(each(folder), { recursive: true, force: true });
+    sweepAll(folder);
+    this.#state(folder, { state: 'done', by: null, errors: [] });
   }
 }
 
@@ -279,31 +336,29 @@ function newId(): string {
   return `${at}-${Buffer.from(crypto.getRandomValues(new Uint8Array(2))).toString('hex')}`;
 }
 
-function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.part`, text);
-  renameSync(`${path}.part`, path);
-}
-
 function stateOf(folder: string): StateFile {
   const path = join(folder, STATE);
-  if (!existsSync(path)) return { state: 'planned', pid: null, errors: [] };
+  if (!existsSync(path)) return { state: 'planned', by: null, errors: [] };
   return JSON.parse(readFileSync(path, 'utf8')) as StateFile;
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+/** Nobody else is at it, on this machine. */
+function sweepAll(folder: string): void {
+  for (const each of [folder, PATHS.columns(folder), PATHS.parts(folder)]) sweepUnfinished(each);
 }
 
-/** Of whoever was killed; nobody else is at it. */
-function sweepUnfinished(folder: string): void {
-  for (const each of [PATHS.columns(folder), PATHS.parts(folder)])
-    for (const name of existsSync(each) ? readdirSync(each) : [])
-      if (name.endsWith('.part')) rmSync(join(each, name), { force: true });
-  for (const name of readdirSync(folder))
-    if (/^job-\d+\.\d+\.rows/.test(name)) rmSync(join(folder, name), { force: true });
+/** Columns that were made and are not what was written: without them their jobs are not done. */
+function removeDamaged(manifest: Manifest, folder: string): string[] {
+  const found: string[] = [];
+  for (const { id, path } of manifest.jobs.flatMap(job => outputsOf(manifest, job, folder))) {
+    if (!existsSync(path)) continue;
+    try {
+      checkColumn(path);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      rmSync(path, { force: true });
+      found.push(`${manifest.about[id]!.name}: ${error.message}`);
+    }
+  }
+  return found;
 }

@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import { checkColumn } from './column_file.ts';
+import { partOf, placeWhole, sweepUnfinished } from './unfinished.ts';
 
 /** What is known of a column beside it, to say why another one is not the same. */
 export interface About {
@@ -44,19 +45,19 @@ export class ColumnCache {
     return existsSync(this.#path(file));
   }
 
-  /** Puts the column at a path; false where it is not there, or is damaged and so no longer there. */
-  take(file: string, to: string): boolean {
+  /** Puts the column at a path, where it is there. One that is damaged no longer is then. */
+  take(file: string, to: string): 'taken' | 'missing' | 'damaged' {
     const path = this.#path(file);
-    if (!existsSync(path)) return false;
+    if (!existsSync(path)) return 'missing';
     try {
       linkOrCopy(path, to);
       checkColumn(to);
     } catch (error) {
       rmSync(to, { force: true });
-      if (isGone(error)) return false;
+      if (isGone(error)) return 'missing';
       if (!(error instanceof Fault)) throw error;
       this.#remove(file);
-      return false;
+      return 'damaged';
     }
     const now = this.nowMs() / 1000;
     try {
@@ -64,7 +65,7 @@ export class ColumnCache {
     } catch (error) {
       if (!isGone(error)) throw error;
     }
-    return true;
+    return 'taken';
   }
 
   keep(file: string, from: string, about: About): void {
@@ -74,8 +75,9 @@ export class ColumnCache {
     if (!existsSync(this.#path(file))) placeWhole(this.#path(file), part => linkOrCopy(from, part));
   }
 
-  /** Entries not used for longest leave, until the rest is small enough. */
+  /** Entries not used for longest leave, until the rest is small enough; and what the dead have left. */
   trim(): number {
+    sweepUnfinished(this.folder);
     const entries = this.entries().sort((a, b) => a.usedMs - b.usedMs);
     let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
     let removed = 0;
@@ -128,7 +130,7 @@ export class ColumnCache {
 const COLUMN = /^([0-9a-f]{64})\.column$/;
 const ABOUT = /^([0-9a-f]{64})\.json$/;
 /** What somebody who was killed has left. */
-const PART = /^[0-9a-f]{64}\.\w+\.\d+-\d+\.part$/;
+const PART = /^[0-9a-f]{64}\.\w+\.\d+-\d+-\d+\.part$/;
 
 function aboutOf(path: string): About[] {
   try {
@@ -143,15 +145,6 @@ function listOf(folder: string): string[] {
   return existsSync(folder) ? readdirSync(folder).sort() : [];
 }
 
-function placeWhole(path: string, make: (part: string) => void): void {
-  const part = `${path}.${process.pid}-${count++}.part`;
-  rmSync(part, { force: true });
-  make(part);
-  renameSync(part, path);
-}
-
-let count = 0;
-
 /** On another file system there are no links; then it is a copy. */
 export function linkOrCopy(from: string, to: string): void {
   try {
@@ -160,8 +153,9 @@ export function linkOrCopy(from: string, to: string): void {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return;
     if (code === 'ENOENT' || code === undefined) throw error;
-    copyFileSync(from, `${to}.part`);
-    renameSync(`${to}.part`, to);
+    const part = partOf(to);
+    copyFileSync(from, part);
+    renameSync(part, to);
   }
 }
 

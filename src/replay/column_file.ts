@@ -1,17 +1,18 @@
-import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
 import { isColumnar } from '../kernel/nested.ts';
 import { type FeatureColumn, isList, makeColumn, type ScalarValues } from '../kernel/window.ts';
 import type { Type } from '../plan/value.ts';
+import { partOf } from './unfinished.ts';
 
 /**
  * A column of the events of one type, one row for each event of the timelines, bad ones too: so columns join by position.
  *
- *     "TFC1" | size of the head | head      {"format":1,"type":{...},"rows":112987}
- *     block    rows | size | size packed | CRC of what is packed | zstd
+ *     "TFC1" | size of the head | head      {"format":2,"type":{...},"rows":112987}
+ *     block    rows | size | size packed | CRC of rows, size and what is packed | zstd
  *     ...      BLOCK_ROWS rows each, the last one fewer
- *     end      0 | CRC of all packed bytes
+ *     end      0 | CRC of the head and of all CRCs
  *
  * A block unpacked, numbers little-endian, each part at a multiple of 8:
  *
@@ -27,7 +28,7 @@ import type { Type } from '../plan/value.ts';
 export const BLOCK_ROWS = 16_384;
 
 const MAGIC = 0x31434654;
-const FORMAT = 1;
+const FORMAT = 2;
 const LEVEL = 1;
 const HEAD_MAX_BYTES = 1 << 20;
 /** More than any block has: texts of 16,384 rows of the greatest length do not fit in memory either. */
@@ -55,6 +56,7 @@ export interface Rows {
 export class ColumnWriter {
   readonly #file: number;
   readonly #part: string;
+  #isOpen = true;
   #pieces: FeatureColumn[] = [];
   #owned: Uint8Array[] = [];
   #errors: RowErrors = { rows: [], texts: [] };
@@ -68,9 +70,10 @@ export class ColumnWriter {
     private readonly wantedRows: number,
   ) {
     // Two may be making the same column at once: each has a file of its own, and either is right.
-    this.#part = `${path}.${process.pid}-${partCount++}.part`;
+    this.#part = partOf(path);
     this.#file = openSync(this.#part, 'w');
     const head = Buffer.from(JSON.stringify({ format: FORMAT, type, rows: wantedRows }, digits));
+    this.#crc = crc32(head);
     this.#write(u32s(MAGIC, head.length));
     this.#write(head);
   }
@@ -103,19 +106,22 @@ export class ColumnWriter {
     this.#write(u32s(0, this.#crc));
     fsyncSync(this.#file);
     closeSync(this.#file);
+    this.#isOpen = false;
     renameSync(this.#part, this.path);
   }
 
+  /** Leaves nothing; what is finished stays. */
   abandon(): void {
-    closeSync(this.#file);
+    if (this.#isOpen) closeSync(this.#file);
+    this.#isOpen = false;
     rmSync(this.#part, { force: true });
   }
 
   #flush(): void {
     const plain = encodeRows(joinColumns(this.#pieces, this.type), this.#errors, joinBytes(this.#owned));
     const packed = Bun.zstdCompressSync(plain, { level: LEVEL });
-    const crc = crc32(packed);
-    this.#crc = crc32(packed, this.#crc);
+    const crc = crcOf(this.#blockRows, plain.length, packed);
+    this.#crc = crc32(u32s(crc), this.#crc);
     this.#write(u32s(this.#blockRows, plain.length, packed.length, crc));
     this.#write(packed);
     this.#pieces = [];
@@ -129,11 +135,11 @@ export class ColumnWriter {
   }
 }
 
-let partCount = 0;
-
 /** Reads a column block by block. */
 export class ColumnReader {
   readonly #file: number;
+  /** Of the file: no size that it speaks of is believed beyond it. */
+  readonly #size: number;
   #offset = 0;
   #crc = 0;
   #read = 0;
@@ -147,10 +153,13 @@ export class ColumnReader {
   /** @throws Fault `corrupt` where it is gone, or is not what was written */
   constructor(private readonly path: string) {
     this.#file = open(path);
+    this.#size = fstatSync(this.#file).size;
     try {
       const [magic, size] = this.#words(2);
       if (magic !== MAGIC || size! > HEAD_MAX_BYTES) throw damaged(path, 0, 'no head of a column');
-      const head = headOf(Buffer.from(this.#bytes(size!)).toString(), path);
+      const text = this.#bytes(size!);
+      this.#crc = crc32(text);
+      const head = headOf(Buffer.from(text).toString(), path);
       this.type = head.type;
       this.rows = head.rows;
     } catch (error) {
@@ -161,6 +170,20 @@ export class ColumnReader {
 
   /** The next block; null behind the last one. */
   block(): Rows | null {
+    const at = this.#offset;
+    const next = this.#packed();
+    if (!next) return null;
+    const plain = Bun.zstdDecompressSync(next.packed);
+    if (plain.length !== next.size) throw damaged(this.path, at, 'a block of another size');
+    return decodeRows(plain, next.rows, this.type);
+  }
+
+  /** Reads the rest without unpacking it. @throws Fault `corrupt` */
+  check(): void {
+    while (this.#packed());
+  }
+
+  #packed(): { rows: number; size: number; packed: Uint8Array<ArrayBuffer> } | null {
     const at = this.#offset;
     const [rows] = this.#words(1);
     if (rows === 0) {
@@ -173,12 +196,10 @@ export class ColumnReader {
     if (rows! > BLOCK_ROWS || size! > BLOCK_MAX_BYTES || packedSize! > BLOCK_MAX_BYTES)
       throw damaged(this.path, at, 'no block of a column');
     const packed = this.#bytes(packedSize!);
-    if (crc32(packed) !== crc) throw damaged(this.path, at, 'a wrong checksum');
-    this.#crc = crc32(packed, this.#crc);
+    if (crcOf(rows!, size!, packed) !== crc) throw damaged(this.path, at, 'a wrong checksum');
+    this.#crc = crc32(u32s(crc!), this.#crc);
     this.#read += rows!;
-    const plain = Bun.zstdDecompressSync(packed);
-    if (plain.length !== size) throw damaged(this.path, at, 'a block of another size');
-    return decodeRows(plain, rows!, this.type);
+    return { rows: rows!, size: size!, packed };
   }
 
   /** The next `count` rows of a column of scalars, whatever the blocks. */
@@ -222,6 +243,7 @@ export class ColumnReader {
   }
 
   #bytes(size: number): Uint8Array<ArrayBuffer> {
+    if (this.#offset + size > this.#size) throw damaged(this.path, this.#offset, 'it is cut off');
     const bytes = new Uint8Array(size);
     for (let at = 0; at < size; ) {
       const read = readSync(this.#file, bytes, at, size - at, this.#offset + at);
@@ -233,52 +255,19 @@ export class ColumnReader {
   }
 }
 
-/** Reads all of a column without unpacking it. @throws Fault `corrupt` */
+/** Reads all of a column, block by block, without unpacking it. @throws Fault `corrupt` */
 export function checkColumn(path: string): void {
-  const bytes = readWhole(path);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let at = 0;
-  const word = () => {
-    if (at + 4 > bytes.length) throw damaged(path, at, 'it is cut off');
-    at += 4;
-    return view.getUint32(at - 4, true);
-  };
-  if (word() !== MAGIC) throw damaged(path, 0, 'no head of a column');
-  const size = word();
-  const { rows } = headOf(Buffer.from(bytes.subarray(at, at + size)).toString(), path);
-  at += size;
-  let [all, found] = [0, 0];
-  for (let count = word(); count > 0; count = word()) {
-    const start = at - 4;
-    word();
-    const packedSize = word();
-    const crc = word();
-    const packed = bytes.subarray(at, at + packedSize);
-    if (packed.length !== packedSize) throw damaged(path, start, 'it is cut off');
-    if (crc32(packed) !== crc) throw damaged(path, start, 'a wrong checksum');
-    all = crc32(packed, all);
-    found += count;
-    at += packedSize;
-  }
-  if (word() !== all || found !== rows) throw damaged(path, at, 'it lacks rows');
-}
-
-function readWhole(path: string): Uint8Array {
-  const file = open(path);
+  const reader = new ColumnReader(path);
   try {
-    const pieces: Uint8Array[] = [];
-    for (;;) {
-      const piece = new Uint8Array(CHECK_BYTES);
-      const count = readSync(file, piece);
-      if (count === 0) return Buffer.concat(pieces);
-      pieces.push(piece.subarray(0, count));
-    }
+    reader.check();
   } finally {
-    closeSync(file);
+    reader.close();
   }
 }
 
-const CHECK_BYTES = 4 << 20;
+function crcOf(rows: number, size: number, packed: Uint8Array): number {
+  return crc32(packed, crc32(u32s(rows, size)));
+}
 
 function open(path: string): number {
   try {

@@ -25,7 +25,7 @@ import { contentOf, countOf, type Streamed } from './stream.ts';
 import type { Stretch } from './within.ts';
 
 /** Raised where columns or manifests no longer mean what they say, and where the engine makes other values of the same definitions. */
-export const REPLAY_FORMAT = 1;
+export const REPLAY_FORMAT = 2;
 
 export interface Manifest {
   format: number;
@@ -96,11 +96,16 @@ export function outputsOf(manifest: Manifest, job: ManifestJob, folder: string):
   });
 }
 
-export function isDone(manifest: Manifest, job: ManifestJob, folder: string): boolean {
+/** Does a replay have the file of this name, `columns/...` or `parts/...`? */
+export type Has = (name: string) => boolean;
+
+export function inFolder(folder: string): Has {
+  return name => existsSync(join(folder, name));
+}
+
+export function isDone(manifest: Manifest, job: ManifestJob, has: Has): boolean {
   // Parts go once they are joined.
-  const isThere = (id: string, path: string) =>
-    existsSync(path) || existsSync(PATHS.column(folder, manifest.files[id]!));
-  return outputsOf(manifest, job, folder).every(({ id, path }) => isThere(id, path));
+  return outputsOf(manifest, job, '').every(({ id, path }) => has(path) || has(PATHS.column('', manifest.files[id]!)));
 }
 
 /** What is asked for. */

@@ -1,66 +1,25 @@
-/** Replays in jobs as the command line runs them: in threads, by processes of their own, stopped, killed and damaged. */
-import { afterAll, describe, expect, test } from 'bun:test';
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** Replays in jobs as the command line runs them: in threads, by processes of their own, and stopped. */
+import { describe, expect, test } from 'bun:test';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
-import { loadConfig } from '../../src/cli/config.ts';
-import { compileDefinitions } from '../../src/cli/definitions.ts';
-import { type RunRequest, Runs } from '../../src/cli/runs.ts';
-import { Timelines } from '../../src/cli/timelines.ts';
-import { PATHS } from '../../src/replay/manifest.ts';
-import { toldOf, toldWhole } from '../replay/runs.ts';
-import { folders } from '../source/folder.ts';
+import { Runs } from '../../src/cli/runs.ts';
+import { outputsOf, PATHS } from '../../src/replay/manifest.ts';
+import { dataFolders, HOW } from '../replay/data_folder.ts';
+import { toldOf } from '../replay/runs.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
-const EXAMPLE = join(import.meta.dir, '../../examples/takeover');
-const newFolder = folders();
-const NEVER = new Promise<void>(() => {});
-const HOW = { workers: 2, memoryBytes: 2 ** 28, stopped: NEVER };
-const opened: Timelines[] = [];
-afterAll(() => {
-  for (const each of opened) each.close();
-});
-
-/** A data folder with some events of the example as a timeline. */
-async function dataFolder(eventCount = 1500) {
-  const folder = newFolder();
-  mkdirSync(folder);
-  cpSync(join(EXAMPLE, 'features'), join(folder, 'features'), { recursive: true });
-  cpSync(join(EXAMPLE, 'tilefold.yaml'), join(folder, 'tilefold.yaml'));
-  const lines = gunzipSync(readFileSync(join(EXAMPLE, 'events.ndjson.gz')))
-    .toString()
-    .split('\n');
-  const config = await loadConfig(join(folder, 'tilefold.yaml'));
-  const timelines = await Timelines.open(config);
-  opened.push(timelines);
-  const save = async (count: number) => {
-    writeFileSync(join(folder, 'events.ndjson'), lines.slice(0, count).join('\n'));
-    const from = { kind: 'files' as const, paths: [join(folder, 'events.ndjson')], names: {} };
-    const all = { types: null, startMicros: null, endMicros: null, lastMs: null, where: null };
-    await timelines.create({ name: 'all', from, ...all });
-  };
-  await save(eventCount);
-  const request = async (some: Partial<RunRequest> = {}): Promise<RunRequest> => ({
-    plan: (await compileDefinitions(null, join(folder, 'tilefold.yaml'))).plan,
-    ...{ definitions: 'features', patterns: null, stretch: { startMicros: null, endMicros: null }, workers: 2 },
-    timelines: timelines.read([{ name: 'all', version: null }]).timelines,
-    ...some,
-  });
-  const whole = async (manifest: Parameters<typeof toldWhole>[2]) =>
-    toldWhole(join(config.timelines.dir, 'chunks'), (await request()).plan, manifest);
-  return { folder, config, save, request, whole, runs: await Runs.open(config) };
-}
+const dataFolder = dataFolders();
 
 describe('a replay in threads', () => {
   test('gives what one in one piece gives, and the next one takes all of it', async () => {
     const { runs, request, whole } = await dataFolder();
-    const first = runs.plan(await request(), null);
+    const first = await runs.plan(await request(), null);
     const told: number[][] = [];
     await runs.run(first.folder, HOW, (done, total) => told.push([done, total]));
     const total = first.manifest.jobs.length;
     expect(told).toEqual(Array.from({ length: total + 1 }, (_, done) => [done, total]));
     expect(toldOf(first.folder, first.manifest)).toEqual(await whole(first.manifest));
-    const again = runs.plan(await request(), null);
+    const again = await runs.plan(await request(), null);
     expect(again.manifest.jobs).toEqual([]);
     expect(toldOf(again.folder, again.manifest)).toEqual(toldOf(first.folder, first.manifest));
     expect(runs.list().map(({ state }) => state)).toEqual(['done', 'planned']);
@@ -68,7 +27,7 @@ describe('a replay in threads', () => {
 
   test('stopped after any job it goes on from there; what was done is not done again', async () => {
     const { runs, request, whole } = await dataFolder(600);
-    const { folder, manifest } = runs.plan(await request(), null);
+    const { folder, manifest } = await runs.plan(await request(), null);
     let seen = 0;
     for (let isDone = false, round = 0; !isDone && round < manifest.jobs.length; round++) {
       const stop = Promise.withResolvers<void>();
@@ -92,14 +51,14 @@ describe('a replay in threads', () => {
 
   test('with more events, and with one of many definitions changed, it is as a clean one', async () => {
     const { runs, request, whole, save, folder } = await dataFolder(400);
-    await runs.run(runs.plan(await request(), null).folder, HOW, () => {});
+    await runs.run((await runs.plan(await request(), null)).folder, HOW, () => {});
     await save(800);
-    const more = runs.plan(await request(), null);
+    const more = await runs.plan(await request(), null);
     await runs.run(more.folder, HOW, () => {});
     expect(toldOf(more.folder, more.manifest)).toEqual(await whole(more.manifest));
     const path = join(folder, 'features/login.scowl');
     writeFileSync(path, readFileSync(path, 'utf8').replace('fails_10m >= 3', 'fails_10m >= 1'));
-    const changed = runs.plan(await request(), null);
+    const changed = await runs.plan(await request(), null);
     expect(changed.manifest.reused.length).toBeGreaterThan(20);
     expect(changed.manifest.jobs.length).toBeGreaterThan(3);
     await runs.run(changed.folder, HOW, () => {});
@@ -108,7 +67,7 @@ describe('a replay in threads', () => {
 
   test('a job that fails says what it was to make, and fails only what needs it', async () => {
     const { runs, request } = await dataFolder(300);
-    const { folder, manifest } = runs.plan(await request({ patterns: ['login.user', 'payment.*'] }), null);
+    const { folder, manifest } = await runs.plan(await request({ patterns: ['login.user', 'payment.*'] }), null);
     const [payment] = manifest.timelines[0]!.types.filter(({ type }) => type === 'payment');
     rmSync(join(PATHS.chunks(folder), `${payment!.chunks[0]!.hash}.ndjson.zst`));
     const failed = await runs.run(folder, HOW, () => {}).then(() => '', String);
@@ -149,9 +108,72 @@ test('a shell does the jobs one by one, each in a process of its own', async () 
 
 test('a job is refused before what it needs is there', async () => {
   const { runs, request, folder } = await dataFolder(100);
-  const { manifest } = runs.plan(await request(), join(folder, 'plan'));
+  const { manifest } = await runs.plan(await request(), join(folder, 'plan'));
   const last = manifest.jobs.at(-1)!;
   await expect(runs.job(join(folder, 'plan'), last.number, 2 ** 28)).rejects.toThrow(/needs what job \d+ makes/);
   expect(() => runs.finish(join(folder, 'plan'))).toThrow('jobs are not done: 0, 1');
   expect(() => runs.results(join(folder, 'plan'))).toThrow('is planned: 0 of');
+});
+
+test('two replays at once over one cache, which lets everything go, are as one alone', async () => {
+  const { config, request, whole } = await dataFolder(300);
+  const small = await Runs.open({ ...config, replays: { ...config.replays, cacheBytes: 1 } });
+  const both = await Promise.all([small.plan(await request(), null), small.plan(await request(), null)]);
+  await Promise.all(both.map(({ folder }) => small.run(folder, { ...HOW, workers: 1 }, () => {})));
+  for (const { folder, manifest } of both) expect(toldOf(folder, manifest)).toEqual(await whole(manifest));
+  expect(small.cache.entries()).toEqual([]);
+  expect(readdirSync(join(config.replays.dir, 'cache'))).toEqual([]);
+}, 60_000);
+
+test('a column that is damaged is told and made again, in the cache and among those that are done', async () => {
+  const { runs, request, whole, config } = await dataFolder(300);
+  const first = await runs.plan(await request(), null);
+  await runs.run(first.folder, HOW, () => {});
+  const told = await whole(first.manifest);
+  const entry = join(config.replays.dir, 'cache', `${first.manifest.files['payment.hold']!}.column`);
+  damage(entry, bytes => bytes.subarray(0, bytes.length - 5));
+  const again = await runs.plan(await request(), null);
+  expect(again.damaged).toEqual(['payment.hold']);
+  expect(again.manifest.jobs.flatMap(({ columns }) => columns)).toEqual(['payment.hold']);
+  await runs.run(again.folder, HOW, () => {});
+  expect(toldOf(again.folder, again.manifest)).toEqual(told);
+
+  runs.cache.clear();
+  const { folder, manifest } = await runs.plan(await request(), null);
+  const stop = Promise.withResolvers<void>();
+  const stopped = runs.run(folder, { ...HOW, stopped: stop.promise }, done => done >= 8 && stop.resolve());
+  await expect(stopped).rejects.toThrow('was stopped');
+  const made = manifest.jobs.flatMap(job => outputsOf(manifest, job, folder)).find(({ path }) => existsSync(path))!;
+  damage(made.path, bytes => bytes.with(bytes.length >> 1, bytes[bytes.length >> 1]! ^ 4));
+  const notes: string[] = [];
+  await runs.run(
+    folder,
+    HOW,
+    () => {},
+    text => notes.push(text),
+  );
+  expect(notes).toEqual([expect.stringMatching(/is damaged at byte \d+: .*; it is computed again$/)]);
+  expect(toldOf(folder, manifest)).toEqual(told);
+}, 60_000);
+
+/** As a file of its own: what is linked to it elsewhere stays. */
+function damage(path: string, change: (bytes: Uint8Array) => Uint8Array) {
+  const bytes = readFileSync(path);
+  rmSync(path);
+  writeFileSync(path, change(bytes));
+}
+
+test('what was cut off while it was planned is nobody`s, and leaves', async () => {
+  const { runs, request, config } = await dataFolder(100);
+  const folder = join(config.replays.dir, 'runs/20260101-000000-abcd');
+  mkdirSync(folder, { recursive: true });
+  const state = (startTicks: string) =>
+    writeFileSync(
+      join(folder, 'state.json'),
+      JSON.stringify({ state: 'planned', by: { pid: process.pid, startTicks }, errors: [] }),
+    );
+  // A process of that number there is, but another one.
+  state('1');
+  await expect(runs.plan(await request({ patterns: ['no such'] }), null)).rejects.toThrow('no feature is called');
+  expect(readdirSync(join(config.replays.dir, 'runs'))).toEqual([]);
 });

@@ -3,7 +3,10 @@ import { describe, expect, test } from 'bun:test';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileSources } from '../../src/compile/compile.ts';
+import { makeColumn } from '../../src/kernel/window.ts';
+import { INT64 } from '../../src/plan/value.ts';
 import { ColumnCache } from '../../src/replay/cache.ts';
+import { checkColumn, ColumnWriter } from '../../src/replay/column_file.ts';
 import { type Manifest, PATHS, planReplay, type ReplayRequest } from '../../src/replay/manifest.ts';
 import { streamed } from '../../src/replay/stream.ts';
 import type { Timeline } from '../../src/base/timeline.ts';
@@ -159,7 +162,7 @@ const folderOf = (cache: ColumnCache) => places.get(cache)!;
 
 function take(cache: ColumnCache, folder: string) {
   mkdirSync(PATHS.columns(folder), { recursive: true });
-  return (file: string) => cache.take(file, PATHS.column(folder, file));
+  return (file: string) => cache.take(file, PATHS.column(folder, file)) === 'taken';
 }
 
 /** A replay, and a second one that takes all of it. */
@@ -188,3 +191,21 @@ function keepAll(cache: ColumnCache, folder: string, { files, about }: Manifest)
     if (existsSync(path)) cache.keep(file, path, about[id]!);
   }
 }
+
+test('any bit of a column that is flipped, and any end that is cut off, is found', () => {
+  const folder = newFolder();
+  mkdirSync(folder);
+  const path = join(folder, 'one.column');
+  const writer = new ColumnWriter(path, INT64, 3);
+  const column = { ...makeColumn({ name: '', type: INT64 }, 3), values: BigInt64Array.of(1n, 0n, -7n) };
+  writer.add({ ...column, nulls: Uint8Array.of(0, 1, 0) });
+  writer.finish();
+  checkColumn(path);
+  const whole = readFileSync(path);
+  for (let at = 0; at < whole.length; at++) {
+    writeFileSync(path, whole.subarray(0, at));
+    expect(() => checkColumn(path)).toThrow(`${path} is damaged at byte`);
+    writeFileSync(path, whole.with(at, whole[at]! ^ (1 << (at % 8))));
+    expect(() => checkColumn(path)).toThrow(path);
+  }
+});
