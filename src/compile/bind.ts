@@ -431,7 +431,7 @@ function castBy(rules: Rules, of: Expression, node: SqlNode & { kind: 'cast' }, 
   };
   const cast = `${of.type.kind} ${node.to}`;
   if (node.to === 'time' && literalText(of) !== null) return adapt(of, TIME, faults, rules);
-  if (isNullLiteral(of) || of.kind === 'literal') return bindCast(of, node, faults);
+  if (isNullLiteral(of)) return bindCast(of, node, faults);
   if (cast === 'double int64') {
     if (rules.roundsTo === 'refused') return refuse(`is not supported in ${rules.name}: beyond int64 it differs`);
     if (rules.roundsTo === 'saturated') return saturated(of, node.at);

@@ -115,6 +115,8 @@ const SAME: Record<string, [theirs: string, ours: string][]> = {
     ["s NOT RLIKE 'a'", "NOT REGEXP_MATCHES(s, 'a')"],
     ["REGEXP_LIKE(s, 'a')", "REGEXP_MATCHES(s, 'a')"],
     ['CAST(x AS BIGINT)', 'CAST(TRUNC(x) AS BIGINT)'],
+    ['CAST(2.5 AS BIGINT)', 'CAST(TRUNC(2.5) AS BIGINT)'],
+    ['CAST(NULL AS BIGINT)', 'CAST(NULL AS BIGINT)'],
     ['CAST(s AS STRING)', 's'],
     ["LOCATE('a', s)", "STRPOS(s, 'a')"],
     ['FLOOR(x)', 'CAST(FLOOR(x) AS BIGINT)'],
