@@ -12,6 +12,7 @@ import { PROFILE, profileText } from './profile.ts';
 import { branchService } from './branches.ts';
 import { feedService } from './feed.ts';
 import { timelineService } from './timelines.ts';
+import { stopSignal } from './signal.ts';
 
 interface Options {
   config: string;
@@ -31,9 +32,6 @@ const GRACE_DEFAULT_MS = 500;
 
 /** A request that is not answered by then has a client that does not send or read; supervisors kill after 30 s. */
 const DRAIN_MAX_MS = 20_000;
-
-/** What wraps a command passes a terminal's Ctrl-C on, which makes two signals of one. */
-const SAME_SIGNAL_MS = 200;
 
 const SHUTTING_DOWN = 'the server is shutting down';
 
@@ -179,19 +177,6 @@ function listen(hostname: string, port: number, fetch: (request: Request) => Res
     const why = 'it is taken, or is no address of this machine';
     throw new Fault('config', `cannot listen on ${hostname}:${port}: ${why}. --port gives another, 0 a free one`);
   }
-}
-
-/** The first signal; one that comes later ends the process where it stands. */
-function stopSignal(): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  let firstMs: number | null = null;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (firstMs !== null && performance.now() - firstMs > SAME_SIGNAL_MS) process.exit(EXIT.stopped);
-      firstMs ??= performance.now();
-      resolve(signal);
-    });
-  return promise;
 }
 
 /** Nothing is written on this way out: memory cannot be trusted, the log can. */
