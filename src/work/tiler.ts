@@ -11,11 +11,12 @@ import { Fault } from '../base/fault.ts';
 import { Growing } from '../base/growing.ts';
 import { Stages } from '../base/stages.ts';
 import { gather } from '../ingest/advance.ts';
+import { changes, spellChanges } from '../kernel/change.ts';
 import { resumeClocks, typeClocks } from '../kernel/clock.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { takeRefused } from '../kernel/late.ts';
 import { Decoder } from '../kernel/ndjson.ts';
-import { changes, tilePicked } from '../kernel/tile.ts';
+import { tilePicked } from '../kernel/tile.ts';
 import {
   type Message,
   NOTE_MAX_BYTES,
@@ -120,6 +121,7 @@ export class Tiler implements Owner {
     const { layout, shards, topics } = this.parts;
     for (let isDone = false; !isDone; ) {
       isDone = tilePicked(layout.kernel, CHANGES_BYTES);
+      spellChanges(layout.kernel);
       for (let partition = 0; partition < shards; partition++) {
         const value = changes(layout.kernel, partition);
         if (value.length > 0) outgoing.push({ topic: topics.changelog, partition, value: value.slice() });

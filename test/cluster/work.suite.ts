@@ -32,7 +32,8 @@ export function workSuite(servers: () => Servers): void {
   test('an outbox that is opened again fences whoever had it before, inside a transaction and between two', async () => {
     const name = `o${Date.now().toString(36)}${process.pid}`;
     const broker = await openKafka([servers().kafka]);
-    for (const topic of [name, `${name}.out`]) await broker.makeTopic({ name: topic, partitions: 1, replicas: 1, settings: {} });
+    for (const topic of [name, `${name}.out`])
+      await broker.makeTopic({ name: topic, partitions: 1, replicas: 1, settings: {} });
     const open = () => broker.outbox(name, { group: name, topic: name, partition: 0 });
     const message = { topic: `${name}.out`, partition: 0, value: new Uint8Array([1]) };
     const before = await open();
