@@ -130,8 +130,8 @@ export class Folder implements Owner {
       fold.settle();
     }
     if (!fold.hasRoom) fold.evict(fold.boundBytes / 2);
-    await this.#parts.commit({ next, note: String(stamp) });
-    this.#written = next;
+    // Where the group is being dealt out anew it says no, and is asked again with the next flush.
+    if (await this.#parts.commit({ next, note: String(stamp) })) this.#written = next;
   }
 }
 
