@@ -1,12 +1,14 @@
 /** Puts together what runs over servers elsewhere, as compose.ts does what runs over a folder. */
 import { Fault } from '../base/fault.ts';
+import type { Log } from '../base/log.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import type { Ids } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
 import { planHash } from '../plan/canonical.ts';
 import { isTopology, rowEntities } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
-import { type Broker, leftBehind, type Member, openKafka } from '../source/kafka.ts';
+import { leftBehind, type Member } from '../source/group.ts';
+import { type Broker, openKafka } from '../source/kafka.ts';
 import type { Outbox } from '../source/partition.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
 import { type Cassandra, type ClusterSettings, openCassandra } from '../store/cassandra.ts';
@@ -43,13 +45,19 @@ const MESSAGE_MAX_BYTES = 8 << 20;
 /** Each partition has its own share of the memory for rows. */
 const FOLD_MIN_BYTES = 1 << 20;
 
+/** What goes on around a process of a cluster. */
+export interface Surroundings {
+  log: Log;
+  /** Takes what no retry helps against: the process has to end. */
+  onFailure: (error: unknown) => void;
+}
+
 /**
  * Takes a share of the partitions of events, and of those of the changelog.
  *
- * @param onFailure takes what no retry helps against: the process has to end
  * @throws Fault where the definitions cannot be computed in a cluster, or differ from those that its rows are of
  */
-export async function openWork(config: Config, path: string, onFailure: (error: unknown) => void): Promise<Work> {
+export async function openWork(config: Config, path: string, around: Surroundings): Promise<Work> {
   const { kafka } = config;
   if (!kafka) throw new Fault('config', `${path} has no section kafka, which says where events come from`);
   const settings = scyllaOf(config, path);
@@ -66,8 +74,8 @@ export async function openWork(config: Config, path: string, onFailure: (error: 
     const broker = await openKafka(kafka.brokers);
     undo.unshift(() => broker.close());
     const topics = await topicsOf(broker, kafka);
-    undo.unshift(await foldShare(config, kafka, topics, broker, remote, onFailure));
-    undo.unshift(await tileShare(config, kafka, topics, broker, { plan, ids }, onFailure));
+    undo.unshift(await foldShare(config, kafka, topics, broker, remote, around));
+    undo.unshift(await tileShare(config, kafka, topics, broker, { plan, ids }, around));
     return { what: `${kafka.events} and ${topics.changelog} at ${kafka.brokers.join(', ')}`, close };
   } catch (error) {
     await close();
@@ -134,12 +142,12 @@ async function foldShare(
   { changelog }: Topics,
   broker: Broker,
   rows: Cassandra,
-  onFailure: (error: unknown) => void,
+  around: Surroundings,
 ): Promise<() => Promise<void>> {
   const folders = new Map<number, Folder>();
   const share = Math.max(FOLD_MIN_BYTES, Math.floor(memoryBytes / partitions));
   const member: Member = await broker.join({
-    ...{ group: `${group}.fold`, topic: changelog, onFailure },
+    ...{ group: `${group}.fold`, topic: changelog, ...around },
     dealt(now) {
       for (const partition of folders.keys()) if (!now.includes(partition)) folders.delete(partition);
     },
@@ -160,7 +168,7 @@ async function foldShare(
   let flushing: Promise<unknown> | null = null;
   const timer = setInterval(() => {
     flushing ??= flushAll()
-      .catch(onFailure)
+      .catch(around.onFailure)
       .finally(() => {
         flushing = null;
       });
@@ -179,12 +187,12 @@ async function tileShare(
   topics: Topics,
   broker: Broker,
   { plan, ids }: { plan: Plan; ids: Ids },
-  onFailure: (error: unknown) => void,
+  around: Surroundings,
 ): Promise<() => Promise<void>> {
   const outboxes = new Map<number, Outbox>();
   const source = { group: `${group}.tile`, topic: events };
   const member = await broker.join({
-    ...{ ...source, onFailure },
+    ...{ ...source, ...around },
     dealt() {},
     async own({ partition, low, committed }) {
       await outboxes.get(partition)?.close();

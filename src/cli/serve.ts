@@ -1,11 +1,11 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { Fault } from '../base/fault.ts';
-import { LOG_LEVELS, type Log, type LogLevel } from '../base/log.ts';
-import { parseDuration } from '../base/time.ts';
+import type { Log, LogLevel } from '../base/log.ts';
 import { app, type Served, STILL_FOLDING } from '../http/app.ts';
 import { aborted, filesApplied, planState } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig, parseMemory } from './config.ts';
+import { graceOf, logLevelOption } from './daemon.ts';
 import { MEMORY } from './memory.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
@@ -45,12 +45,7 @@ export function addServe(program: Command) {
     .option('--grace <duration>', 'how long /readyz says 503 before connections are refused', graceOf, GRACE_DEFAULT_MS)
     .option(...MEMORY, parseMemory)
     .option(...PROFILE)
-    .addOption(
-      new Option('--log-level <level>', 'what is logged to standard error, as JSON lines where that is no terminal')
-        .choices(LOG_LEVELS)
-        .env('LOG_LEVEL')
-        .default('info'),
-    )
+    .addOption(logLevelOption())
     .action(async (_options, command: Command) => {
       const { config: path, host, port, logLevel, grace, memory, profile = false } = command.optsWithGlobals<Options>();
       const config = await loadConfig(path, memory ?? null);
@@ -190,10 +185,4 @@ function portOf(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65535) throw new InvalidArgumentError('wanted a number from 0 to 65535');
   return port;
-}
-
-function graceOf(text: string): number {
-  const graceMs = parseDuration(text);
-  if (graceMs === null) throw new InvalidArgumentError('wanted a duration like 500ms or 10s');
-  return graceMs;
 }
