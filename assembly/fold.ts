@@ -104,6 +104,15 @@ class Stratum {
 let strata: usize = 0;
 let stratumCount: i32 = 0;
 
+/** Others write rows to the store, too: of none it is known that there is none there. */
+let isShared: bool = false;
+
+/** Before anything is folded. */
+export function shareStore(): void {
+  assert(strata == 0);
+  isShared = true;
+}
+
 /** How many levels entities of a kind mostly have. */
 function levelsOf(kind: i32): i32 {
   let count = 0;
@@ -120,7 +129,7 @@ function stratumFor(kind: i32, levelMs: i64): Stratum {
   stratum.kind = kind;
   stratum.levelMs = levelMs;
   stratum.next = strata;
-  stratum.floor = i64.MIN_VALUE;
+  stratum.floor = isShared ? i64.MAX_VALUE : i64.MIN_VALUE;
   stratum.highest = i64.MIN_VALUE;
   stratum.filteredFrom = i64.MIN_VALUE;
   strata = changetype<usize>(stratum);
@@ -1160,7 +1169,7 @@ export function evict(targetBytes: f64): void {
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
     departures++;
-    if (filterSize == 0) beginFilters(<usize>targetBytes);
+    if (filterSize == 0 && !isShared) beginFilters(<usize>targetBytes);
     const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
     for (let i: u32 = 0; i < tableSize; i++) {
       const place = table + <usize>i * PLACE_SIZE;

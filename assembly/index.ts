@@ -144,6 +144,7 @@ export {
   packedLength,
   packedStart,
   setHighest,
+  shareStore,
   settle,
   snapshotDirty,
   startPacking,

@@ -10,7 +10,7 @@ const FLOORS = [
   ['main.ts'],
   ['cli'],
   ['http'],
-  ['replay', 'shard'],
+  ['replay', 'shard', 'work'],
   ['ingest', 'read'],
   ['compile', 'kernel', 'source', 'store', 'meta'],
   ['plan'],

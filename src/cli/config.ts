@@ -12,6 +12,7 @@ import type { S3Settings } from '../source/s3.ts';
 import type { Clock } from '../source/source.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
 import type { ClusterSettings } from '../store/cassandra.ts';
+import { EPOCH_MAX } from '../store/stamp.ts';
 
 /** `tilefold.yaml`, with its defaults filled in and its paths made absolute: they are written relative to the file. */
 export interface Config {
@@ -46,6 +47,18 @@ export interface Config {
   latenessMs: number;
   /** Where rows of a cluster rest; null where there is none. */
   scylla: Omit<ClusterSettings, 'user'> | null;
+  /** Where events of a cluster come from, and what is made of them goes through; null where there is none. */
+  kafka: KafkaConfig | null;
+}
+
+export interface KafkaConfig {
+  brokers: string[];
+  /** The topic of events. */
+  events: string;
+  /** The topic of changes, made where there is none. */
+  changelog: { topic: string; partitions: number; epoch: number; replicas: number; retentionMs: number };
+  /** What names of groups and of transactions begin with. */
+  group: string;
 }
 
 /**
@@ -75,7 +88,7 @@ export function parseConfig(file: string, text: string, memoryBytes: number | nu
 }
 
 function located(config: z.output<typeof CONFIG>, folder: string, memoryBytes: number | null = null): Config {
-  const { log, store, timelines, branches, feed, replays, definitions, dialect, serve, fold, lateness, scylla } =
+  const { log, store, timelines, branches, feed, replays, definitions, dialect, serve, fold, lateness, scylla, kafka } =
     config;
   const workers = workersOf(fold.workers);
   return {
@@ -103,6 +116,7 @@ function located(config: z.output<typeof CONFIG>, folder: string, memoryBytes: n
     },
     latenessMs: lateness,
     scylla: scylla ? scyllaSettings(scylla) : null,
+    kafka: kafka ? kafkaSettings(kafka) : null,
   };
 }
 
@@ -300,6 +314,48 @@ const SCYLLA = z.strictObject({
     .optional(),
 });
 
+const TOPIC = z
+  .string()
+  .regex(/^[\w.-]{1,200}$/, 'a topic is up to 200 letters, digits and any of _ . -')
+  .describe('the name of a topic');
+
+/** As many as tiling deals changes out to. */
+const CHANGELOG_PARTITIONS_MAX = 64n;
+const CHANGELOG_PARTITIONS_DEFAULT = 8;
+
+function count(most: bigint) {
+  return z
+    .bigint()
+    .describe(`1 to ${most}`)
+    .refine(number => number >= 1n && number <= most, `wanted 1 to ${most}`)
+    .transform(Number);
+}
+
+const KAFKA = z.strictObject({
+  brokers: z.array(HOST).min(1, 'got no broker, wanted one at least'),
+  events: TOPIC.default('events'),
+  group: TOPIC.default('tilefold'),
+  changelog: z
+    .strictObject({
+      topic: TOPIC.default('changelog'),
+      partitions: count(CHANGELOG_PARTITIONS_MAX).optional(),
+      epoch: count(BigInt(EPOCH_MAX)).optional(),
+      replicas: count(REPLICAS_MAX).optional(),
+      retention: duration(60_000).default(7 * 86_400_000),
+    })
+    .prefault({}),
+});
+
+function kafkaSettings({ brokers, events, group, changelog }: z.output<typeof KAFKA>): KafkaConfig {
+  const { topic, partitions = CHANGELOG_PARTITIONS_DEFAULT, epoch = 1, replicas = REPLICAS_DEFAULT } = changelog;
+  return {
+    brokers,
+    events,
+    group,
+    changelog: { topic, partitions, epoch, replicas, retentionMs: changelog.retention },
+  };
+}
+
 /** What is uploaded is what is packed. */
 const UPLOADS_PACKED = 'log.s3 uploads packed segments: it needs compress: true';
 
@@ -339,6 +395,7 @@ export const CONFIG = section({
   memory: size(PROCESS_SIZE).optional(),
   lateness: duration(0).default(3_600_000),
   scylla: SCYLLA.optional(),
+  kafka: KAFKA.optional(),
 });
 
 /** What holds where there is no configuration: its paths are relative to the current folder. */

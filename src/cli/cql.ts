@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { keyspaceStatement, keptTables, SERVICE_LEVELS, tableStatement } from '../store/cql.ts';
+import { agreementStatements, keyspaceStatement, keptTables, SERVICE_LEVELS, tableStatement } from '../store/cql.ts';
 import { openRemote, scyllaOf } from './cluster.ts';
 import { loadConfig } from './config.ts';
 import { planOf } from './plan_cache.ts';
@@ -25,7 +25,9 @@ export function addCql(program: Command) {
       const settings = scyllaOf(config, path);
       const tables = keptTables((await planOf(config)).plan);
       const { keyspace } = settings;
-      const needed = [keyspaceStatement(keyspace), ...tables.map(table => tableStatement(keyspace.name, table))];
+      const { name } = keyspace;
+      const ofLevels = tables.map(table => tableStatement(name, table));
+      const needed = [keyspaceStatement(keyspace), ...agreementStatements(name), ...ofLevels];
       const made = async () => {
         await using remote = await openRemote(settings);
         // Not before it is done may the connection close.

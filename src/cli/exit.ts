@@ -14,7 +14,7 @@ const MEANINGS: Record<keyof typeof EXIT, string> = {
     'of `plan`: the definitions change what is in force; of `branch diff`: they differ; of `shadow diff`: values do',
   usage: 'wrong usage of the command line',
   bug: 'a bug in tilefold; what was acknowledged is in the log, and another start takes it up from there',
-  stopped: 'stopped at once by a second signal; what was acknowledged is in the log',
+  stopped: 'stopped at once, by a second signal or because closing took too long; what was acknowledged is in the log',
 };
 
 /** What `--help` says of them. */

@@ -30,6 +30,7 @@ import { addTest } from './test.ts';
 import { addTiles } from './tiles.ts';
 import { addTimeline } from './timeline.ts';
 import { addVerify } from './verify.ts';
+import { addWork } from './work.ts';
 
 /** @returns the process's exit code */
 export async function run(argv: string[]): Promise<number> {
@@ -78,6 +79,7 @@ export function programOf(): Command {
     addVerify,
     addRebuild,
     addCql,
+    addWork,
     addSchema,
     addCompletion,
   ])

@@ -47,7 +47,7 @@ function numbered(plan: Plan, meta: Meta): InForce['members'] {
 }
 
 /** All that stands in rows under a number of its own. */
-function numberedIn(plan: Plan): DictionaryEntry[] {
+export function numberedIn(plan: Plan): DictionaryEntry[] {
   const aggregates = plan.aggregates.map(one => ({ name: one.name, hash: aggregateHash(one, plan) }));
   const last = lastRowsOf(plan).map(one => ({ name: one.name, hash: lastRowsHash(one) }));
   return [...aggregates, ...last].map(entry => ({ kind: 'aggregate', ...entry }));
@@ -145,7 +145,7 @@ export function keptBefore(meta: Meta): Keeping[] {
 }
 
 /** Keys of other types have other bytes. */
-function entityHash(entity: Entity): string {
+export function entityHash(entity: Entity): string {
   return createHash('sha256')
     .update(JSON.stringify(entity.keys.map(key => key.kind)))
     .digest('hex');

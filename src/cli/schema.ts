@@ -38,6 +38,16 @@ const NOTES = {
   'fold.barrier': 'How often changed rows are written to the store.',
   lateness:
     'How long past its windows a tile is kept for late events, and how late an event may be and still read them.',
+  kafka: 'Where events of a cluster come from: Kafka or Redpanda.',
+  'kafka.brokers': 'Some of its brokers.',
+  'kafka.events': 'The topic of events; it has to be there.',
+  'kafka.group': 'What names of groups and of transactions begin with: processes of one group share the work.',
+  'kafka.changelog': 'The topic that changes of rows go through, made where there is none.',
+  'kafka.changelog.topic': 'Its name, which the epoch follows.',
+  'kafka.changelog.partitions': 'As many processes can fold at most; 8 where it is left out.',
+  'kafka.changelog.epoch': 'Counts changelogs that followed on each other; 1 where it is left out.',
+  'kafka.changelog.replicas': 'How many brokers have each message; 3 where it is left out.',
+  'kafka.changelog.retention': 'How long processes may be away before rows have to be made anew.',
   scylla:
     'Where the rows of a cluster rest: Cassandra or ScyllaDB. Who logs in is said by the environment: TILEFOLD_SCYLLA_USER and TILEFOLD_SCYLLA_PASSWORD.',
   'scylla.hosts': 'Some of its nodes.',

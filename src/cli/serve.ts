@@ -1,17 +1,18 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { Fault } from '../base/fault.ts';
-import { LOG_LEVELS, type Log, type LogLevel } from '../base/log.ts';
-import { parseDuration } from '../base/time.ts';
+import type { Log, LogLevel } from '../base/log.ts';
 import { app, type Served, STILL_FOLDING } from '../http/app.ts';
 import { aborted, filesApplied, planState } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
 import { type Config, loadConfig, parseMemory } from './config.ts';
+import { graceOf, logLevelOption } from './daemon.ts';
 import { MEMORY } from './memory.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { branchService } from './branches.ts';
 import { feedService } from './feed.ts';
 import { timelineService } from './timelines.ts';
+import { stopSignal } from './signal.ts';
 
 interface Options {
   config: string;
@@ -32,9 +33,6 @@ const GRACE_DEFAULT_MS = 500;
 /** A request that is not answered by then has a client that does not send or read; supervisors kill after 30 s. */
 const DRAIN_MAX_MS = 20_000;
 
-/** What wraps a command passes a terminal's Ctrl-C on, which makes two signals of one. */
-const SAME_SIGNAL_MS = 200;
-
 const SHUTTING_DOWN = 'the server is shutting down';
 
 /** `tilefold serve`: one process that takes events and answers lookups. */
@@ -47,12 +45,7 @@ export function addServe(program: Command) {
     .option('--grace <duration>', 'how long /readyz says 503 before connections are refused', graceOf, GRACE_DEFAULT_MS)
     .option(...MEMORY, parseMemory)
     .option(...PROFILE)
-    .addOption(
-      new Option('--log-level <level>', 'what is logged to standard error, as JSON lines where that is no terminal')
-        .choices(LOG_LEVELS)
-        .env('LOG_LEVEL')
-        .default('info'),
-    )
+    .addOption(logLevelOption())
     .action(async (_options, command: Command) => {
       const { config: path, host, port, logLevel, grace, memory, profile = false } = command.optsWithGlobals<Options>();
       const config = await loadConfig(path, memory ?? null);
@@ -181,19 +174,6 @@ function listen(hostname: string, port: number, fetch: (request: Request) => Res
   }
 }
 
-/** The first signal; one that comes later ends the process where it stands. */
-function stopSignal(): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  let firstMs: number | null = null;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (firstMs !== null && performance.now() - firstMs > SAME_SIGNAL_MS) process.exit(EXIT.stopped);
-      firstMs ??= performance.now();
-      resolve(signal);
-    });
-  return promise;
-}
-
 /** Nothing is written on this way out: memory cannot be trusted, the log can. */
 function endProcess(error: unknown, log: Log) {
   const trace = error instanceof Error ? error.stack : String(error);
@@ -205,10 +185,4 @@ function portOf(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65535) throw new InvalidArgumentError('wanted a number from 0 to 65535');
   return port;
-}
-
-function graceOf(text: string): number {
-  const graceMs = parseDuration(text);
-  if (graceMs === null) throw new InvalidArgumentError('wanted a duration like 500ms or 10s');
-  return graceMs;
 }

@@ -64,6 +64,26 @@ export class Fold {
     if (highest.length > 0) this.isComplete = false;
   }
 
+  /** Others write rows to the store, too: whatever memory does not hold has to be looked for there. Before anything is folded. */
+  share(): void {
+    this.kernel.exports.shareStore();
+    this.isComplete = false;
+  }
+
+  /**
+   * Addresses of the rows that changes touch and that memory does not hold, as `ReadBack` is asked for them; a copy. For whoever
+   * has to wait for a store: `apply` with the same changes asks for these, as long as nothing is folded in between.
+   *
+   * @throws Fault as `apply`
+   */
+  missing(batch: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { exports, bytes } = this.kernel;
+    check(this.kernel, exports.missing(this.#receive(batch), batch.length));
+    return exports.wantListed() === 0
+      ? new Uint8Array(0)
+      : bytes(exports.wantedStart(), exports.wantedLength()).slice();
+  }
+
   /** What `resume` needs to know after the rows that are dirty now have been written. */
   highest(): HighestTile[] {
     const { exports } = this.kernel;

@@ -199,6 +199,7 @@ export interface Exports {
   evict(targetBytes: number): void;
   evictedCount: Global;
   setHighest(kind: number, levelMs: number, tileStart: number): void;
+  shareStore(): void;
   listHighest(): void;
   dirtyCount(): number;
   dirtyBytes(): number;

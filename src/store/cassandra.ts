@@ -3,6 +3,7 @@ import { Fault } from '../base/fault.ts';
 import type { TileRange } from '../plan/window.ts';
 import { entityAt, keyAt, levelAt, tileStartAt } from './address.ts';
 import {
+  agreementStatements,
   type Keyspace,
   keyspaceStatement,
   type KeptTable,
@@ -60,10 +61,21 @@ function retrying({ policies, types }: Driver): cassandra.policies.retry.RetryPo
   return Object.assign(policy, { onReadTimeout: again, onWriteTimeout: again, onUnavailable: again });
 }
 
+/** A name of the dictionary. With another hash it is another name. */
+export interface NumberedName {
+  kind: 'entity' | 'aggregate';
+  name: string;
+  hash: string;
+}
+
 /** Rows in Cassandra or ScyllaDB; its tables are made by `makeTables`. */
 export interface Cassandra extends RemoteRows {
   /** Makes the keyspace and the tables that are not there, and lengthens what is kept for too short; returns the statements that changed something. */
   makeTables(tables: KeptTable[]): Promise<string[]>;
+  /** Numbers of names, the same for everybody for ever: whoever asks first for one that is new decides. */
+  numbers(names: NumberedName[]): Promise<number[]>;
+  /** The hash of the definitions that rows are of: the first one that anybody has asked with. */
+  planHash(hash: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -98,6 +110,8 @@ export async function openCassandra(settings: ClusterSettings): Promise<Cassandr
     writeRows: (run, version) => reached(rows.writeRows(run, version)),
     readKey: (entity, key, ranges, take) => reached(rows.readKey(entity, key, ranges, take)),
     scan: levelMs => rows.scan(levelMs),
+    numbers: names => reached(numbers(client, driver, keyspace.name, names)),
+    planHash: hash => reached(agreedHash(client, driver, keyspace.name, hash)),
     makeTables: tables => reached(makeTables(client, keyspace, tables)),
     close: () => client.shutdown(),
   };
@@ -265,6 +279,54 @@ function startOf(ms: number): bigint {
   return BigInt(Math.min(Math.max(ms, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER));
 }
 
+/** Not to be sent again by itself: whether it was applied is seen by reading, as of all that has been decided. */
+function deciding({ types, policies }: Driver) {
+  const { localQuorum, localSerial } = types.consistencies;
+  const retry = new policies.retry.FallthroughRetryPolicy();
+  return {
+    read: { prepare: true, isIdempotent: true, consistency: localSerial },
+    write: { prepare: true, isIdempotent: false, consistency: localQuorum, serialConsistency: localSerial, retry },
+  };
+}
+
+/** Somebody else may be numbering too: so often the next number is taken already, and then it is tried anew. */
+const NUMBERING_TRIES_MAX = 1_000;
+
+async function numbers(
+  client: cassandra.Client,
+  driver: Driver,
+  keyspace: string,
+  names: NumberedName[],
+): Promise<number[]> {
+  const { read, write } = deciding(driver);
+  const known = new Map<string, number>();
+  const greatest = new Map<string, number>();
+  const named = ({ kind, name, hash }: NumberedName) => JSON.stringify([kind, name, hash]);
+  const look = async (kind: NumberedName['kind']) => {
+    const query = `SELECT id, name, hash FROM ${keyspace}.names WHERE kind = ?`;
+    const { rows } = await client.execute(query, [kind], { ...read, fetchSize: 0 });
+    for (const { id, name, hash } of rows) known.set(named({ kind, name, hash }), id as number);
+    greatest.set(kind, Math.max(0, ...rows.map(({ id }) => id as number)));
+  };
+  for (const kind of new Set(names.map(one => one.kind))) await look(kind);
+  for (const one of names) {
+    for (let n = 0; !known.has(named(one)); n++) {
+      if (n === NUMBERING_TRIES_MAX) throw new Fault('busy', `${keyspace}: no number for ${one.kind} ${one.name}`);
+      const query = `INSERT INTO ${keyspace}.names (kind, id, name, hash) VALUES (?, ?, ?, ?) IF NOT EXISTS`;
+      await client.execute(query, [one.kind, greatest.get(one.kind)! + 1, one.name, one.hash], write);
+      await look(one.kind);
+    }
+  }
+  return names.map(one => known.get(named(one))!);
+}
+
+async function agreedHash(client: cassandra.Client, driver: Driver, keyspace: string, hash: string): Promise<string> {
+  const { read, write } = deciding(driver);
+  await client.execute(`INSERT INTO ${keyspace}.plans (number, hash) VALUES (1, ?) IF NOT EXISTS`, [hash], write);
+  const { rows } = await client.execute(`SELECT hash FROM ${keyspace}.plans WHERE number = 1`, [], read);
+  return rows[0]!.hash as string;
+}
+
 /** One after the other: nodes agree on each before the next one comes. */
 async function makeTables(client: cassandra.Client, keyspace: Keyspace, tables: KeptTable[]): Promise<string[]> {
   const kept = await keptSeconds(client, keyspace.name);
@@ -274,6 +336,8 @@ async function makeTables(client: cassandra.Client, keyspace: Keyspace, tables: 
     made.push(statement);
   };
   if (kept === null) await make(keyspaceStatement(keyspace));
+  for (const statement of agreementStatements(keyspace.name))
+    if (!kept?.has(/\.(\w+) /.exec(statement)![1]!)) await make(statement);
   for (const table of tables) {
     const [found, wanted] = [kept?.get(tableName(table.levelMs)), ttlSeconds(table)];
     if (found === undefined) await make(tableStatement(keyspace.name, table));

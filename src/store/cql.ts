@@ -64,6 +64,14 @@ export function tableStatement(keyspace: string, table: KeptTable): string {
   return `${head} (${columns}, PRIMARY KEY ((entity, key), tile_start)) WITH ${options}`;
 }
 
+/** What all processes have to agree on, by lightweight transactions: numbers of names, and the definitions that rows are of. */
+export function agreementStatements(keyspace: string): string[] {
+  return [
+    `CREATE TABLE IF NOT EXISTS ${keyspace}.names (kind text, id int, name text, hash text, PRIMARY KEY (kind, id))`,
+    `CREATE TABLE IF NOT EXISTS ${keyspace}.plans (number int PRIMARY KEY, hash text)`,
+  ];
+}
+
 /** Of a table that is there with a shorter time to live. */
 export function lengthenStatement(keyspace: string, table: KeptTable): string {
   return `ALTER TABLE ${keyspace}.${tableName(table.levelMs)} WITH ${optionsOf(table).join(' AND ')}`;

@@ -134,6 +134,20 @@ export function cassandraSuite(servers: () => Servers): void {
       expect(await isThere()).toBe(false);
     });
 
+    test('names have one number, whoever asks first, and however many at a time', async () => {
+      const names = Array.from({ length: 12 }, (_, i) => ({ kind: 'aggregate' as const, name: `n${i}`, hash: 'h' }));
+      const askers = [names, names.toReversed(), names.slice(3)].map(async asked => {
+        const numbers = await store.numbers(asked);
+        return new Map(asked.map(({ name }, i) => [name, numbers[i]!]));
+      });
+      const [all, ...others] = await Promise.all(askers);
+      expect([...all!.values()].sort((a, b) => a - b)).toEqual(names.map((_, i) => i + 1));
+      for (const other of others) for (const [name, number] of other) expect(number).toBe(all!.get(name)!);
+      const [other] = await store.numbers([{ ...names[0]!, hash: 'of another definition' }]);
+      expect(other).toBe(13);
+      expect([await store.planHash('first'), await store.planHash('second')]).toEqual(['first', 'first']);
+    });
+
     test('faults say what is to be done', async () => {
       await using other = await disposable(settingsOf(servers().cassandra, `${name}_none`));
       const wanted = [...runOf([{ ...randomRow(new Random(1), 1), levelMs: 0 }])][0]!.slice();
@@ -158,7 +172,7 @@ export function cassandraSuite(servers: () => Servers): void {
       const printed = JSON.parse(cql('--json')) as string[];
       expect(printed.map(text => text.split(' (')[0])).toEqual([
         `CREATE KEYSPACE IF NOT EXISTS ${name}_cli WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 1}`,
-        ...['lifetimes', 'tiles_1m', 'tiles_30m', 'tiles_1d'].map(
+        ...['names', 'plans', 'lifetimes', 'tiles_1m', 'tiles_30m', 'tiles_1d'].map(
           table => `CREATE TABLE IF NOT EXISTS ${name}_cli.${table}`,
         ),
       ]);

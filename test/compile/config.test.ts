@@ -28,6 +28,7 @@ const DEFAULTS = {
   fold: { workers: CORES < 3 ? 0 : Math.min(CORES, 64), memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
   latenessMs: 3_600_000,
   scylla: null,
+  kafka: null,
 };
 
 describe('tilefold.yaml', () => {
@@ -48,6 +49,7 @@ serve: { port: 0, host: 0.0.0.0 }
 fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
 scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5 }
+kafka: { brokers: [k], events: e, group: g, changelog: { topic: c, partitions: 4, epoch: 2, replicas: 1, retention: 1d } }
 `;
     expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
       log: {
@@ -69,6 +71,12 @@ scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5 }
       serve: { port: 0, host: '0.0.0.0' },
       fold: { workers: 3, memoryBytes: 1024 * 1024, barrierMs: 250 },
       latenessMs: 0,
+      kafka: {
+        brokers: ['k'],
+        events: 'e',
+        group: 'g',
+        changelog: { topic: 'c', partitions: 4, epoch: 2, replicas: 1, retentionMs: 86_400_000 },
+      },
       scylla: { hosts: ['a', 'b:9043'], keyspace: { name: 'ks', datacenter: 'eu', replicas: 5 } },
     });
   });

@@ -1,0 +1,177 @@
+/** A process as a member of a group, which deals the partitions of a topic out to its members. */
+import type { Admin, Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka } from 'kafkajs';
+import { Fault } from '../base/fault.ts';
+import type { Log } from '../base/log.ts';
+import { isOfKafka, typeOf } from './broker_error.ts';
+import { type Given, Lost, type Message, type Owner, type Progress } from './partition.ts';
+
+/** A group member that has said nothing for so long loses its partitions. */
+const SESSION_MS = 6_000;
+const HEARTBEAT_MS = 500;
+/** How long a fetch waits for messages: an idle one keeps its consumer from seeking and leaving. */
+const FETCH_WAIT_MS = 100;
+/** Partitions whose messages are taken at the same time: a transaction is mostly waited for. */
+const PARTITIONS_AT_ONCE = 4;
+/** Of one partition, in one go: what is made of it has to fit into one transaction. */
+const FETCH_BYTES = 1 << 20;
+
+export interface GroupSettings {
+  group: string;
+  topic: string;
+  /** Called for each partition whenever the group has dealt them out anew. */
+  own: (given: Given) => Promise<Owner>;
+  /** Called with all that are this one's now, before `own` is for any of them. */
+  dealt: (partitions: number[]) => void;
+  /** What is neither a lost partition nor a broker that is away for a while. */
+  onFailure: (error: unknown) => void;
+  log: Log;
+}
+
+export interface Member {
+  /** Commits how far a partition has come; false where it is no longer this one's, and nothing was committed. */
+  commit(partition: number, progress: Progress): Promise<boolean>;
+  /** Leaves the group when what is being taken has been. */
+  stop(): Promise<void>;
+}
+
+/** @param retry how the driver repeats what a broker has not answered */
+export async function join(
+  kafka: Kafka,
+  admin: Admin,
+  retry: object,
+  { group, topic, own, dealt, onFailure, log }: GroupSettings,
+): Promise<Member> {
+  let isStopping = false;
+  const consumer: Consumer = kafka.consumer({
+    groupId: group,
+    sessionTimeout: SESSION_MS,
+    rebalanceTimeout: SESSION_MS,
+    heartbeatInterval: HEARTBEAT_MS,
+    maxWaitTimeInMs: FETCH_WAIT_MS,
+    maxBytesPerPartition: FETCH_BYTES,
+    // One that has failed while it was being stopped would begin anew after that, and keep the process alive.
+    retry: { ...retry, restartOnFailure: async () => !isStopping },
+  });
+  /** Of the last deal; `isSought`: it has been told where to begin. */
+  const owners = new Map<number, { owner: Owner; deal: number; isSought: boolean }>();
+  let deal = 0;
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    deal++;
+    const partitions = payload.memberAssignment[topic] ?? [];
+    log.info({ group, partitions }, 'partitions were dealt out');
+    dealt(partitions);
+  });
+  consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }: ConsumerCrashEvent) => {
+    if (isStopping) return;
+    log.warn({ group, error: error.message, restart }, 'the group was lost');
+    // Nobody would take the partitions any more, and nobody would know.
+    if (!restart) onFailure(new Fault('busy', `Kafka refuses ${group}: ${typeOf(error)} ${error.message}`));
+  });
+
+  const lowOf = async (partition: number) => {
+    const offsets = await admin.fetchTopicOffsets(topic);
+    return BigInt(offsets.find(one => one.partition === partition)!.low);
+  };
+  const committedOf = async (partition: number): Promise<Progress | null> => {
+    const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+    const { offset = '-1', metadata = null } = found?.partitions.find(one => one.partition === partition) ?? {};
+    return offset === '-1' ? null : { next: BigInt(offset), note: metadata ?? '' };
+  };
+  const ownerOf = async (partition: number) => {
+    const held = owners.get(partition);
+    if (held?.deal === deal) return held;
+    const given = { partition, low: await lowOf(partition), committed: () => committedOf(partition) };
+    const dealt = deal;
+    const next = { owner: await own(given), deal: dealt, isSought: false };
+    owners.set(partition, next);
+    return next;
+  };
+
+  /** Of each partition one batch at a time, even where another deal comes while one is being taken. */
+  const turns = new Map<number, Promise<void>>();
+  function eachBatch(payload: EachBatchPayload): Promise<void> {
+    const { partition } = payload.batch;
+    const done = (turns.get(partition) ?? Promise.resolve()).then(() => whileBeating(payload));
+    turns.set(
+      partition,
+      done.catch(() => {}),
+    );
+    return done;
+  }
+
+  /** However long a database makes it wait, whoever takes a batch is there, and keeps its partitions. */
+  async function whileBeating(payload: EachBatchPayload): Promise<void> {
+    // What it says is heard when the batch is taken.
+    const beating = setInterval(() => payload.heartbeat().catch(() => {}), HEARTBEAT_MS);
+    try {
+      await takeBatch(payload);
+    } finally {
+      clearInterval(beating);
+    }
+  }
+
+  async function takeBatch({ batch, resolveOffset, heartbeat, isStale }: EachBatchPayload): Promise<void> {
+    const { partition } = batch;
+    try {
+      const held = await ownerOf(partition);
+      const { next } = held.owner;
+      const first = BigInt(batch.firstOffset()!);
+      // Behind the first time, only what a broker keeps for itself may lie between.
+      if (first !== next && (!held.isSought || first < next)) {
+        held.isSought = true;
+        consumer.seek({ topic, partition, offset: String(next) });
+        return;
+      }
+      if (first > next && (await lowOf(partition)) > next) throw leftBehind(topic, partition, next);
+      held.isSought = true;
+      if (isStale()) return;
+      await held.owner.take(batch.messages.map(messageOf), BigInt(batch.lastOffset()) + 1n);
+      resolveOffset(batch.messages.at(-1)!.offset);
+      await heartbeat();
+    } catch (error) {
+      if (error instanceof Lost) {
+        log.info({ group, partition, reason: error.message }, 'another process has the partition, or may have it');
+        owners.delete(partition);
+        // Where this one is no longer of the group, it throws, and joins anew.
+        await heartbeat();
+        return;
+      }
+      if (!isOfKafka(error)) onFailure(error);
+      throw error;
+    }
+  }
+
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
+    eachBatch,
+  });
+  return {
+    async commit(partition, { next, note }) {
+      try {
+        await consumer.commitOffsets([{ topic, partition, offset: String(next), metadata: note }]);
+        return true;
+      } catch (error) {
+        if (isOfKafka(error)) return false;
+        throw error;
+      }
+    },
+    stop() {
+      isStopping = true;
+      return consumer.disconnect();
+    },
+  };
+}
+
+/** What the broker no longer has cannot be made up for. */
+export function leftBehind(topic: string, partition: number, next: bigint): Fault {
+  const what = `partition ${partition} of ${topic} was read up to offset ${next}, and the broker no longer has what follows`;
+  return new Fault('expired', `${what}: retention of the topic has to be longer than its readers are away`);
+}
+
+function messageOf({ offset, timestamp, value }: EachBatchPayload['batch']['messages'][number]): Message {
+  return { offset: BigInt(offset), timestampMs: Number(timestamp), value: value ?? new Uint8Array(0) };
+}

@@ -1,0 +1,136 @@
+import type { Admin, Kafka, Producer } from 'kafkajs';
+import type Driver from 'kafkajs/src/broker/index.js';
+import { Fault } from '../base/fault.ts';
+import { hideAborted } from './aborted.ts';
+import { isOfKafka, typeOf } from './broker_error.ts';
+import { type GroupSettings, join, type Member } from './group.ts';
+import { Lost, type Outbox, type Outgoing, type Progress } from './partition.ts';
+
+/** A transaction of a process that has died holds up readers for so long. */
+const TRANSACTION_MS = 10_000;
+/** Waits are short and many: a broker mostly is ready a few milliseconds later. */
+const RETRY = { initialRetryTime: 5, multiplier: 1.5, factor: 0, maxRetryTime: 500, retries: 30 };
+const CONNECT_MS = 5_000;
+
+export interface Topic {
+  name: string;
+  partitions: number;
+  replicas: number;
+  settings: Record<string, string>;
+}
+
+/** A broker of Kafka or Redpanda. */
+export interface Broker {
+  /** How many partitions a topic has; null where there is none. */
+  partitionsOf(topic: string): Promise<number | null>;
+  makeTopic(topic: Topic): Promise<void>;
+  join(settings: GroupSettings): Promise<Member>;
+  /** @param id the same for whoever sends what is made of the same partition */
+  outbox(id: string, of: { group: string; topic: string; partition: number }): Promise<Outbox>;
+  close(): Promise<void>;
+}
+
+/** @throws Fault `busy` where no broker answers */
+export async function openKafka(brokers: string[]): Promise<Broker> {
+  process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1';
+  // Whoever works with a folder alone need not wait for it.
+  const { Kafka, logLevel } = (await import('kafkajs')).default;
+  mendFetches((await import('kafkajs/src/broker/index.js')).default);
+  const settings = { clientId: 'tilefold', brokers, logLevel: logLevel.NOTHING, connectionTimeout: CONNECT_MS };
+  const kafka = new Kafka({ ...settings, retry: RETRY });
+  const admin = kafka.admin();
+  await admin.connect().catch((error: Error) => {
+    throw new Fault('busy', `Kafka at ${brokers.join(', ')} does not answer: ${error.message}`);
+  });
+  const producers = new Set<Producer>();
+  return {
+    partitionsOf: topic => partitionsOf(admin, topic),
+    async makeTopic({ name, partitions, replicas, settings }) {
+      const configEntries = Object.entries(settings).map(([key, value]) => ({ name: key, value }));
+      const topic = { topic: name, numPartitions: partitions, replicationFactor: replicas, configEntries };
+      await admin.createTopics({ waitForLeaders: true, topics: [topic] });
+    },
+    join: group => join(kafka, admin, RETRY, group),
+    outbox: (id, of) => openOutbox(kafka, producers, id, of),
+    async close() {
+      await Promise.all([...producers].map(producer => producer.disconnect()));
+      await admin.disconnect();
+    },
+  };
+}
+
+let isMended = false;
+
+/** Whatever the driver fetches comes without messages of aborted transactions, which it does not tell reliably itself. */
+function mendFetches({ prototype }: typeof Driver) {
+  if (isMended) return;
+  isMended = true;
+  const { fetch } = prototype;
+  prototype.fetch = async function (request) {
+    const fetched = await fetch.call(this, request);
+    for (const partition of fetched.responses.flatMap(({ partitions }) => partitions)) {
+      hideAborted(partition.messages, partition.abortedTransactions ?? []);
+      partition.abortedTransactions = [];
+    }
+    return fetched;
+  };
+}
+
+async function partitionsOf(admin: Admin, topic: string): Promise<number | null> {
+  if (!(await admin.listTopics()).includes(topic)) return null;
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+  return topics[0]!.partitions.length;
+}
+
+async function openOutbox(
+  kafka: Kafka,
+  producers: Set<Producer>,
+  transactionalId: string,
+  { group, topic, partition }: { group: string; topic: string; partition: number },
+): Promise<Outbox> {
+  const producer = kafka.producer({
+    transactionalId,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    transactionTimeout: TRANSACTION_MS,
+    allowAutoTopicCreation: false,
+  });
+  producers.add(producer);
+  await producer.connect();
+  // Only a transaction makes the driver ask for its number, which is what fences others; this one has nothing in it.
+  const first = await producer.transaction();
+  await first.abort();
+
+  async function send(messages: Outgoing[], { next, note }: Progress): Promise<void> {
+    try {
+      const transaction = await producer.transaction();
+      if (messages.length > 0) await transaction.sendBatch({ topicMessages: byTopic(messages) });
+      const offset = { partition, offset: String(next), metadata: note };
+      await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions: [offset] }] });
+      await transaction.commit();
+    } catch (error) {
+      // Whether it was committed is for the broker to say: whoever opens the outbox anew asks where the group stands.
+      if (isOfKafka(error)) throw new Lost(`${transactionalId}: ${typeOf(error)} ${(error as Error).message}`);
+      throw error;
+    }
+  }
+
+  return {
+    send,
+    async close() {
+      producers.delete(producer);
+      await producer.disconnect();
+    },
+  };
+}
+
+function byTopic(messages: Outgoing[]) {
+  const topics = Map.groupBy(messages, ({ topic }) => topic);
+  return [...topics].map(([topic, of]) => ({
+    topic,
+    messages: of.map(({ partition, value }) => ({
+      partition,
+      value: Buffer.from(value.buffer, value.byteOffset, value.length),
+    })),
+  }));
+}

@@ -1,0 +1,64 @@
+/**
+ * Partitions of a topic, and whoever owns one for now. A group of processes shares the partitions among itself; one that has
+ * stopped for a while loses its own, and need not know.
+ */
+
+/** One message of a partition. */
+export interface Message {
+  offset: bigint;
+  /** When the broker has appended it, or its producer made it: what the topic says. */
+  timestampMs: number;
+  value: Uint8Array;
+}
+
+/** How far a group has come with a partition: part of a transaction, or committed alone. */
+export interface Progress {
+  /** The first offset that it does not contain. */
+  next: bigint;
+  /** What going on from there needs to know; at most `NOTE_MAX_BYTES`. */
+  note: string;
+}
+
+/** A broker keeps no more with an offset unless it is told to. */
+export const NOTE_MAX_BYTES = 4096;
+
+/** Who owns a partition, and takes its messages. */
+export interface Owner {
+  /** The first offset that it wants. */
+  readonly next: bigint;
+  /**
+   * Takes messages that follow on each other, but for those that it has taken already; resolves when the next may come.
+   *
+   * @param next the first offset behind them
+   * @throws Lost where another one owns the partition
+   */
+  take(messages: Message[], next: bigint): Promise<void>;
+}
+
+/** Another process owns the partition, or may: whoever finds that out asks anew where it stands. */
+export class Lost extends Error {
+  override name = 'Lost';
+}
+
+/** A partition that has just been given to this process. */
+export interface Given {
+  partition: number;
+  /** The first offset that the broker still has. */
+  low: bigint;
+  /** What the group has committed, read now; null before the first time. */
+  committed(): Promise<Progress | null>;
+}
+
+/** A message that goes out: all of a transaction, or none. */
+export interface Outgoing {
+  topic: string;
+  partition: number;
+  value: Uint8Array;
+}
+
+/** What one source partition sends, by transactions. Whoever opens it fences everybody who has opened the same before. */
+export interface Outbox {
+  /** All of it, and how far that comes, or nothing. @throws Lost where another one has opened it since */
+  send(messages: Outgoing[], progress: Progress): Promise<void>;
+  close(): Promise<void>;
+}

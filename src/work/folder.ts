@@ -1,0 +1,144 @@
+/**
+ * The fold of one partition of a changelog, by whoever owns it, into rows that rest elsewhere.
+ *
+ *   messages -> which rows memory lacks -> read them -> leave out what they contain already -> fold
+ *   now and then: changed rows are written as of the last message, and then its offset is committed
+ *
+ * It may have lost the partition and not know it, and another one may have been further with any row. Its memory is what the
+ * messages up to `next` make of rows, whoever wrote what meanwhile, and stamp.ts says why its writes do no harm.
+ */
+import { assert } from '../base/assert.ts';
+import { Fault } from '../base/fault.ts';
+import { Fold } from '../kernel/fold.ts';
+import type { Kernel } from '../kernel/instance.ts';
+import type { Message, Owner, Progress } from '../source/partition.ts';
+import { PackWalk } from '../store/pack.ts';
+import type { RemoteRows } from '../store/remote.ts';
+import { appliedAt, NO_STAMP, nextStamp } from '../store/stamp.ts';
+import { type FoundRows, nameOf, withoutApplied } from './changes.ts';
+
+/** Changes are folded by so many bytes at a time, and what they lack is read at once. */
+const CHUNK_BYTES = 512 << 10;
+
+export interface FolderParts {
+  kernel: Kernel;
+  rows: Pick<RemoteRows, 'readRows' | 'writeRows'>;
+  /** Which changelog it is. */
+  epoch: number;
+  /** Commits how far rows have been written; it may say no, and then another one goes on. */
+  commit: (progress: Progress) => Promise<boolean>;
+  /** What rows in memory may occupy. */
+  memoryBytes: number;
+}
+
+export class Folder implements Owner {
+  readonly #parts: FolderParts;
+  readonly #fold: Fold;
+  #found: FoundRows = new Map();
+  #next: bigint;
+  /** Of the message before `next`. */
+  #stamp: bigint;
+  #written: bigint;
+  /** Taking and writing come one after the other. */
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(parts: FolderParts, committed: Progress | null) {
+    this.#parts = parts;
+    this.#fold = new Fold(parts.kernel, (wanted, take) => {
+      let index = 0;
+      for (const walk = new PackWalk().open(wanted); walk.next(); index++) {
+        const row = this.#found.get(nameOf(walk.address.subarray(0, walk.length)));
+        if (row) take(index, row.value, 0, row.value.length);
+      }
+    });
+    this.#fold.share();
+    this.#fold.boundBytes = parts.memoryBytes;
+    this.#next = this.#written = committed?.next ?? 0n;
+    this.#stamp = committed ? stampFrom(committed.note) : NO_STAMP;
+  }
+
+  get next(): bigint {
+    return this.#next;
+  }
+
+  take(given: Message[], next: bigint): Promise<void> {
+    return this.#inTurn(async () => {
+      // Partitions may be dealt out anew, and their messages come again, while the same ones are being folded.
+      const messages = given.filter(({ offset }) => offset >= this.#next);
+      if (next <= this.#next) return;
+      for (let from = 0; from < messages.length; ) {
+        let size = messages[from]!.value.length;
+        let to = from + 1;
+        while (to < messages.length && size < CHUNK_BYTES) size += messages[to++]!.value.length;
+        await this.#foldChunk(messages.slice(from, to));
+        from = to;
+        if (!this.#fold.hasRoom) await this.#write();
+      }
+      this.#next = next;
+    });
+  }
+
+  /** Writes what has changed, and commits; when it resolves, a lookup anywhere sees all that was taken before. */
+  flush(): Promise<void> {
+    return this.#inTurn(() => this.#write());
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(work);
+    this.#work = done.catch(() => {});
+    return done;
+  }
+
+  async #foldChunk(messages: Message[]): Promise<void> {
+    const { epoch } = this.#parts;
+    const batches = messages.map(({ value }) => value);
+    const first = appliedAt(epoch, messages[0]!.offset);
+    if (await this.#read(this.#fold.missing(Buffer.concat(batches)), first))
+      for (const [i, { offset }] of messages.entries())
+        batches[i] = withoutApplied(batches[i]!, appliedAt(epoch, offset), this.#found);
+    this.#fold.apply(Buffer.concat(batches));
+    this.#found = new Map();
+    for (const { offset, timestampMs } of messages) {
+      this.#stamp = nextStamp(this.#stamp, BigInt(timestampMs) * 1000n);
+      this.#next = offset + 1n;
+    }
+  }
+
+  /** Reads rows that are wanted; true where some contain changes from `first` on. */
+  async #read(wanted: Uint8Array, first: bigint): Promise<boolean> {
+    const names: string[] = [];
+    for (const walk = new PackWalk().open(wanted); walk.next(); )
+      names.push(nameOf(walk.address.subarray(0, walk.length)));
+    if (names.length === 0) return false;
+    let isAhead = false;
+    await this.#parts.rows.readRows(wanted, (index, bytes, start, end, version) => {
+      this.#found.set(names[index]!, { value: bytes.subarray(start, end), version });
+      if (version.applied >= first) isAhead = true;
+      // It is greater only where the note of an offset was lost: what is written from now on comes after it.
+      else if (version.stamp > this.#stamp) this.#stamp = version.stamp;
+    });
+    return isAhead;
+  }
+
+  async #write(): Promise<void> {
+    const [fold, next, stamp] = [this.#fold, this.#next, this.#stamp];
+    if (next === this.#written) return;
+    assert(next > this.#written, `rows up to ${next} after rows up to ${this.#written}`);
+    const version = { applied: appliedAt(this.#parts.epoch, next - 1n), stamp };
+    if (fold.dirtyCount > 0) {
+      await this.#parts.rows.writeRows(fold.snapshot(), version);
+      fold.settle();
+    }
+    if (!fold.hasRoom) fold.evict(fold.boundBytes / 2);
+    // Where the group is being dealt out anew it says no, and is asked again with the next flush.
+    if (await this.#parts.commit({ next, note: String(stamp) })) this.#written = next;
+  }
+}
+
+function stampFrom(note: string): bigint {
+  if (/^\d{1,19}$/.test(note)) return BigInt(note);
+  throw new Fault(
+    'corrupt',
+    `an offset of the group was not committed by tilefold: its note is ${JSON.stringify(note)}`,
+  );
+}

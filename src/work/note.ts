@@ -1,0 +1,36 @@
+import type { TypeClock } from '../base/time.ts';
+import { Fault } from '../base/fault.ts';
+
+/** What is known of the events of a partition up to an offset. */
+export interface Known {
+  /** How many there are: lines that are none have no position. */
+  count: number;
+  /** Of each event type, by name. */
+  clocks: Map<string, TypeClock>;
+}
+
+/** As the note of an offset: times need more digits than a JSON number keeps. */
+export function noteOf({ count, clocks }: Known): string {
+  const texts = [...clocks].map(([type, { at, since, jumps }]) => [type, [at, since, ...jumps].map(String)]);
+  return JSON.stringify({ count, clocks: Object.fromEntries(texts) });
+}
+
+/** @throws Fault `corrupt` where somebody else has committed the offset */
+export function readNote(note: string): Known {
+  try {
+    const { count, clocks } = JSON.parse(note) as {
+      count: number;
+      clocks: Record<string, [string, string, ...string[]]>;
+    };
+    const read = Object.entries(clocks).map(([type, [at, since, ...jumps]]): [string, TypeClock] => [
+      type,
+      { at: BigInt(at), since: BigInt(since), jumps: jumps.map(BigInt) },
+    ]);
+    return { count, clocks: new Map(read) };
+  } catch {
+    throw new Fault(
+      'corrupt',
+      `an offset of the group was not committed by tilefold: its note is ${JSON.stringify(note)}`,
+    );
+  }
+}

@@ -1,0 +1,314 @@
+import { expect, test } from 'bun:test';
+import { closeSync, mkdtempSync, openSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
+import { DEFAULTS } from '../../src/cli/config.ts';
+import { EXIT } from '../../src/cli/exit.ts';
+import { compileFolder } from '../../src/compile/compile.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { openKafka } from '../../src/source/kafka.ts';
+import { Lost, type Message } from '../../src/source/partition.ts';
+import { openCassandra } from '../../src/store/cassandra.ts';
+import { keptTables } from '../../src/store/cql.ts';
+import type { RemoteRows } from '../../src/store/remote.ts';
+import { MAX_JUMP_DEFAULT_MS } from '../../src/source/source.ts';
+import { joinLines } from '../perturb.ts';
+import { SimulatedDisk } from '../sim/disk.ts';
+import { memoryDatabase, openEngine } from '../sim/engine.ts';
+import { Random } from '../sim/random.ts';
+import { weekLines } from '../sim/flights.ts';
+import { gateTo } from './gate.ts';
+import type { Servers } from './servers.ts';
+
+const ROOT = join(import.meta.dir, '../..');
+const DEFINITIONS = join(ROOT, 'examples/flights/features');
+const PARTITIONS = 3;
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Events that one message has, at most. */
+const LINES_MAX = 40;
+
+/** Long enough for a group to notice that members are gone, a few times. */
+const SETTLED_MAX_MS = 120_000;
+
+/** Every process may die or stop at any time: the rows are those of one engine on one machine, to the last bit. */
+export function workSuite(servers: () => Servers): void {
+  test('an outbox that is opened again fences whoever had it before, inside a transaction and between two', async () => {
+    const name = `o${Date.now().toString(36)}${process.pid}`;
+    const broker = await openKafka([servers().kafka]);
+    for (const topic of [name, `${name}.out`])
+      await broker.makeTopic({ name: topic, partitions: 1, replicas: 1, settings: {} });
+    const open = () => broker.outbox(name, { group: name, topic: name, partition: 0 });
+    const message = { topic: `${name}.out`, partition: 0, value: new Uint8Array([1]) };
+    const before = await open();
+    await before.send([message], { next: 1n, note: 'one' });
+    const after = await open();
+    await expect(before.send([message], { next: 2n, note: 'stale' })).rejects.toThrow(Lost);
+    await after.send([message], { next: 3n, note: 'three' });
+    await expect(before.send([message], { next: 4n, note: 'stale' })).rejects.toThrow(Lost);
+    const kafka = new Kafka({ brokers: [servers().kafka], logLevel: logLevel.NOTHING });
+    const admin = kafka.admin();
+    await admin.connect();
+    const [found] = await admin.fetchOffsets({ groupId: name, topics: [name] });
+    expect(found!.partitions).toEqual([{ partition: 0, offset: '3', metadata: 'three' }]);
+    await admin.disconnect();
+    await broker.close();
+  });
+
+  test('of transactions that are aborted in another order than they began in nothing is read', async () => {
+    const name = `a${Date.now().toString(36)}${process.pid}`;
+    const broker = await openKafka([servers().kafka]);
+    await broker.makeTopic({ name, partitions: 1, replicas: 1, settings: {} });
+    const kafka = new Kafka({ brokers: [servers().kafka], logLevel: logLevel.NOTHING });
+    const begun = async (id: string) => {
+      const producer = kafka.producer({ transactionalId: `${name}.${id}`, idempotent: true, maxInFlightRequests: 1 });
+      await producer.connect();
+      return { producer, transaction: await producer.transaction() };
+    };
+    const [x, y, z] = [await begun('x'), await begun('y'), await begun('z')];
+    for (const [{ transaction }, value] of [
+      [x, 'x1'],
+      [y, 'y1'],
+      [x, 'x2'],
+      [z, 'z1'],
+      [y, 'y2'],
+    ] as const)
+      await transaction.send({ topic: name, messages: [{ partition: 0, value }] });
+    await y.transaction.abort();
+    await x.transaction.abort();
+    await z.transaction.commit();
+    const values: string[] = [];
+    const owner = {
+      next: 0n,
+      async take(messages: Message[], next: bigint) {
+        values.push(...messages.map(({ value }) => Buffer.from(value).toString()));
+        owner.next = next;
+      },
+    };
+    const fail = (error: unknown) => values.push(String(error));
+    const member = await broker.join({
+      ...{ group: name, topic: name, dealt() {}, onFailure: fail, log: SILENT },
+      own: async () => owner,
+    });
+    for (let n = 0; n < 300 && values.length === 0; n++) await Bun.sleep(100);
+    expect(values).toEqual(['z1']);
+    await member.stop();
+    for (const { producer } of [x, y, z]) await producer.disconnect();
+    await broker.close();
+  });
+
+  test('a process that is told to stop and cannot reach the database ends in time', async () => {
+    const gate = await gateTo(servers().cassandra);
+    const cluster = await clusterOf({ ...servers(), cassandra: gate.address }, 'g');
+    const worker = await startWorker(cluster.dir, ['--grace', '1s']);
+    try {
+      gate.shut();
+      const [first] = await weekLines();
+      const producer = cluster.kafka.producer();
+      await producer.connect();
+      await producer.send({ topic: cluster.name, messages: [{ partition: 0, value: first! }] });
+      await producer.disconnect();
+      const changes = async () => {
+        const offsets = await cluster.admin.fetchTopicOffsets(`${cluster.name}.changes.1`);
+        return offsets.reduce((sum, { high }) => sum + Number(high), 0);
+      };
+      for (let n = 0; n < 300 && (await changes()) === 0; n++) await Bun.sleep(100);
+      worker.child.kill('SIGTERM');
+      expect(await worker.child.exited).toBe(EXIT.stopped);
+      expect(await worker.said()).toContain('not done after 1s: others go on from what is committed');
+    } finally {
+      worker.child.kill('SIGKILL');
+      gate.close();
+      await cluster.close();
+    }
+  });
+
+  const lines = process.env.TILEFOLD_LONG ? 100_000 : 9_000;
+  test.each(process.env.TILEFOLD_LONG ? [1, 2, 3, 4] : [1])(
+    'the work of processes that are killed and stopped leaves the rows of one that is not: seed %p',
+    seed => workedThrough(servers(), seed, lines),
+    { timeout: 10 * SETTLED_MAX_MS },
+  );
+}
+
+async function workedThrough(servers: Servers, seed: number, count: number): Promise<void> {
+  const random = new Random(seed);
+  const all = (await weekLines()).slice(0, count);
+  // Some are no events, and some are events that cannot count.
+  all.splice(100, 0, 'no event', '{"type":"flight","time":"2001-03-05T01:00:00Z","data":{"origin":7}}');
+  const cluster = await clusterOf(servers, `w${seed}`);
+  const { name, plan, store, kafka, dir } = cluster;
+  const workers = [await startWorker(dir), await startWorker(dir)];
+  const ended: Worker[] = [];
+  try {
+    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
+    await producer.connect();
+    let sent = 0;
+    const troubles = [() => {}, kill, pause, kill, pause];
+    while (sent < all.length) {
+      const messages = [];
+      for (let n = 0; n < all.length / LINES_MAX / troubles.length / 2 && sent < all.length; n++) {
+        const value = all.slice(sent, sent + 1 + random.below(LINES_MAX));
+        sent += value.length;
+        messages.push({ partition: random.below(PARTITIONS), value: value.join('\n') });
+      }
+      await producer.send({ topic: name, messages });
+      await Bun.sleep(random.below(800));
+      await (troubles.shift() ?? (() => {}))();
+    }
+    await producer.disconnect();
+
+    async function kill(): Promise<void> {
+      const at = random.below(workers.length);
+      const { child } = workers[at]!;
+      child.kill('SIGKILL');
+      await child.exited;
+      ended.push(workers[at]!);
+      workers[at] = await startWorker(dir);
+    }
+
+    /** So long that the group gives its partitions to others; then it goes on where it was. */
+    async function pause(): Promise<void> {
+      const { child } = random.pick(workers);
+      child.kill('SIGSTOP');
+      await Bun.sleep(7_000 + random.below(3_000));
+      child.kill('SIGCONT');
+    }
+
+    const expected = await embeddedRows(plan, all, seed);
+    // Whatever is on its way arrives; nothing of it may then be too much.
+    await settle(store, plan, expected);
+    const [first, ...others] = workers;
+    for (const { child } of others) child.kill('SIGKILL');
+    first!.child.kill('SIGTERM');
+    expect(await first!.child.exited).toBe(0);
+    expect(differences(await storedRows(store, plan), expected)).toEqual([]);
+    expect(await errorsOf(kafka, `${name}.changes.errors`)).toEqual(['not_json', 'wrong_type']);
+  } catch (error) {
+    const said = await Promise.all([...ended, ...workers].map(worker => worker.said()));
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${reason}\n${said.map((text, i) => `--- worker ${i + 1} said\n${text}`).join('\n')}`);
+  } finally {
+    for (const { child } of workers) child.kill('SIGKILL');
+    await cluster.close();
+  }
+}
+
+/** A keyspace, topics and a configuration of their own, with the flights' definitions. */
+async function clusterOf({ kafka: address, cassandra }: Servers, letter: string) {
+  const name = `${letter}${Date.now().toString(36)}${process.pid}`;
+  const plan = await compileFolder(DEFINITIONS, DEFAULTS);
+  const keyspace = { name, datacenter: 'datacenter1', replicas: 1 };
+  const store = await openCassandra({ hosts: [cassandra], user: null, keyspace });
+  await store.makeTables(keptTables(plan));
+  const kafka = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  const topic = { topic: name, numPartitions: PARTITIONS, replicationFactor: 1 };
+  await admin.createTopics({ waitForLeaders: true, topics: [topic] });
+  const dir = mkdtempSync(join(tmpdir(), 'tilefold-work-'));
+  const changelog = { topic: `${name}.changes`, partitions: 4, replicas: 1 };
+  const config = {
+    log: { clock: 'event' },
+    definitions: DEFINITIONS,
+    scylla: { hosts: [cassandra], keyspace: name, replicas: 1 },
+    kafka: { brokers: [address], events: name, group: name, changelog },
+    fold: { barrier: '200ms', memory: '4MiB' },
+  };
+  await Bun.write(join(dir, 'tilefold.yaml'), JSON.stringify(config));
+  const close = async () => {
+    await admin.disconnect();
+    await store.close();
+  };
+  return { name, plan, store, kafka, admin, dir, close };
+}
+
+interface Worker {
+  child: Bun.Subprocess;
+  /** Its output so far. */
+  said: () => Promise<string>;
+}
+
+let workerCount = 0;
+
+async function startWorker(dir: string, options: string[] = []): Promise<Worker> {
+  const path = join(dir, `worker-${++workerCount}.log`);
+  const fd = openSync(path, 'a');
+  const child = Bun.spawn([process.execPath, join(ROOT, 'src/main.ts'), 'work', ...options], {
+    cwd: dir,
+    stdout: fd,
+    stderr: fd,
+  });
+  closeSync(fd);
+  const said = () => Bun.file(path).text();
+  while (child.exitCode === null && !(await said()).includes('tilefold works on')) await Bun.sleep(50);
+  if (child.exitCode !== null) throw new Error(`a worker ended with ${child.exitCode}: ${await said()}`);
+  return { child, said };
+}
+
+/** Waits until rows are those. @throws where they are not after a while */
+async function settle(store: RemoteRows, plan: Plan, expected: Map<string, string>): Promise<void> {
+  const endMs = performance.now() + SETTLED_MAX_MS;
+  let rows = await storedRows(store, plan);
+  while (!Bun.deepEquals(rows, expected) && performance.now() < endMs) {
+    await Bun.sleep(500);
+    rows = await storedRows(store, plan);
+  }
+  expect(differences(rows, expected)).toEqual([]);
+}
+
+async function storedRows(store: RemoteRows, plan: Plan): Promise<Map<string, string>> {
+  const rows = new Map<string, string>();
+  for (const { levelMs } of keptTables(plan))
+    for await (const { entity, key, tileStartMs, value } of store.scan(levelMs))
+      rows.set(nameOf(entity, key, levelMs, tileStartMs), value.toHex());
+  return rows;
+}
+
+/** Rows of one engine on one machine, of all events in one log. */
+async function embeddedRows(plan: Plan, lines: string[], seed: number): Promise<Map<string, string>> {
+  const clock = { kind: 'event' as const, maxJumpMs: MAX_JUMP_DEFAULT_MS };
+  const engine = await openEngine(plan, { disk: new SimulatedDisk(seed), db: memoryDatabase(), clock });
+  for (let from = 0; from < lines.length; from += 1_000) {
+    const part = lines.slice(from, from + 1_000).map(line => new TextEncoder().encode(line));
+    await engine.ingest.post(joinLines(part), 'ndjson');
+  }
+  await engine.ingest.barrier();
+  const rows = [...engine.store.scan()].map(({ entity, key, levelMs, tileStartMs, value }): [string, string] => [
+    nameOf(entity, key, levelMs, tileStartMs),
+    value.toHex(),
+  ]);
+  await engine.close();
+  return new Map(rows);
+}
+
+function nameOf(entity: number, key: Uint8Array, levelMs: number, tileStartMs: number): string {
+  return `${entity} ${Buffer.from(key).toString()} ${levelMs} ${tileStartMs}`;
+}
+
+/** A few of them. */
+function differences(found: Map<string, string>, expected: Map<string, string>): string[] {
+  const names = [...new Set([...found.keys(), ...expected.keys()])];
+  const different = names.filter(name => found.get(name) !== expected.get(name));
+  return different
+    .slice(0, 5)
+    .map(name => `${name}: ${found.get(name)}, wanted ${expected.get(name)}; of ${different.length}`);
+}
+
+/** Codes of what was wrong with events, each time that it was told: what a transaction has that was not committed is not. */
+async function errorsOf(kafka: Kafka, topic: string): Promise<string[]> {
+  const consumer = kafka.consumer({ groupId: `${topic}.test`, maxWaitTimeInMs: 100 });
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning: true });
+  const codes: string[] = [];
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      codes.push((JSON.parse(String(message.value)) as { code: string }).code);
+    },
+  });
+  for (let n = 0; n < 100 && codes.length < 2; n++) await Bun.sleep(100);
+  await Bun.sleep(300);
+  await consumer.disconnect();
+  return codes.sort();
+}
