@@ -18,11 +18,20 @@ import type { Config, KafkaConfig } from './config.ts';
 import { planOf } from './plan_cache.ts';
 import { entityHash, numberedIn } from './recorded.ts';
 
-/** Where rows are. @throws Fault `config` where the configuration does not say */
-export function scyllaOf({ scylla }: Config, path: string): ClusterSettings {
+/**
+ * Where rows are, and who asks for them: who serves may be another user than who folds, of whom the database takes more.
+ *
+ * @throws Fault `config` where the configuration does not say
+ */
+export function scyllaOf({ scylla }: Config, path: string, isServing = false): ClusterSettings {
   if (!scylla) throw new Fault('config', `${path} has no section scylla, which says where rows are to be`);
-  const { TILEFOLD_SCYLLA_USER: name, TILEFOLD_SCYLLA_PASSWORD: password = '' } = process.env;
-  return { ...scylla, user: name === undefined ? null : { name, password } };
+  const { hosts, keyspace } = scylla;
+  return { hosts, keyspace, user: (isServing && userOf('TILEFOLD_SCYLLA_SERVE')) || userOf('TILEFOLD_SCYLLA') };
+}
+
+function userOf(prefix: string): ClusterSettings['user'] {
+  const { [`${prefix}_USER`]: name, [`${prefix}_PASSWORD`]: password = '' } = process.env;
+  return name === undefined ? null : { name, password };
 }
 
 /** @throws Fault as `openCassandra` */
@@ -84,7 +93,7 @@ export async function openWork(config: Config, path: string, around: Surrounding
 }
 
 /** What a partition alone cannot compute. */
-function checkPlan(plan: Plan): void {
+export function checkPlan(plan: Plan): void {
   const upsert = plan.events.find(event => event.changelog?.kind === 'upsert');
   const [what] = [
     ...(isTopology(plan) ? ['a topology, whose events read what others have written'] : []),
@@ -95,7 +104,7 @@ function checkPlan(plan: Plan): void {
 }
 
 /** What rows call the plan's entities and aggregates: all processes have to agree. */
-async function agreedIds(remote: Cassandra, plan: Plan, keyspace: string): Promise<Ids> {
+export async function agreedIds(remote: Cassandra, plan: Plan, keyspace: string): Promise<Ids> {
   const hash = planHash(plan);
   if ((await remote.planHash(hash)) !== hash) {
     const wanted = 'other definitions need another keyspace and another group, which begin anew';
@@ -107,6 +116,11 @@ async function agreedIds(remote: Cassandra, plan: Plan, keyspace: string): Promi
   const numbered = (of: { name: string }[], from: number) =>
     new Map(of.map(({ name }, i): [string, number] => [name, numbers[from + i]!]));
   return { entities: numbered(entities, 0), aggregates: numbered(aggregates, entities.length) };
+}
+
+/** The group that tiles; its notes say how far the clocks of events have come. */
+export function tileGroup({ group }: Pick<KafkaConfig, 'group'>): string {
+  return `${group}.tile`;
 }
 
 interface Topics {
@@ -190,7 +204,7 @@ async function tileShare(
   around: Surroundings,
 ): Promise<() => Promise<void>> {
   const outboxes = new Map<number, Outbox>();
-  const source = { group: `${group}.tile`, topic: events };
+  const source = { group: tileGroup({ group }), topic: events };
   const member = await broker.join({
     ...{ ...source, ...around },
     dealt() {},

@@ -11,7 +11,7 @@ import type { Keep } from '../source/retention.ts';
 import type { S3Settings } from '../source/s3.ts';
 import type { Clock } from '../source/source.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
-import type { ClusterSettings } from '../store/cassandra.ts';
+import type { ClusterSettings, Role } from '../store/cassandra.ts';
 import { EPOCH_MAX } from '../store/stamp.ts';
 
 /** `tilefold.yaml`, with its defaults filled in and its paths made absolute: they are written relative to the file. */
@@ -46,7 +46,7 @@ export interface Config {
   /** How long past its windows a tile is kept for late events, and how late an event may be and still read them. */
   latenessMs: number;
   /** Where rows of a cluster rest; null where there is none. */
-  scylla: Omit<ClusterSettings, 'user'> | null;
+  scylla: (Omit<ClusterSettings, 'user'> & { serve: Role }) | null;
   /** Where events of a cluster come from, and what is made of them goes through; null where there is none. */
   kafka: KafkaConfig | null;
 }
@@ -125,8 +125,10 @@ function scyllaSettings({
   keyspace,
   datacenter,
   replicas = REPLICAS_DEFAULT,
+  serve: { consistency, concurrency = READS_DEFAULT, speculative },
 }: z.output<typeof SCYLLA>): Config['scylla'] {
-  return { hosts, keyspace: { name: keyspace, datacenter, replicas } };
+  const serve = { consistency, readsMax: concurrency, speculativeMs: speculative };
+  return { hosts, keyspace: { name: keyspace, datacenter, replicas }, serve };
 }
 
 /** What rows may occupy where nothing is said of memory. */
@@ -294,6 +296,18 @@ const REPLICAS_DEFAULT = 3;
 /** More copies than any database is run with. */
 const REPLICAS_MAX = 9n;
 
+function count(most: bigint) {
+  return z
+    .bigint()
+    .describe(`1 to ${most}`)
+    .refine(number => number >= 1n && number <= most, `wanted 1 to ${most}`)
+    .transform(Number);
+}
+
+/** Statements of one process that are under way: more wait here, where fewer would leave a few nodes idle. */
+const READS_DEFAULT = 256;
+const READS_MAX = 4096n;
+
 const SCYLLA = z.strictObject({
   hosts: z.array(HOST).min(1, 'got no host, wanted one at least'),
   keyspace: z
@@ -312,6 +326,13 @@ const SCYLLA = z.strictObject({
     .refine(count => count >= 1n && count <= REPLICAS_MAX, `replicas are 1 to ${REPLICAS_MAX}`)
     .transform(Number)
     .optional(),
+  serve: z
+    .strictObject({
+      consistency: z.enum(['local_quorum', 'local_one']).describe('local_quorum or local_one').default('local_quorum'),
+      concurrency: count(READS_MAX).optional(),
+      speculative: duration(1).default(100),
+    })
+    .prefault({}),
 });
 
 const TOPIC = z
@@ -322,14 +343,6 @@ const TOPIC = z
 /** As many as tiling deals changes out to. */
 const CHANGELOG_PARTITIONS_MAX = 64n;
 const CHANGELOG_PARTITIONS_DEFAULT = 8;
-
-function count(most: bigint) {
-  return z
-    .bigint()
-    .describe(`1 to ${most}`)
-    .refine(number => number >= 1n && number <= most, `wanted 1 to ${most}`)
-    .transform(Number);
-}
 
 const KAFKA = z.strictObject({
   brokers: z.array(HOST).min(1, 'got no broker, wanted one at least'),

@@ -49,11 +49,15 @@ const NOTES = {
   'kafka.changelog.replicas': 'How many brokers have each message; 3 where it is left out.',
   'kafka.changelog.retention': 'How long processes may be away before rows have to be made anew.',
   scylla:
-    'Where the rows of a cluster rest: Cassandra or ScyllaDB. Who logs in is said by the environment: TILEFOLD_SCYLLA_USER and TILEFOLD_SCYLLA_PASSWORD.',
+    'Where the rows of a cluster rest: Cassandra or ScyllaDB. Who logs in is said by the environment: TILEFOLD_SCYLLA_USER and TILEFOLD_SCYLLA_PASSWORD, for serving TILEFOLD_SCYLLA_SERVE_USER and TILEFOLD_SCYLLA_SERVE_PASSWORD where they are there.',
   'scylla.hosts': 'Some of its nodes.',
   'scylla.keyspace': 'Where its tables are, made by `tilefold cql --apply`.',
   'scylla.datacenter': 'The one that is near: a majority of its replicas has to answer.',
   'scylla.replicas': 'How many nodes have each row, in a keyspace that is made.',
+  'scylla.serve': 'How lookups read them.',
+  'scylla.serve.consistency': 'How many replicas have to answer.',
+  'scylla.serve.concurrency': 'Reads of a process that are under way at the same time; 256 where it is left out.',
+  'scylla.serve.speculative': 'A replica that has not answered by then is not waited for alone.',
 };
 
 export const SCHEMAS = { definitions: definitionsSchema, config: configSchema };

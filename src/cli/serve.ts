@@ -1,9 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { Fault } from '../base/fault.ts';
 import type { Log, LogLevel } from '../base/log.ts';
+import type { State } from '../base/metrics.ts';
 import { app, type Served, STILL_FOLDING } from '../http/app.ts';
+import type { Watcher } from '../ingest/engine.ts';
 import { aborted, filesApplied, planState } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
+import type { Surroundings } from './cluster.ts';
 import { type Config, loadConfig, parseMemory } from './config.ts';
 import { graceOf, logLevelOption } from './daemon.ts';
 import { MEMORY } from './memory.ts';
@@ -12,6 +15,7 @@ import { PROFILE, profileText } from './profile.ts';
 import { branchService } from './branches.ts';
 import { feedService } from './feed.ts';
 import { timelineService } from './timelines.ts';
+import { isClustered, openServing } from './serving.ts';
 import { stopSignal } from './signal.ts';
 
 interface Options {
@@ -52,7 +56,7 @@ export function addServe(program: Command) {
       const place = { host: host ?? config.serve.host, port: port ?? config.serve.port };
       // The other commands start without them.
       const { openLog } = await import('./logger.ts');
-      await serve(config, place, openLog(logLevel), grace, profile);
+      await serve(config, path, place, openLog(logLevel), grace, profile);
     });
 }
 
@@ -63,37 +67,88 @@ export function addServe(program: Command) {
  */
 async function serve(
   config: Config,
+  path: string,
   { host, port }: { host: string; port: number },
   log: Log,
   graceMs: number,
   isProfiled: boolean,
 ) {
   const startMs = performance.now();
-  let parts: Parts | null = null;
+  let opened: Opened | null = null;
   let unready: string | null = STILL_FOLDING;
   const { Metrics } = await import('../base/metrics.ts');
-  const metrics = new Metrics(() => parts?.state() ?? null);
+  const metrics = new Metrics(() => opened?.state() ?? null);
   const end = (error: unknown) => endProcess(error, log);
   const services = { unready: () => unready, log, metrics, broken: end };
   const server = listen(host, port, app({ ...services, parts: null }).fetch);
   try {
-    const note = (text: string) => log.warn({}, text);
-    parts = await compose(config, { announce: server.url.origin, onFailure: end, note, watcher: metrics });
-    const gate = new Gate(config, parts, note);
-    server.reload({ fetch: app({ ...services, parts: gate.served }).fetch });
+    const around = { log, onFailure: end };
+    opened = isClustered(config)
+      ? await openElsewhere(config, path, around)
+      : await openHere(config, server.url.origin, around, metrics);
+    server.reload({ fetch: app({ ...services, parts: opened.served }).fetch });
     unready = null;
     const stopped = stopSignal();
     console.log(`tilefold serves ${config.definitions} on ${server.url.origin}`);
     const signal = await stopped;
     unready = SHUTTING_DOWN;
-    console.log(`${signal}: writing what is folded, then good-bye`);
+    console.log(`${signal}: ${opened.farewell}, then good-bye`);
     await drain(server, graceMs, log);
-    gate.closed = true;
-    await parts.close();
-    if (isProfiled) console.error(profileText(parts.state(), (performance.now() - startMs) / 1000));
+    await opened.close();
+    const state = opened.state();
+    if (isProfiled && state) console.error(profileText(state, (performance.now() - startMs) / 1000));
   } finally {
     await server.stop(true);
   }
+}
+
+/** What is served, on this machine or in a cluster. */
+interface Opened {
+  served: Served;
+  /** Null where this process has none of its own. */
+  state: () => State | null;
+  /** For people: what is done at the end. */
+  farewell: string;
+  /** Whoever comes after that is told that the server is on its way out. */
+  close(): Promise<void>;
+}
+
+async function openHere(
+  config: Config,
+  announce: string,
+  { log, onFailure }: Surroundings,
+  watcher: Watcher,
+): Promise<Opened> {
+  const note = (text: string) => log.warn({}, text);
+  const parts = await compose(config, { announce, onFailure, note, watcher });
+  const gate = new Gate(config, parts, note);
+  return {
+    ...{ served: gate.served, state: parts.state, farewell: 'writing what is folded' },
+    close() {
+      gate.closed = true;
+      return parts.close();
+    },
+  };
+}
+
+async function openElsewhere(config: Config, path: string, around: Surroundings): Promise<Opened> {
+  const { served, close } = await openServing(config, path, around);
+  let isClosed = false;
+  const { post } = served.ingest;
+  const ingest: Served['ingest'] = {
+    ...served.ingest,
+    post(...body) {
+      if (isClosed) throw new Fault('busy', SHUTTING_DOWN);
+      return post(...body);
+    },
+  };
+  return {
+    ...{ served: { ...served, ingest }, state: () => null, farewell: 'sending what was taken' },
+    close() {
+      isClosed = true;
+      return close();
+    },
+  };
 }
 
 /** A body that arrives after all that waiting finds the door shut, not a log that is being closed. */
@@ -116,7 +171,7 @@ class Gate {
         return parts.plan;
       },
       ingest: {
-        post: (...body) => ifOpen(() => ingest.post(...body)),
+        post: (body, format, key) => ifOpen(() => ingest.post(body, format, key)),
         enrich: (...body) => ifOpen(() => ingest.enrich(...body)),
         barrier: () => {
           if (!this.closed) return ingest.barrier();

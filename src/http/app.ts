@@ -24,7 +24,7 @@ import { docsPage } from './docs.ts';
 import { GET_ERRORS, showErrors } from './errors.ts';
 import { type FeedService, GET_EVENTS, listEvents } from './feed.ts';
 import { POST_EXPLAIN, postExplain } from './explain.ts';
-import { POST_EVENTS, postEvents } from './events.ts';
+import { POST_EVENTS, postEvents, type TakeEvents } from './events.ts';
 import { GET_FEATURE_SET, GET_FEATURE_SETS, listFeatureSets, type Now, showFeatureSet } from './feature_sets.ts';
 import { POST_FEATURES, postFeatures } from './features.ts';
 import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady } from './health.ts';
@@ -70,7 +70,7 @@ export interface Services {
 }
 
 export interface Served {
-  ingest: Pick<Ingest, 'post' | 'enrich' | 'barrier'>;
+  ingest: Pick<Ingest, 'enrich' | 'barrier'> & { post: TakeEvents };
   reader: LookUp;
   /** That is in force now. */
   readonly plan: Plan;

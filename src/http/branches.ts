@@ -81,7 +81,7 @@ export const GET_BRANCHES: Operation = {
       content: { shape: { name: 'Branches', schema: BRANCHES }, example: { branches: [EXAMPLE] } },
     },
   },
-  problems: [503],
+  problems: [501, 503],
 };
 
 export function listBranches(service: BranchService): Handler {
@@ -106,7 +106,7 @@ export const GET_BRANCH: Operation = {
       },
     },
   },
-  problems: [400, 404, 503],
+  problems: [400, 404, 501, 503],
 };
 
 export function showBranch(service: BranchService): Handler {
@@ -154,7 +154,7 @@ export const PUT_BRANCH: Operation = {
       content: { shape: { name: 'BranchSaved', schema: SAVED }, example: { ...EXAMPLE, saved: true } },
     },
   },
-  problems: [400, 413, 415, 503],
+  problems: [400, 413, 415, 501, 503],
 };
 
 export function putBranch(service: BranchService): Handler {
@@ -181,7 +181,7 @@ export const DELETE_BRANCH: Operation = {
       content: { shape: { name: 'BranchDeleted', schema: DELETED }, example: { deleted: 1 } },
     },
   },
-  problems: [400, 404, 503],
+  problems: [400, 404, 501, 503],
 };
 
 export function deleteBranch(service: BranchService): Handler {

@@ -67,7 +67,7 @@ export const GET_ERRORS: Operation = {
       },
     },
   },
-  problems: [400, 503],
+  problems: [400, 501, 503],
 };
 
 /** Events that were logged but cannot count, and why, in the order they were found: of every event acknowledged before. */

@@ -42,7 +42,10 @@ const REJECTED = z
 const POSITION = z
   .int()
   .min(-1)
-  .describe('of the last event of the log that lookups contain now; -1 when there is none');
+  .nullable()
+  .describe(
+    'of the last event of the log that lookups contain now, -1 when there is none; null in a cluster, whose partitions have no order among them',
+  );
 const RECEIPT = z.object({ accepted: z.int().min(0), rejected: REJECTED, position: POSITION });
 const REFUSAL = PROBLEM.extend({
   accepted: z.literal(0).optional(),
@@ -85,7 +88,7 @@ export const POST_EVENTS: Operation = {
   id: 'postEvents',
   summary: 'Append events to the log',
   description:
-    'Takes one event, an array of them, or NDJSON, packed as Content-Encoding says. The reply comes when every accepted event is durable and is part of every lookup that follows. With `?features` the reply is 200, and has for each event what its definitions answer it with, as of itself: all events acknowledged before count, those of the body before it too. An event that does not say what it is called or when it was is given a name and the time of its arrival. It is NDJSON, a line for each event, where Accept is application/x-ndjson. Lines that are no events are rejected and listed; events whose inputs are not what is declared are accepted, count nowhere, and come out of GET /v1/errors. With an Idempotency-Key header (1 to 255 visible ASCII characters) a body that is sent again within 24 hours counts once: the reply is that of the first time, with Idempotency-Replayed: true. Another body under the same key is refused with 409, and so is one sent again for its features.',
+    'Takes one event, an array of them, or NDJSON, packed as Content-Encoding says. The reply comes when every accepted event is durable and is part of every lookup that follows. With `?features` the reply is 200, and has for each event what its definitions answer it with, as of itself: all events acknowledged before count, those of the body before it too. An event that does not say what it is called or when it was is given a name and the time of its arrival. It is NDJSON, a line for each event, where Accept is application/x-ndjson. Lines that are no events are rejected and listed; events whose inputs are not what is declared are accepted, count nowhere, and come out of GET /v1/errors. With an Idempotency-Key header (1 to 255 visible ASCII characters) a body that is sent again within 24 hours counts once: the reply is that of the first time, with Idempotency-Replayed: true. Another body under the same key is refused with 409, and so is one sent again for its features. In a cluster the reply comes when all replicas in sync have every accepted event, lookups contain them about a second later, and an Idempotency-Key is refused with 501.',
   query: QUERY,
   headers: z.object({
     'Idempotency-Key': z
@@ -94,6 +97,12 @@ export const POST_EVENTS: Operation = {
       .max(KEY_MAX_CHARACTERS)
       .optional()
       .describe('what the client calls this body: sent again under the same key it counts once'),
+    'Partition-Key': z
+      .string()
+      .regex(/^[\x21-\x7e]+$/)
+      .max(KEY_MAX_CHARACTERS)
+      .optional()
+      .describe('in a cluster: bodies under the same key are counted in the order in which they come'),
   }),
   body: {
     'application/json': { shape: EVENTS, example: EXAMPLE },
@@ -147,29 +156,42 @@ export const POST_EVENTS: Operation = {
       },
     },
   },
-  problems: [409, 413, 415, 503],
+  problems: [409, 413, 415, 501, 503],
 };
+
+/** Takes a body of events. `order`: what bodies name that are to keep their order, where a log has several partitions. */
+export type TakeEvents = (
+  body: Uint8Array,
+  format: BodyFormat,
+  key: string | null,
+  order: string | null,
+) => Promise<Receipt>;
 
 /**
  * 202 once every accepted event is durable and counts in lookups; 400 when not one was accepted. Either way the reply
  * lists what was rejected. Bytes go to the kernels as they came: nothing here parses an event.
  */
 export function postEvents(
-  ingest: Pick<Ingest, 'post' | 'enrich'>,
+  ingest: Pick<Ingest, 'enrich'> & { post: TakeEvents },
   metrics: Pick<Metrics, 'posted'>,
   plan: () => Plan,
   stages: Pick<Stages, 'time'>,
 ): Handler {
   return async c => {
     const format = formatOf(c);
-    const key = keyOf(c);
+    const key = keyOf(c, 'Idempotency-Key');
     if (wantsFeatures(c)) {
       const body = await readBody(c.req.raw, 'enriched_body_bytes');
       checkAnswered(plan());
       const enrichment = await ingest.enrich(body, format, key);
       return enrichedReply(c, enrichment, metrics, stages);
     }
-    const receipt = await ingest.post(await readBody(c.req.raw, 'events_body_bytes'), format, key);
+    const receipt = await ingest.post(
+      await readBody(c.req.raw, 'events_body_bytes'),
+      format,
+      key,
+      keyOf(c, 'Partition-Key'),
+    );
     if (receipt.replayed) c.header('idempotency-replayed', 'true');
     const { accepted, rejected, position } = receipt;
     // What was counted the first time is not counted again.
@@ -221,12 +243,12 @@ function refused({ rejected, position }: Pick<Receipt, 'rejected'> & Partial<Rec
   return problem('request', detail, { accepted: 0, rejected, position });
 }
 
-/** What the client calls the body, so that it may send it again without its counting twice. */
-function keyOf(c: Context): string | null {
-  const key = c.req.header('idempotency-key');
+/** What the client calls the body, so that it may send it again without its counting twice, or what its order is of. */
+function keyOf(c: Context, header: 'Idempotency-Key' | 'Partition-Key'): string | null {
+  const key = c.req.header(header);
   if (key === undefined) return null;
   if (!isBatchKey(key))
-    throw new Fault('request', `Idempotency-Key is not 1 to ${KEY_MAX_CHARACTERS} visible ASCII characters`);
+    throw new Fault('request', `${header} is not 1 to ${KEY_MAX_CHARACTERS} visible ASCII characters`);
   return key;
 }
 

@@ -39,7 +39,9 @@ const ANSWER = z.object({
     .int()
     .min(-1)
     .nullable()
-    .describe('of the last event that the values contain, -1 when there is none; null for a past moment'),
+    .describe(
+      'of the last event that the values contain, -1 when there is none; null for a past moment, and in a cluster',
+    ),
   entities: z.record(
     z.string(),
     z.object({

@@ -79,7 +79,7 @@ export const GET_EVENTS: Operation = {
       },
     },
   },
-  problems: [400, 422, 503],
+  problems: [400, 422, 501, 503],
 };
 
 export function listEvents(service: FeedService): Handler {

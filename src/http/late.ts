@@ -61,7 +61,7 @@ export const GET_LATE: Operation = {
       },
     },
   },
-  problems: [503],
+  problems: [501, 503],
 };
 
 /** Of every event acknowledged before. */

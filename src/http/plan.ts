@@ -134,7 +134,7 @@ export const GET_PLAN: Operation = {
       },
     },
   },
-  problems: [503],
+  problems: [501, 503],
 };
 
 export function showPlan(state: () => PlanState): Handler {
@@ -160,7 +160,7 @@ export const POST_ABORT: Operation = {
       content: { shape: { name: 'PlanAborted', schema: ABORTED }, example: { aborted: true, position: 0 } },
     },
   },
-  problems: [503],
+  problems: [501, 503],
 };
 
 export function postAbort(abort: () => Promise<AbortedJson>): Handler {

@@ -82,7 +82,7 @@ export const GET_TIMELINES: Operation = {
       content: { shape: { name: 'Timelines', schema: TIMELINES }, example: { timelines: [EXAMPLE] } },
     },
   },
-  problems: [503],
+  problems: [501, 503],
 };
 
 export function listTimelines(service: TimelineService): Handler {
@@ -97,7 +97,7 @@ export const GET_TIMELINE: Operation = {
   replies: {
     200: { description: 'The version.', type: 'application/json', content: { shape: SHAPE, example: EXAMPLE } },
   },
-  problems: [400, 404, 503],
+  problems: [400, 404, 501, 503],
 };
 
 export function showTimeline(service: TimelineService): Handler {
@@ -135,7 +135,7 @@ export const POST_TIMELINES: Operation = {
       },
     },
   },
-  problems: [400, 413, 415, 422, 503],
+  problems: [400, 413, 415, 422, 501, 503],
 };
 
 export function postTimelines(service: TimelineService): Handler {
@@ -175,7 +175,7 @@ export const DELETE_TIMELINE: Operation = {
       content: { shape: { name: 'TimelineDeleted', schema: DELETED }, example: { deleted: 1 } },
     },
   },
-  problems: [400, 404, 503],
+  problems: [400, 404, 501, 503],
 };
 
 export function deleteTimeline(service: TimelineService): Handler {

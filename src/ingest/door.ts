@@ -4,9 +4,10 @@ import { turn } from '../base/turn.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { Admitted } from '../kernel/door.ts';
 import { admit, EVENTS_PER_BODY_MAX } from '../kernel/door.ts';
-import type { Rejected } from '../kernel/ndjson.ts';
+import { PROBLEMS, type Rejected } from '../kernel/ndjson.ts';
 import { lineCount, NEWLINE } from '../source/segment.ts';
 import { BLOCK_MAX_BYTES } from '../source/source.ts';
+import type { BodyFormat, Rejection } from './ingest.ts';
 
 /** Judged, or folded, between two turns of the event loop: a few milliseconds of work, which is what a lookup waits. */
 export const SLICE_BYTES = BLOCK_MAX_BYTES;
@@ -19,6 +20,52 @@ export function sliceEnd(lines: Uint8Array, from: number, sliceBytes = SLICE_BYT
   if (lines.length - from <= sliceBytes) return lines.length;
   const end = lines.indexOf(NEWLINE, from + sliceBytes - 1) + 1;
   return end === 0 ? lines.length : end;
+}
+
+/** What the door has made of a body. */
+export interface TakenBody {
+  lines: Uint8Array;
+  count: number;
+  rejected: Rejection[];
+}
+
+/** A document is one value, and is judged in one go. */
+export function isSlice(body: Uint8Array, format: BodyFormat): boolean {
+  return format === 'json' || body.length <= SLICE_BYTES;
+}
+
+/**
+ * Judges a body, a large one in more than one turn.
+ *
+ * @throws Fault `request` where a `json` body is no JSON, `too_large` beyond `EVENTS_PER_BODY_MAX`
+ */
+export async function admitBody(
+  kernel: Kernel,
+  body: Uint8Array,
+  format: BodyFormat,
+  stages: Stages,
+): Promise<TakenBody> {
+  if (isSlice(body, format)) return admitWhole(kernel, body, format, stages);
+  const admitted = await admitSlices(kernel, body, stages);
+  return { ...admitted, rejected: admitted.rejected.map(rejection) };
+}
+
+/** The same for one that `isSlice`, within this turn. */
+export function admitWhole(kernel: Kernel, body: Uint8Array, format: BodyFormat, stages: Stages): TakenBody {
+  const admitted = stages.time('door', () => admit(kernel, body, format));
+  if ('problem' in admitted) throw refusal(admitted.problem);
+  return { ...admitted, rejected: admitted.rejected.map(rejection) };
+}
+
+export function rejection({ line, code, reason }: Rejection): Rejection {
+  return { line, code, reason };
+}
+
+/** Of a whole body: it is no JSON, or too much of it is no event. */
+export function refusal(number: number): Fault {
+  const { code, reason } = PROBLEMS[number]!;
+  if (code === 'too_many') return new Fault('too_large', `nothing of the body is taken: ${reason}`);
+  return new Fault('request', `the body is no JSON: ${reason}`);
 }
 
 /**

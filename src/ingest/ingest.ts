@@ -2,13 +2,12 @@ import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import { MICROS_PER_MS } from '../base/time.ts';
-import { admit, admitFilled } from '../kernel/door.ts';
+import { admitFilled } from '../kernel/door.ts';
 import type { Kernel } from '../kernel/instance.ts';
-import { PROBLEMS } from '../kernel/ndjson.ts';
 import type { BatchKey } from '../source/keys.ts';
 import type { EventLog } from '../source/log.ts';
 import { lineCount } from '../source/segment.ts';
-import { admitSlices, bodyDigest, SLICE_BYTES } from './door.ts';
+import { admitBody, admitWhole, bodyDigest, isSlice, refusal, rejection } from './door.ts';
 import type { Engine, Watcher } from './engine.ts';
 import type { Enriched } from './enrich.ts';
 
@@ -32,8 +31,11 @@ export interface IngestParts {
 export interface Receipt {
   accepted: number;
   rejected: Rejection[];
-  /** Of the last record of the log after this call, -1 when it is empty; of a body with a key, of its own last record. */
-  position: number;
+  /**
+   * Of the last record of the log after this call, -1 when it is empty; of a body with a key, of its own last record; null
+   * where the log has several partitions.
+   */
+  position: number | null;
   /** The body had been taken before, and counts once. */
   replayed?: boolean;
 }
@@ -144,30 +146,18 @@ export class Ingest {
     const known = this.#parts.log.recall(id.key, this.#nowMicros());
     if (!known) return this.#take(body, format, id);
     if (known.digest !== id.digest) throw conflict(id.key);
-    const { rejected } = await this.#admit(body, format);
+    const { rejected } = await admitBody(this.#parts.door, body, format, this.#stages);
     return { accepted: known.count, rejected, position: known.position + known.count - 1, replayed: true };
   }
 
   async #take(body: Uint8Array, format: BodyFormat, id: BatchKey | null): Promise<Receipt> {
     // What fits a slice reaches the log within this turn: bodies are logged in the order in which they are posted.
     const { lines, count, rejected } = isSlice(body, format)
-      ? this.#admitWhole(body, format)
-      : await this.#admit(body, format);
+      ? admitWhole(this.#parts.door, body, format, this.#stages)
+      : await admitBody(this.#parts.door, body, format, this.#stages);
     const first = count > 0 ? await this.#append(lines, count, id) : null;
     const position = id && first !== null ? first + count - 1 : this.position;
     return { accepted: count, rejected, position, replayed: false };
-  }
-
-  async #admit(body: Uint8Array, format: BodyFormat): Promise<TakenBody> {
-    if (isSlice(body, format)) return this.#admitWhole(body, format);
-    const admitted = await admitSlices(this.#parts.door, body, this.#stages);
-    return { ...admitted, rejected: admitted.rejected.map(rejection) };
-  }
-
-  #admitWhole(body: Uint8Array, format: BodyFormat): TakenBody {
-    const admitted = this.#stages.time('door', () => admit(this.#parts.door, body, format));
-    if ('problem' in admitted) throw refusal(PROBLEMS[admitted.problem]!);
-    return { ...admitted, rejected: admitted.rejected.map(rejection) };
   }
 
   /**
@@ -193,7 +183,7 @@ export class Ingest {
     const arrivalMicros = this.#arrivalMicros();
     const fill = { timeMs: Number(arrivalMicros / MICROS_PER_MS), seed: seed() };
     const admitted = this.#stages.time('door', () => admitFilled(door, body, format, fill));
-    if ('problem' in admitted) throw refusal(PROBLEMS[admitted.problem]!);
+    if ('problem' in admitted) throw refusal(admitted.problem);
     const { lines, count, names } = admitted;
     const parts: Enriched[] = [];
     if (count > 0) {
@@ -274,22 +264,6 @@ export class Ingest {
   }
 }
 
-/** What the door has made of a body. */
-interface TakenBody {
-  lines: Uint8Array;
-  count: number;
-  rejected: Rejection[];
-}
-
-/** A document is one value, and is judged in one go. */
-function isSlice(body: Uint8Array, format: BodyFormat): boolean {
-  return format === 'json' || body.length <= SLICE_BYTES;
-}
-
-function rejection({ line, code, reason }: Rejection): Rejection {
-  return { line, code, reason };
-}
-
 function conflict(key: string): Fault {
   return new Fault('conflict', `another body was sent under the key ${key}; a key names one body, for a day`);
 }
@@ -297,10 +271,4 @@ function conflict(key: string): Fault {
 function answeredBefore(key: string): Fault {
   const message = `the body was taken under the key ${key} before, and counts once; features are answered as of then, and are not kept`;
   return new Fault('conflict', message);
-}
-
-/** Of a whole body: it is no JSON, or too much of it is no event. */
-function refusal({ code, reason }: { code: string; reason: string }): Fault {
-  if (code === 'too_many') return new Fault('too_large', `nothing of the body is taken: ${reason}`);
-  return new Fault('request', `the body is no JSON: ${reason}`);
 }

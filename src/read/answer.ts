@@ -99,6 +99,22 @@ export function answerAlone(
   derive(kernel, answer, 1);
 }
 
+/** What a kernel that shares a store, and holds no rows itself, asks it for of every key: a range for each level, ascending. */
+export function storeRanges(
+  kernel: Kernel,
+  answer: AnswerLayout,
+  features: AnswerFeature[],
+  timeMicros: bigint,
+  isPast: boolean,
+): TileRange[] {
+  const { exports } = kernel;
+  want(kernel, answer, features);
+  exports.coverAt(answer.index, timeMicros, isPast ? 1 : 0);
+  exports.startKey(answer.index, 0, 0);
+  exports.listGaps(answer.index);
+  return gapsOf(kernel, answer);
+}
+
 /** Computes derived features for rows [0, count) of the answer's frame. */
 export function derive(kernel: Kernel, answer: AnswerLayout, count: number): void {
   if (answer.program !== null) kernel.exports.runProgram(answer.program, answer.frame, 0, count);

@@ -72,15 +72,11 @@ export async function join(
     const offsets = await admin.fetchTopicOffsets(topic);
     return BigInt(offsets.find(one => one.partition === partition)!.low);
   };
-  const committedOf = async (partition: number): Promise<Progress | null> => {
-    const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
-    const { offset = '-1', metadata = null } = found?.partitions.find(one => one.partition === partition) ?? {};
-    return offset === '-1' ? null : { next: BigInt(offset), note: metadata ?? '' };
-  };
   const ownerOf = async (partition: number) => {
     const held = owners.get(partition);
     if (held?.deal === deal) return held;
-    const given = { partition, low: await lowOf(partition), committed: () => committedOf(partition) };
+    const progress = async () => (await committed(admin, group, topic)).get(partition) ?? null;
+    const given = { partition, low: await lowOf(partition), committed: progress };
     const dealt = deal;
     const next = { owner: await own(given), deal: dealt, isSought: false };
     owners.set(partition, next);
@@ -164,6 +160,15 @@ export async function join(
       return consumer.disconnect();
     },
   };
+}
+
+/** How far a group has come with each partition of a topic, as far as it has committed anything. */
+export async function committed(admin: Admin, group: string, topic: string): Promise<Map<number, Progress>> {
+  const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+  const known = found!.partitions.filter(({ offset }) => offset !== '-1');
+  return new Map(
+    known.map(({ partition, offset, metadata }) => [partition, { next: BigInt(offset), note: metadata ?? '' }]),
+  );
 }
 
 /** What the broker no longer has cannot be made up for. */

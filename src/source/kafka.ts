@@ -3,8 +3,9 @@ import type Driver from 'kafkajs/src/broker/index.js';
 import { Fault } from '../base/fault.ts';
 import { hideAborted } from './aborted.ts';
 import { isOfKafka, typeOf } from './broker_error.ts';
-import { type GroupSettings, join, type Member } from './group.ts';
+import { committed, type GroupSettings, join, type Member } from './group.ts';
 import { Lost, type Outbox, type Outgoing, type Progress } from './partition.ts';
+import { openSender, type Sender } from './sender.ts';
 
 /** A transaction of a process that has died holds up readers for so long. */
 const TRANSACTION_MS = 10_000;
@@ -25,6 +26,10 @@ export interface Broker {
   partitionsOf(topic: string): Promise<number | null>;
   makeTopic(topic: Topic): Promise<void>;
   join(settings: GroupSettings): Promise<Member>;
+  /** How far a group has come with each partition of a topic, as far as it has committed anything. */
+  committed(group: string, topic: string): Promise<Map<number, Progress>>;
+  /** Where events of a topic are sent to. */
+  sender(topic: string, partitionCount: number): Promise<Sender>;
   /** @param id the same for whoever sends what is made of the same partition */
   outbox(id: string, of: { group: string; topic: string; partition: number }): Promise<Outbox>;
   close(): Promise<void>;
@@ -51,6 +56,8 @@ export async function openKafka(brokers: string[]): Promise<Broker> {
       await admin.createTopics({ waitForLeaders: true, topics: [topic] });
     },
     join: group => join(kafka, admin, RETRY, group),
+    committed: (group, topic) => committed(admin, group, topic),
+    sender: (topic, partitionCount) => openSender(kafka, topic, partitionCount),
     outbox: (id, of) => openOutbox(kafka, producers, id, of),
     async close() {
       await Promise.all([...producers].map(producer => producer.disconnect()));

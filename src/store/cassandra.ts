@@ -1,5 +1,6 @@
 import type cassandra from 'cassandra-driver';
 import { Fault } from '../base/fault.ts';
+import { Slots } from '../base/slots.ts';
 import type { TileRange } from '../plan/window.ts';
 import { entityAt, keyAt, levelAt, tileStartAt } from './address.ts';
 import {
@@ -25,9 +26,27 @@ export interface ClusterSettings {
   user: { name: string; password: string } | null;
 }
 
+/** How a kind of process works with rows. */
+export interface Role {
+  /** How many replicas have to answer a read. Rows are written at LOCAL_QUORUM. */
+  consistency: 'local_quorum' | 'local_one';
+  /** Statements that read and are under way at the same time, of the whole process. */
+  readsMax: number;
+  /** A replica that has not answered after so long is not waited for alone; null waits. */
+  speculativeMs: number | null;
+}
+
+/** Reads few rows, and has to see what was acknowledged, whoever wrote it. */
+export const FOLDING: Role = { consistency: 'local_quorum', readsMax: 64, speculativeMs: null };
+
 /** Statements under way: enough to keep a few nodes busy, and few enough that none waits for long behind the others. */
 const WRITES_MAX = 128;
-const READS_MAX = 64;
+
+/** Reads that wait for those under way: whoever comes then would wait for seconds. */
+const READS_WAITING_MAX = 100_000;
+
+/** Replicas that are asked beside the first one. */
+const SPECULATIVE_MAX = 1;
 
 /** Of one batch: below what a database warns of. A larger row goes alone, and not as a batch. */
 const BATCH_BYTES = 4 << 10;
@@ -48,17 +67,23 @@ type Driver = typeof cassandra;
 type Info = cassandra.policies.retry.OperationInfo;
 
 /** How rows are read and written: by a majority of the replicas nearby, so that whoever reads sees what was acknowledged. */
-function optionsOf({ types }: Driver) {
-  return { prepare: true, isIdempotent: true, consistency: types.consistencies.localQuorum };
+function optionsOf({ types }: Driver, consistency: Role['consistency']) {
+  const { localQuorum, localOne } = types.consistencies;
+  return { prepare: true, isIdempotent: true, consistency: consistency === 'local_one' ? localOne : localQuorum };
 }
 type Options = ReturnType<typeof optionsOf>;
 
 /** Every statement of rows says what they are then, and which write stays: it may be sent again. */
-function retrying({ policies, types }: Driver): cassandra.policies.retry.RetryPolicy {
+function retrying({ policies }: Driver): cassandra.policies.retry.RetryPolicy {
   const policy = new policies.retry.RetryPolicy();
-  const again = ({ nbRetry }: Info) =>
-    nbRetry < RETRIES_MAX ? policy.retryResult(types.consistencies.localQuorum) : policy.rethrowResult();
+  const same = undefined as unknown as cassandra.types.consistencies;
+  const again = ({ nbRetry }: Info) => (nbRetry < RETRIES_MAX ? policy.retryResult(same) : policy.rethrowResult());
   return Object.assign(policy, { onReadTimeout: again, onWriteTimeout: again, onUnavailable: again });
+}
+
+function speculating({ policies: { speculativeExecution } }: Driver, { speculativeMs }: Role) {
+  if (speculativeMs === null) return new speculativeExecution.NoSpeculativeExecutionPolicy();
+  return new speculativeExecution.ConstantSpeculativeExecutionPolicy(speculativeMs, SPECULATIVE_MAX);
 }
 
 /** A name of the dictionary. With another hash it is another name. */
@@ -84,7 +109,7 @@ export interface Cassandra extends RemoteRows {
  *
  * @throws Fault `busy` where no node answers, `config` where it refuses; then and later
  */
-export async function openCassandra(settings: ClusterSettings): Promise<Cassandra> {
+export async function openCassandra(settings: ClusterSettings, role: Role = FOLDING): Promise<Cassandra> {
   const { hosts, keyspace, user } = settings;
   // Whoever works with a folder alone need not wait for it.
   const { default: driver } = await import('cassandra-driver');
@@ -94,7 +119,7 @@ export async function openCassandra(settings: ClusterSettings): Promise<Cassandr
     ...(user ? { credentials: { username: user.name, password: user.password } } : {}),
     encoding: { useBigIntAsLong: true },
     socketOptions: { connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS },
-    policies: { retry: retrying(driver) },
+    policies: { retry: retrying(driver), speculativeExecution: speculating(driver, role) },
   });
   const reached = <T>(work: Promise<T>) =>
     work.catch((error: Error) => Promise.reject(faultOf(driver, error, settings)));
@@ -104,7 +129,10 @@ export async function openCassandra(settings: ClusterSettings): Promise<Cassandr
     await client.shutdown();
     throw error;
   }
-  const rows = rowsIn(client, keyspace.name, optionsOf(driver));
+  const rows = rowsIn(client, keyspace.name, role.readsMax, {
+    reading: optionsOf(driver, role.consistency),
+    writing: optionsOf(driver, 'local_quorum'),
+  });
   return {
     readRows: (wanted, take) => reached(rows.readRows(wanted, take)),
     writeRows: (run, version) => reached(rows.writeRows(run, version)),
@@ -117,7 +145,13 @@ export async function openCassandra(settings: ClusterSettings): Promise<Cassandr
   };
 }
 
-function rowsIn(client: cassandra.Client, keyspace: string, options: Options): RemoteRows {
+function rowsIn(
+  client: cassandra.Client,
+  keyspace: string,
+  readsMax: number,
+  { reading, writing }: { reading: Options; writing: Options },
+): RemoteRows {
+  const slots = new Slots(readsMax);
   const statements = new Map<number, Statements>();
   const of = (levelMs: number): Statements => {
     if (!statements.has(levelMs)) statements.set(levelMs, statementsOf(`${keyspace}.${tableName(levelMs)}`));
@@ -126,8 +160,8 @@ function rowsIn(client: cassandra.Client, keyspace: string, options: Options): R
 
   async function readRows(wanted: Uint8Array, take: TakeVersioned): Promise<void> {
     const found: (Found | undefined)[] = [];
-    await inFlight(READS_MAX, readsOf(wanted), async ({ entity, key, levelMs, starts, indices }) => {
-      const { rows } = await client.execute(of(levelMs).pick, [entity, key, starts], options);
+    await inFlight(readsMax, readsOf(wanted), async ({ entity, key, levelMs, starts, indices }) => {
+      const { rows } = await client.execute(of(levelMs).pick, [entity, key, starts], reading);
       for (const row of rows) found[indices[starts.indexOf(row.tile_start)]!] = row as unknown as Found;
     });
     for (const [index, row] of found.entries())
@@ -141,26 +175,30 @@ function rowsIn(client: cassandra.Client, keyspace: string, options: Options): R
     });
     return inFlight(WRITES_MAX, batchesOf(run), async rows => {
       const [first, ...more] = rows.map(statement);
-      if (more.length === 0) await client.execute(first!.query, first!.params, options);
-      else await client.batch([first!, ...more], { ...options, logged: false });
+      if (more.length === 0) await client.execute(first!.query, first!.params, writing);
+      else await client.batch([first!, ...more], { ...writing, logged: false });
     });
   }
 
   /** Range by range, all at once; what has come waits for those before it. */
   async function readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): Promise<void> {
     const name = bufferOf(key);
-    const asked = ranges.map(async ({ levelMs, fromMs, toMs }) => {
-      const params = [entity, name, startOf(fromMs), startOf(toMs)];
-      const result = await client.execute(of(levelMs).range, params, { ...options, fetchSize: PAGE_ROWS });
-      return Array.fromAsync(result as unknown as AsyncIterable<Found>);
-    });
+    if (slots.waitingCount > READS_WAITING_MAX)
+      throw new Fault('busy', `${slots.waitingCount} reads of rows wait already, wanted ${READS_WAITING_MAX} at most`);
+    const asked = ranges.map(({ levelMs, fromMs, toMs }) =>
+      slots.run(async () => {
+        const params = [entity, name, startOf(fromMs), startOf(toMs)];
+        const result = await client.execute(of(levelMs).range, params, { ...reading, fetchSize: PAGE_ROWS });
+        return Array.fromAsync(result as unknown as AsyncIterable<Found>);
+      }),
+    );
     for (const [i, rows] of (await Promise.all(asked)).entries())
       for (const { tile_start, value } of rows.reverse())
         take(ranges[i]!.levelMs, Number(tile_start), value, 0, value.length);
   }
 
   async function* scan(levelMs: number): AsyncGenerator<Row & Version> {
-    const result = await client.execute(of(levelMs).scan, [], { ...options, fetchSize: PAGE_ROWS });
+    const result = await client.execute(of(levelMs).scan, [], { ...reading, fetchSize: PAGE_ROWS });
     for await (const { entity, key, tile_start, value, applied, stamp } of result as unknown as AsyncIterable<Scanned>)
       yield { entity, key, levelMs, tileStartMs: Number(tile_start), value, applied, stamp };
   }

@@ -34,3 +34,15 @@ export function readNote(note: string): Known {
     );
   }
 }
+
+/** What is known of all partitions together: the latest that a clock shows, and the first event that any has had. */
+export function united(notes: Known[]): Known {
+  const clocks = new Map<string, TypeClock>();
+  for (const [type, { at, since }] of notes.flatMap(note => [...note.clocks])) {
+    const known = clocks.get(type);
+    const isLater = !known || at > known.at;
+    const isFirst = !known || since < known.since;
+    clocks.set(type, { at: isLater ? at : known.at, since: isFirst ? since : known.since, jumps: [] });
+  }
+  return { count: notes.reduce((sum, { count }) => sum + count, 0), clocks };
+}

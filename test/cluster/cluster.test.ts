@@ -1,6 +1,7 @@
 /** Everything that needs servers is in this file, so that a run of all tests starts them once. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { cassandraSuite } from './cassandra.suite.ts';
+import { serveSuite } from './serve.suite.ts';
 import { workSuite } from './work.suite.ts';
 import { hasServers, type Servers, START_MAX_MS, startServers } from './servers.ts';
 
@@ -21,5 +22,6 @@ describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
   });
 
   cassandraSuite(() => servers);
+  serveSuite(() => servers);
   workSuite(() => servers);
 });

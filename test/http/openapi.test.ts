@@ -161,6 +161,26 @@ EXCHANGES.push(
   ['POST /v1/explain', post('/v1/explain', EXPLAIN), 503, { opening: true }],
 );
 
+/** What is of a log on one machine: a server of a cluster refuses it. */
+const OF_ONE_MACHINE: [string, Request][] = [
+  ['POST /v1/events', post('/v1/events', '{}')],
+  ['GET /v1/events', new Request(`${ORIGIN}/v1/events`)],
+  ['GET /v1/errors', new Request(`${ORIGIN}/v1/errors`)],
+  ['GET /v1/late', new Request(`${ORIGIN}/v1/late`)],
+  ['GET /v1/plan', new Request(`${ORIGIN}/v1/plan`)],
+  ['POST /v1/plan/abort', post('/v1/plan/abort', '')],
+  ['GET /v1/timelines', new Request(`${ORIGIN}/v1/timelines`)],
+  ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}')],
+  ['GET /v1/timelines/{name}', timeline('GET', 'x')],
+  ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x')],
+  ['GET /v1/branches', new Request(`${ORIGIN}/v1/branches`)],
+  ['GET /v1/branches/{name}', branch('GET', 'x')],
+  ['PUT /v1/branches/{name}', branch('PUT', 'risk', BRANCH)],
+  ['DELETE /v1/branches/{name}', branch('DELETE', 'x')],
+];
+const ELSEWHERE: Told = { fails: new Fault('unsupported', 'not in a cluster') };
+for (const [name, request] of OF_ONE_MACHINE) EXCHANGES.push([name, request, 501, ELSEWHERE]);
+
 function timeline(method: string, name: string): Request {
   return new Request(`${ORIGIN}/v1/timelines/${name}`, { method });
 }

@@ -157,17 +157,24 @@ export function appWith(told: Told = {}) {
         seen.pages.push(page);
         return [errorRow(3), errorRow(9)].slice(0, page.limit);
       },
-      late: () => [LATE],
+      late() {
+        if (told.fails) throw told.fails;
+        return [LATE];
+      },
     },
     plan: PLAN,
     moment: () => ({ position: 6, nowMicros: 978_865_200_000_000n, clocks: new Map() }),
-    planState: () => ({ position: 7, applied_at: '2001-01-07T00:00:00Z', computing: null, waiting: null }),
+    planState: () => {
+      if (told.fails) throw told.fails;
+      return { position: 7, applied_at: '2001-01-07T00:00:00Z', computing: null, waiting: null };
+    },
     async abort() {
       if (told.fails) throw told.fails;
       return { aborted: true, position: 7 };
     },
     timelines: {
       async list() {
+        if (told.fails) throw told.fails;
         return [TIMELINE];
       },
       async show(name) {
@@ -194,6 +201,7 @@ export function appWith(told: Told = {}) {
     },
     branches: {
       async list() {
+        if (told.fails) throw told.fails;
         return { versions: [BRANCH], selected: 'risk' };
       },
       async show(name) {
