@@ -100,6 +100,23 @@ export {
   sequenceAnswer,
   sequenceRecord,
 } from './sequence';
+export {
+  SHAPE_BOOL,
+  SHAPE_DOUBLE,
+  SHAPE_INT,
+  SHAPE_LIST,
+  SHAPE_MAP,
+  SHAPE_STRUCT,
+  SHAPE_TEXT,
+  SHAPE_TIME,
+  addAnswered,
+  answeredEnds,
+  answeredLength,
+  answeredStart,
+  makeShape,
+  setShapePart,
+  spellAnswered,
+} from './answered';
 export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT, isGroup } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';

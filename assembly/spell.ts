@@ -8,7 +8,7 @@ import { Register } from './register';
 import { SHORTEST_MAX_BYTES, spellDouble } from './shortest';
 
 /** Room for any int64, and for any time: `+292277-01-09T04:00:54.775807Z`. */
-const SPELLING_MAX: usize = 32;
+export const SPELLING_MAX: usize = 32;
 
 /** `true` and `false`, to be pointed at. */
 const WORDS: usize = memory.data<u8>([0x74, 0x72, 0x75, 0x65, 0x66, 0x61, 0x6c, 0x73, 0x65]);
@@ -55,17 +55,23 @@ function putText(start: usize, size: usize): bool {
 
 function putInt(value: i64): bool {
   const made = reserve(SPELLING_MAX);
+  const size = spellInt(value, made) - made;
+  keep(size);
+  return putText(made, size);
+}
+
+/** Writes an integer at `out`; returns where that ends. */
+export function spellInt(value: i64, out: usize): usize {
   let rest: u64 = value < 0 ? <u64>0 - <u64>value : <u64>value;
   let size: usize = value < 0 ? 2 : 1;
   for (let more = rest; more > 9; more /= 10) size++;
-  if (value < 0) store<u8>(made, 0x2d);
-  let at = made + size;
+  if (value < 0) store<u8>(out, 0x2d);
+  let at = out + size;
   do {
     store<u8>(--at, <u8>(0x30 + rest % 10));
     rest /= 10;
   } while (rest != 0);
-  keep(size);
-  return putText(made, size);
+  return out + size;
 }
 
 /** As JSON has it; NaN and the infinities have no spelling. */
@@ -77,13 +83,19 @@ function putDouble(value: f64): bool {
   return putText(made, size);
 }
 
-/** RFC 3339, with as many digits behind the second as the time needs: 0, 3 or 6. */
 function putTime(micros: i64): bool {
+  const made = reserve(SPELLING_MAX);
+  const size = spellTime(micros, made) - made;
+  keep(size);
+  return putText(made, size);
+}
+
+/** Writes a time at `out`, as RFC 3339 with as many digits behind the second as it needs (0, 3 or 6); returns where that ends. */
+export function spellTime(micros: i64, out: usize): usize {
   const days = floorDiv(micros, 86400000000);
   const ofDay = micros - days * 86400000000;
   civilFromDays(days);
-  const made = reserve(SPELLING_MAX);
-  let at = made;
+  let at = out;
   if (year < 0 || year > 9999) {
     store<u8>(at++, year < 0 ? 0x2d : 0x2b);
     at = putDigits(at, abs<i64>(year), 6);
@@ -96,9 +108,7 @@ function putTime(micros: i64): bool {
   const fraction = ofDay % 1000000;
   if (fraction % 1000 != 0) at = putDigits(putByte(at, 0x2e), fraction, 6);
   else if (fraction != 0) at = putDigits(putByte(at, 0x2e), fraction / 1000, 3);
-  at = putByte(at, 0x5a);
-  keep(at - made);
-  return putText(made, at - made);
+  return putByte(at, 0x5a);
 }
 
 @inline

@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import asc from 'assemblyscript/asc';
 
 /**
  * assembly/index.ts -> wasm/tilefold.wasm, and wasm/tilefold-scalar.wasm for runtimes without SIMD. Does nothing when the
  * sources, the compiler and the flags are those of the last build, so everything that needs the kernels can call it
- * first.
+ * first. `TILEFOLD_KERNELS=quick` builds one of them, hardly optimised, under both names: for who tries one change after another.
  */
 const ROOT = join(import.meta.dir, '..');
+const IS_QUICK = process.env.TILEFOLD_KERNELS === 'quick';
 const FLAGS = [
-  '-O3',
-  '--converge',
+  ...(IS_QUICK ? ['-O1'] : ['-O3', '--converge']),
   '--runtime',
   'stub', // kernels lay out their memory themselves (assembly/memory.ts); nothing is collected
   // No --noAssert: asserts are kept, and say through env.abort which one it was.
@@ -33,7 +33,9 @@ export async function buildKernels(assembly = join(ROOT, 'assembly'), wasm = joi
   if (known?.toString() === hash && built.every(bytes => bytes !== null)) return false;
 
   await mkdir(wasm, { recursive: true });
-  for (const { file, flags } of BUILDS) await compile(assembly, join(wasm, file), flags);
+  for (const { file, flags } of IS_QUICK ? BUILDS.slice(0, 1) : BUILDS)
+    await compile(assembly, join(wasm, file), flags);
+  if (IS_QUICK) for (const { file } of BUILDS.slice(1)) await copyFile(join(wasm, BUILDS[0]!.file), join(wasm, file));
   await writeFile(hashPath, hash);
   return true;
 }

@@ -1279,8 +1279,37 @@ const RUNNING: Mutant[] = [
   },
 ];
 
+/** Of what events are answered with. */
+const ANSWERED: Mutant[] = [
+  {
+    name: 'answered-zero',
+    why: 'a zero below zero is spelt without its sign',
+    file: 'assembly/answered.ts',
+    from: '  if (reinterpret<u64>(value) == 0x8000000000000000) putByte(0x2d);\n',
+    to: '',
+    suite: 'test/ingest/enrich.test.ts',
+  },
+  {
+    name: 'answered-escape',
+    why: 'a backslash among eight plain letters is not escaped',
+    file: 'assembly/answered.ts',
+    from: ' | ((backslashes - ONES) & ~backslashes)',
+    to: '',
+    suite: 'test/ingest/enrich.test.ts',
+  },
+  {
+    name: 'answered-bad',
+    why: 'an event that counts nowhere, and is not the first of its batch, has no fault',
+    file: 'src/ingest/enrich.ts',
+    from: 'faults.set(record - from, { code, reason })',
+    to: 'faults.set(record, { code, reason })',
+    suite: 'test/sim/topology.test.ts',
+  },
+];
+
 export const MUTANTS: Mutant[] = [
   ...RUNNING,
+  ...ANSWERED,
   ...UPSERTS,
   ...CHANGES,
   ...FORMS,

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { type Mutant, MUTANTS, suitesFor } from './mistakes.ts';
 
 /**
- * mutants.ts [NAME...]: would the tests notice? Puts one mistake at a time into a copy of the repository and runs the
+ * mutants.ts [--quick] [NAME...]: would the tests notice? Puts one mistake at a time into a copy of the repository and runs the
  * fast suites on it. A mistake that no suite notices ends in exit code 1, and so does one whose place in the source
- * is no longer there or no longer the only one.
+ * is no longer there or no longer the only one. `--quick` builds kernels that are hardly optimised, one for both builds.
  */
 const ROOT = join(import.meta.dir, '..');
 const COPIED = [
@@ -27,7 +27,8 @@ const COPIED = [
 /** Ten times what the slowest suite takes: a mistake that never ends is noticed too. */
 const SUITE_MAX_MS = 300_000;
 
-const wanted = process.argv.slice(2);
+const isQuick = process.argv.includes('--quick');
+const wanted = process.argv.slice(2).filter(word => word !== '--quick');
 const chosen = MUTANTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 const unknown = wanted.filter(name => !MUTANTS.some(mutant => mutant.name === name));
 if (unknown.length > 0) throw new Error(`no mutant ${unknown.join(', ')}`);
@@ -105,6 +106,7 @@ async function noticedBy(suites: string[]): Promise<string | null> {
 async function run(words: string[]): Promise<{ exitCode: number; output: string; isStopped: boolean }> {
   const child = Bun.spawn([process.execPath, ...words], {
     cwd: folder,
+    env: { ...process.env, ...(isQuick && { TILEFOLD_KERNELS: 'quick' }) },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',

@@ -66,19 +66,6 @@ function writeValues(reply: ReplyBytes, column: AnswerColumn, count: number): vo
   }
 }
 
-/** Writes one value of a column after the other, as `cellJson` has it: numbers as they are, without a text of each. */
-export function cellWriter(reply: ReplyBytes, column: Omit<FeatureColumn, 'statuses'>): (index: number) => void {
-  const { type, values, nulls } = column;
-  if (type.kind === 'int64' && values instanceof BigInt64Array) {
-    const halves = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
-    return i => reply.int64(halves, nulls, i);
-  }
-  if (type.kind === 'double' && values instanceof Float64Array) return i => reply.double(values, nulls, i);
-  const cell = cellJson(column);
-  if (type.kind === 'bool') return i => reply.ascii(cell(i));
-  return i => reply.text(cell(i));
-}
-
 /**
  * How one value of a column is written as JSON: int64 with all its digits, a double in the fewest digits that read
  * back the same, NaN and the infinities as null, time as RFC 3339, a list as an array, a map as an object, its keys as texts.

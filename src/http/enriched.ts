@@ -1,17 +1,14 @@
-import { formatMicros } from '../base/time.ts';
-import type { Enriched, EnrichedType } from '../ingest/enrich.ts';
+import type { Enriched, EventFault } from '../ingest/enrich.ts';
 import type { Enrichment } from '../ingest/ingest.ts';
 import { NAME_WORDS } from '../kernel/door.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
-import { cellWriter } from './columnar.ts';
 import { ReplyBytes } from './reply.ts';
 
-/** Room for each event; a reply that needs more grows. */
-const EVENT_BYTES = 256;
+/** Room for what each event has beside its features: its line, and its name unless that is long. */
+const EVENT_BYTES = 128;
 
-const ENCODER = new TextEncoder();
 const NEWLINE = 0x0a;
 const COMMA = 0x2c;
+const BRACE_END = 0x7d;
 
 /**
  * What events are answered with, as UTF-8, in the order of the body.
@@ -19,18 +16,18 @@ const COMMA = 0x2c;
  * @param isLines a line for each event, those that were rejected among them; else one object, in which they stand apart
  */
 export function enrichedJson(enrichment: Enrichment, isLines: boolean): Uint8Array<ArrayBuffer> {
-  const { names, rejected } = enrichment;
-  const reply = new ReplyBytes((names.length / NAME_WORDS) * EVENT_BYTES + EVENT_BYTES);
+  const { names, parts, rejected } = enrichment;
+  const speltBytes = parts.reduce((sum, { spelt }) => sum + spelt.bytes.length, 0);
+  const reply = new ReplyBytes(speltBytes + (names.length / NAME_WORDS + 1) * EVENT_BYTES);
   const waiting = rejected.toSorted((a, b) => a.line - b.line);
   let count = 0;
   if (!isLines) reply.ascii('{"events":[');
-  for (const part of enrichment.parts) {
-    const write = eventWriter(reply, enrichment, part);
+  for (const part of parts) {
     for (let i = 0; i < part.count; i++, count++) {
       const line = names[count * NAME_WORDS + 2]!;
       while (isLines && waiting.length > 0 && waiting[0]!.line < line) writeLine(reply, waiting.shift()!);
       if (!isLines && count > 0) reply.byte(COMMA);
-      write(i, count);
+      writeEvent(reply, enrichment, part, i, count);
       if (isLines) reply.byte(NEWLINE);
     }
   }
@@ -43,52 +40,21 @@ function writeLine(reply: ReplyBytes, one: Enrichment['rejected'][number]): void
   reply.text(`${JSON.stringify(one)}\n`);
 }
 
-/** Writes event `i` of a part, which is the `n`-th that was accepted. */
-function eventWriter(reply: ReplyBytes, { lines, names }: Enrichment, part: Enriched): (i: number, n: number) => void {
-  const writers = part.features.map(features => features && featureWriter(reply, features));
-  const bad = new Map(part.bad.map(one => [one.record, one]));
-  return (i, n) => {
-    const [start, length, line] = names.subarray(n * NAME_WORDS);
-    reply.ascii(`{"line":${line},"event_id":`);
-    // As it was posted: what has passed the door is JSON in UTF-8.
-    if (length === 0) reply.ascii('null');
-    else reply.copy(lines, start!, start! + length!);
-    reply.ascii(`,"event_time":"${formatMicros(part.timesMicros[i]!)}","position":${part.position + i}`);
-    const row = part.rows[i]!;
-    if (row >= 0) writers[part.types[i]!]!(row);
-    else {
-      const { code, reason } = bad.get(i) ?? UNDECLARED;
-      reply.text(`,"features":{},"errors":{},"fault":${JSON.stringify({ code, reason })}}`);
-    }
-  };
+/** Event `i` of a part, which is the `n`-th that was accepted. */
+function writeEvent(reply: ReplyBytes, { lines, names }: Enrichment, part: Enriched, i: number, n: number): void {
+  const start = names[n * NAME_WORDS]!;
+  const length = names[n * NAME_WORDS + 1]!;
+  const { bytes, ends } = part.spelt;
+  reply.ascii(`{"line":${names[n * NAME_WORDS + 2]!},"event_id":`);
+  // As it was posted: what has passed the door is JSON in UTF-8.
+  if (length === 0) reply.ascii('null');
+  else reply.copy(lines, start, start + length);
+  reply.copy(bytes, i === 0 ? 0 : ends[i - 1]!, ends[i]!);
+  const fault = part.faults.size > 0 && part.faults.get(i);
+  if (fault) writeFault(reply, fault);
+  reply.byte(BRACE_END);
 }
 
-const UNDECLARED = { code: 'undeclared', reason: 'no definition declares events of this type' };
-
-/** `features` and `errors` of the event in a row of its type. */
-function featureWriter(reply: ReplyBytes, { columns, errors }: EnrichedType): (row: number) => void {
-  const member = (column: FeatureColumn, name: string, before: string) => ({
-    column,
-    head: ENCODER.encode(`${before}${JSON.stringify(name)}:`),
-    write: cellWriter(reply, column),
-  });
-  const cells = columns.map((column, i) => member(column, column.name, i > 0 ? ',' : ''));
-  const wrong = errors.flatMap((column, i) => (column ? [member(column, columns[i]!.name, '')] : []));
-  return row => {
-    reply.ascii(',"features":{');
-    for (const { head, write } of cells) {
-      reply.copy(head, 0, head.length);
-      write(row);
-    }
-    reply.ascii('},"errors":{');
-    let isFirst = true;
-    for (const { column, head, write } of wrong) {
-      if (column.nulls[row]) continue;
-      if (!isFirst) reply.byte(COMMA);
-      reply.copy(head, 0, head.length);
-      write(row);
-      isFirst = false;
-    }
-    reply.ascii('}}');
-  };
+function writeFault(reply: ReplyBytes, { code, reason }: EventFault): void {
+  reply.text(`,"fault":${JSON.stringify({ code, reason })}`);
 }

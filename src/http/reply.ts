@@ -33,7 +33,10 @@ export class ReplyBytes {
   /** A short text of ASCII: a call of the encoder would take longer. */
   ascii(text: string): void {
     this.#room(text.length);
-    for (let i = 0; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i);
+    this.#length = at;
   }
 
   byte(byte: number): void {
@@ -44,7 +47,10 @@ export class ReplyBytes {
   /** Bytes [start, end) of others, as they are: mostly a few. */
   copy(from: Uint8Array, start: number, end: number): void {
     this.#room(end - start);
-    for (let i = start; i < end; i++) this.#bytes[this.#length++] = from[i]!;
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let i = start; i < end; i++) bytes[at++] = from[i]!;
+    this.#length = at;
   }
 
   /**
@@ -56,12 +62,11 @@ export class ReplyBytes {
     this.#room(count * NUMBER_BYTES);
     for (let i = 0; i < count; i++) {
       if (i > 0) this.#bytes[this.#length++] = COMMA;
-      this.int64(halves, nulls, i);
+      this.#int64(halves, nulls, i);
     }
   }
 
-  /** One of them. */
-  int64(halves: Int32Array, nulls: Uint8Array, index: number): void {
+  #int64(halves: Int32Array, nulls: Uint8Array, index: number): void {
     const low = halves[2 * index]! >>> 0;
     const high = halves[2 * index + 1]!;
     const value = high * TWO_32 + low;
@@ -75,12 +80,11 @@ export class ReplyBytes {
     this.#room(count * NUMBER_BYTES);
     for (let i = 0; i < count; i++) {
       if (i > 0) this.#bytes[this.#length++] = COMMA;
-      this.double(values, nulls, i);
+      this.#double(values, nulls, i);
     }
   }
 
-  /** One of them. */
-  double(values: Float64Array, nulls: Uint8Array, index: number): void {
+  #double(values: Float64Array, nulls: Uint8Array, index: number): void {
     const value = values[index]!;
     if (nulls[index] || !Number.isFinite(value)) this.ascii('null');
     else if (Object.is(value, -0)) this.ascii('-0');

@@ -40,6 +40,9 @@ const OVER_MAX = 1.5;
 /** Dirty rows that bring a barrier forward where lookups may wait behind its transaction. */
 const DIRTY_MAX = 40_000;
 
+/** As many where nobody waits but for the snapshot, some ten milliseconds: a larger run costs its rows fewer merges with others. */
+const DIRTY_BESIDE_MAX = 200_000;
+
 export interface HereParts {
   pipeline: Pipeline;
   store: Store;
@@ -339,11 +342,11 @@ export class Here implements Engine {
   }
 
   #isDue(isBehind: boolean): boolean {
-    const { pipeline, foldMemoryBytes } = this.#parts;
+    const { pipeline, foldMemoryBytes, writer } = this.#parts;
     const { folds } = pipeline;
     if (folds.some(fold => !fold.hasRoom) || this.#errors.length > ERRORS_PENDING_MAX) return true;
     const dirtyCount = folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
-    if (dirtyCount > DIRTY_MAX && !isBehind) return true;
+    if (dirtyCount > (writer ? DIRTY_BESIDE_MAX : DIRTY_MAX) && !isBehind) return true;
     return folds.reduce((sum, fold) => sum + fold.dirtyBytes, 0) > foldMemoryBytes * DIRTY_SHARE;
   }
 

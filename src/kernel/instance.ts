@@ -128,6 +128,22 @@ export interface Exports {
   sequenceRecord: Global;
   sequenceAnswer: Global;
 
+  SHAPE_BOOL: Global;
+  SHAPE_DOUBLE: Global;
+  SHAPE_INT: Global;
+  SHAPE_LIST: Global;
+  SHAPE_MAP: Global;
+  SHAPE_STRUCT: Global;
+  SHAPE_TEXT: Global;
+  SHAPE_TIME: Global;
+  makeShape(kind: number, partCount: number): number;
+  setShapePart(shape: number, index: number, part: number, head: number, headLength: number): void;
+  addAnswered(type: number, shape: number, register: number, error: number, head: number, headLength: number): void;
+  spellAnswered(from: number, to: number): void;
+  answeredStart(): number;
+  answeredLength(): number;
+  answeredEnds(): number;
+
   LEVELS_MAX: Global;
   SHARDS_MAX: Global;
   addGroup(

@@ -6,6 +6,7 @@ import type { EventType, Plan } from '../plan/plan.ts';
 import { lastRowsOf } from '../plan/upsert.ts';
 import { type Field, STRING } from '../plan/value.ts';
 import { type KeptLevel, keptLevels } from '../plan/window.ts';
+import { layAnswered } from './answered.ts';
 import { caseOf, kindOf, kindOfType, limitOf, rankOf } from './aggregate.ts';
 import { identityOf, Lowering } from './expression.ts';
 import { decodedRegisters, faultRegister } from './fault.ts';
@@ -41,7 +42,10 @@ export function layPlan(kernel: Kernel, plan: Plan, ids: Ids, settings: Settings
   assert(!layout.isSequenced || settings.shards === 1, 'records of a topology are taken one after the other');
   layout.types = plan.events.map((event, index) => layType(kernel, plan, event, index, layers[index]!));
   layout.groups = layGroups(layout, layers);
-  for (const index of layout.types.keys()) laySteps(layout, index);
+  for (const index of layout.types.keys()) {
+    laySteps(layout, index);
+    layAnswered(layout, index);
+  }
   for (const { name, event } of last)
     exports.keepLastRows(typeIndex(layout, event.name), ids.entities.get(name)!, ids.aggregates.get(name)!);
   for (const entity of plan.entities) {

@@ -1,6 +1,5 @@
 import { expect, test } from 'bun:test';
-import { answerJson, cellJson, cellWriter } from '../../src/http/columnar.ts';
-import { ReplyBytes } from '../../src/http/reply.ts';
+import { answerJson, cellJson } from '../../src/http/columnar.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import { type FeatureColumn, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
 import type { AnswerColumn } from '../../src/read/read.ts';
@@ -127,33 +126,5 @@ test('a reply is what JSON.stringify and BigInt make of it, whatever its length'
     const columns = made.map((each, i) => ({ ...each, sinceMicros: i === 1 ? 1n : null }));
     const answer = { timeMicros: 0n, position: null, entities: [{ entity: 'e', keys, features: columns }] };
     expect(new TextDecoder().decode(answerJson(answer))).toBe(spelt(columns, keys));
-  }
-});
-
-test('a value that is written by itself is what its text is', () => {
-  const rng = new Random(5);
-  const bits = new BigInt64Array(400).map(() =>
-    rng.pick([0n, -7n, 2n ** 53n, -(2n ** 63n), BigInt(rng.below(2 ** 31))]),
-  );
-  const reals = new Float64Array(400).map(() => rng.pick([-0, 0.1, 1e21, Number.NaN, -Infinity, rng.below(1000) / 8]));
-  const bools = new Uint8Array(400).map(() => rng.below(2));
-  const texts = Array.from(bits, bit => `ü"${bit}`);
-  const columns = [column(INT64, bits), column(DOUBLE, reals), column(BOOL, bools), column(STRING, texts)];
-  for (const of of [
-    ...columns,
-    column(
-      TIME,
-      bits.map(bit => bit % 2n ** 50n),
-    ),
-  ]) {
-    for (let i = 0; i < 400; i++) if (rng.chance(0.2)) of.nulls[i] = 1;
-    // With room for nothing: it grows as values come.
-    const reply = new ReplyBytes(0);
-    const write = cellWriter(reply, of);
-    for (let i = 0; i < 400; i++) {
-      if (i > 0) reply.byte(0x0a);
-      write(i);
-    }
-    expect(new TextDecoder().decode(reply.view()).split('\n')).toEqual(cells(of));
   }
 });

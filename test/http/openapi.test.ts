@@ -202,18 +202,20 @@ function explanationOf(): Explanation {
 
 /** Two events, of which one counts nowhere. */
 function enrichmentOf(): Enrichment {
-  const column = (values: string[], nulls: number[]) => ({
-    ...{ name: 'delay', type: STRING, values, nulls: new Uint8Array(nulls), statuses: new Uint8Array(1) },
-  });
-  const features = { event: 'flight', columns: [column(['late'], [0])], errors: [column(['expired'], [0])] };
+  const at = (position: number) => `,"event_time":"2001-03-11T23:59:00Z","position":${position}`;
+  const pieces = [
+    `${at(7)},"features":{"delay":"late"},"errors":{"delay":"expired"}`,
+    `${at(8)},"features":{},"errors":{}`,
+  ];
+  const bytes = new TextEncoder().encode(pieces.join(''));
   return {
     lines: new TextEncoder().encode('{"_id":"a"}\n{}\n'),
     names: new Uint32Array([7, 3, 1, 0, 0, 2]),
     rejected: [{ line: 3, code: 'not_json', reason: 'not valid JSON' }],
     parts: [
       {
-        ...{ position: 7, count: 2, timesMicros: new BigInt64Array(2), types: new Int32Array([0, -1]) },
-        ...{ rows: new Int32Array([0, -1]), bad: [], features: [features] },
+        ...{ position: 7, count: 2, spelt: { bytes, ends: new Uint32Array([pieces[0]!.length, bytes.length]) } },
+        faults: new Map([[1, { code: 'undeclared', reason: 'nobody knows it' }]]),
       },
     ],
   };

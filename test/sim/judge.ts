@@ -1,14 +1,15 @@
 import { expect } from 'bun:test';
 import { type FeatureColumn, isList, itemType, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
 import type { Refusal } from '../../src/base/refusal.ts';
+import { formatMicros } from '../../src/base/time.ts';
 import type { Enriched } from '../../src/ingest/enrich.ts';
 import type { Meta } from '../../src/meta/meta.ts';
-import type { Plan } from '../../src/plan/plan.ts';
+import type { EventType, Plan } from '../../src/plan/plan.ts';
 import type { Type, Value } from '../../src/plan/value.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
 import type { Late } from '../oracle/late.ts';
 import type { Log } from '../oracle/log.ts';
-import { eventRow, now, type Recorded, value } from '../oracle/naive.ts';
+import { eventErrors, eventRow, now, type Recorded, value } from '../oracle/naive.ts';
 import type { Engine } from './engine.ts';
 
 /** Keys by entity. */
@@ -108,29 +109,65 @@ function isMap(value: Value): value is { [key: string]: Value } {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-/** What events are answered with, from `position` on, none left out: each as the oracle has it. */
+/** What events are answered with, from `position` on, none left out: each as the oracle has it, to the last digit. */
 export function compareEnriched(plan: Plan, log: Log, parts: Enriched[], position: number): void {
-  for (const part of parts) {
-    expect(part.position).toBe(position);
-    position += part.count;
-    for (let i = 0; i < part.count; i++) {
-      const record = log.records[part.position + i]!;
-      expect(part.timesMicros[i]).toBe(record.time);
-      const bad = part.bad.find(one => one.record === i);
-      expect([record.position, part.rows[i]! >= 0]).toEqual([record.position, record.bad === null]);
-      expect(bad !== undefined).toBe(record.bad !== null && part.types[i]! >= 0);
-      if (record.bad !== null) continue;
-      const wanted = eventRow(plan, log, record.position)!;
-      const { event, columns, errors } = part.features[part.types[i]!]!;
-      expect(event).toBe(record.type);
-      for (const [c, column] of columns.entries()) {
-        const got = valueAt(column, part.rows[i]!);
-        const of = { position: record.position, feature: column.name };
-        if (!isSame(got, wanted[column.name]!)) expect({ ...of, got }).toEqual({ ...of, got: wanted[column.name]! });
-        const error = errors[c] ? valueAt(errors[c], part.rows[i]!) : null;
-        expect({ ...of, error }).toEqual({ ...of, error: wanted[`${column.name}_fault`] ?? null });
-      }
+  for (const { position: first, count, spelt, faults } of parts) {
+    expect(first).toBe(position);
+    position += count;
+    for (let i = 0; i < count; i++) {
+      const record = log.records[first + i]!;
+      const text = DECODER.decode(spelt.bytes.subarray(i === 0 ? 0 : spelt.ends[i - 1]!, spelt.ends[i]!));
+      const event = plan.events.find(({ name }) => name === record.type);
+      expect([record.position, faults.get(i)?.code === 'undeclared']).toEqual([record.position, !event]);
+      expect([record.position, faults.has(i)]).toEqual([record.position, record.bad !== null]);
+      const wanted = { event_time: formatMicros(record.time), position: { digits: String(record.position) } };
+      const row = eventRow(plan, log, record.position);
+      const features = row && event ? spelledFeatures(event, row) : {};
+      const errors = eventErrors(plan, log, record.position) ?? {};
+      expect(parseDigits(`{${text.slice(1)}}`)).toEqual({ ...wanted, features, errors });
     }
+  }
+}
+
+const DECODER = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** JSON with what is written of each number. */
+function parseDigits(text: string): unknown {
+  const digits = (_name: string, value: unknown, context?: { source?: string }) =>
+    typeof value === 'number' ? { digits: context!.source } : value;
+  return JSON.parse(text, digits);
+}
+
+function spelledFeatures({ inputs, columns, features }: EventType, row: { [column: string]: Value }) {
+  const typeOf = (name: string) =>
+    columns.find(column => column.name === name)?.expression.type ?? inputs.find(input => input.name === name)!.type;
+  return Object.fromEntries((features ?? []).map(({ column }) => [column, spelled(typeOf(column), row[column]!)]));
+}
+
+/** A value of the oracle as JSON has it: of a number the digits. */
+export function spelled(type: Type, value: Value): unknown {
+  if (value === null) return null;
+  switch (type.kind) {
+    case 'int64':
+      return { digits: String(value) };
+    case 'double':
+      return Number.isFinite(value) ? { digits: Object.is(value, -0) ? '-0' : String(value) } : null;
+    case 'time':
+      return formatMicros(value as bigint);
+    case 'list':
+      return (value as Value[]).map(item => spelled(type.of.type, item));
+    case 'struct':
+      return Object.fromEntries(
+        type.fields.map(field => [field.name, spelled(field.type, (value as { [name: string]: Value })[field.name]!)]),
+      );
+    case 'map': {
+      const keyOf = (key: string) => (type.key.kind === 'time' ? formatMicros(BigInt(key)) : key);
+      return Object.fromEntries(
+        Object.entries(value).map(([key, item]) => [keyOf(key), spelled(type.of.type, item as Value)]),
+      );
+    }
+    default:
+      return value;
   }
 }
 

@@ -89,8 +89,7 @@ test('memory is bounded by its setting, however many keys have exact windows', a
     for (let from = 0; from < lines.length; from += step) {
       const { parts } = await engine.ingest.enrich(body(lines.slice(from, from + step)), 'ndjson');
       stateBytesMax = Math.max(stateBytesMax, fold!.stateBytes);
-      for (const { features } of parts)
-        for (const { values, nulls } of features[0]!.columns) hash.update(values as BigInt64Array).update(nulls);
+      for (const { spelt } of parts) hash.update(spelt.bytes);
       engine.ingest.barrier();
     }
     const memoryBytes = fold!.kernel.exports.memory.buffer.byteLength;
