@@ -1,4 +1,4 @@
-/** A log that is ahead of the rows: several threads, each with its own keys, make of it what one thread makes. */
+/** A log that is ahead of the rows: one thread decodes, several fold what is of their own keys, and it is what one thread makes. */
 import { expect, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
