@@ -1,7 +1,8 @@
 /**
  * Events that count, on their way to be tiled (tile.ts): of a batch, or of one batch after the other, and then what is needed of
  * them is copied. They are put into parts by their keys' hash, each with its key behind it; which of them have the same key is
- * asked when a part is tiled, and all that it takes is near.
+ * asked when a part is tiled, and all that it takes is near. Where other kernels tile, each is handed its share (share.ts), and
+ * puts that into parts.
  */
 import {
   Column,
@@ -18,18 +19,18 @@ import {
   valueAt,
 } from './group';
 import { registerOf } from './expression';
-import { shardCount } from './change';
 import { buildKey, hashKey, keyLength, keyStart } from './key';
 import { NUMBERS, TEXT } from './kind';
-import { copyLoosely } from './memory';
+import { Bytes, copyLoosely } from './memory';
 import { firstPosition, recordBefore, recordClock, recordCount, recordRow, recordType } from './ndjson';
 import { nestedSize } from './nested';
-
-/** Of which shard's keys events are picked; -1 for those of all. */
-let pickedShard: i32 = -1;
+import { beginRuns, endRuns, shareOf } from './share';
 
 /** Events are picked while those before them wait to be tiled: so their texts are copied out of the batch. */
 let isKept: bool = false;
+
+/** They are tiled elsewhere. */
+let isShared: bool = false;
 
 /**
  * Picks the events of records [from, to) of the batch for every group, to be tiled by `tilePicked` with those that were
@@ -39,12 +40,11 @@ export function pickRecords(from: i32, to: i32): void {
   pickFrom(from, to, true);
 }
 
-/** Picks as `pickRecords` does, of the events only those whose keys are of one shard: the others are another kernel's. */
-export function pickShard(from: i32, to: i32, shard: i32): void {
-  assert(<u32>shard < <u32>shardCount);
-  pickedShard = shard;
+/** Picks the events of records [from, to) of the batch for every group, for the shards that have their keys. */
+export function pickShares(from: i32, to: i32): void {
+  isShared = true;
   pickFrom(from, to, true);
-  pickedShard = -1;
+  isShared = false;
 }
 
 /** What events take that are picked and not tiled. */
@@ -58,8 +58,12 @@ export function pickedBytes(): f64 {
 export function pickFrom(from: i32, to: i32, keeps: bool): void {
   assert(from >= 0 && from <= to && to <= recordCount);
   isKept = keeps;
-  for (let i = 0; i < groupCount; i++)
-    if (!groupAt(i).isSequenced) pickGroup(groupAt(i), <usize>from, <usize>to);
+  for (let i = 0; i < groupCount; i++) {
+    if (groupAt(i).isSequenced) continue;
+    if (isShared) beginRuns(i);
+    pickGroup(groupAt(i), <usize>from, <usize>to);
+    if (isShared) endRuns();
+  }
 }
 
 /** Picks one record for a group that events read. */
@@ -110,17 +114,27 @@ function consider(group: Group, row: usize, record: usize): void {
   }
   if (!buildKey(group.frame, row, group.keyColumns, group.keyCount)) return;
   const hash = hashKey(group.entity, keyStart, keyLength);
-  if (pickedShard >= 0 && hash % <u32>shardCount != <u32>pickedShard) return;
-  pick(group, row, record, weight, hash);
+  const size = pickedSize(group, keyLength);
+  if (isShared) share(group, shareOf(hash), row, record, weight, hash, size);
+  else {
+    const part = partAt(group, isKept ? partOf(hash) : 0);
+    copyEvent(group, part, row, record, weight, hash, size);
+    copyValues(group, changetype<Picked>(part.end), row);
+    take(group, part, size);
+  }
 }
 
-/** The key is the one that was built last. */
-function pick(group: Group, row: usize, record: usize, weight: i64, hash: u32): void {
-  const part = partAt(group, isKept ? partOf(hash) : 0);
-  const size = group.eventSize + ((keyLength + 7) & ~7);
+@inline
+function pickedSize(group: Group, keyLength: usize): usize {
+  return group.eventSize + ((keyLength + 7) & ~7);
+}
+
+/** Copies an event but for its values to the end of a buffer. The key is the one that was built last. */
+@inline
+function copyEvent(group: Group, to: Bytes, row: usize, record: usize, weight: i64, hash: u32, size: usize): void {
   // Keys are copied in steps of 16.
-  part.reserve(size + 16);
-  const event = changetype<Picked>(part.end);
+  to.reserve(size + 16);
+  const event = changetype<Picked>(to.end);
   event.timeMicros = load<i64>(group.times + (row << 3));
   event.clockMicros = load<i64>(recordClock + (record << 3));
   event.position = firstPosition + <i64>record;
@@ -128,12 +142,16 @@ function pick(group: Group, row: usize, record: usize, weight: i64, hash: u32): 
   event.hash = hash;
   event.keyLength = <u32>keyLength;
   event.size = <u32>size;
-  copyValues(group, event, row);
   copyLoosely(pickedKey(group, event), keyStart, keyLength);
+}
+
+/** The event at the end of a part is one of it. */
+@inline
+function take(group: Group, part: Bytes, size: usize): void {
+  group.clockMicros = max(group.clockMicros, changetype<Picked>(part.end).clockMicros);
   part.length += size;
   group.eventBytes += size;
   group.eventCount++;
-  group.clockMicros = max(group.clockMicros, event.clockMicros);
 }
 
 /** Mixed first, for all keys of a shard have the same remainder of their hash. */
@@ -156,9 +174,83 @@ function copyValues(group: Group, event: Picked, row: usize): void {
 
 /** A text, or a list of numbers (nested.ts), that outlives its batch. */
 function keptValue(group: Group, column: Column, value: i64): i64 {
-  const length = <u64>value >> 32;
-  const size = column.kind == NUMBERS ? nestedSize(<usize>length) : <usize>length;
-  return <i64>(<u64>group.texts.copy(<usize>(value & 0xffffffff), size) | (length << 32));
+  const copy = group.texts.copy(<usize>(value & 0xffffffff), textSize(column, value));
+  return <i64>(<u64>copy | (<u64>value & LENGTH));
+}
+
+/** Of a value that is an address below a length. */
+const LENGTH: u64 = 0xffffffff00000000;
+
+@inline
+function textSize(column: Column, value: i64): usize {
+  const length = <usize>(<u64>value >> 32);
+  return column.kind == NUMBERS ? nestedSize(length) : length;
+}
+
+// --- shares
+
+function share(group: Group, to: Bytes, row: usize, record: usize, weight: i64, hash: u32, size: usize): void {
+  copyEvent(group, to, row, record, weight, hash, size);
+  const start = to.length;
+  to.length += size;
+  for (let i = 0; i < group.columnCount; i++) {
+    const column = columnAt(group, i);
+    const isNull = load<u8>(column.nulls + row);
+    let value = load<i64>(column.values + (row << 3));
+    if (column.kind >= TEXT && isNull == 0) {
+      const offset = to.length - start;
+      to.append(<usize>(value & 0xffffffff), textSize(column, value));
+      value = <i64>(<u64>offset | (<u64>value & LENGTH));
+    }
+    // What was appended may have moved it.
+    const event = changetype<Picked>(to.start + start);
+    store<i64>(valueAt(event, i), value);
+    store<u8>(nullAt(group, event, i), isNull);
+  }
+  to.length = start + ((to.length - start + 7) & ~7);
+  changetype<Picked>(to.start + start).size = <u32>(to.length - start);
+}
+
+/** Puts the events of a share into parts, as if they had been picked here. */
+export function takeShare(start: usize, length: usize): void {
+  const end = start + length;
+  for (let at = start; at < end; ) {
+    const group = groupAt(load<i32>(at));
+    const stop = at + 8 + <usize>load<u32>(at, 4);
+    assert(stop <= end && !group.isTiled);
+    group.partCount = PARTS;
+    at += 8;
+    while (at < stop) {
+      const size = <usize>changetype<Picked>(at).size;
+      assert(size >= group.eventSize && at + size <= stop);
+      takeEvent(group, changetype<Picked>(at));
+      at += size;
+    }
+  }
+}
+
+@inline
+function takeEvent(group: Group, shared: Picked): void {
+  const size = pickedSize(group, <usize>shared.keyLength);
+  assert(size <= <usize>shared.size);
+  const part = partAt(group, partOf(shared.hash));
+  part.reserve(size + 16);
+  copyLoosely(part.end, changetype<usize>(shared), size);
+  const event = changetype<Picked>(part.end);
+  event.size = <u32>size;
+  if (<usize>shared.size > size) takeTexts(group, shared, event);
+  take(group, part, size);
+}
+
+function takeTexts(group: Group, shared: Picked, event: Picked): void {
+  for (let i = 0; i < group.columnCount; i++) {
+    const column = columnAt(group, i);
+    if (column.kind < TEXT || load<u8>(nullAt(group, shared, i)) != 0) continue;
+    const value = load<i64>(valueAt(shared, i));
+    const offset = <usize>(value & 0xffffffff);
+    assert(offset + textSize(column, value) <= <usize>shared.size);
+    store<i64>(valueAt(event, i), keptValue(group, column, <i64>(<u64>value + changetype<usize>(shared))));
+  }
 }
 
 /** The first record of the batch from `from` on that counts for the key; `recordCount` where there is none. */

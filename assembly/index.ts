@@ -134,7 +134,8 @@ export {
   setMemberRank,
   setSequenced,
 } from './group';
-export { findKeyed, pickRecords, pickShard, pickedBytes } from './gather';
+export { findKeyed, pickRecords, pickShares, pickedBytes, takeShare } from './gather';
+export { forgetShares, shareLength, shareStart, sharedBytes } from './share';
 export { tilePicked, tileRecords } from './tile';
 export {
   ADDRESS_SIZE,

@@ -366,31 +366,20 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   const lastRows = layout.keepsLastRows ? new Fold(kernel, readBackOf(parts, store)) : null;
   const memoryBytes = foldMemoryBytes / (shardCount + (lastRows ? 1 : 0));
   const kernels = await compiledKernels();
-  const opening = (shard: number): ToShard & { kind: 'open' } => ({
-    ...{
-      kind: 'open',
-      role: 'shard',
-      shard,
-      shards: shardCount,
-      database: file,
-      plan,
-      ids,
-      settings,
-      mark,
-      memoryBytes,
-    },
-    kernels,
-  });
+  const opening: ToShard & { kind: 'open' } = {
+    ...{ kind: 'open', role: 'shard', shards: shardCount, database: file },
+    ...{ plan, ids, settings, mark, memoryBytes, kernels },
+  };
   const [writer, ...shards] = await Promise.all([
     startWorker<ToWriter, FromWriter>({ kind: 'open', role: 'writer', database: file, keeping }),
     ...(workers === 0
-      ? [startHere(opening(0), stages)]
-      : Array.from({ length: workers }, (_, shard) => startWorker<ToShard, FromShard>(opening(shard)))),
+      ? [startHere(opening, stages)]
+      : Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(opening))),
   ]);
   const crew = new Crew(
     {
       ...{ layout, shards, isHere: workers === 0, writer, lastRows, mark, late: meta.late() },
-      ...{ foldMemoryBytes, onFailure, watcher },
+      ...{ foldMemoryBytes, onFailure, watcher, stages },
     },
     { nowMicros: () => nowOf(crew, config.log.clock, nowMicros) },
   );

@@ -97,4 +97,4 @@ export async function startHere(first: ToShard & { kind: 'open' }, stages: Stage
 }
 
 /** What a turn of the event loop is for. */
-const TAKES_LONG = new Set<ToShard['kind']>(['decode', 'clocks', 'before', 'catch_up', 'apply', 'snapshot', 'settle']);
+const TAKES_LONG = new Set<ToShard['kind']>(['decode', 'clocks', 'before', 'gather', 'apply', 'snapshot', 'settle']);

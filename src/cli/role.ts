@@ -23,14 +23,14 @@ export async function openShard(
   post: Post<FromShard>,
   stages: Stages,
 ): Promise<Role<ToShard>> {
-  const { plan, ids, settings, mark, shard, shards, database, memoryBytes, kernels } = first;
+  const { plan, ids, settings, mark, shards, database, memoryBytes, kernels } = first;
   const { store, close } = openRows(database);
   shareKernels(kernels);
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, ids, settings);
   const fold = new Fold(kernel, store.readRows);
   fold.boundBytes = memoryBytes;
-  const served = new ServedShard(new Shard({ layout, fold, store, shard, shards }, mark, stages), post);
+  const served = new ServedShard(new Shard({ layout, fold, store, shards }, mark, stages), post);
   return message => {
     assert(message.kind !== 'open', 'a shard is opened once');
     if (message.kind !== 'close') return served.hear(message);

@@ -22,10 +22,15 @@ const GATHERED_MAX_BYTES = 16 << 20;
 /** Nor more than this share of what rows may occupy: they pass that bound by what is made of them. */
 const GATHERED_SHARE = 1 / 4;
 
-/** Enough events are gathered to be folded, for a memory of so many bytes for rows. */
-export function isGathered(kernel: Kernel, memoryBytes: number): boolean {
+/** So many bytes of events are folded together, by a memory of so many bytes for rows; by several shards together. */
+export function gatheredBytes(memoryBytes: number, shards = 1): number {
   const share = Math.max(memoryBytes * GATHERED_SHARE, GATHERED_MIN_BYTES);
-  return pickedBytes(kernel) >= Math.min(share, GATHERED_MAX_BYTES);
+  return Math.min(share, GATHERED_MAX_BYTES / shards);
+}
+
+/** Enough events are gathered to be folded. */
+export function isGathered(kernel: Kernel, memoryBytes: number, shards = 1): boolean {
+  return pickedBytes(kernel) >= gatheredBytes(memoryBytes, shards);
 }
 
 /**

@@ -5,11 +5,6 @@ export function pick(kernel: Kernel, from: number, to: number): void {
   kernel.exports.pickRecords(from, to);
 }
 
-/** Picks as `pick` does, of the events only those whose keys are of one shard. */
-export function pickShard(kernel: Kernel, from: number, to: number, shard: number): void {
-  kernel.exports.pickShard(from, to, shard);
-}
-
 /** What events occupy that are picked and not tiled yet. */
 export function pickedBytes(kernel: Kernel): number {
   return kernel.exports.pickedBytes();

@@ -175,7 +175,12 @@ export interface Exports {
   tileRecords(from: number, to: number): void;
   findKeyed(group: number, from: number, key: number, length: number): number;
   pickRecords(from: number, to: number): void;
-  pickShard(from: number, to: number, shard: number): void;
+  pickShares(from: number, to: number): void;
+  takeShare(start: number, length: number): void;
+  sharedBytes(): number;
+  shareStart(shard: number): number;
+  shareLength(shard: number): number;
+  forgetShares(): void;
   pickedBytes(): number;
   tilePicked(bytesMax: number, isOrdered: number): number;
   changesStart(shard: number): number;

@@ -10,7 +10,7 @@ import { changesByShard } from '../kernel/change.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
 import type { Fold, FoldedRow } from '../kernel/fold.ts';
 import { shardOf } from '../kernel/key.ts';
-import { behindOf, type Refused } from '../kernel/late.ts';
+import { behindCounts, behindOf, type Refused } from '../kernel/late.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
 import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
 import {
@@ -28,10 +28,10 @@ import type { LateRow } from '../meta/meta.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
 import { unpackColumns } from './columns.ts';
+import { Dealer } from './dealer.ts';
 import { type Chunk, extend, makeChunk, ShardDesk, takeLines, type Wire } from './desk.ts';
 import { errorOf } from './failure.ts';
 import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShard, type ToWriter } from './message.ts';
-import { makeStretch, NO_LINES, Slots, type Stretch } from './stretch.ts';
 
 /**
  * Chunks that a shard has to decode: the one at work, and the next. A lookup waits for both of them at most, and for the
@@ -67,6 +67,8 @@ export interface CrewParts {
   foldMemoryBytes: number;
   onFailure: (error: unknown) => void;
   watcher?: Watcher | undefined;
+  /** Of this thread. */
+  stages: Stages;
 }
 
 /**
@@ -74,7 +76,7 @@ export interface CrewParts {
  *
  *   main     cut -- chunk --> decode in any worker -- clocks, in the log's order --> tile -- changes --> main
  *   main     -- changes of each shard, in the log's order --> fold in the worker that has the shard
- *   behind   -- stretch --> decode in every worker, each tiles and folds what is of its own keys
+ *   behind   decode here, in the log's order -- events of each shard --> tile and fold in the worker that has the shard
  *   barrier  snapshot of every shard at one position --> writer: one transaction --> settle
  *
  * Upserts (kernel/upsert.ts) are completed here, between clocks and tile: one worker after the other lists those of its chunk,
@@ -84,9 +86,8 @@ export interface CrewParts {
  * Messages to a worker arrive in the order in which they were sent, and changes of a chunk are sent to all at once. So a
  * lookup, sent to some of them at once, is answered by all as of the same position, and contains all that was acknowledged.
  *
- * Where the log is ahead of the rows nobody asks, and nobody waits for anything but the end: then no shard waits for another
- * one's clocks or changes either. Each decodes all of it, which is the smaller part of the work, and does for its own keys
- * what one thread does for all.
+ * Where the log is ahead of the rows nobody asks, and nobody waits for anything but the end: then this thread decodes, which is
+ * the smaller part of the work, and deals events out to the shards that have their keys (dealer.ts). No shard waits for another.
  */
 export class Crew implements Engine {
   readonly #parts: CrewParts;
@@ -96,16 +97,11 @@ export class Crew implements Engine {
   readonly #chunks: Chunk[] = [];
   /** Of chunks that shards have been sent, so many are not folded by all of them yet. */
   #applying = 0;
-  /** In the log's order: stretches that shards have been sent and not all of them have done with, and those behind them. */
-  readonly #stretches: Stretch[] = [];
-  readonly #unsent: Stretch[] = [];
-  readonly #slots = new Slots();
-  /** Shards may have gathered what they have not folded. */
-  #isGathered = false;
-  /** A barrier waits for the stretches that are under way. */
+  readonly #dealer: Dealer;
+  /** A barrier waits for what has been dealt out. */
   #isHeld = false;
   #folded: number;
-  /** Null while stretches are under way: how many events they are their shards know. */
+  /** Null while lines wait to be decoded here: how many events they are nobody has counted. */
   #expected: number | null;
   /** Of what was given last more follows, and nobody waits for it. */
   #isBehind = false;
@@ -139,6 +135,13 @@ export class Crew implements Engine {
     this.#late = new LateLedger(layout, parts.late);
     this.#asker = new Asker({ layout, position: () => this.#folded - 1, nowMicros: moments.nowMicros });
     this.#shards = shards.map(wire => new ShardDesk(wire));
+    this.#dealer = new Dealer({
+      ...{ layout, lastRows, shards: shards.length, foldMemoryBytes: parts.foldMemoryBytes, stages: parts.stages },
+      at: () => ({ position: this.#folded, clocks: this.#foldedClocks }),
+      pass: (count, clocks, bad) => this.#passTo(this.#folded + count, clocks, bad, []),
+      mayDecode: () => !this.#isHeld && this.#hasMemory(),
+      send: (share, isLast) => this.#sendShares(share, isLast),
+    });
     for (const [i, { wire }] of this.#shards.entries())
       wire.listen(message => this.#guard(() => this.#hear(i, message)));
     writer.listen(message => this.#guard(() => this.#hearWriter(message)));
@@ -171,11 +174,13 @@ export class Crew implements Engine {
     return this.#late.counts();
   }
 
-  /** As each shard said at the last barrier, of the chunks that it has decoded. */
+  /** Of what is decoded here, and as each shard said at the last barrier, of the chunks that it has decoded. */
   behind(): Behind {
-    const counts = this.#shards.map(({ behind }) => behind).filter(({ length }) => length > 0);
-    const sums = (counts[0] ?? []).map((_, i) => counts.reduce((sum, of) => sum + of[i]!, 0));
-    return behindOf(this.#parts.layout, sums);
+    const { layout } = this.#parts;
+    const sums = behindCounts(layout).map((count, i) =>
+      this.#shards.reduce((sum, { behind }) => sum + (behind[i] ?? 0), count),
+    );
+    return behindOf(layout, sums);
   }
 
   clocks(): Map<string, TypeClock> {
@@ -203,9 +208,8 @@ export class Crew implements Engine {
     assert(position === expected, `lines from ${position} on, where ${expected} is the next`);
     if (lines.length === 0) return isBehind ? undefined : this.#foldedAll();
     this.#isBehind = isBehind;
-    // Behind what somebody waits for, these are chunks like those before them; so are upserts, which need their turn.
-    if (isBehind && this.#chunks.length === 0 && !this.#parts.lastRows)
-      return this.#catchUp(lines, position, arrivalMicros);
+    // Behind what somebody waits for, these are chunks like those before them.
+    if (isBehind && this.#chunks.length === 0) return this.#catchUp(lines, position, arrivalMicros);
     let next = position;
     for (let from = 0; from < lines.length; ) {
       const { end, count } = cutChunk(lines, from);
@@ -263,7 +267,7 @@ export class Crew implements Engine {
   /** @throws Fault as `Asker.ask`, `corrupt` where a row is */
   async lookup(request: Lookup): Promise<Answer> {
     if (this.#failure) throw this.#failure;
-    this.#foldGathered();
+    this.#dealer.foldGathered();
     const question = this.#asker.ask(request);
     // All are asked before anything else can be: they answer as of one position.
     const { timeMicros, isPast, position, parts } = question;
@@ -279,7 +283,7 @@ export class Crew implements Engine {
   /** @throws Fault as `lookup` */
   async explain(request: Explain): Promise<Explanation> {
     if (this.#failure) throw this.#failure;
-    this.#foldGathered();
+    this.#dealer.foldGathered();
     const question = this.#asker.askOne(request);
     const { answer, feature, encoded, timeMicros, isPast } = question;
     const shard = this.#rowsByShard(answer.entity, [encoded]).findIndex(rows => rows.length > 0);
@@ -306,9 +310,11 @@ export class Crew implements Engine {
 
   /** Sends what can be sent: chunks to be decoded, clocks as they become known, and changes in the log's order. */
   #advance(): void {
-    // The clocks before the first chunk are known when all that was to be caught up with is folded.
-    if (this.#chunks.length > 0 && this.#unsent.length === 0) this.#foldGathered();
-    if (this.#stretches.length + this.#unsent.length > 0) return;
+    if (this.#chunks.length > 0) {
+      // The clocks before the first chunk are known when all that was to be caught up with is decoded.
+      if (!this.#dealer.isIdle) return;
+      this.#dealer.foldGathered();
+    }
     let clocks: Clocks | null = this.#foldedClocks;
     for (const chunk of this.#chunks) {
       if (this.#drained) clocks = null;
@@ -364,71 +370,30 @@ export class Crew implements Engine {
     }
   }
 
-  // --- stretches
+  // --- catching up
 
   #catchUp(lines: Uint8Array, position: number, arrivalMicros: bigint | null): Promise<void> {
-    const stretch = makeStretch(lines, position, arrivalMicros, this.#shards.length);
     this.#expected = null;
-    this.#unsent.push(stretch);
-    this.#guard(() => this.#sendStretches());
-    return stretch.done.promise;
+    const decoded = this.#dealer.add(lines, position, arrivalMicros);
+    this.#guard(() => this.#dealOn());
+    return decoded;
   }
 
-  #sendStretches(): void {
-    while (this.#unsent.length > 0 && !this.#isHeld && this.#hasMemory()) {
-      const lines = this.#slots.share(this.#unsent[0]!.lines);
-      if (!lines) break;
-      const stretch = this.#unsent.shift()!;
-      stretch.slot = lines.buffer;
-      this.#send(stretch, lines, false);
-    }
+  #dealOn(): void {
+    this.#dealer.goOn();
+    if (this.#dealer.isIdle && this.#chunks.length === 0) this.#expected = this.#folded;
     this.#wake();
   }
 
-  /** What shards have gathered is to be folded, whatever follows. */
-  #foldGathered(): void {
-    if (this.#isGathered) this.#send(makeStretch(NO_LINES, this.#folded, null, this.#shards.length), NO_LINES, true);
+  #sendShares(shares: Uint8Array<SharedArrayBuffer>[], isLast: boolean): void {
+    const clocks = this.#foldedClocks;
+    for (const [i, share] of shares.entries()) this.#shards[i]!.wire.post({ kind: 'gather', share, clocks, isLast });
   }
 
-  #send(stretch: Stretch, lines: Uint8Array<SharedArrayBuffer>, isLast: boolean): void {
-    const { position, arrivalMicros } = stretch;
-    const clocks = this.#stretches.length === 0 ? this.#foldedClocks : null;
-    this.#stretches.push(stretch);
-    this.#isGathered = !isLast;
-    for (const desk of this.#shards) {
-      desk.catchingUp.push(stretch);
-      desk.wire.post({ kind: 'catch_up', lines, position, arrivalMicros, clocks, isLast });
-    }
-  }
-
-  #takeStretch(from: number, { count, clocks, bad, refused }: FromShard & { kind: 'caught_up' }): void {
-    const stretch = this.#shards[from]!.catchingUp.shift()!;
-    stretch.left--;
-    stretch.refused.push(...refused);
-    if (from !== 0) return;
-    stretch.count = count;
-    stretch.clocks = clocks;
-    stretch.bad = bad;
-  }
-
-  /** In the log's order, whichever shard was the last. */
-  #endStretches(): void {
-    while (this.#stretches[0]?.left === 0) {
-      const { slot, position, count, clocks, bad, refused, done } = this.#stretches.shift()!;
-      if (slot) {
-        assert(position === this.#folded, `lines from ${position} on were folded behind ${this.#folded}`);
-        this.#slots.giveBack(slot);
-      }
-      this.#passTo(this.#folded + count, clocks!, bad, refused);
-      if (this.#stretches.length + this.#unsent.length + this.#chunks.length === 0) this.#expected = this.#folded;
-      done.resolve();
-    }
-  }
-
-  /** Resolves when all that shards have been sent, and have gathered, is folded. */
+  /** Resolves when all that is decoded here is folded. */
   async #foldedAll(): Promise<void> {
-    this.#foldGathered();
-    await this.#stretches.at(-1)?.done.promise;
+    this.#dealer.foldGathered();
+    await this.#dealer.settled();
   }
 
   #hear(from: number, message: FromShard): void {
@@ -450,12 +415,12 @@ export class Crew implements Engine {
         this.#takeChanges(desk.decoding.shift()!, message);
         this.#advance();
         break;
-      case 'caught_up':
+      case 'gathered':
         desk.sizes = message.sizes;
-        this.#takeStretch(from, message);
-        this.#endStretches();
+        this.#late.add(message.refused);
+        this.#dealer.takeGathered(from);
         this.#bringForward();
-        this.#sendStretches();
+        this.#dealOn();
         this.#advance();
         break;
       case 'applied':
@@ -546,7 +511,7 @@ export class Crew implements Engine {
     assert(!this.#barrier, 'one barrier at a time');
     this.#barrier = this.#writeBarrier().finally(() => {
       this.#barrier = null;
-      this.#sendStretches();
+      this.#guard(() => this.#dealOn());
     });
     return this.#barrier;
   }
@@ -568,7 +533,7 @@ export class Crew implements Engine {
     const asked = Promise.all(this.#shards.map(desk => desk.snapshot()));
     const last = lastRows ? [snapshotOf(lastRows)] : [];
     this.#isHeld = false;
-    this.#sendStretches();
+    this.#guard(() => this.#dealOn());
     this.#goOn();
     const snapshots = [...(await asked), ...last];
     const rowCount = snapshots.reduce((sum, one) => sum + one.rowCount, 0);
@@ -646,7 +611,7 @@ export class Crew implements Engine {
   // --- room and failure
 
   #hasRoom(): boolean {
-    const isFull = this.#chunks.length >= 2 * CHUNKS_PER_SHARD * this.#shards.length || this.#unsent.length > 0;
+    const isFull = this.#chunks.length >= 2 * CHUNKS_PER_SHARD * this.#shards.length || !this.#dealer.isIdle;
     return !isFull && this.#hasMemory();
   }
 
@@ -675,7 +640,7 @@ export class Crew implements Engine {
     if (this.#failure) return;
     this.#failure = error;
     for (const { waiting } of this.#chunks) for (const { reject } of waiting) reject(error);
-    for (const { done } of [...this.#stretches, ...this.#unsent]) done.reject(error);
+    this.#dealer.fail(error);
     for (const desk of this.#shards) desk.fail(error);
     this.#drained?.reject(error);
     this.#wake();

@@ -7,7 +7,6 @@ import { CHUNK_BYTES, CHUNK_LINES_MAX } from './chunk.ts';
 import type { Refused } from '../kernel/late.ts';
 import type { PackedColumns } from './columns.ts';
 import type { FromShard, ShardSizes, ToShard } from './message.ts';
-import type { Stretch } from './stretch.ts';
 
 /** A worker, as the crew sees it. */
 export interface Wire<To, From> {
@@ -83,8 +82,6 @@ export class ShardDesk {
   readonly decoding: Chunk[] = [];
   /** Chunks that it has folded and not all the others. */
   applied = 0;
-  /** Stretches that it has been sent, in that order, until it has folded or gathered what is its own. */
-  readonly catchingUp: Stretch[] = [];
   sizes: ShardSizes = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0, stages: noStages() };
   readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns | ExplainedFeature>>();
   behind: number[] = [];

@@ -43,8 +43,7 @@ export type ToShard =
   | {
       kind: 'open';
       role: 'shard';
-      /** Which of them it is, from 0. */
-      shard: number;
+      /** How many there are. */
       shards: number;
       database: string;
       plan: Plan;
@@ -66,19 +65,11 @@ export type ToShard =
     }
   | { kind: 'clocks'; clocks: Clocks }
   /**
-   * Lines that nobody waits for, which all shards are sent: each decodes them, and folds what is of its own keys. Nothing has
-   * to pass between shards. The bytes are shared, and stay until all have answered.
+   * Gather its share of events that were decoded for all shards (assembly/share.ts): the memory is another's again when it has
+   * answered. The clocks are those behind them.
+   * `isLast` folds what was gathered of these and of those before them, whatever there is.
    */
-  | {
-      kind: 'catch_up';
-      lines: Uint8Array<SharedArrayBuffer>;
-      position: number;
-      arrivalMicros: bigint | null;
-      /** Those before the lines; null where the lines that it was sent last have led to them. */
-      clocks: Clocks | null;
-      /** What was gathered of these lines and of those before them is folded at the end of them, whatever there is. */
-      isLast: boolean;
-    }
+  | { kind: 'gather'; share: Uint8Array<SharedArrayBuffer>; clocks: Clocks; isLast: boolean }
   /** What the upserts take back that it has listed last (kernel/upsert.ts). */
   | { kind: 'before'; before: Uint8Array<ArrayBuffer> }
   /** Fold the changes of a chunk; the clocks are those behind it. */
@@ -118,15 +109,8 @@ export type FromShard =
   | { kind: 'listed'; upserts: Uint8Array<ArrayBuffer> }
   /** The chunk's changes, one buffer for each shard, and what of it tiles no longer took. */
   | { kind: 'tiled'; changes: Uint8Array<ArrayBuffer>[]; refused: Refused[] }
-  /** So many events, and the clocks behind them; the bad ones come from the first shard alone. */
-  | {
-      kind: 'caught_up';
-      count: number;
-      clocks: Clocks;
-      bad: BadRecord[];
-      refused: Refused[];
-      sizes: ShardSizes;
-    }
+  /** Its share is gathered, or folded, and so much tiles no longer took of what it has folded. */
+  | { kind: 'gathered'; refused: Refused[]; sizes: ShardSizes }
   | { kind: 'applied'; sizes: ShardSizes }
   | { kind: 'answered'; id: number; columns: PackedColumns; stages: StageMs }
   | { kind: 'explained'; id: number; explained: ExplainedFeature }

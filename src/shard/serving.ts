@@ -39,10 +39,9 @@ export class ServedShard {
       case 'clocks':
         this.#takeClocks(message.clocks);
         break;
-      case 'catch_up': {
-        const { lines, position, arrivalMicros, clocks, isLast } = message;
-        const caughtUp = shard.catchUp(lines, position, arrivalMicros, clocks, isLast);
-        post({ kind: 'caught_up', ...caughtUp, refused: shard.takeRefused(), sizes: shard.sizes() });
+      case 'gather': {
+        const sizes = shard.gather(message.share, message.clocks, message.isLast);
+        post({ kind: 'gathered', refused: shard.takeRefused(), sizes });
         break;
       }
       case 'before':

@@ -7,7 +7,8 @@ import { behindCounts, type Refused, takeRefused } from '../kernel/late.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import { changes, spellChanges } from '../kernel/change.ts';
-import { pick, pickShard } from '../kernel/gather.ts';
+import { pick } from '../kernel/gather.ts';
+import { gatherShare } from '../kernel/share.ts';
 import { tilePicked } from '../kernel/tile.ts';
 import { takeBack, upsertsOf } from '../kernel/upsert.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
@@ -21,8 +22,6 @@ export interface ShardParts {
   layout: Layout;
   fold: Fold;
   store: StoredRows;
-  /** Which one it is. */
-  shard: number;
   /** How many shards there are: so many buffers of changes come out of a chunk. */
   shards: number;
 }
@@ -34,8 +33,6 @@ export interface ShardParts {
 export class Shard {
   readonly #decoder: Decoder;
   readonly #explainer: Explainer;
-  /** Of `behindCounts`, what the first shard counts too. */
-  #behindBeside: number[] = [];
 
   /**
    * @param mark how far the store's rows have been folded
@@ -115,61 +112,26 @@ export class Shard {
     return takeRefused(this.parts.layout);
   }
 
+  /** Of the chunks that it has decoded. */
   behind(): number[] {
-    return behindCounts(this.parts.layout).map((count, i) => count - (this.#behindBeside[i] ?? 0));
+    return behindCounts(this.parts.layout);
   }
 
   /**
-   * Folds what is of its own keys in lines that all shards are given, or gathers it to be folded with what follows.
+   * Gathers its share of events that were decoded elsewhere, and folds what it has gathered when that is enough.
    *
-   * @param clocks those before the lines; null where it knows them
+   * @param clocks as of the prefix that they complete
    * @param isLast nothing is left to be folded
    */
-  catchUp(
-    lines: Uint8Array,
-    position: number,
-    arrivalMicros: bigint | null,
-    clocks: Clocks | null,
-    isLast: boolean,
-  ): { count: number; clocks: Clocks; bad: BadRecord[] } {
-    const { layout } = this.parts;
-    const before = this.behind();
-    let passed = clocks ?? decodedClocks(layout);
-    let end = position;
-    const bad: BadRecord[] = [];
-    this.stages.time('decode', () => this.#decoder.fill(lines));
-    while (!this.isDone) {
-      this.parseNext(end);
-      const batch = this.pass(passed, end, arrivalMicros);
-      passed = batch.clocks;
-      bad.push(...batch.bad);
-      this.#gather();
-      end += this.count;
-    }
-    if (!this.#isFirst) this.#countBeside(before);
-    if (isLast || isGathered(layout.kernel, this.parts.fold.boundBytes)) this.foldGathered();
-    seeClocks(layout, passed);
-    return { count: end - position, clocks: passed, bad: this.#isFirst ? bad : [] };
+  gather(share: Uint8Array, clocks: Clocks, isLast: boolean): ShardSizes {
+    const { layout, fold, shards } = this.parts;
+    this.stages.time('tile', () => gatherShare(layout.kernel, share));
+    if (isLast || isGathered(layout.kernel, fold.boundBytes, shards)) this.#foldGathered();
+    seeClocks(layout, clocks);
+    return this.sizes();
   }
 
-  /** Speaks for all of what they all find. */
-  get #isFirst(): boolean {
-    return this.parts.shard === 0;
-  }
-
-  #gather(): void {
-    const { layout, shard } = this.parts;
-    this.stages.time('select', () => select(layout));
-    this.stages.time('tile', () => pickShard(layout.kernel, 0, this.count, shard));
-  }
-
-  #countBeside(before: number[]): void {
-    const counted = this.behind().map((count, i) => count - before[i]!);
-    this.#behindBeside = counted.map((count, i) => count + (this.#behindBeside[i] ?? 0));
-  }
-
-  /** Folds what was gathered. Whoever reads rows has to ask for it, if there may be something. */
-  foldGathered(): void {
+  #foldGathered(): void {
     const { layout, fold } = this.parts;
     foldGathered({ layout, folds: [fold] }, this.stages);
   }

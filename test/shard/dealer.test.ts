@@ -1,4 +1,4 @@
-/** A log that is ahead of the rows: several threads, each with its own keys, make of it what one thread makes. */
+/** A log that is ahead of the rows: one thread decodes, several fold what is of their own keys, and it is what one thread makes. */
 import { expect, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,12 +7,13 @@ import { openDatabase, REFUSE } from '../../src/cli/database.ts';
 import { Stages } from '../../src/base/stages.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { planOf } from '../compile/marked.ts';
-import { parseLog } from '../oracle/log.ts';
+import { type Log, parseLog } from '../oracle/log.ts';
 import { countedIds, EVENT_CLOCK } from '../sim/engine.ts';
 import { body, smallWeek, wild } from '../sim/flights.ts';
 import { compareAnswer, everything, type Keys, keysOf } from '../sim/judge.ts';
 import { leftIn } from '../sim/left.ts';
 import { Random } from '../sim/random.ts';
+import { definitionsOf, SHOPS, UPSERTS, upsertLines } from '../sim/upserts.ts';
 import { folders } from '../source/folder.ts';
 import { end, PLENTY_BYTES, start } from './threads.ts';
 
@@ -48,17 +49,40 @@ function seatLines(count: number, random: Random): Uint8Array[] {
   });
 }
 
-test.each([
-  ['flights', null],
-  ['a table', SEATS],
-])(
+interface Case {
+  name: string;
+  /** Null for those of the flights. */
+  definitions: string | null;
+  lines: (random: Random) => Uint8Array[];
+  keys: (log: Log) => Keys;
+  /** So many errors and refusals, and more. */
+  errors: number;
+  refused: number;
+}
+
+const CASES: Case[] = [
+  {
+    ...{ name: 'flights', definitions: null, lines: () => wild(week, SEED), keys: keysOf },
+    ...{ errors: 10, refused: 0 },
+  },
+  {
+    ...{ name: 'a table', definitions: SEATS, lines: random => seatLines(4000, random) },
+    ...{ keys: () => new Map([['room', [['r0'], ['r7'], ['r9']]]]), errors: 10, refused: 500 },
+  },
+  {
+    ...{ name: 'upserts', definitions: definitionsOf(UPSERTS), lines: random => upsertLines(2000, random) },
+    ...{ keys: () => new Map([['shop', SHOPS.map(shop => [shop])]]), errors: -1, refused: -1 },
+  },
+];
+
+test.each(CASES.map(one => [one.name, one] as const))(
   '%s: rows, errors, what was late and what is answered = those of one thread',
-  async (_name, definitions) => {
+  async (_name, { definitions, lines: linesOf, ...wants }) => {
     const at = folder();
     const random = new Random(SEED);
     const features = definitions === null ? undefined : join(at, 'features');
     if (features) await Bun.write(join(features, 'all.yaml'), definitions!);
-    const lines = definitions === null ? wild(week, SEED) : seatLines(4000, random);
+    const lines = linesOf(random);
     const one = await start(at, 'one', PLENTY_BYTES, features);
     for (let from = 0; from < lines.length; ) {
       const to = Math.min(lines.length, from + 1 + random.below(600));
@@ -66,9 +90,9 @@ test.each([
       from = to;
     }
     const { behind, refused } = one.state();
-    expect(refused.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThan(definitions === null ? 0 : 500);
+    expect(refused.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThan(wants.refused);
     const wanted = await end(one, at);
-    expect(wanted.errors.length).toBeGreaterThan(10);
+    expect(wanted.errors.length).toBeGreaterThan(wants.errors);
     const log = parseLog(body(lines), one.plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
     for (const [workers, memoryBytes] of [
       [0, PLENTY_BYTES],
@@ -78,7 +102,7 @@ test.each([
     ] as const) {
       const many = await start(at, workers, memoryBytes, features, true);
       expect(many.ingest.position).toBe(log.records.length - 1);
-      const keys: Keys = definitions === null ? keysOf(log) : new Map([['room', [['r0'], ['r7'], ['r9']]]]);
+      const keys = wants.keys(log);
       const answer = await many.reader.lookup(everything(many.plan, keys));
       expect(compareAnswer(many.plan, log, keys, answer)).toBeGreaterThan(10);
       // Shards have told with what follows a barrier.
@@ -108,10 +132,18 @@ async function fold(at: string, plan: Plan, workers: number | 'one'): Promise<Fo
   return { ...folding, close };
 }
 
-test.each([0, 2, 3])('%d workers: lines that are behind and lines that are not, in any order', async workers => {
-  const plan = await planOf(SEATS);
+test.each([
+  [0, 'a table'],
+  [2, 'a table'],
+  [3, 'a table'],
+  [2, 'upserts'],
+] as const)('%d workers, %s: lines that are behind and lines that are not, in any order', async (workers, name) => {
+  const of = CASES.find(one => one.name === name)!;
+  const plan = await planOf(of.definitions!);
   const random = new Random(SEED + workers);
-  const lines = seatLines(6000, random);
+  const lines = of.lines(random);
+  const [[entity, asKeys]] = [...of.keys(null as never)] as [[string, string[][]]];
+  const keys = asKeys.map(([key]) => key!);
   const [alone, together] = [folder(), folder()];
   const one = await fold(alone, plan, 'one');
   const many = await fold(together, plan, workers);
@@ -132,12 +164,12 @@ test.each([0, 2, 3])('%d workers: lines that are behind and lines that are not, 
     // Whoever asks has waited for what is folded, and says that nothing follows.
     await Promise.all(under);
     for (const { engine } of [one, many]) await engine.fold(new Uint8Array(0), from, null);
-    const asked = { features: ['seats:*'], entities: { room: ['r0', 'r1', 'r7', 'r9'] }, at: null };
+    const asked = { features: plan.sets.map(set => `${set.name}:*`), entities: { [entity]: keys }, at: null };
     expect(await many.reader.lookup(asked)).toEqual(await one.reader.lookup(asked));
     expect(many.engine.clocks()).toEqual(one.engine.clocks());
   }
   await Promise.all(under);
-  expect(runs).toBeGreaterThan(10);
+  expect(runs).toBeGreaterThan(5);
   expect(many.engine.folded).toBe(lines.length);
   await many.close();
   await one.close();
