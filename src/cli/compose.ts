@@ -36,7 +36,7 @@ import { besideWriter } from '../shard/beside.ts';
 import { Crew } from '../shard/crew.ts';
 import type { FromShard, FromWriter, ToShard, ToWriter } from '../shard/message.ts';
 import { localDisk } from '../source/disk.ts';
-import { type Pauses, type ReadDisk, readThrough, tryOften } from '../source/bucket.ts';
+import { type ReadDisk, readThrough, tryOften } from '../source/bucket.ts';
 import { EventLog, type LogSettings } from '../source/log.ts';
 import { s3Bucket } from '../source/s3.ts';
 import { folderLog, listSegments, summaryOf } from '../source/segments.ts';
@@ -59,6 +59,7 @@ import {
   REFUSE,
   type Unreadable,
 } from './database.ts';
+import { WALL_PAUSES } from './pauses.ts';
 import { planOf } from './plan_cache.ts';
 import { startHere, startWorker } from './crew.ts';
 import { beginPlan, idsOf, plansFrom, recordedPlan, renewPlan, rowsFromOf } from './recorded.ts';
@@ -601,16 +602,6 @@ function logSettings({ log }: Config): LogSettings {
   const pack = compress ? packFrame : undefined;
   return { disk: localDisk, folder, clock, segmentBytes, segmentAgeMs, pack, bucket, keep };
 }
-
-const WALL_PAUSES: Pauses = {
-  async sleep(ms, stopped) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    await Promise.race([promise, stopped]);
-    clearTimeout(timer);
-  },
-  random: Math.random,
-};
 
 /** The log's folder with its bucket behind it, for whoever only looks: beside a server too. */
 export function readableLog({ log }: Config): ReadDisk {

@@ -7,6 +7,7 @@ import { layPlan } from '../kernel/load.ts';
 import type { Plan } from '../plan/plan.ts';
 import { subplan } from '../plan/subplan.ts';
 import { ColumnReader, ColumnWriter } from '../replay/column_file.ts';
+import { eventsOfJob, waitsFor } from '../replay/inputs.ts';
 import { runJob } from '../replay/job.ts';
 import { joinParts } from '../replay/join.ts';
 import {
@@ -20,11 +21,11 @@ import {
 } from '../replay/manifest.ts';
 import { runPlaces } from '../replay/places.ts';
 import { Columns, type Node, type PlaceColumn } from '../replay/stages.ts';
-import { NO_CLOCK, readOf, rowsOf, streamSource } from '../replay/stream.ts';
+import { streamSource } from '../replay/stream.ts';
 import { subjectsOf } from '../replay/subject.ts';
 import { rowsPathOf } from '../replay/unfinished.ts';
 import { localDisk } from '../source/disk.ts';
-import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
+import { AHEAD_MAX_MS } from '../source/source.ts';
 import { countedIds, spillOf } from './compose.ts';
 
 /**
@@ -44,9 +45,8 @@ export async function doJob(
   if (!job) throw new Fault('not_found', `${folder} has no job ${number}: they are 0 to ${manifest.jobs.length - 1}`);
   const has = inFolder(folder);
   if (isDone(manifest, job, has)) return { isNew: false };
-  const missing = job.after.find(before => !isDone(manifest, manifest.jobs[before]!, has));
-  if (missing !== undefined)
-    throw new Fault('conflict', `job ${number} needs what job ${missing} makes, which is not done`);
+  const before = waitsFor(manifest, job, has);
+  if (before) throw new Fault('conflict', `job ${number} needs what job ${before.number} makes, which is not done`);
   mkdirSync(PATHS.columns(folder), { recursive: true });
   mkdirSync(PATHS.parts(folder), { recursive: true });
   try {
@@ -108,7 +108,8 @@ function joinColumn({ folder, manifest, job, columns }: Work, id: string): void 
 async function makeColumns(work: Work): Promise<void> {
   const { folder, manifest, job, memoryBytes } = work;
   const plan = planOf(work);
-  const { source, first } = sourceOf(work);
+  const { timelines, first, ...how } = eventsOfJob(manifest, job);
+  const source = streamSource(localDisk, PATHS.chunks(folder), timelines, how);
   const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
   const layout = layPlan(await loadKernel(), plan, countedIds(plan), settings);
   const { spill, close } = spillOf(layout, { memoryBytes, path: rowsPathOf(folder, job.number) });
@@ -160,19 +161,6 @@ function planOf({ job, columns }: Work): Plan {
   // What an upsert takes back decides whether it is a row, and rows are kept for what is counted of them.
   const isUpsert = part.events.some(({ changelog }) => changelog?.kind === 'upsert');
   return isUpsert ? { ...plan, sets: [], features: [] } : part;
-}
-
-/** The events that a job reads, and the row of its event type that they begin with. */
-function sourceOf({ folder, manifest, job }: Work): { source: Source; first: number } {
-  const { clock, keepsArrivals } = manifest;
-  const read = readOf(manifest.timelines, job.reads);
-  const open = (timelines: typeof read, how: Pick<Manifest, 'clock' | 'keepsArrivals'>) =>
-    streamSource(localDisk, PATHS.chunks(folder), timelines, how);
-  if (job.kind !== 'map') return { source: open(read, { clock, keepsArrivals }), first: 0 };
-  const alone = { clock: NO_CLOCK, keepsArrivals: false };
-  if (!job.range) return { source: open(read, alone), first: 0 };
-  const { timeline, first } = rowsOf(read[0]!, job.range.from, job.range.to);
-  return { source: open([timeline], alone), first };
 }
 
 function placeOf({ of }: Node): PlaceColumn {

@@ -5,6 +5,7 @@ import { formatMicros } from '../base/time.ts';
 import { makeColumn } from '../kernel/window.ts';
 import { STRING, TIME } from '../plan/value.ts';
 import { type EventError, errorsOf, eventShapes, eventsOf } from '../replay/results.ts';
+import type { Manifest } from '../replay/manifest.ts';
 import { versionText } from '../base/version.ts';
 import type { Plan } from '../plan/plan.ts';
 import { branchPlan } from './branches.ts';
@@ -12,10 +13,12 @@ import { type Config, loadConfig, parseSize } from './config.ts';
 import { csvFrame } from './csv.ts';
 import { compileDefinitions } from './definitions.ts';
 import { type FrameBatch, type FrameMaker, type FrameShape, frameMaker } from './frame.ts';
+import { placeOf } from './handed.ts';
 import { jobText } from './job.ts';
 import { namesOf, written } from './log.ts';
 import { JobsProgress } from './progress.ts';
 import { coresOf, type RunRequest, Runs, type RunStatus } from './runs.ts';
+import { isS3 } from './s3_place.ts';
 import { tableText } from './table.ts';
 import { parseTime } from './tiles.ts';
 import { parseTimelineName, Timelines } from './timelines.ts';
@@ -38,7 +41,7 @@ interface PlanOptions extends Options {
 }
 
 interface ManifestOptions extends PlanOptions {
-  manifest: string;
+  to: string;
 }
 
 interface RunOptions extends PlanOptions {
@@ -63,25 +66,25 @@ export function addRuns(replay: Command) {
     .description('say of each feature whether a replay would compute it, and why; nothing is done')
     .action(async (_options, command: Command) => explain(command.optsWithGlobals<PlanOptions>()));
   planning(replay.command('plan'))
-    .description('write a replay down as a folder of jobs, for others to do')
-    .requiredOption('--manifest <folder>', 'where; all that jobs read and write is in it')
+    .description('write a replay down as jobs for others to do')
+    .requiredOption('--to <place>', 'a folder or s3://BUCKET/PREFIX: all that jobs read and write is in it')
     .action(async (_options, command: Command) => planManifest(command.optsWithGlobals<ManifestOptions>()));
   replay
     .command('job')
-    .description('do one job of a folder; one that is done already is left alone')
-    .argument('<folder>', 'that `replay plan` has written')
+    .description('do one job of a replay that is planned; one that is done already is left alone')
+    .argument('<place>', 'that `replay plan` has written, or the manifest.json in it')
     .argument('<number>', 'of the job', numberOf)
     .option('--memory <size>', 'for rows; fold.memory by default', sizeOf)
     .option(...JSON_OPTION)
-    .action(async (folder: string, number: number, _options, command: Command) =>
-      doOne(folder, number, command.optsWithGlobals<Options & { memory?: number }>()),
+    .action(async (place: string, number: number, _options, command: Command) =>
+      doOne(place, number, command.optsWithGlobals<Options & { memory?: number }>()),
     );
   replay
     .command('finish')
     .description('end a replay whose jobs were done by others, and keep its columns in the cache')
-    .argument('<folder>', 'that `replay plan` has written')
+    .argument('<place>', 'that `replay plan` has written, or the manifest.json in it')
     .option(...JSON_OPTION)
-    .action(async (folder: string, _options, command: Command) => finish(folder, command.optsWithGlobals<Options>()));
+    .action(async (place: string, _options, command: Command) => finish(place, command.optsWithGlobals<Options>()));
   replay
     .command('resume')
     .description('go on with a replay that was stopped, or that failed: what is done is not done again')
@@ -106,7 +109,7 @@ export function addRuns(replay: Command) {
   replay
     .command('show')
     .description('what a replay is made of, and how far it is')
-    .argument('<id>', 'of the replay, or its folder')
+    .argument('<id>', 'of the replay, or its folder, or where in S3 it is')
     .option(...JSON_OPTION)
     .action(async (id: string, _options, command: Command) => show(id, command.optsWithGlobals<Options>()));
   replay
@@ -302,19 +305,14 @@ function stateText(isReused: boolean): string {
 
 async function planManifest(options: ManifestOptions) {
   const { config, request } = await requestOf(options);
-  const { manifest, folder, damaged } = await (await Runs.open(config)).plan(request, options.manifest);
+  const { manifest, folder, damaged } = await (await Runs.open(config)).plan(request, placeOf(options.to, config));
   noteDamaged(damaged);
   const jobs = manifest.jobs.map(job => ({ ...job, what: jobText(manifest, job) }));
   if (options.json) {
-    const told = jobs.map(({ number, stage, kind, event, after, what }) => ({
-      number,
-      stage,
-      kind,
-      event,
-      after,
-      what,
-    }));
-    console.log(JSON.stringify({ id: manifest.id, folder, jobs: told }));
+    const told = jobs.map(({ number, stage, kind, event, after, what }) => {
+      return { number, stage, kind, event, after, what };
+    });
+    console.log(JSON.stringify({ id: manifest.id, folder, jobs: told, waves: wavesOf(manifest.jobs) }));
     return;
   }
   const rows = jobs.map(({ number, stage, kind, after, what }) => [
@@ -324,16 +322,28 @@ async function planManifest(options: ManifestOptions) {
   console.log(tableText([['job', 'stage', 'kind', 'after', 'makes'], ...rows]));
 }
 
-async function doOne(folder: string, number: number, options: Options & { memory?: number }) {
+/** Jobs that can be done at once, wave by wave: each when all those before it are done. */
+function wavesOf(jobs: Manifest['jobs']): number[][] {
+  const waves: number[] = [];
+  for (const { number, after } of jobs) waves[number] = 1 + Math.max(-1, ...after.map(before => waves[before]!));
+  return Object.values(Object.groupBy(jobs, ({ number }) => waves[number]!)).map(wave =>
+    wave!.map(({ number }) => number),
+  );
+}
+
+async function doOne(text: string, number: number, options: Options & { memory?: number }) {
   const config = await loadConfig(options.config);
-  const isNew = await (await Runs.open(config)).job(folder, number, options.memory ?? config.fold.memoryBytes);
+  const place = placeOf(text, config);
+  const isNew = await (await Runs.open(config)).job(place, number, options.memory ?? config.fold.memoryBytes);
   const state = isNew ? 'done' : 'was done already';
   console.log(options.json ? JSON.stringify({ job: number, state }) : `job ${number} ${isNew ? 'is done' : state}`);
 }
 
-async function finish(folder: string, options: Options) {
-  const { id, shown, jobs } = (await openRuns(options)).finish(folder);
-  if (options.json) console.log(JSON.stringify({ id, features: shown.length, jobs: jobs.length }));
+async function finish(text: string, options: Options) {
+  const config = await loadConfig(options.config);
+  const { manifest, folder } = await (await Runs.open(config)).finish(placeOf(text, config));
+  const { id, shown, jobs } = manifest;
+  if (options.json) console.log(JSON.stringify({ id, folder, features: shown.length, jobs: jobs.length }));
   else console.log(`replay ${id}: ${shown.length} features, ${jobs.length} jobs completed`);
 }
 
@@ -348,7 +358,10 @@ async function list(options: Options) {
 }
 
 async function show(id: string, options: Options) {
-  const run = runJson((await openRuns(options)).show(id));
+  const config = await loadConfig(options.config);
+  const runs = await Runs.open(config);
+  const place = isS3(id) ? placeOf(id, config) : id;
+  const run = runJson(typeof place === 'string' ? runs.show(place) : await runs.showIn(place));
   if (options.json) return console.log(JSON.stringify(run));
   const { jobs, timelines, features, errors } = run;
   const lines = [

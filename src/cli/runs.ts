@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -8,24 +8,19 @@ import { kernelsDigest } from '../kernel/instance.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
 import { ColumnCache, linkOrCopy, whyComputed } from '../replay/cache.ts';
-import { checkColumn } from '../replay/column_file.ts';
-import {
-  inFolder,
-  isDone,
-  type Manifest,
-  manifestJson,
-  outputsOf,
-  PATHS,
-  planReplay,
-  readManifest,
-} from '../replay/manifest.ts';
+import { inFolder, isDone, type Manifest, manifestJson, PATHS, planReplay, readManifest } from '../replay/manifest.ts';
+import { chunksOf } from '../replay/inputs.ts';
 import { streamed } from '../replay/stream.ts';
-import { isRunning, ownProcess, placeText, type ProcessName, sweepUnfinished } from '../replay/unfinished.ts';
+import { isRunning, ownProcess, placeText } from '../replay/unfinished.ts';
 import type { Stretch } from '../replay/within.ts';
+import type { Bucket } from '../source/bucket.ts';
 import { chunkPath } from '../source/timeline_chunk.ts';
 import type { Config } from './config.ts';
+import { bringHome, doJobIn, handOver, type Place, standing } from './handed.ts';
 import { doJob } from './job.ts';
 import { type CrewOutcome, doJobs } from './job_crew.ts';
+import { removeDamaged, type RunState, stateNow, stateOf, sweepAll, writeState } from './run_state.ts';
+import { isS3 } from './s3_place.ts';
 
 /** Which features of which events are wanted. */
 export interface RunRequest {
@@ -39,9 +34,6 @@ export interface RunRequest {
   workers: number;
 }
 
-/** What became of a replay. `interrupted`: whoever was at it is gone. */
-export type RunState = 'planned' | 'running' | 'interrupted' | 'done' | 'failed' | 'cancelled';
-
 export interface RunStatus {
   id: string;
   folder: string;
@@ -50,13 +42,6 @@ export interface RunStatus {
   errors: string[];
   jobs: { total: number; done: number };
   manifest: Manifest;
-}
-
-interface StateFile {
-  state: Exclude<RunState, 'interrupted'>;
-  /** Whoever works on it. */
-  by: ProcessName | null;
-  errors: string[];
 }
 
 /** A replay that is planned. */
@@ -72,7 +57,7 @@ const FOLDERS = [PATHS.columns, PATHS.parts, PATHS.chunks];
 
 const RUNS = 'runs';
 const CACHE = 'cache';
-const STATE = 'state.json';
+const WORK = 'work';
 const CANCEL = 'cancel';
 
 /** Replays of a data folder, each a folder of its own, and the cache of their columns. */
@@ -94,24 +79,30 @@ export class Runs {
   /**
    * Plans a replay: its folder then has all that jobs need, columns of the cache among it.
    *
-   * @param folder null for one among the data
+   * @param to null for one among the data
+   * @throws Fault `conflict` where there is one already
    */
-  async plan(request: RunRequest, folder: string | null): Promise<PlannedRun> {
+  async plan(request: RunRequest, to: Place | null): Promise<PlannedRun> {
     this.#sweepUnplanned();
     const id = newId();
-    const place = folder === null ? join(this.config.replays.dir, RUNS, id) : resolve(folder);
-    if (existsSync(PATHS.manifest(place))) throw new Fault('conflict', `${place} has a replay already`);
-    mkdirSync(place, { recursive: true });
-    this.#state(place, { state: 'planned', by: ownProcess(), errors: [] });
+    const folder = typeof to === 'string' ? resolve(to) : join(this.config.replays.dir, RUNS, id);
+    if (existsSync(PATHS.manifest(folder))) throw new Fault('conflict', `${folder} has a replay already`);
+    mkdirSync(folder, { recursive: true });
+    writeState(folder, { state: 'planned', by: ownProcess(), errors: [] });
     try {
-      return this.#planIn(place, request, id);
+      const planned = this.#planIn(folder, request, id);
+      if (to === null || typeof to === 'string') return this.#settleIn(folder, request, planned);
+      await handOver(to, { ...planned, plan: planJson(request.plan), chunks: this.#chunks, folder });
+      rmSync(folder, { recursive: true });
+      return { ...planned, folder: to.name };
     } catch (error) {
       // A folder that somebody has named may hold what is his.
-      if (folder === null) rmSync(place, { recursive: true });
+      if (typeof to !== 'string') rmSync(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
+  /** With columns of the cache. */
   #planIn(place: string, request: RunRequest, id: string): PlannedRun {
     for (const each of FOLDERS) mkdirSync(each(place), { recursive: true });
     const damaged: string[] = [];
@@ -121,12 +112,25 @@ export class Runs {
       return outcome === 'taken';
     };
     const manifest = planReplay({ ...this.#requestOf(request, id), has });
-    this.#linkChunks(manifest, place);
-    placeText(PATHS.plan(place), planJson(request.plan));
-    // With it the folder is a replay's.
-    placeText(PATHS.manifest(place), manifestJson(manifest));
-    this.#state(place, { state: 'planned', by: null, errors: [] });
     return { manifest, folder: place, damaged: damaged.map(column => manifest.about[column]!.name) };
+  }
+
+  #settleIn(folder: string, { plan }: RunRequest, planned: PlannedRun): PlannedRun {
+    this.#linkChunks(planned.manifest, folder);
+    placeText(PATHS.plan(folder), planJson(plan));
+    // With it the folder is a replay's.
+    placeText(PATHS.manifest(folder), manifestJson(planned.manifest));
+    writeState(folder, { state: 'planned', by: null, errors: [] });
+    return planned;
+  }
+
+  get #chunks(): string {
+    return join(this.config.timelines.dir, 'chunks');
+  }
+
+  /** For folders of jobs whose replay lies in a bucket. */
+  get #work(): string {
+    return join(this.config.replays.dir, WORK);
   }
 
   /** Folders of replays whose planning was cut off. */
@@ -162,11 +166,8 @@ export class Runs {
   /** Events that jobs read, as files of the replay's own: whatever becomes of the timelines. */
   #linkChunks({ jobs, timelines }: Manifest, folder: string): void {
     if (jobs.length === 0) return;
-    const chunks = new Set(
-      timelines.flatMap(({ types }) => types.flatMap(type => type.chunks.map(({ hash }) => hash))),
-    );
-    for (const hash of chunks)
-      linkOrCopy(chunkPath(join(this.config.timelines.dir, 'chunks'), hash), chunkPath(PATHS.chunks(folder), hash));
+    for (const hash of chunksOf(timelines))
+      linkOrCopy(chunkPath(this.#chunks, hash), chunkPath(PATHS.chunks(folder), hash));
   }
 
   /**
@@ -186,7 +187,7 @@ export class Runs {
     const { state } = this.#status(folder, manifest);
     if (state === 'running') throw new Fault('busy', `replay ${manifest.id} is being worked on`);
     rmSync(join(folder, CANCEL), { force: true });
-    this.#state(folder, { state: 'running', by: ownProcess(), errors: [] });
+    writeState(folder, { state: 'running', by: ownProcess(), errors: [] });
     sweepAll(folder);
     for (const damage of removeDamaged(manifest, folder)) note(`${damage}; it is computed again`);
     let done = 0;
@@ -206,7 +207,7 @@ export class Runs {
   #settle(folder: string, manifest: Manifest, { failed, skipped, isCancelled }: CrewOutcome, done: number): Manifest {
     sweepAll(folder);
     if (isCancelled) {
-      this.#state(folder, { state: 'cancelled', by: null, errors: [] });
+      writeState(folder, { state: 'cancelled', by: null, errors: [] });
       const how = `\`tilefold replay resume ${manifest.id}\` goes on with it`;
       throw new Fault(
         'conflict',
@@ -219,29 +220,58 @@ export class Runs {
       return manifest;
     }
     const errors = failed.map(({ error }) => error.message);
-    this.#state(folder, { state: 'failed', by: null, errors });
+    writeState(folder, { state: 'failed', by: null, errors });
     const code = first.error instanceof Fault ? first.error.code : 'corrupt';
     const others = skipped.length === 0 ? '' : `; ${skipped.length} more need what was to be made there`;
     throw new Fault(code, `${errors.join('; ')}${others}`);
   }
 
-  /** One job, whoever does the others. */
-  async job(folder: string, number: number, memoryBytes: number): Promise<boolean> {
-    return (await doJob(resolve(folder), number, { engine: this.engine, memoryBytes })).isNew;
+  /** One job, whoever does the others. @returns whether it was to be done */
+  async job(place: Place, number: number, memoryBytes: number): Promise<boolean> {
+    const how = { engine: this.engine, memoryBytes };
+    const { isNew } = await (typeof place === 'string'
+      ? doJob(resolve(place), number, how)
+      : doJobIn(place, number, { ...how, work: this.#work }));
+    return isNew;
   }
 
-  /** Ends a replay whose jobs were done by others: its columns are checked to be there, and are kept. @throws Fault `conflict` */
-  finish(folder: string): Manifest {
+  /**
+   * Ends a replay whose jobs were done by others: its columns are checked to be there, and are kept. One in a bucket is
+   * among the data then.
+   *
+   * @throws Fault `conflict` where jobs are not done
+   */
+  async finish(place: Place): Promise<{ manifest: Manifest; folder: string }> {
+    if (typeof place !== 'string') return this.#finishFrom(place);
+    const folder = resolve(place);
     const { manifest } = readManifest(folder, this.engine);
     const damages = removeDamaged(manifest, folder);
     const has = inFolder(folder);
     const missing = manifest.jobs.filter(job => !isDone(manifest, job, has)).map(({ number }) => number);
-    if (missing.length > 0)
-      throw new Fault('conflict', [`jobs are not done: ${missing.join(', ')}`, ...damages].join('; '));
+    if (missing.length > 0) throw notDone(missing, damages);
+    this.#keepAll(manifest, folder);
+    this.#end(folder);
+    return { manifest, folder };
+  }
+
+  async #finishFrom(bucket: Bucket): Promise<{ manifest: Manifest; folder: string }> {
+    this.#sweepUnplanned();
+    const { manifest, missing } = await standing(bucket, { engine: this.engine, work: this.#work });
+    if (missing.length > 0) throw notDone(missing, []);
+    const folder = join(this.config.replays.dir, RUNS, manifest.id);
+    if (existsSync(PATHS.manifest(folder))) return { manifest, folder };
+    mkdirSync(folder, { recursive: true });
+    writeState(folder, { state: 'planned', by: ownProcess(), errors: [] });
+    await bringHome(bucket, manifest, folder);
+    this.#keepAll(manifest, folder);
+    this.#end(folder);
+    placeText(PATHS.manifest(folder), manifestJson(manifest));
+    return { manifest, folder };
+  }
+
+  #keepAll(manifest: Manifest, folder: string): void {
     for (const job of manifest.jobs) if (!job.part && !job.range) this.#keep(manifest, folder, job.columns);
     this.cache.trim();
-    this.#end(folder);
-    return manifest;
   }
 
   list(): RunStatus[] {
@@ -256,9 +286,18 @@ export class Runs {
     return this.#status(folder, readManifest(folder, null).manifest);
   }
 
+  /** How far others are with a replay that lies in a bucket. */
+  async showIn(bucket: Bucket): Promise<RunStatus> {
+    const { manifest, missing } = await standing(bucket, { engine: null, work: this.#work });
+    const jobs = { total: manifest.jobs.length, done: manifest.jobs.length - missing.length };
+    const state = missing.length === 0 ? 'done' : 'planned';
+    return { id: manifest.id, folder: bucket.name, state, errors: [], jobs, manifest };
+  }
+
   folderOf(id: string): string {
     const own = join(this.config.replays.dir, RUNS, id);
     if (ID.test(id) && existsSync(PATHS.manifest(own))) return own;
+    if (isS3(id)) throw new Fault('request', `${id} lies in a bucket: \`tilefold replay finish\` brings it here`);
     if (existsSync(PATHS.manifest(resolve(id)))) return resolve(id);
     throw new Fault('not_found', `there is no replay ${id}; \`tilefold replay list\` says which there are`);
   }
@@ -301,24 +340,19 @@ export class Runs {
   }
 
   #status(folder: string, manifest: Manifest): RunStatus {
-    const { state, by, errors } = stateOf(folder);
+    const file = stateOf(folder);
     const has = inFolder(folder);
     const done =
-      state === 'done' ? manifest.jobs.length : manifest.jobs.filter(job => isDone(manifest, job, has)).length;
-    const isGone = state === 'running' && by !== null && !isRunning(by);
+      file.state === 'done' ? manifest.jobs.length : manifest.jobs.filter(job => isDone(manifest, job, has)).length;
     const jobs = { total: manifest.jobs.length, done };
-    return { id: manifest.id, folder, state: isGone ? 'interrupted' : state, errors, jobs, manifest };
-  }
-
-  #state(folder: string, state: StateFile): void {
-    placeText(join(folder, STATE), JSON.stringify(state));
+    return { id: manifest.id, folder, state: stateNow(file), errors: file.errors, jobs, manifest };
   }
 
   /** What only jobs need goes first: killed between the two, the replay has no more to do than this. */
   #end(folder: string): void {
     for (const each of [PATHS.chunks, PATHS.parts]) rmSync(each(folder), { recursive: true, force: true });
     sweepAll(folder);
-    this.#state(folder, { state: 'done', by: null, errors: [] });
+    writeState(folder, { state: 'done', by: null, errors: [] });
   }
 }
 
@@ -336,29 +370,6 @@ function newId(): string {
   return `${at}-${Buffer.from(crypto.getRandomValues(new Uint8Array(2))).toString('hex')}`;
 }
 
-function stateOf(folder: string): StateFile {
-  const path = join(folder, STATE);
-  if (!existsSync(path)) return { state: 'planned', by: null, errors: [] };
-  return JSON.parse(readFileSync(path, 'utf8')) as StateFile;
-}
-
-/** Nobody else is at it, on this machine. */
-function sweepAll(folder: string): void {
-  for (const each of [folder, PATHS.columns(folder), PATHS.parts(folder)]) sweepUnfinished(each);
-}
-
-/** Columns that were made and are not what was written: without them their jobs are not done. */
-function removeDamaged(manifest: Manifest, folder: string): string[] {
-  const found: string[] = [];
-  for (const { id, path } of manifest.jobs.flatMap(job => outputsOf(manifest, job, folder))) {
-    if (!existsSync(path)) continue;
-    try {
-      checkColumn(path);
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      rmSync(path, { force: true });
-      found.push(`${manifest.about[id]!.name}: ${error.message}`);
-    }
-  }
-  return found;
+function notDone(jobs: number[], damages: string[]): Fault {
+  return new Fault('conflict', [`jobs are not done: ${jobs.join(', ')}`, ...damages].join('; '));
 }

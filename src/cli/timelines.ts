@@ -17,7 +17,6 @@ import { type Saved, saveTimeline, type Selection } from '../replay/save.ts';
 import { localDisk } from '../source/disk.ts';
 import { eventFiles } from '../source/files.ts';
 import type { RowNames } from '../source/rows.ts';
-import { s3Bucket } from '../source/s3.ts';
 import { folderLog, folderRecords, listSegments } from '../source/segments.ts';
 import type { Source } from '../source/source.ts';
 import { timelineSource } from '../source/timeline.ts';
@@ -28,6 +27,7 @@ import { readableLog } from './compose.ts';
 import type { Config } from './config.ts';
 import { openFile, openShared } from './database.ts';
 import { typeNameOf } from './infer.ts';
+import { isS3, s3Place } from './s3_place.ts';
 
 /** What a timeline is made from. */
 export type TimelineOrigin =
@@ -219,7 +219,7 @@ export class Timelines {
 
   async #files(paths: string[], names: Partial<RowNames>): Promise<Source> {
     const { clock } = await eventFiles([], {});
-    const local = paths.filter(path => !path.startsWith(S3));
+    const local = paths.filter(path => !isS3(path));
     await eventFiles(local, names);
     const { dir } = this.config.timelines;
     const { s3 } = this.config.log;
@@ -227,7 +227,7 @@ export class Timelines {
       clock,
       async *read() {
         for (const path of paths)
-          if (path.startsWith(S3)) yield* s3Blocks(path, join(dir, WAITING), s3, names);
+          if (isS3(path)) yield* s3Blocks(path, join(dir, WAITING), s3, names);
           else yield* (await eventFiles([path], names)).read(0);
       },
     };
@@ -343,17 +343,12 @@ function nothingIn(
   return new Fault('media_type', `${what}: all ${rejected} lines were rejected, the first being ${found}`);
 }
 
-const S3 = 's3://';
-const S3_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/;
-
 /** Read at a time. */
 const RANGE_BYTES = 4 << 20;
 
 /** Objects below a prefix, one after the other by name: each waits in a file while it is read. */
 async function* s3Blocks(url: string, waiting: string, known: Config['log']['s3'], names: Partial<RowNames>) {
-  const [, bucketName, prefix = ''] = S3_URL.exec(url) ?? [];
-  if (bucketName === undefined) throw new Fault('config', `${url} is no place in S3: wanted s3://BUCKET/PREFIX`);
-  const bucket = s3Bucket({ bucket: bucketName, endpoint: known?.endpoint, region: known?.region, prefix });
+  const { bucket, prefix } = s3Place(url, known);
   const objects = (await bucket.list()).filter(({ bytes }) => bytes > 0);
   if (objects.length === 0) throw new Fault('not_found', `there is nothing at ${url}`);
   for (const { name, bytes } of objects) {

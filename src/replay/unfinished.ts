@@ -6,9 +6,10 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   writeSync,
@@ -68,6 +69,18 @@ export function sweepUnfinished(folder: string): number {
     swept++;
   }
   return swept;
+}
+
+/** A folder that nobody else has, in one for such folders; those of the dead leave it. */
+export function scratchFolder(folder: string): string {
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    const pid = Number(/^(\d+)-\d+-\d+$/.exec(name)?.[1]);
+    if (pid > 0 && pid !== process.pid && !isAlive(pid)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+  const made = join(folder, `${process.pid}-${threadId}-${count++}`);
+  rmSync(made, { recursive: true, force: true });
+  mkdirSync(made, { recursive: true });
+  return made;
 }
 
 /** A process: its number is given to others after it, and in a container all are number 1. */

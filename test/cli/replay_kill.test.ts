@@ -138,7 +138,7 @@ test(
         await Promise.all(twice.slice(0, 1 + random.below(2)));
       }
       await killWhen(start(data, 'replay', 'finish', out), () => existsSync(cacheOf(data)));
-      data.runs.finish(out);
+      await data.runs.finish(out);
       expect(bytesOf(out)).toEqual(whole.bytes);
       expectTidy(out, data.runs, cacheOf(data));
     }
