@@ -117,6 +117,23 @@ export {
   setShapePart,
   spellAnswered,
 } from './answered';
+export { addFeed, addStrand, gatherSteps, setStrandKey, sortStrand, strandBytes } from './strand';
+export {
+  SWEEP_TANGLED,
+  SWEPT,
+  packSweptLists,
+  packSweptTexts,
+  packedListEnds,
+  packedTextEnds,
+  packedTexts,
+  setSweptWindow,
+  sweep,
+  sweptBytes,
+  sweptFaults,
+  sweptNulls,
+  sweptStatuses,
+  sweptValues,
+} from './sweep';
 export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT, isGroup } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';

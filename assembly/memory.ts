@@ -158,4 +158,23 @@ export class Bytes {
   get end(): usize {
     return this.start + this.length;
   }
+
+  /** Gives its block back. */
+  free(): void {
+    release(this.start, this.capacity);
+    this.start = 0;
+    this.length = 0;
+    this.capacity = 0;
+  }
+
+  /** Has from now on what another one had, which has nothing then. */
+  takeFrom(other: Bytes): void {
+    release(this.start, this.capacity);
+    this.start = other.start;
+    this.length = other.length;
+    this.capacity = other.capacity;
+    other.start = 0;
+    other.length = 0;
+    other.capacity = 0;
+  }
 }

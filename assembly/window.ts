@@ -535,7 +535,7 @@ function coverWindow(answer: Answer, index: i32, timeMs: i64): void {
   }
 }
 
-const OPEN: i64 = i64.MAX_VALUE;
+export const OPEN: i64 = i64.MAX_VALUE;
 
 @inline
 export function startOf(window: Window, timeMs: i64): i64 {
@@ -544,7 +544,7 @@ export function startOf(window: Window, timeMs: i64): i64 {
 
 /** OPEN where the prefix is the only end. */
 @inline
-function endOf(window: Window, timeMs: i64, isPast: bool): i64 {
+export function endOf(window: Window, timeMs: i64, isPast: bool): i64 {
   if (window.everyMs != 0) return floorTile(timeMs - window.agoMs, window.everyMs, window.offsetMs);
   if (window.isExact) return timeMs + 1;
   if (window.agoMs == 0 && !isPast) return OPEN;
@@ -1140,8 +1140,13 @@ function isWord(member: Member): bool {
 }
 
 function isExpired(answer: Answer, member: Member): bool {
-  const clock = seenClock(member.type);
-  return !answer.isPast && clock != CLOCK_NONE && answer.timeMicros < clock - latenessMicros;
+  return !answer.isPast && lateBefore(seenClock(member.type), answer.timeMicros);
+}
+
+/** Is a moment of reading earlier than the clock of what is read by more than may be? */
+@inline
+export function lateBefore(clock: i64, timeMicros: i64): bool {
+  return clock != CLOCK_NONE && timeMicros < clock - latenessMicros;
 }
 
 @inline

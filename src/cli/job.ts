@@ -3,9 +3,11 @@ import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import { loadKernel } from '../kernel/instance.ts';
+import type { Layout } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
 import type { Plan } from '../plan/plan.ts';
 import { subplan } from '../plan/subplan.ts';
+import type { BatchParts } from '../replay/batches.ts';
 import { ColumnReader, ColumnWriter } from '../replay/column_file.ts';
 import { eventsOfJob, waitsFor } from '../replay/inputs.ts';
 import { runJob } from '../replay/job.ts';
@@ -23,6 +25,7 @@ import { runPlaces } from '../replay/places.ts';
 import { Columns, type Node, type PlaceColumn } from '../replay/stages.ts';
 import { streamSource } from '../replay/stream.ts';
 import { subjectsOf } from '../replay/subject.ts';
+import { runSweep } from '../replay/sweep.ts';
 import { rowsPathOf } from '../replay/unfinished.ts';
 import { localDisk } from '../source/disk.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
@@ -52,7 +55,7 @@ export async function doJob(
   try {
     const work = { folder, manifest, job, columns: new Columns(plan), memoryBytes };
     if (job.kind === 'join') joinColumns(work);
-    else await makeColumns(work);
+    else if (!job.isSwept || !(await sweepColumns(work))) await makeColumns(work);
   } catch (error) {
     // Another one has done it meanwhile, and has tidied up after himself: the parts that he has joined, say.
     if (isDone(manifest, job, has)) return { isNew: false };
@@ -106,13 +109,59 @@ function joinColumn({ folder, manifest, job, columns }: Work, id: string): void 
 
 /** A kernel with what the job has to know of the plan, its events, and the columns that it reads and writes. */
 async function makeColumns(work: Work): Promise<void> {
-  const { folder, manifest, job, memoryBytes } = work;
+  const { folder, job, memoryBytes } = work;
+  const laid = await layJob(work);
+  const { layout } = laid;
+  const { spill, close } = spillOf(layout, { memoryBytes, path: rowsPathOf(folder, job.number) });
+  try {
+    await withColumns(work, laid, async (parts, outputs, from, to) => {
+      if (job.kind === 'places') {
+        const writers = new Map(outputs.map(({ node, writer }) => [placeOf(node), writer]));
+        await runPlaces({ ...parts, spill, writers });
+      } else await runJob({ ...parts, spill, outputs: named(outputs), from, to });
+      return true;
+    });
+  } finally {
+    close();
+  }
+}
+
+/** The same key by key; false where that is not to be done. */
+async function sweepColumns(work: Work): Promise<boolean> {
+  const laid = await layJob(work);
+  return withColumns(work, laid, (parts, outputs, from, to) =>
+    runSweep({ ...parts, outputs: named(outputs), rows: to - from, memoryBytes: work.memoryBytes }),
+  );
+}
+
+interface Laid {
+  plan: Plan;
+  layout: Layout;
+  source: Source;
+  /** The row of the event type in hand that the source begins with. */
+  first: number;
+}
+
+async function layJob(work: Work): Promise<Laid> {
   const plan = planOf(work);
   const { timelines, first, ...how } = eventsOfJob(manifest, job);
   const source = streamSource(localDisk, PATHS.chunks(folder), timelines, how);
   const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
-  const layout = layPlan(await loadKernel(), plan, countedIds(plan), settings);
-  const { spill, close } = spillOf(layout, { memoryBytes, path: rowsPathOf(folder, job.number) });
+  return { plan, source, first, layout: layPlan(await loadKernel(), plan, countedIds(plan), settings) };
+}
+
+interface OutputColumn {
+  node: Node;
+  writer: ColumnWriter;
+}
+
+/** Opens what a job reads and writes, rows [from, to) of what the source has; its columns are there where it says that they are made. */
+async function withColumns(
+  work: Work,
+  { plan, layout, source, first }: Laid,
+  make: (parts: BatchParts, outputs: OutputColumn[], from: number, to: number) => Promise<boolean>,
+): Promise<boolean> {
+  const { folder, manifest, job } = work;
   const [from, to] = [(job.range?.from ?? 0) - first, (job.range?.to ?? manifest.rows[job.event]!) - first];
   const given = plan.events.flatMap(event =>
     (event.given ?? []).map(({ name }) => {
@@ -121,26 +170,25 @@ async function makeColumns(work: Work): Promise<void> {
       return { event: event.name, column: name, reader };
     }),
   );
-  const outputs = outputsOf(manifest, job, folder).map(({ id, path }) => {
+  const outputs = outputsOf(manifest, job, folder).map(({ id, path }): OutputColumn => {
     const node = work.columns.node(id);
     return { node, writer: new ColumnWriter(path, node.type, to - from) };
   });
+  const subject = plan.sets.length > 0 ? subjectsOf(layout).subjects[0]! : null;
+  const parts = { layout, source, event: job.event, subject, given, part: job.part, stages: new Stages() };
+  let isMade = false;
   try {
-    if (job.kind === 'places') {
-      const writers = new Map(outputs.map(({ node, writer }) => [placeOf(node), writer]));
-      await runPlaces({ layout, spill, source, event: job.event, writers });
-    } else
-      await runJob({
-        ...{ layout, spill, source, event: job.event, given, part: job.part, from, to, stages: new Stages() },
-        subject: plan.sets.length > 0 ? subjectsOf(layout).subjects[0]! : null,
-        outputs: outputs.map(({ node, writer }) => ({ column: columnOf(node), writer })),
-      });
-    for (const { writer } of outputs) writer.finish();
+    isMade = await make(parts, outputs, from, to);
+    if (isMade) for (const { writer } of outputs) writer.finish();
   } finally {
     for (const { writer } of outputs) writer.abandon();
     for (const { reader } of given) reader.close();
-    close();
   }
+  return isMade;
+}
+
+function named(outputs: OutputColumn[]): { column: string; writer: ColumnWriter }[] {
+  return outputs.map(({ node, writer }) => ({ column: columnOf(node), writer }));
 }
 
 function planOf({ job, columns }: Work): Plan {

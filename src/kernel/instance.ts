@@ -143,6 +143,41 @@ export interface Exports {
   answeredStart(): number;
   answeredLength(): number;
   answeredEnds(): number;
+  addStrand(writer: number, reader: number, isShared: number, isExclusive: number, keyCount: number): number;
+  setStrandKey(strand: number, isReader: number, index: number, register: number, kind: number): void;
+  addFeed(strand: number, where: number, value: number, isText: number): number;
+  strandBytes(): number;
+  gatherSteps(): void;
+  sortStrand(strand: number): void;
+  SWEPT: Global;
+  SWEEP_TANGLED: Global;
+  setSweptWindow(
+    lengthMs: number,
+    resolutionMs: number,
+    agoMs: number,
+    everyMs: number,
+    isExact: number,
+    offsetMs: number,
+  ): void;
+  sweep(
+    strand: number,
+    feed: number,
+    manner: number,
+    aggregateCase: number,
+    kind: number,
+    finisher: number,
+    limit: number,
+  ): number;
+  sweptFaults: Global;
+  sweptValues(): number;
+  sweptNulls(): number;
+  sweptStatuses(): number;
+  sweptBytes(): number;
+  packSweptTexts(from: number, to: number): number;
+  packSweptLists(from: number, to: number): number;
+  packedTexts(): number;
+  packedTextEnds(): number;
+  packedListEnds(): number;
 
   LEVELS_MAX: Global;
   SHARDS_MAX: Global;

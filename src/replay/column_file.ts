@@ -2,7 +2,8 @@ import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync
 import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
 import { isColumnar } from '../kernel/nested.ts';
-import { type FeatureColumn, isList, makeColumn, type ScalarValues } from '../kernel/window.ts';
+import type { PackedList, PackedTexts, SweptRows } from '../kernel/sweep.ts';
+import { type FeatureColumn, isList, makeColumn, type ListValues, type ScalarValues } from '../kernel/window.ts';
 import type { Type } from '../plan/value.ts';
 import { partOf } from './unfinished.ts';
 
@@ -92,6 +93,13 @@ export class ColumnWriter {
     if (this.#blockRows === BLOCK_ROWS) this.#flush();
   }
 
+  /** A whole block, or the last one. @param owned as `add` takes it */
+  addBlock(rows: SweptRows, owned: Uint8Array | null = null): void {
+    this.#blockRows += rows.nulls.length;
+    this.#rows += rows.nulls.length;
+    this.#flushRows(rows, owned);
+  }
+
   /** Of the row that is `ahead` rows behind those that were added: before they are. */
   error(ahead: number, text: string): void {
     this.#errors.rows.push(this.#blockRows + ahead);
@@ -118,7 +126,11 @@ export class ColumnWriter {
   }
 
   #flush(): void {
-    const plain = encodeRows(joinColumns(this.#pieces, this.type), this.#errors, joinBytes(this.#owned));
+    this.#flushRows(joinColumns(this.#pieces, this.type), joinBytes(this.#owned));
+  }
+
+  #flushRows(rows: FeatureColumn | SweptRows, owned: Uint8Array | null): void {
+    const plain = encodeRows(rows, this.#errors, owned);
     const packed = Bun.zstdCompressSync(plain, { level: LEVEL });
     const crc = crcOf(this.#blockRows, plain.length, packed);
     this.#crc = crc32(u32s(crc), this.#crc);
@@ -322,8 +334,11 @@ class Parts {
   }
 }
 
-function encodeRows(column: FeatureColumn, errors: RowErrors, owned: Uint8Array | null): Uint8Array<ArrayBuffer> {
-  const { nulls, statuses, values } = column;
+function encodeRows(
+  { nulls, statuses, values }: FeatureColumn | SweptRows,
+  errors: RowErrors,
+  owned: Uint8Array | null,
+): Uint8Array<ArrayBuffer> {
   const parts = new Parts();
   const hasStatuses = statuses.some(status => status !== 0);
   const hasErrors = errors.rows.length > 0;
@@ -331,9 +346,9 @@ function encodeRows(column: FeatureColumn, errors: RowErrors, owned: Uint8Array 
   parts.add(bitsOf(nulls));
   if (owned) parts.add(bitsOf(owned));
   if (hasStatuses) parts.add(statuses);
-  if (!isList(values)) addScalars(parts, values, nulls);
+  if (!hasItems(values)) addScalars(parts, values, nulls);
   else {
-    const { offsets, items, itemNulls, mapped } = values;
+    const { offsets, items, itemNulls, mapped }: ListValues | (PackedList & { mapped?: never }) = values;
     const count = offsets[nulls.length]!;
     parts.add(viewOf(offsets));
     parts.add(bitsOf(itemNulls.subarray(0, count)));
@@ -349,14 +364,24 @@ function encodeRows(column: FeatureColumn, errors: RowErrors, owned: Uint8Array 
   return parts.joined();
 }
 
-function headOfValues(items: ScalarValues, count: number): ScalarValues {
-  return Array.isArray(items) ? items.slice(0, count) : items.subarray(0, count);
+function hasItems(values: FeatureColumn['values'] | SweptRows['values']): values is ListValues | PackedList {
+  return 'offsets' in values;
+}
+
+function headOfValues<T extends ScalarValues | PackedTexts>(items: T, count: number): T | ScalarValues {
+  if (Array.isArray(items)) return items.slice(0, count);
+  return 'ends' in items ? items : items.subarray(0, count);
 }
 
 /** What is null is 0. */
-function addScalars(parts: Parts, values: ScalarValues, nulls: Uint8Array | null): void {
+function addScalars(parts: Parts, values: ScalarValues | PackedTexts, nulls: Uint8Array | null): void {
   if (Array.isArray(values)) {
     addTexts(parts, values, nulls);
+    return;
+  }
+  if ('ends' in values) {
+    parts.add(viewOf(values.ends));
+    parts.add(values.bytes);
     return;
   }
   const bytes = viewOf(values).slice();

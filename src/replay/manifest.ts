@@ -58,6 +58,8 @@ export interface ManifestJob {
   stage: number;
   /** `places`: when events were, and which are rows. `join`: parts of columns to columns. */
   kind: 'places' | 'map' | 'fold' | 'join';
+  /** A fold that goes key by key (replay/sweep.ts). */
+  isSwept: boolean;
   event: string;
   /** By id. */
   columns: string[];
@@ -170,8 +172,8 @@ function manifestJobs(planned: PlannedJob[], request: ReplayRequest, rows: Recor
     return number;
   };
   const stages = Map.groupBy(planned, ({ stage }) => stage);
-  for (const { stage, event, columns, needs, reads, kind, isKeyed } of planned) {
-    const base = { stage, kind, event, columns, needs, reads, part: null, range: null, parts: 0 } as const;
+  for (const { stage, event, columns, needs, reads, kind, isSwept, isKeyed } of planned) {
+    const base = { stage, kind, isSwept, event, columns, needs, reads, part: null, range: null, parts: 0 } as const;
     // Where a stage has jobs for everybody, the keys of one need not be dealt out.
     const beside = stages.get(stage)!.length;
     const count = Math.ceil(request.parts / beside);
@@ -182,7 +184,7 @@ function manifestJobs(planned: PlannedJob[], request: ReplayRequest, rows: Recor
       continue;
     }
     const numbers = pieces.map(piece => add({ ...base, ...piece }));
-    const joining = add({ ...base, kind: 'join', needs: [], reads: [], parts: pieces.length });
+    const joining = add({ ...base, kind: 'join', isSwept: false, needs: [], reads: [], parts: pieces.length });
     jobs[joining]!.after = numbers;
     for (const id of columns) makers.set(id, [joining]);
   }

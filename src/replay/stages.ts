@@ -12,7 +12,8 @@
  *
  * Columns above level 0 are computed once, and read by those that are made of them: they are cut there. Those of level 0 are
  * cheaper to compute than to read. What is computed together, a job, is of one event type and one level: all its columns that
- * are no folds, or the folds of one key, whose events can be told apart by that key.
+ * are no folds, or the folds of one key, whose events can be told apart by that key. Folds that can be swept key by key
+ * (replay/sweep.ts), which is faster, are a job of their own beside those for which each event has to be taken by itself.
  */
 import { assert } from '../base/assert.ts';
 import { identityOf } from '../kernel/expression.ts';
@@ -21,6 +22,7 @@ import { aggregateExpressions } from '../plan/layers.ts';
 import type { Aggregate, EventType, Feature, FeatureSet, Plan } from '../plan/plan.ts';
 import { isScalar, STRING, TIME, type Type } from '../plan/value.ts';
 import { columnOf, type Mapping, mappingsOf } from './subject.ts';
+import { isSwept } from './sweep.ts';
 
 /** A column of the events of one type: what one file holds. */
 export interface Node {
@@ -34,6 +36,8 @@ export interface Node {
     | { kind: 'lookup'; feature: Feature; set: FeatureSet; name: string };
   level: number;
   isFold: boolean;
+  /** A fold that is swept. */
+  isSwept: boolean;
   /** What is computed together has the same. */
   group: string;
   /** Events of one key can be told from those of others, and need nothing of them. */
@@ -118,7 +122,9 @@ export class Columns {
     if (own) this.#expand(own.expression, event, parts, true);
     if (error) this.#expand(error, event, parts, true);
     const of = { kind: 'column', column, error } as const;
-    return this.#node({ id, event: event.name, type: typeOf(event, column), of }, parts, 'by');
+    const isSwept =
+      own !== undefined && this.#isSwept(own.expression, event, parts) && tellsOnly(error, own.expression);
+    return this.#node({ id, event: event.name, type: typeOf(event, column), of, isSwept }, parts, 'by');
   }
 
   #lookup(id: string, event: string, name: string): Node {
@@ -138,10 +144,18 @@ export class Columns {
     parts.keys.add(JSON.stringify(mapping.keys.map(identityOf)));
     this.#expandFeature(feature, parts);
     const of = { kind: 'lookup', feature, set, name } as const;
-    return this.#node({ id, event, type: feature.expression.type, of }, parts, `${feature.entity} by`);
+    const isSwept = this.#isSwept(feature.expression, this.#event(event), parts);
+    return this.#node({ id, event, type: feature.expression.type, of, isSwept }, parts, `${feature.entity} by`);
   }
 
-  #node(what: Pick<Node, 'id' | 'event' | 'type' | 'of'>, parts: Parts, how: string): Node {
+  /** It is one read, of what no other aggregates are behind, and of events that neither take back nor are taken back. */
+  #isSwept(expression: Expression, reader: EventType, { aggregates }: Parts): boolean {
+    if (expression.kind !== 'read' || aggregates.size !== 1 || reader.changelog) return false;
+    const [aggregate] = aggregates;
+    return isSwept(expression.read, aggregate!, this.#event(aggregate!.event));
+  }
+
+  #node(what: Pick<Node, 'id' | 'event' | 'type' | 'of' | 'isSwept'>, parts: Parts, how: string): Node {
     const below = [...parts.needs].map(need => this.node(need));
     const base = Math.max(0, ...below.map(({ level }) => level));
     const isFold = parts.aggregates.size > 0;
@@ -150,7 +164,7 @@ export class Columns {
     const reads = [...parts.reads].sort();
     return {
       ...{ ...what, level, isFold },
-      group: JSON.stringify([what.event, level, isFold ? [how, ...keys] : []]),
+      group: JSON.stringify([what.event, level, isFold ? [how, what.isSwept, ...keys] : []]),
       isKeyed: isFold && keys.length === 1 && keys[0] !== '[]' && !reads.some(event => this.#event(event).changelog),
       ...{ needs: [...parts.needs].sort(), reads },
     };
@@ -226,6 +240,11 @@ export class Columns {
   }
 }
 
+/** Nothing else is said to be wrong with what is read than what is wrong with the read. */
+function tellsOnly(error: Expression | null, read: Expression): boolean {
+  return error === null || (error.kind === 'fault' && identityOf(error.of) === identityOf(read));
+}
+
 /** What a column is made of, while it is looked through. */
 interface Parts {
   needs: Set<string>;
@@ -238,7 +257,7 @@ interface Parts {
 function place(id: string, event: string, column: PlaceColumn): Node {
   const type = column === '_time' ? TIME : STRING;
   return {
-    ...{ id, event, type, of: { kind: 'place', column }, level: 0, isFold: false, isKeyed: false },
+    ...{ id, event, type, of: { kind: 'place', column }, level: 0, isFold: false, isSwept: false, isKeyed: false },
     ...{ group: JSON.stringify([event, 'place']), needs: [], reads: [event] },
   };
 }
@@ -264,6 +283,7 @@ export interface PlannedJob {
   needs: string[];
   reads: string[];
   kind: 'places' | 'map' | 'fold';
+  isSwept: boolean;
   /** Its keys may be dealt out. */
   isKeyed: boolean;
 }
@@ -295,12 +315,13 @@ export function planJobs(columns: Columns, wanted: Iterable<string>, has: (id: s
   };
   for (const id of wanted) take(id);
   const jobs = [...Map.groupBy(computed.values(), ({ group }) => group).values()].map((nodes): PlannedJob => {
-    const [{ event, level, isFold, of }] = nodes as [Node];
+    const [{ event, level, isFold, isSwept, of }] = nodes as [Node];
     return {
       ...{ stage: isFold ? 2 * level - 1 : 2 * level, event, columns: nodes.map(({ id }) => id) },
       needs: united(nodes.map(({ needs }) => needs)).filter(need => !nodes.some(({ id }) => id === need)),
       reads: united(nodes.map(({ reads }) => reads)),
       kind: of.kind === 'place' ? 'places' : isFold ? 'fold' : 'map',
+      isSwept,
       isKeyed: nodes.every(({ isKeyed }) => isKeyed),
     };
   });

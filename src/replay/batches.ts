@@ -1,0 +1,174 @@
+/**
+ * The events of a job, batch by batch, as whoever computes its columns takes them:
+ *
+ *   1. decode   a batch of events
+ *   2. given    columns of earlier jobs, into registers of their events
+ *   3. select   what is made of the event alone
+ *   4. part     of a job for a part of all keys: the others' events are passed over, for all but the clocks
+ */
+import { assert } from '../base/assert.ts';
+import type { Stages } from '../base/stages.ts';
+import { select } from '../ingest/advance.ts';
+import type { Fold } from '../kernel/fold.ts';
+import { type Block, fillGiven } from '../kernel/given.ts';
+import type { Layout } from '../kernel/layout.ts';
+import { registerOf, typeIndex } from '../kernel/layout.ts';
+import { Decoder } from '../kernel/ndjson.ts';
+import { type KeyRegisters, partitionRows } from '../kernel/partition.ts';
+import { completeBatch } from '../kernel/upsert.ts';
+import type { Source } from '../source/source.ts';
+import type { ColumnReader } from './column_file.ts';
+import type { Subject } from './subject.ts';
+
+export interface BatchParts {
+  /** Of what the job has to know of the plan. */
+  layout: Layout;
+  source: Source;
+  /** Whose rows it makes. */
+  event: string;
+  /** Whoever looks up, for columns of sets; null where the columns are the event's own. */
+  subject: Subject | null;
+  /** By event type; each from the first event on that the source has. */
+  given: { event: string; column: string; reader: ColumnReader }[];
+  /** Which part of all keys it is for; null for all of them. */
+  part: { index: number; count: number } | null;
+  stages: Stages;
+}
+
+/** The events of one type in a batch. */
+export interface TypeRows {
+  /** Indices among the records of the batch. */
+  records: Int32Array;
+  /** In the type's frame; -1 of those that are none. */
+  rows: Int32Array;
+}
+
+export interface Batch {
+  count: number;
+  /** Of its first record. */
+  position: number;
+  /** By the number of the type. */
+  types: TypeRows[];
+  /** Of each event of the type in hand, 1 where what it reads is in the part; null where there are no parts. */
+  owned: Uint8Array | null;
+}
+
+/** @param fold has the last rows of upserts; only who reads such has to have it */
+export async function eachBatch(parts: BatchParts, fold: Fold | null, take: (batch: Batch) => void): Promise<void> {
+  const { layout, source, stages } = parts;
+  const decoder = new Decoder(layout.kernel, layout.types);
+  const batches = new Batches(parts);
+  let position = 0;
+  for await (const block of source.read(0)) {
+    stages.time('decode', () => decoder.fill(block.bytes));
+    while (stages.time('decode', () => decoder.next(position, block.arrivalMicros))) {
+      assert(decoder.rejected().length === 0, 'a timeline holds nothing but events');
+      if (layout.keepsLastRows) {
+        assert(fold, 'last rows of upserts are kept by a fold');
+        stages.time('fold', () => completeBatch(layout.kernel, fold));
+      }
+      take(batches.next(decoder.count, position));
+      position += decoder.count;
+    }
+  }
+}
+
+class Batches {
+  readonly #parts: BatchParts;
+  /** The number of the type whose rows are made. */
+  readonly #type: number;
+  /** How its events name what they read, and all keys by which events of each type write or read. */
+  readonly #keys: { own: KeyRegisters | null; ofTypes: KeyRegisters[][] };
+  #blocks: Block[] = [];
+
+  constructor(parts: BatchParts) {
+    this.#parts = parts;
+    const { layout, event, subject } = parts;
+    this.#type = typeIndex(layout, event);
+    const own = ownKey(layout, this.#type, subject);
+    this.#keys = { own, ofTypes: layout.types.map((_, type) => this.#keysOf(type, own)) };
+  }
+
+  next(count: number, position: number): Batch {
+    const { layout, stages, part } = this.#parts;
+    const types = rowsByType(layout, count);
+    stages.time('select', () => {
+      this.#fill(types);
+      select(layout);
+    });
+    return { count, position, types, owned: part && this.#ownedRows(types, part) };
+  }
+
+  #keysOf(type: number, own: KeyRegisters | null): KeyRegisters[] {
+    const { layout } = this.#parts;
+    const of = layout.types[type]!;
+    const written = layout.plan.aggregates
+      .filter(({ event }) => event === of.event.name)
+      .map(({ keys }) => keys.map(key => ({ register: registerOf(of, key), type: key.type })));
+    const all = type === this.#type && own ? [own, ...written] : written;
+    return [...new Map(all.map(key => [JSON.stringify(key), key])).values()];
+  }
+
+  /** Columns that are given go to the rows of their events. */
+  #fill(types: TypeRows[]): void {
+    const { layout, given } = this.#parts;
+    const { kernel } = layout;
+    for (const { start, size } of this.#blocks) kernel.exports.release(start, size);
+    this.#blocks = [];
+    for (const { event, column, reader } of given) {
+      const index = typeIndex(layout, event);
+      const { frame, given: registers } = layout.types[index]!;
+      const { rows } = types[index]!;
+      const block = fillGiven(kernel, frame, registers.get(column)!, reader.take(rows.length), rows);
+      if (block) this.#blocks.push(block);
+    }
+  }
+
+  /** Passes over events of which no key is in the part. */
+  #ownedRows(types: TypeRows[], { index, count }: { index: number; count: number }): Uint8Array {
+    const { kernel } = this.#parts.layout;
+    const { exports } = kernel;
+    for (const [type, { records, rows }] of types.entries()) {
+      const keys = this.#keys.ofTypes[type]!;
+      const parts = keys.map(key => this.#partsOf(type, key, count));
+      const recordRows = kernel.ints(exports.recordRow.value, exports.recordCount.value);
+      for (let i = 0; i < rows.length; i++) {
+        const row = rows[i]!;
+        if (row >= 0 && !parts.some(part => part[row] === index)) recordRows[records[i]!] = -1;
+      }
+    }
+    const { rows } = types[this.#type]!;
+    const { own } = this.#keys;
+    assert(own, 'a job for a part of all keys has events that read');
+    const parts = this.#partsOf(this.#type, own, count);
+    return Uint8Array.from(rows, row => ((row < 0 ? index === 0 : parts[row] === index) ? 1 : 0));
+  }
+
+  #partsOf(type: number, key: KeyRegisters, count: number): Uint8Array {
+    const { kernel, types } = this.#parts.layout;
+    const parts = new Uint8Array(kernel.exports.typeRows(type));
+    partitionRows(kernel, types[type]!.frame, key, count, parts);
+    return parts;
+  }
+}
+
+/** How the events whose rows are made name what they read. */
+export function ownKey(layout: Layout, type: number, subject: Subject | null): KeyRegisters | null {
+  const of = layout.types[type]!;
+  if (subject) return subject.keys.map(key => ({ register: registerOf(of, key), type: key.type }));
+  const [read] = of.reads;
+  return read ? read.read.keys!.map((key, i) => ({ register: read.keys[i]!, type: key.type })) : null;
+}
+
+function rowsByType({ kernel, types }: Layout, count: number): TypeRows[] {
+  const { exports } = kernel;
+  const recordTypes = kernel.ints(exports.recordType.value, count);
+  const recordRows = kernel.ints(exports.recordRow.value, count);
+  return types.map((_, type) => {
+    const records = new Int32Array(count);
+    let length = 0;
+    for (let record = 0; record < count; record++) if (recordTypes[record] === type) records[length++] = record;
+    const own = records.subarray(0, length);
+    return { records: own, rows: Int32Array.from(own, record => recordRows[record]!) };
+  });
+}
