@@ -252,7 +252,10 @@ function read(step: u32, row: u32): void {
   if (window.lengthMs != 0) {
     if (load<u8>(lates + <usize>step) != 0) return refuse(row);
     slide(load<i64>(millis + (<usize>step << 3)));
-  } else toEnd(lineCount);
+  } else {
+    toEnd(lineCount);
+    while (low > 0) enterFirst();
+  }
   put(row);
 }
 

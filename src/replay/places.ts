@@ -4,10 +4,9 @@ import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { completeBatch } from '../kernel/upsert.ts';
-import { type FeatureColumn, makeColumn } from '../kernel/window.ts';
-import { STRING, TIME } from '../plan/value.ts';
+import type { SweptRows } from '../kernel/sweep.ts';
 import type { Source } from '../source/source.ts';
-import type { ColumnWriter } from './column_file.ts';
+import { BLOCK_ROWS, type ColumnWriter } from './column_file.ts';
 import type { Spill } from './spill.ts';
 import type { PlaceColumn } from './stages.ts';
 
@@ -28,78 +27,155 @@ export interface BadPlace {
 
 export async function runPlaces({ layout, spill, source, event, writers }: PlacesParts): Promise<void> {
   const { kernel } = layout;
+  const { exports } = kernel;
   const decoder = new Decoder(kernel, layout.types);
   const type = typeIndex(layout, event);
+  const places = new Places(writers);
   let position = 0;
   for await (const block of source.read(0)) {
     decoder.fill(block.bytes);
     while (decoder.next(position, block.arrivalMicros)) {
       if (layout.keepsLastRows) completeBatch(kernel, spill.fold);
-      writeBatch(kernel, type, decoder, block.bytes, writers);
-      position += decoder.count;
+      const { count } = decoder;
+      const bad = new Map(decoder.bad().map(one => [one.record, one]));
+      const ints = (global: { value: number }) => kernel.ints(global.value, count);
+      const [types, rows] = [ints(exports.recordType), ints(exports.recordRow)];
+      const [starts, lengths] = [ints(exports.recordStart), ints(exports.recordLength)];
+      const times = kernel.longs(exports.recordTime.value, count);
+      for (let i = 0; i < count; i++) {
+        if (types[i] !== type) continue;
+        const line = block.bytes.subarray(starts[i]!, starts[i]! + lengths[i]!);
+        places.add(rows[i]! < 0 ? null : times[i]!, line, bad.get(i));
+      }
+      position += count;
     }
   }
+  places.flush();
 }
 
-function writeBatch(
-  kernel: Layout['kernel'],
-  type: number,
-  decoder: Decoder,
-  bytes: Uint8Array,
-  writers: PlacesParts['writers'],
-): void {
-  const { exports } = kernel;
-  const { count } = decoder;
-  const types = kernel.ints(exports.recordType.value, count).slice();
-  const rows = kernel.ints(exports.recordRow.value, count).slice();
-  const times = kernel.longs(exports.recordTime.value, count).slice();
-  const starts = kernel.ints(exports.recordStart.value, count).slice();
-  const lengths = kernel.ints(exports.recordLength.value, count).slice();
-  const bad = new Map(decoder.bad().map(one => [one.record, one]));
-  const records = Array.from(types.keys()).filter(record => types[record] === type);
-  for (let at = 0; at < records.length; ) {
-    const some = records.slice(at, at + [...writers.values()][0]!.room);
-    writers.get('_time')?.add(timesOf(some, rows, times));
-    writers
-      .get('_id')
-      ?.add(textsOf(some, record => idOf(bytes.subarray(starts[record]!, starts[record]! + lengths[record]!))));
-    writers.get('_bad')?.add(textsOf(some, record => badText(bad.get(record))));
-    at += some.length;
+/** The places of events until they make a block. */
+class Places {
+  #count = 0;
+  readonly #times = new BigInt64Array(BLOCK_ROWS);
+  readonly #nulls = new Uint8Array(BLOCK_ROWS);
+  readonly #ids = new PackedRows();
+  readonly #bad = new PackedRows();
+
+  constructor(private readonly writers: PlacesParts['writers']) {}
+
+  /** @param timeMicros null where the event is no row */
+  add(timeMicros: bigint | null, line: Uint8Array, bad: BadEvent | undefined): void {
+    this.#times[this.#count] = timeMicros ?? 0n;
+    this.#nulls[this.#count] = timeMicros === null ? 1 : 0;
+    addId(line, this.#ids);
+    this.#bad.add(bad ? ENCODER.encode(badText(bad)) : null);
+    if (++this.#count === BLOCK_ROWS) this.flush();
+  }
+
+  flush(): void {
+    const count = this.#count;
+    if (count === 0) return;
+    const times = { values: this.#times.slice(0, count), nulls: this.#nulls.slice(0, count) };
+    this.writers.get('_time')?.addBlock({ ...times, statuses: new Uint8Array(count) });
+    this.writers.get('_id')?.addBlock(this.#ids.take());
+    this.writers.get('_bad')?.addBlock(this.#bad.take());
+    this.#count = 0;
   }
 }
 
-/** Null of events that are no rows. */
-function timesOf(records: number[], rows: Int32Array, times: BigInt64Array): FeatureColumn {
-  const column = makeColumn({ name: '_time', type: TIME }, records.length);
-  const values = column.values as BigInt64Array;
-  for (const [i, record] of records.entries()) {
-    values[i] = times[record]!;
-    column.nulls[i] = rows[record]! < 0 ? 1 : 0;
+const ENCODER = new TextEncoder();
+
+/** Texts that may be null, one behind the other. */
+export class PackedRows {
+  #count = 0;
+  readonly #ends = new Uint32Array(BLOCK_ROWS + 1);
+  readonly #nulls = new Uint8Array(BLOCK_ROWS);
+  #bytes = new Uint8Array(BLOCK_ROWS);
+
+  /** At most BLOCK_ROWS of them; @param text null, or a text whose bytes [from, to) are meant */
+  add(text: Uint8Array | null, from = 0, to = text?.length ?? 0): void {
+    const start = this.#ends[this.#count]!;
+    const end = start + to - from;
+    this.#nulls[this.#count] = text ? 0 : 1;
+    if (end > this.#bytes.length) this.#grow(end);
+    for (let i = from; i < to; i++) this.#bytes[start + i - from] = text![i]!;
+    this.#ends[++this.#count] = end;
   }
-  return column;
+
+  /** All there are; it is empty then. */
+  take(): SweptRows {
+    const count = this.#count;
+    const ends = this.#ends.slice(0, count + 1);
+    this.#count = 0;
+    const values = { ends, bytes: this.#bytes.slice(0, ends[count]) };
+    return { values, nulls: this.#nulls.slice(0, count), statuses: new Uint8Array(count) };
+  }
+
+  #grow(size: number): void {
+    const grown = new Uint8Array(Math.max(size, this.#bytes.length * 2));
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+  }
 }
 
-function textsOf(records: number[], textOf: (record: number) => string | null): FeatureColumn {
-  const column = makeColumn({ name: '', type: STRING }, records.length);
-  const values = column.values as string[];
-  for (const [i, record] of records.entries()) {
-    const text = textOf(record);
-    values[i] = text ?? '';
-    column.nulls[i] = text === null ? 1 : 0;
-  }
-  return column;
-}
-
-function badText(bad: BadEvent | undefined): string | null {
-  if (!bad) return null;
-  const { code, reason, sample, timeMicros } = bad;
+function badText({ code, reason, sample, timeMicros }: BadEvent): string {
   return JSON.stringify({ code, reason, sample, time: String(timeMicros) });
+}
+
+/** As the event says it: most say it plainly, within their first bytes. */
+export function addId(line: Uint8Array, into: PackedRows): void {
+  const plain = findId(line);
+  if (plain) into.add(line, plain.from, plain.to);
+  else {
+    const text = idOf(line);
+    into.add(text === null ? null : ENCODER.encode(text));
+  }
+}
+
+const [QUOTE, BACKSLASH, COLON, COMMA, OPEN] = [0x22, 0x5c, 0x3a, 0x2c, 0x7b];
+
+/** Where the id of an event stands whose first members are texts without escapes, `id` and `type` among them; null for any other. */
+function findId(line: Uint8Array): { from: number; to: number } | null {
+  if (line[0] !== OPEN) return null;
+  let id: { from: number; to: number } | null = null;
+  let hasType = false;
+  for (let at = 1; ; ) {
+    const nameEnd = textEnd(line, at);
+    if (nameEnd < 0 || line[nameEnd + 1] !== COLON) return null;
+    const valueEnd = textEnd(line, nameEnd + 2);
+    if (valueEnd < 0) return null;
+    const isMember = (name: Uint8Array) => isAt(line, at + 1, nameEnd, name);
+    if (isMember(ID)) id = { from: nameEnd + 3, to: valueEnd };
+    else if (isMember(TYPE)) hasType = true;
+    if (id && hasType) return id;
+    if (line[valueEnd + 1] !== COMMA) return null;
+    at = valueEnd + 2;
+  }
+}
+
+const ID = ENCODER.encode('id');
+const TYPE = ENCODER.encode('type');
+
+function isAt(line: Uint8Array, from: number, to: number, name: Uint8Array): boolean {
+  if (to - from !== name.length) return false;
+  for (let i = 0; i < name.length; i++) if (line[from + i] !== name[i]) return false;
+  return true;
+}
+
+/** The closing quote of a text that begins here and has no escapes; -1 where there is none. */
+function textEnd(line: Uint8Array, at: number): number {
+  if (line[at] !== QUOTE) return -1;
+  for (let end = at + 1; end < line.length; end++) {
+    if (line[end] === QUOTE) return end;
+    if (line[end] === BACKSLASH) return -1;
+  }
+  return -1;
 }
 
 const NAMES = ['"id"', '"_id"'].map(name => Buffer.from(name));
 
-/** As the event says it: most say nothing, and are not looked at any further. */
-function idOf(line: Uint8Array): string | null {
+/** Of any event: most that come here say nothing, and are not looked at any further. */
+export function idOf(line: Uint8Array): string | null {
   const text = Buffer.from(line.buffer, line.byteOffset, line.length);
   if (!NAMES.some(name => text.includes(name))) return null;
   const event = parseExactly(text.toString()) as Record<string, unknown>;

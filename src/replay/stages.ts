@@ -123,7 +123,7 @@ export class Columns {
     if (error) this.#expand(error, event, parts, true);
     const of = { kind: 'column', column, error } as const;
     const isSwept =
-      own !== undefined && this.#isSwept(own.expression, event, parts) && tellsOnly(error, own.expression);
+      own !== undefined && this.#isSwept(own.expression, event, parts) && tellsOnly(error, own.expression, event);
     return this.#node({ id, event: event.name, type: typeOf(event, column), of, isSwept }, parts, 'by');
   }
 
@@ -241,8 +241,11 @@ export class Columns {
 }
 
 /** Nothing else is said to be wrong with what is read than what is wrong with the read. */
-function tellsOnly(error: Expression | null, read: Expression): boolean {
-  return error === null || (error.kind === 'fault' && identityOf(error.of) === identityOf(read));
+function tellsOnly(error: Expression | null, read: Expression, event: EventType): boolean {
+  if (error === null) return true;
+  if (error.kind === 'fault') return identityOf(error.of) === identityOf(read);
+  const named = error.kind === 'column' && event.columns.find(({ name }) => name === error.name);
+  return named ? tellsOnly(named.expression, read, event) : false;
 }
 
 /** What a column is made of, while it is looked through. */

@@ -1,7 +1,7 @@
 import type { Timeline } from '../base/timeline.ts';
-import type { Disk } from '../source/disk.ts';
 import { type Clock, MAX_JUMP_DEFAULT_MS, type Source } from '../source/source.ts';
 import { timelineSource } from '../source/timeline.ts';
+import type { ReadingDisk } from '../source/timeline_chunk.ts';
 
 /** Timelines that are replayed together: one keeps its clock and its arrivals, several are a new stream (source/timeline.ts). */
 export interface Streamed {
@@ -51,7 +51,7 @@ export const NO_CLOCK: Clock = { kind: 'event', maxJumpMs: NO_JUMP_MS };
 
 /** @param folder of the chunks; @param clock and arrivals, if other than those of all that is replayed */
 export function streamSource(
-  disk: Pick<Disk, 'read'>,
+  disk: ReadingDisk,
   folder: string,
   read: Timeline[],
   { clock, keepsArrivals }: Pick<Streamed, 'clock' | 'keepsArrivals'>,

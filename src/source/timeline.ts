@@ -1,9 +1,8 @@
 import { assert } from '../base/assert.ts';
 import type { ChunkRef, Timeline, TimelineType } from '../base/timeline.ts';
-import type { Disk } from './disk.ts';
 import { NEWLINE } from './segment.ts';
 import { BLOCK_MAX_BYTES, type Block, MAX_JUMP_DEFAULT_MS, type Source } from './source.ts';
-import { type Chunk, readChunk } from './timeline_chunk.ts';
+import { type Chunk, type ReadingDisk, readChunk } from './timeline_chunk.ts';
 
 /**
  * Timelines as one stream of records, to be replayed.
@@ -18,7 +17,7 @@ import { type Chunk, readChunk } from './timeline_chunk.ts';
  * @param types of all others nothing is read; null reads all
  */
 export function timelineSource(
-  disk: Pick<Disk, 'read'>,
+  disk: ReadingDisk,
   folder: string,
   timelines: Timeline[],
   types: Set<string> | null = null,
@@ -66,7 +65,7 @@ interface Stream {
 }
 
 async function* blocks(
-  disk: Pick<Disk, 'read'>,
+  disk: ReadingDisk,
   folder: string,
   timelines: Timeline[],
   types: Set<string> | null,
@@ -86,6 +85,13 @@ async function* blocks(
   for (let stream = earliest(streams); stream; stream = earliest(streams)) {
     const cursor = stream.head!;
     const { chunk, index, start } = cursor;
+    if (isAlone(streams, keepsArrivals)) {
+      if (pending.count > 0) yield flush();
+      yield { bytes: chunk.lines, arrivalMicros: null, ...place };
+      place.line += chunk.count;
+      if (!(await openNext(disk, folder, cursor))) stream.head = null;
+      continue;
+    }
     const arrivalMicros = (keepsArrivals && chunk.arrivalsMicros?.[index]) || null;
     const end = chunk.lines.indexOf(NEWLINE, start) + 1;
     if (pending.count > 0 && (arrivalMicros !== pending.arrivalMicros || pending.length + end - start > out.length))
@@ -103,8 +109,17 @@ async function* blocks(
   if (pending.count > 0) yield flush();
 }
 
+/** Is all of the chunk at hand next, with no arrivals to tell? Then it is a block as it stands. */
+function isAlone(streams: Stream[], keepsArrivals: boolean): boolean {
+  const [stream] = streams;
+  const [cursor] = stream!.cursors;
+  if (streams.length > 1 || stream!.cursors.length > 1 || cursor!.index > 0) return false;
+  const { lines, arrivalsMicros } = cursor!.chunk;
+  return lines.length <= BLOCK_MAX_BYTES && !(keepsArrivals && arrivalsMicros);
+}
+
 async function openStream(
-  disk: Pick<Disk, 'read'>,
+  disk: ReadingDisk,
   folder: string,
   timeline: Timeline,
   types: Set<string> | null,
@@ -127,7 +142,7 @@ const NOTHING: Chunk = {
 };
 
 /** False where there is none left. */
-async function openNext(disk: Pick<Disk, 'read'>, folder: string, cursor: Cursor): Promise<boolean> {
+async function openNext(disk: ReadingDisk, folder: string, cursor: Cursor): Promise<boolean> {
   const ref = cursor.refs[cursor.next++];
   if (!ref) return false;
   cursor.chunk = await readChunk(disk, folder, ref);

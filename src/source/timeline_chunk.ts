@@ -24,9 +24,9 @@ export interface Chunk {
   count: number;
   lines: Uint8Array;
   /** Microseconds since 1970 UTC. */
-  timesMicros: BigInt64Array;
+  readonly timesMicros: BigInt64Array;
   /** Of a log, positions; of files, the place among all events of the same time. Ascending among equal times. */
-  orders: BigInt64Array;
+  readonly orders: BigInt64Array;
   /** Microseconds since 1970 UTC; null where nobody knows. */
   arrivalsMicros: BigInt64Array | null;
 }
@@ -52,6 +52,9 @@ export function isLast(line: Uint8Array, chunkBytes: number): boolean {
 export function chunkPath(folder: string, hash: string): string {
   return join(folder, `${hash}.ndjson.zst`);
 }
+
+/** What chunks are read through. */
+export type ReadingDisk = Pick<Disk, 'read' | 'size'>;
 
 const NAME = /^([0-9a-f]{64})\.ndjson\.zst(\.part)?$/;
 
@@ -112,7 +115,7 @@ function hashOf(columns: Uint8Array, lines: Uint8Array): string {
  * @throws Fault `corrupt`, with file and byte, where it is gone, or is not what was written; `unsupported` for a format that
  *   this version cannot read
  */
-export async function readChunk(disk: Pick<Disk, 'read'>, folder: string, { hash, count }: ChunkRef): Promise<Chunk> {
+export async function readChunk(disk: ReadingDisk, folder: string, { hash, count }: ChunkRef): Promise<Chunk> {
   const path = chunkPath(folder, hash);
   const bytes = await readFile(disk, path);
   const skipped = await skippedContent(new ByteStream(once(bytes)), HEADER_MAX_BYTES);
@@ -132,12 +135,28 @@ export async function readChunk(disk: Pick<Disk, 'read'>, folder: string, { hash
   return chunkOf(count, plain.columns, plain.lines);
 }
 
+/** Where nothing is merged nobody asks for times and orders: they are summed up when somebody does. */
 function chunkOf(count: number, columns: Uint8Array, lines: Uint8Array): Chunk {
-  const values = new BigInt64Array(columns.slice().buffer);
-  for (let i = 0; i < values.length; i++) if (i % count !== 0) values[i] = values[i - 1]! + values[i]!;
-  const column = (k: number) => values.subarray(k * count, (k + 1) * count);
-  const arrivalsMicros = values.length > 2 * count ? column(2) : null;
-  return { count, lines, timesMicros: column(0), orders: column(1), arrivalsMicros };
+  const summed: (BigInt64Array | undefined)[] = [];
+  const column = (k: number) => {
+    summed[k] ??= sumsOf(columns.slice(k * count * 8, (k + 1) * count * 8));
+    return summed[k];
+  };
+  return {
+    ...{ count, lines, arrivalsMicros: columns.length > 2 * count * 8 ? column(2) : null },
+    get timesMicros() {
+      return column(0);
+    },
+    get orders() {
+      return column(1);
+    },
+  };
+}
+
+function sumsOf(differences: Uint8Array<ArrayBuffer>): BigInt64Array {
+  const values = new BigInt64Array(differences.buffer);
+  for (let i = 1; i < values.length; i++) values[i] = values[i - 1]! + values[i]!;
+  return values;
 }
 
 function unpacked(path: string, offset: number, frame: Uint8Array): Uint8Array {
@@ -151,9 +170,9 @@ function unpacked(path: string, offset: number, frame: Uint8Array): Uint8Array {
 /** More than any chunk has. */
 const FILE_MAX_BYTES = 16 << 20;
 
-async function readFile(disk: Pick<Disk, 'read'>, path: string): Promise<Uint8Array> {
+async function readFile(disk: ReadingDisk, path: string): Promise<Uint8Array> {
   try {
-    return await disk.read(path, 0, FILE_MAX_BYTES);
+    return await disk.read(path, 0, Math.min(await disk.size(path), FILE_MAX_BYTES));
   } catch (error) {
     if (isMissing(error)) throw new Corrupt(path, 0, `${path} is gone`);
     throw error;
