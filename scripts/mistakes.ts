@@ -217,8 +217,8 @@ const COVER: Mutant[] = [
     name: 'no-lateness',
     why: 'an event that is late at all reads nothing',
     file: 'assembly/window.ts',
-    from: 'answer.timeMicros < clock - latenessMicros',
-    to: 'answer.timeMicros < clock',
+    from: 'timeMicros < clock - latenessMicros',
+    to: 'timeMicros < clock',
   },
 ];
 
@@ -1329,7 +1329,46 @@ const ANSWERED: Mutant[] = [
   },
 ];
 
+const SWEPT: Mutant[] = [
+  {
+    name: 'late-left-out',
+    why: 'an event that comes late, before all that a lifetime has, is never in it',
+    file: 'assembly/sweep.ts',
+    from: '    while (low > 0) enterFirst();\n  }\n',
+    to: '  }\n',
+  },
+  {
+    name: 'late-added-twice',
+    why: 'an event that comes late, before the window, moves that by one place',
+    file: 'assembly/sweep.ts',
+    from: '    low++;\n    return;\n',
+    to: '    return;\n',
+  },
+  {
+    name: 'edge-stays',
+    why: 'a step that is earlier than the one before it leaves the end of its window where it was',
+    file: 'assembly/sweep.ts',
+    from: 'while (high > low && millisAt(high - 1) >= end) leaveLast();',
+    to: 'while (high > low && millisAt(high - 1) > end) leaveLast();',
+  },
+  {
+    name: 'stale-queue',
+    why: 'an extreme is looked for among those that were in the window before',
+    file: 'assembly/sweep.ts',
+    from: '  if (!isQueued) requeue();\n',
+    to: '',
+  },
+  {
+    name: 'unsorted',
+    why: 'the values of steps stay where they were when the steps are put in order of their keys',
+    file: 'assembly/strand.ts',
+    from: '    if (one.value >= 0) move<i64>(one.values, places, count);\n',
+    to: '',
+  },
+];
+
 export const MUTANTS: Mutant[] = [
+  ...SWEPT,
   ...RUNNING,
   ...ANSWERED,
   ...UPSERTS,
@@ -1377,6 +1416,7 @@ export function suitesFor(name: string): string[] {
   const suite = MUTANTS.find(mutant => mutant.name === name)?.suite;
   if (suite) return [suite];
   if (FORMS.some(mutant => mutant.name === name)) return FORM_SUITES;
+  if (SWEPT.some(mutant => mutant.name === name)) return ['test/replay/sweep.test.ts'];
   if (RUNNING.some(mutant => mutant.name === name)) return ['test/sim/running.test.ts'];
   if (SPELLED.some(mutant => mutant.name === name)) return SPELLED_SUITES;
   if (WINDOWS.some(mutant => mutant.name === name)) return WINDOW_SUITES;

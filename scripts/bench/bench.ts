@@ -1,5 +1,5 @@
 /**
- * bench.ts [decode|window|tiles|serving|posting|aggregates|topology|tired...] [--full] [--events N] [--binary dist/tilefold]: what docs/bench.md describes.
+ * bench.ts [decode|window|tiles|serving|posting|aggregates|topology|replay|tired...] [--full] [--events N] [--binary dist/tilefold]: what docs/bench.md describes.
  * chart.ts draws what it writes.
  * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million, and --events as many as it says.
  */
@@ -18,6 +18,7 @@ import { eventLog } from './events.ts';
 import { type Row, ratioOf, table } from './measure.ts';
 import { makeFolder, programOf, servingRows } from './serving.ts';
 import { postingRows } from './posting.ts';
+import { replayRows } from './replay.ts';
 import { sequenceRows } from './sequence.ts';
 import { type Tired, tileRows, tiredRun, tiredTable } from './tiles.ts';
 import { windowRows } from './window.ts';
@@ -70,10 +71,11 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
     ...(await sequenceRows(EVENTS_DECODED, findPython())),
     ...(await answeringRows(programOf(binary))),
   ],
+  replay: async ({ events }) => replayRows(await eventLog({ events, seed: SEED, newUsers: 0 }), findPython()),
 };
 
 interface Options {
-  /** Of `tiles` and `tired`. */
+  /** Of `tiles`, `replay` and `tired`. */
   events: number;
   binary?: string | undefined;
 }

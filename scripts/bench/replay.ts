@@ -14,6 +14,8 @@ import { type Row, RUNS, median, runChild } from './measure.ts';
 import { configIn, type Replayed, TIMELINE } from './replaying.ts';
 
 const FEATURES = join(import.meta.dir, 'features/replay');
+/** Those that DuckDB computes too. */
+const COLUMNS = 'view.post_*,view.user_*';
 const REPLAYING = join(import.meta.dir, 'replaying.ts');
 const DUCKDB_REPLAY = join(import.meta.dir, '../python/duckdb_replay.py');
 
@@ -59,7 +61,7 @@ async function raceRow(
   const ours: Ran<Replayed>[] = [];
   const peer: Ran<ByDuckDB>[] = [];
   for (let i = 0; i < RUNS; i++) {
-    ours.push(await replayOnce(data, FEATURES, workers));
+    ours.push(await replayOnce(data, FEATURES, workers, ['--features', COLUMNS]));
     if (python !== null) peer.push(await told([python, DUCKDB_REPLAY, log, `${workers}`, parquet]));
   }
   if (peer.length > 0) checkSums(sumsOf(ours.at(-1)!.told.folder), peer.at(-1)!.told.sums);

@@ -2,7 +2,7 @@
  * replaying.ts: replays a timeline in jobs, as `tilefold replay run` does, and prints as JSON what it took: from the plan of the
  * replay to the last column's file. A process of its own, so that its memory is its own too.
  *
- *     replaying.ts --data FOLDER --definitions FOLDER --workers N --memory BYTES [--keep]
+ *     replaying.ts --data FOLDER --definitions FOLDER --workers N --memory BYTES [--features NAMES] [--keep]
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,9 +29,17 @@ export function configIn(data: string) {
   return parseConfig(join(data, 'tilefold.yaml'), 'replays: { cache: 64GiB }\n');
 }
 
+export interface ReplaySettings {
+  definitions: string;
+  /** Of features, with `*` for any characters; null for all. */
+  patterns: string[] | null;
+  workers: number;
+  memoryBytes: number;
+}
+
 export async function replayIn(
   data: string,
-  { definitions, workers, memoryBytes }: { definitions: string; workers: number; memoryBytes: number },
+  { definitions, patterns, workers, memoryBytes }: ReplaySettings,
 ): Promise<Replayed> {
   const config = configIn(data);
   const plan = await compileFolder(definitions, { latenessMs: config.latenessMs });
@@ -40,8 +48,8 @@ export async function replayIn(
   const read = timelines.read([{ name: TIMELINE, version: null }]);
   timelines.close();
   const startMs = performance.now();
-  const request = { plan, definitions, timelines: read.timelines, patterns: null, workers };
-  const { folder, manifest } = runs.plan({ ...request, stretch: { startMicros: null, endMicros: null } }, null);
+  const request = { plan, definitions, timelines: read.timelines, patterns, workers };
+  const { folder, manifest } = await runs.plan({ ...request, stretch: { startMicros: null, endMicros: null } }, null);
   const stopped = new Promise<void>(() => {});
   if (manifest.jobs.length > 0) await runs.run(folder, { workers, memoryBytes, stopped }, () => {});
   const seconds = (performance.now() - startMs) / 1000;
@@ -60,12 +68,14 @@ if (import.meta.main) {
       definitions: { type: 'string' },
       workers: { type: 'string', default: '1' },
       memory: { type: 'string' },
+      features: { type: 'string' },
       keep: { type: 'boolean', default: false },
     },
   });
-  const { data, definitions, workers, memory, keep } = values;
+  const { data, definitions, workers, memory, features, keep } = values;
   if (!keep) forgetReplays(data!);
-  const how = { definitions: definitions!, workers: Number(workers), memoryBytes: Number(memory) };
+  const patterns = features?.split(',') ?? null;
+  const how = { definitions: definitions!, patterns, workers: Number(workers), memoryBytes: Number(memory) };
   console.log(JSON.stringify(await replayIn(data!, how)));
   process.exit(0);
 }

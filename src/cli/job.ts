@@ -28,7 +28,7 @@ import { subjectsOf } from '../replay/subject.ts';
 import { runSweep } from '../replay/sweep.ts';
 import { rowsPathOf } from '../replay/unfinished.ts';
 import { localDisk } from '../source/disk.ts';
-import { AHEAD_MAX_MS } from '../source/source.ts';
+import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
 import { countedIds, spillOf } from './compose.ts';
 
 /**
@@ -143,6 +143,7 @@ interface Laid {
 }
 
 async function layJob(work: Work): Promise<Laid> {
+  const { folder, manifest, job } = work;
   const plan = planOf(work);
   const { timelines, first, ...how } = eventsOfJob(manifest, job);
   const source = streamSource(localDisk, PATHS.chunks(folder), timelines, how);

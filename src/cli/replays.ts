@@ -290,13 +290,25 @@ async function explain(options: PlanOptions) {
   const { config, request } = await requestOf(options);
   const features = (await Runs.open(config)).explain(request);
   if (!options.json) return console.log(explainText(features));
-  const told = features.map(({ name, event, isReused, why }) => ({ name, event, state: stateText(isReused), why }));
+  const told = features.map(({ name, event, isReused, how, why }) => ({
+    name,
+    event,
+    state: stateText(isReused),
+    how,
+    why,
+  }));
   console.log(JSON.stringify({ features: told }));
 }
 
 function explainText(features: ReturnType<Runs['explain']>): string {
-  const rows = features.map(({ name, event, isReused, why }) => [name, event, stateText(isReused), why]);
-  return tableText([['feature', 'event', 'state', 'why'], ...rows]);
+  const rows = features.map(({ name, event, isReused, how, why }) => [
+    name,
+    event,
+    stateText(isReused),
+    how ?? '-',
+    why,
+  ]);
+  return tableText([['feature', 'event', 'state', 'by', 'why'], ...rows]);
 }
 
 function stateText(isReused: boolean): string {

@@ -8,7 +8,16 @@ import { kernelsDigest } from '../kernel/instance.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
 import { ColumnCache, linkOrCopy, whyComputed } from '../replay/cache.ts';
-import { inFolder, isDone, type Manifest, manifestJson, PATHS, planReplay, readManifest } from '../replay/manifest.ts';
+import {
+  inFolder,
+  isDone,
+  type Manifest,
+  type ManifestJob,
+  manifestJson,
+  PATHS,
+  planReplay,
+  readManifest,
+} from '../replay/manifest.ts';
 import { chunksOf } from '../replay/inputs.ts';
 import { streamed } from '../replay/stream.ts';
 import { isRunning, ownProcess, placeText } from '../replay/unfinished.ts';
@@ -143,16 +152,17 @@ export class Runs {
     }
   }
 
-  /** Of each feature that is asked for whether it would be computed, and why; of each event type whether anything has to be. */
-  explain(request: RunRequest): { name: string; event: string; isReused: boolean; why: string }[] {
-    const { shown, reused, about } = planReplay({
+  /** Of each feature that is asked for whether it would be computed, how, and why. */
+  explain(request: RunRequest): Explained[] {
+    const { shown, reused, about, jobs } = planReplay({
       ...this.#requestOf(request, 'explain'),
       has: file => this.cache.has(file),
     });
     const known = this.cache.about();
     return shown.map(({ name, event, id }) => {
       const isReused = reused.includes(id);
-      return { name, event, isReused, why: isReused ? 'it is in the cache' : whyComputed(about[id]!, known) };
+      const how = howMade(jobs.find(({ kind, columns }) => kind !== 'join' && columns.includes(id)));
+      return { name, event, isReused, how, why: isReused ? 'it is in the cache' : whyComputed(about[id]!, known) };
     });
   }
 
@@ -354,6 +364,22 @@ export class Runs {
     sweepAll(folder);
     writeState(folder, { state: 'done', by: null, errors: [] });
   }
+}
+
+/** What would become of a feature. */
+export interface Explained {
+  name: string;
+  event: string;
+  isReused: boolean;
+  /** Key by key, event by event, or of each event alone; null where it is reused. */
+  how: 'keys' | 'events' | 'alone' | null;
+  why: string;
+}
+
+function howMade(job: ManifestJob | undefined): Explained['how'] {
+  if (!job) return null;
+  if (job.kind !== 'fold') return 'alone';
+  return job.isSwept ? 'keys' : 'events';
 }
 
 /** Enough to tell kernels apart. */

@@ -139,7 +139,7 @@ export async function readChunk(disk: ReadingDisk, folder: string, { hash, count
 function chunkOf(count: number, columns: Uint8Array, lines: Uint8Array): Chunk {
   const summed: (BigInt64Array | undefined)[] = [];
   const column = (k: number) => {
-    summed[k] ??= sumsOf(columns.slice(k * count * 8, (k + 1) * count * 8));
+    summed[k] ??= sumsOf(Uint8Array.from(columns.subarray(k * count * 8, (k + 1) * count * 8)));
     return summed[k];
   };
   return {

@@ -16,7 +16,7 @@ import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
 import { folders } from '../source/folder.ts';
 import { done, planned, timelineOf, toldOf } from './runs.ts';
 
-/** `bun scripts/long.ts sweep` sets it: more seeds. */
+/** `bun scripts/long.ts jobs` sets it: more seeds. */
 const LONG = process.env.TILEFOLD_LONG === '1';
 const SEEDS = Array.from({ length: LONG ? 200 : 6 }, (_, i) => i + 1);
 const newFolder = folders();
@@ -68,7 +68,9 @@ async function compare(plan: Plan, lines: string[][], parts: number, memoryBytes
   if (others.length > 0) console.log(others.map(({ name }) => name).join(' '));
   if (others.length > 0) expect(toldOf(swept.folder, swept.manifest)).toEqual(toldOf(walked.folder, walked.manifest));
   expect(others.map(({ name }) => name)).toEqual([]);
-  return swept.manifest.jobs.filter(({ isSwept, part }) => isSwept && (part?.index ?? 0) === 0).flatMap(({ columns }) => columns).length;
+  return swept.manifest.jobs
+    .filter(({ isSwept, part }) => isSwept && (part?.index ?? 0) === 0)
+    .flatMap(({ columns }) => columns).length;
 }
 
 describe.each(SEEDS)('random topology %d', seed => {
