@@ -1359,7 +1359,7 @@ const SWEPT: Mutant[] = [
     to: '',
   },
   {
-    name: 'unsorted',
+    name: 'steps-unsorted',
     why: 'the values of steps stay where they were when the steps are put in order of their keys',
     file: 'assembly/strand.ts',
     from: '    if (one.value >= 0) move<i64>(one.values, places, count);\n',
