@@ -21,6 +21,16 @@ const NOT_RUN = new Set([
   'bun scripts/cluster.ts status',
   'bun scripts/cluster.ts down',
   'docker compose up -d',
+  'install -m 755 dist/tilefold /usr/local/bin/tilefold',
+  'install -d /etc/tilefold/features',
+  'cp deploy/tilefold.yaml /etc/tilefold/',
+  'cp examples/flights/features/*.yaml /etc/tilefold/features/',
+  'cp deploy/systemd/*.service /etc/systemd/system/',
+  'systemctl daemon-reload',
+  'systemctl enable --now tilefold',
+  'docker build --file deploy/Dockerfile --tag tilefold:0.1.0 .',
+  'kubectl create configmap tilefold-features --from-file=examples/flights/features/',
+  'kubectl apply --filename deploy/kubernetes/server.yaml',
 ]);
 
 /** The longest page folds a week of flights, while all others are under way. */
