@@ -179,7 +179,7 @@ export const ROWS: [title: string, panels: Panel[]][] = [
 
 /** Of Grafana's grid: a row has 24 columns. */
 const [WIDTH, HEIGHT] = [6, 8];
-const SOURCE = { type: 'prometheus', uid: '${source}' };
+const SOURCE = { type: 'prometheus', uid: '$source' };
 
 function dashboard(): object {
   let id = 0;
