@@ -31,7 +31,7 @@ const SPOKEN_IN: [RegExp, RegExp][] = [
   [/^hono/, /^src\/http\//],
   [/^commander$/, /^src\/cli\//],
   [/^pino$/, /^src\/cli\/logger\.ts$/],
-  [/^prom-client$/, /^src\/base\/metrics\.ts$/],
+  [/^prom-client$/, /^src\/base\/(work_)?metrics\.ts$/],
 ];
 
 const NAMELESS = /^(utils?|helpers?|common|types?|managers?|impl|misc|shared|index)$/;

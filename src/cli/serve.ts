@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
 import type { Log, LogLevel } from '../base/log.ts';
 import type { State } from '../base/metrics.ts';
@@ -8,7 +8,7 @@ import { aborted, filesApplied, planState } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
 import type { Surroundings } from './cluster.ts';
 import { type Config, loadConfig, parseMemory } from './config.ts';
-import { graceOf, logLevelOption } from './daemon.ts';
+import { graceOf, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
 import { MEMORY } from './memory.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
@@ -28,16 +28,11 @@ interface Options {
   profile?: true;
 }
 
-/** Long enough for the largest lookup to be made and read over a slow line; Bun's own 10 s is for pages. */
-const IDLE_TIMEOUT_S = 60;
-
 /** Enough for a load balancer on the same machine to notice; one that asks less often needs --grace. */
 const GRACE_DEFAULT_MS = 500;
 
 /** A request that is not answered by then has a client that does not send or read; supervisors kill after 30 s. */
 const DRAIN_MAX_MS = 20_000;
-
-const SHUTTING_DOWN = 'the server is shutting down';
 
 /** `tilefold serve`: one process that takes events and answers lookups. */
 export function addServe(program: Command) {
@@ -211,33 +206,9 @@ async function drain(server: Bun.Server<undefined>, graceMs: number, log: Log) {
   await server.stop(true);
 }
 
-function listen(hostname: string, port: number, fetch: (request: Request) => Response | Promise<Response>) {
-  try {
-    return Bun.serve({
-      hostname,
-      port,
-      idleTimeout: IDLE_TIMEOUT_S,
-      // Resources refuse what is too large for them, with a reply that says so.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      fetch: request => fetch(request),
-    });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    // Bun says so of every address that it cannot have.
-    const why = 'it is taken, or is no address of this machine';
-    throw new Fault('config', `cannot listen on ${hostname}:${port}: ${why}. --port gives another, 0 a free one`);
-  }
-}
-
 /** Nothing is written on this way out: memory cannot be trusted, the log can. */
 function endProcess(error: unknown, log: Log) {
   const trace = error instanceof Error ? error.stack : String(error);
   log.error({ trace }, 'this process cannot go on; started again it takes up from what is durable');
   process.exit(EXIT.bug);
-}
-
-function portOf(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65535) throw new InvalidArgumentError('wanted a number from 0 to 65535');
-  return port;
 }

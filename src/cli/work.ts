@@ -1,16 +1,19 @@
 import type { Command } from 'commander';
 import type { LogLevel } from '../base/log.ts';
 import { formatDuration } from '../base/time.ts';
-import { openWork } from './cluster.ts';
+import { vitals } from '../http/vitals.ts';
 import { loadConfig } from './config.ts';
-import { graceOf, logLevelOption } from './daemon.ts';
+import { graceOf, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
 import { EXIT, exitCodeOf } from './exit.ts';
 import { stopSignal } from './signal.ts';
+import { openWork } from './working.ts';
 
 interface Options {
   config: string;
   logLevel: LogLevel;
   grace: number;
+  host: string;
+  port?: number;
 }
 
 /** Supervisors kill after 30 s. */
@@ -27,16 +30,23 @@ export function addWork(program: Command) {
       graceOf,
       GRACE_DEFAULT_MS,
     )
+    .option('--host <address>', 'where it answers what --port is for; 0.0.0.0 lets other machines in', '127.0.0.1')
+    .option('--port <port>', 'where it answers /metrics, /healthz and /readyz; 0 takes a free one', portOf)
     .addOption(logLevelOption())
     .action(async (_options, command: Command) => {
-      const { config: path, logLevel, grace } = command.optsWithGlobals<Options>();
+      const { config: path, logLevel, grace, host, port } = command.optsWithGlobals<Options>();
       // Nothing is written on this way out: whoever takes over begins with what is committed.
       const end = (error: unknown) => process.exit(exitCodeOf(error));
       const { openLog } = await import('./logger.ts');
-      const work = await openWork(await loadConfig(path), path, { log: openLog(logLevel), onFailure: end });
+      const { WorkMetrics } = await import('../base/work_metrics.ts');
+      const watcher = new WorkMetrics(() => work.state());
+      const work = await openWork(await loadConfig(path), path, { log: openLog(logLevel), onFailure: end, watcher });
       const stopped = stopSignal();
-      console.log(`tilefold works on ${work.what}`);
+      let unready: string | null = null;
+      const server = port === undefined ? null : listen(host, port, vitals(() => unready, watcher).fetch);
+      console.log(`tilefold works on ${work.what}${server ? `, and says how on ${server.url.origin}` : ''}`);
       const signal = await stopped;
+      unready = SHUTTING_DOWN;
       console.log(`${signal}: writing what is folded, then good-bye`);
       const isClosed = await Promise.race([work.close().then(() => true), Bun.sleep(grace).then(() => false)]);
       if (!isClosed)

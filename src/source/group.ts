@@ -15,6 +15,9 @@ const PARTITIONS_AT_ONCE = 4;
 /** Of one partition, in one go: what is made of it has to fit into one transaction. */
 const FETCH_BYTES = 1 << 20;
 
+/** The header of `Outgoing.arrivedMs`. */
+export const ARRIVED = 'arrived';
+
 export interface GroupSettings {
   group: string;
   topic: string;
@@ -22,6 +25,8 @@ export interface GroupSettings {
   own: (given: Given) => Promise<Owner>;
   /** Called with all that are this one's now, before `own` is for any of them. */
   dealt: (partitions: number[]) => void;
+  /** Told of a partition that another process has taken over. */
+  onLost: () => void;
   /** What is neither a lost partition nor a broker that is away for a while. */
   onFailure: (error: unknown) => void;
   log: Log;
@@ -30,6 +35,8 @@ export interface GroupSettings {
 export interface Member {
   /** Commits how far a partition has come; false where it is no longer this one's, and nothing was committed. */
   commit(partition: number, progress: Progress): Promise<boolean>;
+  /** How many partitions it has, and how many messages of them it has not taken: as far as the broker says, now. */
+  standing(): Promise<{ partitions: number; lag: number }>;
   /** Leaves the group when what is being taken has been. */
   stop(): Promise<void>;
 }
@@ -39,7 +46,7 @@ export async function join(
   kafka: Kafka,
   admin: Admin,
   retry: object,
-  { group, topic, own, dealt, onFailure, log }: GroupSettings,
+  { group, topic, own, dealt, onLost, onFailure, log }: GroupSettings,
 ): Promise<Member> {
   let isStopping = false;
   const consumer: Consumer = kafka.consumer({
@@ -55,11 +62,18 @@ export async function join(
   /** Of the last deal; `isSought`: it has been told where to begin. */
   const owners = new Map<number, { owner: Owner; deal: number; isSought: boolean }>();
   let deal = 0;
+  let partitions: number[] = [];
+  /** Behind what was taken, and what a broker keeps for itself. */
+  const positions = new Map<number, bigint>();
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     deal++;
-    const partitions = payload.memberAssignment[topic] ?? [];
+    partitions = payload.memberAssignment[topic] ?? [];
+    positions.clear();
     log.info({ group, partitions }, 'partitions were dealt out');
     dealt(partitions);
+  });
+  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
+    positions.set(partition, BigInt(lastOffset) + 1n);
   });
   consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }: ConsumerCrashEvent) => {
     if (isStopping) return;
@@ -128,6 +142,7 @@ export async function join(
       if (error instanceof Lost) {
         log.info({ group, partition, reason: error.message }, 'another process has the partition, or may have it');
         owners.delete(partition);
+        onLost();
         // Where this one is no longer of the group, it throws, and joins anew.
         await heartbeat();
         return;
@@ -155,6 +170,16 @@ export async function join(
         throw error;
       }
     },
+    async standing() {
+      const [offsets, known] = await Promise.all([admin.fetchTopicOffsets(topic), committed(admin, group, topic)]);
+      const lags = offsets
+        .filter(({ partition }) => partitions.includes(partition))
+        .map(({ partition, high, low }) => {
+          const from = positions.get(partition) ?? known.get(partition)?.next ?? BigInt(low);
+          return Math.max(0, Number(BigInt(high) - from));
+        });
+      return { partitions: lags.length, lag: lags.reduce((sum, lag) => sum + lag, 0) };
+    },
     stop() {
       isStopping = true;
       return consumer.disconnect();
@@ -177,6 +202,10 @@ export function leftBehind(topic: string, partition: number, next: bigint): Faul
   return new Fault('expired', `${what}: retention of the topic has to be longer than its readers are away`);
 }
 
-function messageOf({ offset, timestamp, value }: EachBatchPayload['batch']['messages'][number]): Message {
-  return { offset: BigInt(offset), timestampMs: Number(timestamp), value: value ?? new Uint8Array(0) };
+function messageOf({ offset, timestamp, value, headers }: EachBatchPayload['batch']['messages'][number]): Message {
+  const arrived = headers?.[ARRIVED];
+  return {
+    ...{ offset: BigInt(offset), timestampMs: Number(timestamp), value: value ?? new Uint8Array(0) },
+    ...(arrived && { arrivedMs: Number(arrived) }),
+  };
 }

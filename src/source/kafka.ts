@@ -3,7 +3,7 @@ import type Driver from 'kafkajs/src/broker/index.js';
 import { Fault } from '../base/fault.ts';
 import { hideAborted } from './aborted.ts';
 import { isOfKafka, typeOf } from './broker_error.ts';
-import { committed, type GroupSettings, join, type Member } from './group.ts';
+import { ARRIVED, committed, type GroupSettings, join, type Member } from './group.ts';
 import { Lost, type Outbox, type Outgoing, type Progress } from './partition.ts';
 import { openSender, type Sender } from './sender.ts';
 
@@ -12,6 +12,11 @@ const TRANSACTION_MS = 10_000;
 /** Waits are short and many: a broker mostly is ready a few milliseconds later. */
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, factor: 0, maxRetryTime: 500, retries: 30 };
 const CONNECT_MS = 5_000;
+
+/** Of a transaction, in one go: what goes to one partition is one batch there, and brokers take a MiB. */
+const SEND_BYTES = 768 << 10;
+/** What a message takes beside its value, or a little less. */
+const MESSAGE_BYTES = 32;
 
 export interface Topic {
   name: string;
@@ -111,7 +116,7 @@ async function openOutbox(
   async function send(messages: Outgoing[], { next, note }: Progress): Promise<void> {
     try {
       const transaction = await producer.transaction();
-      if (messages.length > 0) await transaction.sendBatch({ topicMessages: byTopic(messages) });
+      for (const part of partsOf(messages)) await transaction.sendBatch({ topicMessages: byTopic(part) });
       const offset = { partition, offset: String(next), metadata: note };
       await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions: [offset] }] });
       await transaction.commit();
@@ -131,13 +136,29 @@ async function openOutbox(
   };
 }
 
+/** Messages that are sent together; one that is larger than that goes alone. */
+function partsOf(messages: Outgoing[]): Outgoing[][] {
+  const parts: Outgoing[][] = [];
+  let size = Number.POSITIVE_INFINITY;
+  for (const message of messages) {
+    size += message.value.length + MESSAGE_BYTES;
+    if (size > SEND_BYTES) {
+      parts.push([]);
+      size = message.value.length + MESSAGE_BYTES;
+    }
+    parts.at(-1)!.push(message);
+  }
+  return parts;
+}
+
 function byTopic(messages: Outgoing[]) {
   const topics = Map.groupBy(messages, ({ topic }) => topic);
   return [...topics].map(([topic, of]) => ({
     topic,
-    messages: of.map(({ partition, value }) => ({
+    messages: of.map(({ partition, value, arrivedMs }) => ({
       partition,
       value: Buffer.from(value.buffer, value.byteOffset, value.length),
+      ...(arrivedMs !== undefined && { headers: { [ARRIVED]: String(arrivedMs) } }),
     })),
   }));
 }

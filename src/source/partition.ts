@@ -9,6 +9,8 @@ export interface Message {
   /** When the broker has appended it, or its producer made it: what the topic says. */
   timestampMs: number;
   value: Uint8Array;
+  /** As `Outgoing.arrivedMs`, where it was sent with that. */
+  arrivedMs?: number;
 }
 
 /** How far a group has come with a partition: part of a transaction, or committed alone. */
@@ -54,6 +56,8 @@ export interface Outgoing {
   topic: string;
   partition: number;
   value: Uint8Array;
+  /** When the oldest of what it was made of had arrived, epoch milliseconds: what follows can tell how long all took. */
+  arrivedMs?: number;
 }
 
 /** What one source partition sends, by transactions. Whoever opens it fences everybody who has opened the same before. */

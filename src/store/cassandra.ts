@@ -63,6 +63,8 @@ const RETRIES_MAX = 3;
 /** Of a connection that is opened, and of a statement: a busy node answers late. */
 const TIMEOUT_MS = 20_000;
 
+const RECONNECT_EVERY_MS = 1_000;
+
 type Driver = typeof cassandra;
 type Info = cassandra.policies.retry.OperationInfo;
 
@@ -119,7 +121,12 @@ export async function openCassandra(settings: ClusterSettings, role: Role = FOLD
     ...(user ? { credentials: { username: user.name, password: user.password } } : {}),
     encoding: { useBigIntAsLong: true },
     socketOptions: { connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS },
-    policies: { retry: retrying(driver), speculativeExecution: speculating(driver, role) },
+    policies: {
+      retry: retrying(driver),
+      speculativeExecution: speculating(driver, role),
+      // The driver would wait longer and longer for a node that is away, ten minutes at last.
+      reconnection: new driver.policies.reconnection.ConstantReconnectionPolicy(RECONNECT_EVERY_MS),
+    },
   });
   const reached = <T>(work: Promise<T>) =>
     work.catch((error: Error) => Promise.reject(faultOf(driver, error, settings)));
@@ -168,7 +175,7 @@ function rowsIn(
       if (row) take(index, row.value, 0, row.value.length, { applied: row.applied, stamp: row.stamp });
   }
 
-  function writeRows(run: Iterable<Uint8Array>, { applied, stamp }: Version): Promise<void> {
+  function writeRows(run: Uint8Array[], { applied, stamp }: Version): Promise<void> {
     const statement = ({ entity, key, levelMs, tileStart, value }: Written) => ({
       query: of(levelMs).insert,
       params: [entity, key, tileStart, value, applied, stamp],
@@ -358,11 +365,17 @@ async function numbers(
   return names.map(one => known.get(named(one))!);
 }
 
+/** Whoever only reads finds it there. */
 async function agreedHash(client: cassandra.Client, driver: Driver, keyspace: string, hash: string): Promise<string> {
   const { read, write } = deciding(driver);
+  const known = async () => {
+    const { rows } = await client.execute(`SELECT hash FROM ${keyspace}.plans WHERE number = 1`, [], read);
+    return rows[0]?.hash as string | undefined;
+  };
+  const found = await known();
+  if (found !== undefined) return found;
   await client.execute(`INSERT INTO ${keyspace}.plans (number, hash) VALUES (1, ?) IF NOT EXISTS`, [hash], write);
-  const { rows } = await client.execute(`SELECT hash FROM ${keyspace}.plans WHERE number = 1`, [], read);
-  return rows[0]!.hash as string;
+  return (await known())!;
 }
 
 /** One after the other: nodes agree on each before the next one comes. */

@@ -8,7 +8,8 @@ import type { Version } from './stamp.ts';
  */
 export interface RemoteRows {
   /**
-   * Hands over the rows that there are of those that are wanted, in their order, each with its version.
+   * Hands over the rows that there are of those that are wanted, in their order, each with its version; where it rejects,
+   * none of them.
    *
    * @param wanted addresses in order, each once, spelt as rows of a run that have no value
    */
@@ -19,7 +20,7 @@ export interface RemoteRows {
    *
    * @param run rows in order of their addresses, spelt as packs
    */
-  writeRows(run: Iterable<Uint8Array>, version: Version): Promise<void>;
+  writeRows(run: Uint8Array[], version: Version): Promise<void>;
   /** The rows of one key in ranges that ascend by (level, start) and do not overlap, in that order. */
   readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): Promise<void>;
   /** Every row of a level, in no order. For checks and exports. */

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { ChangeBatchSchema } from '../gen/tilefold/v1/change_pb.ts';
 import { addressOf } from '../store/address.ts';
 import type { Version } from '../store/stamp.ts';
@@ -32,4 +33,15 @@ export function withoutApplied(batch: Uint8Array, applied: bigint, found: FoundR
   return left.length === changes.length
     ? batch
     : toBinary(ChangeBatchSchema, create(ChangeBatchSchema, { changes: left }));
+}
+
+/** How many changes a message has. */
+export function changeCount(batch: Uint8Array): number {
+  const reader = new BinaryReader(batch);
+  let count = 0;
+  for (; reader.pos < reader.len; count++) {
+    const [number, type] = reader.tag();
+    reader.skip(type, number);
+  }
+  return count;
 }

@@ -13,22 +13,29 @@ import { Fold } from '../kernel/fold.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { Message, Owner, Progress } from '../source/partition.ts';
 import { PackWalk } from '../store/pack.ts';
-import type { RemoteRows } from '../store/remote.ts';
 import { appliedAt, NO_STAMP, nextStamp } from '../store/stamp.ts';
-import { type FoundRows, nameOf, withoutApplied } from './changes.ts';
+import { changeCount, type FoundRows, nameOf, withoutApplied } from './changes.ts';
+import type { FoldedRows } from './patient.ts';
+import type { Watcher } from './watcher.ts';
 
 /** Changes are folded by so many bytes at a time, and what they lack is read at once. */
 const CHUNK_BYTES = 512 << 10;
 
+/** Messages between two writes whose arrival is told: of more than these, the first ones. */
+const ARRIVALS_MAX = 1_000;
+
 export interface FolderParts {
   kernel: Kernel;
-  rows: Pick<RemoteRows, 'readRows' | 'writeRows'>;
+  rows: FoldedRows;
   /** Which changelog it is. */
   epoch: number;
   /** Commits how far rows have been written; it may say no, and then another one goes on. */
   commit: (progress: Progress) => Promise<boolean>;
   /** What rows in memory may occupy. */
   memoryBytes: number;
+  watcher: Pick<Watcher, 'folded' | 'written' | 'evicted' | 'fresh'>;
+  /** The wall, epoch milliseconds. */
+  nowMs: () => number;
 }
 
 export class Folder implements Owner {
@@ -39,6 +46,10 @@ export class Folder implements Owner {
   /** Of the message before `next`. */
   #stamp: bigint;
   #written: bigint;
+  /** Changes since rows were written. */
+  #changes = 0;
+  /** Of messages since then, when what they were made of had arrived. */
+  #arrivals: number[] = [];
   /** Taking and writing come one after the other. */
   #work: Promise<void> = Promise.resolve();
 
@@ -59,6 +70,14 @@ export class Folder implements Owner {
 
   get next(): bigint {
     return this.#next;
+  }
+
+  get dirtyCount(): number {
+    return this.#fold.dirtyCount;
+  }
+
+  get stateBytes(): number {
+    return this.#fold.stateBytes;
   }
 
   take(given: Message[], next: bigint): Promise<void> {
@@ -90,34 +109,39 @@ export class Folder implements Owner {
   }
 
   async #foldChunk(messages: Message[]): Promise<void> {
-    const { epoch } = this.#parts;
+    const { epoch, watcher } = this.#parts;
     const batches = messages.map(({ value }) => value);
     const first = appliedAt(epoch, messages[0]!.offset);
-    if (await this.#read(this.#fold.missing(Buffer.concat(batches)), first))
+    const { isAhead, count: missed } = await this.#read(this.#fold.missing(Buffer.concat(batches)), first);
+    if (isAhead)
       for (const [i, { offset }] of messages.entries())
         batches[i] = withoutApplied(batches[i]!, appliedAt(epoch, offset), this.#found);
     this.#fold.apply(Buffer.concat(batches));
     this.#found = new Map();
-    for (const { offset, timestampMs } of messages) {
+    const changes = batches.reduce((sum, batch) => sum + changeCount(batch), 0);
+    this.#changes += changes;
+    watcher.folded(changes, Math.min(changes, missed));
+    for (const { offset, timestampMs, arrivedMs = timestampMs } of messages) {
+      if (this.#arrivals.length < ARRIVALS_MAX) this.#arrivals.push(arrivedMs);
       this.#stamp = nextStamp(this.#stamp, BigInt(timestampMs) * 1000n);
       this.#next = offset + 1n;
     }
   }
 
-  /** Reads rows that are wanted; true where some contain changes from `first` on. */
-  async #read(wanted: Uint8Array, first: bigint): Promise<boolean> {
+  /** Reads rows that are wanted: how many those are, and whether some contain changes from `first` on. */
+  async #read(wanted: Uint8Array, first: bigint): Promise<{ count: number; isAhead: boolean }> {
     const names: string[] = [];
     for (const walk = new PackWalk().open(wanted); walk.next(); )
       names.push(nameOf(walk.address.subarray(0, walk.length)));
-    if (names.length === 0) return false;
     let isAhead = false;
+    if (names.length === 0) return { count: 0, isAhead };
     await this.#parts.rows.readRows(wanted, (index, bytes, start, end, version) => {
       this.#found.set(names[index]!, { value: bytes.subarray(start, end), version });
       if (version.applied >= first) isAhead = true;
       // It is greater only where the note of an offset was lost: what is written from now on comes after it.
       else if (version.stamp > this.#stamp) this.#stamp = version.stamp;
     });
-    return isAhead;
+    return { count: names.length, isAhead };
   }
 
   async #write(): Promise<void> {
@@ -125,11 +149,22 @@ export class Folder implements Owner {
     if (next === this.#written) return;
     assert(next > this.#written, `rows up to ${next} after rows up to ${this.#written}`);
     const version = { applied: appliedAt(this.#parts.epoch, next - 1n), stamp };
-    if (fold.dirtyCount > 0) {
+    const { watcher, nowMs } = this.#parts;
+    const count = fold.dirtyCount;
+    if (count > 0) {
+      const startMs = nowMs();
       await this.#parts.rows.writeRows(fold.snapshot(), version);
       fold.settle();
+      watcher.written((nowMs() - startMs) / 1000, count, Math.max(count, this.#changes));
+      for (const arrivedMs of this.#arrivals) watcher.fresh(Math.max(0, nowMs() - arrivedMs) / 1000);
     }
-    if (!fold.hasRoom) fold.evict(fold.boundBytes / 2);
+    this.#changes = 0;
+    this.#arrivals = [];
+    if (!fold.hasRoom) {
+      const before = fold.evicted;
+      fold.evict(fold.boundBytes / 2);
+      watcher.evicted(fold.evicted - before);
+    }
     // Where the group is being dealt out anew it says no, and is asked again with the next flush.
     if (await this.#parts.commit({ next, note: String(stamp) })) this.#written = next;
   }

@@ -25,7 +25,9 @@ import {
   type Owner,
   type Progress,
 } from '../source/partition.ts';
+import { lineCount, NEWLINE } from '../source/segment.ts';
 import { noteOf, type Known, readNote } from './note.ts';
+import type { Watcher } from './watcher.ts';
 
 /** Changes are made by so many bytes at a time: no message is much longer. */
 const CHANGES_BYTES = 256 << 10;
@@ -37,8 +39,6 @@ const CHANGES_BYTES = 256 << 10;
 const POSITIONS_PER_PARTITION = 2 ** 43;
 export const SOURCE_PARTITIONS_MAX = 2 ** 10;
 
-const NEWLINE = 10;
-
 export interface TilerParts {
   /** In a kernel of its own, with as many shards as the changelog has partitions. */
   layout: Layout;
@@ -46,6 +46,7 @@ export interface TilerParts {
   partition: number;
   shards: number;
   topics: { changelog: string; errors: string };
+  watcher: Pick<Watcher, 'tiled' | 'bad'>;
 }
 
 export class Tiler implements Owner {
@@ -76,6 +77,7 @@ export class Tiler implements Owner {
   }
 
   async take(messages: Message[], next: bigint): Promise<void> {
+    const before = this.#count;
     const outgoing: Outgoing[] = [];
     for (let from = 0; from < messages.length; ) {
       // What arrived at one time is decoded together: so it does not matter how a fetch has cut it.
@@ -85,7 +87,8 @@ export class Tiler implements Owner {
       this.#decode(messages.slice(from, to), BigInt(timestampMs) * 1000n, outgoing);
       from = to;
     }
-    this.#tile(outgoing);
+    const [oldest] = messages;
+    this.#tile(outgoing, oldest?.timestampMs ?? 0);
     const note = noteOf({ count: this.#count, clocks: typeClocks(this.parts.layout) });
     if (note.length > NOTE_MAX_BYTES)
       throw new Fault(
@@ -94,6 +97,7 @@ export class Tiler implements Owner {
       );
     await this.parts.outbox.send(outgoing, { next, note });
     this.#next = next;
+    this.parts.watcher.tiled(this.#count - before);
   }
 
   #decode(messages: Message[], arrivalMicros: bigint, outgoing: Outgoing[]): void {
@@ -105,39 +109,68 @@ export class Tiler implements Owner {
       lines.room(1)[lines.length++] = NEWLINE;
     }
     this.#decoder.fill(lines.bytes.subarray(0, lines.length));
-    for (;;) {
+    for (let before = 0; ; before += this.#decoder.lines) {
       const position = partition * POSITIONS_PER_PARTITION + this.#count;
       if (!this.#decoder.next(position, arrivalMicros)) break;
       gather(layout, this.#stages);
-      for (const { code, reason, sample } of this.#decoder.rejected())
-        outgoing.push(this.#error({ position: null, code, reason, sample }));
-      for (const { record, type, code, reason, sample } of this.#decoder.bad())
-        outgoing.push(this.#error({ position: this.#count + record, type, code, reason, sample }));
+      for (const { line, code, reason, sample } of this.#decoder.rejected())
+        outgoing.push(this.#error({ ...placeOf(messages, before + line), position: null, code, reason, sample }));
+      for (const { record, line, type, code, reason, sample } of this.#decoder.bad()) {
+        const place = { ...placeOf(messages, before + line), position: this.#count + record };
+        outgoing.push(this.#error({ ...place, type, code, reason, sample }));
+      }
       this.#count += this.#decoder.count;
     }
   }
 
-  #tile(outgoing: Outgoing[]): void {
+  #tile(outgoing: Outgoing[], arrivedMs: number): void {
     const { layout, shards, topics } = this.parts;
     for (let isDone = false; !isDone; ) {
       isDone = tilePicked(layout.kernel, CHANGES_BYTES);
       spellChanges(layout.kernel);
       for (let partition = 0; partition < shards; partition++) {
         const value = changes(layout.kernel, partition);
-        if (value.length > 0) outgoing.push({ topic: topics.changelog, partition, value: value.slice() });
+        if (value.length > 0) outgoing.push({ topic: topics.changelog, partition, value: value.slice(), arrivedMs });
       }
     }
     for (const { group, count, first } of takeRefused(layout)) {
       const type = layout.types[layout.groups[group]!.group.type]!.event.name;
       const position = first.position % POSITIONS_PER_PARTITION;
-      outgoing.push(
-        this.#error({ position, type, code: 'late', reason: `${count} events came too late for a tile`, sample: '' }),
-      );
+      const reason = `${count} events came too late for a tile`;
+      // The first one has a position; how many messages there were before it is not known any more.
+      outgoing.push(this.#error({ offset: null, line: null, position, type, code: 'late', reason, sample: '' }));
     }
   }
 
-  #error(what: { position: number | null; type?: string; code: string; reason: string; sample: string }): Outgoing {
+  #error(what: TileError): Outgoing {
+    this.parts.watcher.bad(what.code);
     const value = new TextEncoder().encode(JSON.stringify({ partition: this.parts.partition, ...what }));
     return { topic: this.parts.topics.errors, partition: 0, value };
   }
+}
+
+/** What is wrong with an event, or with what is none: as it is sent to the topic of errors, with its partition. */
+interface TileError {
+  /** Of its message, as a text: it may have more digits than a number. */
+  offset: string | null;
+  /** Of the message, from 1. */
+  line: number | null;
+  /** Among the events of the partition; null of what is none. */
+  position: number | null;
+  type?: string;
+  code: string;
+  reason: string;
+  /** How it begins. */
+  sample: string;
+}
+
+/** Where the `line`th of all lines of messages stands, from 1: each message ends one. */
+function placeOf(messages: Message[], line: number): Pick<TileError, 'offset' | 'line'> {
+  let before = 0;
+  for (const { offset, value } of messages) {
+    const count = lineCount(value) + 1;
+    if (line <= before + count) return { offset: String(offset), line: line - before };
+    before += count;
+  }
+  assert(false, `line ${line} is one of ${before}`);
 }

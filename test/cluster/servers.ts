@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Addresses, startCluster, stopCluster, VARIABLES } from '../../scripts/cluster.ts';
 import { findJava } from '../../scripts/cluster/java.ts';
+import { findServer, stopServer } from '../../scripts/cluster/server.ts';
 
 /** Jars may have to be fetched first. */
 export const START_MAX_MS = 600_000;
@@ -19,17 +20,25 @@ export function hasServers(what: string): boolean {
 }
 
 export interface Servers extends Addresses {
+  /** Stops Kafka and starts it again; null where somebody else runs it. */
+  restartKafka: (() => Promise<void>) | null;
   stop(): Promise<void>;
 }
 
 /** Those that the environment names, or new ones in a folder of their own that end with this process. */
 export async function startServers(): Promise<Servers> {
   const [kafka, cassandra] = [process.env[VARIABLES.kafka], process.env[VARIABLES.cassandra]];
-  if (kafka && cassandra) return { kafka, cassandra, stop: async () => {} };
+  if (kafka && cassandra) return { kafka, cassandra, restartKafka: null, stop: async () => {} };
   const dir = mkdtempSync(join(tmpdir(), 'tilefold-cluster-'));
-  const addresses = await startCluster({ dir, isTied: true, note: console.warn });
+  const settings = { dir, isTied: true, note: console.warn };
+  const addresses = await startCluster(settings);
+  const folder = join(dir, 'kafka');
   return {
     ...addresses,
+    async restartKafka() {
+      await stopServer(findServer(folder)!, folder);
+      await startCluster({ ...settings, ports: { kafka: Number(addresses.kafka.split(':')[1]) } });
+    },
     async stop() {
       await stopCluster(dir);
       rmSync(dir, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
 import { Kafka, logLevel } from 'kafkajs';
 import { EXIT } from '../../src/cli/exit.ts';
 import { openKafka } from '../../src/source/kafka.ts';
@@ -81,7 +82,7 @@ export function workSuite(servers: () => Servers): void {
     };
     const fail = (error: unknown) => values.push(String(error));
     const member = await broker.join({
-      ...{ group: name, topic: name, dealt() {}, onFailure: fail, log: SILENT },
+      ...{ group: name, topic: name, dealt() {}, onLost() {}, onFailure: fail, log: SILENT },
       own: async () => owner,
     });
     for (let n = 0; n < 300 && values.length === 0; n++) await Bun.sleep(100);
@@ -91,9 +92,25 @@ export function workSuite(servers: () => Servers): void {
     await broker.close();
   });
 
+  test('what one transaction sends may be more than brokers take at a time', async () => {
+    const name = `l${Date.now().toString(36)}${process.pid}`;
+    const broker = await openKafka([servers().kafka]);
+    await broker.makeTopic({ name, partitions: 1, replicas: 1, settings: {} });
+    const outbox = await broker.outbox(name, { group: name, topic: name, partition: 0 });
+    const value = new Uint8Array(1_000).fill(7);
+    const messages = Array.from({ length: 3_000 }, () => ({ topic: name, partition: 0, value }));
+    await outbox.send(messages, { next: 1n, note: '' });
+    const admin = new Kafka({ brokers: [servers().kafka], logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    // And what the transaction was ended with.
+    expect((await admin.fetchTopicOffsets(name))[0]!.high).toBe('3001');
+    await admin.disconnect();
+    await broker.close();
+  });
+
   test('a process that is told to stop and cannot reach the database ends in time', async () => {
     const gate = await gateTo(servers().cassandra);
-    const cluster = await clusterOf({ ...servers(), cassandra: gate.address }, 'g');
+    const cluster = await clusterOf(servers(), 'g', gate.address);
     const worker = await startWorker(cluster.dir, ['--grace', '1s']);
     try {
       gate.shut();
@@ -123,6 +140,56 @@ export function workSuite(servers: () => Servers): void {
     seed => workedThrough(servers(), seed, lines),
     { timeout: 10 * SETTLED_MAX_MS },
   );
+
+  test.skipIf(!process.env.TILEFOLD_LONG)(
+    'a database that hangs for a minute and a broker that begins anew only take time',
+    () => satOut(servers(), 30_000),
+    { timeout: 10 * SETTLED_MAX_MS },
+  );
+}
+
+/** A database that hangs for a minute, and a broker that is restarted: nobody ends, and memory stays what it was. */
+async function satOut(servers: Servers, count: number): Promise<void> {
+  const all = (await weekLines()).slice(0, count);
+  const gate = await gateTo(servers.cassandra);
+  const cluster = await clusterOf(servers, 'q', gate.address);
+  const { name, plan, store, kafka, dir } = cluster;
+  const workers = [await startWorker(dir), await startWorker(dir)];
+  try {
+    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
+    await producer.connect();
+    const parts = 10;
+    const bytesOf = () => Math.max(...workers.map(({ child }) => residentBytes(child.pid)));
+    const sizes: number[] = [];
+    for (let part = 0; part < parts; part++) {
+      const lines = all.slice((part * count) / parts, ((part + 1) * count) / parts);
+      const messages = lines.map((value, i) => ({ partition: i % PARTITIONS, value }));
+      await producer.send({ topic: name, messages });
+      sizes.push(bytesOf());
+      if (part === 3) gate.shut();
+      if (part >= 3 && part < 7) await Bun.sleep(15_000);
+      if (part === 7) gate.open();
+      if (part === 8) await servers.restartKafka?.();
+    }
+    await producer.disconnect();
+    const engine = await embedded(plan, all, 1);
+    await settle(store, plan, rowsOf(engine));
+    await engine.close();
+    expect(workers.map(({ child }) => child.exitCode)).toEqual([null, null]);
+    expect(sizes[7]!).toBeLessThan(sizes[3]! + (128 << 20));
+    for (const { child } of workers) child.kill('SIGTERM');
+    expect(await Promise.all(workers.map(({ child }) => child.exited))).toEqual([0, 0]);
+  } catch (error) {
+    throw new Error(`${String(error)}\n${(await Promise.all(workers.map(({ said }) => said()))).join('\n---\n')}`);
+  } finally {
+    for (const { child } of workers) child.kill('SIGKILL');
+    gate.close();
+    await cluster.close();
+  }
+}
+
+function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
 }
 
 async function workedThrough(servers: Servers, seed: number, count: number): Promise<void> {

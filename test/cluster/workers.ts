@@ -23,8 +23,12 @@ export const PARTITIONS = 3;
 /** Long enough for a group to notice that members are gone, a few times. */
 export const SETTLED_MAX_MS = 120_000;
 
-/** A keyspace, topics and a configuration of their own, with the flights' definitions. */
-export async function clusterOf({ kafka: address, cassandra }: Addresses, letter: string) {
+/**
+ * A keyspace, topics and a configuration of their own, with the flights' definitions.
+ *
+ * @param seen where processes look for Cassandra
+ */
+export async function clusterOf({ kafka: address, cassandra }: Addresses, letter: string, seen = cassandra) {
   const name = `${letter}${Date.now().toString(36)}${process.pid}`;
   const plan = await compileFolder(DEFINITIONS, DEFAULTS);
   const keyspace = { name, datacenter: 'datacenter1', replicas: 1 };
@@ -40,7 +44,7 @@ export async function clusterOf({ kafka: address, cassandra }: Addresses, letter
   const config = {
     log: { clock: 'event' },
     definitions: DEFINITIONS,
-    scylla: { hosts: [cassandra], keyspace: name, replicas: 1 },
+    scylla: { hosts: [seen], keyspace: name, replicas: 1 },
     kafka: { brokers: [address], events: name, group: name, changelog },
     fold: { barrier: '200ms', memory: '4MiB' },
   };
@@ -58,20 +62,25 @@ export interface Worker {
   said: () => Promise<string>;
 }
 
-let workerCount = 0;
+let processCount = 0;
 
-export async function startWorker(dir: string, options: string[] = []): Promise<Worker> {
-  const path = join(dir, `worker-${++workerCount}.log`);
+export function startWorker(dir: string, options: string[] = []): Promise<Worker> {
+  return startProcess(dir, ['work', ...options], 'tilefold works on');
+}
+
+/** @param ready what it says when it has begun */
+export async function startProcess(dir: string, words: string[], ready: string): Promise<Worker> {
+  const path = join(dir, `process-${++processCount}.log`);
   const fd = openSync(path, 'a');
-  const child = Bun.spawn([process.execPath, join(ROOT, 'src/main.ts'), 'work', ...options], {
+  const child = Bun.spawn([process.execPath, join(ROOT, 'src/main.ts'), ...words], {
     cwd: dir,
     stdout: fd,
     stderr: fd,
   });
   closeSync(fd);
   const said = () => Bun.file(path).text();
-  while (child.exitCode === null && !(await said()).includes('tilefold works on')) await Bun.sleep(50);
-  if (child.exitCode !== null) throw new Error(`a worker ended with ${child.exitCode}: ${await said()}`);
+  while (child.exitCode === null && !(await said()).includes(ready)) await Bun.sleep(50);
+  if (child.exitCode !== null) throw new Error(`${words[0]} ended with ${child.exitCode}: ${await said()}`);
   return { child, said };
 }
 

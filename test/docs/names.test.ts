@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { LOG_LEVELS } from '../../src/base/log.ts';
 import { Metrics } from '../../src/base/metrics.ts';
+import { WorkMetrics } from '../../src/base/work_metrics.ts';
 import { EXIT } from '../../src/cli/exit.ts';
 import { programOf } from '../../src/cli/program.ts';
 import { SCHEMAS } from '../../src/cli/schema.ts';
@@ -121,6 +122,13 @@ describe('HTTP', () => {
 test('every metric', async () => {
   const names = [...(await METRICS.text()).matchAll(/^# TYPE (tilefold_\w+) /gm)].map(([, name]) => name!);
   const listed = rows(section('docs/operations.md', '## Metrics')).map(([name]) => name!);
+  expect(listed.slice(1).sort()).toEqual(names.sort());
+});
+
+test('every metric of a process that works in a cluster', async () => {
+  const metrics = new WorkMetrics(async () => ({ stages: [], rowsDirty: 0, foldBytes: 0 }));
+  const names = [...(await metrics.text()).matchAll(/^# TYPE (tilefold_\w+) /gm)].map(([, name]) => name!);
+  const listed = rows(section('docs/cluster.md', '## Metrics')).map(([name]) => name!);
   expect(listed.slice(1).sort()).toEqual(names.sort());
 });
 
