@@ -49,26 +49,20 @@ const PLAN = PATHS.plan('');
 /**
  * Brings a replay that is planned into the bucket; the manifest comes last, and with it the prefix is a replay's.
  *
- * @param chunks the folder where the timelines' are
- * @param folder where columns are that nobody has to make
+ * @param folder with the events, and with columns that nobody has to make
  * @throws Fault `conflict` where there is a replay already
  */
 export async function handOver(
   bucket: Bucket,
-  { manifest, plan, chunks, folder }: { manifest: Manifest; plan: string; chunks: string; folder: string },
+  { manifest, plan, folder }: { manifest: Manifest; plan: string; folder: string },
 ): Promise<void> {
   if (await hasObject(bucket, MANIFEST)) throw new Fault('conflict', `${bucket.name} has a replay already`);
-  const files = [
-    ...(manifest.jobs.length === 0 ? [] : chunksOf(manifest.timelines)).map(hash => ({
-      name: chunkPath(PATHS.chunks(''), hash),
-      path: chunkPath(chunks, hash),
-    })),
-    ...manifest.reused.map(id => {
-      const name = PATHS.column('', manifest.files[id]!);
-      return { name, path: join(folder, name) };
-    }),
+  const chunks = manifest.jobs.length === 0 ? [] : chunksOf(manifest.timelines);
+  const names = [
+    ...chunks.map(hash => chunkPath(PATHS.chunks(''), hash)),
+    ...manifest.reused.map(id => PATHS.column('', manifest.files[id]!)),
   ];
-  await inTurns(files, ({ name, path }) => putFile(bucket, name, path));
+  await inTurns(names, name => putFile(bucket, name, join(folder, name)));
   await putText(bucket, PLAN, plan);
   await putText(bucket, MANIFEST, manifestJson(manifest));
 }

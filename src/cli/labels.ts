@@ -1,5 +1,6 @@
 import { dirname, basename } from 'node:path';
 import { Fault } from '../base/fault.ts';
+import { parseNumbers } from '../base/json.ts';
 import { didYouMean } from '../base/name.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import { askedKeyBytes, type KeyPart } from '../kernel/key.ts';
@@ -114,9 +115,8 @@ type Cell = string | boolean | Digits | null;
 
 /** @throws Fault `media_type` for lists and structs */
 function cellsOf(line: Uint8Array): Record<string, Cell> {
-  const digits = (_name: string, value: unknown, context?: { source?: string }) =>
-    typeof value === 'number' ? new Digits(context!.source!) : value;
-  const { data } = JSON.parse(new TextDecoder().decode(line), digits) as { data: Record<string, unknown> };
+  const text = new TextDecoder().decode(line);
+  const { data } = parseNumbers<{ data: Record<string, unknown> }>(text, digits => new Digits(digits));
   for (const [name, cell] of Object.entries(data))
     if (typeof cell === 'object' && cell !== null && !(cell instanceof Digits))
       throw new Fault(

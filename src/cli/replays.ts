@@ -6,6 +6,7 @@ import { makeColumn } from '../kernel/window.ts';
 import { STRING, TIME } from '../plan/value.ts';
 import { type EventError, errorsOf, eventShapes, eventsOf } from '../replay/results.ts';
 import type { Manifest } from '../replay/manifest.ts';
+import type { Order } from '../replay/stream.ts';
 import { versionText } from '../base/version.ts';
 import type { Plan } from '../plan/plan.ts';
 import { branchPlan } from './branches.ts';
@@ -16,6 +17,7 @@ import { type FrameBatch, type FrameMaker, type FrameShape, frameMaker } from '.
 import { placeOf } from './handed.ts';
 import { jobText } from './job.ts';
 import { namesOf, written } from './log.ts';
+import { ORDER } from './order.ts';
 import { JobsProgress } from './progress.ts';
 import { coresOf, type RunRequest, Runs, type RunStatus } from './runs.ts';
 import { isS3 } from './s3_place.ts';
@@ -34,6 +36,7 @@ interface PlanOptions extends Options {
   branch?: string;
   timelines?: string;
   features?: string;
+  order?: Order;
   start?: bigint;
   end?: bigint;
   workers: number;
@@ -158,6 +161,7 @@ function planning(command: Command): Command {
       "a folder of definitions instead, or one with a tilefold.yaml; the configuration's where no branch is selected",
     )
     .option('--features <names>', 'separated by commas, `*` for any letters: login.*,payment.amount; all by default')
+    .option(...ORDER)
     .option('--start <time>', 'give out events from then on, by their time; all before is read too', parseTime)
     .option('--end <time>', 'give out events before then', parseTime)
     .option(
@@ -213,6 +217,7 @@ async function requestOf(options: PlanOptions): Promise<{ config: Config; reques
     const request: RunRequest = {
       ...{ plan, definitions, workers: options.workers },
       timelines: timelines.read(named).timelines,
+      order: options.order ?? 'log',
       patterns: options.features === undefined ? null : namesOf(options.features),
       stretch: { startMicros: options.start ?? null, endMicros: options.end ?? null },
     };
@@ -385,6 +390,7 @@ async function show(id: string, options: Options) {
     ...[
       ['definitions', run.definitions],
       ['timelines', timelines.map(one => `${one.name}@${one.version}`).join(', ')],
+      ['order', run.order === 'log' ? 'of the log' : 'of time'],
     ],
     ...[
       ['made at', run.created_at],
@@ -398,10 +404,11 @@ async function show(id: string, options: Options) {
 
 /** A replay as `--json` tells it. */
 function runJson({ id, folder, state, errors, jobs, manifest }: RunStatus) {
-  const { createdAtMicros, definitions, timelines, shown, reused, rows } = manifest;
+  const { createdAtMicros, definitions, timelines, order, shown, reused, rows } = manifest;
   return {
     ...{ id, state, errors, jobs, definitions, folder, created_at: formatMicros(createdAtMicros) },
     timelines: timelines.map(({ name, version }) => ({ name, version })),
+    order,
     events: rows,
     features: shown.map(({ name, event, id: column }) => {
       return { name, event, state: stateText(reused.includes(column)) };

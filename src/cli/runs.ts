@@ -7,6 +7,7 @@ import type { Timeline } from '../base/timeline.ts';
 import { kernelsDigest } from '../kernel/instance.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
+import { ByTime } from '../replay/by_time.ts';
 import { ColumnCache, linkOrCopy, whyComputed } from '../replay/cache.ts';
 import {
   inFolder,
@@ -19,10 +20,12 @@ import {
   readManifest,
 } from '../replay/manifest.ts';
 import { chunksOf } from '../replay/inputs.ts';
-import { streamed } from '../replay/stream.ts';
+import { sortedTimeline } from '../replay/sorted.ts';
+import { type Order, streamed } from '../replay/stream.ts';
 import { isRunning, ownProcess, placeText } from '../replay/unfinished.ts';
 import type { Stretch } from '../replay/within.ts';
 import type { Bucket } from '../source/bucket.ts';
+import { localDisk } from '../source/disk.ts';
 import { chunkPath } from '../source/timeline_chunk.ts';
 import type { Config } from './config.ts';
 import { bringHome, doJobIn, handOver, type Place, standing } from './handed.ts';
@@ -37,6 +40,7 @@ export interface RunRequest {
   /** For people: where the definitions are from. */
   definitions: string;
   timelines: Timeline[];
+  order: Order;
   /** Null for all. */
   patterns: string[] | null;
   stretch: Stretch;
@@ -99,9 +103,9 @@ export class Runs {
     mkdirSync(folder, { recursive: true });
     writeState(folder, { state: 'planned', by: ownProcess(), errors: [] });
     try {
-      const planned = this.#planIn(folder, request, id);
+      const planned = await this.#planIn(folder, request, id);
       if (to === null || typeof to === 'string') return this.#settleIn(folder, request, planned);
-      await handOver(to, { ...planned, plan: planJson(request.plan), chunks: this.#chunks, folder });
+      await handOver(to, { manifest: planned.manifest, plan: planJson(request.plan), folder });
       rmSync(folder, { recursive: true });
       return { ...planned, folder: to.name };
     } catch (error) {
@@ -111,8 +115,8 @@ export class Runs {
     }
   }
 
-  /** With columns of the cache. */
-  #planIn(place: string, request: RunRequest, id: string): PlannedRun {
+  /** With columns of the cache, and events. */
+  async #planIn(place: string, request: RunRequest, id: string): Promise<PlannedRun> {
     for (const each of FOLDERS) mkdirSync(each(place), { recursive: true });
     const damaged: string[] = [];
     const has = (file: string, column: string) => {
@@ -121,20 +125,16 @@ export class Runs {
       return outcome === 'taken';
     };
     const manifest = planReplay({ ...this.#requestOf(request, id), has });
+    if (manifest.jobs.length > 0) manifest.timelines = await this.#bringChunks(manifest, request, place);
     return { manifest, folder: place, damaged: damaged.map(column => manifest.about[column]!.name) };
   }
 
   #settleIn(folder: string, { plan }: RunRequest, planned: PlannedRun): PlannedRun {
-    this.#linkChunks(planned.manifest, folder);
     placeText(PATHS.plan(folder), planJson(plan));
     // With it the folder is a replay's.
     placeText(PATHS.manifest(folder), manifestJson(planned.manifest));
     writeState(folder, { state: 'planned', by: null, errors: [] });
     return planned;
-  }
-
-  get #chunks(): string {
-    return join(this.config.timelines.dir, 'chunks');
   }
 
   /** For folders of jobs whose replay lies in a bucket. */
@@ -166,18 +166,29 @@ export class Runs {
     });
   }
 
-  #requestOf({ plan, definitions, timelines, patterns, stretch, workers }: RunRequest, id: string) {
+  #requestOf({ plan, definitions, timelines, order, patterns, stretch, workers }: RunRequest, id: string) {
     return {
-      ...{ id, plan, definitions, patterns, stretch, streamed: streamed(timelines), engine: this.engine },
+      ...{ id, plan, definitions, patterns, stretch, order, streamed: streamed(timelines, order), engine: this.engine },
       ...{ createdAtMicros: BigInt(Date.now()) * 1000n, parts: workers > 1 ? workers : 1 },
     };
   }
 
-  /** Events that jobs read, as files of the replay's own: whatever becomes of the timelines. */
-  #linkChunks({ jobs, timelines }: Manifest, folder: string): void {
-    if (jobs.length === 0) return;
-    for (const hash of chunksOf(timelines))
-      linkOrCopy(chunkPath(this.#chunks, hash), chunkPath(PATHS.chunks(folder), hash));
+  /** Events that jobs read, as files of the replay's own: whatever becomes of the timelines. What is not in the order yet is put into it. */
+  async #bringChunks({ jobs }: Manifest, { timelines, order }: RunRequest, folder: string): Promise<Timeline[]> {
+    const types = new Set(jobs.flatMap(({ reads }) => reads));
+    const chunks = join(this.config.timelines.dir, 'chunks');
+    const brought: Timeline[] = [];
+    for (const timeline of timelines) {
+      if (order === 'time' && timeline.order === 'log') {
+        const byTime = new ByTime(localDisk, folder, 'sorting');
+        brought.push(await sortedTimeline(timeline, types, { chunks, to: PATHS.chunks(folder), byTime }));
+        continue;
+      }
+      for (const hash of chunksOf([timeline]))
+        linkOrCopy(chunkPath(chunks, hash), chunkPath(PATHS.chunks(folder), hash));
+      brought.push(timeline);
+    }
+    return brought;
   }
 
   /**

@@ -21,7 +21,7 @@ import type { Clock } from '../source/source.ts';
 import type { About } from './cache.ts';
 import { BLOCK_ROWS } from './column_file.ts';
 import { Columns, type Node, PLACE_COLUMNS, placeId, type PlannedJob, planJobs, type Shown } from './stages.ts';
-import { contentOf, countOf, type Streamed } from './stream.ts';
+import { contentOf, countOf, type Order, type Streamed } from './stream.ts';
 import type { Stretch } from './within.ts';
 
 /** Raised where columns or manifests no longer mean what they say, and where the engine makes other values of the same definitions. */
@@ -35,6 +35,7 @@ export interface Manifest {
   createdAtMicros: bigint;
   /** For people: which definitions. */
   definitions: string;
+  order: Order;
   clock: Clock;
   keepsArrivals: boolean;
   timelines: Timeline[];
@@ -115,6 +116,7 @@ export interface ReplayRequest {
   id: string;
   plan: Plan;
   definitions: string;
+  order: Order;
   streamed: Streamed;
   stretch: Stretch;
   /** Names with `*` for any characters; null for all. */
@@ -150,9 +152,9 @@ export function planReplay(request: ReplayRequest): Manifest {
   const { jobs, reused } = planJobs(columns, wanted, id => request.has(name(id), id));
   for (const { columns: made, needs } of jobs) for (const id of [...made, ...needs]) name(id);
   const rows = Object.fromEntries(plan.events.map(event => [event.name, countOf(streamed, event.name)]));
-  const { id, engine, createdAtMicros, definitions, stretch } = request;
+  const { id, engine, createdAtMicros, definitions, order, stretch } = request;
   return {
-    ...{ format: REPLAY_FORMAT, id, engine, createdAtMicros, definitions, stretch },
+    ...{ format: REPLAY_FORMAT, id, engine, createdAtMicros, definitions, order, stretch },
     ...{ clock: streamed.clock, keepsArrivals: streamed.keepsArrivals, timelines: streamed.timelines },
     ...{ shown, files, about, rows, reused, jobs: manifestJobs(jobs, request, rows) },
   };

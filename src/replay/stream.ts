@@ -10,7 +10,21 @@ export interface Streamed {
   keepsArrivals: boolean;
 }
 
-export function streamed(timelines: Timeline[]): Streamed {
+/** Of a replay: as the events were logged, or by their times. */
+export type Order = 'log' | 'time';
+
+/** @param order of time: what timelines of a log hold is put into it (sorted.ts), and is another stream with columns of its own */
+export function streamed(timelines: Timeline[], order: Order = 'log'): Streamed {
+  return order === 'log' ? merged(timelines) : merged(timelines.map(inTime));
+}
+
+function inTime(timeline: Timeline): Timeline {
+  return timeline.order === 'time'
+    ? timeline
+    : { ...timeline, order: 'time', clock: { ...timeline.clock, kind: 'event' } };
+}
+
+function merged(timelines: Timeline[]): Streamed {
   const [first] = timelines;
   // Files do not know when their events arrived.
   if (timelines.length === 1 && first) return { timelines, clock: first.clock, keepsArrivals: first.order === 'log' };

@@ -41,9 +41,7 @@ const compile = async (text: string, file = 'all.scowl') => {
 };
 
 const line = (type: string, minute: number, data: object) =>
-  Buffer.from(
-    `${JSON.stringify({ type, time: new Date(Date.UTC(2026, 0, 1) + minute * 60_000).toISOString(), data })}\n`,
-  );
+  Buffer.from(JSON.stringify({ type, time: new Date(Date.UTC(2026, 0, 1) + minute * 60_000).toISOString(), data }));
 const logins = (count: number, from = 0) =>
   Array.from({ length: count }, (_, i) => line('login', from + i, { user: `u${i % 3}`, ok: i % 2 === 0 }));
 const payments = (count: number, from = 0) =>
@@ -59,7 +57,15 @@ interface Second extends Partial<ReplayRequest> {
 async function computed(first: Timeline[], { text = SCOWL, timelines = first, ...some }: Second): Promise<string[]> {
   const plan = await compile(SCOWL);
   const request: ReplayRequest = {
-    ...{ id: 'test', plan, definitions: 'tests', streamed: streamed(first), patterns: null, engine: ENGINE },
+    ...{
+      id: 'test',
+      plan,
+      definitions: 'tests',
+      order: 'log',
+      streamed: streamed(first),
+      patterns: null,
+      engine: ENGINE,
+    },
     ...{ stretch: { startMicros: null, endMicros: null }, createdAtMicros: 0n, parts: 1, has: () => false },
   };
   const left = new Set(Object.values(planReplay(request).files));

@@ -44,6 +44,7 @@ async function dataFolder(folder: string, eventCount: number) {
   const request = async (some: Partial<RunRequest> = {}): Promise<RunRequest> => ({
     plan: (await compileDefinitions(null, join(folder, 'tilefold.yaml'))).plan,
     ...{ definitions: 'features', patterns: null, stretch: { startMicros: null, endMicros: null }, workers: 2 },
+    order: 'log',
     timelines: timelines.read([{ name: 'all', version: null }]).timelines,
     ...some,
   });

@@ -16,6 +16,7 @@ import { streamed, streamSource } from '../../src/replay/stream.ts';
 import { localDisk } from '../../src/source/disk.ts';
 import { type Clock, MAX_JUMP_DEFAULT_MS, type Source } from '../../src/source/source.ts';
 import { TimelineWriter } from '../../src/source/timeline_writer.ts';
+import { body } from '../sim/flights.ts';
 
 export const ENGINE = 'tests';
 const CLOCK: Clock = { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_MS };
@@ -28,7 +29,7 @@ export async function timelineOf(chunks: string, lines: Uint8Array[], name = 'al
     clock: CLOCK,
     async *read() {
       for (let from = 0; from < lines.length; from += 500)
-        yield { bytes: Buffer.concat(lines.slice(from, from + 500)), arrivalMicros: null, file: name, line: from + 1 };
+        yield { bytes: body(lines.slice(from, from + 500)), arrivalMicros: null, file: name, line: from + 1 };
     },
   };
   const typeOf = (line: Uint8Array) => (JSON.parse(new TextDecoder().decode(line)) as { type: string }).type;
@@ -48,7 +49,15 @@ export interface Planning extends Partial<ReplayRequest> {
 /** Plans a replay into a folder whose chunks are there already. */
 export function planned(folder: string, { plan, timelines, ...some }: Planning): Manifest {
   const manifest = planReplay({
-    ...{ id: 'test', plan, definitions: 'tests', streamed: streamed(timelines), patterns: null, engine: ENGINE },
+    ...{
+      id: 'test',
+      plan,
+      definitions: 'tests',
+      order: 'log',
+      streamed: streamed(timelines),
+      patterns: null,
+      engine: ENGINE,
+    },
     ...{ stretch: { startMicros: null, endMicros: null }, createdAtMicros: 0n, parts: 1, has: () => false },
     ...some,
   });
