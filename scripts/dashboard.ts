@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Writes deploy/grafana.json, the dashboard of a server: what follows here, in the shape that Grafana imports.
+ * Writes deploy/grafana.json, the dashboard of servers and of a cluster: what follows here, in the shape that Grafana imports.
  *
  *     bun scripts/dashboard.ts
  */
@@ -175,6 +175,48 @@ export const ROWS: [title: string, panels: Panel[]][] = [
       },
     ],
   ],
+  [
+    'Work in a cluster',
+    [
+      {
+        title: 'Messages not taken yet',
+        about:
+          'Of the partitions of each process. It grows where more comes than is tiled or folded: start more processes.',
+        unit: 'short',
+        lines: [[`tilefold_lag_messages{${OF}}`, '{{instance}} {{stage}}']],
+      },
+      {
+        title: 'Freshness',
+        about:
+          'From the arrival of an event until its rows can be read. Half of fold.barrier is the least that can be.',
+        unit: 's',
+        lines: [
+          [quantile(0.5, 'tilefold_freshness_seconds'), 'p50'],
+          [quantile(0.99, 'tilefold_freshness_seconds'), 'p99'],
+        ],
+      },
+      {
+        title: 'Changes of rows',
+        about: 'Folded, found in memory, and spared a write by others of their row.',
+        unit: 'ops',
+        lines: [
+          [rate('tilefold_events_tiled_total'), 'events tiled'],
+          [rate('tilefold_changes_folded_total'), 'folded'],
+          [rate('tilefold_changes_hit_total'), 'row in memory'],
+          [rate('tilefold_changes_coalesced_total'), 'coalesced'],
+        ],
+      },
+      {
+        title: 'Partitions',
+        about: 'Of each process and stage, and those that others have taken over, within the last hour.',
+        unit: 'short',
+        lines: [
+          [`tilefold_partitions{${OF}}`, '{{instance}} {{stage}}'],
+          [`increase(tilefold_partitions_lost_total{${OF}}[1h])`, '{{instance}} lost'],
+        ],
+      },
+    ],
+  ],
 ];
 
 /** Of Grafana's grid: a row has 24 columns. */
@@ -217,8 +259,8 @@ function dashboard(): object {
     templating: {
       list: [
         { name: 'source', label: 'Prometheus', type: 'datasource', query: 'prometheus' },
-        variable('job', 'label_values(tilefold_log_end_position, job)', false),
-        variable('instance', 'label_values(tilefold_log_end_position{job="$job"}, instance)', true),
+        variable('job', 'label_values(process_start_time_seconds{job=~"tilefold.*"}, job)', false),
+        variable('instance', 'label_values(process_start_time_seconds{job="$job"}, instance)', true),
       ],
     },
     panels,

@@ -48,7 +48,7 @@ export async function replayIn(
   const read = timelines.read([{ name: TIMELINE, version: null }]);
   timelines.close();
   const startMs = performance.now();
-  const request = { plan, definitions, timelines: read.timelines, patterns, workers };
+  const request = { plan, definitions, timelines: read.timelines, order: 'log' as const, patterns, workers };
   const { folder, manifest } = await runs.plan({ ...request, stretch: { startMicros: null, endMicros: null } }, null);
   const stopped = new Promise<void>(() => {});
   if (manifest.jobs.length > 0) await runs.run(folder, { workers, memoryBytes, stopped }, () => {});

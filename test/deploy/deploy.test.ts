@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parser } from '@prometheus-io/lezer-promql';
 import { parseAllDocuments } from 'yaml';
 import { dashboardText, FILE, ROWS } from '../../scripts/dashboard.ts';
+import { WorkMetrics } from '../../src/base/work_metrics.ts';
 import { parseConfig } from '../../src/cli/config.ts';
 import { programOf } from '../../src/cli/program.ts';
 import { startServer } from '../../scripts/bench/serving.ts';
@@ -109,7 +110,10 @@ sql: SELECT COUNT(*) AS n FROM view GROUP BY user
     const headers = { 'content-type': 'application/x-ndjson' };
     await fetch(`${server.origin}/v1/events`, { method: 'POST', headers, body: lines.join('\n') });
     for (const method of ['GET', 'POST']) await fetch(`${server.origin}/v1/features`, { method });
-    const text = await (await fetch(`${server.origin}/metrics`)).text();
+    const served = await (await fetch(`${server.origin}/metrics`)).text();
+    const stages = (['tile', 'fold'] as const).map(stage => ({ stage, partitions: 1, lag: 1 }));
+    const worked = await new WorkMetrics(async () => ({ stages, rowsDirty: 0, foldBytes: 0 })).text();
+    const text = `${served}\n${worked}`;
     for (const [, name, labels = ''] of text.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
       const known = series.get(name!) ?? new Set(ADDED);
       for (const [, label] of labels.matchAll(/(\w+)="/g)) known.add(label!);
