@@ -31,6 +31,7 @@ import { addTiles } from './tiles.ts';
 import { addTimeline } from './timeline.ts';
 import { addVerify } from './verify.ts';
 import { addWork } from './work.ts';
+import { addArchive } from './archive.ts';
 
 /** @returns the process's exit code */
 export async function run(argv: string[]): Promise<number> {
@@ -80,6 +81,7 @@ export function programOf(): Command {
     addRebuild,
     addCql,
     addWork,
+    addArchive,
     addSchema,
     addCompletion,
   ])

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { Fault } from '../base/fault.ts';
 import { parseDuration } from '../base/time.ts';
@@ -18,6 +19,7 @@ interface Options {
 interface CreateOptions extends Options {
   fromLog?: true;
   fromFeed?: true;
+  fromArchive?: string;
   start?: bigint;
   end?: bigint;
   last?: number;
@@ -43,6 +45,7 @@ export function addTimeline(program: Command) {
       '--from-feed',
       'deprecated, --from-log is meant: from the latest events of the log, as many as feed.events says',
     )
+    .option('--from-archive <folder>', 'from the partitions that `tilefold archive` has kept, in the order of time')
     .option('--start <time>', 'events from then on, by their own time: RFC 3339 or epoch milliseconds', parseTime)
     .option('--end <time>', 'events before then', parseTime)
     .option('--last <duration>', "the last of the log, such as 7d, by the log's clock", durationOf)
@@ -103,16 +106,17 @@ async function create(name: string, files: string[], options: CreateOptions) {
   console.log(options.json ? JSON.stringify(createdJson(created)) : createdText(created));
 }
 
-function originOf(files: string[], { fromLog, fromFeed, last, type, time, id }: CreateOptions): TimelineOrigin {
+function originOf(files: string[], options: CreateOptions): TimelineOrigin {
+  const { fromLog, fromFeed, fromArchive, last, type, time, id } = options;
   const names = Object.fromEntries(Object.entries({ type, time, id }).filter(([, name]) => name !== undefined));
-  if (fromLog && fromFeed) throw new Fault('config', 'wanted one of --from-log and --from-feed');
-  if (fromLog || fromFeed) {
-    const option = fromLog ? '--from-log' : '--from-feed';
-    if (files.length > 0) throw new Fault('config', `${option} reads no files, and ${files[0]} is given`);
-    return { kind: fromLog ? 'log' : 'feed' };
-  }
+  const given = [fromLog && '--from-log', fromFeed && '--from-feed', fromArchive && '--from-archive'].filter(Boolean);
+  if (given.length > 1) throw new Fault('config', `wanted one of ${given.join(' and ')}`);
+  if (given.length > 0 && files.length > 0)
+    throw new Fault('config', `${given[0]} reads no files, and ${files[0]} is given`);
+  if (fromLog || fromFeed) return { kind: fromLog ? 'log' : 'feed' };
+  if (last !== undefined) throw new Fault('config', '--last is of a log: files and archives want --start');
+  if (fromArchive !== undefined) return { kind: 'archive', dir: resolve(fromArchive) };
   if (files.length === 0) throw new Fault('config', 'wanted --from-log, or files to make a timeline from');
-  if (last !== undefined) throw new Fault('config', '--last is of a log: files want --start');
   return { kind: 'files', paths: files, names };
 }
 

@@ -22,6 +22,7 @@ import type { Source } from '../source/source.ts';
 import { timelineSource } from '../source/timeline.ts';
 import { sweepChunks } from '../source/timeline_chunk.ts';
 import { TimelineWriter, TYPES_MAX } from '../source/timeline_writer.ts';
+import { archiveSource } from '../source/archive.ts';
 import { LOCK_FILE, lockFolder } from '../store/lock.ts';
 import { readableLog } from './compose.ts';
 import type { Config } from './config.ts';
@@ -33,6 +34,7 @@ import { isS3, s3Place } from './s3_place.ts';
 export type TimelineOrigin =
   | { kind: 'log' }
   | { kind: 'feed' }
+  | { kind: 'archive'; dir: string }
   | { kind: 'files'; paths: string[]; names: Partial<RowNames> };
 
 /** Which events of it, and what they are called then. */
@@ -181,6 +183,7 @@ export class Timelines {
 
   async #origin(from: TimelineOrigin): Promise<Origin> {
     if (from.kind === 'files') return { source: await this.#files(from.paths, from.names), order: 'time', first: 0 };
+    if (from.kind === 'archive') return { source: await archiveSource(localDisk, from.dir), order: 'time', first: 0 };
     const [disk, { dir }] = [readableLog(this.config), this.config.log];
     const { start } = await listSegments(disk, dir);
     const log = await folderLog(disk, dir);
@@ -316,6 +319,7 @@ function sourceJson({ from, types, startMicros, endMicros, lastMs, where }: Time
   const all = {
     from: from.kind,
     ...(from.kind === 'files' && { files: from.paths, ...from.names }),
+    ...(from.kind === 'archive' && { archive: from.dir }),
     ...{
       types,
       start: startMicros === null ? null : String(startMicros),

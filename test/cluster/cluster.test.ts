@@ -1,5 +1,6 @@
 /** Everything that needs servers is in this file, so that a run of all tests starts them once. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { archiveSuite } from './archive.suite.ts';
 import { cassandraSuite } from './cassandra.suite.ts';
 import { serveSuite } from './serve.suite.ts';
 import { workSuite } from './work.suite.ts';
@@ -24,4 +25,5 @@ describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
   cassandraSuite(() => servers);
   serveSuite(() => servers);
   workSuite(() => servers);
+  archiveSuite(() => servers);
 });

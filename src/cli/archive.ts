@@ -1,0 +1,127 @@
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { Fault } from '../base/fault.ts';
+import type { Log, LogLevel } from '../base/log.ts';
+import { formatDuration } from '../base/time.ts';
+import { loadKernel } from '../kernel/instance.ts';
+import { folderArchive } from '../source/archive.ts';
+import { leftBehind, type Member } from '../source/group.ts';
+import { openKafka } from '../source/kafka.ts';
+import { Archiver } from '../work/archiver.ts';
+import { type Config, loadConfig, parseSize } from './config.ts';
+import { graceOf, logLevelOption } from './daemon.ts';
+import { EXIT, exitCodeOf } from './exit.ts';
+import { stopSignal } from './signal.ts';
+
+interface Options {
+  config: string;
+  segmentBytes: number;
+  segmentAge: number;
+  logLevel: LogLevel;
+  grace: number;
+}
+
+/** A segment is gathered in memory, of each partition one. */
+const SEGMENT_MIN_BYTES = 4 << 10;
+const SEGMENT_MAX_BYTES = 256 << 20;
+const SEGMENT_DEFAULT_BYTES = 16 << 20;
+const SEGMENT_DEFAULT_MS = 300_000;
+const GRACE_DEFAULT_MS = 20_000;
+
+/** Between two looks at how old segments are that are gathered. */
+const TICK_MS = 250;
+
+/** `tilefold archive`: a process of a cluster that keeps events as they are; as many as there are share the partitions. */
+export function addArchive(program: Command) {
+  program
+    .command('archive')
+    .description('keep the events of Kafka in a folder, as event logs, sharing the partitions with all who do')
+    .argument('<folder>', 'where they are kept: a folder that all who share the work have')
+    .option('--segment-bytes <size>', 'a segment of this size is made', segmentBytesOf, SEGMENT_DEFAULT_BYTES)
+    .option(
+      '--segment-age <duration>',
+      'so is one whose first event was read this long ago',
+      graceOf,
+      SEGMENT_DEFAULT_MS,
+    )
+    .option(
+      '--grace <duration>',
+      'how long it may take to make segments of what is read, once it is told to stop',
+      graceOf,
+      GRACE_DEFAULT_MS,
+    )
+    .addOption(logLevelOption())
+    .action(async (folder: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      // What is not kept is read again by whoever takes over.
+      const end = (error: unknown) => process.exit(exitCodeOf(error));
+      const { openLog } = await import('./logger.ts');
+      const around = { log: openLog(options.logLevel), onFailure: end };
+      const archive = await openArchive(await loadConfig(options.config), resolve(folder), options, around);
+      const stopped = stopSignal();
+      console.log(`tilefold archives ${archive.what}`);
+      console.log(`${await stopped}: making segments of what is read, then good-bye`);
+      const isClosed = await Promise.race([
+        archive.close().then(() => true),
+        Bun.sleep(options.grace).then(() => false),
+      ]);
+      if (!isClosed)
+        console.error(`tilefold: not done after ${formatDuration(options.grace)}: others go on from what is committed`);
+      process.exit(isClosed ? EXIT.ok : EXIT.stopped);
+    });
+}
+
+function segmentBytesOf(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === null || bytes < SEGMENT_MIN_BYTES || bytes > SEGMENT_MAX_BYTES)
+    throw new InvalidArgumentError('wanted a size of 4KiB to 256MiB, like 16MiB');
+  return bytes;
+}
+
+async function openArchive(
+  { kafka, log: { clock } }: Config,
+  folder: string,
+  { config: path, segmentBytes, segmentAge: segmentAgeMs }: Options,
+  around: { log: Log; onFailure: (error: unknown) => void },
+): Promise<{ what: string; close(): Promise<void> }> {
+  if (!kafka) throw new Fault('config', `${path} has no section kafka, which says where events come from`);
+  const broker = await openKafka(kafka.brokers);
+  const { events } = kafka;
+  if ((await broker.partitionsOf(events)) === null)
+    throw new Fault('not_found', `there is no topic ${events}, which kafka.events names`);
+  const [door, archive] = [await loadKernel(), folderArchive(folder)];
+  const archivers = new Map<number, Archiver>();
+  const member: Member = await broker.join({
+    ...{ group: `${kafka.group}.archive`, topic: events, ...around, onLost: () => {} },
+    dealt(now) {
+      for (const partition of archivers.keys()) if (!now.includes(partition)) archivers.delete(partition);
+    },
+    async own({ partition, low, committed }) {
+      const progress = await committed();
+      if (progress && low > progress.next) throw leftBehind(events, partition, progress.next);
+      const commit: Member['commit'] = (...of) => member.commit(...of);
+      const parts = { door, archive, partition, clock, segmentBytes, segmentAgeMs, nowMs: () => performance.now() };
+      const archiver = new Archiver({ ...parts, commit: one => commit(partition, one) }, progress, low);
+      archivers.set(partition, archiver);
+      return archiver;
+    },
+  });
+  let ticking: Promise<unknown> | null = null;
+  const timer = setInterval(() => {
+    ticking ??= Promise.all([...archivers.values()].map(archiver => archiver.tick()))
+      .catch(around.onFailure)
+      .finally(() => {
+        ticking = null;
+      });
+  }, TICK_MS);
+  return {
+    what: `${events} at ${kafka.brokers.join(', ')} in ${archive.name}`,
+    async close() {
+      clearInterval(timer);
+      await ticking;
+      await Promise.all([...archivers.values()].map(archiver => archiver.flush()));
+      await member.stop();
+      await broker.close();
+    },
+  };
+}
