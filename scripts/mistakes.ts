@@ -1367,6 +1367,50 @@ const SWEPT: Mutant[] = [
   },
 ];
 
+/** Of processes that share the work over servers. */
+const CLUSTER: Mutant[] = [
+  {
+    name: 'aborted-as-listed',
+    why: 'what an aborted transaction has sent counts, where another one began later and was ended before it',
+    file: 'src/source/aborted.ts',
+    from: '    .sort((a, b) => (a.first < b.first ? 1 : -1));',
+    to: '    .reverse();',
+    suite: 'test/source/aborted.test.ts',
+  },
+  {
+    name: 'numbers-again',
+    why: 'events are sent under numbers that the broker may have seen, and takes for those before them',
+    file: 'src/source/sender.ts',
+    from: '      if (producer === used) producer = null;\n',
+    to: '',
+    suite: 'test/source/sender.test.ts',
+  },
+  {
+    name: 'any-partition',
+    why: 'bodies that name one order go to one partition after the other',
+    file: 'src/work/post.ts',
+    from: 'if (order !== null) return',
+    to: "if (order === '') return",
+    suite: 'test/work/post.test.ts',
+  },
+  {
+    name: 'wrong-message',
+    why: 'an error names a message that arrived with the one it stands in',
+    file: 'src/work/tiler.ts',
+    from: 'const count = lineCount(value) + 1;',
+    to: 'const count = lineCount(value);',
+    suite: 'test/work/tiler.test.ts',
+  },
+  {
+    name: 'first-keys-again',
+    why: 'of a large lookup over rows elsewhere, later keys are answered in the places of the first ones',
+    file: 'src/read/remote.ts',
+    from: 'chunk.map((_, i) => from + i)',
+    to: 'chunk.map((_, i) => i)',
+    suite: 'test/sim/remote.test.ts',
+  },
+];
+
 export const MUTANTS: Mutant[] = [
   ...SWEPT,
   ...RUNNING,
@@ -1389,6 +1433,7 @@ export const MUTANTS: Mutant[] = [
   ...CREW,
   ...SPELLED,
   ...WINDOWS,
+  ...CLUSTER,
 ];
 
 /** The one most likely to notice comes first. */

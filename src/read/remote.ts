@@ -75,8 +75,7 @@ export class RemoteReader implements LookUp {
       const places = chunk.map((_, i) => from + i);
       for (const [i, column] of columns.entries()) spreadRows(read[i]!, places, column);
     }
-    // Others may have asked while rows were read: the moment of this one is set again.
-    storeRanges(kernel, answer, features, timeMicros, isPast);
+    // Nobody else was answered since the last of them were: the moment is theirs.
     return { entity: answer.entity, keys, features: withSince(kernel, answer, features, columns) };
   }
 

@@ -62,6 +62,9 @@ test.each([1, 2])('lookups and explanations are those of a reader beside its sto
   const reader = await remoteReader(engine, random);
   const airports = [...new Set(lines.map(line => (JSON.parse(line) as { data: { origin: string } }).data.origin))];
   const asked = Array.from({ length: 120 }, () => randomLookup(random, plan, airports, engine.now()));
+  // More keys than are read at a time.
+  const many = Array.from({ length: 1_200 }, (_, i) => (i % 3 === 0 ? `none ${i}` : random.pick(airports)));
+  asked.push({ features: ['origin_delays:*'], entities: { origin: many }, at: null });
   const explained = asked.slice(0, 30).map(({ at }): Explain => {
     const { name, entity } = random.pick(plan.features);
     const [a, b] = [random.pick(airports), random.pick(airports)];

@@ -59,6 +59,8 @@ test('what is wrong is told with the message and the line that it stands in, wha
     [3, '46', 3, 6, 'wrong_type'],
   ]);
   expect(errors[0]!.sample).toBe('no event');
+  // As docs/cluster.md shows it.
+  expect(Object.keys(errors[1]!).join()).toBe('partition,offset,line,position,type,code,reason,sample');
   expect(new Set(out.map(({ topic }) => topic))).toEqual(new Set(['errors', 'changes']));
   expect(progress.next).toBe(48n);
   expect(readNote(progress.note).count).toBe(7);
