@@ -40,13 +40,15 @@ sql: SELECT room, COUNT(*) AS n, SUM(price) AS price FROM seat GROUP BY room
 function seatLines(count: number, random: Random): Uint8Array[] {
   return Array.from({ length: count }, (_, i) => {
     const lateMs = random.chance(0.5) ? random.below(8 * DAY_MS) : 0;
-    const time = new Date(Date.UTC(2001, 0, 1) + i * 600_000 - lateMs).toISOString();
-    const [from, to] = [random.below(9), random.below(9)].map(
-      room => `{"room":"r${room}","price":${random.below(99)}}`,
-    );
-    const data = `{"before":${from},"after":${random.chance(0.03) ? 'null' : to},"op":"u"}`;
-    return new TextEncoder().encode(`{"type":"seat","time":"${time}","data":${data}}`);
+    return seatLine(Date.UTC(2001, 0, 1) + i * 600_000 - lateMs, random);
   });
+}
+
+function seatLine(timeMs: number, random: Random): Uint8Array {
+  const time = new Date(timeMs).toISOString();
+  const [from, to] = [random.below(9), random.below(9)].map(room => `{"room":"r${room}","price":${random.below(99)}}`);
+  const data = `{"before":${from},"after":${random.chance(0.03) ? 'null' : to},"op":"u"}`;
+  return new TextEncoder().encode(`{"type":"seat","time":"${time}","data":${data}}`);
 }
 
 interface Case {
@@ -174,4 +176,24 @@ test.each([
   await many.close();
   await one.close();
   expect(leftIn(join(together, 'rows.db'), plan)).toEqual(leftIn(join(alone, 'rows.db'), plan));
+});
+
+test('what is behind is decoded by the clocks of what somebody has waited for', async () => {
+  const plan = await planOf(SEATS);
+  const random = new Random(SEED);
+  const folders = [folder(), folder()];
+  const [one, many] = [await fold(folders[0]!, plan, 'one'), await fold(folders[1]!, plan, 2)];
+  for (let i = 0; i < 20; i++) {
+    const timeMs = Date.UTC(2001, 0, 1) + i * 10 * DAY_MS;
+    // Days late, it comes by no clock but that of the line before.
+    const lines = [seatLine(timeMs, random), seatLine(timeMs - 9 * DAY_MS, random)];
+    for (const { engine } of [one, many]) {
+      await engine.fold(body(lines.slice(0, 1)), i * 2, null);
+      await engine.fold(body(lines.slice(1)), i * 2 + 1, null, true);
+    }
+  }
+  for (const { close } of [one, many]) await close();
+  expect(many.engine.refused()).toEqual(one.engine.refused());
+  expect(many.engine.refused().reduce((sum, { count }) => sum + count, 0)).toBeGreaterThan(20);
+  expect(leftIn(join(folders[1]!, 'rows.db'), plan)).toEqual(leftIn(join(folders[0]!, 'rows.db'), plan));
 });
