@@ -104,7 +104,7 @@ export function showTimeline(service: TimelineService): Handler {
   return async c => c.json(timelineJson(await service.show(c.req.param('name')!)));
 }
 
-const WHEN = z.union([z.string(), z.int()]).describe('RFC 3339, or epoch milliseconds');
+export const WHEN = z.union([z.string(), z.int()]).describe('RFC 3339, or epoch milliseconds');
 const BODY = z.strictObject({
   name: z.string().describe('letters, digits, dots, hyphens and underscores'),
   types: z.array(z.string()).min(1).optional().describe('only events of these types'),
@@ -153,7 +153,8 @@ export function postTimelines(service: TimelineService): Handler {
   };
 }
 
-function microsOf(what: string, time: string | number | undefined): bigint | null {
+/** @throws Fault `request` */
+export function microsOf(what: string, time: string | number | undefined): bigint | null {
   if (time === undefined) return null;
   const micros = typeof time === 'number' ? BigInt(time) * MICROS_PER_MS : parseMicros(time);
   if (micros === null)

@@ -149,6 +149,56 @@ function branch(method: string, name: string, body?: string): Request {
   return new Request(`${ORIGIN}/v1/branches/${name}`, { method, ...(body !== undefined && { body, headers }) });
 }
 
+const REPLAY = '{"timelines":["week"],"branch":"risk","features":["payment.*"],"start":5,"end":"2001-01-07T00:00:00Z"}';
+const replayAt = (path: string, method = 'GET', headers = {}) =>
+  new Request(`${ORIGIN}/v1/replays/20260302-170000-5f3a${path}`, { method, headers });
+const GONE: Told = { fails: new Fault('not_found', 'there is no replay') };
+const HELD: Told = { fails: new Fault('conflict', 'it is running') };
+const OTHER: Told = { fails: new Fault('unsupported', 'made by another version') };
+EXCHANGES.push(
+  ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays`), 200, {}],
+  ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays`), 503, { opening: true }],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 202, {}],
+  ['POST /v1/replays', post('/v1/replays', '{"timelines":[]}'), 400, {}],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 404, { fails: new Fault('not_found', 'no timeline') }],
+  ['POST /v1/replays', post('/v1/replays', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 422, { fails: new Fault('definition', 'no such input') }],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 501, OTHER],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 503, { opening: true }],
+  ['GET /v1/replays/{id}', replayAt(''), 200, {}],
+  ['GET /v1/replays/{id}', replayAt(''), 404, GONE],
+  ['GET /v1/replays/{id}', replayAt(''), 503, { opening: true }],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE'), 200, {}],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE'), 404, GONE],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE'), 409, HELD],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE'), 503, { opening: true }],
+  ['GET /v1/replays/{id}/progress', replayAt('/progress'), 200, {}],
+  ['GET /v1/replays/{id}/progress', replayAt('/progress'), 404, GONE],
+  ['GET /v1/replays/{id}/progress', replayAt('/progress'), 503, { opening: true }],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST'), 202, {}],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST'), 404, GONE],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST'), 409, HELD],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST'), 503, { opening: true }],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 202, {}],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 404, GONE],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 409, HELD],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 501, OTHER],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 503, { opening: true }],
+);
+for (const kind of ['events', 'errors'])
+  EXCHANGES.push(
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight?limit=7`), 200, {}],
+    [
+      `GET /v1/replays/{id}/${kind}/{type}`,
+      replayAt(`/${kind}/flight`, 'GET', { accept: 'text/html, text/csv;q=0.5' }),
+      ...([200, {}] as const),
+    ],
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight?limit=0`), 400, {}],
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight`), 404, GONE],
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight`), 409, HELD],
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight`), 503, { opening: true }],
+  );
+
 const EXPLAIN = '{"feature":"delays:flights_2h","key":"ATL"}';
 const ONE = ANSWER.entities[0]!.features;
 EXCHANGES.push(
@@ -255,6 +305,7 @@ describe('/openapi.json', () => {
       'POST /v1/plan 415',
       'POST /v1/timelines 415',
       'PUT /v1/branches/{name} 415',
+      'POST /v1/replays 415',
     ]);
   });
 
