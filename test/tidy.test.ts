@@ -23,7 +23,7 @@ const SPOKEN_IN: [RegExp, RegExp][] = [
   [/^drizzle-orm/, /^src\/meta\//],
   [/^cassandra-driver$/, /^src\/store\/cassandra\.ts$/],
   [/^kafkajs$/, /^src\/source\/kafka\.ts$/],
-  [/^apache-arrow/, /^src\/cli\/arrow\.ts$/],
+  [/^apache-arrow/, /^src\/(cli\/arrow|client\/materialization)\.ts$/],
   [/^hyparquet/, /^src\/(cli|source)\/parquet\.ts$/],
   [/^csv-parse$/, /^src\/source\/csv\.ts$/],
   [/^chevrotain$/, /^src\/compile\/scowl\/(lexer|parser)\.ts$/],

@@ -183,6 +183,7 @@ class Gate {
       timelines: {
         ...timelines,
         create: made => ifOpen(() => timelines.create(made)),
+        upload: file => ifOpen(() => timelines.upload(file)),
         remove: name => ifOpen(() => timelines.remove(name)),
       },
       branches: {

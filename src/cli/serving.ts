@@ -109,7 +109,7 @@ function elsewhere(
       errors: refuse(`what is wrong with events is in the topic ${errors}; listing it`),
       late: refuse('late events'),
     },
-    timelines: { list: timelines, show: timelines, create: timelines, remove: timelines },
+    timelines: { list: timelines, show: timelines, create: timelines, upload: timelines, remove: timelines },
     branches: { list: branches, show: branches, save: branches, remove: branches },
     replays: {
       ...{ list: replays, show: replays, follow: replays, create: replays, cancel: replays, resume: replays },

@@ -68,6 +68,8 @@ import {
   listTimelines,
   POST_TIMELINES,
   postTimelines,
+  PUT_TIMELINE,
+  putTimeline,
   showTimeline,
   type TimelineService,
 } from './timelines.ts';
@@ -150,6 +152,10 @@ export function app(services: Services): Hono {
     get('/v1/timelines', GET_TIMELINES, parts ? listTimelines(parts.timelines) : wait),
     post('/v1/timelines', POST_TIMELINES, parts ? postTimelines(parts.timelines) : wait),
     get('/v1/timelines/{name}', GET_TIMELINE, parts ? showTimeline(parts.timelines) : wait),
+    {
+      ...{ path: '/v1/timelines/{name}', method: 'put', operation: PUT_TIMELINE },
+      handler: parts ? putTimeline(parts.timelines) : wait,
+    },
     {
       ...{ path: '/v1/timelines/{name}', method: 'delete', operation: DELETE_TIMELINE },
       handler: parts ? deleteTimeline(parts.timelines) : wait,

@@ -58,6 +58,11 @@ export const LIMITS = {
     value: 10_000,
     what: 'errors in one page',
   },
+  timeline_body_bytes: {
+    // It goes to a file piece by piece; larger ones are better read where they are, by the command line.
+    value: 4 * 1024 ** 3,
+    what: 'bytes of a file that is saved as a timeline, as it is sent',
+  },
   replay_page: {
     // Rows of hundreds of features are some ten MiB then; who wants all of them asks for Arrow.
     value: 10_000,

@@ -27,7 +27,7 @@ export const GET_PROGRESS: Operation = {
       },
     },
   },
-  problems: [404, 503],
+  problems: [404, 501, 503],
 };
 
 /** @param isEnding the server is on its way out: nobody is followed any more */

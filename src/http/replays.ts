@@ -126,7 +126,7 @@ export const GET_REPLAYS: Operation = {
       },
     },
   },
-  problems: [503],
+  problems: [501, 503],
 };
 
 export function listReplays(service: ReplayService): Handler {
@@ -139,7 +139,7 @@ export const GET_REPLAY: Operation = {
   description: 'Its state, jobs by stage, how long the rest takes, what has failed and why.',
   params: ID_PARAM,
   replies: { 200: { description: 'The replay.', ...JSON_REPLAY } },
-  problems: [404, 503],
+  problems: [404, 501, 503],
 };
 
 export function showReplay(service: ReplayService): Handler {
@@ -193,7 +193,7 @@ export const POST_CANCEL: Operation = {
   description: 'Whoever works on it stops within a second, this server or another process. What is done stays done.',
   params: ID_PARAM,
   replies: { 202: { description: 'It is told to stop.', ...JSON_REPLAY } },
-  problems: [404, 409, 503],
+  problems: [404, 409, 501, 503],
 };
 
 export function postCancel(service: ReplayService): Handler {
@@ -229,7 +229,7 @@ export const DELETE_REPLAY: Operation = {
       },
     },
   },
-  problems: [404, 409, 503],
+  problems: [404, 409, 501, 503],
 };
 
 export function deleteReplay(service: ReplayService): Handler {

@@ -68,7 +68,7 @@ export const GET_REPLAY_EVENTS: Operation = {
       others: Object.keys(FORMATS),
     },
   },
-  problems: [400, 404, 409, 503],
+  problems: [400, 404, 409, 501, 503],
 };
 
 export const GET_REPLAY_ERRORS: Operation = {
@@ -93,7 +93,7 @@ export const GET_REPLAY_ERRORS: Operation = {
       others: Object.keys(FORMATS),
     },
   },
-  problems: [400, 404, 409, 503],
+  problems: [400, 404, 409, 501, 503],
 };
 
 export function showResults(service: ReplayService, kind: ResultKind): Handler {

@@ -66,6 +66,7 @@ beforeAll(async () => {
         list: async () => [],
         show: refuseTimeline,
         create: refuseTimeline,
+        upload: refuseTimeline,
         remove: refuseTimeline,
       },
       feed: { events: async () => ({ events: [], next: null, position: -1 }) },

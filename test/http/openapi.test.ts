@@ -112,6 +112,12 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['POST /v1/timelines', post('/v1/timelines', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
   ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}'), 422, { fails: new Fault('definition', 'no input') }],
   ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}'), 503, { fails: new Fault('busy', 'another is made') }],
+  ['PUT /v1/timelines/{name}', upload('_id\n'), 202, {}],
+  ['PUT /v1/timelines/{name}', upload('_id\n', '?column=_id'), 400, {}],
+  ['PUT /v1/timelines/{name}', upload('_id\n'), 413, { fails: new Fault('too_large', 'the body is larger') }],
+  ['PUT /v1/timelines/{name}', upload('_id\n', '', 'text/plain'), 415, {}],
+  ['PUT /v1/timelines/{name}', upload('_id\n'), 422, { fails: new Fault('config', 'no columns') }],
+  ['PUT /v1/timelines/{name}', upload('_id\n'), 503, { opening: true }],
   ['DELETE /v1/timelines/{name}', timeline('DELETE', 'week'), 200, {}],
   ['DELETE /v1/timelines/{name}', timeline('DELETE', '.x'), 400, { fails: new Fault('request', 'no name') }],
   ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x'), 404, { fails: new Fault('not_found', 'no timeline') }],
@@ -222,7 +228,15 @@ const OF_ONE_MACHINE: [string, Request][] = [
   ['GET /v1/timelines', new Request(`${ORIGIN}/v1/timelines`)],
   ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}')],
   ['GET /v1/timelines/{name}', timeline('GET', 'x')],
+  ['PUT /v1/timelines/{name}', upload('_id\n')],
   ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x')],
+  ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays`)],
+  ['GET /v1/replays/{id}', replayAt('')],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE')],
+  ['GET /v1/replays/{id}/progress', replayAt('/progress')],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST')],
+  ['GET /v1/replays/{id}/events/{type}', replayAt('/events/flight')],
+  ['GET /v1/replays/{id}/errors/{type}', replayAt('/errors/flight')],
   ['GET /v1/branches', new Request(`${ORIGIN}/v1/branches`)],
   ['GET /v1/branches/{name}', branch('GET', 'x')],
   ['PUT /v1/branches/{name}', branch('PUT', 'risk', BRANCH)],
@@ -230,6 +244,9 @@ const OF_ONE_MACHINE: [string, Request][] = [
 ];
 const ELSEWHERE: Told = { fails: new Fault('unsupported', 'not in a cluster') };
 for (const [name, request] of OF_ONE_MACHINE) EXCHANGES.push([name, request, 501, ELSEWHERE]);
+function upload(body: string, query = '', type = 'text/csv'): Request {
+  return new Request(`${ORIGIN}/v1/timelines/week${query}`, { method: 'PUT', body, headers: { 'content-type': type } });
+}
 
 function timeline(method: string, name: string): Request {
   return new Request(`${ORIGIN}/v1/timelines/${name}`, { method });

@@ -213,6 +213,10 @@ export function appWith(told: Told = {}) {
         seen.timelines.push(made);
         return { ...TIMELINE, state: 'processing', types: [] };
       },
+      async upload({ name }) {
+        if (told.fails) throw told.fails;
+        return { ...TIMELINE, name, state: 'processing', types: [] };
+      },
       async remove() {
         if (told.fails) throw told.fails;
         return 2;
@@ -279,7 +283,9 @@ function toldReplays(told: Told, seen: Seen): ReplayService {
     return REPLAY;
   };
   return {
-    list: async () => [REPLAY],
+    async list() {
+      return [await answer()];
+    },
     ...{ show: answer, cancel: answer, resume: answer },
     async follow() {
       await answer();

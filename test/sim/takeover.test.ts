@@ -74,7 +74,7 @@ async function replayedAnswers(plan: Plan): Promise<string[]> {
 function surfaceOf(engine: Engine): ReturnType<typeof app> {
   const quiet = () => {};
   const none = () => Promise.reject(new Error('nobody asks for it'));
-  const timelines = { list: async () => [], show: none, create: none, remove: none };
+  const timelines = { list: async () => [], show: none, create: none, upload: none, remove: none };
   const tables = { table: none, page: none };
   const replays = { list: none, show: none, follow: none, create: none, cancel: none, resume: none, remove: none };
   const branches = { list: none, show: none, save: none, remove: none };
