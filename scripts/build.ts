@@ -9,7 +9,12 @@ async function build(outfile: string) {
   await buildKernels();
   await mkdir(join(ROOT, 'dist'), { recursive: true });
   const result = await Bun.build({
-    entrypoints: [join(ROOT, 'src/main.ts'), join(ROOT, 'src/cli/worker.ts'), join(ROOT, 'src/cli/job_worker.ts')],
+    entrypoints: [
+      join(ROOT, 'src/main.ts'),
+      join(ROOT, 'src/cli/worker.ts'),
+      join(ROOT, 'src/cli/job_worker.ts'),
+      join(ROOT, 'src/cli/run_planner.ts'),
+    ],
     // Flat, so that a worker is found beside the program, as src/cli/crew.ts looks for it.
     naming: { entry: '[name].[ext]' },
     target: 'bun',
@@ -23,7 +28,7 @@ async function build(outfile: string) {
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
   });
   for (const log of result.logs) console.error(log);
-  for (const entry of ['tilefold', 'main.js', 'worker.js', 'job_worker.js'])
+  for (const entry of ['tilefold', 'main.js', 'worker.js', 'job_worker.js', 'run_planner.js'])
     await rm(join(dirname(outfile), `${entry}.map`), { force: true });
   const { size } = await stat(outfile);
   console.log(`build: ${relative(process.cwd(), outfile)}, ${(size / 1024 / 1024).toFixed(0)} MiB`);

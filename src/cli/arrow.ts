@@ -12,6 +12,7 @@ import {
   Map_,
   RecordBatch,
   RecordBatchFileWriter,
+  RecordBatchStreamWriter,
   Schema,
   Struct,
   TimestampMicrosecond,
@@ -24,20 +25,22 @@ import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './fr
 import { type Cell, isNested, nestedCell } from './nested.ts';
 
 /**
- * An Arrow IPC file, written batch by batch: int64, float64, bool, utf8, binary, timestamps in microseconds UTC, and lists,
+ * An Arrow IPC file or stream, written batch by batch: int64, float64, bool, utf8, binary, timestamps in microseconds UTC, and lists,
  * maps and structs of these. Vectors stand on the batch's own arrays, so what `batch` and `end` return has to be written out before the
  * next batch is made.
  */
 export class ArrowFrame implements Frame {
   private readonly schema: Schema;
-  private readonly writer = new RecordBatchFileWriter();
+  private readonly writer: RecordBatchFileWriter | RecordBatchStreamWriter;
   private readonly chunks = new Chunks();
 
   /** @param about goes into the schema's metadata, name by name */
   constructor(
     private readonly shapes: FrameShape[],
     about: Record<string, string> = {},
+    kind: 'file' | 'stream' = 'file',
   ) {
+    this.writer = kind === 'file' ? new RecordBatchFileWriter() : new RecordBatchStreamWriter();
     this.schema = new Schema(
       shapes.map(({ name, type, isRequired }) => new Field(name, arrowType(type), !isRequired)),
       new Map(Object.entries(about)),
@@ -54,7 +57,7 @@ export class ArrowFrame implements Frame {
     return this.chunks.take();
   }
 
-  /** An index of the file's batches. */
+  /** Of a file an index of its batches, of a stream that there are no more. */
   end(): Uint8Array[] {
     this.writer.finish();
     return this.chunks.take();

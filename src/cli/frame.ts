@@ -35,21 +35,37 @@ export type FrameMaker = (shapes: FrameShape[], about?: Record<string, string>) 
 
 const WANTED = 'wanted a file name that ends in .arrow, .parquet or .ndjson';
 
-/** By the file's name. What writes a format is only loaded where it is wanted. */
+/** What a table is written as: `arrows` is Arrow's stream, without the index that its file ends with. */
+export type FrameFormat = 'arrow' | 'arrows' | 'parquet' | 'csv' | 'ndjson';
+
+/** By the file's name. */
 export async function frameMaker(out: string): Promise<FrameMaker> {
-  if (out.endsWith('.arrow')) {
-    const { ArrowFrame } = await import('./arrow.ts');
-    return (shapes, about) => new ArrowFrame(shapes, about);
+  const format = (['arrow', 'parquet', 'ndjson'] as const).find(each => out.endsWith(`.${each}`));
+  if (!format) throw new Fault('config', `--out: ${WANTED}, got ${out}`);
+  return makerOf(format);
+}
+
+/** What writes a format is only loaded where it is wanted. */
+export async function makerOf(format: FrameFormat): Promise<FrameMaker> {
+  switch (format) {
+    case 'arrow':
+    case 'arrows': {
+      const { ArrowFrame } = await import('./arrow.ts');
+      return (shapes, about) => new ArrowFrame(shapes, about, format === 'arrow' ? 'file' : 'stream');
+    }
+    case 'parquet': {
+      const { ParquetFrame } = await import('./parquet.ts');
+      return (shapes, about) => new ParquetFrame(shapes, about);
+    }
+    case 'csv': {
+      const { csvFrame } = await import('./csv.ts');
+      return csvFrame;
+    }
+    case 'ndjson': {
+      const { batchLines } = await import('./lines.ts');
+      return () => ({ batch: batch => [batchLines(batch)], end: () => [] });
+    }
   }
-  if (out.endsWith('.parquet')) {
-    const { ParquetFrame } = await import('./parquet.ts');
-    return (shapes, about) => new ParquetFrame(shapes, about);
-  }
-  if (out.endsWith('.ndjson')) {
-    const { batchLines } = await import('./lines.ts');
-    return () => ({ batch: batch => [batchLines(batch)], end: () => [] });
-  }
-  throw new Fault('config', `--out: ${WANTED}, got ${out}`);
 }
 
 /** `_position`, `_type` and `_time` of each event, and then its features. */

@@ -1,25 +1,22 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { Fault } from '../base/fault.ts';
-import { formatMicros } from '../base/time.ts';
-import { makeColumn } from '../kernel/window.ts';
-import { STRING, TIME } from '../plan/value.ts';
-import { type EventError, errorsOf, eventShapes, eventsOf } from '../replay/results.ts';
-import type { Manifest } from '../replay/manifest.ts';
 import type { Order } from '../replay/stream.ts';
 import { versionText } from '../base/version.ts';
+import { columnState, replayJson } from '../http/replays.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { Manifest } from '../replay/manifest.ts';
+import { type ResultKind, resultTable } from '../replay/tables.ts';
 import { branchPlan } from './branches.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
-import { csvFrame } from './csv.ts';
 import { compileDefinitions } from './definitions.ts';
-import { type FrameBatch, type FrameMaker, type FrameShape, frameMaker } from './frame.ts';
+import { type Frame, type FrameBatch, type FrameFormat, makerOf } from './frame.ts';
 import { placeOf } from './handed.ts';
 import { jobText } from './job.ts';
 import { namesOf, written } from './log.ts';
 import { ORDER } from './order.ts';
 import { JobsProgress } from './progress.ts';
-import { coresOf, type RunRequest, Runs, type RunStatus } from './runs.ts';
+import { coresOf, damagedText, type RunRequest, Runs } from './runs.ts';
 import { isS3 } from './s3_place.ts';
 import { tableText } from './table.ts';
 import { parseTime } from './tiles.ts';
@@ -57,6 +54,15 @@ interface ResultOptions extends Options {
 }
 
 const JSON_OPTION = ['--json', 'as one JSON object'] as const;
+const WORKERS_OPTION = [
+  '--workers <count>',
+  'threads, or of a plan processes; as many as there are cores by default',
+  workersOf,
+  coresOf(),
+] as const;
+const MEMORY_OPTION = ['--memory <size>', 'for rows, of all threads together; fold.memory by default', sizeOf] as const;
+const ID_ARGUMENT = ['<id>', 'of the replay, or its folder'] as const;
+const PLACE_ARGUMENT = ['<place>', 'that `replay plan` has written, or the manifest.json in it'] as const;
 
 /** `tilefold replay run` and what belongs to it: replays in jobs, with a cache of columns. */
 export function addRuns(replay: Command) {
@@ -75,9 +81,9 @@ export function addRuns(replay: Command) {
   replay
     .command('job')
     .description('do one job of a replay that is planned; one that is done already is left alone')
-    .argument('<place>', 'that `replay plan` has written, or the manifest.json in it')
+    .argument(...PLACE_ARGUMENT)
     .argument('<number>', 'of the job', numberOf)
-    .option('--memory <size>', 'for rows; fold.memory by default', sizeOf)
+    .option(...MEMORY_OPTION)
     .option(...JSON_OPTION)
     .action(async (place: string, number: number, _options, command: Command) =>
       doOne(place, number, command.optsWithGlobals<Options & { memory?: number }>()),
@@ -85,21 +91,21 @@ export function addRuns(replay: Command) {
   replay
     .command('finish')
     .description('end a replay whose jobs were done by others, and keep its columns in the cache')
-    .argument('<place>', 'that `replay plan` has written, or the manifest.json in it')
+    .argument(...PLACE_ARGUMENT)
     .option(...JSON_OPTION)
     .action(async (place: string, _options, command: Command) => finish(place, command.optsWithGlobals<Options>()));
   replay
     .command('resume')
     .description('go on with a replay that was stopped, or that failed: what is done is not done again')
-    .argument('<id>', 'of the replay, or its folder')
-    .option('--workers <count>', 'threads; as many as there are cores by default', workersOf, coresOf())
-    .option('--memory <size>', 'for rows, of all threads together; fold.memory by default', sizeOf)
+    .argument(...ID_ARGUMENT)
+    .option(...WORKERS_OPTION)
+    .option(...MEMORY_OPTION)
     .option(...JSON_OPTION)
     .action(async (id: string, _options, command: Command) => resume(id, command.optsWithGlobals<RunOptions>()));
   replay
     .command('cancel')
     .description('stop a replay that another process works on')
-    .argument('<id>', 'of the replay, or its folder')
+    .argument(...ID_ARGUMENT)
     .action(async (id: string, _options, command: Command) => {
       (await openRuns(command.optsWithGlobals<Options>())).cancel(id);
       console.log(`replay ${id} is told to stop`);
@@ -118,19 +124,13 @@ export function addRuns(replay: Command) {
   replay
     .command('delete')
     .description('delete a replay; what it has put into the cache stays there')
-    .argument('<id>', 'of the replay, or its folder')
+    .argument(...ID_ARGUMENT)
     .action(async (id: string, _options, command: Command) => {
       (await openRuns(command.optsWithGlobals<Options>())).remove(id);
       console.log(`replay ${id} is deleted`);
     });
-  results(replay, 'events', 'events of a type, each with its features').action(
-    async (id: string, type: string, _options, command: Command) =>
-      writeEvents(id, type, command.optsWithGlobals<ResultOptions>()),
-  );
-  results(replay, 'errors', 'what is wrong with events of a type, and with their features').action(
-    async (id: string, type: string, _options, command: Command) =>
-      writeErrors(id, type, command.optsWithGlobals<ResultOptions>()),
-  );
+  results(replay, 'events', 'events of a type, each with its features');
+  results(replay, 'errors', 'what is wrong with events of a type, and with their features');
 }
 
 /** `tilefold cache`: the columns that replays have left for those after them. */
@@ -164,23 +164,21 @@ function planning(command: Command): Command {
     .option(...ORDER)
     .option('--start <time>', 'give out events from then on, by their time; all before is read too', parseTime)
     .option('--end <time>', 'give out events before then', parseTime)
-    .option(
-      '--workers <count>',
-      'threads, or of a plan processes; as many as there are cores by default',
-      workersOf,
-      coresOf(),
-    )
-    .option('--memory <size>', 'for rows, of all threads together; fold.memory by default', sizeOf)
+    .option(...WORKERS_OPTION)
+    .option(...MEMORY_OPTION)
     .option(...JSON_OPTION);
 }
 
-function results(replay: Command, name: string, what: string): Command {
-  return replay
-    .command(name)
+function results(replay: Command, kind: ResultKind, what: string) {
+  replay
+    .command(kind)
     .description(what)
-    .argument('<id>', 'of the replay, or its folder')
+    .argument(...ID_ARGUMENT)
     .argument('<type>', 'the event type')
-    .option('-o, --out <file>', 'an .arrow, .parquet, .csv or .ndjson file; NDJSON to standard output by default');
+    .option('-o, --out <file>', 'an .arrow, .parquet, .csv or .ndjson file; NDJSON to standard output by default')
+    .action(async (id: string, type: string, _options, command: Command) =>
+      writeResult(kind, id, type, command.optsWithGlobals<ResultOptions>()),
+    );
 }
 
 const WORKERS_MAX = 256;
@@ -254,7 +252,7 @@ async function runReplay(options: RunOptions) {
 }
 
 function noteDamaged(columns: string[]) {
-  for (const name of columns) note(`${name}: what the cache had of it is damaged; it is computed again`);
+  for (const name of columns) note(damagedText(name));
 }
 
 function note(text: string) {
@@ -274,8 +272,8 @@ async function work(runs: Runs, folder: string, { workers, memoryBytes, json }: 
   process.once('SIGINT', hear).once('SIGTERM', hear);
   const startMs = performance.now();
   try {
-    const how = { workers, memoryBytes, stopped: stop.promise };
-    const { id, jobs, reused, shown } = await runs.run(folder, how, (...told) => progress.tell(...told), note);
+    const how = { workers, memoryBytes, stopped: stop.promise, note };
+    const { id, jobs, reused, shown } = await runs.run(folder, how, (...told) => progress.tell(...told));
     progress.end();
     const seconds = (performance.now() - startMs) / 1000;
     const taken = shown.filter(one => reused.includes(one.id)).length;
@@ -298,7 +296,7 @@ async function explain(options: PlanOptions) {
   const told = features.map(({ name, event, isReused, how, why }) => ({
     name,
     event,
-    state: stateText(isReused),
+    state: columnState(isReused),
     how,
     why,
   }));
@@ -309,15 +307,11 @@ function explainText(features: ReturnType<Runs['explain']>): string {
   const rows = features.map(({ name, event, isReused, how, why }) => [
     name,
     event,
-    stateText(isReused),
+    columnState(isReused),
     how ?? '-',
     why,
   ]);
   return tableText([['feature', 'event', 'state', 'by', 'why'], ...rows]);
-}
-
-function stateText(isReused: boolean): string {
-  return isReused ? 'reused' : 'computed';
 }
 
 async function planManifest(options: ManifestOptions) {
@@ -365,7 +359,7 @@ async function finish(text: string, options: Options) {
 }
 
 async function list(options: Options) {
-  const all = (await openRuns(options)).list().map(runJson);
+  const all = (await openRuns(options)).list().map(status => replayJson(status, Date.now()));
   if (options.json) return console.log(JSON.stringify({ replays: all }));
   const rows = all.map(({ id, state, jobs, timelines, created_at }) => [
     ...[id, state, `${jobs.done} of ${jobs.total}`],
@@ -378,14 +372,14 @@ async function show(id: string, options: Options) {
   const config = await loadConfig(options.config);
   const runs = await Runs.open(config);
   const place = isS3(id) ? placeOf(id, config) : id;
-  const run = runJson(typeof place === 'string' ? runs.show(place) : await runs.showIn(place));
+  const run = replayJson(typeof place === 'string' ? runs.show(place) : await runs.showIn(place), Date.now());
   if (options.json) return console.log(JSON.stringify(run));
-  const { jobs, timelines, features, errors } = run;
+  const { timelines, features, errors } = run;
   const lines = [
     ...[
       ['replay', run.id],
       ['state', run.state],
-      ['jobs', `${jobs.done} of ${jobs.total} jobs completed`],
+      ['jobs', run.progress],
     ],
     ...[
       ['definitions', run.definitions],
@@ -402,20 +396,6 @@ async function show(id: string, options: Options) {
   console.log(`${tableText(lines)}\n\n${tableText([['feature', 'event', 'state'], ...rows])}`);
 }
 
-/** A replay as `--json` tells it. */
-function runJson({ id, folder, state, errors, jobs, manifest }: RunStatus) {
-  const { createdAtMicros, definitions, timelines, order, shown, reused, rows } = manifest;
-  return {
-    ...{ id, state, errors, jobs, definitions, folder, created_at: formatMicros(createdAtMicros) },
-    timelines: timelines.map(({ name, version }) => ({ name, version })),
-    order,
-    events: rows,
-    features: shown.map(({ name, event, id: column }) => {
-      return { name, event, state: stateText(reused.includes(column)) };
-    }),
-  };
-}
-
 async function stats(options: Options) {
   const { cache } = await openRuns(options);
   const entries = cache.entries();
@@ -424,71 +404,16 @@ async function stats(options: Options) {
   else console.log(`${entries.length} columns, ${bytes} bytes of at most ${cache.maxBytes}`);
 }
 
-async function writeEvents(id: string, type: string, options: ResultOptions) {
+async function writeResult(kind: ResultKind, id: string, type: string, options: ResultOptions) {
+  const { out = null } = options;
   const { folder, manifest } = (await openRuns(options)).results(id);
-  const shapes = eventShapes(manifest, type).map(shape => ({
-    ...shape,
-    isRequired: shape.name === '_type' || shape.name === '_time',
-  }));
-  const batches = (function* (): Generator<FrameBatch> {
-    for (const { count, columns } of eventsOf(manifest, folder, type)) yield { count, columns };
-  })();
-  await writeTable(shapes, batches, options.out ?? null);
-}
-
-const ERROR_SHAPES: FrameShape[] = [
-  { name: '_id', type: STRING, isRequired: false },
-  { name: '_type', type: STRING, isRequired: true },
-  { name: '_time', type: TIME, isRequired: true },
-  { name: 'feature', type: STRING, isRequired: false },
-  { name: 'error', type: STRING, isRequired: true },
-];
-
-async function writeErrors(id: string, type: string, options: ResultOptions) {
-  const { folder, manifest } = (await openRuns(options)).results(id);
-  const batches = (function* (): Generator<FrameBatch> {
-    for (const errors of errorsOf(manifest, folder, type)) yield errorFrame(errors, type);
-  })();
-  await writeTable(ERROR_SHAPES, batches, options.out ?? null);
-}
-
-function errorFrame(errors: EventError[], type: string): FrameBatch {
-  const texts = (name: string, values: (string | null)[]) => ({
-    ...makeColumn({ name, type: STRING }, errors.length),
-    values: values.map(value => value ?? ''),
-    nulls: Uint8Array.from(values, value => (value === null ? 1 : 0)),
-  });
-  const times = {
-    ...makeColumn({ name: '_time', type: TIME }, errors.length),
-    values: BigInt64Array.from(errors, ({ timeMicros }) => timeMicros),
-    nulls: new Uint8Array(errors.length),
-  };
-  const columns = [
-    texts(
-      '_id',
-      errors.map(({ id }) => id),
-    ),
-    texts(
-      '_type',
-      errors.map(() => type),
-    ),
-    times,
-    texts(
-      'feature',
-      errors.map(({ feature }) => feature),
-    ),
-    texts(
-      'error',
-      errors.map(({ error }) => error),
-    ),
-  ];
-  return { count: errors.length, columns };
+  const makeFrame = await makerOf(formatOf(out));
+  const { shapes, batches } = resultTable(manifest, folder, kind, type);
+  await writeTable(makeFrame(shapes), batches, out);
 }
 
 /** Block by block: neither the rows nor the file stand in memory as a whole. */
-async function writeTable(shapes: FrameShape[], batches: Iterable<FrameBatch>, out: string | null) {
-  const makeFrame = await makerOf(out);
-  const frame = makeFrame(shapes);
+async function writeTable(frame: Frame, batches: Iterable<FrameBatch>, out: string | null) {
   if (out === null) {
     for (const batch of batches) for (const bytes of frame.batch(batch)) if (!(await written(bytes))) return;
     return;
@@ -509,13 +434,9 @@ async function writeTable(shapes: FrameShape[], batches: Iterable<FrameBatch>, o
   }
 }
 
-async function makerOf(out: string | null): Promise<FrameMaker> {
-  if (out === null) return frameMaker('-.ndjson');
-  if (out.endsWith('.csv')) return csvFrame;
-  try {
-    return await frameMaker(out);
-  } catch (error) {
-    if (!(error instanceof Fault) || error.code !== 'config') throw error;
-    throw new Fault('config', `--out: wanted a file name that ends in .arrow, .parquet, .csv or .ndjson, got ${out}`);
-  }
+function formatOf(out: string | null): FrameFormat {
+  if (out === null) return 'ndjson';
+  const format = (['arrow', 'parquet', 'csv', 'ndjson'] as const).find(each => out.endsWith(`.${each}`));
+  if (format) return format;
+  throw new Fault('config', `--out: wanted a file name that ends in .arrow, .parquet, .csv or .ndjson, got ${out}`);
 }

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import type { Timeline } from '../base/timeline.ts';
 import { kernelsDigest } from '../kernel/instance.ts';
 import { planJson } from '../plan/json.ts';
@@ -21,6 +22,17 @@ import {
 } from '../replay/manifest.ts';
 import { chunksOf } from '../replay/inputs.ts';
 import { sortedTimeline } from '../replay/sorted.ts';
+import {
+  isHeld,
+  noteState,
+  readState,
+  type RunStatus,
+  removeDamaged,
+  statusAt,
+  statusOf,
+  sweepAll,
+  type Work,
+} from '../replay/state.ts';
 import { type Order, streamed } from '../replay/stream.ts';
 import { isRunning, ownProcess, placeText } from '../replay/unfinished.ts';
 import type { Stretch } from '../replay/within.ts';
@@ -31,7 +43,6 @@ import type { Config } from './config.ts';
 import { bringHome, doJobIn, handOver, type Place, standing } from './handed.ts';
 import { doJob } from './job.ts';
 import { type CrewOutcome, doJobs } from './job_crew.ts';
-import { removeDamaged, type RunState, stateNow, stateOf, sweepAll, writeState } from './run_state.ts';
 import { isS3 } from './s3_place.ts';
 
 /** Which features of which events are wanted. */
@@ -47,14 +58,20 @@ export interface RunRequest {
   workers: number;
 }
 
-export interface RunStatus {
-  id: string;
-  folder: string;
-  state: RunState;
-  /** Why it failed. */
-  errors: string[];
-  jobs: { total: number; done: number };
-  manifest: Manifest;
+/** Hears how many jobs are done, and of which stage the last one was. */
+type Tell = (done: number, total: number, stage: number) => void;
+
+/** How a replay is worked on. */
+export interface RunHow {
+  workers: number;
+  /** For rows, of all workers together. */
+  memoryBytes: number;
+  /** Stops it. */
+  stopped: Promise<void>;
+  /** What it is then: `interrupted` where nobody wanted the replay itself to stop. */
+  stoppedAs?: 'cancelled' | 'interrupted';
+  /** Hears what was found damaged. */
+  note?: (text: string) => void;
 }
 
 /** A replay that is planned. */
@@ -101,7 +118,7 @@ export class Runs {
     const folder = typeof to === 'string' ? resolve(to) : join(this.config.replays.dir, RUNS, id);
     if (existsSync(PATHS.manifest(folder))) throw new Fault('conflict', `${folder} has a replay already`);
     mkdirSync(folder, { recursive: true });
-    writeState(folder, { state: 'planned', by: ownProcess(), errors: [] });
+    noteState(folder, { state: 'planned', by: ownProcess() });
     try {
       const planned = await this.#planIn(folder, request, id);
       if (to === null || typeof to === 'string') return this.#settleIn(folder, request, planned);
@@ -133,7 +150,7 @@ export class Runs {
     placeText(PATHS.plan(folder), planJson(plan));
     // With it the folder is a replay's.
     placeText(PATHS.manifest(folder), manifestJson(planned.manifest));
-    writeState(folder, { state: 'planned', by: null, errors: [] });
+    noteState(folder, { by: null });
     return planned;
   }
 
@@ -147,7 +164,7 @@ export class Runs {
     const folder = join(this.config.replays.dir, RUNS);
     for (const id of existsSync(folder) ? readdirSync(folder) : []) {
       const place = join(folder, id);
-      const { by } = stateOf(place);
+      const { by } = readState(place);
       if (!existsSync(PATHS.manifest(place)) && by && !isRunning(by)) rmSync(place, { recursive: true, force: true });
     }
   }
@@ -191,26 +208,51 @@ export class Runs {
     return brought;
   }
 
+  /** Says that this process will work on it, when it comes to it. @throws Fault `busy` where somebody has it in hand, `unsupported` */
+  hold(folder: string): void {
+    const { manifest } = readManifest(folder, this.engine);
+    const { state } = statusOf(folder, manifest);
+    if (isHeld(state)) throw new Fault('busy', `replay ${manifest.id} is being worked on`);
+    rmSync(join(folder, CANCEL), { force: true });
+    noteState(folder, { state: 'waiting', by: ownProcess(), failed: [] });
+  }
+
   /**
    * Does the jobs of a replay that are not done, in threads of this process, and gives their columns to the cache.
    *
-   * @param tell hears how many are done, and of which stage the last one was
-   * @param note hears what was found damaged
    * @throws Fault where jobs failed, naming them; `conflict` where it was cancelled
    */
-  async run(
+  async run(folder: string, how: RunHow, tell: Tell): Promise<Manifest> {
+    this.hold(folder);
+    return this.runHeld(folder, how, tell);
+  }
+
+  /** The same of what this process has in hand already; it has not any more then. */
+  async runHeld(folder: string, how: RunHow, tell: Tell = () => {}): Promise<Manifest> {
+    try {
+      return await this.#compute(folder, how, tell);
+    } finally {
+      // Something that is nobody's fault has come between.
+      if (readState(folder).state === 'running') this.release(folder);
+    }
+  }
+
+  /** Of what this process has in hand, and will not work on any more. */
+  release(folder: string): void {
+    noteState(folder, { state: 'interrupted', by: null });
+  }
+
+  async #compute(
     folder: string,
-    { workers, memoryBytes, stopped }: { workers: number; memoryBytes: number; stopped: Promise<void> },
-    tell: (done: number, total: number, stage: number) => void,
-    note: (text: string) => void = () => {},
+    { workers, memoryBytes, stopped, stoppedAs = 'cancelled', note = () => {} }: RunHow,
+    tell: Tell,
   ): Promise<Manifest> {
     const { manifest } = readManifest(folder, this.engine);
-    const { state } = this.#status(folder, manifest);
-    if (state === 'running') throw new Fault('busy', `replay ${manifest.id} is being worked on`);
-    rmSync(join(folder, CANCEL), { force: true });
-    writeState(folder, { state: 'running', by: ownProcess(), errors: [] });
+    noteState(folder, { state: 'running', by: ownProcess(), failed: [] });
     sweepAll(folder);
     for (const damage of removeDamaged(manifest, folder)) note(`${damage}; it is computed again`);
+    const work = { startedMs: Date.now(), endedMs: null, doneBefore: statusOf(folder, manifest).jobs.done };
+    noteState(folder, { work });
     let done = 0;
     tell(0, manifest.jobs.length, 0);
     const outcome = await doJobs({
@@ -222,29 +264,36 @@ export class Runs {
       },
     });
     this.cache.trim();
-    return this.#settle(folder, manifest, outcome, done);
+    return this.#settle(folder, manifest, outcome, { ...work, endedMs: Date.now() }, stoppedAs);
   }
 
-  #settle(folder: string, manifest: Manifest, { failed, skipped, isCancelled }: CrewOutcome, done: number): Manifest {
+  #settle(
+    folder: string,
+    manifest: Manifest,
+    { failed, skipped, isCancelled }: CrewOutcome,
+    work: Work,
+    stoppedAs: 'cancelled' | 'interrupted',
+  ): Manifest {
     sweepAll(folder);
     if (isCancelled) {
-      writeState(folder, { state: 'cancelled', by: null, errors: [] });
+      noteState(folder, { state: existsSync(join(folder, CANCEL)) ? 'cancelled' : stoppedAs, by: null, work });
+      const { jobs } = statusOf(folder, manifest);
       const how = `\`tilefold replay resume ${manifest.id}\` goes on with it`;
       throw new Fault(
         'conflict',
-        `replay ${manifest.id} was stopped with ${done} of ${manifest.jobs.length} jobs completed; ${how}`,
+        `replay ${manifest.id} was stopped with ${jobs.done} of ${jobs.total} jobs completed; ${how}`,
       );
     }
     const [first] = failed;
     if (!first) {
-      this.#end(folder);
+      this.#end(folder, work);
       return manifest;
     }
-    const errors = failed.map(({ error }) => error.message);
-    writeState(folder, { state: 'failed', by: null, errors });
+    const reasons = failed.map(({ number, error }) => ({ job: number, reason: error.message }));
+    noteState(folder, { state: 'failed', by: null, failed: reasons, work });
     const code = first.error instanceof Fault ? first.error.code : 'corrupt';
     const others = skipped.length === 0 ? '' : `; ${skipped.length} more need what was to be made there`;
-    throw new Fault(code, `${errors.join('; ')}${others}`);
+    throw new Fault(code, `${reasons.map(({ reason }) => reason).join('; ')}${others}`);
   }
 
   /** One job, whoever does the others. @returns whether it was to be done */
@@ -271,7 +320,7 @@ export class Runs {
     const missing = manifest.jobs.filter(job => !isDone(manifest, job, has)).map(({ number }) => number);
     if (missing.length > 0) throw notDone(missing, damages);
     this.#keepAll(manifest, folder);
-    this.#end(folder);
+    this.#end(folder, readState(folder).work);
     return { manifest, folder };
   }
 
@@ -282,10 +331,10 @@ export class Runs {
     const folder = join(this.config.replays.dir, RUNS, manifest.id);
     if (existsSync(PATHS.manifest(folder))) return { manifest, folder };
     mkdirSync(folder, { recursive: true });
-    writeState(folder, { state: 'planned', by: ownProcess(), errors: [] });
+    noteState(folder, { state: 'planned', by: ownProcess() });
     await bringHome(bucket, manifest, folder);
     this.#keepAll(manifest, folder);
-    this.#end(folder);
+    this.#end(folder, null);
     placeText(PATHS.manifest(folder), manifestJson(manifest));
     return { manifest, folder };
   }
@@ -296,45 +345,86 @@ export class Runs {
   }
 
   list(): RunStatus[] {
-    const folder = join(this.config.replays.dir, RUNS);
-    const ids = existsSync(folder) ? readdirSync(folder).sort() : [];
-    return ids.filter(id => existsSync(PATHS.manifest(join(folder, id)))).map(id => this.show(id));
+    return this.#ids().map(id => this.show(id));
   }
 
   /** @param id of a replay among the data, or the folder of one. @throws Fault `not_found` */
   show(id: string): RunStatus {
+    return this.follow(id)();
+  }
+
+  /** What is to be asked again and again, while somebody works on it. @throws Fault `not_found` */
+  follow(id: string): () => RunStatus {
     const folder = this.folderOf(id);
-    return this.#status(folder, readManifest(folder, null).manifest);
+    const { manifest } = readManifest(folder, null);
+    const known = new Set<number>();
+    return () => statusOf(folder, manifest, known);
   }
 
   /** How far others are with a replay that lies in a bucket. */
   async showIn(bucket: Bucket): Promise<RunStatus> {
     const { manifest, missing } = await standing(bucket, { engine: null, work: this.#work });
-    const jobs = { total: manifest.jobs.length, done: manifest.jobs.length - missing.length };
-    const state = missing.length === 0 ? 'done' : 'planned';
-    return { id: manifest.id, folder: bucket.name, state, errors: [], jobs, manifest };
+    const done = new Set(manifest.jobs.map(({ number }) => number).filter(number => !missing.includes(number)));
+    const file = { by: null, failed: [], work: null };
+    return statusAt(bucket.name, manifest, { ...file, state: missing.length === 0 ? 'done' : 'planned' }, done);
   }
 
   folderOf(id: string): string {
-    const own = join(this.config.replays.dir, RUNS, id);
-    if (ID.test(id) && existsSync(PATHS.manifest(own))) return own;
+    if (this.#isOwn(id)) return this.#ownFolder(id);
     if (isS3(id)) throw new Fault('request', `${id} lies in a bucket: \`tilefold replay finish\` brings it here`);
     if (existsSync(PATHS.manifest(resolve(id)))) return resolve(id);
-    throw new Fault('not_found', `there is no replay ${id}; \`tilefold replay list\` says which there are`);
+    throw this.#unknown(id);
   }
 
-  /** Whoever works on it stops. @throws Fault `conflict` where nobody does */
+  /** For who may not name folders: only replays among the data. @throws Fault `not_found` */
+  checkOwn(id: string): void {
+    if (!this.#isOwn(id)) throw this.#unknown(id);
+  }
+
+  #isOwn(id: string): boolean {
+    return ID.test(id) && existsSync(PATHS.manifest(this.#ownFolder(id)));
+  }
+
+  #ownFolder(id: string): string {
+    return join(this.config.replays.dir, RUNS, id);
+  }
+
+  #ids(): string[] {
+    const folder = join(this.config.replays.dir, RUNS);
+    const ids = existsSync(folder) ? readdirSync(folder).sort() : [];
+    return ids.filter(id => this.#isOwn(id));
+  }
+
+  #unknown(id: string): Fault {
+    const near = didYouMean(id, this.#ids()) || '; `tilefold replay list` says which there are';
+    return new Fault('not_found', `there is no replay ${id}${near}`);
+  }
+
+  /** Whoever works on it stops; one that waits is not begun. @throws Fault `conflict` where nobody does */
   cancel(id: string): void {
     const { folder, state } = this.show(id);
-    if (state !== 'running') throw new Fault('conflict', `replay ${id} is ${state}: there is nothing to stop`);
+    if (!isHeld(state)) throw new Fault('conflict', `replay ${id} is ${state}: there is nothing to stop`);
     writeFileSync(join(folder, CANCEL), '');
+    if (state === 'waiting') noteState(folder, { state: 'cancelled', by: null });
   }
 
   /** @throws Fault `conflict` while it is worked on */
   remove(id: string): void {
     const { folder, state } = this.show(id);
-    if (state === 'running') throw new Fault('conflict', `replay ${id} is running: cancel it first`);
+    if (isHeld(state)) throw new Fault('conflict', `replay ${id} is ${state}: cancel it first`);
     rmSync(folder, { recursive: true });
+  }
+
+  /** Does it wait for this process to come to it? Somebody may have cancelled or deleted it. */
+  isWaiting(folder: string): boolean {
+    return existsSync(PATHS.manifest(folder)) && readState(folder).state === 'waiting';
+  }
+
+  /** @throws Fault `conflict` where there is nothing to go on with */
+  checkResumable(id: string): void {
+    const { state } = this.show(id);
+    if (state === 'done' || isHeld(state))
+      throw new Fault('conflict', `replay ${id} is ${state}: there is nothing to go on with`);
   }
 
   /** Its columns, where all that is shown is there. @throws Fault `conflict` */
@@ -360,20 +450,11 @@ export class Runs {
     }
   }
 
-  #status(folder: string, manifest: Manifest): RunStatus {
-    const file = stateOf(folder);
-    const has = inFolder(folder);
-    const done =
-      file.state === 'done' ? manifest.jobs.length : manifest.jobs.filter(job => isDone(manifest, job, has)).length;
-    const jobs = { total: manifest.jobs.length, done };
-    return { id: manifest.id, folder, state: stateNow(file), errors: file.errors, jobs, manifest };
-  }
-
   /** What only jobs need goes first: killed between the two, the replay has no more to do than this. */
-  #end(folder: string): void {
+  #end(folder: string, work: Work | null): void {
     for (const each of [PATHS.chunks, PATHS.parts]) rmSync(each(folder), { recursive: true, force: true });
     sweepAll(folder);
-    writeState(folder, { state: 'done', by: null, errors: [] });
+    noteState(folder, { state: 'done', by: null, failed: [], work });
   }
 }
 
@@ -396,6 +477,11 @@ function howMade(job: ManifestJob | undefined): Explained['how'] {
 /** Enough to tell kernels apart. */
 const ENGINE_DIGITS = 16;
 const ID = /^[\w-]+$/;
+
+/** Of a column that planning has found damaged. */
+export function damagedText(name: string): string {
+  return `${name}: what the cache had of it is damaged; it is computed again`;
+}
 
 /** Threads of a replay where nobody says how many. */
 export function coresOf(): number {

@@ -14,6 +14,7 @@ import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { branchService } from './branches.ts';
 import { feedService } from './feed.ts';
+import { openReplaying, type Replaying } from './replay_service.ts';
 import { timelineService } from './timelines.ts';
 import { isClustered, openServing } from './serving.ts';
 import { stopSignal } from './signal.ts';
@@ -88,6 +89,7 @@ async function serve(
     const signal = await stopped;
     unready = SHUTTING_DOWN;
     console.log(`${signal}: ${opened.farewell}, then good-bye`);
+    await opened.stop();
     await drain(server, graceMs, log);
     await opened.close();
     const state = opened.state();
@@ -104,6 +106,8 @@ interface Opened {
   state: () => State | null;
   /** For people: what is done at the end. */
   farewell: string;
+  /** What would go on for long is left, before requests under way are waited for. */
+  stop(): Promise<void>;
   /** Whoever comes after that is told that the server is on its way out. */
   close(): Promise<void>;
 }
@@ -116,9 +120,11 @@ async function openHere(
 ): Promise<Opened> {
   const note = (text: string) => log.warn({}, text);
   const parts = await compose(config, { announce, onFailure, note, watcher });
-  const gate = new Gate(config, parts, note);
+  const replaying = await openReplaying(config, () => parts.plan, note);
+  const gate = new Gate(config, parts, replaying, note);
   return {
     ...{ served: gate.served, state: parts.state, farewell: 'writing what is folded' },
+    stop: () => replaying.close(),
     close() {
       gate.closed = true;
       return parts.close();
@@ -139,6 +145,7 @@ async function openElsewhere(config: Config, path: string, around: Surroundings)
   };
   return {
     ...{ served: { ...served, ingest }, state: () => null, farewell: 'sending what was taken' },
+    async stop() {},
     close() {
       isClosed = true;
       return close();
@@ -151,7 +158,7 @@ class Gate {
   closed = false;
   readonly served: Served;
 
-  constructor(config: Config, parts: Parts, note: (text: string) => void) {
+  constructor(config: Config, parts: Parts, { service: replays }: Replaying, note: (text: string) => void) {
     const ifOpen = <T>(work: () => T): T => {
       if (this.closed) throw new Fault('busy', SHUTTING_DOWN);
       return work();
@@ -176,12 +183,18 @@ class Gate {
       timelines: {
         ...timelines,
         create: made => ifOpen(() => timelines.create(made)),
+        upload: file => ifOpen(() => timelines.upload(file)),
         remove: name => ifOpen(() => timelines.remove(name)),
       },
       branches: {
         ...branches,
         save: branch => ifOpen(() => branches.save(branch)),
         remove: name => ifOpen(() => branches.remove(name)),
+      },
+      replays: {
+        ...replays,
+        create: replay => ifOpen(() => replays.create(replay)),
+        resume: id => ifOpen(() => replays.resume(id)),
       },
       feed: feedService(
         config,

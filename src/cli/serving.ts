@@ -100,17 +100,21 @@ function latestOf({ clocks }: Known): bigint {
 /** What a log on one machine has, and a server of a cluster has not. */
 function elsewhere(
   errors: string,
-): Pick<Served, 'applyFiles' | 'abort' | 'planState' | 'meta' | 'timelines' | 'branches' | 'feed'> {
+): Pick<Served, 'applyFiles' | 'abort' | 'planState' | 'meta' | 'timelines' | 'branches' | 'replays' | 'feed'> {
   const ofPlans = refuse('changing definitions');
-  const [timelines, branches] = [refuse('timelines'), refuse('branches')];
+  const [timelines, branches, replays] = [refuse('timelines'), refuse('branches'), refuse('replays')];
   return {
     ...{ applyFiles: ofPlans, abort: ofPlans, planState: ofPlans },
     meta: {
       errors: refuse(`what is wrong with events is in the topic ${errors}; listing it`),
       late: refuse('late events'),
     },
-    timelines: { list: timelines, show: timelines, create: timelines, remove: timelines },
+    timelines: { list: timelines, show: timelines, create: timelines, upload: timelines, remove: timelines },
     branches: { list: branches, show: branches, save: branches, remove: branches },
+    replays: {
+      ...{ list: replays, show: replays, follow: replays, create: replays, cancel: replays, resume: replays },
+      ...{ remove: replays, table: replays, page: replays },
+    },
     feed: { events: refuse('the latest events') },
   };
 }

@@ -1,5 +1,5 @@
 import type { Database } from 'bun:sqlite';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Fault, Faults } from '../base/fault.ts';
 import type { Timeline } from '../base/timeline.ts';
@@ -29,13 +29,14 @@ import type { Config } from './config.ts';
 import { openFile, openShared } from './database.ts';
 import { typeNameOf } from './infer.ts';
 import { isS3, s3Place } from './s3_place.ts';
+import { receive, sweepUploads, uploadPath } from './timeline_upload.ts';
 
-/** What a timeline is made from. */
+/** What a timeline is made from; `called` is what files are called that nobody else has. */
 export type TimelineOrigin =
   | { kind: 'log' }
   | { kind: 'feed' }
   | { kind: 'archive'; dir: string }
-  | { kind: 'files'; paths: string[]; names: Partial<RowNames> };
+  | { kind: 'files'; paths: string[]; names: Partial<RowNames>; called?: string };
 
 /** Which events of it, and what they are called then. */
 export interface TimelineRequest {
@@ -182,7 +183,7 @@ export class Timelines {
   }
 
   async #origin(from: TimelineOrigin): Promise<Origin> {
-    if (from.kind === 'files') return { source: await this.#files(from.paths, from.names), order: 'time', first: 0 };
+    if (from.kind === 'files') return { source: await this.#files(from), order: 'time', first: 0 };
     if (from.kind === 'archive') return { source: await archiveSource(localDisk, from.dir), order: 'time', first: 0 };
     const [disk, { dir }] = [readableLog(this.config), this.config.log];
     const { start } = await listSegments(disk, dir);
@@ -220,7 +221,7 @@ export class Timelines {
     return (latest ?? 0n) - last;
   }
 
-  async #files(paths: string[], names: Partial<RowNames>): Promise<Source> {
+  async #files({ paths, names, called }: TimelineOrigin & { kind: 'files' }): Promise<Source> {
     const { clock } = await eventFiles([], {});
     const local = paths.filter(path => !isS3(path));
     await eventFiles(local, names);
@@ -231,7 +232,9 @@ export class Timelines {
       async *read() {
         for (const path of paths)
           if (isS3(path)) yield* s3Blocks(path, join(dir, WAITING), s3, names);
-          else yield* (await eventFiles([path], names)).read(0);
+          else
+            for await (const block of (await eventFiles([path], names)).read(0))
+              yield { ...block, file: called ?? block.file };
       },
     };
   }
@@ -280,23 +283,34 @@ export function timelineService(config: Config, note: (text: string) => void): T
       timelines.close();
     }
   };
+  /** Resolves when it has begun. */
+  const begun = (request: TimelineRequest, atEnd: () => unknown = () => {}) => {
+    const { promise, resolve, reject } = Promise.withResolvers<TimelineVersion>();
+    let hasBegun = false;
+    using(timelines =>
+      timelines.create(request, version => {
+        hasBegun = true;
+        resolve(timelines.show({ name: request.name, version }));
+      }),
+    )
+      .catch((error: unknown) => {
+        if (hasBegun) note(`timeline ${request.name} could not be made: ${failureText(error)}`);
+        else reject(error);
+      })
+      .finally(atEnd);
+    return promise;
+  };
+  sweepUploads(config);
   return {
     list: () => using(timelines => timelines.list()),
     show: async name => using(timelines => timelines.show(parseTimelineName(name))),
     remove: async name => using(timelines => timelines.remove(parseTimelineName(name))),
-    create(made) {
-      const { promise, resolve, reject } = Promise.withResolvers<TimelineVersion>();
-      let hasBegun = false;
-      using(timelines =>
-        timelines.create({ ...made, from: { kind: 'log' } }, version => {
-          hasBegun = true;
-          resolve(timelines.show({ name: made.name, version }));
-        }),
-      ).catch((error: unknown) => {
-        if (hasBegun) note(`timeline ${made.name} could not be made: ${failureText(error)}`);
-        else reject(error);
-      });
-      return promise;
+    create: made => begun({ ...made, from: { kind: made.from } }),
+    async upload({ name, suffix, names, body }) {
+      const path = await receive(body, uploadPath(config, suffix));
+      const from = { kind: 'files' as const, paths: [path], names, called: `a body (${suffix})` };
+      const all = { types: null, startMicros: null, endMicros: null, lastMs: null, where: null };
+      return begun({ name, from, ...all }, () => rm(path, { force: true }));
     },
   };
 }
@@ -318,7 +332,7 @@ interface Origin {
 function sourceJson({ from, types, startMicros, endMicros, lastMs, where }: TimelineRequest): Record<string, unknown> {
   const all = {
     from: from.kind,
-    ...(from.kind === 'files' && { files: from.paths, ...from.names }),
+    ...(from.kind === 'files' && { files: from.called === undefined ? from.paths : [from.called], ...from.names }),
     ...(from.kind === 'archive' && { archive: from.dir }),
     ...{
       types,

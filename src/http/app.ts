@@ -43,6 +43,23 @@ import {
   showPlan,
 } from './plan.ts';
 import { isBroken, methodNotAllowed, problem, problemOf } from './problem.ts';
+import { followReplay, GET_PROGRESS } from './progress.ts';
+import {
+  DELETE_REPLAY,
+  deleteReplay,
+  GET_REPLAY,
+  GET_REPLAYS,
+  listReplays,
+  POST_CANCEL,
+  POST_REPLAYS,
+  POST_RESUME,
+  postCancel,
+  postReplays,
+  postResume,
+  type ReplayService,
+  showReplay,
+} from './replays.ts';
+import { GET_REPLAY_ERRORS, GET_REPLAY_EVENTS, showResults } from './results.ts';
 import {
   DELETE_TIMELINE,
   deleteTimeline,
@@ -51,6 +68,8 @@ import {
   listTimelines,
   POST_TIMELINES,
   postTimelines,
+  PUT_TIMELINE,
+  putTimeline,
   showTimeline,
   type TimelineService,
 } from './timelines.ts';
@@ -80,6 +99,7 @@ export interface Served {
   planState: () => PlanState;
   timelines: TimelineService;
   branches: BranchService;
+  replays: ReplayService;
   feed: FeedService;
   moment: () => Now;
   stages: Pick<Stages, 'time'>;
@@ -97,6 +117,7 @@ const PACKED = [
   '/v1/timelines',
   '/v1/branches',
   '/v1/branches/*',
+  '/v1/replays',
   '/metrics',
   '/openapi.json',
   '/docs',
@@ -132,6 +153,10 @@ export function app(services: Services): Hono {
     post('/v1/timelines', POST_TIMELINES, parts ? postTimelines(parts.timelines) : wait),
     get('/v1/timelines/{name}', GET_TIMELINE, parts ? showTimeline(parts.timelines) : wait),
     {
+      ...{ path: '/v1/timelines/{name}', method: 'put', operation: PUT_TIMELINE },
+      handler: parts ? putTimeline(parts.timelines) : wait,
+    },
+    {
       ...{ path: '/v1/timelines/{name}', method: 'delete', operation: DELETE_TIMELINE },
       handler: parts ? deleteTimeline(parts.timelines) : wait,
     },
@@ -145,6 +170,22 @@ export function app(services: Services): Hono {
       ...{ path: '/v1/branches/{name}', method: 'delete', operation: DELETE_BRANCH },
       handler: parts ? deleteBranch(parts.branches) : wait,
     },
+    get('/v1/replays', GET_REPLAYS, parts ? listReplays(parts.replays) : wait),
+    post('/v1/replays', POST_REPLAYS, parts ? postReplays(parts.replays) : wait),
+    get('/v1/replays/{id}', GET_REPLAY, parts ? showReplay(parts.replays) : wait),
+    {
+      ...{ path: '/v1/replays/{id}', method: 'delete', operation: DELETE_REPLAY },
+      handler: parts ? deleteReplay(parts.replays) : wait,
+    },
+    get(
+      '/v1/replays/{id}/progress',
+      GET_PROGRESS,
+      parts ? followReplay(parts.replays, () => unready() !== null) : wait,
+    ),
+    post('/v1/replays/{id}/cancel', POST_CANCEL, parts ? postCancel(parts.replays) : wait),
+    post('/v1/replays/{id}/resume', POST_RESUME, parts ? postResume(parts.replays) : wait),
+    get('/v1/replays/{id}/events/{type}', GET_REPLAY_EVENTS, parts ? showResults(parts.replays, 'events') : wait),
+    get('/v1/replays/{id}/errors/{type}', GET_REPLAY_ERRORS, parts ? showResults(parts.replays, 'errors') : wait),
     get('/healthz', GET_HEALTH, showHealth),
     get('/readyz', GET_READY, showReady(unready)),
     get('/metrics', GET_METRICS, showMetrics(metrics)),

@@ -3,20 +3,14 @@ import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Meta } from '../meta/meta.ts';
-import { LIMITS } from './limits.ts';
 import type { Operation } from './operation.ts';
+import { pageLimit } from './page.ts';
 
 export const ERRORS_LIMIT_DEFAULT = 100;
 
 const query = z.object({
   after: z.coerce.number().int().min(-1).default(-1).describe('the `id` of the last error of the page before'),
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(LIMITS.errors_page.value, `the limit errors_page is ${LIMITS.errors_page.value} ${LIMITS.errors_page.what}`)
-    .default(ERRORS_LIMIT_DEFAULT)
-    .describe('at most so many'),
+  limit: pageLimit('errors_page', ERRORS_LIMIT_DEFAULT),
 });
 
 const PAGE = z.object({

@@ -4,8 +4,8 @@ import { Fault } from '../base/fault.ts';
 import { formatMicros, parseMicros } from '../base/time.ts';
 import type { FeedEvent, FeedPage } from '../ingest/feed.ts';
 import { issueLine } from './features.ts';
-import { LIMITS } from './limits.ts';
 import type { Operation } from './operation.ts';
+import { pageLimit } from './page.ts';
 
 export const FEED_LIMIT_DEFAULT = 100;
 
@@ -17,13 +17,7 @@ const QUERY = z.object({
   where: z.string().optional().describe('a condition of SQL over inputs of the type, or of all declared ones'),
   before: POSITION.describe('only events at positions before it: `next` of the page before'),
   after: POSITION.describe('only events at positions after it'),
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(LIMITS.feed_page.value, `the limit feed_page is ${LIMITS.feed_page.value} ${LIMITS.feed_page.what}`)
-    .default(FEED_LIMIT_DEFAULT)
-    .describe('at most so many'),
+  limit: pageLimit('feed_page', FEED_LIMIT_DEFAULT),
 });
 
 const PAGE = z.object({

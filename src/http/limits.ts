@@ -58,6 +58,26 @@ export const LIMITS = {
     value: 10_000,
     what: 'errors in one page',
   },
+  timeline_body_bytes: {
+    // It goes to a file piece by piece; larger ones are better read where they are, by the command line.
+    value: 4 * 1024 ** 3,
+    what: 'bytes of a file that is saved as a timeline, as it is sent',
+  },
+  replay_page: {
+    // Rows of hundreds of features are some ten MiB then; who wants all of them asks for Arrow.
+    value: 10_000,
+    what: "events or errors in one page of a replay's results",
+  },
+  replays_waiting: {
+    // They are computed one after the other: a longer queue is a mistake.
+    value: 16,
+    what: 'replays that are computed or wait for it',
+  },
+  replay_followers: {
+    // Each has files looked for twice a second.
+    value: 100,
+    what: 'connections on which the progress of replays is followed',
+  },
 } as const satisfies Record<string, { value: number; what: string }>;
 
 export type LimitName = keyof typeof LIMITS;
@@ -65,6 +85,11 @@ export type LimitName = keyof typeof LIMITS;
 /** @param found what was sent, as the beginning of a sentence: `the body is larger` */
 export function tooLarge(name: LimitName, found: string): Fault {
   return new Fault('too_large', `${found}; the limit ${name} is ${LIMITS[name].value} ${LIMITS[name].what}`);
+}
+
+/** What may be tried again later. @param found as `tooLarge` has it */
+export function busyWith(name: LimitName, found: string): Fault {
+  return new Fault('busy', tooLarge(name, found).message);
 }
 
 /** `name  value  what`, a line each. */

@@ -76,7 +76,10 @@ function documented(operation: Operation): DocumentedOperation {
     {
       description: reply.description,
       headers: headersOf(reply),
-      content: { [reply.type]: documentedContent(reply.type, reply.content) },
+      content: {
+        [reply.type]: documentedContent(reply.type, reply.content),
+        ...Object.fromEntries((reply.others ?? []).map(type => [type, documentedContent(type, { shape: null })])),
+      },
     },
   ]);
   return {

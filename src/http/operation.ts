@@ -32,6 +32,8 @@ export interface Content {
 export interface Reply {
   description: string;
   type: string;
+  /** Types that it comes in too, as Accept says: none of them JSON. */
+  others?: string[];
   /** What they say, by name. */
   headers?: Record<string, string>;
   content: Content;

@@ -51,6 +51,7 @@ const EXAMPLE: TimelineJson = {
 /** What is saved of the log, and under which name. */
 export interface NewTimeline {
   name: string;
+  from: 'log' | 'feed';
   types: string[] | null;
   startMicros: bigint | null;
   endMicros: bigint | null;
@@ -64,8 +65,20 @@ export interface TimelineService {
   show(name: string): Promise<TimelineVersion>;
   /** Resolves when it has begun: its state says what becomes of it. */
   create(made: NewTimeline): Promise<TimelineVersion>;
+  /** Resolves when the file is here, and it has begun. */
+  upload(file: NewTimelineFile): Promise<TimelineVersion>;
   /** How many versions there were. */
   remove(name: string): Promise<number>;
+}
+
+/** A file that is saved, and under which name. */
+export interface NewTimelineFile {
+  name: string;
+  /** What a name of such a file ends with: `.csv.gz`. */
+  suffix: string;
+  /** Of CSV and Parquet: the type of all rows, and columns of time and id, where they are called otherwise. */
+  names: { type?: string; time?: string; id?: string };
+  body: ReadableStream<Uint8Array> | null;
 }
 
 const TIMELINES = z.object({ timelines: z.array(TIMELINE) });
@@ -104,9 +117,13 @@ export function showTimeline(service: TimelineService): Handler {
   return async c => c.json(timelineJson(await service.show(c.req.param('name')!)));
 }
 
-const WHEN = z.union([z.string(), z.int()]).describe('RFC 3339, or epoch milliseconds');
+export const WHEN = z.union([z.string(), z.int()]).describe('RFC 3339, or epoch milliseconds');
 const BODY = z.strictObject({
   name: z.string().describe('letters, digits, dots, hyphens and underscores'),
+  from: z
+    .enum(['log', 'feed'])
+    .default('log')
+    .describe('`feed` is deprecated, `log` is meant: the latest events of the log, as many as feed.events says'),
   types: z.array(z.string()).min(1).optional().describe('only events of these types'),
   start: WHEN.optional(),
   end: WHEN.optional(),
@@ -118,7 +135,7 @@ export const POST_TIMELINES: Operation = {
   id: 'createTimeline',
   summary: 'Save events of the log as a timeline',
   description:
-    'Begins the next version under the name. It is made beside everything else, and its state says when it is ready; one at a time is made. Files are saved by the command line.',
+    'Begins the next version under the name. It is made beside everything else, and its state says when it is ready; one at a time is made.',
   body: {
     'application/json': {
       shape: { name: 'NewTimeline', schema: BODY },
@@ -142,23 +159,87 @@ export function postTimelines(service: TimelineService): Handler {
   return async c => {
     const parsed = BODY.safeParse(parseJson(await readBody(c.req.raw, 'lookup_body_bytes')));
     if (!parsed.success) throw new Fault('request', parsed.error.issues.map(issueLine).join('; '));
-    const { name, types = null, start, end, last, where = null } = parsed.data;
+    const { name, from, types = null, start, end, last, where = null } = parsed.data;
     if (last !== undefined && (start !== undefined || end !== undefined))
       throw new Fault('request', 'last says where a timeline starts: it is given without start and end');
     const lastMs = last === undefined ? null : parseDuration(last);
     if (last !== undefined && !lastMs)
       throw new Fault('request', `last: got ${last}, wanted a duration like 36h or 7d`);
     const times = { startMicros: microsOf('start', start), endMicros: microsOf('end', end) };
-    return c.json(timelineJson(await service.create({ name, types, ...times, lastMs, where })), 202);
+    return c.json(timelineJson(await service.create({ name, from, types, ...times, lastMs, where })), 202);
   };
 }
 
-function microsOf(what: string, time: string | number | undefined): bigint | null {
+/** @throws Fault `request` */
+export function microsOf(what: string, time: string | number | undefined): bigint | null {
   if (time === undefined) return null;
   const micros = typeof time === 'number' ? BigInt(time) * MICROS_PER_MS : parseMicros(time);
   if (micros === null)
     throw new Fault('request', `${what}: got ${time}, wanted an RFC 3339 time or epoch milliseconds`);
   return micros;
+}
+
+/** By `Content-Type`, what names of such files end with. */
+const SUFFIXES: Record<string, string> = {
+  'application/x-ndjson': '.ndjson',
+  'application/ndjson': '.ndjson',
+  'application/jsonl': '.ndjson',
+  'text/csv': '.csv',
+  'text/tab-separated-values': '.tsv',
+  'application/vnd.apache.parquet': '.parquet',
+};
+/** By `Content-Encoding`: files are unpacked while they are read. */
+const PACKINGS: Record<string, string> = { identity: '', gzip: '.gz', zstd: '.zst' };
+
+const NAMES = z.strictObject({
+  type: z.string().optional().describe('of CSV and Parquet without a column `_type`: the type of all their events'),
+  time: z.string().optional().describe('of CSV and Parquet: the column of times, instead of `_time`'),
+  id: z.string().optional().describe('of CSV and Parquet: the column of ids, instead of `_id`'),
+});
+
+export const PUT_TIMELINE: Operation = {
+  id: 'uploadTimeline',
+  summary: 'Save a file as a timeline',
+  description:
+    'Takes NDJSON, CSV, TSV or Parquet, the first three packed with gzip or zstd or not, and begins the next version under the name. Its events are put in the order of time; its state says when it is ready.',
+  params: z.object({ name: z.string().describe('letters, digits, dots, hyphens and underscores') }),
+  query: NAMES,
+  body: Object.fromEntries(Object.keys(SUFFIXES).map(type => [type, { shape: null }])),
+  replies: {
+    202: {
+      description: 'The file is here, and it has begun.',
+      type: 'application/json',
+      content: {
+        shape: SHAPE,
+        example: { ...EXAMPLE, state: 'processing', start: null, end: null, events: 0, types: [] },
+      },
+    },
+  },
+  problems: [400, 413, 415, 422, 501, 503],
+};
+
+export function putTimeline(service: TimelineService): Handler {
+  return async c => {
+    const parsed = NAMES.safeParse(c.req.query());
+    if (!parsed.success) throw new Fault('request', parsed.error.issues.map(issueLine).join('; '));
+    const names = Object.fromEntries(Object.entries(parsed.data).filter(([, name]) => name !== undefined));
+    const suffix = suffixOf(c.req.header('content-type') ?? '', c.req.header('content-encoding') ?? 'identity');
+    const file = { name: c.req.param('name')!, suffix, names, body: c.req.raw.body };
+    return c.json(timelineJson(await service.upload(file)), 202);
+  };
+}
+
+function suffixOf(contentType: string, encoding: string): string {
+  const type = contentType.split(';')[0]!.trim().toLowerCase();
+  const [suffix, packing] = [SUFFIXES[type], PACKINGS[encoding.trim().toLowerCase()]];
+  if (suffix === undefined)
+    throw new Fault(
+      'media_type',
+      `content-type is ${type === '' ? 'missing' : type}, wanted one of ${Object.keys(SUFFIXES).join(', ')}`,
+    );
+  if (packing === undefined || (packing !== '' && suffix === '.parquet'))
+    throw new Fault('media_type', `content-encoding is ${encoding}, wanted none, and gzip or zstd only of text`);
+  return suffix + packing;
 }
 
 const DELETED = z.object({ deleted: z.int().min(1).describe('versions') });

@@ -4,6 +4,7 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { and, asc, desc, eq, notInArray } from 'drizzle-orm';
 import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import { type VersionName, versionText } from '../base/version.ts';
 import { migrate } from './meta.ts';
 import { branches, branchFiles, branchVersions, definitionTexts } from './schema.ts';
@@ -90,7 +91,13 @@ function find(db: Db, named: VersionName): Row {
   if (found) return found;
   if (all.length > 0)
     throw new Fault('not_found', `branch ${name} has no version ${version}; its latest is ${all[0]!.version}`);
-  throw new Fault('not_found', `there is no branch ${name}; \`tilefold branch list\` says which there are`);
+  const known = db.selectDistinct({ name: branchVersions.name }).from(branchVersions).all();
+  const near =
+    didYouMean(
+      name,
+      known.map(row => row.name),
+    ) || '; `tilefold branch list` says which there are';
+  throw new Fault('not_found', `there is no branch ${name}${near}`);
 }
 
 /** The latest first. */

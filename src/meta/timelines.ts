@@ -3,6 +3,7 @@ import { and, asc, desc, eq, max } from 'drizzle-orm';
 import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import type { Timeline, TimelineType } from '../base/timeline.ts';
 import type { VersionName } from '../base/version.ts';
 import { migrate } from './meta.ts';
@@ -104,7 +105,13 @@ function find(db: Db, { name, version }: VersionName): Row {
   if (found) return found;
   if (all.length > 0)
     throw new Fault('not_found', `timeline ${name} has no version ${version}; its latest is ${all[0]!.version}`);
-  throw new Fault('not_found', `there is no timeline ${name}; \`tilefold timeline list\` says which there are`);
+  const known = db.selectDistinct({ name: timelines.name }).from(timelines).all();
+  const near =
+    didYouMean(
+      name,
+      known.map(row => row.name),
+    ) || '; `tilefold timeline list` says which there are';
+  throw new Fault('not_found', `there is no timeline ${name}${near}`);
 }
 
 function version(db: Db, { id, ...row }: Row): TimelineVersion {

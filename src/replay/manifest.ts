@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../base/fault.ts';
+import { didYouMean } from '../base/name.ts';
 import type { Timeline } from '../base/timeline.ts';
 import { eventMeaning, eventOf } from '../plan/canonical.ts';
 import { Identities, type Identity } from '../plan/identity.ts';
@@ -259,10 +260,14 @@ function chosen(shown: Shown[], patterns: string[] | null): Shown[] {
   if (patterns === null) return shown;
   const matches = patterns.map(pattern => ({ pattern, is: matcherOf(pattern) }));
   const names = new Set<string>();
+  const known = () => new Set(shown.map(({ name }) => name));
   for (const { pattern, is } of matches) {
     const found = shown.filter(({ name }) => is(name));
     if (found.length === 0)
-      throw new Fault('not_found', `no feature is called ${pattern}; \`tilefold graph\` lists them`);
+      throw new Fault(
+        'not_found',
+        `no feature is called ${pattern}${didYouMean(pattern, known()) || '; `tilefold graph` lists them'}`,
+      );
     for (const { name } of found) names.add(name);
   }
   return shown.filter(({ name }) => names.has(name));

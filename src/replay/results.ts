@@ -3,7 +3,7 @@ import { didYouMean } from '../base/name.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { makeColumn } from '../kernel/window.ts';
 import { STRING, TIME } from '../plan/value.ts';
-import { ColumnReader, type Rows } from './column_file.ts';
+import { BLOCK_ROWS, ColumnReader, type Rows } from './column_file.ts';
 import { type Manifest, PATHS } from './manifest.ts';
 import type { BadPlace } from './places.ts';
 import { placeId, type Shown } from './stages.ts';
@@ -13,6 +13,8 @@ import { isWithin, pickRows } from './within.ts';
 export interface EventRows {
   count: number;
   columns: FeatureColumn[];
+  /** Of the last of them, among all of their type. */
+  lastRow: number;
 }
 
 /** What columns a replay has of an event type. @throws Fault `not_found` */
@@ -24,18 +26,35 @@ export function shownOf({ shown }: Manifest, type: string): Shown[] {
   throw new Fault('not_found', `${what}${didYouMean(type, types)}`);
 }
 
-/** Events of a type with their features, in their order, block by block: no more than a block of each column is in memory. */
-export function* eventsOf(manifest: Manifest, folder: string, type: string): Generator<EventRows> {
+/**
+ * Events of a type with their features, in their order, block by block: no more than a block of each column is in memory.
+ *
+ * @param from the first row, among all of the type
+ * @param max at most so many events
+ */
+export function* eventsOf(
+  manifest: Manifest,
+  folder: string,
+  type: string,
+  from = 0,
+  max = Number.POSITIVE_INFINITY,
+): Generator<EventRows> {
   const shown = shownOf(manifest, type);
-  for (const { places, features } of blocksOf(manifest, folder, type, shown)) {
-    const rows = rowsWithin(places, manifest);
+  let left = max;
+  for (const { places, features, first } of blocksOf(manifest, folder, type, shown, from)) {
+    if (left === 0) return;
+    const rows = rowsWithin(places, manifest)
+      .filter(row => first + row >= from)
+      .slice(0, left);
+    if (rows.length === 0) continue;
+    left -= rows.length;
     const [time, id] = [pickRows(places.time.column, rows), pickRows(places.id.column, rows)];
     const ofType = makeColumn({ name: '_type', type: STRING }, rows.length);
     (ofType.values as string[]).fill(type);
     ofType.nulls.fill(0);
     const columns = features.map(({ column }, i) => ({ ...pickRows(column, rows), name: shown[i]!.name }));
     yield {
-      count: rows.length,
+      ...{ count: rows.length, lastRow: first + rows.at(-1)! },
       columns: [{ ...id, name: '_id' }, ofType, { ...time, name: '_time' }, ...columns],
     };
   }
@@ -43,6 +62,8 @@ export function* eventsOf(manifest: Manifest, folder: string, type: string): Gen
 
 /** What is wrong with events of a type: with a feature, or with the whole event, which counts nowhere then. */
 export interface EventError {
+  /** Of its event, among all of the type. */
+  row: number;
   id: string | null;
   timeMicros: bigint;
   /** Null where the event is bad as a whole. */
@@ -50,15 +71,16 @@ export interface EventError {
   error: string;
 }
 
-export function* errorsOf(manifest: Manifest, folder: string, type: string): Generator<EventError[]> {
+/** @param from the first row, among all of the type */
+export function* errorsOf(manifest: Manifest, folder: string, type: string, from = 0): Generator<EventError[]> {
   const shown = shownOf(manifest, type);
-  for (const { places, features } of blocksOf(manifest, folder, type, shown)) {
-    const found: (EventError & { row: number })[] = [];
+  for (const { places, features, first } of blocksOf(manifest, folder, type, shown, from)) {
+    const found: EventError[] = [];
     const times = places.time.column.values as BigInt64Array;
     const idAt = ({ values, nulls }: FeatureColumn, row: number) => (nulls[row] ? null : (values as string[])[row]!);
     const add = (row: number, timeMicros: bigint, feature: string | null, error: string) => {
-      if (!isWithin(timeMicros, manifest.stretch)) return;
-      found.push({ row, id: idAt(places.id.column, row), timeMicros, feature, error });
+      if (first + row < from || !isWithin(timeMicros, manifest.stretch)) return;
+      found.push({ row: first + row, id: idAt(places.id.column, row), timeMicros, feature, error });
     };
     const { nulls, values } = places.bad.column;
     for (let row = 0; row < nulls.length; row++) {
@@ -70,25 +92,32 @@ export function* errorsOf(manifest: Manifest, folder: string, type: string): Gen
       for (const [k, row] of errors.rows.entries())
         if (!places.time.column.nulls[row]) add(row, times[row]!, shown[i]!.name, errors.texts[k]!);
     // Of one event in the order of its features: the sort is stable.
-    yield found.sort((a, b) => a.row - b.row).map(({ row: _, ...one }) => one);
+    yield found.sort((a, b) => a.row - b.row);
   }
 }
 
 interface Blocks {
   places: { time: Rows; id: Rows; bad: Rows };
   features: Rows[];
+  /** The row that it begins with. */
+  first: number;
 }
 
-function* blocksOf(manifest: Manifest, folder: string, type: string, shown: Shown[]): Generator<Blocks> {
+/** From the block on that a row is in: those before are passed over. */
+function* blocksOf(manifest: Manifest, folder: string, type: string, shown: Shown[], from: number): Generator<Blocks> {
   const ids = [placeId(type, '_time'), placeId(type, '_id'), placeId(type, '_bad'), ...shown.map(({ id }) => id)];
   const readers: ColumnReader[] = [];
   try {
     for (const id of ids) readers.push(new ColumnReader(PATHS.column(folder, manifest.files[id]!)));
+    if (from >= readers[0]!.rows) return;
+    let first = Math.floor(from / BLOCK_ROWS) * BLOCK_ROWS;
+    for (const reader of readers) reader.skip(first);
     for (;;) {
       const rows = readers.map(reader => reader.block());
       const [time, id, bad, ...features] = rows as Rows[];
       if (!time) return;
-      yield { places: { time, id: id!, bad: bad! }, features };
+      yield { places: { time, id: id!, bad: bad! }, features, first };
+      first += BLOCK_ROWS;
     }
   } finally {
     for (const reader of readers) reader.close();

@@ -71,9 +71,9 @@ describe('a replay in threads', () => {
     rmSync(join(PATHS.chunks(folder), `${payment!.chunks[0]!.hash}.ndjson.zst`));
     const failed = await runs.run(folder, HOW, () => {}).then(() => '', String);
     expect(failed).toMatch(/job \d+ \(.*payment\.user.*\): .*is gone.*more need what was to be made there/s);
-    const { state, errors, jobs } = runs.show(folder);
+    const { state, failed: reasons, jobs } = runs.show(folder);
     expect(state).toBe('failed');
-    expect(errors.join()).toContain('is gone');
+    expect(reasons.map(({ reason }) => reason).join()).toContain('is gone');
     // All that is of logins alone is there.
     const ofLogins = manifest.jobs.filter(({ event }) => event === 'login');
     expect(jobs.done).toBeGreaterThanOrEqual(ofLogins.length);
@@ -120,12 +120,7 @@ test('a column that is damaged is told and made again, in the cache and among th
   const made = manifest.jobs.flatMap(job => outputsOf(manifest, job, folder)).find(({ path }) => existsSync(path))!;
   damage(made.path, bytes => bytes.with(bytes.length >> 1, bytes[bytes.length >> 1]! ^ 4));
   const notes: string[] = [];
-  await runs.run(
-    folder,
-    HOW,
-    () => {},
-    text => notes.push(text),
-  );
+  await runs.run(folder, { ...HOW, note: text => notes.push(text) }, () => {});
   expect(notes).toEqual([expect.stringMatching(/is damaged at byte \d+: .*; it is computed again$/)]);
   expect(toldOf(folder, manifest)).toEqual(told);
 }, 60_000);
@@ -144,7 +139,7 @@ test('what was cut off while it was planned is nobody`s, and leaves', async () =
   const state = (startTicks: string) =>
     writeFileSync(
       join(folder, 'state.json'),
-      JSON.stringify({ state: 'planned', by: { pid: process.pid, startTicks }, errors: [] }),
+      JSON.stringify({ state: 'planned', by: { pid: process.pid, startTicks }, failed: [], work: null }),
     );
   // A process of that number there is, but another one.
   state('1');

@@ -12,7 +12,7 @@ import { type Ran, Session } from './session.ts';
 /** Every block of every page is run, read or compiled: what a page shows is what there is. */
 
 /** Scripts of package.json that are not run here: other tests do, or they take too long. */
-const NPM_KNOWN = ['ci', 'test', 'run demo', 'run build', 'run bench'];
+const NPM_KNOWN = ['ci', 'test', 'run client', 'run demo', 'run build', 'run bench'];
 
 /** Nor is what reaches out of this machine. */
 const NOT_RUN = new Set([
@@ -49,6 +49,8 @@ class Runner {
         return;
       case 'sh':
         return this.#shell(text, kind);
+      case 'ts':
+        return this.#ended(await this.session.script(text), 0);
       case 'json':
         return expect(jsonDifference(JSON.parse(text), this.#reply())).toBeNull();
       case 'json lines':
@@ -94,9 +96,13 @@ class Runner {
     if (text.startsWith('tilefold serve')) return void (await this.session.serve(text));
     const words = (line: string) =>
       line.replace(NPM_RUN, (_, name) => (name === 'replay' ? 'tilefold replay ' : 'tilefold '));
-    this.#last = await this.session.run(lines.filter(isRun).map(words).join('\n'));
-    const wanted = Number(/^exit=(\d+)$/.exec(kind)?.[1] ?? 0);
-    if (this.#last.exitCode !== wanted) throw new Error(`exit code ${this.#last.exitCode}: ${this.#last.stderr}`);
+    const ran = await this.session.run(lines.filter(isRun).map(words).join('\n'));
+    this.#ended(ran, Number(/^exit=(\d+)$/.exec(kind)?.[1] ?? 0));
+  }
+
+  #ended(ran: Ran, wanted: number): void {
+    this.#last = ran;
+    if (ran.exitCode !== wanted) throw new Error(`exit code ${ran.exitCode}: ${ran.stderr}`);
   }
 
   /** What `npm run demo` leaves running, by the commands that it is made of. */

@@ -52,6 +52,17 @@ export class Session {
     return { stdout: this.#asWritten(stdout), stderr: this.#asWritten(stderr), exitCode };
   }
 
+  /** Runs a block of TypeScript, for which the client is where it is written. */
+  async script(text: string): Promise<Ran> {
+    const path = join(this.folder, '../script.ts');
+    const client = `'${join(ROOT, 'src/client/client.ts')}'`;
+    writeFileSync(
+      path,
+      text.replaceAll(`localhost:${PORT_WRITTEN}`, `localhost:${this.#port}`).replaceAll("'tilefold/client'", client),
+    );
+    return this.run(`bun ${path}`);
+  }
+
   /** Starts the server of a block, and stops the one before it. */
   async serve(text: string): Promise<string> {
     await this.stop();

@@ -39,6 +39,10 @@ async function refuseTimeline(): Promise<never> {
   throw new Fault('not_found', 'there are no timelines here');
 }
 
+async function refuseReplay(): Promise<never> {
+  throw new Fault('not_found', 'there are no replays here');
+}
+
 async function refuseBranch(): Promise<never> {
   throw new Fault('not_found', 'there are no branches here');
 }
@@ -62,6 +66,7 @@ beforeAll(async () => {
         list: async () => [],
         show: refuseTimeline,
         create: refuseTimeline,
+        upload: refuseTimeline,
         remove: refuseTimeline,
       },
       feed: { events: async () => ({ events: [], next: null, position: -1 }) },
@@ -70,6 +75,11 @@ beforeAll(async () => {
         show: refuseBranch,
         save: refuseBranch,
         remove: refuseBranch,
+      },
+      replays: {
+        list: async () => [],
+        ...{ show: refuseReplay, follow: refuseReplay, create: refuseReplay, cancel: refuseReplay },
+        ...{ resume: refuseReplay, remove: refuseReplay, table: refuseReplay, page: refuseReplay },
       },
       reader: readerOf(engine),
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),

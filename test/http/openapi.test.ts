@@ -112,6 +112,12 @@ const EXCHANGES: [string, Request, number, Told][] = [
   ['POST /v1/timelines', post('/v1/timelines', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
   ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}'), 422, { fails: new Fault('definition', 'no input') }],
   ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}'), 503, { fails: new Fault('busy', 'another is made') }],
+  ['PUT /v1/timelines/{name}', upload('_id\n'), 202, {}],
+  ['PUT /v1/timelines/{name}', upload('_id\n', '?column=_id'), 400, {}],
+  ['PUT /v1/timelines/{name}', upload('_id\n'), 413, { fails: new Fault('too_large', 'the body is larger') }],
+  ['PUT /v1/timelines/{name}', upload('_id\n', '', 'text/plain'), 415, {}],
+  ['PUT /v1/timelines/{name}', upload('_id\n'), 422, { fails: new Fault('config', 'no columns') }],
+  ['PUT /v1/timelines/{name}', upload('_id\n'), 503, { opening: true }],
   ['DELETE /v1/timelines/{name}', timeline('DELETE', 'week'), 200, {}],
   ['DELETE /v1/timelines/{name}', timeline('DELETE', '.x'), 400, { fails: new Fault('request', 'no name') }],
   ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x'), 404, { fails: new Fault('not_found', 'no timeline') }],
@@ -149,6 +155,56 @@ function branch(method: string, name: string, body?: string): Request {
   return new Request(`${ORIGIN}/v1/branches/${name}`, { method, ...(body !== undefined && { body, headers }) });
 }
 
+const REPLAY = '{"timelines":["week"],"branch":"risk","features":["payment.*"],"start":5,"end":"2001-01-07T00:00:00Z"}';
+const replayAt = (path: string, method = 'GET', headers = {}) =>
+  new Request(`${ORIGIN}/v1/replays/20260302-170000-5f3a${path}`, { method, headers });
+const GONE: Told = { fails: new Fault('not_found', 'there is no replay') };
+const HELD: Told = { fails: new Fault('conflict', 'it is running') };
+const OTHER: Told = { fails: new Fault('unsupported', 'made by another version') };
+EXCHANGES.push(
+  ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays`), 200, {}],
+  ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays`), 503, { opening: true }],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 202, {}],
+  ['POST /v1/replays', post('/v1/replays', '{"timelines":[]}'), 400, {}],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 404, { fails: new Fault('not_found', 'no timeline') }],
+  ['POST /v1/replays', post('/v1/replays', ' '.repeat(LIMITS.lookup_body_bytes.value + 1)), 413, {}],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 422, { fails: new Fault('definition', 'no such input') }],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 501, OTHER],
+  ['POST /v1/replays', post('/v1/replays', REPLAY), 503, { opening: true }],
+  ['GET /v1/replays/{id}', replayAt(''), 200, {}],
+  ['GET /v1/replays/{id}', replayAt(''), 404, GONE],
+  ['GET /v1/replays/{id}', replayAt(''), 503, { opening: true }],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE'), 200, {}],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE'), 404, GONE],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE'), 409, HELD],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE'), 503, { opening: true }],
+  ['GET /v1/replays/{id}/progress', replayAt('/progress'), 200, {}],
+  ['GET /v1/replays/{id}/progress', replayAt('/progress'), 404, GONE],
+  ['GET /v1/replays/{id}/progress', replayAt('/progress'), 503, { opening: true }],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST'), 202, {}],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST'), 404, GONE],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST'), 409, HELD],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST'), 503, { opening: true }],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 202, {}],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 404, GONE],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 409, HELD],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 501, OTHER],
+  ['POST /v1/replays/{id}/resume', replayAt('/resume', 'POST'), 503, { opening: true }],
+);
+for (const kind of ['events', 'errors'])
+  EXCHANGES.push(
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight?limit=7`), 200, {}],
+    [
+      `GET /v1/replays/{id}/${kind}/{type}`,
+      replayAt(`/${kind}/flight`, 'GET', { accept: 'text/html, text/csv;q=0.5' }),
+      ...([200, {}] as const),
+    ],
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight?limit=0`), 400, {}],
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight`), 404, GONE],
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight`), 409, HELD],
+    [`GET /v1/replays/{id}/${kind}/{type}`, replayAt(`/${kind}/flight`), 503, { opening: true }],
+  );
+
 const EXPLAIN = '{"feature":"delays:flights_2h","key":"ATL"}';
 const ONE = ANSWER.entities[0]!.features;
 EXCHANGES.push(
@@ -172,7 +228,15 @@ const OF_ONE_MACHINE: [string, Request][] = [
   ['GET /v1/timelines', new Request(`${ORIGIN}/v1/timelines`)],
   ['POST /v1/timelines', post('/v1/timelines', '{"name":"a"}')],
   ['GET /v1/timelines/{name}', timeline('GET', 'x')],
+  ['PUT /v1/timelines/{name}', upload('_id\n')],
   ['DELETE /v1/timelines/{name}', timeline('DELETE', 'x')],
+  ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays`)],
+  ['GET /v1/replays/{id}', replayAt('')],
+  ['DELETE /v1/replays/{id}', replayAt('', 'DELETE')],
+  ['GET /v1/replays/{id}/progress', replayAt('/progress')],
+  ['POST /v1/replays/{id}/cancel', replayAt('/cancel', 'POST')],
+  ['GET /v1/replays/{id}/events/{type}', replayAt('/events/flight')],
+  ['GET /v1/replays/{id}/errors/{type}', replayAt('/errors/flight')],
   ['GET /v1/branches', new Request(`${ORIGIN}/v1/branches`)],
   ['GET /v1/branches/{name}', branch('GET', 'x')],
   ['PUT /v1/branches/{name}', branch('PUT', 'risk', BRANCH)],
@@ -180,6 +244,9 @@ const OF_ONE_MACHINE: [string, Request][] = [
 ];
 const ELSEWHERE: Told = { fails: new Fault('unsupported', 'not in a cluster') };
 for (const [name, request] of OF_ONE_MACHINE) EXCHANGES.push([name, request, 501, ELSEWHERE]);
+function upload(body: string, query = '', type = 'text/csv'): Request {
+  return new Request(`${ORIGIN}/v1/timelines/week${query}`, { method: 'PUT', body, headers: { 'content-type': type } });
+}
 
 function timeline(method: string, name: string): Request {
   return new Request(`${ORIGIN}/v1/timelines/${name}`, { method });
@@ -255,6 +322,7 @@ describe('/openapi.json', () => {
       'POST /v1/plan 415',
       'POST /v1/timelines 415',
       'PUT /v1/branches/{name} 415',
+      'POST /v1/replays 415',
     ]);
   });
 

@@ -10,6 +10,7 @@ import type { Refusal } from '../../src/base/refusal.ts';
 import type { ErrorRow, ErrorsPage, LateRow } from '../../src/meta/meta.ts';
 import type { NewBranch } from '../../src/http/branches.ts';
 import type { FeedRequest } from '../../src/http/feed.ts';
+import type { NewReplay, ReplayService } from '../../src/http/replays.ts';
 import type { NewTimeline } from '../../src/http/timelines.ts';
 import type { BranchVersion } from '../../src/meta/branches.ts';
 import type { TimelineVersion } from '../../src/meta/timelines.ts';
@@ -18,6 +19,8 @@ import type { Feature, Plan } from '../../src/plan/plan.ts';
 import { INT64, STRING } from '../../src/plan/value.ts';
 import type { Explanation } from '../../src/read/explain.ts';
 import type { Answer, Lookup } from '../../src/read/read.ts';
+import type { Manifest } from '../../src/replay/manifest.ts';
+import type { RunStatus } from '../../src/replay/state.ts';
 import { column, lastN, read } from '../oracle/fixtures/spell.ts';
 
 export const ORIGIN = 'http://localhost';
@@ -34,6 +37,26 @@ const TIMELINE: TimelineVersion = {
 const BRANCH: BranchVersion = {
   ...{ name: 'risk', version: 2, hash: 'a', author: 'ada', message: 'why', createdAtMicros: 978_865_200_000_000n },
   ...{ latenessMs: 0, dialect: 'duckdb', faults: 1, files: [{ file: 'a.scowl', hash: 'b', bytes: 7 }] },
+};
+
+const JOB: Manifest['jobs'][number] = {
+  ...{ number: 0, stage: 1, kind: 'fold', event: 'flight', columns: ['flight.n', 'flight.hidden'], needs: [] },
+  ...{ reads: ['flight'], part: null, range: null, parts: 0, after: [], isSwept: false },
+};
+
+const REPLAY: RunStatus = {
+  ...{ id: '20260302-170000-5f3a', folder: '/data/replays/runs/20260302-170000-5f3a', state: 'failed' },
+  ...{ failed: [{ job: 0, reason: 'job 0 (flight.n): its thread ended' }], jobs: { total: 2, done: 1 } },
+  stages: [{ stage: 1, total: 2, done: 1 }],
+  work: { startedMs: 978_865_200_000, endedMs: 978_865_202_000, doneBefore: 0 },
+  manifest: {
+    ...{ format: 1, id: '20260302-170000-5f3a', engine: 'e', createdAtMicros: 978_865_200_000_000n },
+    ...{ definitions: 'live', clock: { kind: 'event', maxJumpMs: 1 }, keepsArrivals: false },
+    timelines: [{ name: 'week', version: 1, order: 'log', clock: { kind: 'event', maxJumpMs: 1 }, types: [] }],
+    ...{ stretch: { startMicros: null, endMicros: null }, order: 'log' },
+    shown: [{ id: 'flight.n', name: 'flight.n', event: 'flight', type: INT64 }],
+    ...{ files: {}, about: {}, rows: { flight: 7 }, reused: ['flight.n'], jobs: [JOB, { ...JOB, number: 1 }] },
+  },
 };
 
 const LATEST = lastN('latest:delay', 'flight', [], column('delay', INT64), 1000);
@@ -89,6 +112,7 @@ export interface Seen {
   pages: ErrorsPage[];
   timelines: NewTimeline[];
   branches: NewBranch[];
+  replays: NewReplay[];
   feeds: FeedRequest[];
   logged: Record<string, unknown>[];
   broken: unknown[];
@@ -103,6 +127,8 @@ export interface Told {
   fails?: unknown;
   unready?: string;
   state?: State;
+  /** Instead of one that tells of a failed replay. */
+  replays?: ReplayService;
   /** The parts are not there yet. */
   opening?: true;
 }
@@ -116,6 +142,7 @@ export function appWith(told: Told = {}) {
       pages: [],
       timelines: [],
       branches: [],
+      replays: [],
       feeds: [],
       barriers: 0,
       logged: [],
@@ -186,6 +213,10 @@ export function appWith(told: Told = {}) {
         seen.timelines.push(made);
         return { ...TIMELINE, state: 'processing', types: [] };
       },
+      async upload({ name }) {
+        if (told.fails) throw told.fails;
+        return { ...TIMELINE, name, state: 'processing', types: [] };
+      },
       async remove() {
         if (told.fails) throw told.fails;
         return 2;
@@ -220,6 +251,7 @@ export function appWith(told: Told = {}) {
         return 2;
       },
     },
+    replays: told.replays ?? toldReplays(told, seen),
     async applyFiles() {
       if (told.fails) throw told.fails;
       return {
@@ -243,6 +275,38 @@ export function appWith(told: Told = {}) {
     broken: error => seen.broken.push(error),
   };
   return { app: app(services), seen };
+}
+
+function toldReplays(told: Told, seen: Seen): ReplayService {
+  const answer = async () => {
+    if (told.fails) throw told.fails;
+    return REPLAY;
+  };
+  return {
+    async list() {
+      return [await answer()];
+    },
+    ...{ show: answer, cancel: answer, resume: answer },
+    async follow() {
+      await answer();
+      return () => REPLAY;
+    },
+    create(replay) {
+      seen.replays.push(replay);
+      return answer();
+    },
+    async remove() {
+      await answer();
+    },
+    async table(_id, kind, type, format) {
+      await answer();
+      return [`${kind} of ${type} as `, format].map(text => new TextEncoder().encode(text)).values();
+    },
+    async page(_id, _kind, _type, { after, limit }) {
+      await answer();
+      return { lines: [JSON.stringify({ after, limit })], next: '3.0' };
+    },
+  };
 }
 
 export function post(path: string, body: string | ReadableStream, type = 'application/json'): Request {

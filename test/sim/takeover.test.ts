@@ -74,12 +74,22 @@ async function replayedAnswers(plan: Plan): Promise<string[]> {
 function surfaceOf(engine: Engine): ReturnType<typeof app> {
   const quiet = () => {};
   const none = () => Promise.reject(new Error('nobody asks for it'));
-  const timelines = { list: async () => [], show: none, create: none, remove: none };
+  const timelines = { list: async () => [], show: none, create: none, upload: none, remove: none };
+  const tables = { table: none, page: none };
+  const replays = { list: none, show: none, follow: none, create: none, cancel: none, resume: none, remove: none };
   const branches = { list: none, show: none, save: none, remove: none };
   return app({
     parts: {
       ...engine,
-      ...{ applyFiles: none, abort: none, timelines, branches, feed: { events: none }, stages: new Stages() },
+      ...{
+        applyFiles: none,
+        abort: none,
+        timelines,
+        branches,
+        replays: { ...replays, ...tables },
+        feed: { events: none },
+        stages: new Stages(),
+      },
       planState: () => ({ position: 0, applied_at: '2026-01-01T00:00:00Z', computing: null, waiting: null }),
       reader: { lookup: lookup => engine.reader.lookup(lookup), explain: asked => engine.reader.explain(asked) },
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),
