@@ -1299,6 +1299,36 @@ const RUNNING: Mutant[] = [
     from: '      if (last >= load<i64>(startAt(running, window)))',
     to: '      if (last > i64.MIN_VALUE)',
   },
+  {
+    name: 'running-departed',
+    why: 'what runs along with a key that has left memory goes on where another key is',
+    file: 'assembly/fold.ts',
+    from: '    store<u32>(departed.end, <u32>entity.running);\n    departed.length += 4;\n',
+    to: '',
+  },
+  {
+    name: 'running-lacks',
+    why: 'rows that leave a window are not read back where memory lacks them',
+    file: 'assembly/running.ts',
+    from: '    if (from < to && !knowsRange(level, from, to)) addEventGap',
+    to: '    if (from > to && !knowsRange(level, from, to)) addEventGap',
+  },
+  {
+    name: 'held-cut',
+    why: 'rows leave, and memory goes on saying that it has all of where they were',
+    file: 'assembly/held.ts',
+    from: '    if (tileStart < from || tileStart >= to) continue;\n',
+    to: '    if (tileStart >= from) continue;\n',
+    suite: 'test/sim/topology.test.ts',
+  },
+  {
+    name: 'held-joined',
+    why: 'stretches that do not meet become one, and rows between them are not missed',
+    file: 'assembly/held.ts',
+    from: '    if (load<i64>(pair) > to || from > load<i64>(pair, 8)) continue;\n',
+    to: '',
+    suite: 'test/sim/topology.test.ts',
+  },
 ];
 
 /** Of what events are answered with. */
