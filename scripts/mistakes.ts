@@ -88,7 +88,7 @@ const ANSWER: Mutant[] = [
     name: 'floor-stays',
     why: 'rows that have left memory are taken for rows that never were',
     file: 'assembly/fold.ts',
-    from: '  level.floor = max(level.floor, row.tileStart + 1);\n',
+    from: '    level.floor = row.tileStart + 1;\n',
     to: '',
   },
   {
@@ -1282,8 +1282,8 @@ const RUNNING: Mutant[] = [
     name: 'running-stale',
     why: 'a window that runs along goes on from what it was before changes that it has not seen',
     file: 'assembly/running.ts',
-    from: 'if (!running || running.version != entity.version) return false;',
-    to: 'if (!running) return false;',
+    from: 'if (!running || running.version != entity.version) return RUN_COVER;',
+    to: 'if (!running) return RUN_COVER;',
   },
   {
     name: 'running-back',

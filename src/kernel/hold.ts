@@ -29,8 +29,7 @@ export function holdRows(
       const row = copies.place(bytes) + start;
       exports.loadRow(entity, key.start, length, levelMs, tileStartMs, row, end - start);
     });
-    for (const { levelMs, fromMs, toMs } of ranges)
-      exports.holdRange(entity, key.start, length, levelMs, fromMs, toMs);
+    for (const { levelMs, fromMs, toMs } of ranges) exports.holdRange(entity, key.start, length, levelMs, fromMs, toMs);
   } finally {
     copies.release();
   }

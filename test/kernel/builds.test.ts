@@ -39,7 +39,7 @@ test.skipIf(isQuick)('both have the same exports, and only one needs SIMD', asyn
   expect(runWithout(['-e', valid]).stdout.toString()).toBe('false\ntrue\n');
 });
 
-test(
+test.skipIf(isQuick)(
   'the suites of both hold without SIMD',
   () => {
     const { exitCode, stderr } = runWithout(['test', '--timeout', String(TIMEOUT_MS), ...SUITES]);
