@@ -12,8 +12,8 @@
  * loaded. Not listed are rows that cannot exist: for each (kind, level) there is a floor, and every row that starts at or
  * above it is in memory. It stands above all rows that a restart found in the store, and rises above each row that leaves;
  * so tiles that time has newly come to cost no read. Each level of an entity that memory holds has a floor of its own,
- * which sinks when a lookup has read what lies below it (`holdFrom`), also where that was nothing: until its rows leave
- * again, neither lookups nor changes read them twice.
+ * which sinks when a lookup has read what lies below it (`holdRange`), also where that was nothing: until its rows leave
+ * again, neither lookups nor changes read them twice. Below the floor there may be stretches that memory has all of (held.ts).
  *
  * Of lifetimes, and of the latest tile of long levels, a filter (filter.ts) knows besides which rows may be in the store: those
  * of new keys cost no read, however many keys there are. Filters begin with the first row that leaves, when memory still has
@@ -21,6 +21,7 @@
  */
 import { Change, ChangeList, Owner, madeChanges } from './change';
 import { addToFilter, filterHash, mayHave } from './filter';
+import { HELD_SIZE, Held, addStretch, cutStretch, hasStretch, takeStretch } from './held';
 import { hashKey } from './key';
 import { Bytes, allocate, allocateZeroed, copyLoosely, isSame, release, roundedSize } from './memory';
 import { addToOrder, beginOrder, endOrder } from './order';
@@ -52,6 +53,8 @@ export class Level {
   capacity: i32;
   /** Every row of it that starts at or above this is in memory. */
   floor: i64;
+  /** What memory has all of below the floor (held.ts); 0 where that is nothing. */
+  held: usize;
   newestStart: i64;
   newestBytes: usize;
   newestLength: u32;
@@ -919,7 +922,13 @@ function knows(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart:
   const entity = findEntity(kind, key, keyLength);
   if (!entity) return false;
   const level = findLevel(entity, levelMs);
-  return level ? tileStart >= level.floor || findRow(level, tileStart) != null : false;
+  return level ? knowsRange(level, tileStart, tileStart + 1) || findRow(level, tileStart) != null : false;
+}
+
+/** Memory has every row of the level that starts in [from, to). */
+export function knowsRange(level: Level, from: i64, to: i64): bool {
+  if (from >= level.floor) return true;
+  return level.held != 0 && hasStretch(changetype<Held>(level.held), from, min(to, level.floor));
 }
 
 function holds(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): bool {
@@ -947,11 +956,27 @@ export function floorOf(kind: i32, entity: Entity | null, levelMs: i64): i64 {
   return level ? level.floor : stratumFor(kind, levelMs).floor;
 }
 
-/** The rows of an entity's level from a tile start on have all been loaded, as many as there were. */
-export function holdFrom(kind: i32, key: usize, keyLength: usize, levelMs: f64, tileStart: f64): void {
+/** Further on than any tile, and still a whole number of milliseconds. */
+const END_MS: f64 = 9007199254740991;
+
+/** The rows of an entity's level that start in [from, to) have all been loaded, as many as there were. */
+export function holdRange(kind: i32, key: usize, keyLength: usize, levelMs: f64, from: f64, to: f64): void {
   const entity = entityFor(kind, hashKey(kind, key, keyLength), key, keyLength);
   const level = levelFor(entity, <i64>levelMs);
-  level.floor = min(level.floor, <i64>tileStart);
+  const end = to > END_MS ? i64.MAX_VALUE : <i64>to;
+  if (end < level.floor) holdStretch(level, <i64>from, end);
+  else if (<i64>from < level.floor) {
+    level.floor = <i64>from;
+    if (level.held != 0) level.floor = takeStretch(changetype<Held>(level.held), level.floor);
+  }
+}
+
+function holdStretch(level: Level, from: i64, to: i64): void {
+  if (level.held == 0) {
+    level.held = take(HELD_SIZE);
+    changetype<Held>(level.held).count = 0;
+  }
+  addStretch(changetype<Held>(level.held), from, to);
 }
 
 // --- dirty rows
@@ -1158,8 +1183,8 @@ const bytesByAge: usize = memory.data(64 * 8, 8);
 
 export let evictedCount: i32 = 0;
 
-/** Another one whenever rows have left, and entities with them: what points to any of them has to be let go of. */
-export let departures: u32 = 0;
+/** What runs along with entities that have left (u32 each): running.ts lets go of it. */
+export const departed: Bytes = Bytes.make();
 
 /**
  * Lets the rows go that were not used for longest, until rows and their index occupy at most `targetBytes` (0 lets go of
@@ -1168,7 +1193,6 @@ export let departures: u32 = 0;
 export function evict(targetBytes: f64): void {
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
-    departures++;
     if (filterSize == 0 && !isShared) beginFilters(<usize>targetBytes);
     const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
     for (let i: u32 = 0; i < tableSize; i++) {
@@ -1220,17 +1244,24 @@ function blockSize(row: Row): usize {
 
 /** True when nothing of the entity is left. */
 function evictFrom(entity: Entity, age: i32): bool {
-  entity.running = 0;
   let kept = 0;
   for (let i = 0; i < entity.levelCount; i++) {
     const level = levelAt(entity, i);
     evictRows(level, age);
-    if (level.count == 0) continue;
+    if (level.count == 0) {
+      give(level.held, HELD_SIZE);
+      continue;
+    }
     if (kept != i) memory.copy(changetype<usize>(levelAt(entity, kept)), changetype<usize>(level), offsetof<Level>());
     kept++;
   }
   entity.levelCount = kept;
   if (kept != 0) return false;
+  if (entity.running != 0) {
+    departed.reserve(4);
+    store<u32>(departed.end, <u32>entity.running);
+    departed.length += 4;
+  }
   give(entity.levels, <usize>entity.levelCapacity * offsetof<Level>());
   give(entity.kept, <usize>entity.keptSize);
   give(changetype<usize>(entity), offsetof<Entity>() + <usize>entity.keyLength);
@@ -1242,27 +1273,34 @@ function evictRows(level: Level, age: i32): void {
   // A level may be there only to say that it has no rows.
   if (level.count == 0) return;
   const older = level.count - 1;
+  const floor = level.floor;
   let kept = 0;
   for (let i = 0; i < older; i++) {
     const row = olderRow(level, i);
-    if (leaves(level, row, age)) continue;
+    if (leaves(level, row, age, floor)) continue;
     if (kept != i) copyRow(olderRow(level, kept), row);
     kept++;
   }
   // With the newest gone, the last of the others takes its place.
-  if (!leaves(level, newestRow(level), age)) kept++;
+  if (!leaves(level, newestRow(level), age, floor)) kept++;
   else if (kept > 0) copyRow(newestRow(level), olderRow(level, kept - 1));
   rowCount -= level.count - kept;
   level.count = kept;
   if (level.capacity > 0 && max(0, kept - 1) * 4 <= level.capacity) shrinkLevel(level);
 }
 
-/** Lets go of a row that is so old and clean. */
+/** Lets go of a row that is so old and clean. Rows leave in order; `floor` was the level's before the first of them did. */
 @inline
-function leaves(level: Level, row: Row, age: i32): bool {
+function leaves(level: Level, row: Row, age: i32, floor: i64): bool {
   if (ageOf(row) < age || !isClean(row)) return false;
   give(row.bytes, <usize>row.length);
-  level.floor = max(level.floor, row.tileStart + 1);
+  if (row.tileStart < level.floor) {
+    if (level.held != 0) cutStretch(changetype<Held>(level.held), row.tileStart);
+  } else {
+    // What is before the first one that leaves is all there, mostly because nothing is: of a young log that is where long windows begin.
+    if (level.floor == floor && floor < row.tileStart) holdStretch(level, floor, row.tileStart);
+    level.floor = row.tileStart + 1;
+  }
   level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);
   evictedCount++;
   return true;

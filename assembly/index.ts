@@ -167,7 +167,7 @@ export {
   foldBytes,
   foldMade,
   foldRows,
-  holdFrom,
+  holdRange,
   listHighest,
   listedCount,
   listedStart,

@@ -10,16 +10,18 @@
  * differs from the cover's. Where it is not the simple case the cover answers, which is right always: where the reading event
  * is earlier than the last one was, where the key has anything later than it, where memory lacks what leaves, or too much leaves.
  *
- * Nothing is lost with a state: it is made anew from the cover. All of them go when rows leave memory, for they point to
- * entities, and when they take more than they may. An entity's version says whether a state has seen all changes.
+ * Nothing is lost with a state: it is made anew from the cover. One goes when its entity leaves memory, and all of them when they
+ * take more than they may. That rows leave does not touch it: it wants no more of them than those that leave its windows, and
+ * these are read back where memory lacks them. An entity's version says whether a state has seen all changes.
  */
 import { STATE_SIZE_MAX, caseOf, decode as decodeState, isGroup, isStateOf, merge, negate } from './aggregate';
 import {
   Entity,
   Level,
   Ran,
-  departures,
+  departed,
   findLevel,
+  knowsRange,
   lowerBound,
   ranEnd,
   ranStart,
@@ -34,6 +36,7 @@ import {
   Answer,
   EXACT_TILE_MS,
   Member,
+  addEventGap,
   answerAt,
   finishRow,
   gatheredRows,
@@ -81,13 +84,13 @@ class Running {
   /** Of the entity, when the state has seen all changes. */
   version: u32;
   size: u32;
-  unused: u32;
+  /** Its place among all. */
+  index: u32;
 }
 
 /** Addresses (u32) of all there are, and what they take. */
 const all: Bytes = Bytes.make();
 let runningBytes: usize = 0;
-let seenDepartures: u32 = 0;
 
 /** What they take, for tests. */
 export function runningSize(): f64 {
@@ -132,38 +135,70 @@ function find(entity: Entity, answer: i32): Running | null {
   return null;
 }
 
-/** Entities may be gone with rows that have left. */
+/** What runs along with entities that have left goes too. */
 @inline
 function followDepartures(): void {
-  if (seenDepartures != departures) forgetRunning();
+  if (departed.length > 0) dropDeparted();
+}
+
+function dropDeparted(): void {
+  for (let place = departed.start; place < departed.end; place += 4) {
+    let next: usize = 0;
+    for (let at = <usize>load<u32>(place); at != 0; at = next) {
+      const running = changetype<Running>(at);
+      next = running.next;
+      drop(running);
+    }
+  }
+  departed.length = 0;
+}
+
+/** Takes it out of all; the last one gets its place. */
+function drop(running: Running): void {
+  all.length -= 4;
+  const last = load<u32>(all.end);
+  changetype<Running>(<usize>last).index = running.index;
+  store<u32>(all.start + (<usize>running.index << 2), last);
+  runningBytes -= <usize>running.size;
+  release(changetype<usize>(running), <usize>running.size);
 }
 
 function forgetRunning(): void {
-  const areThere = seenDepartures == departures;
+  followDepartures();
   for (let at = all.start; at < all.end; at += 4) {
     const running = changetype<Running>(<usize>load<u32>(at));
-    if (areThere) running.entity.running = 0;
+    running.entity.running = 0;
     release(changetype<usize>(running), <usize>running.size);
   }
   all.length = 0;
   runningBytes = 0;
-  seenDepartures = departures;
 }
 
 // --- reads
 
-/** Answers a record whose key is found, into a row of the frame; false where the cover has to. */
-export function runOn(answer: i32, record: i32, row: i32): bool {
+/** The record is answered; the cover has to answer it; rows have to come first that memory lacks: gaps of the answer. */
+export const RUN_DONE: i32 = 0;
+export const RUN_COVER: i32 = 1;
+export const RUN_LACKS: i32 = 2;
+
+/**
+ * Answers a record whose key is found, into a row of the frame.
+ *
+ * @param mayLack memory may not have all rows
+ */
+export function runOn(answer: i32, record: i32, row: i32, mayLack: bool): i32 {
   const owner = answerAt(answer);
-  if (!owner.runs || owner.current == 0) return false;
+  if (!owner.runs || owner.current == 0) return RUN_COVER;
   followDepartures();
   const entity = changetype<Entity>(owner.current);
   const running = find(entity, answer);
-  if (!running || running.version != entity.version) return false;
+  if (!running || running.version != entity.version) return RUN_COVER;
   const level = findLevel(entity, EXACT_TILE_MS);
   const timeMicros = load<i64>(recordTime + (<usize>record << 3));
   const timeMs = millisecondOf(timeMicros);
-  if (!level || !isLatest(owner, timeMs) || !canLeave(owner, running, level, timeMs)) return false;
+  if (!level || !isLatest(owner, timeMs)) return RUN_COVER;
+  if (mayLack && lacksLeaving(owner, running, level, timeMs)) return RUN_LACKS;
+  if (!canLeave(owner, running, level, timeMs)) return RUN_COVER;
   startCover(owner, timeMicros, false);
   const own = owner.states;
   owner.states = statesAt(running, owner);
@@ -175,7 +210,18 @@ export function runOn(answer: i32, record: i32, row: i32): bool {
   owner.states = own;
   // A row that is not what it should be: the cover says so.
   if (!isGood) running.version = entity.version - 1;
-  return isGood;
+  return isGood ? RUN_DONE : RUN_COVER;
+}
+
+/** Lists what memory may lack of the rows that leave; false where that is nothing. */
+function lacksLeaving(owner: Answer, running: Running, level: Level, timeMs: i64): bool {
+  owner.gapCount = 0;
+  for (let i = 0; i < owner.windowCount; i++) {
+    const from = load<i64>(startAt(running, i));
+    const to = readStart(owner, i, timeMs);
+    if (from < to && !knowsRange(level, from, to)) addEventGap(owner, level, <f64>from, <f64>to);
+  }
+  return owner.gapCount > 0;
 }
 
 @inline
@@ -185,14 +231,13 @@ function readStart(owner: Answer, index: i32, timeMs: i64): i64 {
   return max(window.startMs, window.floorMs);
 }
 
-/** Does each window move on, by few rows, all of which are in memory? */
+/** Does each window move on, by few rows? All of them are in memory. */
 function canLeave(owner: Answer, running: Running, level: Level, timeMs: i64): bool {
   for (let i = 0; i < owner.windowCount; i++) {
     const from = load<i64>(startAt(running, i));
     const to = readStart(owner, i, timeMs);
     if (to < from) return false;
     if (to == from) continue;
-    if (level.floor > from) return false;
     const first = firstRow(owner, running, level, i, from);
     if (first + LEAVING_MAX < level.count && rowAt(level, first + LEAVING_MAX).tileStart < to) return false;
   }
@@ -374,6 +419,7 @@ function make(owner: Answer, answer: i32, entity: Entity): Running | null {
   entity.running = changetype<usize>(running);
   all.reserve(4);
   store<u32>(all.end, <u32>changetype<usize>(running));
+  running.index = <u32>(all.length >> 2);
   all.length += 4;
   runningBytes += size;
   return running;

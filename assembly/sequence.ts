@@ -15,7 +15,7 @@ import { FOLD_MALFORMED, FOLD_OK, foldBytes, foldMade, listedCount, missingMade 
 import { Bytes } from './memory';
 import { recordCount, recordRow, recordType, typeFrame } from './ndjson';
 import { Status } from './register';
-import { beginRunning, enterRunning, runOn } from './running';
+import { RUN_COVER, RUN_LACKS, beginRunning, enterRunning, runOn } from './running';
 import { tileSequenced } from './tile';
 import { READ_OK, answerStarted, coverRecord, keyRecord, lacksRows, seeRecords, textBytes } from './window';
 
@@ -162,15 +162,22 @@ function write(group: i32, record: i32, mayLack: bool): i32 {
 
 function read(answer: i32, record: i32, row: i32, mayLack: bool): i32 {
   if (!keyRecord(answer, record, row)) return SEQUENCE_DONE;
-  if (runOn(answer, record, row)) return SEQUENCE_DONE;
+  const outcome = runOn(answer, record, row, mayLack);
+  if (outcome == RUN_COVER) return readCover(answer, record, row, mayLack);
+  return outcome == RUN_LACKS ? wantRead(answer) : SEQUENCE_DONE;
+}
+
+function readCover(answer: i32, record: i32, row: i32, mayLack: bool): i32 {
   coverRecord(answer, record);
-  if (mayLack && lacksRows(answer)) {
-    sequenceAnswer = answer;
-    return SEQUENCE_WANTS_READ;
-  }
+  if (mayLack && lacksRows(answer)) return wantRead(answer);
   if (answerStarted(answer, row) != READ_OK) return SEQUENCE_MALFORMED;
   beginRunning(answer);
   return SEQUENCE_DONE;
+}
+
+function wantRead(answer: i32): i32 {
+  sequenceAnswer = answer;
+  return SEQUENCE_WANTS_READ;
 }
 
 const OVERFLOW_TEXT: usize = memory.data<u8>([0x6f, 0x76, 0x65, 0x72, 0x66, 0x6c, 0x6f, 0x77], 8);

@@ -88,7 +88,7 @@ const ANSWER: Mutant[] = [
     name: 'floor-stays',
     why: 'rows that have left memory are taken for rows that never were',
     file: 'assembly/fold.ts',
-    from: '  level.floor = max(level.floor, row.tileStart + 1);\n',
+    from: '    level.floor = row.tileStart + 1;\n',
     to: '',
   },
   {
@@ -1282,8 +1282,8 @@ const RUNNING: Mutant[] = [
     name: 'running-stale',
     why: 'a window that runs along goes on from what it was before changes that it has not seen',
     file: 'assembly/running.ts',
-    from: 'if (!running || running.version != entity.version) return false;',
-    to: 'if (!running) return false;',
+    from: 'if (!running || running.version != entity.version) return RUN_COVER;',
+    to: 'if (!running) return RUN_COVER;',
   },
   {
     name: 'running-back',
@@ -1298,6 +1298,36 @@ const RUNNING: Mutant[] = [
     file: 'assembly/running.ts',
     from: '      if (last >= load<i64>(startAt(running, window)))',
     to: '      if (last > i64.MIN_VALUE)',
+  },
+  {
+    name: 'running-departed',
+    why: 'what runs along with a key that has left memory goes on where another key is',
+    file: 'assembly/fold.ts',
+    from: '    store<u32>(departed.end, <u32>entity.running);\n    departed.length += 4;\n',
+    to: '',
+  },
+  {
+    name: 'running-lacks',
+    why: 'rows that leave a window are not read back where memory lacks them',
+    file: 'assembly/running.ts',
+    from: '    if (from < to && !knowsRange(level, from, to)) addEventGap',
+    to: '    if (from > to && !knowsRange(level, from, to)) addEventGap',
+  },
+  {
+    name: 'held-cut',
+    why: 'rows leave, and memory goes on saying that it has all of where they were',
+    file: 'assembly/held.ts',
+    from: '    if (tileStart < from || tileStart >= to) continue;\n',
+    to: '    if (tileStart >= from) continue;\n',
+    suite: 'test/sim/topology.test.ts',
+  },
+  {
+    name: 'held-joined',
+    why: 'stretches that do not meet become one, and rows between them are not missed',
+    file: 'assembly/held.ts',
+    from: '    if (load<i64>(pair) > to || from > load<i64>(pair, 8)) continue;\n',
+    to: '',
+    suite: 'test/sim/topology.test.ts',
   },
 ];
 

@@ -4,7 +4,7 @@ import type { Kernel } from './instance.ts';
 /** Takes one row: `bytes` from `start` to `end`, a view that may hold many rows. */
 export type TakeStored = (levelMs: number, tileStartMs: number, bytes: Uint8Array, start: number, end: number) => void;
 
-/** Hands over the rows of one key in ranges that ascend by level, in that order. */
+/** Hands over the rows of one key in ranges that ascend by level and start, in that order. */
 export type ReadRanges = (entity: number, key: Uint8Array, ranges: TileRange[], take: TakeStored) => void;
 
 /** A key, and where it stands in the kernel. */
@@ -29,7 +29,7 @@ export function holdRows(
       const row = copies.place(bytes) + start;
       exports.loadRow(entity, key.start, length, levelMs, tileStartMs, row, end - start);
     });
-    for (const { levelMs, fromMs } of ranges) exports.holdFrom(entity, key.start, length, levelMs, fromMs);
+    for (const { levelMs, fromMs, toMs } of ranges) exports.holdRange(entity, key.start, length, levelMs, fromMs, toMs);
   } finally {
     copies.release();
   }

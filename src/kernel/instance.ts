@@ -243,7 +243,7 @@ export interface Exports {
   wantedStart(): number;
   wantedLength(): number;
   loadWanted(from: number, to: number, sizes: number, values: number, valuesLength: number): void;
-  holdFrom(kind: number, key: number, keyLength: number, levelMs: number, tileStart: number): void;
+  holdRange(kind: number, key: number, keyLength: number, levelMs: number, from: number, to: number): void;
   listedStart(): number;
   listedCount(): number;
   startPacking(): void;

@@ -36,6 +36,13 @@ k := $.k as string
 n := Count<login>(by k last 15 seconds)
 `;
 
+const RARELY_WRITTEN = `
+event payment
+k := $.k as string
+odd := $.odd as bool
+n := Count(by k where odd last 1 day)
+`;
+
 const COVER: Settings = { bytes: 0, rows: 1 };
 const RUNNING: Settings = { bytes: 1 << 20, rows: 1 };
 
@@ -70,6 +77,7 @@ describe.each(SEEDS)('seed %d', seed => {
       RUNNING,
       { ...RUNNING, bytes: 3000 },
       { ...RUNNING, memoryBytes: 1 },
+      { ...RUNNING, bytes: 3000, memoryBytes: 1 },
       { ...RUNNING, rows: 12 },
     ]) {
       const { answers } = await answersOf(plan, lines, settings);
@@ -115,6 +123,18 @@ test('a reader that is earlier than the last one has what had left by then, thou
   const { answers } = await answersOf(plan, [...lines, event('payment', 26)], RUNNING);
   const counts = answers.filter(answer => answer.includes('payment.n ') && !answer.includes('null'));
   expect(counts.map(answer => answer.split(' ')[2])).toEqual(['2', '1', '2', '0']);
+});
+
+test('a key with nothing new of what is read, further back than is looked for, is answered by the cover', async () => {
+  const { plan, faults } = await compileSources([{ file: 'a.scowl', text: RARELY_WRITTEN }], { latenessMs: 60_000 });
+  expect(faults).toEqual([]);
+  const lines = Array.from({ length: 60 }, (_, i) => {
+    const data = { k: 'a', odd: i % 40 === 0 };
+    return new TextEncoder().encode(JSON.stringify({ type: 'payment', time: START_MS + i * 1000, data }));
+  });
+  const { answers } = await answersOf(plan, lines, RUNNING);
+  const counts = answers.filter(answer => answer.includes('payment.n ')).map(answer => answer.split(' ')[2]);
+  expect(counts).toEqual(lines.map((_, i) => (i < 40 ? '1' : '2')));
 });
 
 test('hot keys have states, which take no more than they may, and none where they may take nothing', async () => {

@@ -1,6 +1,7 @@
 /** Random topologies over random logs: what events are answered with is the oracle's, to the last bit. */
 import { describe, expect, test } from 'bun:test';
 import { paymentLines, paymentsPlan } from '../../scripts/bench/sequence.ts';
+import { compileSources } from '../../src/compile/compile.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
@@ -13,6 +14,15 @@ import { compareEnriched, isSame, valueAt } from './judge.ts';
 import { Random } from './random.ts';
 import { replayed } from './replayed.ts';
 import { randomTopology, randomTopologyLines } from './topologies.ts';
+
+const START_MS = Date.UTC(2024, 0, 1);
+
+const GREATEST = `
+event sale
+k := $.k as string
+x := $.x as int
+most := Max(x by k last 1 day)
+`;
 
 /** `bun scripts/long.ts topology` sets it: more seeds. */
 const LONG = process.env.TILEFOLD_LONG === '1';
@@ -108,6 +118,45 @@ test('memory is bounded by its setting, however many keys have exact windows', a
   // What a longer log takes more is the bound, and no buffer of its own.
   const short = await answer(lines.slice(0, 1_000), bound);
   expect(tight.memoryBytes).toBeLessThan(short.memoryBytes + 3 * bound);
+}, 60_000);
+
+/** A key that has an event each minute, of which each reads a day: most tiles of it have left memory, and are within larger ones. */
+test('an event reads back rows where its windows begin, and hardly any that lie between', async () => {
+  const { plan, faults } = await compileSources([{ file: 'a.scowl', text: GREATEST }], { latenessMs: 60_000 });
+  expect(faults).toEqual([]);
+  const rng = new Random(5);
+  const lines = Array.from({ length: 4_000 }, (_, i) => {
+    const data = { k: 'a', x: rng.below(1_000_000) };
+    return new TextEncoder().encode(
+      JSON.stringify({ type: 'sale', time: START_MS + i * 60_000 + rng.below(9_000), data }),
+    );
+  });
+  const step = 100;
+  const answer = async (foldMemoryBytes: number) => {
+    const engine = await openEngine(plan, { disk: new SimulatedDisk(1), db: memoryDatabase(), foldMemoryBytes });
+    const { readKey } = engine.store;
+    let rowsRead = 0;
+    engine.store.readKey = (entity, key, ranges, take) =>
+      readKey(entity, key, ranges, (...row) => {
+        rowsRead++;
+        take(...row);
+      });
+    const texts: string[] = [];
+    for (let from = 0; from < lines.length; from += step) {
+      const { parts } = await engine.ingest.enrich(body(lines.slice(from, from + step)), 'ndjson');
+      texts.push(...parts.map(({ spelt }) => new TextDecoder().decode(spelt.bytes)));
+      engine.ingest.barrier();
+    }
+    await engine.close();
+    return { texts, rowsRead };
+  };
+  const free = await answer(2 ** 32);
+  const tight = await answer(1);
+  expect(free.rowsRead).toBe(0);
+  expect(tight.texts).toEqual(free.texts);
+  // A day has 1440 events, each of which has its rows of a millisecond, a second and a minute; a barrier lets all of them leave.
+  expect(tight.rowsRead).toBeGreaterThan(lines.length / 2);
+  expect(tight.rowsRead).toBeLessThan(10 * lines.length);
 }, 60_000);
 
 function compareBatch(plan: Plan, log: Log, batch: ReplayBatch): void {
