@@ -117,7 +117,7 @@ export {
   setShapePart,
   spellAnswered,
 } from './answered';
-export { addFeed, addStrand, gatherSteps, setStrandKey, sortStrand, strandBytes } from './strand';
+export { addFeed, addStrand, gatherSteps, reserveSteps, setStrandKey, sortStrand, strandBytes } from './strand';
 export {
   SWEEP_TANGLED,
   SWEPT,

@@ -65,7 +65,7 @@ export class Numbering {
 
   private add(place: usize, hash: u32, start: usize, length: usize): u32 {
     this.keys.reserve(KEY_SIZE);
-    store<u32>(this.keys.end, <u32>this.texts.copy(start, length));
+    store<u32>(this.keys.end, <u32>this.texts.copyShort(start, length));
     store<u32>(this.keys.end, <u32>length, 4);
     this.keys.length += KEY_SIZE;
     store<u32>(place, hash);

@@ -142,6 +142,26 @@ export function feedAt(strand: Strand, index: i32): Feed {
   return changetype<Feed>(load<usize>(strand.feeds + <usize>index * sizeof<usize>()));
 }
 
+/** Makes room for so many steps and rows in each strand, before any are gathered: what grows is copied, and takes twice its room. */
+export function reserveSteps(count: u32): void {
+  for (let i = 0; i < strandCount; i++) {
+    const strand = strandAt(i);
+    const steps = <usize>count;
+    strand.keys.reserve(steps << 2);
+    strand.millis.reserve(steps << 3);
+    strand.micros.reserve(steps << 3);
+    strand.rows.reserve(steps << 2);
+    strand.lates.reserve(steps);
+    strand.nulls.reserve(steps);
+    strand.statuses.reserve(steps);
+    for (let k = 0; k < strand.feedCount; k++) {
+      const feed = feedAt(strand, k);
+      feed.states.reserve(steps);
+      if (feed.value >= 0) feed.values.reserve(steps << 3);
+    }
+  }
+}
+
 /** What steps take, of all strands, with room to put those of each in order. */
 export function strandBytes(): f64 {
   let size: f64 = 0;
@@ -263,7 +283,7 @@ function addValue(strand: Strand, frame: Frame, one: Feed, row: usize): void {
   let value = load<i64>(register.values + (row << 3));
   if (one.isText) {
     const length = <u64>value >> 32;
-    value = <i64>(<u64>strand.texts.copy(<usize>(value & 0xffffffff), <usize>length) | (length << 32));
+    value = <i64>(<u64>strand.texts.copyShort(<usize>(value & 0xffffffff), <usize>length) | (length << 32));
   }
   addFed(one, FED, value);
 }

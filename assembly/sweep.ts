@@ -20,7 +20,7 @@ import { MAX, MOMENTS, STATE_SIZE_MAX, clearSize, finish, isGroup, update } from
 import { FINISHED, FINISHED_NULL, FINISHED_OVERFLOW } from './finish';
 import { REAL, TEXT, canonicalNaN, orderOf } from './kind';
 import { RECENT_TEXT_MAX_BYTES } from './last_n';
-import { Bytes, allocateZeroed } from './memory';
+import { Bytes, allocateZeroed, copyLoosely } from './memory';
 import { finishMoments } from './moments';
 import { Status } from './register';
 import { FED, FED_NOT, Feed, NO_ROW, Strand, feedAt, strandAt } from './strand';
@@ -525,7 +525,10 @@ function startTexts(): void {
 
 @inline
 function appendText(cell: i64): void {
-  packed.append(<usize>(cell & 0xffffffff), <usize>(<u64>cell >> 32));
+  const length = <usize>(<u64>cell >> 32);
+  packed.reserve(length + 16);
+  copyLoosely(packed.end, <usize>(cell & 0xffffffff), length);
+  packed.length += length;
   append(textEnds, <u32>packed.length);
 }
 

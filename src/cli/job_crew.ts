@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Fault } from '../base/fault.ts';
+import { type CompiledKernels, compiledKernels } from '../kernel/instance.ts';
 import { inFolder, isDone, type Manifest } from '../replay/manifest.ts';
 import { errorOf } from '../shard/failure.ts';
 import { jobText } from './job.ts';
@@ -37,8 +38,8 @@ export interface CrewOutcome {
 }
 
 /** Does all jobs of a replay in threads, each as soon as what it needs is there. A failed one fails only what needs it. */
-export function doJobs(parts: CrewParts): Promise<CrewOutcome> {
-  return new JobCrew(parts).run();
+export async function doJobs(parts: CrewParts): Promise<CrewOutcome> {
+  return new JobCrew(parts, await compiledKernels()).run();
 }
 
 class JobCrew {
@@ -53,9 +54,14 @@ class JobCrew {
   /** Workers that have nothing to do. */
   #idle: Worker[] = [];
 
-  constructor(parts: CrewParts) {
+  constructor(
+    parts: CrewParts,
+    private readonly kernels: CompiledKernels,
+  ) {
     this.#parts = parts;
-    this.#waiting = new Set(parts.manifest.jobs.map(({ number }) => number));
+    // The longest first, so that nobody waits for one that was begun last: the more columns, the longer.
+    const jobs = parts.manifest.jobs.toSorted((a, b) => b.columns.length - a.columns.length);
+    this.#waiting = new Set(jobs.map(({ number }) => number));
   }
 
   async run(): Promise<CrewOutcome> {
@@ -100,7 +106,8 @@ class JobCrew {
     };
     worker.onmessage = ({ data }: MessageEvent<FromJobWorker>) => settle(data.failure && errorOf(data.failure), true);
     worker.onerror = ({ message }) => settle(new Error(`its thread ended: ${message}`), false);
-    worker.postMessage({ folder, number, engine, memoryBytes: memoryBytes / workers } satisfies ToJobWorker);
+    const [how, { kernels }] = [{ engine, memoryBytes: memoryBytes / workers }, this];
+    worker.postMessage({ folder, number, ...how, kernels } satisfies ToJobWorker);
   }
 
   #open(): Worker {

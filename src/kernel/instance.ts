@@ -146,6 +146,7 @@ export interface Exports {
   addStrand(writer: number, reader: number, isShared: number, isExclusive: number, keyCount: number): number;
   setStrandKey(strand: number, isReader: number, index: number, register: number, kind: number): void;
   addFeed(strand: number, where: number, value: number, isText: number): number;
+  reserveSteps(count: number): void;
   strandBytes(): number;
   gatherSteps(): void;
   sortStrand(strand: number): void;

@@ -63,6 +63,11 @@ export class Strands {
     return strand;
   }
 
+  /** Before events are gathered: about how many there will be. */
+  reserve(count: number): void {
+    this.layout.kernel.exports.reserveSteps(count);
+  }
+
   /** Takes the events of a batch that `select` has been through. */
   gather(): void {
     this.layout.kernel.exports.gatherSteps();

@@ -38,14 +38,13 @@ export async function runPlaces({ layout, spill, source, event, writers }: Place
       if (layout.keepsLastRows) completeBatch(kernel, spill.fold);
       const { count } = decoder;
       const bad = new Map(decoder.bad().map(one => [one.record, one]));
-      const ints = (global: { value: number }) => kernel.ints(global.value, count);
-      const [types, rows] = [ints(exports.recordType), ints(exports.recordRow)];
+      const ints = (global: { value: number }, words = 1) => kernel.ints(global.value, count * words);
+      const [types, rows, times] = [ints(exports.recordType), ints(exports.recordRow), ints(exports.recordTime, 2)];
       const [starts, lengths] = [ints(exports.recordStart), ints(exports.recordLength)];
-      const times = kernel.longs(exports.recordTime.value, count);
       for (let i = 0; i < count; i++) {
         if (types[i] !== type) continue;
-        const line = block.bytes.subarray(starts[i]!, starts[i]! + lengths[i]!);
-        places.add(rows[i]! < 0 ? null : times[i]!, line, bad.get(i));
+        places.addTime(times, i, rows[i]! >= 0);
+        places.add(block.bytes, starts[i]!, starts[i]! + lengths[i]!, bad.get(i));
       }
       position += count;
     }
@@ -56,18 +55,23 @@ export async function runPlaces({ layout, spill, source, event, writers }: Place
 /** The places of events until they make a block. */
 class Places {
   #count = 0;
-  readonly #times = new BigInt64Array(BLOCK_ROWS);
+  readonly #times = new Int32Array(BLOCK_ROWS * 2);
   readonly #nulls = new Uint8Array(BLOCK_ROWS);
   readonly #ids = new PackedRows();
   readonly #bad = new PackedRows();
 
   constructor(private readonly writers: PlacesParts['writers']) {}
 
-  /** @param timeMicros null where the event is no row */
-  add(timeMicros: bigint | null, line: Uint8Array, bad: BadEvent | undefined): void {
-    this.#times[this.#count] = timeMicros ?? 0n;
-    this.#nulls[this.#count] = timeMicros === null ? 1 : 0;
-    addId(line, this.#ids);
+  /** Of the event that is added next: two words of all times, which none has that is no row. */
+  addTime(times: Int32Array, index: number, isRow: boolean): void {
+    this.#times[this.#count * 2] = isRow ? times[index * 2]! : 0;
+    this.#times[this.#count * 2 + 1] = isRow ? times[index * 2 + 1]! : 0;
+    this.#nulls[this.#count] = isRow ? 0 : 1;
+  }
+
+  /** The event whose line is bytes [from, to). */
+  add(bytes: Uint8Array, from: number, to: number, bad: BadEvent | undefined): void {
+    addId(bytes, from, to, this.#ids);
     this.#bad.add(bad ? ENCODER.encode(badText(bad)) : null);
     if (++this.#count === BLOCK_ROWS) this.flush();
   }
@@ -75,8 +79,10 @@ class Places {
   flush(): void {
     const count = this.#count;
     if (count === 0) return;
-    const times = { values: this.#times.slice(0, count), nulls: this.#nulls.slice(0, count) };
-    this.writers.get('_time')?.addBlock({ ...times, statuses: new Uint8Array(count) });
+    const values = new BigInt64Array(this.#times.slice(0, count * 2).buffer);
+    this.writers
+      .get('_time')
+      ?.addBlock({ values, nulls: this.#nulls.slice(0, count), statuses: new Uint8Array(count) });
     this.writers.get('_id')?.addBlock(this.#ids.take());
     this.writers.get('_bad')?.addBlock(this.#bad.take());
     this.#count = 0;
@@ -122,33 +128,30 @@ function badText({ code, reason, sample, timeMicros }: BadEvent): string {
   return JSON.stringify({ code, reason, sample, time: String(timeMicros) });
 }
 
-/** As the event says it: most say it plainly, within their first bytes. */
-export function addId(line: Uint8Array, into: PackedRows): void {
-  const plain = findId(line);
-  if (plain) into.add(line, plain.from, plain.to);
-  else {
-    const text = idOf(line);
-    into.add(text === null ? null : ENCODER.encode(text));
-  }
+/** As the event says it whose line is bytes [from, to): most say it plainly, within their first members. */
+export function addId(bytes: Uint8Array, from: number, to: number, into: PackedRows): void {
+  const start = findId(bytes, from, to);
+  if (start >= 0) return into.add(bytes, start, textEnd(bytes, start - 1, to));
+  const text = idOf(bytes.subarray(from, to));
+  into.add(text === null ? null : ENCODER.encode(text));
 }
 
 const [QUOTE, BACKSLASH, COLON, COMMA, OPEN] = [0x22, 0x5c, 0x3a, 0x2c, 0x7b];
 
-/** Where the id of an event stands whose first members are texts without escapes, `id` and `type` among them; null for any other. */
-function findId(line: Uint8Array): { from: number; to: number } | null {
-  if (line[0] !== OPEN) return null;
-  let id: { from: number; to: number } | null = null;
+/** Where the id of an event begins whose first members are texts without escapes, `id` and `type` among them; -1 of any other. */
+function findId(bytes: Uint8Array, from: number, to: number): number {
+  if (bytes[from] !== OPEN) return -1;
+  let id = -1;
   let hasType = false;
-  for (let at = 1; ; ) {
-    const nameEnd = textEnd(line, at);
-    if (nameEnd < 0 || line[nameEnd + 1] !== COLON) return null;
-    const valueEnd = textEnd(line, nameEnd + 2);
-    if (valueEnd < 0) return null;
-    const isMember = (name: Uint8Array) => isAt(line, at + 1, nameEnd, name);
-    if (isMember(ID)) id = { from: nameEnd + 3, to: valueEnd };
-    else if (isMember(TYPE)) hasType = true;
-    if (id && hasType) return id;
-    if (line[valueEnd + 1] !== COMMA) return null;
+  for (let at = from + 1; ; ) {
+    const nameEnd = textEnd(bytes, at, to);
+    if (nameEnd < 0 || bytes[nameEnd + 1] !== COLON) return -1;
+    const valueEnd = textEnd(bytes, nameEnd + 2, to);
+    if (valueEnd < 0) return -1;
+    if (isAt(bytes, at + 1, nameEnd, ID)) id = nameEnd + 3;
+    else if (isAt(bytes, at + 1, nameEnd, TYPE)) hasType = true;
+    if (id >= 0 && hasType) return id;
+    if (bytes[valueEnd + 1] !== COMMA) return -1;
     at = valueEnd + 2;
   }
 }
@@ -156,18 +159,18 @@ function findId(line: Uint8Array): { from: number; to: number } | null {
 const ID = ENCODER.encode('id');
 const TYPE = ENCODER.encode('type');
 
-function isAt(line: Uint8Array, from: number, to: number, name: Uint8Array): boolean {
+function isAt(bytes: Uint8Array, from: number, to: number, name: Uint8Array): boolean {
   if (to - from !== name.length) return false;
-  for (let i = 0; i < name.length; i++) if (line[from + i] !== name[i]) return false;
+  for (let i = 0; i < name.length; i++) if (bytes[from + i] !== name[i]) return false;
   return true;
 }
 
-/** The closing quote of a text that begins here and has no escapes; -1 where there is none. */
-function textEnd(line: Uint8Array, at: number): number {
-  if (line[at] !== QUOTE) return -1;
-  for (let end = at + 1; end < line.length; end++) {
-    if (line[end] === QUOTE) return end;
-    if (line[end] === BACKSLASH) return -1;
+/** The closing quote, before `to`, of a text that begins here and has no escapes; -1 where there is none. */
+function textEnd(bytes: Uint8Array, at: number, to: number): number {
+  if (bytes[at] !== QUOTE) return -1;
+  for (let end = at + 1; end < to; end++) {
+    if (bytes[end] === QUOTE) return end;
+    if (bytes[end] === BACKSLASH) return -1;
   }
   return -1;
 }

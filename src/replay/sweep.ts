@@ -34,6 +34,9 @@ export function isSwept({ after }: Read, { fn }: Aggregate, writer: EventType): 
   return after === null && !writer.changelog && !writer.weight && mannerOf(fn) !== null;
 }
 
+/** Of each step of a strand at least, and of each row beside it: number of the key, moment, row, whether it is late, null, status, a feed. */
+const STEP_MIN_BYTES = 28;
+
 /** Of each row of the column that is swept: value 8, null, status. */
 const ROW_BYTES = 10;
 
@@ -42,15 +45,17 @@ export async function runSweep(parts: SweepParts): Promise<boolean> {
   const { layout, rows, memoryBytes, stages } = parts;
   const strands = new Strands(layout);
   const columns = columnsOf(parts, strands);
+  const isOver = () => strands.bytes + rows * ROW_BYTES > memoryBytes;
+  if (!parts.part && rows * STEP_MIN_BYTES <= memoryBytes) strands.reserve(rows);
   const owned: Uint8Array[] = [];
-  let isOver = false;
+  let hasRoom = !isOver();
   await eachBatch(parts, null, batch => {
-    if (isOver) return;
+    if (!hasRoom) return;
     stages.time('tile', () => strands.gather());
     if (batch.owned) owned.push(batch.owned);
-    isOver = strands.bytes + rows * ROW_BYTES > memoryBytes;
+    hasRoom = !isOver();
   });
-  if (isOver) return false;
+  if (!hasRoom) return false;
   stages.time('tile', () => strands.sort());
   const ownedRows = parts.part ? Buffer.concat(owned) : null;
   for (const column of columns) {

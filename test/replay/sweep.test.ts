@@ -39,7 +39,7 @@ async function made(
   const folder = newFolder();
   const timelines = [];
   for (const [i, some] of lines.entries())
-    timelines.push(await timelineOf(PATHS.chunks(folder), tame(some.map(line => `${line}\n`)), `timeline${i}`));
+    timelines.push(await timelineOf(PATHS.chunks(folder), tame(some), `timeline${i}`));
   const whole = planned(folder, { plan, timelines, parts });
   const manifest = isSwept ? whole : { ...whole, jobs: whole.jobs.map(job => ({ ...job, isSwept: false })) };
   writeFileSync(PATHS.manifest(folder), manifestJson(manifest));
