@@ -1,5 +1,6 @@
 import { spreadRows } from '../kernel/window.ts';
 import type { TileRange } from '../plan/window.ts';
+import { byteName } from '../store/address.ts';
 import type { RemoteRows } from '../store/remote.ts';
 import { answerKeys, type StoredRows, storedOf, storeRanges } from './answer.ts';
 import { Explainer, type Explain, type Explanation } from './explain.ts';
@@ -83,7 +84,7 @@ export class RemoteReader implements LookUp {
   async #read(entity: number, keys: Uint8Array[], ranges: TileRange[]): Promise<StoredRows> {
     const found = new Map<string, ReadRow[]>();
     const reading = keys.map(async key => {
-      const name = nameOf(key);
+      const name = byteName(key);
       if (found.has(name)) return;
       const rows: ReadRow[] = [];
       found.set(name, rows);
@@ -94,7 +95,7 @@ export class RemoteReader implements LookUp {
     await Promise.all(reading);
     return {
       readKey(_entity, key, wanted, take) {
-        const rows = found.get(nameOf(key))!;
+        const rows = found.get(byteName(key))!;
         for (const { levelMs, fromMs, toMs } of wanted)
           for (const row of rows)
             if (row.levelMs === levelMs && row.tileStartMs >= fromMs && row.tileStartMs < toMs)
@@ -111,8 +112,4 @@ interface ReadRow {
   bytes: Uint8Array;
   start: number;
   end: number;
-}
-
-function nameOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
 }

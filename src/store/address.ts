@@ -102,3 +102,8 @@ export function tileStartAt(address: Uint8Array, length: number): number {
 function uint32At(bytes: Uint8Array, at: number): number {
   return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
+
+/** Bytes of an address or a key as a text that no others have, one character each: for maps. */
+export function byteName({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('latin1');
+}

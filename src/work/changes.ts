@@ -1,7 +1,7 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { ChangeBatchSchema } from '../gen/tilefold/v1/change_pb.ts';
-import { addressOf } from '../store/address.ts';
+import { addressOf, byteName } from '../store/address.ts';
 import type { Version } from '../store/stamp.ts';
 
 /** A row that was found in the store. */
@@ -10,13 +10,8 @@ export interface FoundRow {
   version: Version;
 }
 
-/** Rows that were found, by `nameOf` their addresses. */
+/** Rows that were found, by `byteName` their addresses. */
 export type FoundRows = Map<string, FoundRow>;
-
-/** The name of an address: its bytes, one character each. */
-export function nameOf(address: Uint8Array): string {
-  return Buffer.from(address.buffer, address.byteOffset, address.length).toString('latin1');
-}
 
 /**
  * Changes of a message without those of rows that contain them already. Only where somebody else has folded further is
@@ -27,7 +22,7 @@ export function nameOf(address: Uint8Array): string {
 export function withoutApplied(batch: Uint8Array, applied: bigint, found: FoundRows): Uint8Array {
   const { changes } = fromBinary(ChangeBatchSchema, batch);
   const left = changes.filter(({ entity, key, level, tileStart }) => {
-    const row = found.get(nameOf(addressOf(entity, key, Number(level), Number(tileStart))));
+    const row = found.get(byteName(addressOf(entity, key, Number(level), Number(tileStart))));
     return !row || row.version.applied < applied;
   });
   return left.length === changes.length

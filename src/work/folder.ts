@@ -12,9 +12,10 @@ import { Fault } from '../base/fault.ts';
 import { Fold } from '../kernel/fold.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { Message, Owner, Progress } from '../source/partition.ts';
+import { byteName } from '../store/address.ts';
 import { PackWalk } from '../store/pack.ts';
 import { appliedAt, NO_STAMP, nextStamp } from '../store/stamp.ts';
-import { changeCount, type FoundRows, nameOf, withoutApplied } from './changes.ts';
+import { changeCount, type FoundRows, withoutApplied } from './changes.ts';
 import type { FoldedRows } from './patient.ts';
 import type { Watcher } from './watcher.ts';
 
@@ -58,7 +59,7 @@ export class Folder implements Owner {
     this.#fold = new Fold(parts.kernel, (wanted, take) => {
       let index = 0;
       for (const walk = new PackWalk().open(wanted); walk.next(); index++) {
-        const row = this.#found.get(nameOf(walk.address.subarray(0, walk.length)));
+        const row = this.#found.get(byteName(walk.address.subarray(0, walk.length)));
         if (row) take(index, row.value, 0, row.value.length);
       }
     });
@@ -132,7 +133,7 @@ export class Folder implements Owner {
   async #read(wanted: Uint8Array, first: bigint): Promise<{ count: number; isAhead: boolean }> {
     const names: string[] = [];
     for (const walk = new PackWalk().open(wanted); walk.next(); )
-      names.push(nameOf(walk.address.subarray(0, walk.length)));
+      names.push(byteName(walk.address.subarray(0, walk.length)));
     let isAhead = false;
     if (names.length === 0) return { count: 0, isAhead };
     await this.#parts.rows.readRows(wanted, (index, bytes, start, end, version) => {

@@ -102,8 +102,10 @@ export function workSuite(servers: () => Servers): void {
     await outbox.send(messages, { next: 1n, note: '' });
     const admin = new Kafka({ brokers: [servers().kafka], logLevel: logLevel.NOTHING }).admin();
     await admin.connect();
-    // And what the transaction was ended with.
-    expect((await admin.fetchTopicOffsets(name))[0]!.high).toBe('3001');
+    const high = async () => (await admin.fetchTopicOffsets(name))[0]!.high;
+    // And what the transaction was ended with, which the broker writes a little later.
+    for (let n = 0; n < 300 && (await high()) !== '3001'; n++) await Bun.sleep(100);
+    expect(await high()).toBe('3001');
     await admin.disconnect();
     await broker.close();
   });
