@@ -44,6 +44,7 @@ export async function doJobs(parts: CrewParts): Promise<CrewOutcome> {
 
 class JobCrew {
   readonly #parts: CrewParts;
+  readonly #kernels: CompiledKernels;
   readonly #waiting: Set<number>;
   readonly #done = new Set<number>();
   readonly #failed = new Map<number, Error>();
@@ -54,11 +55,9 @@ class JobCrew {
   /** Workers that have nothing to do. */
   #idle: Worker[] = [];
 
-  constructor(
-    parts: CrewParts,
-    private readonly kernels: CompiledKernels,
-  ) {
+  constructor(parts: CrewParts, kernels: CompiledKernels) {
     this.#parts = parts;
+    this.#kernels = kernels;
     // The longest first, so that nobody waits for one that was begun last: the more columns, the longer.
     const jobs = parts.manifest.jobs.toSorted((a, b) => b.columns.length - a.columns.length);
     this.#waiting = new Set(jobs.map(({ number }) => number));
@@ -106,8 +105,8 @@ class JobCrew {
     };
     worker.onmessage = ({ data }: MessageEvent<FromJobWorker>) => settle(data.failure && errorOf(data.failure), true);
     worker.onerror = ({ message }) => settle(new Error(`its thread ended: ${message}`), false);
-    const [how, { kernels }] = [{ engine, memoryBytes: memoryBytes / workers }, this];
-    worker.postMessage({ folder, number, ...how, kernels } satisfies ToJobWorker);
+    const how = { engine, memoryBytes: memoryBytes / workers, kernels: this.#kernels };
+    worker.postMessage({ folder, number, ...how } satisfies ToJobWorker);
   }
 
   #open(): Worker {

@@ -131,9 +131,11 @@ function badText({ code, reason, sample, timeMicros }: BadEvent): string {
 /** As the event says it whose line is bytes [from, to): most say it plainly, within their first members. */
 export function addId(bytes: Uint8Array, from: number, to: number, into: PackedRows): void {
   const start = findId(bytes, from, to);
-  if (start >= 0) return into.add(bytes, start, textEnd(bytes, start - 1, to));
-  const text = idOf(bytes.subarray(from, to));
-  into.add(text === null ? null : ENCODER.encode(text));
+  if (start >= 0) into.add(bytes, start, textEnd(bytes, start - 1, to));
+  else {
+    const text = idOf(bytes.subarray(from, to));
+    into.add(text === null ? null : ENCODER.encode(text));
+  }
 }
 
 const [QUOTE, BACKSLASH, COLON, COMMA, OPEN] = [0x22, 0x5c, 0x3a, 0x2c, 0x7b];
