@@ -2,15 +2,14 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { Fault } from '../base/fault.ts';
 import type { Log, LogLevel } from '../base/log.ts';
-import { formatDuration } from '../base/time.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import { folderArchive } from '../source/archive.ts';
 import { leftBehind, type Member } from '../source/group.ts';
 import { openKafka } from '../source/kafka.ts';
 import { Archiver } from '../work/archiver.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
-import { graceOf, logLevelOption } from './daemon.ts';
-import { EXIT, exitCodeOf } from './exit.ts';
+import { graceOf, graceOption, leave, logLevelOption } from './daemon.ts';
+import { exitCodeOf } from './exit.ts';
 import { stopSignal } from './signal.ts';
 
 interface Options {
@@ -26,8 +25,6 @@ const SEGMENT_MIN_BYTES = 4 << 10;
 const SEGMENT_MAX_BYTES = 256 << 20;
 const SEGMENT_DEFAULT_BYTES = 16 << 20;
 const SEGMENT_DEFAULT_MS = 300_000;
-const GRACE_DEFAULT_MS = 20_000;
-
 /** Between two looks at how old segments are that are gathered. */
 const TICK_MS = 250;
 
@@ -44,12 +41,7 @@ export function addArchive(program: Command) {
       graceOf,
       SEGMENT_DEFAULT_MS,
     )
-    .option(
-      '--grace <duration>',
-      'how long it may take to make segments of what is read, once it is told to stop',
-      graceOf,
-      GRACE_DEFAULT_MS,
-    )
+    .addOption(graceOption('make segments of what is read'))
     .addOption(logLevelOption())
     .action(async (folder: string, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
@@ -61,13 +53,7 @@ export function addArchive(program: Command) {
       const stopped = stopSignal();
       console.log(`tilefold archives ${archive.what}`);
       console.log(`${await stopped}: making segments of what is read, then good-bye`);
-      const isClosed = await Promise.race([
-        archive.close().then(() => true),
-        Bun.sleep(options.grace).then(() => false),
-      ]);
-      if (!isClosed)
-        console.error(`tilefold: not done after ${formatDuration(options.grace)}: others go on from what is committed`);
-      process.exit(isClosed ? EXIT.ok : EXIT.stopped);
+      await leave(() => archive.close(), options.grace);
     });
 }
 

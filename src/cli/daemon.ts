@@ -2,7 +2,8 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { Fault } from '../base/fault.ts';
 import { LOG_LEVELS } from '../base/log.ts';
-import { parseDuration } from '../base/time.ts';
+import { formatDuration, parseDuration } from '../base/time.ts';
+import { EXIT } from './exit.ts';
 
 /** Long enough for the largest lookup to be made and read over a slow line; Bun's own 10 s is for pages. */
 const IDLE_TIMEOUT_S = 60;
@@ -22,6 +23,24 @@ export function graceOf(text: string): number {
   const graceMs = parseDuration(text);
   if (graceMs === null) throw new InvalidArgumentError('wanted a duration like 500ms or 10s');
   return graceMs;
+}
+
+/** Supervisors kill after 30 s. */
+const GRACE_DEFAULT_MS = 20_000;
+
+/** `--grace` of a process of a cluster. */
+export function graceOption(what: string): Option {
+  const option = new Option('--grace <duration>', `how long it may take to ${what}, once it is told to stop`);
+  return option.argParser(graceOf).default(GRACE_DEFAULT_MS);
+}
+
+/** Ends a process of a cluster: by itself where closing takes no longer than that, and else without what is not committed. */
+export async function leave(close: () => Promise<void>, graceMs: number): Promise<never> {
+  const isClosed = await Promise.race([close().then(() => true), Bun.sleep(graceMs).then(() => false)]);
+  if (!isClosed)
+    console.error(`tilefold: not done after ${formatDuration(graceMs)}: others go on from what is committed`);
+  // Drivers that still try to reach somebody do not keep it.
+  process.exit(isClosed ? EXIT.ok : EXIT.stopped);
 }
 
 export function portOf(text: string): number {

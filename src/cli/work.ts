@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import type { LogLevel } from '../base/log.ts';
-import { formatDuration } from '../base/time.ts';
 import { vitals } from '../http/vitals.ts';
 import { loadConfig } from './config.ts';
-import { graceOf, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
-import { EXIT, exitCodeOf } from './exit.ts';
+import { graceOption, leave, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
+import { exitCodeOf } from './exit.ts';
 import { stopSignal } from './signal.ts';
 import { openWork } from './working.ts';
 
@@ -16,20 +15,12 @@ interface Options {
   port?: number;
 }
 
-/** Supervisors kill after 30 s. */
-const GRACE_DEFAULT_MS = 20_000;
-
 /** `tilefold work`: a process of a cluster that tiles events and folds changes; as many as there are share the work. */
 export function addWork(program: Command) {
   program
     .command('work')
     .description('tile events of Kafka and fold them into rows in Cassandra, sharing the work with all who do')
-    .option(
-      '--grace <duration>',
-      'how long it may take to write what is folded, once it is told to stop',
-      graceOf,
-      GRACE_DEFAULT_MS,
-    )
+    .addOption(graceOption('write what is folded'))
     .option('--host <address>', 'where it answers what --port is for; 0.0.0.0 lets other machines in', '127.0.0.1')
     .option('--port <port>', 'where it answers /metrics, /healthz and /readyz; 0 takes a free one', portOf)
     .addOption(logLevelOption())
@@ -48,10 +39,6 @@ export function addWork(program: Command) {
       const signal = await stopped;
       unready = SHUTTING_DOWN;
       console.log(`${signal}: writing what is folded, then good-bye`);
-      const isClosed = await Promise.race([work.close().then(() => true), Bun.sleep(grace).then(() => false)]);
-      if (!isClosed)
-        console.error(`tilefold: not done after ${formatDuration(grace)}: others go on from what is committed`);
-      // Drivers that still try to reach somebody do not keep it.
-      process.exit(isClosed ? EXIT.ok : EXIT.stopped);
+      await leave(() => work.close(), grace);
     });
 }
