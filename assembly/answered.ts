@@ -9,7 +9,8 @@
  */
 import { Frame, registerOf } from './expression';
 import { allocateZeroed, Bytes } from './memory';
-import { firstPosition, recordCount, recordRow, recordTime, recordType, typeFrame } from './ndjson';
+import { firstPosition, recordCount, recordRow, recordTime, recordType } from './batch';
+import { typeFrame } from './event_type';
 import { blockOf, cellAt, countOf, nullAt } from './nested';
 import { SHORTEST_MAX_BYTES, spellDouble } from './shortest';
 import { SPELLING_MAX, spellInt, spellTime } from './spell';

@@ -3,21 +3,10 @@ import { BATCH_ROWS } from './expression';
 import { decodeStart } from './form';
 import { guessLine, isNewForm, isResting, noteGuess } from './guess';
 import { earnLessons, learnLine } from './lesson';
-import {
-  beginDecoding,
-  commitGuess,
-  decodeLine,
-  findNewline,
-  findType,
-  hasBefore,
-  isFlat,
-  isFrameFull,
-  lineCount,
-  lineEnd,
-  recordCount,
-  rejectedCount,
-  typeAt,
-} from './ndjson';
+import { isFrameFull, lineCount, recordCount, rejectedCount } from './batch';
+import { hasBefore, typeAt } from './event_type';
+import { beginDecoding, commitGuess, decodeLine, findNewline, lineEnd } from './ndjson';
+import { findType, isFlat } from './record';
 import { isBatchFull } from './nested_input';
 
 /**

@@ -8,28 +8,10 @@ import { guessLine, guessedEnd, isNewForm, isResting, noteGuess } from './guess'
 import { Problem, cursor, fail, moveTo, openText, peek, problem, skipSpace, skipValue } from './json';
 import { earnLessons, learnLine } from './lesson';
 import { Bytes } from './memory';
-import {
-  LINE_MAX_BYTES,
-  NAME_TIME,
-  beginLine,
-  beginLines,
-  endsHere,
-  findNewline,
-  isBare,
-  isFlat,
-  isNull,
-  isTombstone,
-  lacksTime,
-  lineCount,
-  lineEnd,
-  noteFormLine,
-  readRecord,
-  recordEnd,
-  recordIdEnd,
-  recordIdStart,
-  reject,
-  rejectedCount,
-} from './ndjson';
+import { lineCount, noteFormLine, reject, rejectedCount } from './batch';
+import { LINE_MAX_BYTES, beginLine, beginLines, endsHere, findNewline, isTombstone, lineEnd } from './ndjson';
+import { NAME_TIME, isBare, isFlat, lacksTime, readRecord, recordEnd, recordIdEnd, recordIdStart } from './record';
+import { isNull } from './value';
 
 /** Accepted records, one a line. */
 const accepted: Bytes = Bytes.make();

@@ -7,7 +7,7 @@
  *   tags['red']: expected float
  */
 import { allocateZeroed, Bytes } from './memory';
-import { Input, Kind, Shape, inputAt } from './ndjson';
+import { Input, Kind, Shape, inputAt } from './event_type';
 import { keepText, textRoom } from './nested_input';
 
 /** What is wrong with a value. */

@@ -22,7 +22,7 @@ import { registerOf } from './expression';
 import { buildKey, hashKey, keyLength, keyStart } from './key';
 import { NUMBERS, TEXT } from './kind';
 import { Bytes, copyLoosely } from './memory';
-import { firstPosition, recordBefore, recordClock, recordCount, recordRow, recordType } from './ndjson';
+import { firstPosition, recordBefore, recordClock, recordCount, recordRow, recordType } from './batch';
 import { nestedSize } from './nested';
 import { beginRuns, endRuns, shareOf } from './share';
 

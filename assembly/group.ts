@@ -8,7 +8,7 @@ import { Arena } from './arena';
 import { Frame, registerOf } from './expression';
 import { makeRefusals } from './late';
 import { Bytes, allocateZeroed } from './memory';
-import { hasBefore, timeRegister, typeAt, typeFrame } from './ndjson';
+import { hasBefore, timeRegister, typeAt, typeFrame } from './event_type';
 import { Template } from './plain';
 
 /** Tile levels of one group, the lifetime among them. */

@@ -14,19 +14,9 @@ export { problem } from './json';
 export { decode } from './decode';
 export { setFaultWords } from './fault';
 export {
-  CLOCK_NONE,
-  LINE_MAX_BYTES,
-  NESTED_VALUES_MAX,
-  addType,
   formLineCount,
-  greatestClock,
-  UPSERT_MAX_BYTES,
   inputBuffer,
-  keepLastRows,
   lineCount,
-  nameInput,
-  nestShape,
-  passClocks,
   recordBad,
   recordBefore,
   recordClock,
@@ -44,24 +34,38 @@ export {
   rejectedLine,
   rejectedProblem,
   rejectedStart,
+} from './batch';
+export {
+  greatestClock,
+  passClocks,
+  setClock,
+  setTypeClock,
+  typeClock,
+  typeJump,
+  typeLastJump,
+  typeSince,
+} from './clock';
+export {
+  CLOCK_NONE,
+  addType,
+  keepLastRows,
+  nameInput,
+  nestShape,
   rootNode,
   setChangelog,
-  setClock,
   setInput,
   setLeniency,
-  setTypeClock,
   setUpsert,
   setUpsertKey,
   stepNode,
   typeBehind,
-  typeClock,
   typeFrame,
-  typeJump,
-  typeLastJump,
   typeRows,
   typeShape,
-  typeSince,
-} from './ndjson';
+} from './event_type';
+export { LINE_MAX_BYTES } from './ndjson';
+export { NESTED_VALUES_MAX } from './nested_input';
+export { UPSERT_MAX_BYTES } from './upsert_row';
 export {
   completeUpserts,
   completedLength,

@@ -39,19 +39,8 @@ import {
   stringStart,
   take,
 } from './json';
-import {
-  EventType,
-  Input,
-  Kind,
-  Leniency,
-  NAME_DATA,
-  NAME_TIME,
-  NAME_TYPE,
-  Node,
-  childOf,
-  inputAt,
-  isRecordName,
-} from './ndjson';
+import { EventType, Input, Kind, Leniency, Node, childOf, inputAt } from './event_type';
+import { NAME_DATA, NAME_TIME, NAME_TYPE, isRecordName } from './record';
 
 /** A lesson is paid for by so many lines, once the first ones are used up. */
 const LESSON_LINES: i32 = 256;

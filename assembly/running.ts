@@ -29,7 +29,7 @@ import {
   useRow,
 } from './fold';
 import { Bytes, allocate, release } from './memory';
-import { recordTime } from './ndjson';
+import { recordTime } from './batch';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
 import { readWholeState } from './whole';
 import {

@@ -13,7 +13,8 @@
 import { Frame, Program, registerOf, runRow } from './expression';
 import { FOLD_MALFORMED, FOLD_OK, foldBytes, foldMade, listedCount, missingMade } from './fold';
 import { Bytes } from './memory';
-import { recordCount, recordRow, recordType, typeFrame } from './ndjson';
+import { recordCount, recordRow, recordType } from './batch';
+import { typeFrame } from './event_type';
 import { Status } from './register';
 import { RUN_COVER, RUN_LACKS, beginRunning, enterRunning, runOn } from './running';
 import { tileSequenced } from './tile';

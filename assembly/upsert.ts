@@ -17,18 +17,9 @@ import { LAST, caseOf } from './aggregate';
 import { findEntity, findLevel, findRow, isInMemory, listOne, putRow, startList, useRow } from './fold';
 import { buildKey, keyLength, keyStart } from './key';
 import { Bytes } from './memory';
-import {
-  Changelog,
-  firstPosition,
-  recordCount,
-  recordRow,
-  recordText,
-  recordTextLength,
-  recordType,
-  takeBack,
-  takeNothing,
-  typeAt,
-} from './ndjson';
+import { firstPosition, recordCount, recordRow, recordText, recordTextLength, recordType } from './batch';
+import { Changelog, typeAt } from './event_type';
+import { takeBack, takeNothing } from './upsert_row';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
 import { readVarint, varintNext, varintOk, varintSize, writeVarint } from './varint';
 

@@ -7,7 +7,7 @@ import { setLeniency } from './fault.ts';
 import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
 
-/** What the kernel can read into a column (Kind in assembly/ndjson.ts). */
+/** What the kernel can read into a column (Kind in assembly/event_type.ts). */
 const KINDS = { bool: 0, int64: 1, string: 2, time: 3, double: 4, list: 5, struct: 6, map: 7 };
 const PRESENCES = { required: 0, optional: 1, default: 2 };
 
@@ -49,7 +49,7 @@ export function setChangelog(kernel: Kernel, type: number, changelog: Changelog,
   }
 }
 
-/** How upserts say what is gone (Form in assembly/ndjson.ts). */
+/** How upserts say what is gone (Form in assembly/event_type.ts). */
 const FORMS = { rows: 0, ops: 1, flag: 2, debezium: 3 };
 
 function setFields(kernel: Kernel, shape: number, fields: Field[]): void {
@@ -91,7 +91,7 @@ export const PROBLEMS: readonly { code: string; reason: string }[] = [
   { code: 'too_many', reason: 'more than 4096 of its elements are no events' },
 ];
 
-/** Why a logged event is bad (Bad in assembly/ndjson.ts). */
+/** Why a logged event is bad (Bad in assembly/event_type.ts). */
 export const BADS: readonly { code: string; reason: (event: EventType, place: BadPlace) => string }[] = [
   { code: 'none', reason: () => 'nothing is wrong' },
   { code: 'missing', reason: (_, { name }) => `required input ${name} is missing or null` },
@@ -184,7 +184,7 @@ export interface BadEvent {
   sample: string;
 }
 
-/** For a source that does not know when its records arrived (assembly/ndjson.ts). */
+/** For a source that does not know when its records arrived (assembly/clock.ts). */
 const NO_ARRIVAL = -(2n ** 63n);
 
 /** What is shown of a bad line. */
