@@ -15,11 +15,11 @@ import { Ingest } from '../ingest/ingest.ts';
 import { Fold, type ReadBack } from '../kernel/fold.ts';
 import { compiledKernels, type Kernel, loadKernel } from '../kernel/instance.ts';
 import type { KeyInput } from '../kernel/key.ts';
-import type { Ids, Layout } from '../kernel/layout.ts';
+import { countedIds, type Ids, type Layout } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
 import type { Meta } from '../meta/meta.ts';
 import { planHash } from '../plan/canonical.ts';
-import { isTopology, rowEntities } from '../plan/layers.ts';
+import { isTopology } from '../plan/layers.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { InForce, Start } from '../plan/transition.ts';
@@ -765,15 +765,6 @@ function trimNowAndThen({ log, database }: Held, note: (text: string) => void) {
       if (once) await trim();
       isOver = true;
     },
-  };
-}
-
-/** Numbers of a plan that has no dictionary: its rows are nobody else's. */
-export function countedIds(plan: Plan): Ids {
-  const last = lastRowsOf(plan);
-  return {
-    entities: new Map([...rowEntities(plan), ...last].map(({ name }, i) => [name, i + 1])),
-    aggregates: new Map([...plan.aggregates, ...last].map(({ name }, i) => [name, i + 1])),
   };
 }
 

@@ -1,77 +1,123 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
-import { Stages } from '../base/stages.ts';
-import { loadKernel } from '../kernel/instance.ts';
-import type { Layout } from '../kernel/layout.ts';
-import { layPlan } from '../kernel/load.ts';
-import type { Plan } from '../plan/plan.ts';
-import { subplan } from '../plan/subplan.ts';
-import type { BatchParts } from '../replay/batches.ts';
 import { ColumnReader, ColumnWriter } from '../replay/column_file.ts';
-import { eventsOfJob, waitsFor } from '../replay/inputs.ts';
+import { waitsFor } from '../replay/inputs.ts';
 import { runJob } from '../replay/job.ts';
 import { joinParts } from '../replay/join.ts';
-import {
-  inFolder,
-  isDone,
-  type Manifest,
-  type ManifestJob,
-  outputsOf,
-  PATHS,
-  readManifest,
-} from '../replay/manifest.ts';
-import { runPlaces } from '../replay/places.ts';
-import { Columns, type Node, type PlaceColumn } from '../replay/stages.ts';
-import { streamSource } from '../replay/stream.ts';
-import { subjectsOf } from '../replay/subject.ts';
-import { runSweep } from '../replay/sweep.ts';
+import { inFolder, isDone, type Manifest, type ManifestJob, PATHS, readManifest } from '../replay/manifest.ts';
+import { PlaceTaker } from '../replay/places.ts';
+import { Columns } from '../replay/stages.ts';
 import { rowsPathOf } from '../replay/unfinished.ts';
 import { localDisk } from '../source/disk.ts';
-import { AHEAD_MAX_MS, type Source } from '../source/source.ts';
-import { countedIds, spillOf } from './compose.ts';
+import { layJob, named, placeWriters, type Work } from './laid_job.ts';
+import { isTaken, takeTogether } from './together.ts';
+
+export interface JobSettings {
+  engine: string;
+  /** For rows. */
+  memoryBytes: number;
+}
 
 /**
  * Does one job of a replay's folder, if it is not done already: what it leaves is there whole or not at all, so whoever does
  * it again, or beside another, does no harm.
  *
- * @param memoryBytes for rows
  * @throws Fault naming the columns that were to be made
  */
-export async function doJob(
-  folder: string,
-  number: number,
-  { engine, memoryBytes }: { engine: string; memoryBytes: number },
-): Promise<{ isNew: boolean }> {
-  const { manifest, plan } = readManifest(folder, engine);
-  const job = manifest.jobs[number];
-  if (!job) throw new Fault('not_found', `${folder} has no job ${number}: they are 0 to ${manifest.jobs.length - 1}`);
-  const has = inFolder(folder);
-  if (isDone(manifest, job, has)) return { isNew: false };
-  const before = waitsFor(manifest, job, has);
-  if (before) throw new Fault('conflict', `job ${number} needs what job ${before.number} makes, which is not done`);
-  mkdirSync(PATHS.columns(folder), { recursive: true });
-  mkdirSync(PATHS.parts(folder), { recursive: true });
+export async function doJob(folder: string, number: number, settings: JobSettings): Promise<{ isNew: boolean }> {
+  const work = workIn(folder, settings)(number);
+  const { manifest, job } = work;
+  if (isDone(manifest, job, inFolder(folder))) return { isNew: false };
   try {
-    const work = { folder, manifest, job, columns: new Columns(plan), memoryBytes };
-    if (job.kind === 'join') joinColumns(work);
-    else if (!job.isSwept || !(await sweepColumns(work))) await makeColumns(work);
+    await make(work, settings.memoryBytes);
   } catch (error) {
-    // Another one has done it meanwhile, and has tidied up after himself: the parts that he has joined, say.
-    if (isDone(manifest, job, has)) return { isNew: false };
-    if (!(error instanceof Fault)) throw error;
-    throw new Fault(error.code, `${jobText(manifest, job)}: ${error.message}`, error.at);
+    const fault = faultOf(work, error as Error);
+    if (fault === null) return { isNew: false };
+    throw fault;
   }
-  await localDisk.syncFolder(job.part || job.range ? PATHS.parts(folder) : PATHS.columns(folder));
+  await settle(work);
   return { isNew: true };
 }
 
-interface Work {
-  folder: string;
-  manifest: Manifest;
-  job: ManifestJob;
-  columns: Columns;
-  memoryBytes: number;
+/**
+ * Does jobs that read the same events, one way or another, with one reading where that can be. Each is as if it were done alone.
+ *
+ * @param tell of each job, once it is done (null) or has failed
+ */
+export async function doJobs(
+  folder: string,
+  numbers: number[],
+  settings: JobSettings,
+  tell: (number: number, error: Error | null) => void,
+): Promise<void> {
+  const left = new Set(numbers);
+  const end = (number: number, error: Error | null) => {
+    left.delete(number);
+    tell(number, error);
+  };
+  if (numbers.length > 1) await doTogether(folder, numbers, settings, end);
+  for (const number of left)
+    await doJob(folder, number, settings).then(
+      () => end(number, null),
+      (error: unknown) => end(number, error as Error),
+    );
+}
+
+async function doTogether(
+  folder: string,
+  numbers: number[],
+  settings: JobSettings,
+  end: (number: number, error: Error | null) => void,
+): Promise<void> {
+  const has = inFolder(folder);
+  const works = numbers
+    .map(workIn(folder, settings))
+    .filter(({ manifest, job }) => isTaken(job) && !isDone(manifest, job, has) && !waitsFor(manifest, job, has));
+  const outcomes = await takeTogether(works, settings.memoryBytes);
+  for (const [i, work] of works.entries()) {
+    const outcome = outcomes[i]!;
+    if (outcome === 'left') continue;
+    if (outcome === 'made') await settle(work);
+    end(work.job.number, outcome === 'made' ? null : faultOf(work, outcome));
+  }
+}
+
+/** @returns the job of a number. @throws Fault `not_found` */
+function workIn(folder: string, { engine }: JobSettings): (number: number) => Work {
+  const { manifest, plan } = readManifest(folder, engine);
+  const columns = new Columns(plan);
+  return number => {
+    const job = manifest.jobs[number];
+    if (!job) throw new Fault('not_found', `${folder} has no job ${number}: they are 0 to ${manifest.jobs.length - 1}`);
+    mkdirSync(PATHS.columns(folder), { recursive: true });
+    mkdirSync(PATHS.parts(folder), { recursive: true });
+    return { folder, manifest, job, columns };
+  };
+}
+
+/** Durable then. */
+async function settle({ folder, job }: Work): Promise<void> {
+  await localDisk.syncFolder(job.part || job.range ? PATHS.parts(folder) : PATHS.columns(folder));
+}
+
+/** Null where another one has done it meanwhile, and has tidied up after himself: the parts that he has joined, say. */
+function faultOf({ folder, manifest, job }: Work, error: Error): Error | null {
+  if (isDone(manifest, job, inFolder(folder))) return null;
+  if (!(error instanceof Fault)) return error;
+  return new Fault(error.code, `${jobText(manifest, job)}: ${error.message}`, error.at);
+}
+
+async function make(work: Work, memoryBytes: number): Promise<void> {
+  const { folder, manifest, job } = work;
+  const before = waitsFor(manifest, job, inFolder(folder));
+  if (before) throw new Fault('conflict', `job ${job.number} needs what job ${before.number} makes, which is not done`);
+  if (job.kind === 'join') return joinColumns(work);
+  if (isTaken(job)) {
+    const [outcome] = await takeTogether([work], memoryBytes);
+    if (outcome === 'made') return;
+    if (outcome instanceof Error) throw outcome;
+  }
+  await makeOneByOne(work, memoryBytes);
 }
 
 function joinColumns(work: Work): void {
@@ -107,119 +153,24 @@ function joinColumn({ folder, manifest, job, columns }: Work, id: string): void 
   for (const path of paths) rmSync(path, { force: true });
 }
 
-/** A kernel with what the job has to know of the plan, its events, and the columns that it reads and writes. */
-async function makeColumns(work: Work): Promise<void> {
-  const { folder, job, memoryBytes } = work;
+/** Event by event. */
+async function makeOneByOne(work: Work, memoryBytes: number): Promise<void> {
+  // With it comes the database, which most jobs do without.
+  const { spillOf } = await import('./compose.ts');
   const laid = await layJob(work);
-  const { layout } = laid;
-  const { spill, close } = spillOf(layout, { memoryBytes, path: rowsPathOf(folder, job.number) });
+  const { parts, source, from, to } = laid;
+  const { spill, close } = spillOf(parts.layout, { memoryBytes, path: rowsPathOf(work.folder, work.job.number) });
   try {
-    await withColumns(work, laid, async (parts, outputs, from, to) => {
-      if (job.kind === 'places') {
-        const writers = new Map(outputs.map(({ node, writer }) => [placeOf(node), writer]));
-        await runPlaces({ ...parts, spill, writers });
-      } else await runJob({ ...parts, spill, outputs: named(outputs), from, to });
-      return true;
-    });
+    if (work.job.kind === 'places') {
+      const taker = new PlaceTaker({ ...parts, fold: spill.fold, writers: placeWriters(laid) });
+      for await (const lines of source.read(0)) taker.take(lines);
+      taker.finish();
+    } else await runJob({ ...parts, source, spill, outputs: named(laid), from, to });
+    laid.finish();
   } finally {
     close();
+    laid.close();
   }
-}
-
-/** The same key by key; false where that is not to be done. */
-async function sweepColumns(work: Work): Promise<boolean> {
-  const laid = await layJob(work);
-  return withColumns(work, laid, (parts, outputs, from, to) =>
-    runSweep({ ...parts, outputs: named(outputs), rows: to - from, memoryBytes: work.memoryBytes }),
-  );
-}
-
-interface Laid {
-  plan: Plan;
-  layout: Layout;
-  source: Source;
-  /** The row of the event type in hand that the source begins with. */
-  first: number;
-}
-
-async function layJob(work: Work): Promise<Laid> {
-  const { folder, manifest, job } = work;
-  const plan = planOf(work);
-  const { timelines, first, ...how } = eventsOfJob(manifest, job);
-  const source = streamSource(localDisk, PATHS.chunks(folder), timelines, how);
-  const settings = { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 };
-  return { plan, source, first, layout: layPlan(await loadKernel(), plan, countedIds(plan), settings) };
-}
-
-interface OutputColumn {
-  node: Node;
-  writer: ColumnWriter;
-}
-
-/** Opens what a job reads and writes, rows [from, to) of what the source has; its columns are there where it says that they are made. */
-async function withColumns(
-  work: Work,
-  { plan, layout, source, first }: Laid,
-  make: (parts: BatchParts, outputs: OutputColumn[], from: number, to: number) => Promise<boolean>,
-): Promise<boolean> {
-  const { folder, manifest, job } = work;
-  const [from, to] = [(job.range?.from ?? 0) - first, (job.range?.to ?? manifest.rows[job.event]!) - first];
-  const given = plan.events.flatMap(event =>
-    (event.given ?? []).map(({ name }) => {
-      const reader = new ColumnReader(PATHS.column(folder, manifest.files[`${event.name}.${name}`]!));
-      reader.skip(first);
-      return { event: event.name, column: name, reader };
-    }),
-  );
-  const outputs = outputsOf(manifest, job, folder).map(({ id, path }): OutputColumn => {
-    const node = work.columns.node(id);
-    return { node, writer: new ColumnWriter(path, node.type, to - from) };
-  });
-  const subject = plan.sets.length > 0 ? subjectsOf(layout).subjects[0]! : null;
-  const parts = { layout, source, event: job.event, subject, given, part: job.part, stages: new Stages() };
-  let isMade = false;
-  try {
-    isMade = await make(parts, outputs, from, to);
-    if (isMade) for (const { writer } of outputs) writer.finish();
-  } finally {
-    for (const { writer } of outputs) writer.abandon();
-    for (const { reader } of given) reader.close();
-  }
-  return isMade;
-}
-
-function named(outputs: OutputColumn[]): { column: string; writer: ColumnWriter }[] {
-  return outputs.map(({ node, writer }) => ({ column: columnOf(node), writer }));
-}
-
-function planOf({ job, columns }: Work): Plan {
-  const { plan } = columns;
-  const nodes = job.columns.map(id => columns.node(id));
-  const given = new Map<string, Set<string>>();
-  for (const { event, of } of job.needs.map(id => columns.node(id)))
-    if (of.kind === 'column') given.set(event, (given.get(event) ?? new Set()).add(of.column));
-  const lookups = nodes.flatMap(({ of }) => (of.kind === 'lookup' ? [of] : []));
-  const set = lookups[0]?.set;
-  const part = subplan(plan, {
-    event: job.event,
-    columns: nodes.flatMap(({ of }) => (of.kind === 'column' ? [of.column] : [])),
-    lookups: set ? { set, features: lookups.map(({ feature }) => feature) } : null,
-    given,
-  });
-  if (job.kind !== 'places') return part;
-  // What an upsert takes back decides whether it is a row, and rows are kept for what is counted of them.
-  const isUpsert = part.events.some(({ changelog }) => changelog?.kind === 'upsert');
-  return isUpsert ? { ...plan, sets: [], features: [] } : part;
-}
-
-function placeOf({ of }: Node): PlaceColumn {
-  assert(of.kind === 'place', 'places are made by themselves');
-  return of.column;
-}
-
-/** What the plan calls it. */
-function columnOf({ of }: Node): string {
-  return of.kind === 'lookup' ? of.feature.name : of.column;
 }
 
 /** What a job makes, in a few words. */

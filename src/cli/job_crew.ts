@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs';
 import { Fault } from '../base/fault.ts';
 import { type CompiledKernels, compiledKernels } from '../kernel/instance.ts';
+import { readingOf } from '../replay/inputs.ts';
 import { inFolder, isDone, type Manifest } from '../replay/manifest.ts';
+import { sweepBytes } from '../replay/sweep.ts';
 import { errorOf } from '../shard/failure.ts';
 import { jobText } from './job.ts';
 import type { FromJobWorker, ToJobWorker } from './job_worker.ts';
+import { isTaken } from './together.ts';
 
 /** A job that fails for no reason of its own, a disk or a thread, is tried so often; one with a fault of its input once. */
 const ATTEMPTS_MAX = 3;
@@ -80,33 +83,44 @@ class JobCrew {
 
   /** Gives out what can be done now; ends where nothing can. */
   #fill(): void {
-    const { manifest, workers } = this.#parts;
-    for (const number of this.#waiting) {
-      if (this.#running === workers) break;
-      if (!manifest.jobs[number]!.after.every(before => this.#done.has(before))) continue;
-      this.#waiting.delete(number);
-      this.#start(number);
+    const { manifest, workers, memoryBytes } = this.#parts;
+    const ready = [...this.#waiting].filter(number =>
+      manifest.jobs[number]!.after.every(before => this.#done.has(before)),
+    );
+    for (const hand of handsOf(manifest, ready, workers - this.#running, memoryBytes / workers)) {
+      for (const number of hand) this.#waiting.delete(number);
+      this.#start(hand);
     }
     if (this.#running === 0) this.#end.resolve(false);
   }
 
-  #start(number: number): void {
+  #start(numbers: number[]): void {
     const { folder, engine, memoryBytes, workers } = this.#parts;
     this.#running++;
     const worker = this.#idle.pop() ?? this.#open();
-    const settle = (error: Error | null, isAlive: boolean) => {
+    const left = new Set(numbers);
+    const end = (number: number, error: Error | null) => {
+      left.delete(number);
+      if (error) this.#fail(number, error);
+      else this.#finish(number);
+    };
+    const settle = (isAlive: boolean) => {
       worker.onmessage = worker.onerror = null;
       this.#running--;
       if (isAlive) this.#idle.push(worker);
       else this.#workers.delete(worker);
-      if (error) this.#fail(number, error);
-      else this.#finish(number);
       this.#fill();
     };
-    worker.onmessage = ({ data }: MessageEvent<FromJobWorker>) => settle(data.failure && errorOf(data.failure), true);
-    worker.onerror = ({ message }) => settle(new Error(`its thread ended: ${message}`), false);
+    worker.onmessage = ({ data }: MessageEvent<FromJobWorker>) => {
+      if (data) end(data.number, data.failure && errorOf(data.failure));
+      else settle(true);
+    };
+    worker.onerror = ({ message }) => {
+      for (const number of left) end(number, new Error(`its thread ended: ${message}`));
+      settle(false);
+    };
     const how = { engine, memoryBytes: memoryBytes / workers, kernels: this.#kernels };
-    worker.postMessage({ folder, number, ...how } satisfies ToJobWorker);
+    worker.postMessage({ folder, numbers, ...how } satisfies ToJobWorker);
   }
 
   #open(): Worker {
@@ -129,6 +143,32 @@ class JobCrew {
     else if (error instanceof Fault) this.#failed.set(number, error);
     else this.#failed.set(number, new Error(`${jobText(manifest, manifest.jobs[number]!)}: ${error.message}`));
   }
+}
+
+/**
+ * Deals jobs that can be done to so many threads: each its own, and those that are left to who reads their events in any case, where
+ * there is room, and least to do.
+ */
+export function handsOf(manifest: Manifest, ready: number[], countMax: number, memoryBytes: number): number[][] {
+  const hands: { reading: string | null; numbers: number[]; weight: number; bytes: number }[] = [];
+  for (const number of ready) {
+    const job = manifest.jobs[number]!;
+    const reading = isTaken(job) ? readingOf(manifest, job) : null;
+    const bytes = job.isSwept ? sweepBytes(job.columns.length, manifest.rows[job.event]!) : 0;
+    const weight = job.columns.length;
+    if (hands.length < countMax) {
+      hands.push({ reading, numbers: [number], weight, bytes });
+      continue;
+    }
+    const [hand] = hands
+      .filter(one => reading !== null && one.reading === reading && one.bytes + bytes <= memoryBytes)
+      .sort((a, b) => a.weight - b.weight);
+    if (!hand) continue;
+    hand.numbers.push(number);
+    hand.weight += weight;
+    hand.bytes += bytes;
+  }
+  return hands.map(({ numbers }) => numbers);
 }
 
 /** So that it writes nothing more. */

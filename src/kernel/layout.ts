@@ -1,7 +1,9 @@
 import { assert } from '../base/assert.ts';
 import type { Expression, Read } from '../plan/expression.ts';
 import type { Known, WindowKnown } from '../plan/known.ts';
+import { rowEntities } from '../plan/layers.ts';
 import type { Aggregate, EventType, Feature, Plan } from '../plan/plan.ts';
+import { lastRowsOf } from '../plan/upsert.ts';
 import type { Field, Type } from '../plan/value.ts';
 import { identityOf } from './expression.ts';
 import type { Kernel } from './instance.ts';
@@ -13,6 +15,15 @@ export interface Ids {
   aggregates: Map<string, number>;
   /** What aggregates know that have not been there from the first record on, by name; the others know all. */
   known?: Map<string, Known>;
+}
+
+/** Numbers of a plan that has no dictionary: its rows are nobody else's. */
+export function countedIds(plan: Plan): Ids {
+  const last = lastRowsOf(plan);
+  return {
+    entities: new Map([...rowEntities(plan), ...last].map(({ name }, i) => [name, i + 1])),
+    aggregates: new Map([...plan.aggregates, ...last].map(({ name }, i) => [name, i + 1])),
+  };
 }
 
 /** How a plan lies in one kernel instance: every handle that the stages need. */

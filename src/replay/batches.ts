@@ -16,14 +16,13 @@ import { registerOf, typeIndex } from '../kernel/layout.ts';
 import { Decoder } from '../kernel/ndjson.ts';
 import { type KeyRegisters, partitionRows } from '../kernel/partition.ts';
 import { completeBatch } from '../kernel/upsert.ts';
-import type { Source } from '../source/source.ts';
+import type { Block as Lines, Source } from '../source/source.ts';
 import type { ColumnReader } from './column_file.ts';
 import type { Subject } from './subject.ts';
 
 export interface BatchParts {
   /** Of what the job has to know of the plan. */
   layout: Layout;
-  source: Source;
   /** Whose rows it makes. */
   event: string;
   /** Whoever looks up, for columns of sets; null where the columns are the event's own. */
@@ -53,22 +52,50 @@ export interface Batch {
   owned: Uint8Array | null;
 }
 
-/** @param fold has the last rows of upserts; only who reads such has to have it */
-export async function eachBatch(parts: BatchParts, fold: Fold | null, take: (batch: Batch) => void): Promise<void> {
-  const { layout, source, stages } = parts;
-  const decoder = new Decoder(layout.kernel, layout.types);
-  const batches = new Batches(parts);
-  let position = 0;
-  for await (const block of source.read(0)) {
-    stages.time('decode', () => decoder.fill(block.bytes));
-    while (stages.time('decode', () => decoder.next(position, block.arrivalMicros))) {
+/** Whoever takes the events of a source, lines by lines in their order: several may over one reading. */
+export interface Taker {
+  take(lines: Lines): void;
+}
+
+/** All events of a source. @param fold has the last rows of upserts; only who reads such has to have it */
+export async function eachBatch(
+  parts: BatchParts,
+  source: Source,
+  fold: Fold | null,
+  take: (batch: Batch) => void,
+): Promise<void> {
+  const maker = new BatchMaker(parts, fold, take);
+  for await (const lines of source.read(0)) maker.take(lines);
+}
+
+/** Makes batches of lines, and hands them on. */
+export class BatchMaker implements Taker {
+  readonly #decoder: Decoder;
+  readonly #batches: Batches;
+  #position = 0;
+
+  constructor(
+    private readonly parts: BatchParts,
+    private readonly fold: Fold | null,
+    private readonly hand: (batch: Batch) => void,
+  ) {
+    this.#decoder = new Decoder(parts.layout.kernel, parts.layout.types);
+    this.#batches = new Batches(parts);
+  }
+
+  take({ bytes, arrivalMicros }: Lines): void {
+    const { layout, stages } = this.parts;
+    const decoder = this.#decoder;
+    stages.time('decode', () => decoder.fill(bytes));
+    while (stages.time('decode', () => decoder.next(this.#position, arrivalMicros))) {
       assert(decoder.rejected().length === 0, 'a timeline holds nothing but events');
       if (layout.keepsLastRows) {
+        const { fold } = this;
         assert(fold, 'last rows of upserts are kept by a fold');
         stages.time('fold', () => completeBatch(layout.kernel, fold));
       }
-      take(batches.next(decoder.count, position));
-      position += decoder.count;
+      this.hand(this.#batches.next(decoder.count, this.#position));
+      this.#position += decoder.count;
     }
   }
 }

@@ -22,6 +22,14 @@ export function eventsOfJob({ timelines, clock, keepsArrivals }: Manifest, job: 
   return { timelines: [timeline], ...alone, first };
 }
 
+/** Jobs for which it is the same text read the same events, in the same way; null of one that reads none. */
+export function readingOf(manifest: Manifest, job: ManifestJob): string | null {
+  if (job.kind === 'join') return null;
+  const { timelines, clock, keepsArrivals } = eventsOfJob(manifest, job);
+  const read = timelines.map(({ name, version, types }) => [name, version, types.map(({ type }) => type)]);
+  return JSON.stringify([read, clock, keepsArrivals, job.range]);
+}
+
 /** Names of the columns, or parts of them, that a job reads: what earlier jobs make, or the cache had. */
 export function columnInputs(manifest: Manifest, job: ManifestJob): string[] {
   if (job.kind !== 'join') return job.needs.map(id => PATHS.column('', manifest.files[id]!));

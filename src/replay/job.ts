@@ -14,12 +14,14 @@ import { typeIndex } from '../kernel/layout.ts';
 import { copyRows, type FeatureColumn, makeColumn, spreadRows } from '../kernel/window.ts';
 import { STRING, type Type } from '../plan/value.ts';
 import { type Batch, type BatchParts, eachBatch, type TypeRows } from './batches.ts';
+import type { Source } from '../source/source.ts';
 import type { ColumnWriter } from './column_file.ts';
 import { recordsAtOnce, takeRecords } from './replay.ts';
 import type { Spill } from './spill.ts';
 import type { Subject } from './subject.ts';
 
 export interface JobParts extends BatchParts {
+  source: Source;
   spill: Spill;
   outputs: { column: string; writer: ColumnWriter }[];
   /** Rows of the events that the source has of the type: only these are written, [from, to). */
@@ -29,7 +31,7 @@ export interface JobParts extends BatchParts {
 
 export async function runJob(parts: JobParts): Promise<void> {
   const job = new Job(parts);
-  await eachBatch(parts, parts.spill.fold, batch => job.take(batch));
+  await eachBatch(parts, parts.source, parts.spill.fold, batch => job.take(batch));
 }
 
 /** Where the values of a column stand, and what is said to be wrong with them. */

@@ -1,19 +1,21 @@
 /** Of the events of one type: when each was, what it is called, and why it does not count where it does not. */
+import { assert } from '../base/assert.ts';
 import { parseExactly } from '../base/json.ts';
+import type { Fold } from '../kernel/fold.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { completeBatch } from '../kernel/upsert.ts';
 import type { SweptRows } from '../kernel/sweep.ts';
-import type { Source } from '../source/source.ts';
+import type { Block } from '../source/source.ts';
+import type { Taker } from './batches.ts';
 import { BLOCK_ROWS, type ColumnWriter } from './column_file.ts';
-import type { Spill } from './spill.ts';
 import type { PlaceColumn } from './stages.ts';
 
 export interface PlacesParts {
   layout: Layout;
-  spill: Spill;
-  source: Source;
+  /** Has the last rows of upserts; null where there are none. */
+  fold: Fold | null;
   event: string;
   writers: Map<PlaceColumn, ColumnWriter>;
 }
@@ -25,31 +27,54 @@ export interface BadPlace {
   sample: string;
 }
 
-export async function runPlaces({ layout, spill, source, event, writers }: PlacesParts): Promise<void> {
-  const { kernel } = layout;
-  const { exports } = kernel;
-  const decoder = new Decoder(kernel, layout.types);
-  const type = typeIndex(layout, event);
-  const places = new Places(writers);
-  let position = 0;
-  for await (const block of source.read(0)) {
-    decoder.fill(block.bytes);
-    while (decoder.next(position, block.arrivalMicros)) {
-      if (layout.keepsLastRows) completeBatch(kernel, spill.fold);
-      const { count } = decoder;
-      const bad = new Map(decoder.bad().map(one => [one.record, one]));
-      const ints = (global: { value: number }, words = 1) => kernel.ints(global.value, count * words);
-      const [types, rows, times] = [ints(exports.recordType), ints(exports.recordRow), ints(exports.recordTime, 2)];
-      const [starts, lengths] = [ints(exports.recordStart), ints(exports.recordLength)];
-      for (let i = 0; i < count; i++) {
-        if (types[i] !== type) continue;
-        places.addTime(times, i, rows[i]! >= 0);
-        places.add(block.bytes, starts[i]!, starts[i]! + lengths[i]!, bad.get(i));
-      }
-      position += count;
+export class PlaceTaker implements Taker {
+  readonly #decoder: Decoder;
+  readonly #type: number;
+  readonly #places: Places;
+  #position = 0;
+
+  constructor(private readonly parts: PlacesParts) {
+    const { layout, event, writers } = parts;
+    assert(!layout.keepsLastRows || parts.fold, 'last rows of upserts are kept by a fold');
+    this.#decoder = new Decoder(layout.kernel, layout.types);
+    this.#type = typeIndex(layout, event);
+    this.#places = new Places(writers);
+  }
+
+  take({ bytes, arrivalMicros }: Block): void {
+    const { layout, fold } = this.parts;
+    const decoder = this.#decoder;
+    decoder.fill(bytes);
+    while (decoder.next(this.#position, arrivalMicros)) {
+      if (layout.keepsLastRows) completeBatch(layout.kernel, fold!);
+      this.#add(bytes);
+      this.#position += decoder.count;
     }
   }
-  places.flush();
+
+  #add(bytes: Uint8Array): void {
+    const { kernel } = this.parts.layout;
+    const { exports } = kernel;
+    const { count } = this.#decoder;
+    const bad = new Map(this.#decoder.bad().map(one => [one.record, one]));
+    const ints = (global: { value: number }, words = 1) => kernel.ints(global.value, count * words);
+    const [types, rows, times] = [ints(exports.recordType), ints(exports.recordRow), ints(exports.recordTime, 2)];
+    const [starts, lengths] = [ints(exports.recordStart), ints(exports.recordLength)];
+    for (let i = 0; i < count; i++) {
+      if (types[i] !== this.#type) continue;
+      this.#places.addTime(times, i, rows[i]! >= 0);
+      this.#places.add(bytes, starts[i]!, starts[i]! + lengths[i]!, bad.get(i));
+    }
+  }
+
+  /** What waits for its block. */
+  readonly bytes = 0;
+
+  /** Writes what no block was made of yet. */
+  finish(): true {
+    this.#places.flush();
+    return true;
+  }
 }
 
 /** The places of events until they make a block. */

@@ -8,7 +8,7 @@
  *   4. sweep    column by column (assembly/sweep.ts), each straight into its file
  *
  * What it leaves is what a job makes that takes event by event, to the last bit. Where memory has no room for the strands, or events are too much out of
- * order, it gives up, and that one has to do it.
+ * order, that one has to do it.
  */
 import { assert } from '../base/assert.ts';
 import type { Layout } from '../kernel/layout.ts';
@@ -18,15 +18,14 @@ import { mannerOf, sweep, type SweptRows, sweptRows } from '../kernel/sweep.ts';
 import { STATUS } from '../kernel/window.ts';
 import type { Read } from '../plan/expression.ts';
 import type { Aggregate, EventType } from '../plan/plan.ts';
-import { type BatchParts, eachBatch, ownKey } from './batches.ts';
+import type { Block } from '../source/source.ts';
+import { BatchMaker, type BatchParts, ownKey, type Taker } from './batches.ts';
 import { BLOCK_ROWS, type ColumnWriter } from './column_file.ts';
 
 export interface SweepParts extends BatchParts {
   outputs: { column: string; writer: ColumnWriter }[];
   /** Of the event type in hand. */
   rows: number;
-  /** For strands and a column. */
-  memoryBytes: number;
 }
 
 /** Can an aggregate be swept: is it made of events that add to it and nothing else, in a manner that is known? */
@@ -34,38 +33,61 @@ export function isSwept({ after }: Read, { fn }: Aggregate, writer: EventType): 
   return after === null && !writer.changelog && !writer.weight && mannerOf(fn) !== null;
 }
 
-/** Of each step of a strand at least, and of each row beside it: number of the key, moment, row, whether it is late, null, status, a feed. */
-const STEP_MIN_BYTES = 28;
-
 /** Of each row of the column that is swept: value 8, null, status. */
 const ROW_BYTES = 10;
 
-/** @returns false where it has given up, with columns that are not finished */
-export async function runSweep(parts: SweepParts): Promise<boolean> {
-  const { layout, rows, memoryBytes, stages } = parts;
-  const strands = new Strands(layout);
-  const columns = columnsOf(parts, strands);
-  const isOver = () => strands.bytes + rows * ROW_BYTES > memoryBytes;
-  if (!parts.part && rows * STEP_MIN_BYTES <= memoryBytes) strands.reserve(rows);
-  const owned: Uint8Array[] = [];
-  let hasRoom = !isOver();
-  await eachBatch(parts, null, batch => {
-    if (!hasRoom) return;
-    stages.time('tile', () => strands.gather());
-    if (batch.owned) owned.push(batch.owned);
-    hasRoom = !isOver();
-  });
-  if (!hasRoom) return false;
-  stages.time('tile', () => strands.sort());
-  const ownedRows = parts.part ? Buffer.concat(owned) : null;
-  for (const column of columns) {
-    const isDone = stages.time('answer', () =>
-      sweep(layout.kernel, column.place, column.aggregate, column.read.window),
-    );
-    if (!isDone) return false;
-    stages.time('write', () => writeColumn(layout, column, rows, ownedRows));
+/** Of each step of a strand, and of each row beside it: number of the key, moment twice, row, whether it is late, null, status. */
+const STEP_BYTES = 27;
+/** And of each feed of it: its state and its value. */
+const FED_BYTES = 9;
+
+/** About what a job has in memory that sweeps so many columns over so many rows; at most one feed for each of them. */
+export function sweepBytes(columnCount: number, rows: number): number {
+  return rows * (STEP_BYTES + FED_BYTES * columnCount + ROW_BYTES);
+}
+
+export class Sweeper implements Taker {
+  readonly #parts: SweepParts;
+  readonly #strands: Strands;
+  readonly #columns: SweptColumn[];
+  readonly #maker: BatchMaker;
+  readonly #owned: Uint8Array[] = [];
+
+  /** @param memoryBytes for strands and a column, of all who take the same events */
+  constructor(parts: SweepParts, memoryBytes: number) {
+    this.#parts = parts;
+    this.#strands = new Strands(parts.layout);
+    this.#columns = columnsOf(parts, this.#strands);
+    if (!parts.part && sweepBytes(parts.outputs.length, parts.rows) <= memoryBytes) this.#strands.reserve(parts.rows);
+    this.#maker = new BatchMaker(parts, null, batch => {
+      parts.stages.time('tile', () => this.#strands.gather());
+      if (batch.owned) this.#owned.push(batch.owned);
+    });
   }
-  return true;
+
+  /** What it holds, and will with a column. */
+  get bytes(): number {
+    return this.#strands.bytes + this.#parts.rows * ROW_BYTES;
+  }
+
+  take(lines: Block): void {
+    this.#maker.take(lines);
+  }
+
+  /** Writes the columns. @returns false where it has given up, with columns that are not finished */
+  finish(): boolean {
+    const { layout, rows, part, stages } = this.#parts;
+    stages.time('tile', () => this.#strands.sort());
+    const owned = part ? Buffer.concat(this.#owned) : null;
+    for (const column of this.#columns) {
+      const isDone = stages.time('answer', () =>
+        sweep(layout.kernel, column.place, column.aggregate, column.read.window),
+      );
+      if (!isDone) return false;
+      stages.time('write', () => writeColumn(layout, column, rows, owned));
+    }
+    return true;
+  }
 }
 
 interface SweptColumn {

@@ -1,0 +1,123 @@
+import { assert } from '../base/assert.ts';
+import type { Taker } from '../replay/batches.ts';
+import type { ManifestJob } from '../replay/manifest.ts';
+import { PlaceTaker } from '../replay/places.ts';
+import { Sweeper } from '../replay/sweep.ts';
+import type { Block, Source } from '../source/source.ts';
+import { type LaidJob, layJob, named, placeWriters, type Work } from './laid_job.ts';
+
+/** What has become of a job: its columns are there, or it has to be done in another way, or it cannot be. */
+export type Outcome = 'made' | 'left' | Error;
+
+/** Can a job take its events as they come, whoever takes them too? */
+export function isTaken({ kind, isSwept }: ManifestJob): boolean {
+  return kind === 'places' || isSwept;
+}
+
+/**
+ * Does jobs that read the same events (readingOf in replay/inputs.ts) over one reading of them. Where they have no room together, the largest
+ * are left; what is wrong with one is nothing to the others.
+ *
+ * @param memoryBytes of all of them
+ */
+export async function takeTogether(works: Work[], memoryBytes: number): Promise<Outcome[]> {
+  const takings: Taking[] = [];
+  for (const work of works) takings.push(await Taking.open(work, memoryBytes));
+  const isOpen = ({ outcome }: Taking) => outcome === null;
+  try {
+    await readOnce(takings, memoryBytes);
+    for (const taking of takings.filter(isOpen)) taking.finish();
+  } catch (error) {
+    // The events cannot be read, by nobody.
+    for (const taking of takings.filter(isOpen)) taking.end(error as Error);
+  }
+  return takings.map(({ outcome }) => outcome!);
+}
+
+async function readOnce(takings: Taking[], memoryBytes: number): Promise<void> {
+  let open = takings.filter(({ outcome }) => outcome === null);
+  const [first] = open;
+  if (!first) return;
+  for await (const lines of first.source.read(0)) {
+    for (const taking of open) taking.take(lines);
+    leaveLargest(open, memoryBytes);
+    open = open.filter(({ outcome }) => outcome === null);
+    if (open.length === 0) return;
+  }
+}
+
+function leaveLargest(open: Taking[], memoryBytes: number): void {
+  let size = open.reduce((sum, { bytes }) => sum + bytes, 0);
+  for (const taking of open.toSorted((a, b) => b.bytes - a.bytes)) {
+    if (size <= memoryBytes) return;
+    size -= taking.bytes;
+    taking.end('left');
+  }
+}
+
+/** A job under way. */
+class Taking {
+  outcome: Outcome | null = null;
+  #laid: LaidJob | null = null;
+  #taker: (Taker & { finish(): boolean; bytes: number }) | null = null;
+
+  static async open(work: Work, memoryBytes: number): Promise<Taking> {
+    const taking = new Taking();
+    try {
+      const laid = await layJob(work);
+      taking.#laid = laid;
+      taking.#taker = takerOf(laid, memoryBytes);
+      if (!taking.#taker) taking.end('left');
+    } catch (error) {
+      taking.end(error as Error);
+    }
+    return taking;
+  }
+
+  get source(): Source {
+    assert(this.#laid, 'a job under way has events');
+    return this.#laid.source;
+  }
+
+  /** What it holds. */
+  get bytes(): number {
+    return this.#taker?.bytes ?? 0;
+  }
+
+  take(lines: Block): void {
+    this.#try(() => this.#taker!.take(lines));
+  }
+
+  finish(): void {
+    this.#try(() => {
+      const isMade = this.#taker!.finish();
+      if (isMade) this.#laid!.finish();
+      this.end(isMade ? 'made' : 'left');
+    });
+  }
+
+  /** Gives back what it holds. */
+  end(outcome: Outcome): void {
+    this.outcome = outcome;
+    this.#laid?.close();
+    this.#laid = this.#taker = null;
+  }
+
+  #try(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.end(error as Error);
+    }
+  }
+}
+
+/** Null where it has to go event by event. */
+function takerOf(laid: LaidJob, memoryBytes: number) {
+  const { parts, work, from, to } = laid;
+  const { layout, event } = parts;
+  if (work.job.isSwept) return new Sweeper({ ...parts, outputs: named(laid), rows: to - from }, memoryBytes);
+  // What an upsert takes back decides whether it is a row: its last rows have to be kept.
+  if (layout.keepsLastRows) return null;
+  return new PlaceTaker({ layout, event, fold: null, writers: placeWriters(laid) });
+}
