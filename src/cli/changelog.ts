@@ -8,7 +8,7 @@ import type { TileBatch, TileColumn } from '../read/tiles.ts';
 import type { Touch } from '../replay/history.ts';
 import { composeChanges, composeHistory } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
-import { type FrameMaker, frameMaker } from './frame.ts';
+import { type FrameMaker, frameMaker, writeFrame } from './frame.ts';
 import { positionOf, written } from './log.ts';
 import { entityOf, groupKeys, oneMore } from './lookup.ts';
 import { planOf } from './plan_cache.ts';
@@ -177,13 +177,7 @@ async function dumpChanges(config: Config, options: DumpOptions, makeFrame: Fram
   const { columns, batches } = await composeChanges(config, choice, { ...stretchOf(options), step });
   const out = await WholeFile.create(options.out);
   try {
-    const frame = makeFrame(columns);
-    let rows = 0;
-    for await (const batch of batches) {
-      await out.write(frame.batch(batch));
-      rows += batch.count;
-    }
-    await out.write(frame.end());
+    const rows = await writeFrame(out, makeFrame(columns), batches);
     await out.finish();
     return rows;
   } catch (error) {

@@ -436,8 +436,7 @@ export async function composeReplay(
   rows: { memoryBytes: number; path: string },
   around: Pick<ReplayParts, 'onRejected' | 'onBad' | 'stages'>,
 ): Promise<Replay & { spill: Spill; close(): void }> {
-  const kernel = await loadKernel();
-  const layout = layPlan(kernel, plan, countedIds(plan), { clock: source.clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
+  const layout = await oneLayout(plan, source);
   const { spill, close } = spillOf(layout, rows);
   return { ...replay({ layout, spill, source, ...around }), spill, close };
 }
@@ -473,10 +472,20 @@ export function spillOf(layout: Layout, { memoryBytes, path }: { memoryBytes: nu
 }
 
 /** Lookups as of moments of a log, each by its own clock. Like a replay it touches no data folder. */
-export async function composeMoments(plan: Plan, source: Source, moments: Moment[]): Promise<Answer[]> {
-  const inMemory = { memoryBytes: Number.POSITIVE_INFINITY, path: '' };
-  const last = lastRowsOf(plan).length > 0 ? spillOf(await oneLayout(plan, source), inMemory).spill : null;
-  return answersAt(await oneLayout(plan, source), last, source, moments);
+export async function composeMoments(
+  plan: Plan,
+  source: Source,
+  rows: { memoryBytes: number; path: string },
+  around: Pick<ReplayParts, 'onRejected' | 'onBad'>,
+  moments: Moment[],
+): Promise<Answer[]> {
+  const layout = await oneLayout(plan, source);
+  const { spill, close } = spillOf(layout, rows);
+  try {
+    return await answersAt({ layout, spill, source, ...around }, moments);
+  } finally {
+    close();
+  }
 }
 
 /** Stored tiles as they are at one moment. */

@@ -1,9 +1,11 @@
 import { Fault } from '../base/fault.ts';
+import { Stages } from '../base/stages.ts';
 import type { FeatureColumn } from '../kernel/window.ts';
 import { INT64, STRING, TIME } from '../plan/value.ts';
 import type { BYTES, TileBatch, TileColumn, TileType } from '../read/tiles.ts';
 import type { ReplayBatch } from '../replay/replay.ts';
 import type { ReplayColumn } from '../replay/subject.ts';
+import type { WholeFile } from './whole.ts';
 
 /** A column of a file, before there are values. */
 export interface FrameShape {
@@ -66,6 +68,22 @@ export async function makerOf(format: FrameFormat): Promise<FrameMaker> {
       return () => ({ batch: batch => [batchLines(batch)], end: () => [] });
     }
   }
+}
+
+/** Batch by batch: neither the rows nor the file stand in memory as a whole. @returns how many rows there were */
+export async function writeFrame(
+  out: WholeFile,
+  frame: Frame,
+  batches: Iterable<FrameBatch> | AsyncIterable<FrameBatch>,
+  stages = new Stages(),
+): Promise<number> {
+  let rows = 0;
+  for await (const batch of batches) {
+    await stages.wait('write', () => out.write(frame.batch(batch)));
+    rows += batch.count;
+  }
+  await stages.wait('write', () => out.write(frame.end()));
+  return rows;
 }
 
 /** `_position`, `_type` and `_time` of each event, and then its features. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { type Document, parseDocument } from 'yaml';
 import { Fault, type Position } from '../base/fault.ts';
+import { parseNumbers } from '../base/json.ts';
 import { didYouMean } from '../base/name.ts';
 import { formatMicros } from '../base/time.ts';
 import { cellJson, keyJson } from '../http/columnar.ts';
@@ -66,7 +67,7 @@ export async function runCase({ name, events, items, plan, expected }: Case): Pr
   const known = items.length > 0 ? items : [...rows.keys()].map(position => emptyItem(position, expected));
   const surprises = [...rows].filter(([position, { bad }]) => bad !== null && !isNamed(known, position));
   const wanted = [...known, ...surprises.map(([position]) => emptyItem(position, expected))];
-  const actual = await actualOf(plan, source, wanted, rows);
+  const actual = await actualOf(plan, source, wanted, rows, events);
   const differences = actual.flatMap(([item, of]) => differencesOf(item, of, plan));
   const values = items.reduce((sum, { features }) => sum + Object.keys(features).length, 0);
   return { name, events: rows.size, values, differences, actual };
@@ -103,13 +104,17 @@ async function eventRows(plan: Plan, source: Source, file: string): Promise<Map<
         bad: `${code}: ${reason}`,
       }),
   };
-  const replay = await composeReplay(plan, source, { memoryBytes: MEMORY_BYTES, path: `${file}.rows` }, around);
+  const replay = await composeReplay(plan, source, rowsBeside(file), around);
   try {
     for await (const batch of replay.batches) for (const [position, row] of rowsOf(batch)) rows.set(position, row);
   } finally {
     replay.close();
   }
   return new Map([...rows].sort(([a], [b]) => a - b));
+}
+
+function rowsBeside(file: string) {
+  return { memoryBytes: MEMORY_BYTES, path: `${file}.rows` };
 }
 
 function labelOf(position: number, type: string, timeMicros: bigint): string {
@@ -137,9 +142,7 @@ function readerOf(column: FeatureColumn): (row: number) => Value {
 
 /** JSON whose whole numbers are bigint, with all their digits. */
 export function parsePlain(text: string): Plain {
-  const exact = (_name: string, value: unknown, context?: { source?: string }) =>
-    typeof value === 'number' && /^-?\d+$/.test(context!.source!) ? BigInt(context!.source!) : value;
-  return JSON.parse(text, exact) as Plain;
+  return parseNumbers<Plain>(text, digits => (/^-?\d+$/.test(digits) ? BigInt(digits) : Number(digits)));
 }
 
 async function actualOf(
@@ -147,9 +150,10 @@ async function actualOf(
   source: Source,
   items: Item[],
   rows: Map<number, Actual>,
+  file: string,
 ): Promise<[Item, Actual][]> {
   const lookups = items.filter(({ of }) => of.kind === 'lookup');
-  const answers = lookups.length > 0 ? await lookedUp(plan, source, lookups) : [];
+  const answers = lookups.length > 0 ? await lookedUp(plan, source, lookups, file) : [];
   const found = new Map(lookups.map((item, i) => [item, answers[i]!]));
   return items.map(item => {
     if (item.of.kind === 'lookup') return [item, found.get(item)!];
@@ -159,7 +163,7 @@ async function actualOf(
   });
 }
 
-async function lookedUp(plan: Plan, source: Source, items: Item[]): Promise<Actual[]> {
+async function lookedUp(plan: Plan, source: Source, items: Item[], file: string): Promise<Actual[]> {
   const moments = items.map(({ of, features, statuses, at }) => {
     if (of.kind !== 'lookup') throw new Error('only lookups have moments');
     const { entity, key, atMicros } = of;
@@ -169,7 +173,7 @@ async function lookedUp(plan: Plan, source: Source, items: Item[]): Promise<Actu
     for (const name of named) checkName(plan, name, at);
     return { entity, key, atMicros, features: named.length > 0 ? named : sets };
   });
-  const answers = await composeMoments(plan, source, moments);
+  const answers = await composeMoments(plan, source, rowsBeside(file), TOLD, moments);
   return answers.map((answer, i) => {
     const { entity, key } = moments[i]!;
     const columns = answer.entities[0]!.features;
@@ -177,6 +181,9 @@ async function lookedUp(plan: Plan, source: Source, items: Item[]): Promise<Actu
     return { ...NOTHING, label: `${entity} ${keyJson(key)} at ${formatMicros(answer.timeMicros)}`, values, bad: null };
   });
 }
+
+/** What is wrong with events was found with their rows. */
+const TOLD = { onRejected: () => {}, onBad: () => {} };
 
 function entitiesOf(plan: Plan): string[] {
   return [...new Set(plan.sets.map(({ entity }) => entity))];

@@ -8,12 +8,12 @@ import type { BackfillState } from './backfill.ts';
 export const LINE_EVERY_MS = 5_000;
 
 /**
- * Tells how far a replay has come: a bar on a terminal, a line now and then elsewhere, both on standard error. Of files
- * it is counted in bytes read, as nobody knows how many events they hold; of an event log in records.
+ * Tells how far a replay has come, and how many rows it has made: a bar on a terminal, a line now and then elsewhere, both on
+ * standard error. Of files it is counted in bytes read, as nobody knows how many events they hold; of an event log in records.
  */
 export class Progress {
   private bytes = 0;
-  private events = 0;
+  private rows = 0;
   private readonly startMs = performance.now();
   private lineMs = this.startMs;
   private readonly bar: SingleBar | null;
@@ -21,23 +21,25 @@ export class Progress {
   private constructor(
     private readonly total: number,
     private readonly unit: 'bytes' | 'records',
+    private readonly what: 'events' | 'labels',
   ) {
     this.bar = process.stderr.isTTY
-      ? new SingleBar({ format: '{bar} {percentage}% | {events} events | {eta_formatted} left', hideCursor: true })
+      ? new SingleBar({ format: `{bar} {percentage}% | {rows} ${what} | {eta_formatted} left`, hideCursor: true })
       : null;
-    this.bar?.start(total, 0, { events: 0 });
+    this.bar?.start(total, 0, { rows: 0 });
   }
 
-  static async overFiles(paths: string[]): Promise<Progress> {
+  static async overFiles(paths: string[], what: Progress['what']): Promise<Progress> {
     const sizes = await Promise.all(paths.map(unpackedBytes));
     return new Progress(
       sizes.reduce((sum, size) => sum + size, 0),
       'bytes',
+      what,
     );
   }
 
-  static overRecords(total: number): Progress {
-    return new Progress(total, 'records');
+  static overRecords(total: number, what: Progress['what']): Progress {
+    return new Progress(total, 'records', what);
   }
 
   /** The same source; what is read of it is counted. */
@@ -57,23 +59,23 @@ export class Progress {
   }
 
   /** @param records read by now */
-  count(events: number, records: number) {
-    this.events += events;
+  count(rows: number, records: number) {
+    this.rows += rows;
     // The total is an estimate where files are packed; a bar that runs over its end would look broken.
     const done = Math.min(this.unit === 'bytes' ? this.bytes : records, this.total);
-    this.bar?.update(done, { events: this.events });
+    this.bar?.update(done, { rows: this.rows });
     if (this.bar || performance.now() - this.lineMs < LINE_EVERY_MS) return;
     this.lineMs = performance.now();
     const percent = this.total === 0 ? 100 : Math.floor((100 * done) / this.total);
-    console.error(`replay: ${percent}% of the log, ${this.events} events`);
+    console.error(`replay: ${percent}% of the log, ${this.rows} ${this.what}`);
   }
 
-  end(out: string): { events: number; seconds: number } {
-    this.bar?.update(this.total, { events: this.events });
+  end(out: string): { count: number; seconds: number } {
+    this.bar?.update(this.total, { rows: this.rows });
     this.stop();
     const seconds = (performance.now() - this.startMs) / 1000;
-    console.error(`replay: ${this.events} events in ${seconds.toFixed(1)} s, written to ${out}`);
-    return { events: this.events, seconds };
+    console.error(`replay: ${this.rows} ${this.what} in ${seconds.toFixed(1)} s, written to ${out}`);
+    return { count: this.rows, seconds };
   }
 
   stop() {

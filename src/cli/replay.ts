@@ -1,46 +1,41 @@
 import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
-import type { Replay, ReplayBatch } from '../replay/replay.ts';
-import { batchWithin, type Stretch } from '../replay/within.ts';
 import type { Clock } from '../source/source.ts';
 import { branchPlan } from './branches.ts';
-import { composeReplay } from './compose.ts';
 import { loadConfig, parseMemory } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
-import { type Frame, frameMaker, replayFrame, replayShapes } from './frame.ts';
+import { frameMaker } from './frame.ts';
 import { oneMore } from './lookup.ts';
 import { MEMORY } from './memory.ts';
-import { ORDER } from './order.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { Progress } from './progress.ts';
-import { type LabelOptions, replayLabels } from './replay_labels.ts';
+import { eventRows, type RowsWork } from './replay_events.ts';
+import { type LabelOptions, labelRows, type Unread } from './replay_labels.ts';
+import { asked, type AskedOptions } from './replay_options.ts';
 import { inOrder, recordedSource, type SourceOptions } from './replay_source.ts';
 import { addRuns } from './replays.ts';
-import { parseTime } from './tiles.ts';
-import type { WholeFile } from './whole.ts';
-import { noEvents, writing } from './wrong.ts';
+import { writing } from './wrong.ts';
 
-interface ReplayOptions extends SourceOptions, Partial<Pick<LabelOptions, 'labels'>>, Omit<LabelOptions, 'labels'> {
+interface ReplayOptions extends SourceOptions, AskedOptions, Partial<LabelOptions> {
+  out: string;
+  errors?: string;
+  json?: true;
   memory?: number;
   features?: string;
   branch?: string;
   profile?: true;
 }
 
-/** `tilefold replay`: a recorded log, or timelines -> one row for each event, with its features as of itself. */
+/** `tilefold replay`: a recorded log, or timelines -> one row for each event, with its features as of itself; or one for each label. */
 export function addReplay(program: Command) {
   const replay = program.command('replay');
   addRuns(replay);
-  replay
+  asked(replay)
     .description('run a recorded log through definitions: for each event its features as of that event')
     .option('--features <dir>', 'a folder of definitions, or one with a tilefold.yaml')
     .option('--branch <name>', 'a branch instead: NAME, or NAME@VERSION; by default the selected one')
     .option('--log <file...>', 'NDJSON, gzip or not, or segments of an event log, in order; or the folder of one')
-    .option('--timelines <names>', 'timelines instead, separated by commas: NAME, or NAME@VERSION')
-    .option(...ORDER)
-    .option('--start <time>', 'give out rows of events from then on, by their time; all before is read too', parseTime)
-    .option('--end <time>', 'give out rows of events before then', parseTime)
     .option('--out <file>', 'an .arrow, .parquet or .ndjson file, there only once all of it is')
     .option(
       '--errors <file>',
@@ -67,44 +62,57 @@ export function addReplay(program: Command) {
 async function replayFiles(options: ReplayOptions) {
   const makeFrame = await frameMaker(options.out);
   const { plan, clock, foldMemoryBytes, branch } = await definitionsOf(options);
-  if (options.labels !== undefined)
-    return replayLabels({ ...options, labels: options.labels }, makeFrame, plan, clock, foldMemoryBytes);
-  const alone = (['time', 'key', 'feature'] as const).find(name => options[name] !== undefined);
-  if (alone) throw new Fault('config', `--${alone} is about labels: wanted --labels FILE with it`);
+  refuseMixed(options);
+  const { out, errors, order, labels } = options;
   const stretch = { startMicros: options.start ?? null, endMicros: options.end ?? null };
   const recorded = await recordedSource(options, clock);
+  const what = labels === undefined ? 'events' : 'labels';
   const progress =
-    recorded.records === null ? await Progress.overFiles(options.log!) : Progress.overRecords(recorded.records);
+    recorded.records === null
+      ? await Progress.overFiles(options.log!, what)
+      : Progress.overRecords(recorded.records, what);
   const stages = new Stages();
-  const { wrong, replayed } = await writing(options, stretch, async (out, wrong) => {
-    const rows = { memoryBytes: foldMemoryBytes, path: `${options.out}.rows` };
+  const { wrong, replayed } = await writing(options, stretch, async (file, wrong) => {
     const source = progress.watch(inOrder(recorded.source, options, wrong));
-    const replayed = await composeReplay(plan, source, rows, { ...wrong.hears, stages });
-    try {
-      const frame = makeFrame(replayShapes(replayed.columns));
-      await writeBatches(replayed, stretch, frame, out, progress, stages, batch => wrong.features(batch.errors));
-    } finally {
-      replayed.close();
-    }
-    if (wrong.first && replayed.records() === 0) throw noEvents(wrong.first, wrong.rejected);
-    return replayed;
+    const rows = { memoryBytes: foldMemoryBytes, path: `${out}.rows` };
+    const work: RowsWork = { plan, source, rows, makeFrame, out: file, wrong, progress, stages };
+    if (labels === undefined) return { ...(await eventRows(work, stretch)), unread: null };
+    return { spill: null, unread: await labelRows(work, { ...options, labels }) };
   }).catch((error: unknown) => {
     progress.stop();
     throw error;
   });
-  const { events, seconds } = progress.end(options.out);
-  if (options.profile) {
+  const { count, seconds } = progress.end(out);
+  if (options.profile && replayed.spill) {
     const { writtenRows: rowsWritten, fold } = replayed.spill;
     const main = [{ thread: 'main', ms: stages.ms }];
-    console.error(profileText({ recordsFolded: events, rowsWritten, rowsLoaded: fold.loaded, stages: main }, seconds));
+    console.error(profileText({ recordsFolded: count, rowsWritten, rowsLoaded: fold.loaded, stages: main }, seconds));
   }
   if (options.json) {
-    const { out, errors, order } = options;
     const used = recorded.timelines && { timelines: recorded.timelines };
     const of = { ...(branch && { branch }), ...used, ...(order && { order }) };
-    console.log(JSON.stringify({ events, ...wrong.json(), ...of, seconds, out, errors_out: errors ?? null }));
+    const unread = replayed.unread && { labels_rejected: replayed.unread.rejected };
+    const told = { [what]: count, ...unread, ...wrong.json(), ...of, seconds, out, errors_out: errors ?? null };
+    console.log(JSON.stringify(told));
   }
-  wrong.tell(options.errors);
+  if (replayed.unread) tellUnread(replayed.unread);
+  wrong.tell(errors);
+}
+
+/** Options that are of labels alone, or of events alone. */
+function refuseMixed(options: ReplayOptions) {
+  if (options.labels === undefined) {
+    const alone = (['time', 'key', 'feature'] as const).find(name => options[name] !== undefined);
+    if (alone) throw new Fault('config', `--${alone} is about labels: wanted --labels FILE with it`);
+    return;
+  }
+  if (options.start !== undefined || options.end !== undefined)
+    throw new Fault('config', '--start and --end limit rows of events: which labels there are, their file says');
+}
+
+function tellUnread({ rejected, firstRejected }: Unread) {
+  if (rejected === 0) return;
+  console.error(`replay: ${rejected} labels have no time and are left out, the first being ${firstRejected}`);
 }
 
 /** What is computed, and of which branch it is. */
@@ -121,23 +129,4 @@ async function definitionsOf({ features, branch, memory, config: path }: ReplayO
   const clock: Clock = { kind: 'event', maxJumpMs: config.log.clock.maxJumpMs };
   const of = { name: version.name, version: version.version };
   return { plan, clock, foldMemoryBytes: config.fold.memoryBytes, branch: of };
-}
-
-/** Batch by batch: neither the rows nor the file stand in memory as a whole. */
-async function writeBatches(
-  replay: Replay,
-  stretch: Stretch,
-  frame: Frame,
-  out: WholeFile,
-  progress: Progress,
-  stages: Stages,
-  seen: (batch: ReplayBatch) => void,
-) {
-  for await (const whole of replay.batches) {
-    const batch = batchWithin(whole, stretch);
-    seen(batch);
-    await stages.wait('write', () => out.write(frame.batch(replayFrame(batch))));
-    progress.count(batch.count, replay.records());
-  }
-  await stages.wait('write', () => out.write(frame.end()));
 }

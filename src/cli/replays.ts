@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { Fault } from '../base/fault.ts';
-import type { Order } from '../replay/stream.ts';
 import { versionText } from '../base/version.ts';
 import { columnState, replayJson } from '../http/replays.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -10,16 +9,15 @@ import { type ResultKind, resultTable } from '../replay/tables.ts';
 import { branchPlan } from './branches.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
-import { type Frame, type FrameBatch, type FrameFormat, makerOf } from './frame.ts';
+import { type Frame, type FrameBatch, type FrameFormat, makerOf, writeFrame } from './frame.ts';
 import { placeOf } from './handed.ts';
 import { jobText } from './job.ts';
 import { namesOf, written } from './log.ts';
-import { ORDER } from './order.ts';
 import { JobsProgress } from './progress.ts';
+import { asked, type AskedOptions } from './replay_options.ts';
 import { coresOf, damagedText, type RunRequest, Runs } from './runs.ts';
 import { isS3 } from './s3_place.ts';
 import { tableText } from './table.ts';
-import { parseTime } from './tiles.ts';
 import { parseTimelineName, Timelines } from './timelines.ts';
 import { WholeFile } from './whole.ts';
 
@@ -28,14 +26,10 @@ interface Options {
   json?: true;
 }
 
-interface PlanOptions extends Options {
+interface PlanOptions extends Options, AskedOptions {
   definitions?: string;
   branch?: string;
-  timelines?: string;
   features?: string;
-  order?: Order;
-  start?: bigint;
-  end?: bigint;
   workers: number;
   memory?: number;
 }
@@ -152,18 +146,13 @@ export function addCache(program: Command) {
     });
 }
 
-/** Options that `replay` has too are that one's when they are parsed: none of them can be required here. */
 function planning(command: Command): Command {
-  return command
-    .option('--timelines <names>', 'separated by commas: NAME, or NAME@VERSION')
+  return asked(command)
     .option(
       '--definitions <dir>',
       "a folder of definitions instead, or one with a tilefold.yaml; the configuration's where no branch is selected",
     )
     .option('--features <names>', 'separated by commas, `*` for any letters: login.*,payment.amount; all by default')
-    .option(...ORDER)
-    .option('--start <time>', 'give out events from then on, by their time; all before is read too', parseTime)
-    .option('--end <time>', 'give out events before then', parseTime)
     .option(...WORKERS_OPTION)
     .option(...MEMORY_OPTION)
     .option(...JSON_OPTION);
@@ -420,12 +409,7 @@ async function writeTable(frame: Frame, batches: Iterable<FrameBatch>, out: stri
   }
   const file = await WholeFile.create(out);
   try {
-    let count = 0;
-    for (const batch of batches) {
-      await file.write(frame.batch(batch));
-      count += batch.count;
-    }
-    await file.write(frame.end());
+    const count = await writeFrame(file, frame, batches);
     await file.finish();
     console.error(`replay: ${count} rows, written to ${out}`);
   } catch (error) {

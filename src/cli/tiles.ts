@@ -2,9 +2,9 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { MICROS_PER_MS, parseDuration, parseMicros } from '../base/time.ts';
 import { LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import { levelName, type TileChoice } from '../read/tiles.ts';
-import { composeTiles, type Tiles } from './compose.ts';
+import { composeTiles } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
-import { type FrameMaker, frameMaker } from './frame.ts';
+import { type FrameMaker, frameMaker, writeFrame } from './frame.ts';
 import { withParts } from './held.ts';
 import { askServer } from './remote.ts';
 import { WholeFile } from './whole.ts';
@@ -67,7 +67,8 @@ async function writeTiles(config: Config, options: Options, makeFrame: FrameMake
   try {
     const out = await WholeFile.create(options.out);
     try {
-      const rows = await writeBatches(tiles, makeFrame, out);
+      const frame = makeFrame(tiles.columns, { 'tilefold.position': String(tiles.position) });
+      const rows = await writeFrame(out, frame, tiles.batches);
       await out.finish();
       return { rows, position: tiles.position };
     } catch (error) {
@@ -77,18 +78,6 @@ async function writeTiles(config: Config, options: Options, makeFrame: FrameMake
   } finally {
     tiles.close();
   }
-}
-
-/** Batch by batch: neither the rows nor the file stand in memory as a whole. */
-async function writeBatches(tiles: Tiles, makeFrame: FrameMaker, out: WholeFile): Promise<number> {
-  const frame = makeFrame(tiles.columns, { 'tilefold.position': String(tiles.position) });
-  let rows = 0;
-  for (const batch of tiles.batches) {
-    await out.write(frame.batch(batch));
-    rows += batch.count;
-  }
-  await out.write(frame.end());
-  return rows;
 }
 
 function choiceOf({ entity, set, level, from, to, raw }: Options): TileChoice {

@@ -1,13 +1,7 @@
-import { advanceRecords, select } from '../ingest/advance.ts';
-import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
-import { Decoder } from '../kernel/ndjson.ts';
-import { sequence } from '../kernel/sequence.ts';
-import { completeBatch } from '../kernel/upsert.ts';
+import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
 import { copyRows, type FeatureColumn, makeColumn } from '../kernel/window.ts';
 import { answerAlone } from '../read/answer.ts';
-import type { Source } from '../source/source.ts';
-import type { ReplayParts } from './replay.ts';
-import type { Spill } from './spill.ts';
+import { walk, type WalkParts } from './walk.ts';
 
 /** A moment that somebody has labelled. */
 export interface Label {
@@ -23,23 +17,18 @@ export interface Asked {
   features: AnswerFeature[];
 }
 
-export interface LabelParts<T extends Label> {
-  /** Freshly laid out. */
-  layout: Layout;
-  /** Of that layout: rows that memory has no room for are put aside. */
-  spill: Spill;
-  source: Source;
+export interface LabelParts<T extends Label> extends WalkParts {
   asked: Asked[];
   /** In the order of their times. */
   labels: AsyncIterator<T>;
-  onRejected: ReplayParts['onRejected'];
-  onBad: ReplayParts['onBad'];
 }
 
 export interface LabelBatch<T> {
   labels: T[];
   /** Features in the order of `asked`, a row for each label. */
   columns: FeatureColumn[];
+  /** How many records were read by now. */
+  records: number;
 }
 
 /** Labels answered together. */
@@ -47,50 +36,18 @@ const BATCH_ROWS = 4096;
 
 /**
  * Features as of labels, point-in-time: each label is answered at its time from the records before it, which are those up to the
- * last one at which the log's clock was not later than that. The steps are those of a replay, and of a lookup at that prefix.
+ * last one at which the log's clock was not later than that, as a lookup at that prefix would be.
  *
- * @throws Fault `corrupt` where a row is, and as `source`
+ * @throws Fault as `walk`
  */
 export async function* labelled<T extends Label>(parts: LabelParts<T>): AsyncGenerator<LabelBatch<T>> {
-  const { layout, spill, source, labels } = parts;
-  const { kernel } = layout;
-  const { exports } = kernel;
-  const isWall = source.clock.kind === 'wall';
-  const decoder = new Decoder(kernel, layout.types);
   const answers = new Answers<T>(parts);
-  let next = await labels.next();
-  let position = 0;
-  for await (const { bytes, arrivalMicros, file, line } of source.read(0)) {
-    decoder.fill(bytes);
-    let lines = 0;
-    while (decoder.next(position, arrivalMicros)) {
-      const { count } = decoder;
-      for (const one of decoder.rejected()) parts.onRejected({ ...one, file, line: line + lines + one.line - 1 });
-      for (const one of decoder.bad())
-        parts.onBad({ ...one, file, line: line + lines + one.line - 1, position: position + one.record });
-      lines += decoder.lines;
-      if (layout.keepsLastRows) completeBatch(kernel, spill.fold);
-      select(layout);
-      // A copy, for memory may grow while the events are folded.
-      const clocks = kernel.longs(exports.recordClock.value, count).slice();
-      for (let record = 0; record < count; record++) {
-        // Before a type's first event in time it shows nothing, which is earlier than any label.
-        const clock = isWall ? arrivalMicros! : clocks[record]!;
-        while (!next.done && next.value.timeMicros < clock) {
-          if (answers.add(next.value)) yield answers.take();
-          next = await labels.next();
-        }
-        exports.forgetTexts();
-        if (layout.isSequenced) sequence(layout, spill.fold, spill.readRanges, record, record + 1);
-        advanceRecords({ layout, folds: [spill.fold] }, record, record + 1);
-        spill.makeRoom(position + record + 1);
-      }
-      position += count;
-    }
-    if (next.done) break;
+  let records = 0;
+  for await (const { stop, position } of walk(parts, parts.labels)) {
+    records = position + 1;
+    if (answers.add(stop)) yield answers.take(records);
   }
-  for (; !next.done; next = await labels.next()) if (answers.add(next.value)) yield answers.take();
-  if (answers.count > 0) yield answers.take();
+  if (answers.count > 0) yield answers.take(records);
 }
 
 /** What labels are answered with, until there are enough. */
@@ -124,9 +81,9 @@ class Answers<T extends Label> {
     return this.#labels.length === BATCH_ROWS;
   }
 
-  take(): LabelBatch<T> {
+  take(records: number): LabelBatch<T> {
     const batch = {
-      labels: this.#labels,
+      ...{ labels: this.#labels, records },
       columns: this.#columns.flat().map(column => cut(column, this.#labels.length)),
     };
     this.#begin();

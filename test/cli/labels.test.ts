@@ -59,7 +59,7 @@ test('columns are what their cells are, rows come by their times, and a key that
     ...['_time time', 'origin string', 'n int64', 'big double', 'x double', 'b bool', 't string'],
     'origin_delays:flights_2h int64',
   ]);
-  const { columns } = labelFrame(labels.file, { labels: rows, columns: [] });
+  const { columns } = labelFrame(labels.file, { labels: rows, columns: [], records: 0 });
   const cells = columns.map(({ values, nulls }) =>
     Array.from(nulls, (isNull, i) => (isNull ? null : (values as ArrayLike<unknown>)[i])),
   );

@@ -1,4 +1,4 @@
-/** Features as of labels: each is what a lookup would have answered at its time, at the last position whose clock was not later. */
+/** Features as of labels, and lookups as of moments: each is what a lookup would have answered at its time, at the last position whose clock was not later. */
 import { expect, test } from 'bun:test';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { keyBytes } from '../../src/kernel/key.ts';
@@ -6,6 +6,7 @@ import { layPlan } from '../../src/kernel/load.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Value } from '../../src/plan/value.ts';
 import { type Label, labelled } from '../../src/replay/labels.ts';
+import { answersAt, type Moment } from '../../src/replay/moments.ts';
 import { Spill } from '../../src/replay/spill.ts';
 import { AHEAD_MAX_MS, type Clock, type Source } from '../../src/source/source.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
@@ -43,14 +44,8 @@ function positionAt(log: Log, timeMicros: bigint): number {
   return (beyond < 0 ? log.records.length : beyond) - 1;
 }
 
-async function compareLabels(
-  plan: Plan,
-  lines: Uint8Array[],
-  memoryBytes: number,
-  clock: Clock,
-  random: Random,
-  keysIn = keysOf,
-) {
+/** A log that is laid out afresh, as the oracle has it too, with times of it to ask about. */
+async function logOf(plan: Plan, lines: Uint8Array[], memoryBytes: number, clock: Clock) {
   const arrivals = clock.kind === 'wall' ? lines.map((_, i) => 1_704_067_200_000_000n + BigInt(i) * 7_000_000n) : null;
   const { maxJumpMs } = clock;
   const told = parseLog(body(lines), plan, { clock: 'event', maxJumpMs });
@@ -59,9 +54,21 @@ async function compareLabels(
   const log = ofRecords ? parseLog(body(lines), plan, { clock: 'wall', maxJumpMs, arrivals: ofRecords }) : told;
   const layout = layPlan(await loadKernel(), plan, countedIds(plan), { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
   const spill = new Spill(layout, memoryBytes, () => sqliteStore(memoryDatabase()));
+  const times = log.records.flatMap(({ time }, i) => [time, ofRecords?.[i] ?? time]);
+  return { layout, spill, source: sourceOf(lines, clock, arrivals), log, times };
+}
+
+async function compareLabels(
+  plan: Plan,
+  lines: Uint8Array[],
+  memoryBytes: number,
+  clock: Clock,
+  random: Random,
+  keysIn = keysOf,
+) {
+  const { layout, spill, source, log, times } = await logOf(plan, lines, memoryBytes, clock);
   const asked = [...layout.lookups.values()].map(answer => ({ answer, features: [...answer.features.values()] }));
   const keys = keysIn(log);
-  const times = log.records.flatMap(({ time }, i) => [time, ofRecords?.[i] ?? time]);
   const labels: Told[] = Array.from({ length: 150 }, () => {
     const time = random.pick(times);
     const timeMicros = random.chance(0.1)
@@ -76,7 +83,7 @@ async function compareLabels(
   }).sort((a, b) => (a.timeMicros < b.timeMicros ? -1 : Number(a.timeMicros > b.timeMicros)));
   let bad = 0;
   const batches = labelled<Told>({
-    ...{ layout, spill, source: sourceOf(lines, clock, arrivals), asked },
+    ...{ layout, spill, source, asked },
     labels: (async function* () {
       yield* labels;
     })(),
@@ -136,4 +143,30 @@ test('labels over upserts, where what was bad is told', async () => {
     () => new Map([['shop', upserts.SHOPS.map(shop => [shop])]]),
   );
   expect(bad).toBe(log.records.filter(one => one.bad !== null).length);
+}, 120_000);
+
+test('lookups at moments = oracle, in whatever order they are asked, and those of now behind the last record', async () => {
+  const plan = flightsPlan();
+  const lines = wild(await smallWeek(6, 12), 1);
+  for (const kind of ['event', 'wall'] as const) {
+    const random = new Random(9);
+    const { layout, spill, source, log, times } = await logOf(plan, lines, 15_000, { ...EVENT_CLOCK, kind });
+    const keys = keysOf(log);
+    const names = new Map<Moment, Value[]>();
+    for (let i = 0; i < 60; i++) {
+      const { entity, name: set } = random.pick(plan.sets);
+      const key = random.pick(keys.get(entity)!);
+      const atMicros = random.chance(0.1) ? null : random.pick(times) + BigInt(random.below(3) - 1);
+      names.set({ features: [`${set}:*`], entity, key: key.length > 1 ? key : key[0], atMicros } as Moment, key);
+    }
+    const moments = [...names.keys()];
+    const answers = await answersAt({ layout, spill, source, onRejected: () => {}, onBad: () => {} }, moments);
+    expect(spill.writtenRows).toBeGreaterThan(0);
+    for (const [i, moment] of moments.entries()) {
+      const p = moment.atMicros === null ? log.records.length - 1 : positionAt(log, moment.atMicros);
+      const { position, timeMicros, entities } = answers[i]!;
+      expect([position, timeMicros]).toEqual([p, moment.atMicros ?? timeMicros]);
+      for (const column of entities[0]!.features) compareValue(plan, column, 0, log, names.get(moment)!, p, timeMicros);
+    }
+  }
 }, 120_000);
