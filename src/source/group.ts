@@ -79,8 +79,15 @@ export async function join(
     if (isStopping) return;
     log.warn({ group, error: error.message, restart }, 'the group was lost');
     // Nobody would take the partitions any more, and nobody would know.
-    if (!restart) onFailure(new Fault('busy', `Kafka refuses ${group}: ${typeOf(error)} ${error.message}`));
+    if (!restart) onFailure(faultOf(error));
   });
+
+  /** What comes out of a broker may be what no waiting helps against. */
+  const faultOf = (error: Error) => {
+    const ours = [error, error.cause].find(one => one instanceof Fault);
+    if (ours) return new Fault(ours.code, `topic ${topic}: ${ours.message}`);
+    return new Fault('busy', `Kafka refuses ${group}: ${typeOf(error)} ${error.message}`);
+  };
 
   const lowOf = async (partition: number) => {
     const offsets = await admin.fetchTopicOffsets(topic);

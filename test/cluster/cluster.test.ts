@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { archiveSuite } from './archive.suite.ts';
 import { cassandraSuite } from './cassandra.suite.ts';
 import { serveSuite } from './serve.suite.ts';
+import { sourcesSuite } from './sources.suite.ts';
 import { workSuite } from './work.suite.ts';
 import { hasServers, type Servers, START_MAX_MS, startServers } from './servers.ts';
 
@@ -26,4 +27,5 @@ describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
   serveSuite(() => servers);
   workSuite(() => servers);
   archiveSuite(() => servers);
+  sourcesSuite(() => servers);
 });

@@ -16,12 +16,12 @@ import {
   PARTITIONS,
   rowsOf,
   SETTLED_MAX_MS,
+  SILENT,
   settle,
   startProcess,
   startWorker,
 } from './workers.ts';
 
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const EVENTS = 2_500;
 
 /** Servers that keep nothing answer as one on a machine with all of the log. */

@@ -15,13 +15,12 @@ import {
   PARTITIONS,
   rowsOf,
   SETTLED_MAX_MS,
+  SILENT,
   settle,
   startWorker,
   storedRows,
   type Worker,
 } from './workers.ts';
-
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Events that one message has, at most. */
 const LINES_MAX = 40;

@@ -17,6 +17,8 @@ import { type Engine, EVENT_CLOCK, memoryDatabase, openEngine } from '../sim/eng
 
 const ROOT = join(import.meta.dir, '../..');
 const DEFINITIONS = join(ROOT, 'examples/flights/features');
+/** A log that nobody reads. */
+export const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 /** Of the topic of events. */
 export const PARTITIONS = 3;
 
