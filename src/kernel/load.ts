@@ -14,7 +14,7 @@ import type { Kernel } from './instance.ts';
 import { keyKindOf } from './key.ts';
 import type { EventFeatureLayout, EventReadLayout, Ids, Layout, TypeLayout } from './layout.ts';
 import { registerOf, typeIndex } from './layout.ts';
-import { addType, isReadable, setChangelog } from './ndjson.ts';
+import { addType, isReadable, setChangelog } from './event_type.ts';
 import { laySteps } from './sequence.ts';
 import { addGroup, type Group } from './group.ts';
 import { layAnswer } from './window.ts';

@@ -1,6 +1,7 @@
 import type { EventType } from '../plan/plan.ts';
 import type { Kernel } from './instance.ts';
-import { addType, Decoder } from './ndjson.ts';
+import { addType } from './event_type.ts';
+import { Decoder } from './ndjson.ts';
 
 /** The lines of events of certain types, found by the kernel's own reading of them: nothing else of them is read. */
 export class TypePicker {

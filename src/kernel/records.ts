@@ -1,6 +1,7 @@
 import { Fault } from '../base/fault.ts';
 import type { Kernel } from './instance.ts';
-import { addType, Decoder, type Rejected } from './ndjson.ts';
+import { addType } from './event_type.ts';
+import { Decoder, type Rejected } from './ndjson.ts';
 import { bareType } from './pick.ts';
 
 /** Records of a batch of a block, as arrays of the kernel: copies, one element a record. */

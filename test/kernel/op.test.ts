@@ -37,6 +37,6 @@ test('what is to be said of a value', async () => {
 test('why a line is no record, why an event is bad, and what is wrong with an input', async () => {
   const codes = (list: readonly { code: string }[]) => list.map(({ code }) => code.toUpperCase());
   expect(codes(PROBLEMS)).toEqual(await membersOf('json.ts', 'Problem'));
-  expect(codes(BADS)).toEqual(await membersOf('ndjson.ts', 'Bad'));
+  expect(codes(BADS)).toEqual(await membersOf('event_type.ts', 'Bad'));
   expect(codes(WRONGS)).toEqual(await membersOf('fault.ts', 'Wrong'));
 });
