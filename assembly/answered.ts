@@ -7,7 +7,7 @@
  * here. Integers come with all their digits, doubles in the fewest that read back the same, NaN and the infinities as null, times
  * as RFC 3339, lists as arrays, structs and maps as objects.
  */
-import { Frame, registerOf } from './expression';
+import { Frame, registerOf } from './frame';
 import { allocateZeroed, Bytes } from './memory';
 import { firstPosition, recordCount, recordRow, recordTime, recordType } from './batch';
 import { typeFrame } from './event_type';

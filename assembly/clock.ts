@@ -3,7 +3,7 @@
  * type's clock, or its time is what is bad about it.
  */
 import { recordBad, recordClock, recordCount, recordInput, recordRow, recordTime, recordType } from './batch';
-import { Bad, CLOCK_NONE, EventType, hasBefore, typeAt, typeCount } from './event_type';
+import { Bad, CLOCK_NONE, EventType, forgetJumps, hasBefore, typeAt, typeCount } from './event_type';
 import { countBehind, countOnTime } from './late';
 
 let clockIsWall = false;
@@ -77,12 +77,6 @@ function jumpsAgree(type: EventType, timeMicros: i64): bool {
   type.jump = lastJump;
   type.lastJump = timeMicros;
   return false;
-}
-
-@inline
-export function forgetJumps(type: EventType): void {
-  type.jump = CLOCK_NONE;
-  type.lastJump = CLOCK_NONE;
 }
 
 export function typeClock(type: i32): i64 {

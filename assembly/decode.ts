@@ -1,5 +1,5 @@
 /** Lines into columns, batch by batch: by the form of a line (guess.ts) where it is known, else the long way (ndjson.ts). */
-import { BATCH_ROWS } from './expression';
+import { BATCH_ROWS } from './frame';
 import { decodeStart } from './form';
 import { guessLine, isNewForm, isResting, noteGuess } from './guess';
 import { earnLessons, learnLine } from './lesson';

@@ -2,7 +2,7 @@
  * The door: what may enter the log. Bodies are checked as decoding checks lines, but nothing is projected: accepted
  * records are gathered, one a line, and the others listed as rejected.
  */
-import { BATCH_ROWS } from './expression';
+import { BATCH_ROWS } from './frame';
 import { admitStart } from './form';
 import { guessLine, guessedEnd, isNewForm, isResting, noteGuess } from './guess';
 import { Problem, cursor, fail, moveTo, openText, peek, problem, skipSpace, skipValue } from './json';

@@ -2,7 +2,7 @@
 import { noteFullFrame, recordBad, recordBefore, recordInput, recordRow } from './batch';
 import { Op, afterStart, beforeStart, changeOp, isRowAt, isUnavailable, openEnvelope } from './envelope';
 import { Bad, EventType, Kind, inputAt } from './event_type';
-import { BATCH_ROWS } from './expression';
+import { BATCH_ROWS } from './frame';
 import { fillRow } from './fill';
 import { beginInputs } from './project';
 import { dataStart, isBare, isFlat, objectStart, projectRow } from './record';

@@ -1,12 +1,10 @@
 /**
  * What is read of events, as the plan has it: types, the places that their values are read into, and the paths to those.
  */
-import { forgetJumps } from './clock';
-import { BATCH_ROWS, Frame, makeFrame, registerOf } from './expression';
+import { BATCH_ROWS, Frame, makeFrame, registerOf } from './frame';
 import { forgetForms } from './form';
 import { makeBehind } from './late';
 import { allocateZeroed, headOf } from './memory';
-import { nameLength } from './record';
 import { Register } from './register';
 
 export enum Kind {
@@ -260,6 +258,13 @@ export function setUpsertKey(type: i32, index: i32, input: i32, kind: i32): void
 export function keepLastRows(type: i32, entity: i32, id: i32): void {
   typeAt(type).lastEntity = entity;
   typeAt(type).lastId = id;
+}
+
+/** The type's records are in agreement with its clock again. */
+@inline
+export function forgetJumps(type: EventType): void {
+  type.jump = CLOCK_NONE;
+  type.lastJump = CLOCK_NONE;
 }
 
 /** May a record take back a row besides adding its own? Then no line of the type has a form. */

@@ -2,7 +2,7 @@
 import { recordInput, recordWithin } from './batch';
 import { aheadMaxMicros } from './clock';
 import { Bad, Changelog, EventType, Input, flawRegister, inputAt, timeRegister } from './event_type';
-import { registerOf } from './expression';
+import { registerOf } from './frame';
 import { Wrong, faultText } from './fault';
 import { isOverfull } from './nested_input';
 import { innerOf, isLenient } from './project';

@@ -18,7 +18,7 @@ import {
   pickedKey,
   valueAt,
 } from './group';
-import { registerOf } from './expression';
+import { registerOf } from './frame';
 import { buildKey, hashKey, keyLength, keyStart } from './key';
 import { NUMBERS, TEXT } from './kind';
 import { Bytes, copyLoosely } from './memory';

@@ -5,7 +5,7 @@
  */
 import { clearSize, hasStart, stateSize } from './aggregate';
 import { Arena } from './arena';
-import { Frame, registerOf } from './expression';
+import { Frame, registerOf } from './frame';
 import { makeRefusals } from './late';
 import { Bytes, allocateZeroed } from './memory';
 import { hasBefore, timeRegister, typeAt, typeFrame } from './event_type';

@@ -1,15 +1,7 @@
 /** All that the glue in src/kernel may call, kernel by kernel. */
 export { allocate, memoryInUse, release } from './memory';
-export {
-  BATCH_ROWS,
-  fillRegister,
-  frameNulls,
-  frameStatuses,
-  frameValues,
-  makeProgram,
-  runProgram,
-  setInstruction,
-} from './expression';
+export { makeProgram, runProgram, setInstruction } from './expression';
+export { BATCH_ROWS, fillRegister, frameNulls, frameStatuses, frameValues } from './frame';
 export { problem } from './json';
 export { decode } from './decode';
 export { setFaultWords } from './fault';

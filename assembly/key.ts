@@ -2,7 +2,7 @@
  * Canonical key bytes, the same from events and from lookups: a string is its UTF-8, an int64 or a time its decimal
  * digits, a bool `true` or `false`; where an entity has several key columns each is prefixed by its length as a varint.
  */
-import { Frame, registerOf } from './expression';
+import { Frame, registerOf } from './frame';
 import { Bytes } from './memory';
 import { writeVarint } from './varint';
 

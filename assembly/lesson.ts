@@ -9,7 +9,7 @@
  *   - in the flat form where the type is not the first member, `_id` aside;
  *   - with inputs of the record's own members, or inputs both on and below a path.
  */
-import { registerOf } from './expression';
+import { registerOf } from './frame';
 import {
   Stop,
   STRETCH_MAX_BYTES,

@@ -8,7 +8,7 @@ export enum Status {
   OVERFLOW,
 }
 
-/** A column of a frame: see expression.ts for what stands in it. */
+/** A column of a frame: see frame.ts for what stands in it. */
 @unmanaged
 export class Register {
   values: usize;

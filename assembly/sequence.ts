@@ -10,7 +10,8 @@
  * Which steps there are, and in which order, the glue says (src/plan/layers.ts). Where memory lacks rows the run stops, says
  * which, and goes on from there.
  */
-import { Frame, Program, registerOf, runRow } from './expression';
+import { Program, runRow } from './expression';
+import { Frame, registerOf } from './frame';
 import { FOLD_MALFORMED, FOLD_OK, foldBytes, foldMade, listedCount, missingMade } from './fold';
 import { Bytes } from './memory';
 import { recordCount, recordRow, recordType } from './batch';

@@ -14,7 +14,7 @@
  * common share it.
  */
 import { Arena } from './arena';
-import { Frame, registerOf } from './expression';
+import { Frame, registerOf } from './frame';
 import { buildKey, keyLength, keyStart } from './key';
 import { Bytes, allocate, allocateZeroed } from './memory';
 import { recordClock, recordCount, recordRow, recordTime, recordType } from './batch';

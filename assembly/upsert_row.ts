@@ -15,7 +15,7 @@ import {
 import { Op, afterStart, beforeStart, changeOp, isRowAt, openEnvelope } from './envelope';
 import { fillAvailable } from './envelope_row';
 import { Bad, EventType, Form, Input, Kind, inputAt, typeAt } from './event_type';
-import { BATCH_ROWS, registerOf } from './expression';
+import { BATCH_ROWS, registerOf } from './frame';
 import { MINUS_D, fillRow, fillTime, fillWeight, weightOf } from './fill';
 import { cursor, openText } from './json';
 import { beginInputs, clearSlots, project } from './project';

@@ -50,7 +50,7 @@ import {
 import { Arena } from './arena';
 import { DISTINCT, finishCounts } from './counts';
 import { HALF_LIVES_KEPT, finishDecayed, mergeDecayedTile, startDecayedWindow } from './decayed';
-import { Frame, makeFrame, registerOf } from './expression';
+import { Frame, makeFrame, registerOf } from './frame';
 import { FINISHED, FINISHED_NULL, FINISHED_OVERFLOW } from './finish';
 import {
   Entity,

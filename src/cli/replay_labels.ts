@@ -1,6 +1,7 @@
 import { Fault } from '../base/fault.ts';
 import { composeLabels } from './compose.ts';
-import { type FrameBatch, writeFrame } from './frame.ts';
+import { writeFrame } from './frame_file.ts';
+import type { FrameBatch } from './frame.ts';
 import { LabelFile, labelFrame, type LabelNames, type LabelRow, labelShapes, labelSubjects } from './labels.ts';
 import type { RowsWork } from './replay_events.ts';
 

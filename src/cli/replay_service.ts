@@ -6,7 +6,7 @@ import { resultPage, type ResultTable, resultTable } from '../replay/tables.ts';
 import { errorOf } from '../shard/failure.ts';
 import { branchPlan, LIVE } from './branches.ts';
 import type { Config } from './config.ts';
-import { makerOf } from './frame.ts';
+import { makerOf } from './frame_file.ts';
 import { batchLines } from './lines.ts';
 import { ReplayQueue } from './replay_queue.ts';
 import type { FromPlanner, Planned, ToPlanner } from './run_planner.ts';

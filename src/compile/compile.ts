@@ -8,7 +8,7 @@ import type { Plan } from '../plan/plan.ts';
 import { WINDOWS_PER_ENTITY_MAX } from '../plan/window.ts';
 import type { Declared } from './declare.ts';
 import { declare } from './declare.ts';
-import type { CompiledSet } from './feature_set.ts';
+import type { CompiledSet } from './set/compiled.ts';
 import { inlined } from './inline.ts';
 import { compileSet } from './feature_set.ts';
 import type { CompiledTopologies } from './scowl/topology.ts';

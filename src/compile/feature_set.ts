@@ -1,10 +1,11 @@
 import { Fault } from '../base/fault.ts';
 import type { Expression } from '../plan/expression.ts';
-import type { Aggregate, Entity, EventType, Feature, FeatureSet } from '../plan/plan.ts';
+import type { Entity, EventType, FeatureSet } from '../plan/plan.ts';
 import { bindCondition } from './bind.ts';
 import type { Declared } from './declare.ts';
 import { DIALECTS } from './dialects.ts';
 import type { Select } from './node.ts';
+import type { CompiledSet } from './set/compiled.ts';
 import { addDerived, readDerived } from './set/derived.ts';
 import { checkNames, checkSaid, featureOf } from './set/features.ts';
 import { itemCount, itemsOf } from './set/items.ts';
@@ -13,13 +14,6 @@ import { type SetScope, eventScope, findDeclared, readSettings } from './set/sco
 import { checkDecayed, tilesOf, windowsOf } from './set/windows.ts';
 import { readSelect } from './sql/read.ts';
 import type { YamlDocument } from './yaml.ts';
-
-/** What a feature set adds to the plan; null for each part that is faulty. */
-export interface CompiledSet {
-  set: FeatureSet | null;
-  aggregates: Aggregate[];
-  features: Feature[];
-}
 
 /** A reply has a column for each; more than this is several sets. */
 export const FEATURES_PER_SET_MAX = 4096;

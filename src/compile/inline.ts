@@ -3,7 +3,7 @@ import type { Expression } from '../plan/expression.ts';
 import { walk } from '../plan/expression.ts';
 import type { EventType } from '../plan/plan.ts';
 import type { Declared } from './declare.ts';
-import type { CompiledSet } from './feature_set.ts';
+import type { CompiledSet } from './set/compiled.ts';
 
 /** Nodes of an expression with all that it is computed from: a few columns that stand twice on each other are many. */
 export const INLINED_MAX = 10_000;

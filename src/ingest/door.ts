@@ -7,7 +7,7 @@ import { admit, EVENTS_PER_BODY_MAX } from '../kernel/door.ts';
 import { PROBLEMS, type Rejected } from '../kernel/ndjson.ts';
 import { lineCount, NEWLINE } from '../source/segment.ts';
 import { BLOCK_MAX_BYTES } from '../source/source.ts';
-import type { BodyFormat, Rejection } from './ingest.ts';
+import type { BodyFormat, Rejection } from './body.ts';
 
 /** Judged, or folded, between two turns of the event loop: a few milliseconds of work, which is what a lookup waits. */
 export const SLICE_BYTES = BLOCK_MAX_BYTES;

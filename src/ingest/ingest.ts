@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel/instance.ts';
 import type { BatchKey } from '../source/keys.ts';
 import type { EventLog } from '../source/log.ts';
 import { lineCount } from '../source/segment.ts';
+import type { BodyFormat, Rejection } from './body.ts';
 import { admitBody, admitWhole, bodyDigest, isSlice, refusal, rejection } from './door.ts';
 import type { Engine, Watcher } from './engine.ts';
 import type { Enriched } from './enrich.ts';
@@ -39,15 +40,6 @@ export interface Receipt {
   /** The body had been taken before, and counts once. */
   replayed?: boolean;
 }
-
-export interface Rejection {
-  /** From 1: the line of the body, or the place in a JSON array. */
-  line: number;
-  code: string;
-  reason: string;
-}
-
-export type BodyFormat = 'json' | 'ndjson';
 
 /** What a body of events is answered with, each as of itself. */
 export interface Enrichment {

@@ -2,7 +2,8 @@
 import { Fault } from '../base/fault.ts';
 import type { Stages } from '../base/stages.ts';
 import { admitBody, sliceEnd } from '../ingest/door.ts';
-import type { BodyFormat, Receipt } from '../ingest/ingest.ts';
+import type { BodyFormat } from '../ingest/body.ts';
+import type { Receipt } from '../ingest/ingest.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { Sender } from '../source/sender.ts';
 

@@ -15,7 +15,7 @@ import { bind } from './bind.ts';
 import { adapt, type Bound, ERRORS, firstError, made, refuse, type Scope, wantBool } from './bound.ts';
 import { UNITS } from './parser.ts';
 import { typeText } from './slot.ts';
-import type { Desk } from './topology.ts';
+import type { Desk } from './desk.ts';
 import type { CallNode, Clause, KeySpec, Length } from './tree.ts';
 
 /** Where an aggregate is read. */

@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts';
 import { AGGREGATES } from './aggregates.ts';
 import { lineText } from './slot.ts';
-import type { Definition } from './topology.ts';
+import type { Definition } from './desk.ts';
 import type { CallNode, Node } from './tree.ts';
 import { nodesIn } from './tree.ts';
 

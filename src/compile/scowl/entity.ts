@@ -7,7 +7,7 @@ import { KEY_COLUMNS_MAX } from '../declare.ts';
 import { NAME_LENGTH_MAX } from '../name.ts';
 import { refuse } from './bound.ts';
 import { lineText, SCALARS, typeText } from './slot.ts';
-import type { Definition, Desk, EntityStatement, Written } from './topology.ts';
+import type { Definition, Desk, EntityStatement, Written } from './desk.ts';
 
 /** What can be looked up by key, without an event at hand. */
 export interface CompiledLookups {

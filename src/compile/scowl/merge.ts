@@ -1,6 +1,6 @@
 import { aggregateHash } from '../../plan/canonical.ts';
 import type { Plan } from '../../plan/plan.ts';
-import type { Desk, Written } from './topology.ts';
+import type { Desk, Written } from './desk.ts';
 
 /** Aggregates that mean the same are stored once, under the name of the first; all reads are turned to it. */
 export function mergeAggregates({ aggregates, declared, reads }: Desk): Written[] {

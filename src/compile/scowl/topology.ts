@@ -1,22 +1,22 @@
 import { assert } from '../../base/assert.ts';
-import { Fault, type Position } from '../../base/fault.ts';
+import { Fault } from '../../base/fault.ts';
 import { didYouMean } from '../../base/name.ts';
-import type { Expression, Read } from '../../plan/expression.ts';
+import type { Expression } from '../../plan/expression.ts';
 import type { Aggregate, EventFeature, EventType } from '../../plan/plan.ts';
 import { type Field, STRING } from '../../plan/value.ts';
 import { isComputed } from '../bind.ts';
-import type { Declared } from '../declare.ts';
-import { INPUTS_PER_EVENT_MAX } from '../declare.ts';
+import { type Declared, INPUTS_PER_EVENT_MAX } from '../declare.ts';
 import { NAME, NAME_LENGTH_MAX } from '../name.ts';
 import type { Place } from '../place.ts';
 import { bindAggregate } from './aggregate.ts';
 import { bind } from './bind.ts';
-import { type Bound, pure, refuse, type Scope } from './bound.ts';
+import { type Bound, type Scope, pure, refuse } from './bound.ts';
 import { ordered } from './depend.ts';
+import type { Definition, Desk, Topic } from './desk.ts';
 import { type CompiledLookups, lookupsOf } from './entity.ts';
 import { mergeAggregates } from './merge.ts';
 import type { Topology } from './parser.ts';
-import { inputSlot, lineText, resolveTypes, stepsOf, type TypeStatement } from './slot.ts';
+import { inputSlot, lineText, resolveTypes, stepsOf } from './slot.ts';
 import type { CallNode, Name, Node, Statement } from './tree.ts';
 
 /**
@@ -43,57 +43,6 @@ export function compileTopologies(topologies: Topology[], declared: Declared, fa
 
 export interface CompiledTopologies extends CompiledLookups {
   aggregates: Aggregate[];
-}
-
-/** A name and what it is, as it is written under an event. */
-export interface Definition {
-  event: string;
-  name: string;
-  statement: Statement & { kind: 'input' | 'feature' };
-  at: Position;
-  place: Place;
-  /** What stands behind `:=`, and the comment behind that. */
-  text: string;
-  about: string | null;
-  /** Null where it is faulty, undefined as long as nobody has asked. */
-  bound: Bound | null | undefined;
-}
-
-/** An event type in the making. */
-export interface Topic {
-  name: string;
-  at: Position;
-  /** As YAML declares it, where it does. */
-  declared: EventType | null;
-  definitions: Map<string, Definition>;
-  inputs: Field[];
-  /** Columns that no author has written. */
-  hidden: EventType['columns'];
-  /** Names whose statements are faulty. */
-  lost: Set<string>;
-}
-
-/** An aggregate, and what the writers call its keys, in as many ways as they do. */
-export interface Written {
-  aggregate: Aggregate;
-  keyNames: string[][];
-}
-
-export interface EntityStatement {
-  statement: Statement & { kind: 'entity' };
-  place: Place;
-}
-
-/** Everything that is being compiled. */
-export interface Desk {
-  topics: Map<string, Topic>;
-  types: TypeStatement[];
-  entities: EntityStatement[];
-  aggregates: Written[];
-  /** Of all of them: aggregates that mean the same become one. */
-  reads: Read[];
-  declared: Declared;
-  faults: Fault[];
 }
 
 /** How many definitions one event may have: each is a column. */
