@@ -114,22 +114,20 @@ export {
   spellAnswered,
 } from './answered';
 export { addFeed, addStrand, gatherSteps, reserveSteps, setStrandKey, sortStrand, strandBytes } from './strand';
+export { SWEEP_TANGLED, SWEPT, addSweptWindow, sweep } from './sweep';
 export {
-  SWEEP_TANGLED,
-  SWEPT,
   packSweptLists,
+  packSweptLongs,
   packSweptTexts,
   packedListEnds,
+  packedStart as packedSweptStart,
   packedTextEnds,
-  packedTexts,
-  setSweptWindow,
-  sweep,
   sweptBytes,
   sweptFaults,
   sweptNulls,
   sweptStatuses,
   sweptValues,
-} from './sweep';
+} from './swept';
 export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT, isGroup } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';

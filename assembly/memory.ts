@@ -147,6 +147,13 @@ export class Bytes {
     this.capacity = capacity;
   }
 
+  /** So long from now on; what was there is rubbish. */
+  setLength(length: usize): void {
+    this.length = 0;
+    this.reserve(length);
+    this.length = length;
+  }
+
   @inline
   append(from: usize, length: usize): void {
     this.reserve(length);

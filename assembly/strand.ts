@@ -37,7 +37,9 @@ export class Feed {
   where: i32;
   value: i32;
   isText: bool;
-  /** Of each step FED_NOT, FED_NULL or FED, u8; and its value, i64, where the feed has any. */
+  /** Every step counts, and has no value: nothing is kept of it. */
+  isAlways: bool;
+  /** Of each step FED_NOT, FED_NULL or FED, u8; and its value, i64, where the feed has any: 0 where the step has none. */
   states: Bytes;
   values: Bytes;
 }
@@ -57,15 +59,20 @@ export class Strand {
   feedCount: i32;
   feeds: usize;
   numbering: Numbering;
-  /** Of each step: number of the key u32, moment in milliseconds i64 and in microseconds i64, row u32, whether it is too late to read u8. */
+  /** Of each step: number of the key u32, moment in microseconds i64, row u32, whether it is too late to read u8. */
   keys: Bytes;
-  millis: Bytes;
   micros: Bytes;
   rows: Bytes;
   lates: Bytes;
+  hasLates: bool;
   stepCount: u32;
-  /** Once sorted: the first step of each key, and behind them how many steps there are, u32; and the most that a key has. */
+  /**
+   * Once sorted: the moment in milliseconds i64 of each step; the first step of each key, and behind them how many steps there are, u32; of
+   * each key whether its steps are in order of time, u8; and the most that a key has.
+   */
+  millis: Bytes;
   starts: usize;
+  orders: usize;
   keysFound: u32;
   longest: u32;
   isSorted: bool;
@@ -131,6 +138,7 @@ export function addFeed(strand: i32, where: i32, value: i32, isText: bool): i32 
   feed.where = where;
   feed.value = value;
   feed.isText = isText;
+  feed.isAlways = owner.isShared && where < 0 && value < 0;
   feed.states = Bytes.make();
   feed.values = Bytes.make();
   store<usize>(owner.feeds + <usize>owner.feedCount * sizeof<usize>(), changetype<usize>(feed));
@@ -149,7 +157,6 @@ export function reserveSteps(count: u32): void {
     const strand = strandAt(i);
     const steps = <usize>count;
     strand.keys.reserve(steps << 2);
-    strand.millis.reserve(steps << 3);
     strand.micros.reserve(steps << 3);
     strand.rows.reserve(steps << 2);
     strand.lates.reserve(steps);
@@ -157,7 +164,7 @@ export function reserveSteps(count: u32): void {
     strand.statuses.reserve(steps);
     for (let k = 0; k < strand.feedCount; k++) {
       const feed = feedAt(strand, k);
-      feed.states.reserve(steps);
+      if (!feed.isAlways) feed.states.reserve(steps);
       if (feed.value >= 0) feed.values.reserve(steps << 3);
     }
   }
@@ -168,8 +175,9 @@ export function strandBytes(): f64 {
   let size: f64 = 0;
   for (let i = 0; i < strandCount; i++) {
     const strand = strandAt(i);
-    const moved = max(strand.millis.capacity, strand.keys.capacity << 1);
-    size += <f64>(strand.keys.capacity + strand.millis.capacity + strand.micros.capacity + strand.rows.capacity + moved);
+    // In order there are milliseconds beside microseconds.
+    const moved = max(strand.micros.capacity, strand.keys.capacity << 1) + strand.micros.capacity;
+    size += <f64>(strand.keys.capacity + strand.micros.capacity + strand.rows.capacity + moved);
     size += <f64>(strand.lates.capacity + strand.nulls.capacity + strand.statuses.capacity + strand.texts.size);
     size += <f64>strand.numbering.size;
     for (let k = 0; k < strand.feedCount; k++) {
@@ -264,6 +272,7 @@ function feed(strand: Strand, frame: Frame, row: usize): bool {
       continue;
     }
     counts = true;
+    if (one.isAlways) continue;
     if (one.value < 0) addFed(one, FED, 0);
     else addValue(strand, frame, one, row);
   }
@@ -310,11 +319,12 @@ function dropFed(one: Feed): void {
 function addStep(strand: Strand, record: usize, column: u32): void {
   const micros = load<i64>(recordTime + (record << 3));
   append32(strand.keys, strand.numbering.numberOf(keyStart, keyLength));
-  append64(strand.millis, millisecondOf(micros));
   append64(strand.micros, micros);
   append32(strand.rows, column);
+  const isLate = lateBefore(strand.clock, micros);
+  if (isLate) strand.hasLates = true;
   strand.lates.reserve(1);
-  store<u8>(strand.lates.end, lateBefore(strand.clock, micros) ? 1 : 0);
+  store<u8>(strand.lates.end, isLate ? 1 : 0);
   strand.lates.length++;
   strand.stepCount++;
   if (column != NO_ROW) store<u8>(strand.nulls.start + <usize>column, 0);
@@ -344,16 +354,41 @@ export function sortStrand(strand: i32): void {
   const places = placesOf(owner);
   const count = owner.stepCount;
   move<u32>(owner.rows, places, count);
-  move<i64>(owner.millis, places, count);
   move<i64>(owner.micros, places, count);
-  move<u8>(owner.lates, places, count);
+  if (owner.hasLates) move<u8>(owner.lates, places, count);
   for (let i = 0; i < owner.feedCount; i++) {
     const one = feedAt(owner, i);
+    if (one.isAlways) continue;
     move<u8>(one.states, places, count);
     if (one.value >= 0) move<i64>(one.values, places, count);
   }
   owner.keys.free();
   owner.numbering.free();
+  findMoments(owner);
+}
+
+/** The milliseconds of all steps, and whether those of a key go on. */
+function findMoments(owner: Strand): void {
+  owner.millis.setLength(owner.micros.length);
+  owner.orders = allocateZeroed(<usize>owner.keysFound + 1);
+  for (let key: usize = 0; key < <usize>owner.keysFound; key++) {
+    const end = <usize>load<u32>(owner.starts + (key << 2), 4);
+    let before = i64.MIN_VALUE;
+    let isOrdered = true;
+    for (let step = <usize>load<u32>(owner.starts + (key << 2)); step < end; step++) {
+      const micros = load<i64>(owner.micros.start + (step << 3));
+      isOrdered = isOrdered && micros >= before;
+      before = micros;
+      store<i64>(owner.millis.start + (step << 3), millisecondOf(micros));
+    }
+    store<u8>(owner.orders + key, isOrdered ? 1 : 0);
+  }
+}
+
+/** Are the steps of a key, of a sorted strand, in order of time? */
+@inline
+export function isOrderly(strand: Strand, key: usize): bool {
+  return load<u8>(strand.orders + key) != 0;
 }
 
 /** Where each step goes: how many come before it, by their keys, takes the place of its key. */

@@ -15,16 +15,21 @@
  * What is added and taken back is exact (exact.ts), so that it does not matter in which order: not a bit differs from what the cover of
  * the same window merges. Extremes cannot be taken back: for those that are in the window and have no better one behind them a queue is kept,
  * made anew where the edges have not just gone on. The earliest and the latest values are looked up in the line.
+ *
+ * Of a key whose steps are in order counts, and sums of integers, need no line: they are differences of totals (totals.ts).
  */
 import { MAX, MOMENTS, STATE_SIZE_MAX, clearSize, finish, isGroup, update } from './aggregate';
+import { edgesOf, windowStartOf } from './edges';
 import { FINISHED, FINISHED_NULL, FINISHED_OVERFLOW } from './finish';
 import { REAL, TEXT, canonicalNaN, orderOf } from './kind';
 import { RECENT_TEXT_MAX_BYTES } from './last_n';
-import { Bytes, allocateZeroed, copyLoosely } from './memory';
+import { Bytes, allocateZeroed } from './memory';
 import { finishMoments } from './moments';
 import { Status } from './register';
-import { FED, FED_NOT, Feed, NO_ROW, Strand, feedAt, strandAt } from './strand';
-import { OPEN, Window, endOf, startOf } from './window';
+import { FED, FED_NOT, Feed, NO_ROW, Strand, feedAt, isOrderly, strandAt } from './strand';
+import { items, setFault, setNull, setStatus, startColumn, valueAt } from './swept';
+import { putTotals, useTotals } from './totals';
+import { OPEN, Window, endOf, fillWindow } from './window';
 
 /** How values come of what is in the window. */
 export enum Manner {
@@ -46,35 +51,14 @@ export const SWEEP_TANGLED: i32 = 1;
 /** Places in lines that are gone over a second time, for each step, before it is given up. */
 const AGAIN_MAX: i64 = 64;
 
-/** The column that was swept last: values 8 bytes a row, nulls and statuses a byte; a list is (first item u32, count u32). */
-const values: Bytes = Bytes.make();
-const nulls: Bytes = Bytes.make();
-const statuses: Bytes = Bytes.make();
-/** Steps (u32) whose values are items of lists. */
-const items: Bytes = Bytes.make();
-/** Rows whose status is EXPIRED or OVERFLOW. */
-export let sweptFaults: u32 = 0;
-
-export function sweptValues(): usize {
-  return values.start;
-}
-
-export function sweptNulls(): usize {
-  return nulls.start;
-}
-
-export function sweptStatuses(): usize {
-  return statuses.start;
-}
-
-/** What the column takes, with its items. */
-export function sweptBytes(): f64 {
-  return <f64>(values.capacity + nulls.capacity + statuses.capacity + items.capacity);
-}
-
 // --- what is swept
 
-const window: Window = changetype<Window>(allocateZeroed(offsetof<Window>()));
+/** Windows that may be swept over. */
+const WINDOWS_MAX: i32 = 4096;
+const windows: usize = memory.data(4096 * sizeof<usize>(), 8);
+let windowCount = 0;
+
+let window: Window = changetype<Window>(0);
 let strand: Strand = changetype<Strand>(0);
 let manner: Manner = Manner.COUNTED;
 let aggregateCase: i32 = 0;
@@ -90,26 +74,27 @@ let lates: usize = 0;
 let states: usize = 0;
 let fed: usize = 0;
 
-export function setSweptWindow(
+/** @returns its number */
+export function addSweptWindow(
   lengthMs: f64,
   resolutionMs: f64,
   agoMs: f64,
   everyMs: f64,
   isExact: bool,
   offsetMs: f64,
-): void {
-  window.lengthMs = <i64>lengthMs;
-  window.resolutionMs = <i64>resolutionMs;
-  window.agoMs = <i64>agoMs;
-  window.everyMs = <i64>everyMs;
-  window.isExact = isExact;
-  window.offsetMs = <i64>offsetMs;
+): i32 {
+  assert(windowCount < WINDOWS_MAX);
+  const added = changetype<Window>(allocateZeroed(offsetof<Window>()));
+  fillWindow(added, lengthMs, resolutionMs, agoMs, everyMs, isExact, offsetMs);
+  store<usize>(windows + <usize>windowCount * sizeof<usize>(), changetype<usize>(added));
+  return windowCount++;
 }
 
-/** Sweeps one aggregate, of a feed of a sorted strand, over the window that was set. */
+/** Sweeps one aggregate, of a feed of a sorted strand, over a window. */
 export function sweep(
   index: i32,
   feed: i32,
+  over: i32,
   how: Manner,
   ofCase: i32,
   ofKind: i32,
@@ -119,20 +104,29 @@ export function sweep(
   const owner = strandAt(index);
   assert(owner.isSorted);
   assert(how != Manner.GROUP || isGroup(ofCase));
+  assert(<u32>over < <u32>windowCount);
   strand = owner;
+  window = changetype<Window>(load<usize>(windows + <usize>over * sizeof<usize>()));
   manner = how;
   aggregateCase = ofCase;
   kind = ofKind;
   finisher = finishedBy;
   limit = <u32>limitedTo;
   useColumns(owner, feedAt(owner, feed));
-  startColumn(owner);
+  startColumn(owner, kind);
+  line.setLength(<usize>owner.longest << 2);
+  queue.setLength(manner == Manner.EXTREME ? <usize>owner.longest << 2 : 0);
   again = AGAIN_MAX * <i64>owner.stepCount;
+  const isCounted = manner == Manner.COUNTED;
+  const isTotalled =
+    (isCounted || manner == Manner.GROUP) && useTotals(owner, feedAt(owner, feed), isCounted, ofCase, ofKind);
+  const edges = isTotalled && window.lengthMs != 0 ? edgesOf(owner, window) : null;
   const starts = owner.starts;
   for (let key: usize = 0; key < <usize>owner.keysFound; key++) {
     const first = load<u32>(starts + (key << 2));
     const end = load<u32>(starts + (key << 2), 4);
-    sweepKey(first, end);
+    if (isTotalled && isOrderly(owner, key)) putTotals(owner, edges, first, end, isCounted, ofCase);
+    else sweepKey(first, end);
     if (again < 0) return SWEEP_TANGLED;
   }
   return SWEPT;
@@ -145,27 +139,6 @@ function useColumns(owner: Strand, feed: Feed): void {
   lates = owner.lates.start;
   states = feed.states.start;
   fed = feed.values.start;
-}
-
-/** Null and as blank as the strand has it; rows that are read for are not null until it turns out that they are. */
-function startColumn(owner: Strand): void {
-  const count = <usize>owner.rowCount;
-  setLength(values, count << 3);
-  setLength(nulls, count);
-  setLength(statuses, count);
-  memory.fill(values.start, 0, count << 3);
-  memory.copy(nulls.start, owner.nulls.start, count);
-  memory.copy(statuses.start, owner.statuses.start, count);
-  items.length = 0;
-  sweptFaults = 0;
-  setLength(line, <usize>owner.longest << 2);
-  setLength(queue, manner == Manner.EXTREME ? <usize>owner.longest << 2 : 0);
-}
-
-function setLength(bytes: Bytes, length: usize): void {
-  bytes.length = 0;
-  bytes.reserve(length);
-  bytes.length = length;
 }
 
 // --- the line of a key
@@ -193,7 +166,8 @@ function millisAt(place: u32): i64 {
 
 @inline
 function stateOf(step: u32): u8 {
-  return load<u8>(states + <usize>step);
+  // Where all count nothing is kept of it.
+  return states == 0 ? FED : load<u8>(states + <usize>step);
 }
 
 @inline
@@ -250,7 +224,7 @@ function writeLate(step: u32): void {
 @inline
 function read(step: u32, row: u32): void {
   if (window.lengthMs != 0) {
-    if (load<u8>(lates + <usize>step) != 0) return refuse(row);
+    if (strand.hasLates && load<u8>(lates + <usize>step) != 0) return setFault(row, Status.EXPIRED);
     slide(load<i64>(millis + (<usize>step << 3)));
   } else {
     toEnd(lineCount);
@@ -262,7 +236,7 @@ function read(step: u32, row: u32): void {
 @inline
 function slide(timeMs: i64): void {
   const end = endOf(window, timeMs, false);
-  const start = window.everyMs != 0 ? end - window.lengthMs : startAt(timeMs);
+  const start = windowStartOf(window, timeMs, end);
   windowStart = start;
   if (end == OPEN) toEnd(lineCount);
   else {
@@ -282,11 +256,6 @@ function slide(timeMs: i64): void {
 
 /** Where the window of the last read began. */
 let windowStart: i64 = 0;
-
-@inline
-function startAt(timeMs: i64): i64 {
-  return window.isExact ? timeMs - window.lengthMs : startOf(window, timeMs);
-}
 
 @inline
 function toEnd(to: u32): void {
@@ -366,16 +335,9 @@ function requeue(): void {
 
 // --- 3. finish
 
-/** Nothing is said to who comes too late. */
-function refuse(row: u32): void {
-  store<u8>(nulls.start + <usize>row, 1);
-  store<u8>(statuses.start + <usize>row, <u8>Status.EXPIRED);
-  sweptFaults++;
-}
-
 @inline
 function put(row: u32): void {
-  const value = values.start + (<usize>row << 3);
+  const value = valueAt(row);
   if (manner == Manner.COUNTED) store<i64>(value, <i64>(high - low));
   else {
     const outcome = finishWindow(value);
@@ -386,17 +348,14 @@ function put(row: u32): void {
 
 @inline
 function putStatus(row: u32): void {
-  if (high == low) store<u8>(statuses.start + <usize>row, <u8>Status.NOT_FOUND);
-  else if (window.lengthMs != 0 && windowStart * 1000 < strand.since)
-    store<u8>(statuses.start + <usize>row, <u8>Status.WARMING);
+  if (high == low) setStatus(row, Status.NOT_FOUND);
+  else if (window.lengthMs != 0 && windowStart * 1000 < strand.since) setStatus(row, Status.WARMING);
 }
 
 function putNull(row: u32, outcome: i32): void {
-  store<i64>(values.start + (<usize>row << 3), 0);
-  store<u8>(nulls.start + <usize>row, 1);
-  if (outcome != FINISHED_OVERFLOW || high == low) return putStatus(row);
-  store<u8>(statuses.start + <usize>row, <u8>Status.OVERFLOW);
-  sweptFaults++;
+  if (outcome == FINISHED_OVERFLOW && high != low) return setFault(row, Status.OVERFLOW);
+  setNull(row);
+  putStatus(row);
 }
 
 @inline
@@ -443,9 +402,9 @@ function finishEarliest(value: usize): i32 {
 }
 
 function finishSome(value: usize): i32 {
-  const first = <u32>(items.length >> 2);
+  const first = <u32>(items.length >> 3);
   let count: u32 = 0;
-  items.reserve(<usize>limit << 2);
+  items.reserve(<usize>limit << 3);
   for (let place = high; place > low && count < limit; place--) {
     const step = inLine(place - 1);
     if (stateOf(step) != FED) {
@@ -453,88 +412,14 @@ function finishSome(value: usize): i32 {
       continue;
     }
     if (kind == TEXT && <usize>(<u64>valueOf(step) >> 32) > RECENT_TEXT_MAX_BYTES) {
-      items.length = <usize>first << 2;
+      items.length = <usize>first << 3;
       return FINISHED_OVERFLOW;
     }
-    store<u32>(items.end, step);
-    items.length += 4;
+    store<i64>(items.end, valueOf(step));
+    items.length += 8;
     count++;
   }
   store<u32>(value, first);
   store<u32>(value, count, 4);
   return FINISHED;
-}
-
-// --- rows of the column, one behind the other
-
-/** Of rows [from, to) of a column of texts, or of lists: what stands in it, as column files have it. */
-const packed: Bytes = Bytes.make();
-/** Of texts where each begins, and behind the last of them where it ends, u32; of lists likewise which item. */
-const textEnds: Bytes = Bytes.make();
-const listEnds: Bytes = Bytes.make();
-
-export function packedTexts(): usize {
-  return packed.start;
-}
-
-export function packedTextEnds(): usize {
-  return textEnds.start;
-}
-
-export function packedListEnds(): usize {
-  return listEnds.start;
-}
-
-/** Puts the texts of rows [from, to) behind one another; returns their size. */
-export function packSweptTexts(from: u32, to: u32): usize {
-  startTexts();
-  for (let row = from; row < to; row++) appendText(load<i64>(values.start + (<usize>row << 3)));
-  return packed.length;
-}
-
-/** Puts the items of lists behind one another, 8 bytes each, or as texts; returns how many there are. */
-export function packSweptLists(from: u32, to: u32): u32 {
-  startTexts();
-  listEnds.length = 0;
-  append(listEnds, 0);
-  let count: u32 = 0;
-  for (let row = from; row < to; row++) {
-    const cell = values.start + (<usize>row << 3);
-    const own = load<u32>(cell, 4);
-    for (let i: u32 = 0; i < own; i++) appendItem(load<u32>(items.start + (<usize>(load<u32>(cell) + i) << 2)));
-    count += own;
-    append(listEnds, count);
-  }
-  return count;
-}
-
-@inline
-function appendItem(step: u32): void {
-  const value = valueOf(step);
-  if (kind == TEXT) return appendText(value);
-  packed.reserve(8);
-  store<i64>(packed.end, kind == REAL ? canonicalNaN(value) : value);
-  packed.length += 8;
-}
-
-function startTexts(): void {
-  packed.length = 0;
-  textEnds.length = 0;
-  append(textEnds, 0);
-}
-
-@inline
-function appendText(cell: i64): void {
-  const length = <usize>(<u64>cell >> 32);
-  packed.reserve(length + 16);
-  copyLoosely(packed.end, <usize>(cell & 0xffffffff), length);
-  packed.length += length;
-  append(textEnds, <u32>packed.length);
-}
-
-@inline
-function append(to: Bytes, value: u32): void {
-  to.reserve(4);
-  store<u32>(to.end, value);
-  to.length += 4;
 }

@@ -269,16 +269,29 @@ export function setWindow(
 ): void {
   assert(levelCount <= LEVELS_MAX);
   const window = windowAt(answerAt(answer), index);
+  fillWindow(window, lengthMs, resolutionMs, agoMs, everyMs, isExact, offsetMs);
+  window.levelCount = levelCount;
+  window.levels = allocateZeroed((<usize>levelCount << 3) + 1);
+  window.sinceMicros = CLOCK_NONE;
+  window.floorMs = i64.MIN_VALUE;
+}
+
+/** What decides where a window begins and ends. */
+export function fillWindow(
+  window: Window,
+  lengthMs: f64,
+  resolutionMs: f64,
+  agoMs: f64,
+  everyMs: f64,
+  isExact: bool,
+  offsetMs: f64,
+): void {
   window.lengthMs = <i64>lengthMs;
   window.resolutionMs = <i64>resolutionMs;
   window.agoMs = <i64>agoMs;
   window.everyMs = <i64>everyMs;
   window.isExact = isExact;
   window.offsetMs = <i64>offsetMs;
-  window.levelCount = levelCount;
-  window.levels = allocateZeroed((<usize>levelCount << 3) + 1);
-  window.sinceMicros = CLOCK_NONE;
-  window.floorMs = i64.MIN_VALUE;
 }
 
 /** The aggregates that are read over it know less than their event type does. */

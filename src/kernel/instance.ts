@@ -152,17 +152,18 @@ export interface Exports {
   sortStrand(strand: number): void;
   SWEPT: Global;
   SWEEP_TANGLED: Global;
-  setSweptWindow(
+  addSweptWindow(
     lengthMs: number,
     resolutionMs: number,
     agoMs: number,
     everyMs: number,
     isExact: number,
     offsetMs: number,
-  ): void;
+  ): number;
   sweep(
     strand: number,
     feed: number,
+    window: number,
     manner: number,
     aggregateCase: number,
     kind: number,
@@ -174,9 +175,10 @@ export interface Exports {
   sweptNulls(): number;
   sweptStatuses(): number;
   sweptBytes(): number;
+  packSweptLongs(from: number, to: number): number;
   packSweptTexts(from: number, to: number): number;
   packSweptLists(from: number, to: number): number;
-  packedTexts(): number;
+  packedSweptStart(): number;
   packedTextEnds(): number;
   packedListEnds(): number;
 

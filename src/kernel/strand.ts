@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Expression } from '../plan/expression.ts';
+import type { Expression, Window } from '../plan/expression.ts';
 import type { Aggregate } from '../plan/plan.ts';
 import { keyKindOf } from './key.ts';
 import type { Layout } from './layout.ts';
 import { registerOf, typeIndex } from './layout.ts';
 import type { KeyRegisters } from './partition.ts';
+import { addSweptWindow } from './sweep.ts';
 
 /** What windows are swept over (assembly/strand.ts): events that write by one key, and those that read by one. */
 export interface Strand {
@@ -25,6 +26,8 @@ export interface StrandRead {
 /** The strands of a job; reads that have their sides in common share one, and those of one selection and value a feed. */
 export class Strands {
   readonly #strands: Strand[] = [];
+  /** Their numbers, by what they are. */
+  readonly #windows = new Map<string, number>();
 
   constructor(private readonly layout: Layout) {}
 
@@ -61,6 +64,20 @@ export class Strands {
     const strand: Strand = { index, identity, feeds: [] };
     this.#strands.push(strand);
     return strand;
+  }
+
+  /** The number of a window over tiles of an offset: the same for all reads over it. */
+  windowOf(window: Window, offsetMs: number): number {
+    const identity = JSON.stringify([window, offsetMs]);
+    const known = this.#windows.get(identity);
+    if (known !== undefined) return known;
+    const number = addSweptWindow(this.layout.kernel, window, offsetMs);
+    this.#windows.set(identity, number);
+    return number;
+  }
+
+  get windowCount(): number {
+    return this.#windows.size;
   }
 
   /** Before events are gathered: about how many there will be. */

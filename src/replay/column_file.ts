@@ -2,15 +2,16 @@ import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync
 import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
 import { isColumnar } from '../kernel/nested.ts';
-import type { PackedList, PackedTexts, SweptRows } from '../kernel/sweep.ts';
+import type { PackedList, PackedLongs, PackedTexts, SweptRows } from '../kernel/swept.ts';
 import { type FeatureColumn, isList, makeColumn, type ListValues, type ScalarValues } from '../kernel/window.ts';
 import type { Type } from '../plan/value.ts';
+import { packLongs, packSizes, unpackLongs, unpackSizes } from './packed_longs.ts';
 import { partOf } from './unfinished.ts';
 
 /**
  * A column of the events of one type, one row for each event of the timelines, bad ones too: so columns join by position.
  *
- *     "TFC1" | size of the head | head      {"format":2,"type":{...},"rows":112987}
+ *     "TFC1" | size of the head | head      {"format":3,"type":{...},"rows":112987}
  *     block    rows | size | size packed | CRC of rows, size and what is packed | zstd
  *     ...      BLOCK_ROWS rows each, the last one fewer
  *     end      0 | CRC of the head and of all CRCs
@@ -21,7 +22,8 @@ import { partOf } from './unfinished.ts';
  *     nulls                       a bit a row
  *     owned                       a bit a row: of a part of a column, the rows that it speaks of
  *     statuses                    a byte a row
- *     values                      8 bytes, of bools one; texts as their sizes and then their bytes; lists as their sizes and items
+ *     values                      doubles 8 bytes, bools one, int64 as packed_longs.ts has them; texts as their sizes and then their
+ *                                 bytes; lists as their sizes and items
  *     errors                      rows and texts
  *
  * What stands under a null is 0, so equal columns are equal bytes.
@@ -29,7 +31,7 @@ import { partOf } from './unfinished.ts';
 export const BLOCK_ROWS = 16_384;
 
 const MAGIC = 0x31434654;
-const FORMAT = 2;
+const FORMAT = 3;
 const LEVEL = 1;
 const HEAD_MAX_BYTES = 1 << 20;
 /** More than any block has: texts of 16,384 rows of the greatest length do not fit in memory either. */
@@ -340,7 +342,7 @@ function encodeRows(
   owned: Uint8Array | null,
 ): Uint8Array<ArrayBuffer> {
   const parts = new Parts();
-  const hasStatuses = statuses.some(status => status !== 0);
+  const hasStatuses = hasAny(statuses);
   const hasErrors = errors.rows.length > 0;
   parts.add(u32s((owned ? HAS_OWNED : 0) | (hasStatuses ? HAS_STATUSES : 0) | (hasErrors ? HAS_ERRORS : 0)));
   parts.add(bitsOf(nulls));
@@ -350,7 +352,7 @@ function encodeRows(
   else {
     const { offsets, items, itemNulls, mapped }: ListValues | (PackedList & { mapped?: never }) = values;
     const count = offsets[nulls.length]!;
-    parts.add(viewOf(offsets));
+    addEnds(parts, offsets.subarray(0, nulls.length + 1));
     parts.add(bitsOf(itemNulls.subarray(0, count)));
     // Under a null key of a map nothing is mapped, so only items of lists may be null.
     addScalars(parts, headOfValues(items, count), mapped ? null : itemNulls);
@@ -374,32 +376,46 @@ function headOfValues<T extends ScalarValues | PackedTexts>(items: T, count: num
 }
 
 /** What is null is 0. */
-function addScalars(parts: Parts, values: ScalarValues | PackedTexts, nulls: Uint8Array | null): void {
+function addScalars(parts: Parts, values: ScalarValues | PackedTexts | PackedLongs, nulls: Uint8Array | null): void {
   if (Array.isArray(values)) {
     addTexts(parts, values, nulls);
     return;
   }
   if ('ends' in values) {
-    parts.add(viewOf(values.ends));
+    addEnds(parts, values.ends);
     parts.add(values.bytes);
     return;
   }
-  const bytes = viewOf(values).slice();
-  const width = values.BYTES_PER_ELEMENT;
-  if (nulls) for (let i = 0; i < values.length; i++) if (nulls[i]) bytes.fill(0, i * width, (i + 1) * width);
-  parts.add(bytes);
+  if ('packed' in values) parts.add(values.packed);
+  else if (values instanceof BigInt64Array) for (const piece of packLongs(values, nulls)) parts.add(piece);
+  else parts.add(viewOf(nulls && hasAny(nulls) ? withoutNulls(values, nulls) : values));
+}
+
+function withoutNulls<T extends Float64Array | Uint8Array>(values: T, nulls: Uint8Array): T {
+  const plain = values.slice() as T;
+  for (let i = 0; i < plain.length; i++) if (nulls[i]) plain[i] = 0;
+  return plain;
+}
+
+function hasAny(flags: Uint8Array): boolean {
+  for (let i = 0; i < flags.length; i++) if (flags[i] !== 0) return true;
+  return false;
+}
+
+function addEnds(parts: Parts, ends: Uint32Array): void {
+  for (const piece of packSizes(ends)) parts.add(piece);
 }
 
 function addTexts(parts: Parts, texts: string[], nulls: Uint8Array | null): void {
-  const sizes = new Uint32Array(texts.length + 1);
+  const ends = new Uint32Array(texts.length + 1);
   const all = texts.map((text, i) => (nulls?.[i] ? '' : text));
   const bytes = ENCODER.encode(all.join(''));
   let size = 0;
   for (const [i, text] of all.entries()) {
     size += Buffer.byteLength(text);
-    sizes[i + 1] = size;
+    ends[i + 1] = size;
   }
-  parts.add(viewOf(sizes));
+  addEnds(parts, ends);
   parts.add(bytes);
 }
 
@@ -413,6 +429,7 @@ function viewOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array
 
 function bitsOf(flags: Uint8Array): Uint8Array {
   const bits = new Uint8Array(Math.ceil(flags.length / 8));
+  if (!hasAny(flags)) return bits;
   for (let i = 0; i < flags.length; i++) if (flags[i]) bits[i >> 3]! |= 1 << (i & 7);
   return bits;
 }
@@ -441,16 +458,21 @@ class Cursor {
     return flags;
   }
 
+  /** Of things of so many sizes, one behind the other: where each begins, and where the last one ends. */
+  ends(count: number): Uint32Array {
+    return unpackSizes(size => this.take(size), count);
+  }
+
   texts(count: number): string[] {
-    const ends = this.words(count + 1);
+    const ends = this.ends(count);
     const bytes = this.take(ends[count]!);
     return Array.from({ length: count }, (_, i) => DECODER.decode(bytes.subarray(ends[i]!, ends[i + 1]!)));
   }
 
   scalars(like: ScalarValues, count: number): ScalarValues {
     if (Array.isArray(like)) return this.texts(count);
+    if (like instanceof BigInt64Array) return unpackLongs(size => this.take(size), count);
     const { buffer, byteOffset } = this.take(count * like.BYTES_PER_ELEMENT);
-    if (like instanceof BigInt64Array) return new BigInt64Array(buffer, byteOffset, count);
     if (like instanceof Float64Array) return new Float64Array(buffer, byteOffset, count);
     return new Uint8Array(buffer, byteOffset, count);
   }
@@ -474,7 +496,7 @@ function decodeRows(plain: Uint8Array, rows: number, type: Type): Rows {
 
 function valuesOf(cursor: Cursor, like: FeatureColumn['values'], rows: number): FeatureColumn['values'] {
   if (!isList(like)) return cursor.scalars(like, rows);
-  const offsets = cursor.words(rows + 1);
+  const offsets = cursor.ends(rows);
   const count = offsets[rows]!;
   const itemNulls = cursor.flags(count);
   const items = cursor.scalars(like.items, count);

@@ -26,7 +26,7 @@ import { contentOf, countOf, type Order, type Streamed } from './stream.ts';
 import type { Stretch } from './within.ts';
 
 /** Raised where columns or manifests no longer mean what they say, and where the engine makes other values of the same definitions. */
-export const REPLAY_FORMAT = 2;
+export const REPLAY_FORMAT = 3;
 
 export interface Manifest {
   format: number;

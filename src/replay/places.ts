@@ -6,7 +6,7 @@ import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { completeBatch } from '../kernel/upsert.ts';
-import type { SweptRows } from '../kernel/sweep.ts';
+import type { SweptRows } from '../kernel/swept.ts';
 import type { Block } from '../source/source.ts';
 import type { Taker } from './batches.ts';
 import { BLOCK_ROWS, type ColumnWriter } from './column_file.ts';

@@ -14,7 +14,8 @@ import { assert } from '../base/assert.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import { Strands } from '../kernel/strand.ts';
-import { mannerOf, sweep, type SweptRows, sweptRows } from '../kernel/sweep.ts';
+import { mannerOf, sweep } from '../kernel/sweep.ts';
+import { type SweptRows, sweptRows } from '../kernel/swept.ts';
 import { STATUS } from '../kernel/window.ts';
 import type { Read } from '../plan/expression.ts';
 import type { Aggregate, EventType } from '../plan/plan.ts';
@@ -33,17 +34,23 @@ export function isSwept({ after }: Read, { fn }: Aggregate, writer: EventType): 
   return after === null && !writer.changelog && !writer.weight && mannerOf(fn) !== null;
 }
 
-/** Of each row of the column that is swept: value 8, null, status. */
-const ROW_BYTES = 10;
+/** Of each row of the column that is swept: value 8, null, status; and of each step beside it totals 16, and 4 for each window whose edges are kept. */
+const COLUMN_BYTES = 10 + 16;
+const EDGES_BYTES = 4;
+const EDGES_MAX = 8;
+
+function columnBytes(windowCount: number): number {
+  return COLUMN_BYTES + EDGES_BYTES * Math.min(windowCount, EDGES_MAX);
+}
 
 /** Of each step of a strand, and of each row beside it: number of the key, moment twice, row, whether it is late, null, status. */
 const STEP_BYTES = 27;
 /** And of each feed of it: its state and its value. */
 const FED_BYTES = 9;
 
-/** About what a job has in memory that sweeps so many columns over so many rows; at most one feed for each of them. */
+/** About what a job has in memory that sweeps so many columns over so many rows: there are no more feeds, and no more windows, than columns. */
 export function sweepBytes(columnCount: number, rows: number): number {
-  return rows * (STEP_BYTES + FED_BYTES * columnCount + ROW_BYTES);
+  return rows * (STEP_BYTES + FED_BYTES * columnCount + columnBytes(columnCount));
 }
 
 export class Sweeper implements Taker {
@@ -67,7 +74,7 @@ export class Sweeper implements Taker {
 
   /** What it holds, and will with a column. */
   get bytes(): number {
-    return this.#strands.bytes + this.#parts.rows * ROW_BYTES;
+    return this.#strands.bytes + this.#parts.rows * columnBytes(this.#strands.windowCount);
   }
 
   take(lines: Block): void {
@@ -80,9 +87,7 @@ export class Sweeper implements Taker {
     stages.time('tile', () => this.#strands.sort());
     const owned = part ? Buffer.concat(this.#owned) : null;
     for (const column of this.#columns) {
-      const isDone = stages.time('answer', () =>
-        sweep(layout.kernel, column.place, column.aggregate, column.read.window),
-      );
+      const isDone = stages.time('answer', () => sweep(layout.kernel, column.place, column.aggregate, column.window));
       if (!isDone) return false;
       stages.time('write', () => writeColumn(layout, column, rows, owned));
     }
@@ -92,9 +97,10 @@ export class Sweeper implements Taker {
 
 interface SweptColumn {
   writer: ColumnWriter;
-  read: Read;
   aggregate: Aggregate;
   place: { strand: number; feed: number };
+  /** Its number in the kernel. */
+  window: number;
   /** What is wrong with a value is an error of its event. */
   tellsFaults: boolean;
 }
@@ -102,7 +108,7 @@ interface SweptColumn {
 function columnsOf({ layout, event, subject, outputs }: SweepParts, strands: Strands): SweptColumn[] {
   const reader = typeIndex(layout, event);
   const type = layout.types[reader]!;
-  return outputs.map(({ column, writer }) => {
+  const columns = outputs.map(({ column, writer }) => {
     const expression = subject
       ? subject.answer.features.get(column)!.feature.expression
       : type.event.columns.find(({ name }) => name === column)!.expression;
@@ -111,9 +117,12 @@ function columnsOf({ layout, event, subject, outputs }: SweepParts, strands: Str
     const aggregate = layout.plan.aggregates.find(({ name }) => name === read.aggregate)!;
     const keys = subject ? ownKey(layout, reader, subject)! : keysOf(layout, reader, column);
     const place = strands.feedOf({ aggregate, reader, keys, exclusive: read.exclusive });
+    const window = strands.windowOf(read.window, aggregate.tiles.offsetMs);
     const tellsFaults = !subject && type.features.find(one => one.column === column)!.error !== null;
-    return { writer, read, aggregate, place, tellsFaults };
+    return { writer, aggregate, place, window, tellsFaults };
   });
+  // What is made once for a feed stays until another one's turn.
+  return columns.sort(({ place: a }, { place: b }) => a.strand - b.strand || a.feed - b.feed);
 }
 
 /** Of the read that an event's column is. */

@@ -148,6 +148,17 @@ test.each([
   60_000,
 );
 
+test('keys whose events are in order, of which one comes later than may be', async () => {
+  const rng = new Random(8);
+  const plan = await setsPlan(rng);
+  const lines = setsLines(rng, 400, 1).map(line => {
+    const event = JSON.parse(line) as { time: string; data: { who: string | null } };
+    const behindMs = event.data.who === 'a' ? 4 * 3_600_000 : 0;
+    return JSON.stringify({ ...event, time: new Date(Date.parse(event.time) - behindMs).toISOString() });
+  });
+  await compare(plan, [lines], 1);
+}, 60_000);
+
 test('what has no room is taken event by event', async () => {
   await compare(await setsPlan(new Random(5)), [setsLines(new Random(5), 200, 3_000)], 1, 1000);
 }, 60_000);

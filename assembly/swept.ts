@@ -1,0 +1,192 @@
+/**
+ * The column that a sweep makes (sweep.ts): of each row of whoever reads a value, whether it is null, and its status; and stretches of it as
+ * column files have them.
+ */
+import { TEXT, REAL, canonicalNaN } from './kind';
+import { Bytes, copyLoosely } from './memory';
+import { Status } from './register';
+import { Strand } from './strand';
+
+/** Values 8 bytes a row, nulls and statuses a byte; a list is (first item u32, count u32). */
+const values: Bytes = Bytes.make();
+const nulls: Bytes = Bytes.make();
+const statuses: Bytes = Bytes.make();
+/** Values of items of lists, 8 bytes each. */
+export const items: Bytes = Bytes.make();
+/** What items are. */
+let kind: i32 = 0;
+/** Rows whose status is EXPIRED or OVERFLOW. */
+export let sweptFaults: u32 = 0;
+
+export function sweptValues(): usize {
+  return values.start;
+}
+
+export function sweptNulls(): usize {
+  return nulls.start;
+}
+
+export function sweptStatuses(): usize {
+  return statuses.start;
+}
+
+/** What the column takes, with its items. */
+export function sweptBytes(): f64 {
+  return <f64>(values.capacity + nulls.capacity + statuses.capacity + items.capacity);
+}
+
+/** Null and as blank as the strand has it; rows that are read for are not null until it turns out that they are. */
+export function startColumn(owner: Strand, ofKind: i32): void {
+  const count = <usize>owner.rowCount;
+  values.setLength(count << 3);
+  nulls.setLength(count);
+  statuses.setLength(count);
+  memory.fill(values.start, 0, count << 3);
+  memory.copy(nulls.start, owner.nulls.start, count);
+  memory.copy(statuses.start, owner.statuses.start, count);
+  items.length = 0;
+  kind = ofKind;
+  sweptFaults = 0;
+}
+
+/** Where a row's value goes. */
+@inline
+export function valueAt(row: u32): usize {
+  return values.start + (<usize>row << 3);
+}
+
+@inline
+export function setStatus(row: u32, status: Status): void {
+  store<u8>(statuses.start + <usize>row, <u8>status);
+}
+
+export function setNull(row: u32): void {
+  store<i64>(valueAt(row), 0);
+  store<u8>(nulls.start + <usize>row, 1);
+}
+
+/** Null, with a fault that says why. */
+export function setFault(row: u32, status: Status): void {
+  setNull(row);
+  setStatus(row, status);
+  sweptFaults++;
+}
+
+// --- rows of the column, one behind the other
+
+/** Of rows [from, to) what column files have: integers in few bytes, texts, or lists. */
+const packed: Bytes = Bytes.make();
+/** Of texts where each begins, and behind the last of them where it ends, u32; of lists likewise which item. */
+const textEnds: Bytes = Bytes.make();
+const listEnds: Bytes = Bytes.make();
+
+export function packedStart(): usize {
+  return packed.start;
+}
+
+export function packedTextEnds(): usize {
+  return textEnds.start;
+}
+
+export function packedListEnds(): usize {
+  return listEnds.start;
+}
+
+/** As src/replay/packed_longs.ts, to the byte. */
+const SAFE_MAX: i64 = (1 << 53) - 1;
+const MILLI: i64 = 1000;
+
+/** Packs integers; returns their size. */
+export function packSweptLongs(from: u32, to: u32): usize {
+  const start = valueAt(from);
+  const end = valueAt(to);
+  let least = i64.MAX_VALUE;
+  let most = i64.MIN_VALUE;
+  for (let at = start; at < end; at += 8) {
+    const value = load<i64>(at);
+    least = min(least, value);
+    most = max(most, value);
+  }
+  const isSafe = start < end && least >= -SAFE_MAX && most <= SAFE_MAX;
+  const unit: i64 = isSafe && most - least > 0xffffffff ? MILLI : 1;
+  const isPacked = isSafe && (unit == 1 || hasUnit(start, end, least));
+  const width: usize = isPacked ? widthOf((most - least) / unit) : 8;
+  const count = (end - start) >> 3;
+  packed.setLength(16 + count * width);
+  store<u32>(packed.start, <u32>width);
+  store<u32>(packed.start, width == 8 ? 1 : <u32>unit, 4);
+  if (width == 8) {
+    memory.copy(packed.start + 8, start, count << 3);
+    return 8 + (count << 3);
+  }
+  store<i64>(packed.start, least, 8);
+  const small = packed.start + 16;
+  if (width == 1) for (let i: usize = 0; i < count; i++) store<u8>(small + i, <u8>(load<i64>(start + (i << 3)) - least));
+  else if (width == 2)
+    for (let i: usize = 0; i < count; i++) store<u16>(small + (i << 1), <u16>(load<i64>(start + (i << 3)) - least));
+  else for (let i: usize = 0; i < count; i++) store<u32>(small + (i << 2), <u32>((load<i64>(start + (i << 3)) - least) / unit));
+  return packed.length;
+}
+
+function hasUnit(start: usize, end: usize, base: i64): bool {
+  for (let at = start; at < end; at += 8) if ((load<i64>(at) - base) % MILLI != 0) return false;
+  return true;
+}
+
+@inline
+function widthOf(most: i64): usize {
+  return most < 0x100 ? 1 : most < 0x10000 ? 2 : most <= 0xffffffff ? 4 : 8;
+}
+
+/** Puts the texts of rows [from, to) behind one another; returns their size. */
+export function packSweptTexts(from: u32, to: u32): usize {
+  startTexts();
+  for (let row = from; row < to; row++) appendText(load<i64>(valueAt(row)));
+  return packed.length;
+}
+
+/** Puts the items of lists behind one another, 8 bytes each, or as texts; returns how many there are. */
+export function packSweptLists(from: u32, to: u32): u32 {
+  startTexts();
+  listEnds.length = 0;
+  append(listEnds, 0);
+  let count: u32 = 0;
+  for (let row = from; row < to; row++) {
+    const first = items.start + (<usize>load<u32>(valueAt(row)) << 3);
+    const own = load<u32>(valueAt(row), 4);
+    for (let i: u32 = 0; i < own; i++) appendItem(load<i64>(first + (<usize>i << 3)));
+    count += own;
+    append(listEnds, count);
+  }
+  return count;
+}
+
+@inline
+function appendItem(value: i64): void {
+  if (kind == TEXT) return appendText(value);
+  packed.reserve(8);
+  store<i64>(packed.end, kind == REAL ? canonicalNaN(value) : value);
+  packed.length += 8;
+}
+
+function startTexts(): void {
+  packed.length = 0;
+  textEnds.length = 0;
+  append(textEnds, 0);
+}
+
+@inline
+function appendText(cell: i64): void {
+  const length = <usize>(<u64>cell >> 32);
+  packed.reserve(length + 16);
+  copyLoosely(packed.end, <usize>(cell & 0xffffffff), length);
+  packed.length += length;
+  append(textEnds, <u32>packed.length);
+}
+
+@inline
+function append(to: Bytes, value: u32): void {
+  to.reserve(4);
+  store<u32>(to.end, value);
+  to.length += 4;
+}
