@@ -5,8 +5,8 @@ import type { Log, LogLevel } from '../base/log.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import { folderArchive } from '../source/archive.ts';
 import { leftBehind, type Member } from '../source/group.ts';
-import { openKafka } from '../source/kafka.ts';
 import { Archiver } from '../work/archiver.ts';
+import { openBroker } from './cluster.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
 import { graceOf, graceOption, leave, logLevelOption } from './daemon.ts';
 import { exitCodeOf } from './exit.ts';
@@ -71,7 +71,7 @@ async function openArchive(
   around: { log: Log; onFailure: (error: unknown) => void },
 ): Promise<{ what: string; close(): Promise<void> }> {
   if (!kafka) throw new Fault('config', `${path} has no section kafka, which says where events come from`);
-  const broker = await openKafka(kafka.brokers);
+  const broker = await openBroker(kafka);
   const { events } = kafka;
   if ((await broker.partitionsOf(events)) === null)
     throw new Fault('not_found', `there is no topic ${events}, which kafka.events names`);
