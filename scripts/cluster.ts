@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { cassandraLaunch } from './cluster/cassandra.ts';
 import { CLUSTER_DIR, classPath, findJava } from './cluster/java.ts';
 import { kafkaLaunch } from './cluster/kafka.ts';
+import type { Security } from './cluster/security.ts';
 import { findServer, freePorts, type Server, startServer, stopServer } from './cluster/server.ts';
 
 /** `host:port` of each. */
@@ -35,6 +36,8 @@ export interface ClusterSettings {
   /** They end with this process. */
   isTied: boolean;
   note: (text: string) => void;
+  /** What clients have to bring; anybody may do anything where it is left out. */
+  security?: Security;
 }
 
 /**
@@ -42,7 +45,7 @@ export interface ClusterSettings {
  *
  * @throws Error that says what is missing where they cannot be started
  */
-export async function startCluster({ dir, ports = {}, isTied, note }: ClusterSettings): Promise<Addresses> {
+export async function startCluster({ dir, ports = {}, isTied, note, security }: ClusterSettings): Promise<Addresses> {
   const found = findJava();
   if ('missing' in found) throw new Error(found.missing);
   const free = freePorts(NAMES.length);
@@ -50,7 +53,7 @@ export async function startCluster({ dir, ports = {}, isTied, note }: ClusterSet
     const folder = join(dir, name);
     const running = findServer(folder);
     if (running) return running.address;
-    const launch = LAUNCHES[name](found.java, folder, ports[name] ?? free[i]!, note);
+    const launch = LAUNCHES[name](found.java, folder, ports[name] ?? free[i]!, note, security);
     return (await startServer(launch, isTied)).address;
   };
   const [kafka, cassandra] = await Promise.all(NAMES.map(start));

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CLUSTER_DIR, classPath } from './java.ts';
+import type { Security } from './security.ts';
 import { freePorts, type Launch } from './server.ts';
 
 const LOGBACK = fileURLToPath(new URL('logback.xml', import.meta.url));
@@ -17,12 +18,12 @@ const OPENS = `java.base/java.lang java.base/java.lang.module java.base/java.lan
   java.base/jdk.internal.util.jar java.base/sun.nio.ch jdk.management/com.sun.management.internal
   jdk.compiler/com.sun.tools.javac.file`;
 
-function settings(dir: string, port: number, storagePort: number): string {
+function settings(dir: string, port: number, storagePort: number, security: Security | null): string {
   return `cluster_name: tilefold
 num_tokens: 1
 initial_token: 0
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
-authenticator: AllowAllAuthenticator
+authenticator: ${security ? 'PasswordAuthenticator' : 'AllowAllAuthenticator'}
 authorizer: AllowAllAuthorizer
 endpoint_snitch: SimpleSnitch
 seed_provider:
@@ -63,16 +64,32 @@ request_timeout: 20s
 range_request_timeout: 20s
 auto_bootstrap: false
 disk_access_mode: mmap_index_only
+${security ? secured(security) : ''}`;
+}
+
+function secured({ ca, server }: Security): string {
+  return `client_encryption_options:
+  enabled: true
+  require_client_auth: true
+  ssl_context_factory: { class_name: org.apache.cassandra.security.PEMBasedSslContextFactory }
+  keystore: ${server}
+  truststore: ${ca}
 `;
 }
 
 /** Writes its settings. */
-export function cassandraLaunch(java: string, dir: string, port: number, note: (text: string) => void): Launch {
+export function cassandraLaunch(
+  java: string,
+  dir: string,
+  port: number,
+  note: (text: string) => void,
+  security: Security | null = null,
+): Launch {
   const jars = classPath('cassandra', note);
   const temporary = join(dir, 'tmp');
   mkdirSync(temporary, { recursive: true });
   const path = join(dir, 'cassandra.yaml');
-  writeFileSync(path, settings(dir, port, freePorts(1)[0]!));
+  writeFileSync(path, settings(dir, port, freePorts(1)[0]!, security));
   const jamm = readdirSync(join(CLUSTER_DIR, 'jars-cassandra')).find(name => /^jamm-.*\.jar$/.test(name))!;
   const allowed = [
     ...EXPORTS.split(/\s+/).flatMap(name => ['--add-exports', `${name}=ALL-UNNAMED`]),

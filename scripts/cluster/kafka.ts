@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { classPath } from './java.ts';
+import type { Security } from './security.ts';
 import { freePorts, type Launch } from './server.ts';
 
 const LOG4J = fileURLToPath(new URL('log4j2.properties', import.meta.url));
@@ -41,15 +42,48 @@ log.segment.delete.delay.ms=1000
 `;
 }
 
+/** Clients come by TLS, with a certificate and a password; the broker itself does not, to its own inner ports. */
+function secured(port: number, innerPort: number, controllerPort: number, { ca, server, user }: Security): string {
+  const login = 'org.apache.kafka.common.security';
+  const scram = `${login}.scram.ScramLoginModule required;`;
+  return `listeners=SASL_SSL://127.0.0.1:${port},INNER://127.0.0.1:${innerPort},CONTROLLER://127.0.0.1:${controllerPort}
+advertised.listeners=SASL_SSL://127.0.0.1:${port},INNER://127.0.0.1:${innerPort}
+listener.security.protocol.map=SASL_SSL:SASL_SSL,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INNER
+ssl.keystore.type=PEM
+ssl.keystore.location=${server}
+ssl.truststore.type=PEM
+ssl.truststore.location=${ca}
+listener.name.sasl_ssl.ssl.client.auth=required
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl_ssl.plain.sasl.jaas.config=${login}.plain.PlainLoginModule required user_${user.name}="${user.password}";
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=${scram}
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=${scram}
+`;
+}
+
 /** Writes its settings, and formats its storage where there is none. */
-export function kafkaLaunch(java: string, dir: string, port: number, note: (text: string) => void): Launch {
+export function kafkaLaunch(
+  java: string,
+  dir: string,
+  port: number,
+  note: (text: string) => void,
+  security: Security | null = null,
+): Launch {
   const jars = classPath('kafka', note);
   const path = join(dir, 'server.properties');
   mkdirSync(dir, { recursive: true });
-  writeFileSync(path, settings(dir, port, freePorts(1)[0]!));
+  const [controllerPort, innerPort] = freePorts(2) as [number, number];
+  // Of a setting that is there twice the second one holds.
+  const more = security ? secured(port, innerPort, controllerPort, security) : '';
+  writeFileSync(path, settings(dir, port, controllerPort) + more);
   const logging = `-Dlog4j2.configurationFile=${LOG4J}`;
   if (!existsSync(join(dir, 'data/meta.properties'))) {
-    const tool = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', path];
+    const { name, password } = security?.user ?? {};
+    const users = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap(mechanism =>
+      security ? ['--add-scram', `${mechanism}=[name=${name},password=${password}]`] : [],
+    );
+    const tool = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', path, ...users];
     const words = ['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', logging, '-cp', jars, ...tool];
     const { exitCode, stdout, stderr } = Bun.spawnSync([java, ...words]);
     if (exitCode !== 0) throw new Error(`storage of Kafka cannot be made:\n${stdout.toString()}${stderr.toString()}`);

@@ -3,13 +3,15 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { Fault } from '../base/fault.ts';
 import type { Log, LogLevel } from '../base/log.ts';
 import { loadKernel } from '../kernel/instance.ts';
-import { folderArchive } from '../source/archive.ts';
+import { type Archive, bucketArchive, folderArchive } from '../source/archive.ts';
 import { leftBehind, type Member } from '../source/group.ts';
-import { openKafka } from '../source/kafka.ts';
 import { Archiver } from '../work/archiver.ts';
+import { openBroker } from './cluster.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
 import { graceOf, graceOption, leave, logLevelOption } from './daemon.ts';
 import { exitCodeOf } from './exit.ts';
+import { WALL_PAUSES } from './pauses.ts';
+import { archiveBucket, isS3 } from './s3_place.ts';
 import { stopSignal } from './signal.ts';
 
 interface Options {
@@ -32,8 +34,10 @@ const TICK_MS = 250;
 export function addArchive(program: Command) {
   program
     .command('archive')
-    .description('keep the events of Kafka in a folder, as event logs, sharing the partitions with all who do')
-    .argument('<folder>', 'where they are kept: a folder that all who share the work have')
+    .description(
+      'keep the events of Kafka in a folder or a bucket, as event logs, sharing the partitions with all who do',
+    )
+    .argument('<place>', 'where they are kept: a folder that all who share the work have, or s3://BUCKET/PREFIX')
     .option('--segment-bytes <size>', 'a segment of this size is made', segmentBytesOf, SEGMENT_DEFAULT_BYTES)
     .option(
       '--segment-age <duration>',
@@ -43,13 +47,13 @@ export function addArchive(program: Command) {
     )
     .addOption(graceOption('make segments of what is read'))
     .addOption(logLevelOption())
-    .action(async (folder: string, _options, command: Command) => {
+    .action(async (place: string, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       // What is not kept is read again by whoever takes over.
       const end = (error: unknown) => process.exit(exitCodeOf(error));
       const { openLog } = await import('./logger.ts');
       const around = { log: openLog(options.logLevel), onFailure: end };
-      const archive = await openArchive(await loadConfig(options.config), resolve(folder), options, around);
+      const archive = await openArchive(await loadConfig(options.config), place, options, around);
       const stopped = stopSignal();
       console.log(`tilefold archives ${archive.what}`);
       console.log(`${await stopped}: making segments of what is read, then good-bye`);
@@ -64,18 +68,25 @@ function segmentBytesOf(text: string): number {
   return bytes;
 }
 
+/** @throws Fault `config` where a bucket cannot have one */
+async function archiveAt(place: string, config: Config): Promise<Archive> {
+  return isS3(place) ? await bucketArchive(archiveBucket(place, config), WALL_PAUSES) : folderArchive(resolve(place));
+}
+
 async function openArchive(
-  { kafka, log: { clock } }: Config,
-  folder: string,
+  config: Config,
+  place: string,
   { config: path, segmentBytes, segmentAge: segmentAgeMs }: Options,
   around: { log: Log; onFailure: (error: unknown) => void },
 ): Promise<{ what: string; close(): Promise<void> }> {
+  const { kafka, log } = config;
   if (!kafka) throw new Fault('config', `${path} has no section kafka, which says where events come from`);
-  const broker = await openKafka(kafka.brokers);
+  const archive = await archiveAt(place, config);
+  const broker = await openBroker(kafka);
   const { events } = kafka;
   if ((await broker.partitionsOf(events)) === null)
     throw new Fault('not_found', `there is no topic ${events}, which kafka.events names`);
-  const [door, archive] = [await loadKernel(), folderArchive(folder)];
+  const door = await loadKernel();
   const archivers = new Map<number, Archiver>();
   const member: Member = await broker.join({
     ...{ group: `${kafka.group}.archive`, topic: events, ...around, onLost: () => {} },
@@ -86,7 +97,15 @@ async function openArchive(
       const progress = await committed();
       if (progress && low > progress.next) throw leftBehind(events, partition, progress.next);
       const commit: Member['commit'] = (...of) => member.commit(...of);
-      const parts = { door, archive, partition, clock, segmentBytes, segmentAgeMs, nowMs: () => performance.now() };
+      const parts = {
+        door,
+        archive,
+        partition,
+        clock: log.clock,
+        segmentBytes,
+        segmentAgeMs,
+        nowMs: () => performance.now(),
+      };
       const archiver = new Archiver({ ...parts, commit: one => commit(partition, one) }, progress, low);
       archivers.set(partition, archiver);
       return archiver;

@@ -5,6 +5,7 @@ import type { Ids } from '../kernel/layout.ts';
 import { planHash } from '../plan/canonical.ts';
 import { isTopology, rowEntities } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
+import { type Broker, openKafka } from '../source/kafka.ts';
 import { type Cassandra, type ClusterSettings, openCassandra } from '../store/cassandra.ts';
 import type { Config, KafkaConfig } from './config.ts';
 import { entityHash, numberedIn } from './recorded.ts';
@@ -16,13 +17,29 @@ import { entityHash, numberedIn } from './recorded.ts';
  */
 export function scyllaOf({ scylla }: Config, path: string, isServing = false): ClusterSettings {
   if (!scylla) throw new Fault('config', `${path} has no section scylla, which says where rows are to be`);
-  const { hosts, keyspace } = scylla;
-  return { hosts, keyspace, user: (isServing && userOf('TILEFOLD_SCYLLA_SERVE')) || userOf('TILEFOLD_SCYLLA') };
+  const { hosts, keyspace, tls } = scylla;
+  return {
+    hosts,
+    keyspace,
+    tls: tls ?? null,
+    user: (isServing && userOf('TILEFOLD_SCYLLA_SERVE')) || userOf('TILEFOLD_SCYLLA'),
+  };
 }
 
 function userOf(prefix: string): ClusterSettings['user'] {
   const { [`${prefix}_USER`]: name, [`${prefix}_PASSWORD`]: password = '' } = process.env;
   return name === undefined ? null : { name, password };
+}
+
+/** @throws Fault as `openKafka`; `config` where the environment has no password */
+export function openBroker({ brokers, tls, sasl }: KafkaConfig): Promise<Broker> {
+  const user = userOf('TILEFOLD_KAFKA');
+  if (sasl !== null && user === null)
+    throw new Fault(
+      'config',
+      `kafka.sasl is ${sasl}: TILEFOLD_KAFKA_USER and TILEFOLD_KAFKA_PASSWORD are to say, in the environment, for whom`,
+    );
+  return openKafka(brokers, { tls, login: sasl !== null && user !== null ? { mechanism: sasl, ...user } : null });
 }
 
 /** @throws Fault as `openCassandra` */

@@ -4,9 +4,11 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { Fault, Faults } from '../base/fault.ts';
 import { parseDuration } from '../base/time.ts';
+import type { TlsFiles } from '../base/tls.ts';
 import { DIALECT } from '../compile/shape.ts';
 import { check, readYaml } from '../compile/yaml.ts';
 import { MEMORY_MIN_BYTES, memoryArgument, memoryMin, rowsWithin } from './memory.ts';
+import { SASL_MECHANISMS, type SaslMechanism } from '../source/kafka.ts';
 import type { Keep } from '../source/retention.ts';
 import type { S3Settings } from '../source/s3.ts';
 import type { Clock } from '../source/source.ts';
@@ -53,6 +55,10 @@ export interface Config {
 
 export interface KafkaConfig {
   brokers: string[];
+  /** Null where connections are plain. */
+  tls: TlsFiles | null;
+  /** How a name and a password are shown to brokers; null where none is. */
+  sasl: SaslMechanism | null;
   /** The topic of events. */
   events: string;
   /** The topic of changes, made where there is none. */
@@ -115,20 +121,33 @@ function located(config: z.output<typeof CONFIG>, folder: string, memoryBytes: n
       barrierMs: fold.barrier,
     },
     latenessMs: lateness,
-    scylla: scylla ? scyllaSettings(scylla) : null,
-    kafka: kafka ? kafkaSettings(kafka) : null,
+    scylla: scylla ? scyllaSettings(scylla, folder) : null,
+    kafka: kafka ? kafkaSettings(kafka, folder) : null,
   };
 }
 
-function scyllaSettings({
-  hosts,
-  keyspace,
-  datacenter,
-  replicas = REPLICAS_DEFAULT,
-  serve: { consistency, concurrency = READS_DEFAULT, speculative },
-}: z.output<typeof SCYLLA>): Config['scylla'] {
+function scyllaSettings(
+  {
+    hosts,
+    keyspace,
+    datacenter,
+    replicas = REPLICAS_DEFAULT,
+    tls,
+    serve: { consistency, concurrency = READS_DEFAULT, speculative },
+  }: z.output<typeof SCYLLA>,
+  folder: string,
+): Config['scylla'] {
   const serve = { consistency, readsMax: concurrency, speculativeMs: speculative };
-  return { hosts, keyspace: { name: keyspace, datacenter, replicas }, serve };
+  return { hosts, keyspace: { name: keyspace, datacenter, replicas }, tls: tlsFiles(tls, folder), serve };
+}
+
+function tlsFiles(tls: z.output<typeof TLS> | undefined, folder: string): TlsFiles | null {
+  if (!tls) return null;
+  const { ca, cert, key } = tls;
+  return {
+    ca: ca === undefined ? null : resolve(folder, ca),
+    client: cert === undefined ? null : { cert: resolve(folder, cert), key: resolve(folder, key!) },
+  };
 }
 
 /** What rows may occupy where nothing is said of memory. */
@@ -308,6 +327,13 @@ function count(most: bigint) {
 const READS_DEFAULT = 256;
 const READS_MAX = 4096n;
 
+const PEM = PATH.describe('a path of a PEM file');
+
+const TLS = z
+  .strictObject({ ca: PEM.optional(), cert: PEM.optional(), key: PEM.optional() })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key come together')
+  .describe('connections by TLS, and files for them');
+
 const SCYLLA = z.strictObject({
   hosts: z.array(HOST).min(1, 'got no host, wanted one at least'),
   keyspace: z
@@ -326,6 +352,7 @@ const SCYLLA = z.strictObject({
     .refine(count => count >= 1n && count <= REPLICAS_MAX, `replicas are 1 to ${REPLICAS_MAX}`)
     .transform(Number)
     .optional(),
+  tls: TLS.optional(),
   serve: z
     .strictObject({
       consistency: z.enum(['local_quorum', 'local_one']).describe('local_quorum or local_one').default('local_quorum'),
@@ -348,6 +375,8 @@ const KAFKA = z.strictObject({
   brokers: z.array(HOST).min(1, 'got no broker, wanted one at least'),
   events: TOPIC.default('events'),
   group: TOPIC.default('tilefold'),
+  tls: TLS.optional(),
+  sasl: z.enum(SASL_MECHANISMS).describe(SASL_MECHANISMS.join(', ')).optional(),
   changelog: z
     .strictObject({
       topic: TOPIC.default('changelog'),
@@ -359,12 +388,14 @@ const KAFKA = z.strictObject({
     .prefault({}),
 });
 
-function kafkaSettings({ brokers, events, group, changelog }: z.output<typeof KAFKA>): KafkaConfig {
+function kafkaSettings(
+  { brokers, events, group, tls, sasl, changelog }: z.output<typeof KAFKA>,
+  folder: string,
+): KafkaConfig {
   const { topic, partitions = CHANGELOG_PARTITIONS_DEFAULT, epoch = 1, replicas = REPLICAS_DEFAULT } = changelog;
   return {
-    brokers,
-    events,
-    group,
+    ...{ brokers, tls: tlsFiles(tls, folder), sasl: sasl ?? null },
+    ...{ events, group },
     changelog: { topic, partitions, epoch, replicas, retentionMs: changelog.retention },
   };
 }

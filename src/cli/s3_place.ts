@@ -10,6 +10,11 @@ export function isS3(place: string): boolean {
   return place.startsWith(S3);
 }
 
+/** The archive's bucket, whatever stands behind it. */
+export function archiveBucket(url: string, { log }: Pick<Config, 'log'>): Bucket {
+  return s3Place(url.endsWith('/') ? url : `${url}/`, log.s3).bucket;
+}
+
 /**
  * The objects whose names begin as the URL says. Of a service that is not Amazon's, the address is that of the log's bucket where
  * that has one.

@@ -8,12 +8,11 @@ import { Fold } from '../kernel/fold.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import { layPlan } from '../kernel/load.ts';
 import { RemoteReader } from '../read/remote.ts';
-import { openKafka } from '../source/kafka.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
 import { openCassandra } from '../store/cassandra.ts';
 import { type Known, readNote, united } from '../work/note.ts';
 import { Post } from '../work/post.ts';
-import { agreedIds, checkPlan, scyllaOf, type Surroundings, tileGroup } from './cluster.ts';
+import { agreedIds, checkPlan, openBroker, scyllaOf, type Surroundings, tileGroup } from './cluster.ts';
 import type { Config } from './config.ts';
 import { planOf } from './plan_cache.ts';
 
@@ -48,7 +47,7 @@ export async function openServing(config: Config, path: string, { log }: Surroun
     const rows = await openCassandra(settings, config.scylla!.serve);
     undo.unshift(() => rows.close());
     const ids = await agreedIds(rows, plan, settings.keyspace.name);
-    const broker = await openKafka(kafka.brokers);
+    const broker = await openBroker(kafka);
     undo.unshift(() => broker.close());
     const partitionCount = await broker.partitionsOf(kafka.events);
     if (partitionCount === null)

@@ -7,6 +7,7 @@ import { loadConfig } from './config.ts';
 import { inferSource } from './infer.ts';
 import { namesOf } from './log.ts';
 import { tellInferred } from './samples.ts';
+import { isS3 } from './s3_place.ts';
 import { tableText } from './table.ts';
 import { parseTime } from './tiles.ts';
 import { type Created, parseTimelineName, type TimelineOrigin, Timelines } from './timelines.ts';
@@ -45,7 +46,7 @@ export function addTimeline(program: Command) {
       '--from-feed',
       'deprecated, --from-log is meant: from the latest events of the log, as many as feed.events says',
     )
-    .option('--from-archive <folder>', 'from the partitions that `tilefold archive` has kept, in the order of time')
+    .option('--from-archive <place>', 'from the partitions that `tilefold archive` has kept, in the order of time')
     .option('--start <time>', 'events from then on, by their own time: RFC 3339 or epoch milliseconds', parseTime)
     .option('--end <time>', 'events before then', parseTime)
     .option('--last <duration>', "the last of the log, such as 7d, by the log's clock", durationOf)
@@ -115,7 +116,8 @@ function originOf(files: string[], options: CreateOptions): TimelineOrigin {
     throw new Fault('config', `${given[0]} reads no files, and ${files[0]} is given`);
   if (fromLog || fromFeed) return { kind: fromLog ? 'log' : 'feed' };
   if (last !== undefined) throw new Fault('config', '--last is of a log: files and archives want --start');
-  if (fromArchive !== undefined) return { kind: 'archive', dir: resolve(fromArchive) };
+  if (fromArchive !== undefined)
+    return { kind: 'archive', dir: isS3(fromArchive) ? fromArchive : resolve(fromArchive) };
   if (files.length === 0) throw new Fault('config', 'wanted --from-log, or files to make a timeline from');
   return { kind: 'files', paths: files, names };
 }

@@ -14,6 +14,7 @@ import { RecordReader } from '../kernel/records.ts';
 import { openTimelineMeta, type TimelineMeta, type TimelineVersion } from '../meta/timelines.ts';
 import { ByTime } from '../replay/by_time.ts';
 import { type Saved, saveTimeline, type Selection } from '../replay/save.ts';
+import { bucketDisk } from '../source/bucket.ts';
 import { localDisk } from '../source/disk.ts';
 import { eventFiles } from '../source/files.ts';
 import type { RowNames } from '../source/rows.ts';
@@ -28,13 +29,15 @@ import { readableLog } from './compose.ts';
 import type { Config } from './config.ts';
 import { openFile, openShared } from './database.ts';
 import { typeNameOf } from './infer.ts';
-import { isS3, s3Place } from './s3_place.ts';
+import { WALL_PAUSES } from './pauses.ts';
+import { archiveBucket, isS3, s3Place } from './s3_place.ts';
 import { receive, sweepUploads, uploadPath } from './timeline_upload.ts';
 
 /** What a timeline is made from; `called` is what files are called that nobody else has. */
 export type TimelineOrigin =
   | { kind: 'log' }
   | { kind: 'feed' }
+  /** `dir`: a folder, or `s3://BUCKET/PREFIX`. */
   | { kind: 'archive'; dir: string }
   | { kind: 'files'; paths: string[]; names: Partial<RowNames>; called?: string };
 
@@ -184,7 +187,7 @@ export class Timelines {
 
   async #origin(from: TimelineOrigin): Promise<Origin> {
     if (from.kind === 'files') return { source: await this.#files(from), order: 'time', first: 0 };
-    if (from.kind === 'archive') return { source: await archiveSource(localDisk, from.dir), order: 'time', first: 0 };
+    if (from.kind === 'archive') return { source: await this.#archive(from.dir), order: 'time', first: 0 };
     const [disk, { dir }] = [readableLog(this.config), this.config.log];
     const { start } = await listSegments(disk, dir);
     const log = await folderLog(disk, dir);
@@ -192,6 +195,12 @@ export class Timelines {
     const before = Math.max(0, (await folderRecords(disk, dir)) - this.config.feed.events);
     const source = { clock: log.clock, read: (at: number) => log.read(before + at) };
     return { source, order: 'log', first: start + before };
+  }
+
+  #archive(place: string): Promise<Source> {
+    if (!isS3(place)) return archiveSource(localDisk, place);
+    const bucket = archiveBucket(place, this.config);
+    return archiveSource(bucketDisk(bucket, WALL_PAUSES), '', bucket.name);
   }
 
   async #selection(

@@ -6,14 +6,14 @@ import type { Ids } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
 import type { Plan } from '../plan/plan.ts';
 import { leftBehind, type Member } from '../source/group.ts';
-import { type Broker, openKafka } from '../source/kafka.ts';
+import type { Broker } from '../source/kafka.ts';
 import type { Outbox } from '../source/partition.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
 import { openCassandra } from '../store/cassandra.ts';
 import { Folder } from '../work/folder.ts';
 import { type FoldedRows, patient } from '../work/patient.ts';
 import { SOURCE_PARTITIONS_MAX, Tiler } from '../work/tiler.ts';
-import { agreedIds, checkPlan, scyllaOf, type Surroundings, tileGroup } from './cluster.ts';
+import { agreedIds, checkPlan, openBroker, scyllaOf, type Surroundings, tileGroup } from './cluster.ts';
 import type { Config, KafkaConfig } from './config.ts';
 import { planOf } from './plan_cache.ts';
 
@@ -65,7 +65,7 @@ export async function openWork(config: Config, path: string, around: WorkSurroun
     const remote = await openCassandra(settings);
     undo.unshift(() => remote.close());
     const ids = await agreedIds(remote, plan, settings.keyspace.name);
-    const broker = await openKafka(kafka.brokers);
+    const broker = await openBroker(kafka);
     undo.unshift(() => broker.close());
     const topics = await topicsOf(broker, kafka);
     const folding = await foldShare(config, kafka, topics, broker, patient(remote, around.log), around);

@@ -1,7 +1,7 @@
 import { link, open, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Fault } from '../base/fault.ts';
-import type { ReadDisk } from './bucket.ts';
+import { type Bucket, bucketDisk, type Pauses, type ReadDisk, tryOften } from './bucket.ts';
 import { isMissing, localDisk } from './disk.ts';
 import { type Batch, encodeBatch, encodeHeader, type SegmentHeader } from './segment.ts';
 import { encodeSummary, folderLog, folderRecords, packedPath, type SegmentFiles, summaryOf } from './segments.ts';
@@ -55,17 +55,41 @@ export function folderArchive(folder: string): Archive {
       await localDisk.syncFolder(of);
       return true;
     },
-    async records(partition, first) {
-      const of = partitionFolder(folder, partition);
-      const segment: SegmentFiles = { first, hasPlain: false, hasPacked: true, isUploaded: false };
-      try {
-        return (await summaryOf(localDisk, of, segment)).records;
-      } catch (error) {
-        if (isMissing(error)) return null;
-        throw error;
-      }
-    },
+    records: (partition, first) => recordsIn(localDisk, partitionFolder(folder, partition), first),
   };
+}
+
+/**
+ * In a bucket, whose objects are named as the files of a folder are. That a segment is made once rests on a promise of the
+ * service, which some that are like S3 do not keep: it is tried out first.
+ *
+ * @throws Fault `config` where the service makes an object anew that is there
+ */
+export async function bucketArchive(bucket: Bucket, pauses: Pauses): Promise<Archive> {
+  const make = (name: string, bytes: Uint8Array) =>
+    tryOften(`${bucket.name}${name} cannot be made`, () => bucket.make(name, bytes), pauses);
+  const mark = new TextEncoder().encode('an archive of tilefold\n');
+  if ((await make(MARK, mark)) && (await make(MARK, mark)))
+    throw new Fault('config', `${bucket.name} cannot have an archive: its service does not heed If-None-Match: *`);
+  return {
+    name: bucket.name,
+    make: (partition, first, bytes) => make(packedPath(String(partition), first), bytes),
+    // Another process may have made it a moment ago: each time it is looked at anew.
+    records: (partition, first) => recordsIn(bucketDisk(bucket, pauses), String(partition), first),
+  };
+}
+
+/** An object that says what its neighbours are. */
+const MARK = 'archive.txt';
+
+async function recordsIn(disk: ReadDisk, folder: string, first: number): Promise<number | null> {
+  const segment: SegmentFiles = { first, hasPlain: false, hasPacked: true, isUploaded: false };
+  try {
+    return (await summaryOf(disk, folder, segment)).records;
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
 }
 
 export function partitionFolder(folder: string, partition: number): string {
@@ -94,10 +118,15 @@ export async function packedSegment(header: SegmentHeader, batches: Batch[]): Pr
   return Buffer.concat(frames);
 }
 
-/** All events of an archive, partition by partition, each as they stood in it. @throws Fault `not_found`, `corrupt` */
-export async function archiveSource(disk: ReadDisk, folder: string): Promise<Source> {
+/**
+ * All events of an archive, partition by partition, each as they stood in it.
+ *
+ * @param folder of the disk; a bucket has it in its root
+ * @throws Fault `not_found`, `corrupt`
+ */
+export async function archiveSource(disk: ReadDisk, folder: string, name = folder): Promise<Source> {
   const names = await disk.list(folder).catch((error: unknown) => {
-    if (isMissing(error)) throw new Fault('not_found', `there is no archive ${folder}`);
+    if (isMissing(error)) throw new Fault('not_found', `there is no archive ${name}`);
     throw error;
   });
   const folders = names
@@ -105,7 +134,7 @@ export async function archiveSource(disk: ReadDisk, folder: string): Promise<Sou
     .sort((a, b) => Number(a) - Number(b))
     .map(name => join(folder, name));
   const [first] = folders;
-  if (first === undefined) throw new Fault('not_found', `${folder} holds no archive: no partition has a folder in it`);
+  if (first === undefined) throw new Fault('not_found', `${name} holds no archive: no partition has a folder in it`);
   const { clock } = await folderLog(disk, first);
   return {
     clock,

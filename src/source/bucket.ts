@@ -17,6 +17,8 @@ export interface Bucket {
   read(name: string, offset: number, length: number): Promise<Uint8Array>;
   /** Makes an object of so many bytes: whole, or not at all. One that has the name is gone then. */
   write(name: string, bytes: number, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Makes an object where there is none of the name, whole; false where there is one, which stays as it is. */
+  make(name: string, bytes: Uint8Array): Promise<boolean>;
 }
 
 /** How time passes between two tries, and by what they are spread. */
@@ -64,6 +66,24 @@ export function readThrough(disk: ReadDisk, bucket: Bucket, pauses: Pauses): Rea
       }
       return ranges.read(basename(path), offset, length);
     },
+  };
+}
+
+/**
+ * What a bucket holds now, as folders: names of objects are paths. A listing is asked for once, when it is first wanted.
+ */
+export function bucketDisk(bucket: Bucket, pauses: Pauses): ReadDisk {
+  const ranges = new Ranges(bucket, pauses);
+  let listing: Promise<{ name: string }[]> | null = null;
+  return {
+    async list(folder) {
+      listing ??= tryOften(`${bucket.name} cannot be listed`, () => bucket.list(), pauses);
+      const within = folder === '' ? '' : `${folder}/`;
+      const names = (await listing).filter(({ name }) => name.startsWith(within));
+      if (names.length === 0) throw missing(`there is nothing in ${bucket.name}${within}`);
+      return [...new Set(names.map(({ name }) => name.slice(within.length).split('/')[0]!))];
+    },
+    read: (path, offset, length) => ranges.read(path, offset, length),
   };
 }
 
@@ -161,6 +181,7 @@ export function stopping(bucket: Bucket, stopped: Promise<void>): Bucket {
     size: name => orEnd(bucket.size(name)),
     read: (name, offset, length) => orEnd(bucket.read(name, offset, length)),
     write: (name, bytes, chunks) => orEnd(bucket.write(name, bytes, chunks)),
+    make: (name, bytes) => orEnd(bucket.make(name, bytes)),
   };
 }
 

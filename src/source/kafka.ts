@@ -1,6 +1,9 @@
-import type { Admin, Kafka, Producer } from 'kafkajs';
+import { connect as connectPlain, isIP } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Admin, ISocketFactory, Kafka, Producer, SASLOptions } from 'kafkajs';
 import type Driver from 'kafkajs/src/broker/index.js';
 import { Fault } from '../base/fault.ts';
+import { isUntrusted, type TlsFiles, tlsOptions } from '../base/tls.ts';
 import { hideAborted } from './aborted.ts';
 import { isOfKafka, typeOf } from './broker_error.ts';
 import { addCodecs } from './codecs.ts';
@@ -13,6 +16,7 @@ const TRANSACTION_MS = 10_000;
 /** Waits are short and many: a broker mostly is ready a few milliseconds later. */
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, factor: 0, maxRetryTime: 500, retries: 30 };
 const CONNECT_MS = 5_000;
+const KEEP_ALIVE_MS = 60_000;
 
 /** Of a transaction, in one go: what goes to one partition is one batch there, and brokers take a MiB. */
 const SEND_BYTES = 768 << 10;
@@ -41,8 +45,20 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** @throws Fault `busy` where no broker answers */
-export async function openKafka(brokers: string[]): Promise<Broker> {
+export const SASL_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
+export type SaslMechanism = (typeof SASL_MECHANISMS)[number];
+
+/** What brokers want of whoever connects. */
+export interface Access {
+  tls: TlsFiles | null;
+  login: { mechanism: SaslMechanism; name: string; password: string } | null;
+}
+
+/** @throws Fault `busy` where no broker answers, `config` where it refuses us, or we do not trust it */
+export async function openKafka(
+  brokers: string[],
+  { tls, login }: Access = { tls: null, login: null },
+): Promise<Broker> {
   process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1';
   // Whoever works with a folder alone need not wait for it.
   const { Kafka, logLevel, CompressionCodecs } = (await import('kafkajs')).default;
@@ -52,11 +68,22 @@ export async function openKafka(brokers: string[]): Promise<Broker> {
     mendFetches(driver);
     isMended = true;
   }
-  const settings = { clientId: 'tilefold', brokers, logLevel: logLevel.NOTHING, connectionTimeout: CONNECT_MS };
-  const kafka = new Kafka({ ...settings, retry: RETRY });
+  const where = `Kafka at ${brokers.join(', ')}`;
+  const untrusted = Promise.withResolvers<never>();
+  const kafka = new Kafka({
+    ...{ clientId: 'tilefold', brokers, logLevel: logLevel.NOTHING, connectionTimeout: CONNECT_MS, retry: RETRY },
+    ...(tls && { ssl: await tlsOptions(tls) }),
+    ...(login && { sasl: saslOf(login) }),
+    socketFactory: socketsTelling(untrusted.reject),
+  });
   const admin = kafka.admin();
-  await admin.connect().catch((error: Error) => {
-    throw new Fault('busy', `Kafka at ${brokers.join(', ')} does not answer: ${error.message}`);
+  await Promise.race([admin.connect(), untrusted.promise]).catch(async (error: Error) => {
+    await admin.disconnect();
+    if (isUntrusted(error))
+      throw new Fault('config', `${where} and this process do not trust each other: ${error.message}`);
+    if (error.name === 'KafkaJSSASLAuthenticationError')
+      throw new Fault('config', `${where} does not let ${login?.name} in: ${error.message}`);
+    throw new Fault('busy', `${where} does not answer: ${error.message}`);
   });
   const producers = new Set<Producer>();
   return {
@@ -74,6 +101,24 @@ export async function openKafka(brokers: string[]): Promise<Broker> {
       await Promise.all([...producers].map(producer => producer.disconnect()));
       await admin.disconnect();
     },
+  };
+}
+
+function saslOf({ mechanism, name, password }: NonNullable<Access['login']>): SASLOptions {
+  return { mechanism, username: name, password };
+}
+
+/** The driver tries again where a certificate is not good, and then says only that nobody answers. */
+function socketsTelling(untrusted: (error: Error) => void): ISocketFactory {
+  return ({ host, port, ssl, onConnect }) => {
+    const named = isIP(host) ? {} : { servername: host };
+    const socket = ssl
+      ? connectTls({ host, port, ...named, ...ssl }, onConnect)
+      : connectPlain({ host, port }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    return socket.on('error', error => {
+      if (isUntrusted(error)) untrusted(error);
+    });
   };
 }
 

@@ -24,6 +24,9 @@ const LIST_MAX = 1_000;
 /** No object is longer by the protocol; it bounds what is believed of an answer. */
 const LISTS_MAX = 10_000;
 
+/** Of an object that is there already. Two that are being made at a time are told apart by trying again. */
+const PRECONDITION_FAILED = 412;
+
 /** What no further try will change: somebody has to look at the configuration. */
 const REFUSALS = new Set([
   'NoSuchBucket',
@@ -104,7 +107,19 @@ export function s3Bucket(settings: S3Settings, environment: Record<string, strin
         throw error;
       }
     },
+    make: (object, bytes) => asked(putNew(client.presign(prefix + object, { method: 'PUT' }), bytes)),
   };
+}
+
+/** The client cannot say it: a signed request of its own, for a name that no object may have yet. */
+async function putNew(url: string, bytes: Uint8Array): Promise<boolean> {
+  const reply = await fetch(url, { method: 'PUT', body: Buffer.from(bytes), headers: { 'If-None-Match': '*' } });
+  const text = await reply.text();
+  if (reply.ok) return true;
+  if (reply.status === PRECONDITION_FAILED) return false;
+  const tag = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
+  const message = tag('Message') ?? `the answer was ${reply.status}`;
+  throw Object.assign(new Error(message), { code: tag('Code') ?? String(reply.status) });
 }
 
 async function gathered(bytes: number, chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

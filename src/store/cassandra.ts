@@ -1,6 +1,7 @@
 import type cassandra from 'cassandra-driver';
 import { Fault } from '../base/fault.ts';
 import { Slots } from '../base/slots.ts';
+import { isUntrusted, type TlsFiles, tlsOptions } from '../base/tls.ts';
 import type { TileRange } from '../plan/window.ts';
 import { agreedHash, type NumberedName, numbers } from './agreement.ts';
 import { entityAt, keyAt, levelAt, tileStartAt } from './address.ts';
@@ -25,6 +26,8 @@ export interface ClusterSettings {
   hosts: string[];
   keyspace: Keyspace;
   user: { name: string; password: string } | null;
+  /** Connections are plain where it is left out. */
+  tls?: TlsFiles | null;
 }
 
 /** How a kind of process works with rows. */
@@ -106,13 +109,14 @@ export interface Cassandra extends RemoteRows {
  * @throws Fault `busy` where no node answers, `config` where it refuses; then and later
  */
 export async function openCassandra(settings: ClusterSettings, role: Role = FOLDING): Promise<Cassandra> {
-  const { hosts, keyspace, user } = settings;
+  const { hosts, keyspace, user, tls } = settings;
   // Whoever works with a folder alone need not wait for it.
   const { default: driver } = await import('cassandra-driver');
   const client = new driver.Client({
     contactPoints: hosts,
     localDataCenter: keyspace.datacenter,
     ...(user ? { credentials: { username: user.name, password: user.password } } : {}),
+    ...(tls ? { sslOptions: await tlsOptions(tls) } : {}),
     encoding: { useBigIntAsLong: true },
     socketOptions: { connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS },
     policies: {
@@ -358,6 +362,8 @@ function faultOf({ errors, types }: Driver, error: Error, { hosts, keyspace }: C
     const inner = Object.values(error.innerErrors as Record<string, Error | string>)[0];
     if (inner instanceof errors.AuthenticationError) return new Fault('config', `${where}: ${inner.message}`);
     const why = inner instanceof Error ? inner.message : (inner ?? error.message);
+    if (isUntrusted(inner ?? error))
+      return new Fault('config', `${where} and this process do not trust each other: ${why}`);
     return new Fault('busy', `${where} does not answer: ${why}`);
   }
   if (error instanceof errors.ResponseError) {

@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { archiveSuite } from './archive.suite.ts';
 import { cassandraSuite } from './cassandra.suite.ts';
 import { serveSuite } from './serve.suite.ts';
+import { secureSuite } from './secure.suite.ts';
 import { sourcesSuite } from './sources.suite.ts';
 import { workSuite } from './work.suite.ts';
-import { hasServers, type Servers, START_MAX_MS, startServers } from './servers.ts';
+import { hasJava, hasServers, type Servers, START_MAX_MS, startServers } from './servers.ts';
 
 describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
   let servers: Servers;
@@ -29,3 +30,5 @@ describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
   archiveSuite(() => servers);
   sourcesSuite(() => servers);
 });
+
+describe.skipIf(!hasJava('servers with certificates'))('the cluster, secured', () => secureSuite());

@@ -10,7 +10,11 @@ export const START_MAX_MS = 600_000;
 
 /** Whether there can be servers; says aloud what is skipped, and why. @throws Error under CI=true where there can be none */
 export function hasServers(what: string): boolean {
-  if (Object.values(VARIABLES).every(name => process.env[name])) return true;
+  return Object.values(VARIABLES).every(name => process.env[name]) || hasJava(what);
+}
+
+/** Whether there can be servers of our own, as `hasServers`. */
+export function hasJava(what: string): boolean {
   const found = findJava();
   if (!('missing' in found)) return true;
   const reason = `${what}: ${found.missing}; ${Object.values(VARIABLES).join(' and ')} name servers that run elsewhere`;

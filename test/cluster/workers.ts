@@ -15,7 +15,7 @@ import { joinLines } from '../perturb.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
 import { type Engine, EVENT_CLOCK, memoryDatabase, openEngine } from '../sim/engine.ts';
 
-const ROOT = join(import.meta.dir, '../..');
+export const ROOT = join(import.meta.dir, '../..');
 const DEFINITIONS = join(ROOT, 'examples/flights/features');
 /** A log that nobody reads. */
 export const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
@@ -71,11 +71,17 @@ export function startWorker(dir: string, options: string[] = []): Promise<Worker
 }
 
 /** @param ready what it says when it has begun */
-export async function startProcess(dir: string, words: string[], ready: string): Promise<Worker> {
+export async function startProcess(
+  dir: string,
+  words: string[],
+  ready: string,
+  env: Record<string, string> = {},
+): Promise<Worker> {
   const path = join(dir, `process-${++processCount}.log`);
   const fd = openSync(path, 'a');
   const child = Bun.spawn([process.execPath, join(ROOT, 'src/main.ts'), ...words], {
     cwd: dir,
+    env: { ...process.env, ...env },
     stdout: fd,
     stderr: fd,
   });

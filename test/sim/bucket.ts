@@ -45,6 +45,14 @@ export class SimulatedBucket implements Bucket {
     await this.#call(() => void this.objects.set(name, Uint8Array.from(Buffer.concat(parts))));
   }
 
+  make(name: string, bytes: Uint8Array): Promise<boolean> {
+    return this.#call(() => {
+      if (this.objects.has(name)) return false;
+      this.objects.set(name, bytes.slice());
+      return true;
+    });
+  }
+
   async #call<T>(work: () => T): Promise<T> {
     // Even a near one answers in a later turn.
     await null;

@@ -92,6 +92,19 @@ describe.skipIf(program === null)('a bucket', () => {
     TIMEOUT_MS,
   );
 
+  test('makes an object once, whoever else tries', async () => {
+    const name = await newBucket();
+    const makers = Array.from({ length: 8 }, (_, i) =>
+      bucketAt(moto.url, name).make('one', new TextEncoder().encode(`${i}`)),
+    );
+    const made = await Promise.all(makers);
+    expect(made.filter(Boolean)).toEqual([true]);
+    const bytes = await bucketAt(moto.url, name).read('one', 0, 9);
+    expect(new TextDecoder().decode(bytes)).toBe(String(made.indexOf(true)));
+    const refused = bucketAt(moto.url, 'nobody-made-it').make('one', bytes);
+    await expect(refused).rejects.toMatchObject({ code: 'config', message: expect.stringContaining('NoSuchBucket') });
+  });
+
   test('that nobody has made is a fault of the configuration', async () => {
     const refused = bucketAt(moto.url, 'nobody-made-it').list();
     await expect(refused).rejects.toMatchObject({ code: 'config', message: expect.stringContaining('NoSuchBucket') });

@@ -1,14 +1,16 @@
 import { expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { loadKernel } from '../../src/kernel/instance.ts';
-import { archiveSource, folderArchive, partitionFolder } from '../../src/source/archive.ts';
+import { archiveSource, bucketArchive, folderArchive, partitionFolder } from '../../src/source/archive.ts';
+import { bucketDisk } from '../../src/source/bucket.ts';
 import { localDisk } from '../../src/source/disk.ts';
 import type { Message, Progress } from '../../src/source/partition.ts';
 import { Lost } from '../../src/source/partition.ts';
 import type { Source } from '../../src/source/source.ts';
 import { Archiver } from '../../src/work/archiver.ts';
+import { noPauses, SimulatedBucket } from '../sim/bucket.ts';
 import { EVENT_CLOCK } from '../sim/engine.ts';
 import { Random } from '../sim/random.ts';
 
@@ -45,6 +47,11 @@ test.each(Array.from({ length: SEEDS }, (_, seed) => seed))(
   async seed => {
     const random = new Random(seed);
     const folder = mkdtempSync(join(tmpdir(), 'tilefold-archive-'));
+    // Every other one is in a bucket, which may do what it is told and say that it did not.
+    const bucket = seed % 2 === 0 ? null : new SimulatedBucket(seed);
+    const pauses = noPauses(seed);
+    const archive = bucket ? await bucketArchive(bucket, pauses) : folderArchive(folder);
+    if (bucket) bucket.trouble = 0.1;
     const { messages, lines } = partitionOf(random, 60);
     const end = messages.at(-1)!.offset + 1n;
     const door = await loadKernel();
@@ -57,7 +64,7 @@ test.each(Array.from({ length: SEEDS }, (_, seed) => seed))(
       owner = me;
       return new Archiver(
         {
-          ...{ door, archive: folderArchive(folder), partition: PARTITION, clock: EVENT_CLOCK },
+          ...{ door, archive, partition: PARTITION, clock: EVENT_CLOCK },
           ...{ segmentBytes: 300 + random.below(1_500), segmentAgeMs: 0, nowMs: () => 0 },
           async commit(progress) {
             // It may die between a segment and its commit, and the broker may have dealt anew.
@@ -106,16 +113,26 @@ test.each(Array.from({ length: SEEDS }, (_, seed) => seed))(
       await now.flush();
       if (now.next >= end && ((committed as Progress | null)?.next ?? 0n) < end) now = begin();
     }
-    const source = await archiveSource(localDisk, folder);
+    if (bucket) bucket.trouble = 0;
+    const source = bucket
+      ? await archiveSource(bucketDisk(bucket, pauses), '', bucket.name)
+      : await archiveSource(localDisk, folder);
     expect(await linesOf(source)).toEqual(lines);
     const from = random.below(lines.length);
     expect(await linesOf(source, from)).toEqual(lines.slice(from));
     // Nobody has left a part.
-    const files = readdirSync(partitionFolder(folder, PARTITION));
+    const files = bucket
+      ? [...bucket.objects.keys()].filter(name => name !== 'archive.txt').map(name => basename(name))
+      : readdirSync(partitionFolder(folder, PARTITION));
     expect(files.filter(name => !/^\d{20}\.ndjson\.zst$/.test(name))).toEqual([]);
     rmSync(folder, { recursive: true });
   },
 );
+
+test('a bucket that makes an object anew which is there cannot have an archive', async () => {
+  const careless = Object.assign(new SimulatedBucket(1), { make: async () => true });
+  await expect(bucketArchive(careless, noPauses(1))).rejects.toThrow('does not heed If-None-Match');
+});
 
 test('a note that is none of its own is told', async () => {
   const parts = {
