@@ -77,3 +77,8 @@ export function floorDiv(dividend: bigint, divisor: bigint): bigint {
   const quotient = dividend / divisor;
   return dividend % divisor !== 0n && dividend < 0n !== divisor < 0n ? quotient - 1n : quotient;
 }
+
+/** Null where there are none. */
+export function greatest(times: Iterable<bigint>): bigint | null {
+  return [...times].reduce<bigint | null>((most, time) => (most === null || time > most ? time : most), null);
+}

@@ -7,6 +7,8 @@ import { compileSources, readSources, type SourceFile } from '../compile/compile
 import type { AbortedJson, AppliedJson, ApplyFiles, PlanState } from '../http/plan.ts';
 import type { AppliedPlan } from '../meta/meta.ts';
 import type { Start } from '../plan/transition.ts';
+import { succeedingIn } from './asking.ts';
+import { isClustered } from './cluster.ts';
 import { NOT_IN_FORCE, type Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { withParts } from './held.ts';
@@ -23,6 +25,8 @@ interface Options extends Starting {
 
 /** How often a server is asked how far it has come. */
 const ASK_EVERY_MS = 200;
+/** And a cluster, by its database. */
+const ASK_CLUSTER_EVERY_MS = 500;
 
 /** How what is new begins. */
 export interface Starting {
@@ -51,7 +55,7 @@ export function addStarting(command: Command): Command {
       ).conflicts('sinceNow'),
     )
     .option('--since-now', 'what is new answers at once, with what comes from now on: lifetimes, redefined names too')
-    .option('--detach', 'with --backfill: a server goes on alone; apply --status says how far it is');
+    .option('--detach', 'with --backfill, and in a cluster: others go on alone; apply --status says how far it is');
 }
 
 /** `tilefold apply`: other definitions come into force, here or in the server that holds the data folder. */
@@ -76,16 +80,22 @@ export function addApply(program: Command) {
       const options = command.optsWithGlobals<Options>();
       const { config: path, abort, status, json } = options;
       const config = await loadConfig(path);
-      if (abort) return tellAborted(await abortPlan(config), json);
-      if (status) return tellStatus(await statusOf(config), json);
+      if (abort) return tellAborted(await abortPlan(config, path), json);
+      if (status) return tellStatus(await statusOf(config, path), json);
       const files = await readSources(await definitionsIn(dir ?? null, config));
-      const applied = await broughtIntoForce(config, files, options);
+      const applied = await broughtIntoForce(config, path, files, options);
       console.log(json ? JSON.stringify(applied) : appliedText(applied));
     });
 }
 
-/** Files as definitions: here, or by the server that holds the data folder. @throws Fault, Faults all that is refused */
-export function broughtIntoForce(config: Config, files: SourceFile[], starting: Starting): Promise<AppliedJson> {
+/** Files as definitions: here, by the server that holds the data folder, or in a cluster. @throws Fault, Faults all that is refused */
+export function broughtIntoForce(
+  config: Config,
+  path: string,
+  files: SourceFile[],
+  starting: Starting,
+): Promise<AppliedJson> {
+  if (isClustered(config)) return broughtIntoCluster(config, path, files, starting);
   const start = startOf(starting);
   const ways = {
     open: (parts: Parts) => applyHere(config, parts, files, start),
@@ -99,7 +109,8 @@ function note(text: string): void {
   if (text !== NOT_IN_FORCE) console.error(text);
 }
 
-function abortPlan(config: Config): Promise<AbortedJson> {
+function abortPlan(config: Config, path: string): Promise<AbortedJson> {
+  if (isClustered(config)) return succeedingIn(config, path, one => one.abort());
   const held = async (url: string) =>
     JSON.parse(await askServer(url, '/v1/plan/abort', { method: 'POST' })) as AbortedJson;
   return withParts(config, { open: aborted, held }, true, note);
@@ -116,7 +127,8 @@ function tellAborted(state: AbortedJson, json: boolean | undefined): void {
   console.log(json ? JSON.stringify(state) : `${what}; the definitions in force stay`);
 }
 
-function statusOf(config: Config): Promise<PlanState> {
+function statusOf(config: Config, path: string): Promise<PlanState> {
+  if (isClustered(config)) return succeedingIn(config, path, one => one.state());
   const held = async (url: string) => JSON.parse(await askServer(url, '/v1/plan')) as PlanState;
   return withParts(config, { open: planState, held }, true, note);
 }
@@ -125,8 +137,9 @@ function tellStatus(state: PlanState, json: boolean | undefined): void {
   console.log(json ? JSON.stringify(state) : statusText(state));
 }
 
-function statusText({ position, computing, waiting }: PlanState): string {
+function statusText({ position, computing, waiting, taken_up: takenUp }: PlanState): string {
   const lines = [`in force from record ${position} on`];
+  if (takenUp) lines.push(takenUpText(takenUp));
   if (computing) {
     const { doing, folded, end, rate, merged } = computing;
     const share = end === 0 ? 100 : Math.floor((100 * folded) / end);
@@ -135,14 +148,46 @@ function statusText({ position, computing, waiting }: PlanState): string {
     );
   }
   if (waiting) lines.push(`waiting: others take over at ${waiting.until}, when their windows are whole`);
-  if (!computing && !waiting) lines.push('nothing is to come');
+  if (!computing && !waiting && !takenUp) lines.push('nothing is to come');
   return lines.join('\n');
+}
+
+function takenUpText({ partitions, of }: PlanState['taken_up'] & {}): string {
+  return `being taken up: ${partitions} of ${of} partitions of events go by it`;
 }
 
 export async function definitionsIn(dir: string | null, config: Config): Promise<string> {
   if (dir === null) return config.definitions;
   const path = join(dir, 'tilefold.yaml');
   return existsSync(path) ? (await loadConfig(path)).definitions : dir;
+}
+
+/** Processes that work take the definitions up; with `when-warm` it is known by then for how long they wait. */
+async function broughtIntoCluster(
+  config: Config,
+  path: string,
+  files: SourceFile[],
+  starting: Starting,
+): Promise<AppliedJson> {
+  return succeedingIn(config, path, async ({ apply, look, state }) => {
+    const { latenessMs, dialect } = config;
+    const { plan, faults } = await compileSources(files, { latenessMs, dialect });
+    if (faults.length > 0) throw new Faults(faults);
+    const { number, ...applied } = await apply(plan, startOf(starting));
+    let told = '';
+    for (let isFirst = true; applied.position === null && !starting.detach; isFirst = false) {
+      const { plan, coming } = await look();
+      if (plan.number >= number) return appliedJson({ ...applied, position: plan.position });
+      if (coming?.number !== number) throw new Fault('conflict', 'given up by apply --abort');
+      if (coming.untilMicros !== null) return appliedJson({ ...applied, untilMicros: coming.untilMicros });
+      const text = takenUpText((await state()).taken_up ?? { partitions: 0, of: 0 });
+      // Mostly it is done within a second or two.
+      if (!isFirst && text !== told) console.error(text);
+      told = text;
+      await Bun.sleep(ASK_CLUSTER_EVERY_MS);
+    }
+    return appliedJson(applied);
+  });
 }
 
 async function applyHere(config: Config, parts: Parts, files: SourceFile[], start: Start): Promise<AppliedJson> {

@@ -237,7 +237,7 @@ async function publish(name: string | undefined, { config: path, json, ...starti
   const config = await loadConfig(path);
   const { version, files } = await branchPlan(config, name);
   checkSettings(version, config);
-  const applied = await broughtIntoForce(config, files, starting);
+  const applied = await broughtIntoForce(config, path, files, starting);
   const what = { name: version.name, version: version.version };
   console.log(json ? JSON.stringify({ ...what, ...applied }) : `${versionText(version)}\n${appliedText(applied)}`);
 }

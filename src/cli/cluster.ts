@@ -1,14 +1,16 @@
 /** What all processes of a cluster agree on, and where its servers are. */
 import { Fault } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
-import type { Ids } from '../kernel/layout.ts';
-import { planHash } from '../plan/canonical.ts';
-import { isTopology, rowEntities } from '../plan/layers.ts';
+import { isTopology } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type Broker, openKafka } from '../source/kafka.ts';
 import { type Cassandra, type ClusterSettings, openCassandra } from '../store/cassandra.ts';
 import type { Config, KafkaConfig } from './config.ts';
-import { entityHash, numberedIn } from './recorded.ts';
+
+/** Whether a configuration is of a cluster: it says where events come from, and where rows are. */
+export function isClustered({ kafka, scylla }: Config): boolean {
+  return kafka !== null && scylla !== null;
+}
 
 /**
  * Where rows are, and who asks for them: who serves may be another user than who folds, of whom the database takes more.
@@ -66,22 +68,47 @@ export function checkPlan(plan: Plan): void {
     throw new Fault('unsupported', `the definitions have ${what}: that is computed on one machine, not in a cluster`);
 }
 
-/** What rows call the plan's entities and aggregates: all processes have to agree. */
-export async function agreedIds(remote: Cassandra, plan: Plan, keyspace: string): Promise<Ids> {
-  const hash = planHash(plan);
-  if ((await remote.planHash(hash)) !== hash) {
-    const wanted = 'other definitions need another keyspace and another group, which begin anew';
-    throw new Fault('unsupported', `the rows in ${keyspace} are of other definitions than those here: ${wanted}`);
-  }
-  const entities = rowEntities(plan).map(one => ({ kind: 'entity' as const, name: one.name, hash: entityHash(one) }));
-  const aggregates = numberedIn(plan).map(one => ({ ...one, kind: 'aggregate' as const }));
-  const numbers = await remote.numbers([...entities, ...aggregates]);
-  const numbered = (of: { name: string }[], from: number) =>
-    new Map(of.map(({ name }, i): [string, number] => [name, numbers[from + i]!]));
-  return { entities: numbered(entities, 0), aggregates: numbered(aggregates, entities.length) };
-}
-
 /** The group that tiles; its notes say how far the clocks of events have come. */
 export function tileGroup({ group }: Pick<KafkaConfig, 'group'>): string {
   return `${group}.tile`;
+}
+
+/** The group that folds a changelog: each has its own. */
+export function foldGroup({ group }: Pick<KafkaConfig, 'group'>, epoch: number): string {
+  return `${group}.fold.${epoch}`;
+}
+
+/** The topic of changes: of each epoch another one. */
+export function changelogName({ changelog: { topic } }: KafkaConfig, epoch: number): string {
+  return `${topic}.${epoch}`;
+}
+
+/** The topic of what is wrong with events. */
+export function errorsName({ changelog: { topic } }: KafkaConfig): string {
+  return `${topic}.errors`;
+}
+
+/** Changes of one message are one row at least, and a row may be large. */
+const MESSAGE_MAX_BYTES = 8 << 20;
+
+/** Makes the topic of changes where there is none. @throws Fault `config` where there is one of other partitions */
+export async function makeChangelog(
+  broker: Broker,
+  kafka: KafkaConfig,
+  { number, partitions }: { number: number; partitions: number },
+): Promise<void> {
+  const { replicas, retentionMs } = kafka.changelog;
+  const name = changelogName(kafka, number);
+  const has = await broker.partitionsOf(name);
+  if (has === null) {
+    const changes = { 'message.timestamp.type': 'LogAppendTime', 'max.message.bytes': String(MESSAGE_MAX_BYTES) };
+    const settings = { 'cleanup.policy': 'delete', 'retention.ms': String(retentionMs), ...changes };
+    await broker.makeTopic({ name, partitions, replicas, settings });
+  } else if (has !== partitions) {
+    const what = `topic ${name} has ${has} partitions, and the cluster has agreed on ${partitions}`;
+    throw new Fault(
+      'config',
+      `${what}: keys stay in their partitions, and \`tilefold repartition\` changes their number`,
+    );
+  }
 }

@@ -14,7 +14,6 @@ import type { S3Settings } from '../source/s3.ts';
 import type { Clock } from '../source/source.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../source/source.ts';
 import type { ClusterSettings, Role } from '../store/cassandra.ts';
-import { EPOCH_MAX } from '../store/stamp.ts';
 
 /** `tilefold.yaml`, with its defaults filled in and its paths made absolute: they are written relative to the file. */
 export interface Config {
@@ -62,7 +61,7 @@ export interface KafkaConfig {
   /** The topic of events. */
   events: string;
   /** The topic of changes, made where there is none. */
-  changelog: { topic: string; partitions: number; epoch: number; replicas: number; retentionMs: number };
+  changelog: { topic: string; partitions: number; replicas: number; retentionMs: number };
   /** What names of groups and of transactions begin with. */
   group: string;
 }
@@ -368,7 +367,7 @@ const TOPIC = z
   .describe('the name of a topic');
 
 /** As many as tiling deals changes out to. */
-const CHANGELOG_PARTITIONS_MAX = 64n;
+export const CHANGELOG_PARTITIONS_MAX = 64n;
 const CHANGELOG_PARTITIONS_DEFAULT = 8;
 
 const KAFKA = z.strictObject({
@@ -381,7 +380,6 @@ const KAFKA = z.strictObject({
     .strictObject({
       topic: TOPIC.default('changelog'),
       partitions: count(CHANGELOG_PARTITIONS_MAX).optional(),
-      epoch: count(BigInt(EPOCH_MAX)).optional(),
       replicas: count(REPLICAS_MAX).optional(),
       retention: duration(60_000).default(7 * 86_400_000),
     })
@@ -392,11 +390,11 @@ function kafkaSettings(
   { brokers, events, group, tls, sasl, changelog }: z.output<typeof KAFKA>,
   folder: string,
 ): KafkaConfig {
-  const { topic, partitions = CHANGELOG_PARTITIONS_DEFAULT, epoch = 1, replicas = REPLICAS_DEFAULT } = changelog;
+  const { topic, partitions = CHANGELOG_PARTITIONS_DEFAULT, replicas = REPLICAS_DEFAULT } = changelog;
   return {
     ...{ brokers, tls: tlsFiles(tls, folder), sasl: sasl ?? null },
     ...{ events, group },
-    changelog: { topic, partitions, epoch, replicas, retentionMs: changelog.retention },
+    changelog: { topic, partitions, replicas, retentionMs: changelog.retention },
   };
 }
 

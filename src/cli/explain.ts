@@ -5,6 +5,8 @@ import { didYouMean } from '../base/name.ts';
 import { keyJson } from '../http/columnar.ts';
 import { explanationJson, parseExplain } from '../http/explain.ts';
 import type { Plan } from '../plan/plan.ts';
+import { answered } from './asking.ts';
+import { isClustered } from './cluster.ts';
 import type { Parts } from './compose.ts';
 import { type Config, loadConfig } from './config.ts';
 import { withParts } from './held.ts';
@@ -29,17 +31,25 @@ export function addExplain(program: Command) {
     .option('--json', 'as the server answers it')
     .action(async (feature: string, key: string[], _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      const text = await explain(await loadConfig(options.config), feature, key, options.at);
+      const text = await explain(await loadConfig(options.config), options.config, feature, key, options.at);
       process.stdout.write(options.json ? text : `${explanationText(text)}\n`);
     });
 }
 
-/** By the server where one holds the data folder, else by opening it. Both answer in the same JSON. */
-async function explain(config: Config, feature: string, words: string[], at: string | undefined): Promise<string> {
+/** In a cluster by its rows; else by the server where one holds the data folder, or by opening it. All answer in the same JSON. */
+async function explain(
+  config: Config,
+  path: string,
+  feature: string,
+  words: string[],
+  at: string | undefined,
+): Promise<string> {
   const bodyBy = (plan: Plan) => explainBody(plan, feature, words, at);
+  const asked = (plan: Plan) => parseExplain(new TextEncoder().encode(bodyBy(plan)));
+  if (isClustered(config))
+    return answered(config, path, async one => explanationJson(await one.explain(asked(one.plan))));
   const ways = {
-    open: async ({ plan, reader }: Parts) =>
-      explanationJson(await reader.explain(parseExplain(new TextEncoder().encode(bodyBy(plan))))),
+    open: async ({ plan, reader }: Parts) => explanationJson(await reader.explain(asked(plan))),
     held: (url: string) => askServer(url, '/v1/explain', { method: 'POST', body: bodyBy(servedPlan(config)) }),
   };
   return withParts(config, ways, true);

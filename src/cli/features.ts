@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
 import { formatDuration } from '../base/time.ts';
 import { featureSets } from '../http/feature_sets.ts';
+import { clusterInForce } from './asking.ts';
+import { isClustered } from './cluster.ts';
 import { type Config, loadConfig } from './config.ts';
 import { planInForce } from './in_force.ts';
 import { planOf } from './plan_cache.ts';
@@ -23,15 +25,15 @@ export function addFeatures(program: Command) {
     .option('--json', 'as the server answers it')
     .action(async (pattern: string | undefined, _options, command: Command) => {
       const { config, json } = command.optsWithGlobals<Options>();
-      const all = await setsOf(await loadConfig(config));
+      const all = await setsOf(await loadConfig(config), config);
       const found = pattern === undefined ? all : matching(all, pattern);
       console.log(json ? JSON.stringify(found) : catalogueText(found));
     });
 }
 
 /** Of what is in force, with a server and without; before anything is, of the definitions. */
-async function setsOf(config: Config): Promise<Sets> {
-  const inForce = planInForce(config);
+async function setsOf(config: Config, path: string): Promise<Sets> {
+  const inForce = isClustered(config) ? await clusterInForce(config, path) : planInForce(config);
   if (inForce) return featureSets(inForce.plan, { ...inForce.now, coming: inForce.coming });
   const { plan } = await planOf(config);
   return featureSets(plan, { position: -1, clocks: new Map(), nowMicros: null });

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { Fault } from '../base/fault.ts';
-import { MICROS_PER_MS } from '../base/time.ts';
+import { greatest, MICROS_PER_MS } from '../base/time.ts';
 import type { Now } from '../http/feature_sets.ts';
 import type { Numbered } from '../plan/diff.ts';
 import { readMembers } from '../meta/members.ts';
@@ -70,8 +70,4 @@ function comingOf(meta: Meta): (Coming & { before: { json: string; members: stri
     untilMicros: until === null ? null : BigInt(until),
     before: before === null ? null : { json: before, members: beforeMembers! },
   };
-}
-
-export function greatest(times: bigint[]): bigint | null {
-  return times.reduce<bigint | null>((most, time) => (most === null || time > most ? time : most), null);
 }

@@ -7,6 +7,9 @@ import { parseLookup } from '../http/features.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
 import type { Type } from '../plan/value.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
+import type { Lookup } from '../read/read.ts';
+import { answered } from './asking.ts';
+import { isClustered } from './cluster.ts';
 import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { type Config, loadConfig } from './config.ts';
@@ -44,16 +47,24 @@ export function oneMore(name: string, names: string[] = []): string[] {
   return [...names, name];
 }
 
-/** By the server where one holds the data folder, else by opening it. Both answer in the same JSON. */
+/** In a cluster by its rows; else by the server where one holds the data folder, or by opening it. All answer in the same JSON. */
 async function lookup(config: Config, entityName: string, keys: string[], options: Options): Promise<string> {
   if (options.shadow !== undefined) return lookupShadow(config, options.shadow, entityName, keys, options);
   const bodyBy = (plan: Plan) => lookupBody(plan, entityName, keys, options);
+  if (isClustered(config))
+    return answered(config, options.config, async one =>
+      new TextDecoder().decode(answerJson(await one.lookup(asked(bodyBy(one.plan))))),
+    );
   const ways = {
     open: async ({ plan, reader }: Parts) =>
-      new TextDecoder().decode(answerJson(await reader.lookup(parseLookup(new TextEncoder().encode(bodyBy(plan)))))),
+      new TextDecoder().decode(answerJson(await reader.lookup(asked(bodyBy(plan))))),
     held: (url: string) => askServer(url, '/v1/features', { method: 'POST', body: bodyBy(servedPlan(config)) }),
   };
   return withParts(config, ways, true);
+}
+
+function asked(body: string): Lookup {
+  return parseLookup(new TextEncoder().encode(body));
 }
 
 async function lookupShadow(config: Config, name: string, entity: string, keys: string[], options: Options) {
@@ -64,7 +75,7 @@ async function lookupShadow(config: Config, name: string, entity: string, keys: 
       () => rows.position,
       () => stillNow(config, rows),
     );
-    return new TextDecoder().decode(answerJson(reader.lookup(parseLookup(new TextEncoder().encode(body)))));
+    return new TextDecoder().decode(answerJson(reader.lookup(asked(body))));
   } finally {
     rows.close();
   }

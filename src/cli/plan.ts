@@ -8,6 +8,8 @@ import type { EventFeatureChange } from '../plan/event_diff.ts';
 import { planJson } from '../plan/json.ts';
 import { typeName } from '../plan/value.ts';
 import type { KeptLevel } from '../plan/window.ts';
+import { clusterInForce } from './asking.ts';
+import { isClustered } from './cluster.ts';
 import { loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
 import { type Coming, type InForce, planInForce } from './in_force.ts';
@@ -29,7 +31,7 @@ export function addPlan(program: Command) {
       const { config: path, json } = command.optsWithGlobals<Options>();
       const config = await loadConfig(path);
       const after = await compileFolder(dir ?? config.definitions, config);
-      const before = planInForce(config);
+      const before = isClustered(config) ? await clusterInForce(config, path) : planInForce(config);
       const diff = diffPlans(before?.plan ?? null, after, before?.numbers);
       const coming = before?.coming ?? null;
       const isSame = coming !== null && planJson(coming.plan) === planJson(after);

@@ -21,6 +21,7 @@ import { addLog } from './log.ts';
 import { addLookup } from './lookup.ts';
 import { addPlan } from './plan.ts';
 import { addRebuild } from './rebuild.ts';
+import { addRepartition } from './repartition.ts';
 import { addReplay } from './replay.ts';
 import { addCache } from './replays.ts';
 import { addSchema } from './schema.ts';
@@ -81,6 +82,7 @@ export function programOf(): Command {
     addRebuild,
     addCql,
     addWork,
+    addRepartition,
     addArchive,
     addSchema,
     addCompletion,

@@ -43,9 +43,8 @@ const NOTES = {
   'kafka.events': 'The topic of events; it has to be there.',
   'kafka.group': 'What names of groups and of transactions begin with: processes of one group share the work.',
   'kafka.changelog': 'The topic that changes of rows go through, made where there is none.',
-  'kafka.changelog.topic': 'Its name, which the epoch follows.',
+  'kafka.changelog.topic': 'Its name, which a number follows: 1, and one more whenever it is repartitioned.',
   'kafka.changelog.partitions': 'As many processes can fold at most; 8 where it is left out.',
-  'kafka.changelog.epoch': 'Counts changelogs that followed on each other; 1 where it is left out.',
   'kafka.changelog.replicas': 'How many brokers have each message; 3 where it is left out.',
   'kafka.changelog.retention': 'How long processes may be away before rows have to be made anew.',
   scylla:

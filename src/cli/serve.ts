@@ -6,7 +6,7 @@ import { app, type Served, STILL_FOLDING } from '../http/app.ts';
 import type { Watcher } from '../ingest/engine.ts';
 import { aborted, filesApplied, planState } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
-import type { Surroundings } from './cluster.ts';
+import { isClustered, type Surroundings } from './cluster.ts';
 import { type Config, loadConfig, parseMemory } from './config.ts';
 import { graceOf, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
 import { MEMORY } from './memory.ts';
@@ -16,7 +16,7 @@ import { branchService } from './branches.ts';
 import { feedService } from './feed.ts';
 import { openReplaying, type Replaying } from './replay_service.ts';
 import { timelineService } from './timelines.ts';
-import { isClustered, openServing } from './serving.ts';
+import { openServing } from './serving.ts';
 import { stopSignal } from './signal.ts';
 
 interface Options {

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { greatest } from '../base/time.ts';
 import { Fault, Faults } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
@@ -26,7 +27,6 @@ import type { RowReader, Store } from '../store/store.ts';
 import { foldingOf, readableLog } from './compose.ts';
 import type { Config } from './config.ts';
 import { durably, type OpenDatabase, openDatabase, openFile, openRows, openSnapshot, REFUSE } from './database.ts';
-import { greatest } from './in_force.ts';
 import { idsOf, numberNew, recordedPlan, rowsFromOf } from './recorded.ts';
 
 /**

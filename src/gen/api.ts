@@ -993,6 +993,19 @@ export interface PlanState {
      */
     until: string;
   } | null;
+  /**
+   * of a cluster alone, while definitions are to come into force: all partitions take them up first
+   */
+  taken_up?: {
+    /**
+     * partitions of events that go by them
+     */
+    partitions: number;
+    /**
+     * of so many
+     */
+    of: number;
+  };
 }
 export interface PlanChange {
   /**

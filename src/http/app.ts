@@ -96,7 +96,7 @@ export interface Served {
   applyFiles: ApplyFiles;
   abort: () => Promise<AbortedJson>;
   meta: Pick<Meta, 'errors' | 'late'>;
-  planState: () => PlanState;
+  planState: () => PlanState | Promise<PlanState>;
   timelines: TimelineService;
   branches: BranchService;
   replays: ReplayService;

@@ -110,6 +110,13 @@ const PLAN_STATE = z.object({
     .object({ until: z.string().describe('when they are whole, RFC 3339') })
     .nullable()
     .describe('definitions that wait for their windows beside those in force'),
+  taken_up: z
+    .object({
+      partitions: z.int().min(0).describe('partitions of events that go by them'),
+      of: z.int().min(1).describe('of so many'),
+    })
+    .optional()
+    .describe('of a cluster alone, while definitions are to come into force: all partitions take them up first'),
 });
 
 export type PlanState = z.infer<typeof PLAN_STATE>;
@@ -137,8 +144,8 @@ export const GET_PLAN: Operation = {
   problems: [501, 503],
 };
 
-export function showPlan(state: () => PlanState): Handler {
-  return c => c.json(state());
+export function showPlan(state: () => PlanState | Promise<PlanState>): Handler {
+  return async c => c.json(await state());
 }
 
 const ABORTED = z.object({

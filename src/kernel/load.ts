@@ -24,6 +24,8 @@ export interface Settings {
   /** An event this far ahead of its arrival is bad, where that is known. */
   aheadMaxMs: number;
   shards: number;
+  /** Nothing is looked up in the kernel: it only tiles. */
+  isUnasked?: boolean;
 }
 
 /** Loads a plan into a fresh kernel instance. */
@@ -50,7 +52,8 @@ export function layPlan(kernel: Kernel, plan: Plan, ids: Ids, settings: Settings
     exports.keepLastRows(typeIndex(layout, event.name), ids.entities.get(name)!, ids.aggregates.get(name)!);
   for (const entity of plan.entities) {
     const features = plan.features.filter(feature => feature.entity === entity.name);
-    if (features.length > 0) layout.lookups.set(entity.name, layAnswer(layout, entity.name, features, null));
+    if (features.length > 0 && !settings.isUnasked)
+      layout.lookups.set(entity.name, layAnswer(layout, entity.name, features, null));
   }
   return layout;
 }

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { wholeFrom } from './catalogue.ts';
+import type { Expression } from './expression.ts';
 import { windowKnown } from './known.ts';
 import type { EventType, Feature, Plan } from './plan.ts';
 import { type InForce, pairsOf, planOnly, type Transition } from './transition.ts';
@@ -50,6 +51,27 @@ function readers(current: Plan, next: Plan, names: Map<string, string>): Feature
     // No name of a definition has two of these.
     return { ...feature, name: `${feature.name}@next`, expression: { ...expression, read } };
   });
+}
+
+/**
+ * A plan that keeps the tiles too which the one before it reads of the aggregates that go on: it takes over, and the other
+ * one is still asked.
+ */
+export function withReadsOf({ plan: before, members: were }: InForce, { plan, members }: InForce): Plan {
+  const names = new Map([...members].map(([name, { id }]) => [id, name]));
+  const read = before.aggregates.flatMap(({ name: wasCalled, entity, type }) => {
+    const name = names.get(were.get(wasCalled)!.id);
+    if (name === undefined) return [];
+    const known = readsOf(name, plan).map(({ window }) => textOf(window));
+    return readsOf(wasCalled, before).flatMap(({ window }, i): Feature[] => {
+      if (known.includes(textOf(window))) return [];
+      const read = { aggregate: name, window, keys: null, after: null, exclusive: false };
+      const expression: Expression = { kind: 'read', type, read, at: null };
+      // No name of a definition has two of these.
+      return [{ name: `${name}@before${i}`, set: name, entity: entity!, expression, description: '', at: null }];
+    });
+  });
+  return { ...plan, features: [...plan.features, ...read] };
 }
 
 /** Events are judged by both declarations meanwhile. */

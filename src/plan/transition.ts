@@ -39,6 +39,8 @@ export interface InForce {
   plan: Plan;
   /** By name of aggregate. */
   members: Map<string, Member>;
+  /** By length of tile, how long a row stays where that is fixed when it is written: a plan that wants it for longer comes too late. */
+  rowsLastMs?: Map<number, number>;
 }
 
 export interface Member {
@@ -81,10 +83,12 @@ export function transition(current: InForce, next: Plan, at: Moment, beginning: 
     ...{ kept: 0, refusals: [] },
   };
   const left = new Set(current.plan.aggregates.map(({ name }) => name));
+  const leaving = new Set<string>();
   for (const aggregate of next.aggregates) {
     const before = pairs.get(aggregate);
     const sides = before && sidesOf(before, aggregate, current, next);
-    if (sides && goesOn(sides, beginning)) {
+    if (sides && leaveTooSoon(sides, current)) leaving.add(aggregate.name);
+    if (sides && !leaving.has(aggregate.name) && goesOn(sides, beginning)) {
       keep(result, sides, at);
       left.delete(sides.before.name);
     } else begin(result, aggregate, current, at, beginning);
@@ -92,7 +96,7 @@ export function transition(current: InForce, next: Plan, at: Moment, beginning: 
   for (const { name } of next.aggregates) left.delete(name);
   result.removed = [...left];
   result.refusals.push(...keepLastRows(result, current, next, at, beginning));
-  if (beginning === 'warm') result.refusals.push(...refused(result, next));
+  if (beginning === 'warm') result.refusals.push(...refused(result, next, leaving));
   if (beginning === 'whole' && at.position > 0) result.refusals.push(...refuseUncountable(result, next));
   result.refusals.push(...tooManyWindows(result, next));
   return result;
@@ -155,6 +159,14 @@ function goesOn(sides: Sides, beginning: Beginning): boolean {
   const beginsLifetime = levelsAfter.some(isLifetime) && !levelsBefore.has(LIFETIME_LEVEL_MS);
   if (beginsLifetime && member.known.hasOldLifetime) return false;
   return beginning !== 'whole' || (isWhole(member.known) && !isExtended(sides));
+}
+
+/** Rows that are there will be gone before the next plan stops reading them. */
+function leaveTooSoon({ levelsBefore, levelsAfter }: Sides, { rowsLastMs }: InForce): boolean {
+  return levelsAfter.some(({ levelMs, ttlMs }) => {
+    const [wasMs, lastMs] = [levelsBefore.get(levelMs)?.ttlMs, rowsLastMs?.get(levelMs)];
+    return wasMs !== undefined && lastMs !== undefined && ttlMs > wasMs && ttlMs > lastMs;
+  });
 }
 
 /** Does it want tiles that were not kept, or for longer? */
@@ -298,12 +310,18 @@ const WAYS =
   '--backfill computes it from the log before it answers, --since-now lets it answer at once, WARMING, with what comes from now on';
 const WAIT = '--when-warm lets the old one answer until its windows are whole';
 
-/** What is added and never warms up, and what would change its meaning under a name that stays. */
-function refused(result: Transition, next: Plan): Fault[] {
+/**
+ * What is added and never warms up, and what would change its meaning under a name that stays.
+ *
+ * @param leaving names of those that are not redefined, and whose rows would be gone too soon
+ */
+function refused(result: Transition, next: Plan, leaving: Set<string>): Fault[] {
   const refusals: Fault[] = [];
   const aggregateOf = (name: string) => next.aggregates.find(one => one.name === name)!;
   for (const name of result.redefined) {
-    const what = `${name} is redefined, and its rows are of the old definition`;
+    const what = leaving.has(name)
+      ? `${name} wants tiles for longer than the database keeps those that it has, and so counts anew`
+      : `${name} is redefined, and its rows are of the old definition`;
     if (result.members.get(name)!.known.sinceMicros !== null)
       refusals.push(refusal(`${what}: ${WAYS}, ${WAIT}`, aggregateOf(name)));
   }

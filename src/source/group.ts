@@ -35,8 +35,17 @@ export interface GroupSettings {
 export interface Member {
   /** Commits how far a partition has come; false where it is no longer this one's, and nothing was committed. */
   commit(partition: number, progress: Progress): Promise<boolean>;
-  /** How many partitions it has, and how many messages of them it has not taken: as far as the broker says, now. */
-  standing(): Promise<{ partitions: number; lag: number }>;
+  /** Of each partition that it has, how many messages it has not taken: as far as the broker says, now. */
+  lags(): Promise<Map<number, number>>;
+  /** Those that it has. */
+  partitions(): number[];
+  /**
+   * Has some of its partitions owned anew, as if they had just been dealt to it, whether they have messages or not; each in its
+   * turn among its batches.
+   *
+   * @throws Fault as `own`; where another process has one, that is left to it
+   */
+  renew(partitions: number[]): Promise<void>;
   /** Leaves the group when what is being taken has been. */
   stop(): Promise<void>;
 }
@@ -106,14 +115,29 @@ export async function join(
 
   /** Of each partition one batch at a time, even where another deal comes while one is being taken. */
   const turns = new Map<number, Promise<void>>();
-  function eachBatch(payload: EachBatchPayload): Promise<void> {
-    const { partition } = payload.batch;
-    const done = (turns.get(partition) ?? Promise.resolve()).then(() => whileBeating(payload));
+  function inTurn(partition: number, work: () => Promise<void>): Promise<void> {
+    const done = (turns.get(partition) ?? Promise.resolve()).then(work);
     turns.set(
       partition,
       done.catch(() => {}),
     );
     return done;
+  }
+
+  function eachBatch(payload: EachBatchPayload): Promise<void> {
+    return inTurn(payload.batch.partition, () => whileBeating(payload));
+  }
+
+  async function renewOne(partition: number): Promise<void> {
+    if (isStopping || !partitions.includes(partition)) return;
+    owners.delete(partition);
+    try {
+      await ownerOf(partition);
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+      owners.delete(partition);
+      onLost();
+    }
   }
 
   /** However long a database makes it wait, whoever takes a batch is there, and keeps its partitions. */
@@ -177,15 +201,19 @@ export async function join(
         throw error;
       }
     },
-    async standing() {
+    async lags() {
       const [offsets, known] = await Promise.all([admin.fetchTopicOffsets(topic), committed(admin, group, topic)]);
-      const lags = offsets
-        .filter(({ partition }) => partitions.includes(partition))
-        .map(({ partition, high, low }) => {
+      const mine = offsets.filter(({ partition }) => partitions.includes(partition));
+      return new Map(
+        mine.map(({ partition, high, low }) => {
           const from = positions.get(partition) ?? known.get(partition)?.next ?? BigInt(low);
-          return Math.max(0, Number(BigInt(high) - from));
-        });
-      return { partitions: lags.length, lag: lags.reduce((sum, lag) => sum + lag, 0) };
+          return [partition, Math.max(0, Number(BigInt(high) - from))];
+        }),
+      );
+    },
+    partitions: () => partitions,
+    async renew(which) {
+      await Promise.all(which.map(partition => inTurn(partition, () => renewOne(partition))));
     },
     stop() {
       isStopping = true;

@@ -3,7 +3,8 @@ import { Fault } from '../base/fault.ts';
 import { Slots } from '../base/slots.ts';
 import { isUntrusted, type TlsFiles, tlsOptions } from '../base/tls.ts';
 import type { TileRange } from '../plan/window.ts';
-import { agreedHash, type NumberedName, numbers } from './agreement.ts';
+import { agreementIn, type Dictionary, dictionaryIn } from './agreement.ts';
+import type { Agreement } from './agreed.ts';
 import { entityAt, keyAt, levelAt, tileStartAt } from './address.ts';
 import {
   agreementStatements,
@@ -93,13 +94,10 @@ function speculating({ policies: { speculativeExecution } }: Driver, { speculati
 }
 
 /** Rows in Cassandra or ScyllaDB; its tables are made by `makeTables`. */
-export interface Cassandra extends RemoteRows {
+export interface Cassandra extends RemoteRows, Dictionary {
+  agreement: Agreement;
   /** Makes the keyspace and the tables that are not there, and lengthens what is kept for too short; returns the statements that changed something. */
   makeTables(tables: KeptTable[]): Promise<string[]>;
-  /** Numbers of names, the same for everybody for ever: whoever asks first for one that is new decides. */
-  numbers(names: NumberedName[]): Promise<number[]>;
-  /** The hash of the definitions that rows are of: the first one that anybody has asked with. */
-  planHash(hash: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -138,13 +136,21 @@ export async function openCassandra(settings: ClusterSettings, role: Role = FOLD
     reading: optionsOf(driver, role.consistency),
     writing: optionsOf(driver, 'local_quorum'),
   });
+  const agreement = agreementIn(client, driver, keyspace.name);
   return {
     readRows: (wanted, take) => reached(rows.readRows(wanted, take)),
     writeRows: (run, version) => reached(rows.writeRows(run, version)),
     readKey: (entity, key, ranges, take) => reached(rows.readKey(entity, key, ranges, take)),
     scan: levelMs => rows.scan(levelMs),
-    numbers: names => reached(numbers(client, driver, keyspace.name, names)),
-    planHash: hash => reached(agreedHash(client, driver, keyspace.name, hash)),
+    numbers: names => reached(dictionaryIn(client, driver, keyspace.name).numbers(names)),
+    newNumbers: names => reached(dictionaryIn(client, driver, keyspace.name).newNumbers(names)),
+    agreement: {
+      turn: () => reached(agreement.turn()),
+      read: () => reached(agreement.read()),
+      decide: (turn, decisions) => reached(agreement.decide(turn, decisions)),
+      reached: (what, number) => reached(agreement.reached(what, number)),
+      reach: (what, number, partition, note) => reached(agreement.reach(what, number, partition, note)),
+    },
     makeTables: tables => reached(makeTables(client, keyspace, tables)),
     close: () => client.shutdown(),
   };

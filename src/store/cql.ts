@@ -64,11 +64,12 @@ export function tableStatement(keyspace: string, table: KeptTable): string {
   return `${head} (${columns}, PRIMARY KEY ((entity, key), tile_start)) WITH ${options}`;
 }
 
-/** What all processes have to agree on, by lightweight transactions: numbers of names, and the definitions that rows are of. */
+/** What all processes have to agree on, by lightweight transactions: numbers of names, decisions, and who has come how far with them. */
 export function agreementStatements(keyspace: string): string[] {
   return [
     `CREATE TABLE IF NOT EXISTS ${keyspace}.names (kind text, id int, name text, hash text, PRIMARY KEY (kind, id))`,
-    `CREATE TABLE IF NOT EXISTS ${keyspace}.plans (number int PRIMARY KEY, hash text)`,
+    `CREATE TABLE IF NOT EXISTS ${keyspace}.agreed (cluster int, turn int static, kind text, number int, state text, body text, PRIMARY KEY (cluster, kind, number))`,
+    `CREATE TABLE IF NOT EXISTS ${keyspace}.reached (what text, number int, source int, note text, PRIMARY KEY ((what, number), source))`,
   ];
 }
 

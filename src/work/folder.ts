@@ -14,7 +14,7 @@ import type { Kernel } from '../kernel/instance.ts';
 import type { Message, Owner, Progress } from '../source/partition.ts';
 import { byteName } from '../store/address.ts';
 import { PackWalk } from '../store/pack.ts';
-import { appliedAt, NO_STAMP, nextStamp } from '../store/stamp.ts';
+import { appliedAt, nextStamp } from '../store/stamp.ts';
 import { changeCount, type FoundRows, withoutApplied } from './changes.ts';
 import type { FoldedRows } from './patient.ts';
 import type { Watcher } from './watcher.ts';
@@ -28,8 +28,8 @@ const ARRIVALS_MAX = 1_000;
 export interface FolderParts {
   kernel: Kernel;
   rows: FoldedRows;
-  /** Which changelog it is. */
-  epoch: number;
+  /** Which changelog it is, and what its first stamp comes after. */
+  epoch: { number: number; stamp: bigint };
   /** Commits how far rows have been written; it may say no, and then another one goes on. */
   commit: (progress: Progress) => Promise<boolean>;
   /** What rows in memory may occupy. */
@@ -66,7 +66,7 @@ export class Folder implements Owner {
     this.#fold.share();
     this.#fold.boundBytes = parts.memoryBytes;
     this.#next = this.#written = committed?.next ?? 0n;
-    this.#stamp = committed ? stampFrom(committed.note) : NO_STAMP;
+    this.#stamp = committed ? stampFrom(committed.note) : parts.epoch.stamp;
   }
 
   get next(): bigint {
@@ -112,11 +112,11 @@ export class Folder implements Owner {
   async #foldChunk(messages: Message[]): Promise<void> {
     const { epoch, watcher } = this.#parts;
     const batches = messages.map(({ value }) => value);
-    const first = appliedAt(epoch, messages[0]!.offset);
+    const first = appliedAt(epoch.number, messages[0]!.offset);
     const { isAhead, count: missed } = await this.#read(this.#fold.missing(Buffer.concat(batches)), first);
     if (isAhead)
       for (const [i, { offset }] of messages.entries())
-        batches[i] = withoutApplied(batches[i]!, appliedAt(epoch, offset), this.#found);
+        batches[i] = withoutApplied(batches[i]!, appliedAt(epoch.number, offset), this.#found);
     this.#fold.apply(Buffer.concat(batches));
     this.#found = new Map();
     const changes = batches.reduce((sum, batch) => sum + changeCount(batch), 0);
@@ -149,7 +149,7 @@ export class Folder implements Owner {
     const [fold, next, stamp] = [this.#fold, this.#next, this.#stamp];
     if (next === this.#written) return;
     assert(next > this.#written, `rows up to ${next} after rows up to ${this.#written}`);
-    const version = { applied: appliedAt(this.#parts.epoch, next - 1n), stamp };
+    const version = { applied: appliedAt(this.#parts.epoch.number, next - 1n), stamp };
     const { watcher, nowMs } = this.#parts;
     const count = fold.dirtyCount;
     if (count > 0) {

@@ -26,7 +26,7 @@ import {
   type Progress,
 } from '../source/partition.ts';
 import { lineCount, NEWLINE } from '../source/segment.ts';
-import { noteOf, type Known, readNote } from './note.ts';
+import { FIRST_MARK, noteOf, type Known, type Mark, readNote } from './note.ts';
 import type { Watcher } from './watcher.ts';
 
 /** Changes are made by so many bytes at a time: no message is much longer. */
@@ -40,8 +40,12 @@ const POSITIONS_PER_PARTITION = 2 ** 43;
 export const SOURCE_PARTITIONS_MAX = 2 ** 10;
 
 export interface TilerParts {
-  /** In a kernel of its own, with as many shards as the changelog has partitions. */
-  layout: Layout;
+  /**
+   * What is tiled of each event, each plan in a kernel of its own, with as many shards as the changelog has partitions. What is
+   * wrong with events is told by the first one, and no aggregate is of two.
+   */
+  lanes: [Layout, ...Layout[]];
+  mark: Mark;
   outbox: Outbox;
   partition: number;
   shards: number;
@@ -49,13 +53,21 @@ export interface TilerParts {
   watcher: Pick<Watcher, 'tiled' | 'bad'>;
 }
 
+/** A plan that events are tiled by. */
+interface Lane {
+  layout: Layout;
+  decoder: Decoder;
+}
+
 export class Tiler implements Owner {
-  readonly #decoder: Decoder;
+  readonly #lanes: Lane[];
   readonly #stages = new Stages();
   readonly #lines = new Growing();
   #next: bigint;
   /** Events before the next one. */
   #count: number;
+  /** What is noted with the offset. */
+  #mark: Mark;
 
   /** @param low the first offset that there is, where nobody has been before */
   constructor(
@@ -63,17 +75,40 @@ export class Tiler implements Owner {
     committed: Progress | null,
     low: bigint,
   ) {
-    const { layout, partition } = parts;
+    const { lanes, partition } = parts;
     assert(partition < SOURCE_PARTITIONS_MAX, `partition ${partition} has positions of its own`);
-    const known: Known = committed ? readNote(committed.note) : { count: 0, clocks: new Map() };
+    const known: Known = committed ? readNote(committed.note) : { count: 0, clocks: new Map(), mark: FIRST_MARK };
     this.#next = committed?.next ?? low;
     this.#count = known.count;
-    resumeClocks(layout, known.clocks);
-    this.#decoder = new Decoder(layout.kernel, layout.types);
+    this.#mark = known.mark;
+    this.#lanes = lanes.map(layout => {
+      resumeClocks(layout, known.clocks);
+      return { layout, decoder: new Decoder(layout.kernel, layout.types) };
+    });
   }
 
   get next(): bigint {
     return this.#next;
+  }
+
+  /** As of the next event. */
+  get known(): Known {
+    // Of a type that several plans have, the first one's clock counts.
+    const clocks = new Map(this.#lanes.toReversed().flatMap(({ layout }) => [...typeClocks(layout)]));
+    return { count: this.#count, clocks, mark: this.#mark };
+  }
+
+  /**
+   * Notes what its events go by from here on, where that is new: nobody who has owned the partition before can send anything
+   * after it by what was before.
+   *
+   * @throws Lost as `take`
+   */
+  async takeUp(): Promise<void> {
+    const { mark, outbox } = this.parts;
+    if (this.#mark.plan === mark.plan && this.#mark.epoch === mark.epoch) return;
+    this.#mark = mark;
+    await outbox.send([], { next: this.#next, note: this.#note() });
   }
 
   async take(messages: Message[], next: bigint): Promise<void> {
@@ -88,43 +123,53 @@ export class Tiler implements Owner {
       from = to;
     }
     const [oldest] = messages;
-    this.#tile(outgoing, oldest?.timestampMs ?? 0);
-    const note = noteOf({ count: this.#count, clocks: typeClocks(this.parts.layout) });
-    if (note.length > NOTE_MAX_BYTES)
-      throw new Fault(
-        'unsupported',
-        `the clocks of ${this.parts.layout.types.length} event types do not fit into the note of an offset`,
-      );
-    await this.parts.outbox.send(outgoing, { next, note });
+    for (const { layout } of this.#lanes) this.#tile(layout, outgoing, oldest?.timestampMs ?? 0);
+    await this.parts.outbox.send(outgoing, { next, note: this.#note() });
     this.#next = next;
     this.parts.watcher.tiled(this.#count - before);
   }
 
+  #note(): string {
+    const note = noteOf(this.known);
+    if (note.length <= NOTE_MAX_BYTES) return note;
+    const count = this.known.clocks.size;
+    throw new Fault('unsupported', `the clocks of ${count} event types do not fit into the note of an offset`);
+  }
+
   #decode(messages: Message[], arrivalMicros: bigint, outgoing: Outgoing[]): void {
-    const { layout, partition } = this.parts;
     const lines = this.#lines;
     lines.length = 0;
     for (const { value } of messages) {
       lines.copy(value, 0, value.length);
       lines.room(1)[lines.length++] = NEWLINE;
     }
-    this.#decoder.fill(lines.bytes.subarray(0, lines.length));
-    for (let before = 0; ; before += this.#decoder.lines) {
-      const position = partition * POSITIONS_PER_PARTITION + this.#count;
-      if (!this.#decoder.next(position, arrivalMicros)) break;
-      gather(layout, this.#stages);
-      for (const { line, code, reason, sample } of this.#decoder.rejected())
-        outgoing.push(this.#error({ ...placeOf(messages, before + line), position: null, code, reason, sample }));
-      for (const { record, line, type, code, reason, sample } of this.#decoder.bad()) {
-        const place = { ...placeOf(messages, before + line), position: this.#count + record };
-        outgoing.push(this.#error({ ...place, type, code, reason, sample }));
-      }
-      this.#count += this.#decoder.count;
-    }
+    // What is an event is the same by all plans, and so is their count.
+    const counts = this.#lanes.map((lane, i) =>
+      this.#decodeIn(lane, messages, arrivalMicros, i === 0 ? outgoing : null),
+    );
+    this.#count += counts[0]!;
   }
 
-  #tile(outgoing: Outgoing[], arrivedMs: number): void {
-    const { layout, shards, topics } = this.parts;
+  /** @param told takes what is wrong; null where nobody is to hear of it. @returns how many events there are */
+  #decodeIn({ layout, decoder }: Lane, messages: Message[], arrivalMicros: bigint, told: Outgoing[] | null): number {
+    const first = this.parts.partition * POSITIONS_PER_PARTITION + this.#count;
+    let count = 0;
+    decoder.fill(this.#lines.bytes.subarray(0, this.#lines.length));
+    for (let before = 0; decoder.next(first + count, arrivalMicros); before += decoder.lines) {
+      gather(layout, this.#stages);
+      for (const { line, code, reason, sample } of decoder.rejected())
+        told?.push(this.#error({ ...placeOf(messages, before + line), position: null, code, reason, sample }));
+      for (const { record, line, type, code, reason, sample } of decoder.bad()) {
+        const place = { ...placeOf(messages, before + line), position: this.#count + count + record };
+        told?.push(this.#error({ ...place, type, code, reason, sample }));
+      }
+      count += decoder.count;
+    }
+    return count;
+  }
+
+  #tile(layout: Layout, outgoing: Outgoing[], arrivedMs: number): void {
+    const { shards, topics } = this.parts;
     for (let isDone = false; !isDone; ) {
       isDone = tilePicked(layout.kernel, CHANGES_BYTES);
       spellChanges(layout.kernel);

@@ -207,15 +207,18 @@ test('a branch is brought into force, as a folder is, and refused so too', async
   await appended.close();
   write('shops/sales.scowl', SALES);
   await saveFolder(config, 'first');
-  await broughtIntoForce(config, (await branchPlan(config, 'first')).files, {});
+  await broughtIntoForce(config, '', (await branchPlan(config, 'first')).files, {});
   write('shops/sales.scowl', `${SALES}all := Count(by shop where shop != "x")\n`);
   await saveFolder(config, 'more');
   const { files } = await branchPlan(config, 'more');
-  expect(await codeOf(() => broughtIntoForce(config, files, {}))).toStartWith(
+  expect(await codeOf(() => broughtIntoForce(config, '', files, {}))).toStartWith(
     'more@1/shops/sales.scowl:4:8: sale.all is new, and has a lifetime',
   );
   expect((await compareSides(config, 'live', 'first')).changed).toBe(false);
-  expect(await broughtIntoForce(config, files, { backfill: true })).toMatchObject({ added: ['sale.all'], position: 1 });
+  expect(await broughtIntoForce(config, '', files, { backfill: true })).toMatchObject({
+    added: ['sale.all'],
+    position: 1,
+  });
   expect((await compareSides(config, 'live', 'more')).changed).toBe(false);
 });
 

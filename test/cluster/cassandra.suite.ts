@@ -145,7 +145,38 @@ export function cassandraSuite(servers: () => Servers): void {
       for (const other of others) for (const [name, number] of other) expect(number).toBe(all!.get(name)!);
       const [other] = await store.numbers([{ ...names[0]!, hash: 'of another definition' }]);
       expect(other).toBe(13);
-      expect([await store.planHash('first'), await store.planHash('second')]).toEqual(['first', 'first']);
+      // What begins anew has a number of its own, though it may have been there before.
+      const anew = await Promise.all([names.slice(0, 1), names.slice(0, 1)].map(store.newNumbers));
+      expect(anew.flat().sort()).toEqual([14, 15]);
+    });
+
+    test('of many who decide at once by the same turn one does, and all read the same', async () => {
+      const { agreement } = store;
+      const plan = (number: number, body: string) => ({
+        kind: 'plan' as const,
+        number,
+        state: 'coming' as const,
+        body,
+      });
+      expect([await agreement.turn(), await agreement.read()]).toEqual([0, { turn: 0, decisions: [] }]);
+      let winners: string[] = [];
+      for (let turn = 0; turn < 3; turn++) {
+        const askers = Array.from({ length: 6 }, (_, i) => `${turn}.${i}`);
+        const decided = await Promise.all(askers.map(body => agreement.decide(turn, [plan(turn + 1, body)])));
+        winners = [...winners, ...askers.filter((_, i) => decided[i])];
+        expect(winners.length).toBe(turn + 1);
+        expect(await agreement.turn()).toBe(turn + 1);
+      }
+      const { turn, decisions } = await agreement.read();
+      expect(turn).toBe(3);
+      expect(decisions.map(({ body }) => body)).toEqual(winners);
+      await agreement.decide(3, [{ ...plan(1, 'long'), state: 'over' }]);
+      expect((await agreement.read()).decisions[0]).toEqual({ ...plan(1, ''), state: 'over' });
+      await Promise.all(['a', 'b', 'c'].map(note => agreement.reach('plan', 1, 7, note)));
+      const first = await agreement.reached('plan', 1);
+      await agreement.reach('plan', 1, 7, 'later');
+      expect(await agreement.reached('plan', 1)).toEqual(first);
+      expect([...first.keys()]).toEqual([7]);
     });
 
     test('faults say what is to be done', async () => {
@@ -172,7 +203,7 @@ export function cassandraSuite(servers: () => Servers): void {
       const printed = JSON.parse(cql('--json')) as string[];
       expect(printed.map(text => text.split(' (')[0])).toEqual([
         `CREATE KEYSPACE IF NOT EXISTS ${name}_cli WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 1}`,
-        ...['names', 'plans', 'lifetimes', 'tiles_1m', 'tiles_30m', 'tiles_1d'].map(
+        ...['names', 'agreed', 'reached', 'lifetimes', 'tiles_1m', 'tiles_30m', 'tiles_1d'].map(
           table => `CREATE TABLE IF NOT EXISTS ${name}_cli.${table}`,
         ),
       ]);

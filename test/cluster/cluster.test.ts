@@ -5,6 +5,7 @@ import { cassandraSuite } from './cassandra.suite.ts';
 import { serveSuite } from './serve.suite.ts';
 import { secureSuite } from './secure.suite.ts';
 import { sourcesSuite } from './sources.suite.ts';
+import { upgradeSuite } from './upgrade.suite.ts';
 import { workSuite } from './work.suite.ts';
 import { hasJava, hasServers, type Servers, START_MAX_MS, startServers } from './servers.ts';
 
@@ -29,6 +30,7 @@ describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
   workSuite(() => servers);
   archiveSuite(() => servers);
   sourcesSuite(() => servers);
+  upgradeSuite(() => servers);
 });
 
 describe.skipIf(!hasJava('servers with certificates'))('the cluster, secured', () => secureSuite());

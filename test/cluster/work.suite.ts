@@ -111,7 +111,7 @@ export function workSuite(servers: () => Servers): void {
 
   test('a process that is told to stop and cannot reach the database ends in time', async () => {
     const gate = await gateTo(servers().cassandra);
-    const cluster = await clusterOf(servers(), 'g', gate.address);
+    const cluster = await clusterOf(servers(), 'g', { seen: gate.address });
     const worker = await startWorker(cluster.dir, ['--grace', '1s']);
     try {
       gate.shut();
@@ -153,7 +153,7 @@ export function workSuite(servers: () => Servers): void {
 async function satOut(servers: Servers, count: number): Promise<void> {
   const all = (await weekLines()).slice(0, count);
   const gate = await gateTo(servers.cassandra);
-  const cluster = await clusterOf(servers, 'q', gate.address);
+  const cluster = await clusterOf(servers, 'q', { seen: gate.address });
   const { name, plan, store, kafka, dir } = cluster;
   const workers = [await startWorker(dir), await startWorker(dir)];
   try {

@@ -16,7 +16,7 @@ import { SimulatedDisk } from '../sim/disk.ts';
 import { type Engine, EVENT_CLOCK, memoryDatabase, openEngine } from '../sim/engine.ts';
 
 export const ROOT = join(import.meta.dir, '../..');
-const DEFINITIONS = join(ROOT, 'examples/flights/features');
+export const DEFINITIONS = join(ROOT, 'examples/flights/features');
 /** A log that nobody reads. */
 export const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 /** Of the topic of events. */
@@ -28,11 +28,15 @@ export const SETTLED_MAX_MS = 120_000;
 /**
  * A keyspace, topics and a configuration of their own, with the flights' definitions.
  *
- * @param seen where processes look for Cassandra
+ * @param options `seen`: where processes look for Cassandra
  */
-export async function clusterOf({ kafka: address, cassandra }: Addresses, letter: string, seen = cassandra) {
+export async function clusterOf(
+  { kafka: address, cassandra }: Addresses,
+  letter: string,
+  { seen = cassandra, definitions = DEFINITIONS } = {},
+) {
   const name = `${letter}${Date.now().toString(36)}${process.pid}`;
-  const plan = await compileFolder(DEFINITIONS, DEFAULTS);
+  const plan = await compileFolder(definitions, DEFAULTS);
   const keyspace = { name, datacenter: 'datacenter1', replicas: 1 };
   const store = await openCassandra({ hosts: [cassandra], user: null, keyspace });
   await store.makeTables(keptTables(plan));
@@ -45,7 +49,7 @@ export async function clusterOf({ kafka: address, cassandra }: Addresses, letter
   const changelog = { topic: `${name}.changes`, partitions: 4, replicas: 1 };
   const config = {
     log: { clock: 'event' },
-    definitions: DEFINITIONS,
+    definitions,
     scylla: { hosts: [seen], keyspace: name, replicas: 1 },
     kafka: { brokers: [address], events: name, group: name, changelog },
     fold: { barrier: '200ms', memory: '4MiB' },

@@ -3,7 +3,7 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import type { Message, Outgoing, Progress } from '../../src/source/partition.ts';
 import { AHEAD_MAX_MS } from '../../src/source/source.ts';
-import { readNote } from '../../src/work/note.ts';
+import { FIRST_MARK, readNote } from '../../src/work/note.ts';
 import { Tiler } from '../../src/work/tiler.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { countedIds, EVENT_CLOCK } from '../sim/engine.ts';
@@ -35,7 +35,11 @@ test('what is wrong is told with the message and the line that it stands in, wha
   const topics = { changelog: 'changes', errors: 'errors' };
   const told: (string | number)[] = [];
   const watcher = { tiled: (count: number) => told.push(count), bad: (code: string) => told.push(code) };
-  const tiler = new Tiler({ layout, outbox, partition: 3, shards: SHARDS, topics, watcher }, null, 40n);
+  const tiler = new Tiler(
+    { lanes: [layout], mark: FIRST_MARK, outbox, partition: 3, shards: SHARDS, topics, watcher },
+    null,
+    40n,
+  );
   const [a, b, c, d] = (await weekLines()).slice(0, 4);
   const bad = '{"type":"flight","time":"2001-03-05T00:01:00Z","data":{"origin":7}}';
   const messages = [
