@@ -1460,6 +1460,22 @@ const CLUSTER: Mutant[] = [
     suite: 'test/work/tiler.test.ts',
   },
   {
+    name: 'tiles-before-in-force',
+    why: 'what a plan no longer needs is still made for those who answer by the one before',
+    file: 'src/work/succession.ts',
+    from: 'plan: withReadsOf(asked, last)',
+    to: 'plan: last.plan',
+    suite: 'test/work/succession.test.ts',
+  },
+  {
+    name: 'folded-before-drained',
+    why: 'a changelog is folded when all of the one before is in rows',
+    file: 'src/work/succession.ts',
+    from: '|| stamps.length < epoch.partitions',
+    to: '|| stamps.length === 0',
+    suite: 'test/work/succession.test.ts',
+  },
+  {
     name: 'first-keys-again',
     why: 'of a large lookup over rows elsewhere, later keys are answered in the places of the first ones',
     file: 'src/read/remote.ts',

@@ -2,12 +2,11 @@
 import { Fault, Faults } from '../base/fault.ts';
 import { formatMicros } from '../base/time.ts';
 import type { AbortedJson, PlanState } from '../http/plan.ts';
-import { planBeside } from '../plan/beside.ts';
 import { diffPlans } from '../plan/diff.ts';
 import { planJson } from '../plan/json.ts';
 import { rowEntities } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
-import { type Moment, type Start, type Transition, transition } from '../plan/transition.ts';
+import { type Moment, neverWhole, type Start, type Transition, transition } from '../plan/transition.ts';
 import type { Broker } from '../source/kafka.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
 import type { Cassandra } from '../store/cassandra.ts';
@@ -139,10 +138,8 @@ export function checked(course: Pick<Course, 'plan'>, next: Plan, at: Moment, st
   const current = inForceOf(course);
   const change = transition(current, next, at, start === 'when-warm' ? 'since-now' : start);
   const refusals = [...diffPlans(current.plan, next).refusals, ...change.refusals];
-  if (start === 'when-warm') {
-    const beside = planBeside(current.plan, next);
-    refusals.push(...transition(current, beside.plan, at, 'warm').refusals);
-  }
+  if (start === 'when-warm')
+    refusals.push(...neverWhole([...change.added, ...change.redefined, ...change.extended], change, next));
   if (refusals.length > 0) throw new Faults(refusals);
   return change;
 }

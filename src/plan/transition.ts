@@ -325,14 +325,17 @@ function refused(result: Transition, next: Plan, leaving: Set<string>): Fault[] 
     if (result.members.get(name)!.known.sinceMicros !== null)
       refusals.push(refusal(`${what}: ${WAYS}, ${WAIT}`, aggregateOf(name)));
   }
-  for (const name of [...result.added, ...result.extended]) {
-    const { known } = result.members.get(name)!;
-    if (!lacksLifetime(known) || !readsOf(name, next).some(({ window }) => window.kind === 'lifetime')) continue;
-    refusals.push(
-      refusal(`${name} is new, and has a lifetime, which would count from now on only: ${WAYS}`, aggregateOf(name)),
-    );
-  }
-  return refusals;
+  return [...refusals, ...neverWhole([...result.added, ...result.extended], result, next)];
+}
+
+/** Of aggregates that begin, those that would not be whole however long they wait: lifetimes. */
+export function neverWhole(names: string[], { members }: Transition, next: Plan): Fault[] {
+  return names.flatMap(name => {
+    if (!lacksLifetime(members.get(name)!.known)) return [];
+    if (!readsOf(name, next).some(({ window }) => window.kind === 'lifetime')) return [];
+    const message = `${name} is new, and has a lifetime, which would count from now on only: ${WAYS}`;
+    return [refusal(message, next.aggregates.find(one => one.name === name)!)];
+  });
 }
 
 /** Alone it is computed from the log, without what those that go on have been as of each of its events. */
