@@ -2,8 +2,9 @@ import { beforeAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { DEFAULTS } from '../../src/cli/config.ts';
 import { CourseReader } from '../../src/cli/course.ts';
-import { checked } from '../../src/cli/succeeding.ts';
+import { checked, succeeding } from '../../src/cli/succeeding.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
+import { planJson } from '../../src/plan/json.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { InForce, Start } from '../../src/plan/transition.ts';
 import { keptLevels } from '../../src/plan/window.ts';
@@ -26,6 +27,11 @@ const FEATURES = join(import.meta.dir, '../../examples/flights/features');
 const DAY_MICROS = 86_400_000_000n;
 const NOW = 1_000n * DAY_MICROS;
 const AT = momentOf([partition(70, NOW), partition(30, NOW - DAY_MICROS)], NOW, 0);
+
+const KAFKA = {
+  ...{ brokers: [], events: 'events', group: 'tilefold' },
+  changelog: { topic: 'changes', partitions: 4, replicas: 1, retentionMs: 1 },
+};
 
 let all: Plan;
 beforeAll(async () => {
@@ -113,6 +119,38 @@ describe('the course of a cluster', () => {
 });
 
 describe('a plan', () => {
+  test('is that of one, of many who propose others at once; the same may be proposed by many', async () => {
+    const shared = agreement();
+    let last = 0;
+    const numbered = async (names: unknown[]) => names.map(() => ++last);
+    const remote = { agreement: shared, numbers: numbered, newNumbers: numbered, makeTables: async () => [] };
+    const broker = { committed: async () => new Map(), partitionsOf: async () => 3 };
+    const config = { kafka: KAFKA, log: DEFAULTS.log };
+    const others = [all, windowed(withoutRoutes(all)), all, windowed(all)];
+    const applied = await Promise.all(
+      others.map(async next => {
+        const courses = await CourseReader.open(remote, async () => ({ plan: withoutRoutes(all), partitions: 4 }));
+        const one = succeeding({ config, remote, broker, courses });
+        return one.apply(next, 'since-now').then(
+          ({ number }) => number,
+          (error: Error) => error.message,
+        );
+      }),
+    );
+    const [plans, refused] = [applied.filter(one => one === 2), applied.filter(one => one !== 2)];
+    const won = courseOf(shared.decided)!.coming!.inForce.plan;
+    expect(plans.length).toBe(others.filter(one => planJson(one) === planJson(won)).length);
+    for (const reason of refused) expect(reason).toStartWith('other definitions are being taken up');
+    // The course began with a decision, and went on with one.
+    expect(shared.decided.turn).toBe(2);
+    const courses = await CourseReader.open(remote, async () => ({ plan: all, partitions: 4 }));
+    const one = succeeding({ config, remote, broker, courses });
+    expect(await one.state()).toMatchObject({ position: 0, waiting: null, taken_up: { partitions: 0, of: 3 } });
+    expect(await Promise.all([one.abort(), one.abort()])).toContainEqual({ aborted: true, position: 0 });
+    expect([await one.abort(), await one.state()]).toMatchObject([{ aborted: false }, { waiting: null }]);
+    expect(courseOf(shared.decided)!.coming).toBeNull();
+  });
+
   test('is in force when all partitions have taken it up, and what is new knows events since then', async () => {
     const { look, go, added, change } = await proposedTo(withoutRoutes(all), all, 'since-now');
     expect([change.added.length, added.length]).toEqual([6, 6]);
