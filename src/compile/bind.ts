@@ -360,10 +360,19 @@ function shiftBy(
 function bindIn(node: SqlNode & { kind: 'in' }, scope: Scope): Expression | null {
   const of = bindNode(node.of, scope);
   const list = bindAll(node.list, scope);
-  if (!of || !list) return null;
+  if (!of || !list || isOddNull(node.list, node.symbol.name, node.rules, scope.faults)) return null;
   const equals = list.map(item => compare('equal', of, item, node.symbol, node.at, scope.faults, node.rules));
   if (equals.includes(null)) return null;
   return negatedIf(node.negated, anyOf(equals as Expression[], node.at), node.at);
+}
+
+/** Where NULL among values is one of them, and no value that nobody knows, as it is here. */
+function isOddNull(nodes: SqlNode[], what: string, rules: Rules | undefined, faults: Fault[]): boolean {
+  const odd = rules?.hasOddNulls && nodes.find(node => node.kind !== 'literal' || node.value === null);
+  if (!odd) return false;
+  const message = `${what} of ${odd.text} is not supported in ${rules.name}: NULL is a value there like others; write literals, or = and IS NULL`;
+  faults.push(new Fault('unsupported', message, odd.at));
+  return true;
 }
 
 function anyOf(conditions: Expression[], at: Position): Expression {
@@ -383,6 +392,10 @@ function bindBetween(node: SqlNode & { kind: 'between' }, scope: Scope): Express
 
 function bindCase(node: SqlNode & { kind: 'case' }, scope: Scope): Expression | null {
   const operand = node.operand && bindNode(node.operand, scope);
+  if (operand) {
+    const whens = node.whens.map(({ when }) => when);
+    if (isOddNull(whens, 'CASE', node.rules, scope.faults)) return null;
+  }
   const conditions: (Expression | null)[] = [];
   const results: (Expression | null)[] = [];
   for (const { when, result } of node.whens) {

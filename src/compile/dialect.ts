@@ -15,7 +15,13 @@ export interface Dialect {
    * it is there. Some params ask for more, by their names: see PARAMS.
    */
   calls: [theirs: string, ours: string][];
+  /** What to write instead of calls that it has, and that mean something else there, by their names in capitals. */
+  instead?: Record<string, string>;
+  /** Calls of one argument that are casts, by their names. */
+  casts?: [name: string, to: CastKind][];
   types: Record<CastKind, string>;
+  /** Types are also written in this: Nullable(Int64). */
+  typeWrapper?: string;
   /** Parts of times as they are called, and what they are here. */
   parts: Record<string, string>;
   /** Does an empty pattern match other texts there than it does here? */
@@ -26,7 +32,13 @@ export interface Dialect {
   fields: Record<string, string>;
   /** How LIKE escapes where no ESCAPE is written; null where nothing does, and the case of ASCII letters does not count. */
   likeEscape: '' | '\\' | null;
+  /** Is a backslash in LIKE itself where it stands before anything else than what it can escape? */
+  keepsBackslashes?: true;
   hasIlike: boolean;
+  /** COUNT() is COUNT(*). */
+  hasBareCount?: true;
+  /** a ? b : c */
+  hasTernary?: true;
   /** Do backslashes in texts escape what stands behind them? */
   hasBackslashes: boolean;
   /** Operators of regular expressions: parts of patterns that mean what they do in RE2, or `re2` where all do. */
@@ -46,5 +58,8 @@ export const PARAMS = [
   'ungrouped',
   'replacement',
   'step',
+  'span',
+  'monday',
   'cut',
+  'elapsed',
 ] as const;

@@ -1,5 +1,6 @@
 import type { Dialect } from './dialect.ts';
 import { BIGQUERY } from './dialects/bigquery.ts';
+import { CLICKHOUSE } from './dialects/clickhouse.ts';
 import { FLINK } from './dialects/flink.ts';
 import { MYSQL } from './dialects/mysql.ts';
 import { POSTGRES } from './dialects/postgres.ts';
@@ -20,6 +21,7 @@ export const DIALECTS: Record<string, Dialect> = {
   trino: TRINO,
   presto: { ...TRINO, parser: 'presto', rules: { ...TRINO.rules, name: 'Presto' } },
   sqlite: SQLITE,
+  clickhouse: CLICKHOUSE,
 };
 
 export const DIALECT_NAMES = ['duckdb', ...Object.keys(DIALECTS)];

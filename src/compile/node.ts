@@ -49,6 +49,10 @@ export interface Rules {
   spells: Type['kind'][];
   /** Are averages and variances of whole numbers whole? */
   hasWholeMeans?: true;
+  /** Does NULL in the list of IN and behind WHEN stand for less, or for more, than a value nobody knows? */
+  hasOddNulls?: true;
+  /** Are bools compared with 0 and 1? */
+  hasBits?: true;
 }
 
 /** `at` is the whole node's place, `text` what is written there; `rules` are DuckDB's where there are none. */

@@ -75,6 +75,10 @@ export function scalarHint(type: Type, text: string = type.kind): string {
 /** Lets a literal take the type of what it is compared with. */
 export function adapt(expression: Expression, type: Type, faults: Fault[], rules?: Rules): Expression | null {
   if (isNullLiteral(expression)) return nullLiteral(type, expression.at);
+  if (type.kind === 'bool' && rules?.hasBits && expression.kind === 'literal') {
+    const bit = [0n, 1n].indexOf(expression.value as bigint);
+    if (bit >= 0) return literal(bit === 1, BOOL, expression.at);
+  }
   const isText = expression.kind === 'literal' && typeof expression.value === 'string';
   if (!isText || type.kind !== 'time') return expression;
   const text = String(expression.value);

@@ -76,6 +76,10 @@ const SAME: Record<string, [theirs: string, ours: string][]> = {
     ['DATE_ADD(t, INTERVAL 2 DAY)', 't + INTERVAL 2 DAY'],
     ['EXTRACT(HOUR FROM t)', 'HOUR(t)'],
     ['WEEKDAY(t)', 'ISODOW(t) - 1'],
+    ["NULLIF(BINARY s, 'a')", "NULLIF(s, 'a')"],
+    ["CASE BINARY s WHEN 'a' THEN 1 END", "CASE s WHEN 'a' THEN 1 END"],
+    ["s BETWEEN BINARY 'a' AND 'b'", "s BETWEEN 'a' AND 'b'"],
+    ['b = 1', 'b = TRUE'],
   ],
   snowflake: [
     ['IFF(b, i, j)', 'IF(b, i, j)'],
@@ -148,6 +152,27 @@ const SAME: Record<string, [theirs: string, ours: string][]> = {
     ["IIF(i == j, s, 'x')", "IF(i = j, s, 'x')"],
     ["INSTR(s, 'a')", "STRPOS(s, 'a')"],
     ['TRIM(s)', "TRIM(s, ' ')"],
+    ['b = 1', 'b = TRUE'],
+  ],
+  clickhouse: [
+    ['i / 2', 'i / 2'],
+    ['i DIV j', 'i // j'],
+    ['intDiv(i, j) + modulo(i, j)', 'i // j + i % j'],
+    ["multiIf(i > j, 'a', b, 'b', s)", "CASE WHEN i > j THEN 'a' WHEN b THEN 'b' ELSE s END"],
+    ["i > 0 AND b ? s : (u = 'a' ? u : s)", "IF(i > 0 AND b, s, IF(u = 'a', u, s))"],
+    ['b = 1 OR 0 = b', 'b = TRUE OR FALSE = b'],
+    ['CAST(x AS Nullable(Int64)) + toInt64(x)', 'CAST(TRUNC(x) AS BIGINT) + CAST(TRUNC(x) AS BIGINT)'],
+    ["CAST(i, 'Float64')", 'CAST(i AS DOUBLE)'],
+    ['length(s) + lengthUTF8(s)', 'STRLEN(s) + LENGTH(s)'],
+    ["splitByChar(',', s)[2]", "COALESCE(SPLIT_PART(s, ',', 2), '')"],
+    ["s LIKE 'a\\\\_%'", "s LIKE 'a\\_%' ESCAPE '\\'"],
+    ["match(s, '\\\\d+$')", "REGEXP_MATCHES(s, '\\d+$')"],
+    ['addDays(t, 3)', 't + INTERVAL 3 DAY'],
+    ['subtractMonths(t, i)', 't - INTERVAL (i) MONTH'],
+    ["toStartOfHour(t) = date_trunc('hour', t)", "DATE_TRUNC('hour', t) = DATE_TRUNC('hour', t)"],
+    ["dateDiff('minute', t, r)", "DATE_DIFF('minute', t, r)"],
+    ['indexOf(l, 2)', 'COALESCE(LIST_POSITION(l, 2), 0)'],
+    ['`s`', 's'],
   ],
 };
 
@@ -159,6 +184,9 @@ describe.each(Object.entries(SAME))('%s', (name, rows) => {
 });
 
 const ARGUMENTS: Record<string, string> = {
+  span: 'INTERVAL 5 MINUTE',
+  monday: '1',
+  elapsed: "'day'",
   part: "'day'",
   unit: "'day'",
   cut: "'day'",
@@ -172,37 +200,45 @@ const ARGUMENTS: Record<string, string> = {
   time: 't',
 };
 
+/** What is put into DuckDB's words otherwise than it is written. */
+const READ_AS: Record<string, string> = { span: '300000000' };
+
 /** Columns that arguments without a name of their own may be. */
 const CHOICES = [
   ['s', 'u', "'q'", 's'],
   ['i', 'j', 'i', 'j'],
   ['x', 'i', 'i', 'i'],
   ['b', 'i', 'j', 'i'],
-  ['b', 'b', 'b', 'b'],
+  ['b', 'i'],
+  ['b'],
   ['l', 'i', 'i', 'i'],
   ['t', 'r', 't', 't'],
 ];
+
+const AGGREGATE = /^(COUNT|SUM|AVG|MIN|MAX|FIRST|LAST|ARG_\w+|VAR_\w+|STDDEV_\w+|APPROX_\w+)\(/;
+
+/** NAME(a, b), FLOOR(a TO b), POSITION(a IN b), NAME(a, b)[c] */
+function callOf(name: string, args: string[]): string {
+  const [called, kind] = name.split(' ');
+  if (kind === '[]') return `${called}(${args.slice(0, -1).join(', ')})[${args.at(-1)}]`;
+  return `${called}(${args.join(kind ? ` ${kind} ` : ', ')})`.replace(/ TO '(\w+)'/, ' TO $1');
+}
 
 describe('every row of the tables', () => {
   for (const [dialectName, dialect] of Object.entries(DIALECTS))
     test(dialectName, async () => {
       for (const [theirs, ours] of dialect.calls) {
         const { name, params } = paramsOf(theirs);
-        if (!params || /^(COUNT|MAX|MIN|AVG)\(/.test(ours)) continue;
+        if (!params || AGGREGATE.test(ours)) continue;
         let bound = 0;
         for (const choice of CHOICES) {
           const free = params.filter(param => !ARGUMENTS[param]);
-          const written = (param: string) => ARGUMENTS[param] ?? choice[free.indexOf(param)]!;
+          const written = (param: string) => ARGUMENTS[param] ?? choice[free.indexOf(param) % choice.length]!;
           const put = ours
             .replace('n unit', `INTERVAL (n) ${'day'}`)
-            .replace(/'[^']*'|\b\w+\b/g, word => (params.includes(word) ? written(word) : word));
+            .replace(/'[^']*'|\b\w+\b/g, word => (params.includes(word) ? (READ_AS[word] ?? written(word)) : word));
           const wanted = await compile(put, WITH_LIST).catch(() => null);
-          const separator = name.endsWith(' TO') ? ' TO ' : ', ';
-          const called = name.replace(/ TO$/, '');
-          const sql = `${called}(${params
-            .map(written)
-            .join(separator)
-            .replace(/ TO '(\w+)'/, ' TO $1')})`;
+          const sql = callOf(name, params.map(written));
           const found = await compile(sql, WITH_LIST, dialect).catch((faults: Faults) => faults);
           if (!wanted || (found instanceof Faults && found.message.includes('spelled otherwise'))) continue;
           bound++;
@@ -299,6 +335,30 @@ const REFUSED: [dialect: string, items: string, ...messages: string[]][] = [
     'NULLIF of texts goes by a collation in MySQL, and here by their bytes: write BINARY before one of them',
     'CASE of texts goes by a collation in MySQL, and here by their bytes: write BINARY before one of them',
   ],
+  [
+    'clickhouse',
+    "COUNT(«lower»(origin)) AS n, countIf(«position»('a' IN origin) > 0) AS m",
+    'LOWER is not supported in ClickHouse: it knows the letters of ASCII only there; write lowerUTF8',
+    'POSITION IN is not supported in ClickHouse: it counts bytes there; write positionUTF8(text, part)',
+  ],
+  [
+    'clickhouse',
+    'countIf(delay IN (1, «NULL»)) AS n, countIf(CASE delay WHEN «distance» THEN ok END) AS m',
+    'IN of NULL is not supported in ClickHouse: NULL is a value there like others; write literals, or = and IS NULL',
+    'CASE of distance is not supported in ClickHouse: NULL is a value there like others; write literals, or = and IS NULL',
+  ],
+  [
+    'clickhouse',
+    "countIf(origin «LIKE» '%\\\\n') AS n, countIf(match(origin, «'a.b'»)) AS m",
+    'LIKE with \\n does not mean the same in ClickHouse and here: escape the backslash',
+    'MATCH: . does not mean the same in ClickHouse and here: write a class, like [^,]',
+  ],
+  [
+    'clickhouse',
+    "COUNT(toStartOfInterval(landed, «INTERVAL 7 HOUR»)) AS n, COUNT(age(«'week'», landed, landed)) AS m",
+    'TOSTARTOFINTERVAL wants an INTERVAL of days, or of what a day is a multiple of in ClickHouse here, got INTERVAL 7 HOUR: others differ',
+    'AGE of WEEK is not supported in ClickHouse: write the quotient of days and 7',
+  ],
   ['mysql', 'COUNT(origin «||» destination) AS n', '"||" is not understood here; wanted an operator'],
   [
     'postgres',
@@ -343,6 +403,11 @@ const JSON_REFUSED: [dialect: string, items: string, message: string][] = [
     "COUNT(«GET_JSON_OBJECT»(price, '$.tax')) AS n",
     `GET_JSON_OBJECT is not supported: ${DECLARE('tax', 'price.tax')}`,
   ],
+  [
+    'clickhouse',
+    "countIf(«JSONExtractString»(data, 'price', 'tax') = 'x') AS n",
+    `JSONEXTRACTSTRING is not supported: ${DECLARE('tax', 'price.tax')}`,
+  ],
   ['snowflake', 'COUNT(price«:»tax.vat::STRING) AS n', `: is not supported: ${DECLARE('vat', 'price.tax.vat')}`],
   [
     'sqlite',
@@ -371,7 +436,7 @@ describe('what differs is refused', () => {
   );
   test('a dialect that nobody knows', async () => {
     await expectSetFaults(setOf(selectOf('COUNT(*) AS n'), 'dialect: «oracle»\n'), [
-      'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, flink, spark, databricks, trino, presto, sqlite',
+      'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, flink, spark, databricks, trino, presto, sqlite, clickhouse',
     ]);
   });
   test.each([

@@ -38,6 +38,9 @@ function theirLike(dialect: Dialect, symbol: Word, args: SqlNode[], isEscaped: b
     throw fault(`with a backslash is not supported in ${rules.name}: LIKE of LOWER takes it`);
   if (rules.texts === 'collated' && !args.some(arg => arg.rules?.texts === 'bytes'))
     throw fault(`goes by a collation in ${rules.name}: write ${symbol.name} BINARY`);
+  const kept = dialect.keepsBackslashes ? text.replaceAll(/\\[\\%_]/g, '').match(/\\.?/s) : null;
+  if (kept && !isEscaped)
+    throw fault(`with ${kept[0]} does not mean the same in ${rules.name} and here: escape the backslash`);
   if (symbol.name === 'LIKE' && likeEscape && !isEscaped)
     args.push({ kind: 'literal', value: likeEscape, at: pattern!.at, text: pattern!.text });
 }
