@@ -265,6 +265,7 @@ function replaced(node: SqlNode, given: Map<string, SqlNode>, call: Call, dialec
         ...node,
         symbol: sign(node.symbol),
         of: node.of && inner(node.of),
+        params: node.params.map(inner),
         filter: node.filter && inner(node.filter),
       });
     default:

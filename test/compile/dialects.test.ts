@@ -250,6 +250,44 @@ describe('every row of the tables', () => {
     });
 });
 
+/** Of a set with each: all that is stored is the same. */
+const SAME_AGGREGATES: [dialect: string, theirs: string, ours: string][] = [
+  ['clickhouse', 'count() AS a, count(*) AS b', 'COUNT(*) AS a, COUNT(*) AS b'],
+  ['clickhouse', 'countIf(ok) AS a', 'COUNT(*) FILTER (WHERE ok) AS a'],
+  [
+    'clickhouse',
+    'sumIf(delay, ok) AS a, avgIf(delay, ok) AS b',
+    'SUM(delay) FILTER (WHERE ok) AS a, AVG(delay) FILTER (WHERE ok) AS b',
+  ],
+  [
+    'clickhouse',
+    'minIf(delay, ok) AS a, maxIf(landed, delay > 1) AS b',
+    'MIN(delay) FILTER (WHERE ok) AS a, MAX(landed) FILTER (WHERE delay > 1) AS b',
+  ],
+  ['clickhouse', 'argMax(destination, landed) AS a', 'ARG_MAX(destination, landed) AS a'],
+  ['clickhouse', 'argMinIf(destination, landed, ok) AS a', 'ARG_MIN(destination, landed) FILTER (WHERE ok) AS a'],
+  [
+    'clickhouse',
+    'uniqExact(destination) AS a, countDistinct(delay) AS b',
+    'COUNT(DISTINCT destination) AS a, COUNT(DISTINCT delay) AS b',
+  ],
+  ['clickhouse', 'uniqIf(destination, ok) AS a', 'APPROX_COUNT_DISTINCT(destination) FILTER (WHERE ok) AS a'],
+  ['clickhouse', 'any(delay) AS a, anyLastIf(delay, ok) AS b', 'FIRST(delay) AS a, LAST(delay) FILTER (WHERE ok) AS b'],
+  ['clickhouse', 'first_value(delay) AS a, last_value(delay) AS b', 'FIRST(delay) AS a, LAST(delay) AS b'],
+  [
+    'clickhouse',
+    'varPop(delay) AS a, stddevSampIf(delay, ok) AS b',
+    'VAR_POP(delay) AS a, STDDEV_SAMP(delay) FILTER (WHERE ok) AS b',
+  ],
+];
+
+describe('aggregates', () => {
+  test.each(SAME_AGGREGATES)('%s: %s', async (dialect, theirs, ours) => {
+    const found = await planOf(FLIGHT, setOf(selectOf(theirs), `dialect: ${dialect}\n`));
+    expect(planHash(found)).toBe(planHash(await planOf(FLIGHT, setOf(selectOf(ours)))));
+  });
+});
+
 const REFUSED: [dialect: string, items: string, ...messages: string[]][] = [
   [
     'postgres',

@@ -343,6 +343,9 @@ function edited(text: string, rng: Random): string {
   return out;
 }
 
+/** Of each dialect and seed: there are many of them. */
+const ROUNDS = process.env.TILEFOLD_LONG ? 40 : 8;
+
 /** A word of each kind that dialects have and DuckDB has not, for edits to begin with. */
 const SPELLED: [dialect: string, items: string][] = [
   ['postgres', "SUM(delay / 2) AS a, COUNT(*) FILTER (WHERE origin ~ '^a' AND origin LIKE 'a\\\\%') AS b"],
@@ -368,7 +371,7 @@ describe('edited', () => {
       for (const [dialect, items] of SPELLED) {
         const whole = setOf(selectOf(items), `dialect: ${dialect}\n`);
         expect(await outcomeOf(FLIGHT, whole)).toEqual([]);
-        for (let round = 0; round < 40; round++) {
+        for (let round = 0; round < ROUNDS; round++) {
           const text = edited(whole, rng);
           try {
             if ((await outcomeOf(FLIGHT, text)).length === 0) plans++;
@@ -377,7 +380,7 @@ describe('edited', () => {
           }
         }
       }
-      expect(plans).toBeGreaterThan(5);
+      expect(plans).toBeGreaterThan(0);
     },
     SEED_MAX_MS,
   );
