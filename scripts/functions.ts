@@ -161,11 +161,11 @@ also has the operators of comparison, logic and arithmetic, CASE, IN, BETWEEN, I
 FIRST and LAST, and those [aggregates](aggregates.md) that mean the same everywhere, or that no
 other system has: ${code(AGGREGATES.flatMap(({ everywhere }) => everywhere))}. Some arguments have to be written, for where they are computed systems differ:
 \`start\` is a number from 1 on, \`count\` one from 0 on, \`filler\` a text that is not empty, \`step\` an INTERVAL, \`span\` one of
-days or of what a day is a multiple of, \`monday\` a 1, \`part\`, \`elapsed\` and \`unit\` a part of times, \`pattern\` a regular expression, \`ungrouped\` one without groups.
+days or of what a day is a multiple of, \`monday\` a 1, \`part\`, \`elapsed\`, \`field\` and \`unit\` a part of times, \`pattern\` a regular expression, \`ungrouped\` one without groups.
 `;
 
-/** Databricks and Presto are as Spark and Trino. */
-const SAME_AS: Record<string, string> = { spark: 'spark, databricks', trino: 'trino, presto' };
+/** Databricks is as Spark, and Presto and Athena as Trino. */
+const SAME_AS: Record<string, string> = { spark: 'spark, databricks', trino: 'trino, presto, athena' };
 
 function code(words: string[]): string {
   return words.map(word => `\`${word}\``).join(', ');
@@ -180,9 +180,13 @@ function dialectSection([name, dialect]: [string, Dialect]): string {
   const texts =
     rules.texts === 'equal'
       ? 'texts are only compared by = and <>, for a collation orders them'
-      : rules.texts === 'collated'
-        ? 'texts are compared where one of them is BINARY text, for else a collation decides; LIKE as LIKE BINARY'
-        : '';
+      : rules.texts === 'padded'
+        ? 'texts are only compared by = and <>, and spaces at their ends do not count'
+        : rules.asBytes !== undefined
+          ? `texts are compared by = and <> where one of them is text ${rules.asBytes}, for else a collation decides, and spaces at their ends do not count; LIKE the same way`
+          : rules.texts === 'collated'
+            ? 'texts are compared where one of them is BINARY text, for else a collation decides; LIKE as LIKE BINARY'
+            : '';
   const patterns =
     regex === 're2'
       ? 'all of them'
@@ -199,6 +203,9 @@ function dialectSection([name, dialect]: [string, Dialect]): string {
     casts.length > 0 ? `casts ${casts.map(([name, to]) => `\`${name}(x)\` (${to})`).join(', ')}` : '',
     dialect.hasBareCount ? '`COUNT()` is `COUNT(*)`' : '',
     dialect.hasTernary ? '`a ? b : c` is `IF(a, b, c)`; another one within it wants brackets' : '',
+    rules.hasTextSums ? '`+` joins texts' : '',
+    dialect.hasConvert ? '`CONVERT(type, x)` is `CAST(x AS type)`' : '',
+    rules.hasWholeMeans ? `AVG of whole numbers is refused, for it is whole there: CAST them` : '',
     rules.hasBits ? 'bools are compared with 0 and 1 too' : '',
     rules.hasOddNulls ? 'IN, and WHEN behind `CASE x`, take literals, and no NULL' : '',
     Object.keys(parts).length > 0
@@ -229,7 +236,7 @@ function dialectSection([name, dialect]: [string, Dialect]): string {
 }
 
 function dialectsSection(): string {
-  const shown = Object.entries(DIALECTS).filter(([name]) => name !== 'databricks' && name !== 'presto');
+  const shown = Object.entries(DIALECTS).filter(([name]) => !['databricks', 'presto', 'athena'].includes(name));
   return [DIALECTS_HEAD, ...shown.map(dialectSection)].join('\n').trimEnd().concat('\n');
 }
 

@@ -236,6 +236,8 @@ function arithmetic(
   faults: Fault[],
 ): Expression | null {
   if (args.some(arg => arg.type.kind === 'time')) return timeArithmetic(fn, args, node, faults);
+  if (fn === 'add' && node.rules?.hasTextSums && args.some(arg => arg.type.kind === 'string'))
+    return joined(args, node, faults);
   let whole = true;
   for (const [i, { type }] of args.entries()) {
     const { text, at } = node.args[i]!;
@@ -250,6 +252,16 @@ function arithmetic(
   const isDouble = args.some(arg => arg.type.kind === 'double');
   if (fn === 'divide') return divided(args, isDouble, node, faults);
   return call(fn, args, isDouble ? DOUBLE : INT64, node.at);
+}
+
+/** text + text; a number beside a text makes a number of it there. */
+function joined(args: Expression[], node: SqlNode & { kind: 'operator' }, faults: Fault[]): Expression | null {
+  const odd = args.findIndex(({ type }) => type.kind !== 'string');
+  if (odd < 0) return bindFunction(args, { ...node, name: '||', faults });
+  const { text, at } = node.args[odd]!;
+  const message = `+ of texts wants string, got ${typeName(args[odd]!.type)}: write CONCAT, or CAST(${text} AS NVARCHAR)`;
+  faults.push(new Fault('definition', message, at));
+  return null;
 }
 
 /** 7 / 2 is 3.5 in DuckDB and 3 elsewhere. */

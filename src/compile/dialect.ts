@@ -39,8 +39,12 @@ export interface Dialect {
   hasBareCount?: true;
   /** a ? b : c */
   hasTernary?: true;
-  /** Do backslashes in texts escape what stands behind them? */
-  hasBackslashes: boolean;
+  /** LIKE has [classes]. */
+  hasLikeClasses?: true;
+  /** CONVERT(type, x) is CAST(x AS type). */
+  hasConvert?: true;
+  /** Do backslashes in texts escape what stands behind them? Or does that depend on who reads it? */
+  hasBackslashes: boolean | 'unknown';
   /** Operators of regular expressions: parts of patterns that mean what they do in RE2, or `re2` where all do. */
   regex: Construct[] | 're2';
   /** Infix operators, by what is written. */
@@ -62,4 +66,5 @@ export const PARAMS = [
   'monday',
   'cut',
   'elapsed',
+  'field',
 ] as const;

@@ -35,6 +35,8 @@ export function spell(dialect: Dialect, call: Call, read: (ours: string) => SqlN
   if (!row.params)
     return { kind: 'function', name: row.ours, symbol, args, rules: rulesBeside(dialect.rules, args), ...place };
   const given = new Map(row.params.map((param, i) => [param, argument(dialect, call, param, args[i]!)]));
+  const field = given.get('field');
+  if (field) return spellField(dialect, { ...call, args: [field, given.get('time')!] }, read);
   const unit = given.get('unit');
   if (unit) return shifted(given.get('time')!, given.get('n')!, literalText(unit)!, call);
   return replaced(read(row.ours), given, call, dialect);
@@ -49,7 +51,7 @@ export function rulesBeside(rules: Rules, compared: SqlNode[]): Rules {
 /** EXTRACT(field FROM time): the field by the dialect's table. */
 export function spellField(dialect: Dialect, call: Call, read: (ours: string) => SqlNode): SqlNode {
   const [field, time] = call.args as [SqlNode, SqlNode];
-  const name = (literalText(field) ?? '').toUpperCase();
+  const name = (field.kind === 'name' ? field.name : (literalText(field) ?? '')).toUpperCase();
   const ours = dialect.fields[name];
   if (ours === undefined) {
     const known = Object.keys(dialect.fields);
@@ -64,6 +66,8 @@ export function spellField(dialect: Dialect, call: Call, read: (ours: string) =>
  * splitByChar(a, b)[n], `splitByChar []`.
  */
 export function paramsOf(theirs: string): { name: string; params: string[] | null } {
+  const [, counted] = /^(\w+)\(\*\)$/.exec(theirs) ?? [];
+  if (counted !== undefined) return { name: `${counted} *`, params: [] };
   const [, name, list, index] = /^(\w+)\((.*)\)(?:\[(\w+)\])?$/.exec(theirs) ?? [];
   if (name === undefined) return { name: theirs, params: null };
   const word = ['TO', 'IN'].find(one => list!.includes(` ${one} `));
@@ -239,7 +243,7 @@ function replaced(node: SqlNode, given: Map<string, SqlNode>, call: Call, dialec
       return here({ ...node, symbol: sign(node.symbol), args: node.args.map(inner) });
     case 'function': {
       // How values are spelled is the dialect's business, wherever they are joined.
-      const rules = node.name === '||' ? dialect.rules : undefined;
+      const rules = ['||', 'IFNULL'].includes(node.name) ? dialect.rules : undefined;
       return here({ ...node, symbol: sign(node.symbol), args: node.args.map(inner), rules });
     }
     case 'case':

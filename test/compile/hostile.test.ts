@@ -348,6 +348,11 @@ const ROUNDS = process.env.TILEFOLD_LONG ? 40 : 8;
 
 /** A word of each kind that dialects have and DuckDB has not, for edits to begin with. */
 const SPELLED: [dialect: string, items: string][] = [
+  ['redshift', "COUNT(NULLIF(destination, 'a ')) AS a, MAX(DATEADD(day, 1, landed)) AS b, SUM(NVL(delay, 0)) AS c"],
+  [
+    'tsql',
+    "COUNT_BIG(*) AS a, SUM(CONVERT(BIGINT, ok)) AS b, COUNT(IIF([destination] COLLATE Latin1_General_BIN2 = N'a', origin + 'b', NULL)) AS c",
+  ],
   ['postgres', "SUM(delay / 2) AS a, COUNT(*) FILTER (WHERE origin ~ '^a' AND origin LIKE 'a\\\\%') AS b"],
   ['bigquery', "COUNTIF(REGEXP_CONTAINS(destination, r'^a')) AS a, COUNT(TIMESTAMP_TRUNC(landed, HOUR)) AS b"],
   ['mysql', "COUNT(NULLIF(BINARY destination, 'a')) AS a, SUM(delay DIV 2) AS b, COUNT(BINARY origin LIKE 'a') AS c"],

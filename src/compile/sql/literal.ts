@@ -19,6 +19,10 @@ export function walkLiteral(cursor: Cursor, kind: 'literal' | 'boolean' | 'null'
       take(cursor, 'RAW_STRING', 'a literal');
       return { kind: 'literal', value: text, ...span(cursor, first) };
     }
+    if (type === 'national_string' && cursor.dialect) {
+      take(cursor, 'NATIONAL_STRING', 'a literal');
+      return { kind: 'literal', value: text, ...span(cursor, first) };
+    }
     if (type !== 'number' && type !== 'string')
       throw here(cursor, `${type} literals are not supported: write a time as TIMESTAMP '2001-01-31T00:00:00Z'`);
     const token = take(cursor, type === 'number' ? 'NUMBER' : 'STRING', 'a literal');
@@ -33,6 +37,10 @@ export function walkLiteral(cursor: Cursor, kind: 'literal' | 'boolean' | 'null'
 /** A text as the library reads it; escapes that it may read otherwise than the dialect does are refused. */
 function plainText(cursor: Cursor, text: string, token: Token): string {
   const written = cursor.source.text.slice(token.start, token.end);
+  if (cursor.dialect?.hasBackslashes === 'unknown' && written.includes('\\')) {
+    const message = `a backslash in a text is not supported in ${cursor.dialect.rules.name}: it may escape what stands behind it`;
+    throw new Fault('unsupported', message, placeOf(cursor, token));
+  }
   const odd = cursor.dialect?.hasBackslashes ? written.replaceAll(/\\[\\'"ntr]/g, '').match(/\\.?/) : null;
   if (odd)
     throw new Fault(
@@ -118,7 +126,7 @@ const TYPE_TAILS = new Map([
   ['TIMESTAMP', ['WITH', 'TIME', 'ZONE']],
 ]);
 
-function takeType(cursor: Cursor): CastKind {
+export function takeType(cursor: Cursor): CastKind {
   const name = cursor.tokens[cursor.next]?.text.toUpperCase() ?? 'nothing';
   if (name === cursor.dialect?.typeWrapper?.toUpperCase()) {
     cursor.next++;

@@ -5,10 +5,10 @@ import type { SqlNode } from '../node.ts';
 import { hasCall, rulesBeside, spell, spellField } from '../spelling.ts';
 import { calledAggregate, isSinceLast } from './aggregate.ts';
 import { TRIM_SIDES, theirArgument, theirArguments, walkArguments } from './call.ts';
-import { type Cursor, isQuoted, nextWord, refusal, span, take, takeWord, walk, words } from './cursor.ts';
+import { type Cursor, here, isQuoted, nextWord, peekIs, refusal, span, take, takeWord, walk, words } from './cursor.ts';
 import { CALLED, NO_CALLS } from './kinds.ts';
 import { parseBy } from './library.ts';
-import { theirType } from './literal.ts';
+import { takeType, theirType } from './literal.ts';
 import { walkOurs } from './ours.ts';
 import { expressionOf } from './statement.ts';
 import { type Node, child, open } from './tree.ts';
@@ -36,6 +36,13 @@ export function walkSpelled(cursor: Cursor, node: Node, dialect: Dialect): SqlNo
   const name = text.toUpperCase();
   const symbol = { name, at };
   take(cursor, 'L_PAREN', '(');
+  const place = () => span(cursor, first);
+  if (name.endsWith('CONVERT') && dialect.hasConvert) return walkConvert(cursor, dialect, first);
+  if (peekIs(cursor, 'STAR') && hasCall(dialect, `${name} *`)) {
+    cursor.next++;
+    take(cursor, 'R_PAREN', ')');
+    return spell(dialect, { name: `${name} *`, symbol, args: [], place: place() }, ours => templateOf(cursor, ours));
+  }
   const side = name === 'TRIM' ? TRIM_SIDES.get(cursor.tokens[cursor.next]?.type ?? '') : undefined;
   const isIn = isPositionIn(cursor, name);
   const isStandard = kind === 'extract' || body.sql_standard_syntax === true || body.from_for_syntax === true || isIn;
@@ -45,7 +52,7 @@ export function walkSpelled(cursor: Cursor, node: Node, dialect: Dialect): SqlNo
   // The walk has the text first.
   if (isIn) args.reverse();
   const called = side ?? (cut ? `${name} TO` : isIn ? `${name} IN` : name);
-  const call = { name: called, symbol, args, place: span(cursor, first) };
+  const call = { name: called, symbol, args, place: place() };
   const read = (ours: string) => templateOf(cursor, ours);
   if (kind === 'extract') return spellField(dialect, call, read);
   return spell(dialect, call, read);
@@ -92,8 +99,22 @@ export function walkTheirs(cursor: Cursor, node: Node, dialect: Dialect): SqlNod
   if (kind === 'cast_to_str_type') return walkNamedCast(cursor, body, dialect);
   if (kind === 'subscript' && isSplit(cursor, dialect)) return walkSplit(cursor, body, dialect);
   if (dialect.hasTernary && isTernary(kind, body)) return walkTernary(cursor, body);
+  // text COLLATE one_BIN2: by its bytes too, but for spaces at its end.
+  if (kind === 'collation' && rules.asBytes !== undefined) {
+    const text = walk(cursor, child(body, 'this'));
+    take(cursor, 'COLLATE', 'COLLATE');
+    const { text: collation } = nextWord(cursor);
+    if (!/_BIN2(_UTF8)?$/i.test(collation))
+      throw here({ ...cursor, next: cursor.next - 1 }, `${collation} is not supported: write ${rules.asBytes}`);
+    return { ...text, rules: { ...(text.rules ?? rules), texts: 'padded' }, ...span(cursor, first) };
+  }
   // BINARY text: by its bytes, whatever stands beside it.
-  if (kind === 'cast' && rules.texts === 'collated' && words(cursor, cursor.next, 1) === 'BINARY') {
+  if (
+    kind === 'cast' &&
+    rules.texts === 'collated' &&
+    rules.asBytes === undefined &&
+    words(cursor, cursor.next, 1) === 'BINARY'
+  ) {
     cursor.next++;
     const text = walk(cursor, child(body, 'this'));
     return { ...text, rules: { ...(text.rules ?? rules), texts: 'bytes' }, ...span(cursor, first) };
@@ -138,6 +159,17 @@ function walkNamedCast(cursor: Cursor, body: Node, dialect: Dialect): SqlNode {
   return { kind: 'cast', of, to, rules: dialect.rules, ...span(cursor, first) };
 }
 
+/** CONVERT(type, x), with its bracket open. */
+function walkConvert(cursor: Cursor, dialect: Dialect, first: number): SqlNode {
+  const to = takeType(cursor);
+  take(cursor, 'COMMA', 'a comma');
+  const [of, style] = theirArguments(cursor, dialect);
+  if (style) throw new Fault('unsupported', 'styles of CONVERT are not supported: leave it out', style.at);
+  if (!of) throw refusal(cursor, 'an expression');
+  take(cursor, 'R_PAREN', ')');
+  return { kind: 'cast', of, to, rules: dialect.rules, ...span(cursor, first) };
+}
+
 /** splitByChar(a, b)[n]: a call that gives a list, which has a row with the element that is taken. */
 function isSplit({ tokens, next }: Cursor, dialect: Dialect): boolean {
   const [name, bracket] = tokens.slice(next, next + 2);
@@ -174,4 +206,4 @@ function walkTernary(cursor: Cursor, body: Node): SqlNode {
 }
 
 /** Where & | ~ are what they are here. */
-const BITS = ['Postgres', 'BigQuery', 'Spark', 'Databricks', 'SQLite'];
+const BITS = ['Postgres', 'BigQuery', 'Spark', 'Databricks', 'SQLite', 'SQL Server'];
