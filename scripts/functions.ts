@@ -158,21 +158,21 @@ const DIALECTS_HEAD = `## Dialects
 
 What feature sets of another [dialect](definitions.md#dialects) can call, and what it is in DuckDB's words above. Every dialect
 also has the operators of comparison, logic and arithmetic, CASE, IN, BETWEEN, IS NULL, LIKE, CAST, COUNT, SUM, AVG, MIN, MAX,
-FIRST and LAST, and \`POSITION(part IN text)\`, and those [aggregates](aggregates.md) that mean the same everywhere, or that no
+FIRST and LAST, and those [aggregates](aggregates.md) that mean the same everywhere, or that no
 other system has: ${code(AGGREGATES.flatMap(({ everywhere }) => everywhere))}. Some arguments have to be written, for where they are computed systems differ:
-\`start\` is a number from 1 on, \`count\` one from 0 on, \`filler\` a text that is not empty, \`step\` an INTERVAL, \`part\` and
-\`unit\` a part of times, \`pattern\` a regular expression, \`ungrouped\` one without groups.
+\`start\` is a number from 1 on, \`count\` one from 0 on, \`filler\` a text that is not empty, \`step\` an INTERVAL, \`span\` one of
+days or of what a day is a multiple of, \`monday\` a 1, \`part\`, \`elapsed\`, \`field\` and \`unit\` a part of times, \`pattern\` a regular expression, \`ungrouped\` one without groups.
 `;
 
-/** Databricks and Presto are as Spark and Trino. */
-const SAME_AS: Record<string, string> = { spark: 'spark, databricks', trino: 'trino, presto' };
+/** Databricks is as Spark, and Presto and Athena as Trino. */
+const SAME_AS: Record<string, string> = { spark: 'spark, databricks', trino: 'trino, presto, athena' };
 
 function code(words: string[]): string {
   return words.map(word => `\`${word}\``).join(', ');
 }
 
 function dialectSection([name, dialect]: [string, Dialect]): string {
-  const { rules, types, parts, fields, regex, operators, calls } = dialect;
+  const { rules, types, parts, fields, regex, operators, calls, casts = [], instead = {} } = dialect;
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const kinds = Object.entries(types).filter(([, names]) => names);
   const division = rules.division === 'whole' ? 'a whole number, as `//` gives' : 'a double';
@@ -180,9 +180,13 @@ function dialectSection([name, dialect]: [string, Dialect]): string {
   const texts =
     rules.texts === 'equal'
       ? 'texts are only compared by = and <>, for a collation orders them'
-      : rules.texts === 'collated'
-        ? 'texts are compared where one of them is BINARY text, for else a collation decides; LIKE as LIKE BINARY'
-        : '';
+      : rules.texts === 'padded'
+        ? 'texts are only compared by = and <>, and spaces at their ends do not count'
+        : rules.asBytes !== undefined
+          ? `texts are compared by = and <> where one of them is text ${rules.asBytes}, for else a collation decides, and spaces at their ends do not count; LIKE the same way`
+          : rules.texts === 'collated'
+            ? 'texts are compared where one of them is BINARY text, for else a collation decides; LIKE as LIKE BINARY'
+            : '';
   const patterns =
     regex === 're2'
       ? 'all of them'
@@ -196,6 +200,14 @@ function dialectSection([name, dialect]: [string, Dialect]): string {
     Object.keys(operators).length > 0 ? `operators ${code(Object.keys(operators))}` : '',
     `patterns of regular expressions: ${patterns}`,
     kinds.length > 0 ? `types ${kinds.map(([kind, names]) => `${code(names.split(' '))} (${kind})`).join(', ')}` : '',
+    casts.length > 0 ? `casts ${casts.map(([name, to]) => `\`${name}(x)\` (${to})`).join(', ')}` : '',
+    dialect.hasBareCount ? '`COUNT()` is `COUNT(*)`' : '',
+    dialect.hasTernary ? '`a ? b : c` is `IF(a, b, c)`; another one within it wants brackets' : '',
+    rules.hasTextSums ? '`+` joins texts' : '',
+    dialect.hasConvert ? '`CONVERT(type, x)` is `CAST(x AS type)`' : '',
+    rules.hasWholeMeans ? `AVG of whole numbers is refused, for it is whole there: CAST them` : '',
+    rules.hasBits ? 'bools are compared with 0 and 1 too' : '',
+    rules.hasOddNulls ? 'IN, and WHEN behind `CASE x`, take literals, and no NULL' : '',
     Object.keys(parts).length > 0
       ? `parts of times ${code(
           Object.keys(parts)
@@ -208,6 +220,7 @@ function dialectSection([name, dialect]: [string, Dialect]): string {
   const same = calls.filter(([theirs, ours]) => theirs === ours).map(([theirs]) => theirs);
   const others = calls.filter(([theirs, ours]) => theirs !== ours);
   const rows = others.map(([theirs, ours]) => `| \`${cell(theirs)}\` | \`${cell(ours)}\` |`);
+  const refused = Object.entries(instead).map(([call, why]) => `- no ${call}: ${why}`);
   return [
     `### ${SAME_AS[name] ?? name}`,
     '',
@@ -218,11 +231,12 @@ function dialectSection([name, dialect]: [string, Dialect]): string {
     '|---|---|',
     ...rows,
     '',
+    ...(refused.length > 0 ? [...refused, ''] : []),
   ].join('\n');
 }
 
 function dialectsSection(): string {
-  const shown = Object.entries(DIALECTS).filter(([name]) => name !== 'databricks' && name !== 'presto');
+  const shown = Object.entries(DIALECTS).filter(([name]) => !['databricks', 'presto', 'athena'].includes(name));
   return [DIALECTS_HEAD, ...shown.map(dialectSection)].join('\n').trimEnd().concat('\n');
 }
 

@@ -31,7 +31,7 @@ const PARTS: Record<string, string[]> = {
     'test',
     ...['./test/kernel/functions.test.ts', './test/kernel/row_bytes.test.ts', './test/kernel/packed.test.ts'],
     ...['./test/store/pack.test.ts', './test/cli/plan_cache.test.ts'],
-    ...['./test/compile/hostile.test.ts', './test/http/hostile.test.ts'],
+    ...['./test/compile/hostile.test.ts', './test/http/hostile.test.ts', './test/source/damaged.test.ts'],
   ],
   proof: ['test', './test/proof'],
   mutants: ['scripts/mutants.ts'],

@@ -236,6 +236,8 @@ function arithmetic(
   faults: Fault[],
 ): Expression | null {
   if (args.some(arg => arg.type.kind === 'time')) return timeArithmetic(fn, args, node, faults);
+  if (fn === 'add' && node.rules?.hasTextSums && args.some(arg => arg.type.kind === 'string'))
+    return joined(args, node, faults);
   let whole = true;
   for (const [i, { type }] of args.entries()) {
     const { text, at } = node.args[i]!;
@@ -250,6 +252,16 @@ function arithmetic(
   const isDouble = args.some(arg => arg.type.kind === 'double');
   if (fn === 'divide') return divided(args, isDouble, node, faults);
   return call(fn, args, isDouble ? DOUBLE : INT64, node.at);
+}
+
+/** text + text; a number beside a text makes a number of it there. */
+function joined(args: Expression[], node: SqlNode & { kind: 'operator' }, faults: Fault[]): Expression | null {
+  const odd = args.findIndex(({ type }) => type.kind !== 'string');
+  if (odd < 0) return bindFunction(args, { ...node, name: '||', faults });
+  const { text, at } = node.args[odd]!;
+  const message = `+ of texts wants string, got ${typeName(args[odd]!.type)}: write CONCAT, or CAST(${text} AS NVARCHAR)`;
+  faults.push(new Fault('definition', message, at));
+  return null;
 }
 
 /** 7 / 2 is 3.5 in DuckDB and 3 elsewhere. */
@@ -360,10 +372,19 @@ function shiftBy(
 function bindIn(node: SqlNode & { kind: 'in' }, scope: Scope): Expression | null {
   const of = bindNode(node.of, scope);
   const list = bindAll(node.list, scope);
-  if (!of || !list) return null;
+  if (!of || !list || isOddNull(node.list, node.symbol.name, node.rules, scope.faults)) return null;
   const equals = list.map(item => compare('equal', of, item, node.symbol, node.at, scope.faults, node.rules));
   if (equals.includes(null)) return null;
   return negatedIf(node.negated, anyOf(equals as Expression[], node.at), node.at);
+}
+
+/** Where NULL among values is one of them, and no value that nobody knows, as it is here. */
+function isOddNull(nodes: SqlNode[], what: string, rules: Rules | undefined, faults: Fault[]): boolean {
+  const odd = rules?.hasOddNulls && nodes.find(node => node.kind !== 'literal' || node.value === null);
+  if (!odd) return false;
+  const message = `${what} of ${odd.text} is not supported in ${rules.name}: NULL is a value there like others; write literals, or = and IS NULL`;
+  faults.push(new Fault('unsupported', message, odd.at));
+  return true;
 }
 
 function anyOf(conditions: Expression[], at: Position): Expression {
@@ -383,6 +404,10 @@ function bindBetween(node: SqlNode & { kind: 'between' }, scope: Scope): Express
 
 function bindCase(node: SqlNode & { kind: 'case' }, scope: Scope): Expression | null {
   const operand = node.operand && bindNode(node.operand, scope);
+  if (operand) {
+    const whens = node.whens.map(({ when }) => when);
+    if (isOddNull(whens, 'CASE', node.rules, scope.faults)) return null;
+  }
   const conditions: (Expression | null)[] = [];
   const results: (Expression | null)[] = [];
   for (const { when, result } of node.whens) {

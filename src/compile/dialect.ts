@@ -15,7 +15,13 @@ export interface Dialect {
    * it is there. Some params ask for more, by their names: see PARAMS.
    */
   calls: [theirs: string, ours: string][];
+  /** What to write instead of calls that it has, and that mean something else there, by their names in capitals. */
+  instead?: Record<string, string>;
+  /** Calls of one argument that are casts, by their names. */
+  casts?: [name: string, to: CastKind][];
   types: Record<CastKind, string>;
+  /** Types are also written in this: Nullable(Int64). */
+  typeWrapper?: string;
   /** Parts of times as they are called, and what they are here. */
   parts: Record<string, string>;
   /** Does an empty pattern match other texts there than it does here? */
@@ -26,9 +32,19 @@ export interface Dialect {
   fields: Record<string, string>;
   /** How LIKE escapes where no ESCAPE is written; null where nothing does, and the case of ASCII letters does not count. */
   likeEscape: '' | '\\' | null;
+  /** Is a backslash in LIKE itself where it stands before anything else than what it can escape? */
+  keepsBackslashes?: true;
   hasIlike: boolean;
-  /** Do backslashes in texts escape what stands behind them? */
-  hasBackslashes: boolean;
+  /** COUNT() is COUNT(*). */
+  hasBareCount?: true;
+  /** a ? b : c */
+  hasTernary?: true;
+  /** LIKE has [classes]. */
+  hasLikeClasses?: true;
+  /** CONVERT(type, x) is CAST(x AS type). */
+  hasConvert?: true;
+  /** Do backslashes in texts escape what stands behind them? Or does that depend on who reads it? */
+  hasBackslashes: boolean | 'unknown';
   /** Operators of regular expressions: parts of patterns that mean what they do in RE2, or `re2` where all do. */
   regex: Construct[] | 're2';
   /** Infix operators, by what is written. */
@@ -46,5 +62,9 @@ export const PARAMS = [
   'ungrouped',
   'replacement',
   'step',
+  'span',
+  'monday',
   'cut',
+  'elapsed',
+  'field',
 ] as const;

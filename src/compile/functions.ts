@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { Expression } from '../plan/expression.ts';
 import { typeName } from '../plan/value.ts';
+import { isNullLiteral } from './typing.ts';
 import { CHOICES } from './functions/choices.ts';
 import { type SqlFunction, type Written, fit } from './functions/function.ts';
 import { LISTS } from './functions/lists.ts';
@@ -39,6 +40,7 @@ export function bindFunction(bound: Expression[], written: Written): Expression 
   }
   const args = bound.map((arg, i) => fit(arg, fn.params[Math.min(i, fn.params.length - 1)]!, written, i));
   if (args.includes(null) || !isSpelledAlike(args as Expression[], written)) return null;
+  if (!isOfFirstType(args as Expression[], written)) return null;
   return fn.make(args as Expression[], written);
 }
 
@@ -49,6 +51,16 @@ function isSpelledAlike(args: Expression[], { name, rules, args: nodes, faults }
   if (odd < 0) return true;
   const message = `${name} of ${typeName(args[odd]!.type)} is not supported in ${rules.name}: it is spelled otherwise there`;
   faults.push(new Fault('unsupported', message, nodes[odd]!.at));
+  return false;
+}
+
+/** Where the first argument decides of which type the others are, they have to be of it. */
+function isOfFirstType(args: Expression[], { name, rules, args: nodes, faults }: Written): boolean {
+  if (!rules?.hasFirstType || name !== 'IFNULL') return true;
+  const [first, other] = args as [Expression, Expression];
+  if (first.type.kind === other.type.kind || [first, other].some(isNullLiteral)) return true;
+  const message = `${nodes[1]!.text} becomes ${typeName(first.type)} in ${rules.name}, as what it stands for is: write COALESCE`;
+  faults.push(new Fault('unsupported', message, nodes[1]!.at));
   return false;
 }
 

@@ -35,12 +35,22 @@ export function readInterval(text: string): Interval | string {
     const unit = unitOf(word!.toLowerCase());
     const count = BigInt(digits!);
     if (!unit) return `${wanted}, got ${word}`;
-    if (count > COUNT_MAX || count < -COUNT_MAX) return `${wanted}, got ${digits} ${word}`;
-    sum.months += count * unit.months;
-    sum.micros += count * unit.micros;
+    const times = timesInterval(unit, count);
+    if (!times) return `${wanted}, got ${digits} ${word}`;
+    sum.months += times.months;
+    sum.micros += times.micros;
   }
-  const isIn = (value: bigint) => BigInt.asIntN(63, value) === value;
-  return isIn(sum.months) && isIn(sum.micros) ? sum : `${wanted}, got '${text.trim()}'`;
+  return isKept(sum) ? sum : `${wanted}, got '${text.trim()}'`;
+}
+
+/** So many of it; null where that is more than anybody means. */
+export function timesInterval({ months, micros }: Interval, count: bigint): Interval | null {
+  const times = { months: months * count, micros: micros * count };
+  return count <= COUNT_MAX && count >= -COUNT_MAX && isKept(times) ? times : null;
+}
+
+function isKept({ months, micros }: Interval): boolean {
+  return [months, micros].every(value => BigInt.asIntN(63, value) === value);
 }
 
 function unitOf(word: string): Interval | null {

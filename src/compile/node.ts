@@ -37,8 +37,13 @@ export interface Rules {
   division: 'real' | 'whole';
   /** What a double divided by 0 is. What is an error there is null. */
   zero: 'null' | 'infinite';
-  /** Which comparisons of texts go by their bytes: all, = and <> alone, or none, for a collation decides. */
-  texts: 'bytes' | 'equal' | 'collated';
+  /**
+   * Which comparisons of texts go by their bytes: all, = and <> alone, = and <> but for spaces at their ends, or none, for
+   * a collation decides.
+   */
+  texts: 'bytes' | 'equal' | 'padded' | 'collated';
+  /** Where a collation decides: what to write so that it does not. */
+  asBytes?: string;
   /** Of lists. */
   firstIndex: 0 | 1;
   /** How CAST makes an int64 of a double: ties to even, ties away from zero, toward zero, or that and what is beyond is the nearest. */
@@ -47,8 +52,16 @@ export interface Rules {
   readsNumbers: boolean;
   /** What may stand beside || and in CONCAT and is spelled there as here. */
   spells: Type['kind'][];
-  /** Are averages and variances of whole numbers whole? */
-  hasWholeMeans?: true;
+  /** Are averages of whole numbers whole, or variances too? */
+  hasWholeMeans?: 'averages' | 'all';
+  /** + joins texts. */
+  hasTextSums?: true;
+  /** A value that stands for another takes its type. */
+  hasFirstType?: true;
+  /** Does NULL in the list of IN and behind WHEN stand for less, or for more, than a value nobody knows? */
+  hasOddNulls?: true;
+  /** Are bools compared with 0 and 1? */
+  hasBits?: true;
 }
 
 /** `at` is the whole node's place, `text` what is written there; `rules` are DuckDB's where there are none. */

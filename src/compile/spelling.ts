@@ -4,8 +4,9 @@ import { didYouMean } from '../base/name.ts';
 import { compileRegex, RegexError } from '../plan/regex.ts';
 import type { Construct } from '../plan/regex.ts';
 import type { Dialect } from './dialect.ts';
-import { readInterval } from './interval.ts';
-import type { SqlNode, Word } from './node.ts';
+import { PART_MICROS } from './functions/times.ts';
+import { readInterval, timesInterval } from './interval.ts';
+import type { CastKind, Rules, SqlNode, Word } from './node.ts';
 import { insteadOfJson, JSON_CALLS, jsonSteps, REFUSED_FUNCTIONS } from './unsupported.ts';
 
 /** A call of a dialect as it was written. */
@@ -25,21 +26,32 @@ export interface Call {
  */
 export function spell(dialect: Dialect, call: Call, read: (ours: string) => SqlNode): SqlNode {
   const { name, args, symbol, place } = call;
+  const to = castOf(dialect, name);
+  if (to && args.length === 1) return { kind: 'cast', of: args[0]!, to, rules: dialect.rules, ...place };
   const rows = dialect.calls.map(([theirs, ours]) => ({ ...paramsOf(theirs), ours }));
-  const named = rows.filter(row => row.name === name);
+  const named = rows.filter(row => row.name.toUpperCase() === name);
   const row = named.find(({ params }) => params === null || params.length === args.length);
   if (!row) throw unknown(dialect, call, named);
-  if (!row.params) return { kind: 'function', name: row.ours, symbol, args, rules: dialect.rules, ...place };
+  if (!row.params)
+    return { kind: 'function', name: row.ours, symbol, args, rules: rulesBeside(dialect.rules, args), ...place };
   const given = new Map(row.params.map((param, i) => [param, argument(dialect, call, param, args[i]!)]));
+  const field = given.get('field');
+  if (field) return spellField(dialect, { ...call, args: [field, given.get('time')!] }, read);
   const unit = given.get('unit');
   if (unit) return shifted(given.get('time')!, given.get('n')!, literalText(unit)!, call);
   return replaced(read(row.ours), given, call, dialect);
 }
 
+/** Rules of what compares values: one of them may say that it is compared by its bytes, whatever stands beside it. */
+export function rulesBeside(rules: Rules, compared: SqlNode[]): Rules {
+  const bytes = rules.texts === 'collated' && compared.find(one => one.rules && one.rules.texts !== 'collated');
+  return bytes ? { ...rules, texts: bytes.rules!.texts } : rules;
+}
+
 /** EXTRACT(field FROM time): the field by the dialect's table. */
 export function spellField(dialect: Dialect, call: Call, read: (ours: string) => SqlNode): SqlNode {
   const [field, time] = call.args as [SqlNode, SqlNode];
-  const name = (literalText(field) ?? '').toUpperCase();
+  const name = (field.kind === 'name' ? field.name : (literalText(field) ?? '')).toUpperCase();
   const ours = dialect.fields[name];
   if (ours === undefined) {
     const known = Object.keys(dialect.fields);
@@ -49,31 +61,50 @@ export function spellField(dialect: Dialect, call: Call, read: (ours: string) =>
   return replaced(read(ours), new Map([['time', time]]), call, dialect);
 }
 
-/** FLOOR(time TO part) is a call of its own, named `FLOOR TO`. */
+/**
+ * FLOOR(time TO part) is a call of its own, named `FLOOR TO`, and so are POSITION(a IN b), `POSITION IN`, and
+ * splitByChar(a, b)[n], `splitByChar []`.
+ */
 export function paramsOf(theirs: string): { name: string; params: string[] | null } {
-  const [, name, list] = /^(\w+)\((.*)\)$/.exec(theirs) ?? [];
+  const [, counted] = /^(\w+)\(\*\)$/.exec(theirs) ?? [];
+  if (counted !== undefined) return { name: `${counted} *`, params: [] };
+  const [, name, list, index] = /^(\w+)\((.*)\)(?:\[(\w+)\])?$/.exec(theirs) ?? [];
   if (name === undefined) return { name: theirs, params: null };
-  return list!.includes(' TO ')
-    ? { name: `${name} TO`, params: list!.split(' TO ') }
-    : { name, params: list!.split(', ') };
+  const word = ['TO', 'IN'].find(one => list!.includes(` ${one} `));
+  if (word) return { name: `${name} ${word}`, params: list!.split(` ${word} `) };
+  return index ? { name: `${name} []`, params: [...list!.split(', '), index] } : { name, params: list!.split(', ') };
 }
 
-function unknown({ rules, calls }: Dialect, { name, symbol, args }: Call, rows: { params: string[] | null }[]): Fault {
+/** Does a dialect have a call of this name, in capitals? */
+export function hasCall({ calls }: Dialect, name: string): boolean {
+  return calls.some(([theirs]) => paramsOf(theirs).name.toUpperCase() === name);
+}
+
+function castOf({ casts = [] }: Dialect, name: string): CastKind | undefined {
+  return casts.find(([theirs]) => theirs.toUpperCase() === name)?.[1];
+}
+
+function unknown(
+  { rules, calls, ...dialect }: Dialect,
+  { name, symbol, args }: Call,
+  rows: { params: string[] | null }[],
+): Fault {
   if (rows.length > 0) {
     const counts = rows.map(({ params }) => params?.length).join(' or ');
     return new Fault('definition', `${name} wants ${counts} arguments in ${rules.name}, got ${args.length}`, symbol.at);
   }
   if (JSON_CALLS.includes(name))
     return new Fault('unsupported', `${name} is not supported: ${insteadOfCall(args)}`, symbol.at);
-  const instead = REFUSED_FUNCTIONS.get(name);
+  const instead = dialect.instead?.[name] ?? REFUSED_FUNCTIONS.get(name);
   const known = [...new Set(calls.map(([theirs]) => paramsOf(theirs).name))];
   const hint = instead ? `: ${instead}` : didYouMean(name, known) || '; docs/functions.md lists those that are';
   return new Fault('unsupported', `${name} is not supported in ${rules.name}${hint}`, symbol.at);
 }
 
-/** JSON_VALUE(a, '$.b') is an input at $.data.a.b, and of `data` itself one at $.data.b. */
-function insteadOfCall([of, path]: SqlNode[]): string {
-  const steps = path && literalText(path) !== null ? jsonSteps(literalText(path)!) : null;
+/** JSON_VALUE(a, '$.b') and JSONExtractString(a, 'b') are an input at $.data.a.b, and of `data` itself one at $.data.b. */
+function insteadOfCall([of, ...path]: SqlNode[]): string {
+  const parts = path.map(step => jsonSteps(literalText(step) ?? ''));
+  const steps = path.length > 0 && !parts.includes(null) ? (parts as string[][]).flat() : null;
   if (of?.kind !== 'name' || !steps) return insteadOfJson(null);
   const names = [...(of.table ? [of.table.name] : []), of.name].filter((name, i) => i > 0 || name !== 'data');
   return insteadOfJson([...names, ...steps]);
@@ -88,6 +119,7 @@ function argument(dialect: Dialect, { name }: Call, param: string, node: SqlNode
   switch (param) {
     case 'part':
     case 'cut':
+    case 'elapsed':
     case 'unit': {
       const word = (node.kind === 'name' ? node.name : (literalText(node) ?? '')).toUpperCase();
       const part = parts[word] || parts[word.replace(/S$/, '')];
@@ -95,6 +127,12 @@ function argument(dialect: Dialect, { name }: Call, param: string, node: SqlNode
         throw new Fault(
           'unsupported',
           `${name} WEEK is not supported: weeks begin on Sundays in ${rules.name}, and on Mondays here`,
+          node.at,
+        );
+      if (part === 'week' && param === 'elapsed')
+        throw new Fault(
+          'unsupported',
+          `${name} of WEEK is not supported in ${rules.name}: write the quotient of days and 7`,
           node.at,
         );
       if (part) return { kind: 'literal', value: part, at: node.at, text: node.text };
@@ -111,6 +149,15 @@ function argument(dialect: Dialect, { name }: Call, param: string, node: SqlNode
     case 'filler':
       if (typeof value === 'string' && value !== '') return node;
       throw wanted('a text between quotes that is not empty');
+    case 'monday':
+      if (value === 1n) return node;
+      throw wanted('1, for weeks that begin on Mondays');
+    case 'span': {
+      const micros = node.kind === 'interval' && node.count === null && node.months === 0n ? node.micros : 0n;
+      if (micros <= 0n || /week/i.test(node.text) || (DAY_MICROS % micros !== 0n && micros % DAY_MICROS !== 0n))
+        throw wanted('an INTERVAL of days, or of what a day is a multiple of');
+      return { kind: 'literal', value: micros, at: node.at, text: node.text };
+    }
     case 'step':
       if (node.kind === 'interval') return node;
       throw wanted('an INTERVAL');
@@ -125,6 +172,8 @@ function argument(dialect: Dialect, { name }: Call, param: string, node: SqlNode
       return node;
   }
 }
+
+const DAY_MICROS = PART_MICROS.day!;
 
 function groupsOf(pattern: string): number | null {
   try {
@@ -194,7 +243,7 @@ function replaced(node: SqlNode, given: Map<string, SqlNode>, call: Call, dialec
       return here({ ...node, symbol: sign(node.symbol), args: node.args.map(inner) });
     case 'function': {
       // How values are spelled is the dialect's business, wherever they are joined.
-      const rules = node.name === '||' ? dialect.rules : undefined;
+      const rules = ['||', 'IFNULL'].includes(node.name) ? dialect.rules : undefined;
       return here({ ...node, symbol: sign(node.symbol), args: node.args.map(inner), rules });
     }
     case 'case':
@@ -204,6 +253,14 @@ function replaced(node: SqlNode, given: Map<string, SqlNode>, call: Call, dialec
         whens: node.whens.map(({ when, result }) => ({ when: inner(when), result: inner(result) })),
         otherwise: node.otherwise && inner(node.otherwise),
       });
+    case 'interval': {
+      const count = node.count && inner(node.count);
+      if (count?.kind !== 'literal' || typeof count.value !== 'bigint') return here({ ...node, count });
+      const times = timesInterval(node, count.value);
+      if (!times)
+        throw new Fault('unsupported', `${symbol.name} of ${count.value} is beyond what an INTERVAL can be`, count.at);
+      return here({ ...node, ...times, count: null });
+    }
     case 'cast':
     case 'isNull':
       return here({ ...node, of: inner(node.of) });
@@ -212,6 +269,7 @@ function replaced(node: SqlNode, given: Map<string, SqlNode>, call: Call, dialec
         ...node,
         symbol: sign(node.symbol),
         of: node.of && inner(node.of),
+        params: node.params.map(inner),
         filter: node.filter && inner(node.filter),
       });
     default:

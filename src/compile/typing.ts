@@ -3,7 +3,7 @@ import type { Position } from '../base/fault.ts';
 import { parseMicros } from '../base/time.ts';
 import type { Expression, FunctionName } from '../plan/expression.ts';
 import type { Type, Value } from '../plan/value.ts';
-import { BOOL, DOUBLE, INT64, isScalar, sameType, TIME, typeName } from '../plan/value.ts';
+import { BOOL, DOUBLE, INT64, isScalar, sameType, STRING, TIME, typeName } from '../plan/value.ts';
 import type { Rules, SqlNode, Word } from './node.ts';
 
 /** Typed terms of the plan, and the rules by which values of several types stand beside each other. */
@@ -51,18 +51,30 @@ export function compare(
   }
   const kinds = [a.type.kind, b.type.kind];
   const isOrder = fn !== 'equal' && fn !== 'notEqual';
-  if (rules && kinds.includes('string') && (rules.texts === 'collated' || (rules.texts === 'equal' && isOrder))) {
-    const hint = rules.texts === 'collated' ? 'write BINARY before one of them' : 'it is not supported';
-    const message = `${symbol.name} of texts goes by a collation in ${rules.name}, and here by their bytes: ${hint}`;
+  if (rules && kinds.includes('string') && (rules.texts === 'collated' || (rules.texts !== 'bytes' && isOrder))) {
+    const asBytes =
+      rules.asBytes === undefined ? 'write BINARY before one of them' : `write ${rules.asBytes} behind one of them`;
+    const hint = rules.texts === 'collated' ? asBytes : 'it is not supported';
+    const why = rules.texts === 'padded' ? 'passes over spaces at their ends' : 'goes by a collation';
+    const message = `${symbol.name} of texts ${why} in ${rules.name}, and here by their bytes: ${hint}`;
     faults.push(new Fault('unsupported', message, symbol.at));
     return null;
   }
+  if (rules?.texts === 'padded' && kinds.every(kind => kind === 'string'))
+    return call(fn, [withoutEnd(a), withoutEnd(b)], BOOL, at);
   if (a.type.kind === b.type.kind || kinds.every(kind => kind === 'int64' || kind === 'double'))
     return call(fn, [a, b], BOOL, at);
   const hint = kinds.includes('bool') && kinds.includes('int64') ? '; a bool is a condition already' : '';
   const message = `${symbol.name} compares values of one type, got ${typeName(a.type)} and ${typeName(b.type)}${hint}`;
   faults.push(new Fault('definition', message, symbol.at));
   return null;
+}
+
+/** Spaces at the end of a text do not count where both are padded to one length. */
+function withoutEnd(text: Expression): Expression {
+  const written = literalText(text);
+  if (written !== null) return literal(written.replace(/ +$/, ''), STRING, text.at);
+  return call('trimEnd', [text, literal(' ', STRING, text.at)], STRING, text.at!);
 }
 
 /** What to take of a list, a map or a struct where a scalar is wanted. */
@@ -75,6 +87,10 @@ export function scalarHint(type: Type, text: string = type.kind): string {
 /** Lets a literal take the type of what it is compared with. */
 export function adapt(expression: Expression, type: Type, faults: Fault[], rules?: Rules): Expression | null {
   if (isNullLiteral(expression)) return nullLiteral(type, expression.at);
+  if (type.kind === 'bool' && rules?.hasBits && expression.kind === 'literal') {
+    const bit = [0n, 1n].indexOf(expression.value as bigint);
+    if (bit >= 0) return literal(bit === 1, BOOL, expression.at);
+  }
   const isText = expression.kind === 'literal' && typeof expression.value === 'string';
   if (!isText || type.kind !== 'time') return expression;
   const text = String(expression.value);

@@ -40,6 +40,10 @@ export const REFUSED_WORDS = new Map<string, string>([
   ['TABLESAMPLE', 'samples are not supported: every event counts'],
   ['INTO', 'SELECT INTO is not supported: features are kept where store: says'],
   ['FOR', 'FOR is not supported here: leave it out'],
+  ['PREWHERE', 'PREWHERE is not supported: write WHERE'],
+  ['FINAL', 'FINAL is not supported: every event counts'],
+  ['SAMPLE', 'samples are not supported: every event counts'],
+  ['SETTINGS', 'SETTINGS are not supported: leave them out'],
   ['PIVOT', `PIVOT is not supported: ${ONE_SELECT}`],
   ['ISNULL', 'ISNULL is not supported: write IS NULL'],
   ['NOTNULL', 'NOTNULL is not supported: write IS NOT NULL'],
@@ -65,9 +69,10 @@ export const REFUSED_OPERATORS = new Map<string, [string, string]>([
 
 /** Calls that take a member out of JSON. */
 export const JSON_CALLS =
-  'JSON_EXTRACT JSON_EXTRACT_STRING JSON_EXTRACT_SCALAR JSON_EXTRACT_PATH_TEXT JSON_VALUE JSON_QUERY GET_JSON_OBJECT'.split(
-    ' ',
-  );
+  'JSON_EXTRACT JSON_EXTRACT_STRING JSON_EXTRACT_SCALAR JSON_EXTRACT_PATH_TEXT JSON_VALUE JSON_QUERY GET_JSON_OBJECT'
+    .concat(' JSONEXTRACTSTRING JSONEXTRACTINT JSONEXTRACTFLOAT JSONEXTRACTBOOL JSONEXTRACTRAW SIMPLEJSONEXTRACTSTRING')
+    .concat(' SIMPLEJSONEXTRACTINT VISITPARAMEXTRACTSTRING VISITPARAMEXTRACTINT')
+    .split(' ');
 
 /**
  * An input would do what JSON operators do, and says of which type it is, once for all sets: an event that has

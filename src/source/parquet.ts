@@ -1,4 +1,11 @@
-import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead, parquetSchema } from 'hyparquet';
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  type RowGroup,
+  parquetMetadataAsync,
+  parquetRead,
+  parquetSchema,
+} from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { Fault } from '../base/fault.ts';
 import { formatMicros } from '../base/time.ts';
@@ -14,16 +21,13 @@ import type { Block } from './source.ts';
  * @throws Fault `media_type` where it is no such file, or lacks columns
  */
 export async function* parquetBlocks(file: string, names: RowNames): AsyncGenerator<Block> {
-  const buffer: AsyncBuffer = {
-    byteLength: await localDisk.size(file),
-    slice: async (start, end) => (await localDisk.read(file, start, (end ?? buffer.byteLength) - start)).slice().buffer,
-  };
+  const buffer = bytesOf(file, await localDisk.size(file));
   const metadata = await readable(file, () => parquetMetadataAsync(buffer, { parsers: PARSERS }));
-  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const columns = await readable(file, async () => parquetSchema(metadata).children.map(({ element }) => element.name));
   const lines = rowLines(file, columns, names);
   let row = 0;
   for (const group of metadata.row_groups) {
-    const count = Number(group.num_rows);
+    const count = rowCount(file, group);
     const values = await readable(file, () => readGroup(buffer, metadata, columns, row, count));
     let text = '';
     let line = row + 1;
@@ -37,6 +41,30 @@ export async function* parquetBlocks(file: string, names: RowNames): AsyncGenera
     row += count;
   }
 }
+
+/** The library asks for several places at once, and waits for one: what is wrong with another must not end the process. */
+function bytesOf(file: string, byteLength: number): AsyncBuffer {
+  return {
+    byteLength,
+    slice(start, end = byteLength) {
+      if (!(start >= 0 && start <= end && end <= byteLength))
+        throw new Error(`it says that a part of it is at bytes ${start} to ${end}, and it has ${byteLength}`);
+      const read = localDisk.read(file, start, end - start).then(bytes => bytes.slice().buffer);
+      read.catch(() => {});
+      return read;
+    },
+  };
+}
+
+/** Of a row group. Its columns say how many values they have, and each row has one of each: what says more is damaged. */
+function rowCount(file: string, { num_rows: rows, columns }: RowGroup): number {
+  const isWhole = rows >= 0n && columns.every(({ meta_data: of }) => of !== undefined && of.num_values >= rows);
+  if (isWhole && rows <= GROUP_ROWS_MAX) return Number(rows);
+  throw new Fault('media_type', `${file} cannot be read as Parquet: a row group says that it has ${rows} rows`);
+}
+
+/** Who writes the largest has 2^26 rows to a group; what a file says that was damaged is mostly far beyond. */
+const GROUP_ROWS_MAX = 1n << 26n;
 
 /** Column by column. */
 async function readGroup(file: AsyncBuffer, metadata: FileMetaData, columns: string[], first: number, count: number) {

@@ -148,7 +148,7 @@ for (const [marked, ...messages] of [
   ['fold: { workers: «many» }\n', 'workers: got "many", wanted cores, or a number of threads, 0 to 64'],
   [
     'dialect: «oracle»\n',
-    'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, flink, spark, databricks, trino, presto, sqlite',
+    'dialect: got "oracle", wanted a dialect of SQL: duckdb, postgres, bigquery, mysql, snowflake, flink, spark, databricks, trino, presto, sqlite, athena, clickhouse, redshift, tsql',
   ],
   [
     'fold: { memory: «1.5» }\ndefinitions: «[a]»\n',

@@ -27,6 +27,7 @@ export const SHARED: Dialect['calls'] = [
   ['REPLACE(a, filler, b)', 'REPLACE(a, filler, b)'],
   ['SUBSTR(a, start)', 'SUBSTR(a, start)'],
   ['SUBSTR(a, start, count)', 'SUBSTR(a, start, count)'],
+  ['POSITION(a IN b)', 'STRPOS(b, a)'],
 ];
 
 export const LETTERS: Dialect['calls'] = [

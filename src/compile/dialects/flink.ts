@@ -17,7 +17,7 @@ export const FLINK: Dialect = {
     roundsTo: 'saturated',
     readsNumbers: false,
     spells: ['string'],
-    hasWholeMeans: true,
+    hasWholeMeans: 'all',
   },
   calls: [
     ...SHARED,

@@ -13,6 +13,7 @@ export const SQLITE: Dialect = {
     roundsTo: 'refused',
     readsNumbers: false,
     spells: ['string', 'int64'],
+    hasBits: true,
   },
   calls: [
     ...SHARED,

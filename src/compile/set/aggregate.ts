@@ -97,17 +97,32 @@ function filtered(argument: Expression | null, filter: Expression, { at }: SqlNo
 /** Where a collation decides which texts are the same, as many are distinct as that says. */
 function isToldApart(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
   const { rules, of, name, symbol } = node;
-  const isCollated = rules?.texts === 'collated' && of!.rules?.texts !== 'bytes';
-  if (!isCollated || type.kind !== 'string' || name !== 'countUnique') return true;
+  if (!rules || type.kind !== 'string' || name !== 'countUnique') return true;
+  const texts = of!.rules?.texts ?? rules.texts;
+  const isTrimmed = of!.kind === 'function' && of!.name === 'RTRIM';
+  if (texts === 'padded' && !isTrimmed) {
+    const label = symbol.name.toUpperCase();
+    const message = `${label} of different texts passes over spaces at their ends in ${rules.name}: write RTRIM(${of!.text})`;
+    faults.push(new Fault('unsupported', message, of!.at));
+    return false;
+  }
+  if (texts !== 'collated') return true;
   const message = `${symbol.name.toUpperCase()} of different texts goes by a collation in ${rules.name}, and here by their bytes`;
-  faults.push(new Fault('unsupported', `${message}: write BINARY ${of!.text}`, of!.at));
+  faults.push(
+    new Fault(
+      'unsupported',
+      `${message}: write ${rules.asBytes === undefined ? `BINARY ${of!.text}` : `${of!.text} ${rules.asBytes}`}`,
+      of!.at,
+    ),
+  );
   return false;
 }
 
 /** Of whole numbers means and variances are whole in some systems. */
 function isRealMean(node: SqlNode & { kind: 'aggregate' }, { type }: Expression, faults: Fault[]): boolean {
   const { rules, of, name, symbol } = node;
-  if (!rules?.hasWholeMeans || type.kind !== 'int64' || !/^(avg|var|std)/.test(name)) return true;
+  const whole = rules?.hasWholeMeans === 'all' ? /^(avg|var|std)/ : /^avg/;
+  if (!rules?.hasWholeMeans || type.kind !== 'int64' || !whole.test(name)) return true;
   const label = symbol.name.toUpperCase();
   const message = `${label} of int64 is a whole number in ${rules.name}, and a double here`;
   faults.push(new Fault('unsupported', `${message}: write ${label}(CAST(${of!.text} AS DOUBLE))`, of!.at));

@@ -17,6 +17,7 @@ export function walkAggregate(cursor: Cursor, name: AggregateName, body: Node, f
   if (isDistinct) cursor.next++;
   if (body.star && !isDistinct) take(cursor, 'STAR', '*');
   else if (body.this) of = walk(cursor, child(body, 'this'));
+  else if (name === 'count' && !isDistinct && cursor.dialect?.hasBareCount) of = null;
   else throw here(cursor, `${text.toUpperCase()}() wants * or an argument`, 'definition');
   take(cursor, 'R_PAREN', ')');
   const filter = walkFilter(cursor, body);
@@ -108,8 +109,8 @@ export function walkSinceLast(cursor: Cursor, first: number): SqlNode {
 const NOWS = ['NOW', 'GET_CURRENT_TIMESTAMP', 'CURRENT_TIMESTAMP'];
 
 export function isReadTime(cursor: Cursor): boolean {
-  const name = cursor.tokens[cursor.next]!;
-  return cursor.dialect === null && !isQuoted(name) && NOWS.includes(name.text.toUpperCase());
+  const name = cursor.tokens[cursor.next];
+  return cursor.dialect === null && name !== undefined && !isQuoted(name) && NOWS.includes(name.text.toUpperCase());
 }
 
 /** NOW(), CURRENT_TIMESTAMP: the moment of reading. */

@@ -30,7 +30,7 @@ export const JSON_KINDS = new Set([
 /** Kinds that begin with a word and a parenthesis, and are no calls of their dialect's table. */
 export const NO_CALLS = new Set([
   ...OPERATORS.keys(),
-  ...'paren neg not literal boolean null column dot subscript array_func in between is_null case cast try_cast safe_cast'.split(
+  ...'paren neg not literal boolean null column dot subscript array_func in between is_null case cast try_cast safe_cast cast_to_str_type'.split(
     ' ',
   ),
   ...'count sum avg min max first last concat bitwise_and bitwise_or bitwise_left_shift bitwise_right_shift'.split(' '),

@@ -1,5 +1,4 @@
 import { Fault } from '../../base/fault.ts';
-import type { Dialect } from '../dialect.ts';
 import { readInterval } from '../interval.ts';
 import type { CastKind, SqlNode } from '../node.ts';
 import { type Cursor, type Token, here, nextWord, peekIs, placeOf, span, take, walk } from './cursor.ts';
@@ -20,6 +19,10 @@ export function walkLiteral(cursor: Cursor, kind: 'literal' | 'boolean' | 'null'
       take(cursor, 'RAW_STRING', 'a literal');
       return { kind: 'literal', value: text, ...span(cursor, first) };
     }
+    if (type === 'national_string' && cursor.dialect) {
+      take(cursor, 'NATIONAL_STRING', 'a literal');
+      return { kind: 'literal', value: text, ...span(cursor, first) };
+    }
     if (type !== 'number' && type !== 'string')
       throw here(cursor, `${type} literals are not supported: write a time as TIMESTAMP '2001-01-31T00:00:00Z'`);
     const token = take(cursor, type === 'number' ? 'NUMBER' : 'STRING', 'a literal');
@@ -34,6 +37,10 @@ export function walkLiteral(cursor: Cursor, kind: 'literal' | 'boolean' | 'null'
 /** A text as the library reads it; escapes that it may read otherwise than the dialect does are refused. */
 function plainText(cursor: Cursor, text: string, token: Token): string {
   const written = cursor.source.text.slice(token.start, token.end);
+  if (cursor.dialect?.hasBackslashes === 'unknown' && written.includes('\\')) {
+    const message = `a backslash in a text is not supported in ${cursor.dialect.rules.name}: it may escape what stands behind it`;
+    throw new Fault('unsupported', message, placeOf(cursor, token));
+  }
   const odd = cursor.dialect?.hasBackslashes ? written.replaceAll(/\\[\\'"ntr]/g, '').match(/\\.?/) : null;
   if (odd)
     throw new Fault(
@@ -102,8 +109,15 @@ export function walkCast(cursor: Cursor, body: Node, first: number): SqlNode {
   return { kind: 'cast', of, to, ...span(cursor, first) };
 }
 
-function theirType({ types }: Dialect, name: string): CastKind | undefined {
-  return (Object.keys(types) as CastKind[]).find(kind => types[kind].split(' ').includes(name));
+/** The type at the cursor, by its name in the dialect. */
+export function theirType(cursor: Cursor, name: string): CastKind {
+  const { types, rules } = cursor.dialect!;
+  const to = (Object.keys(types) as CastKind[]).find(kind =>
+    types[kind].toUpperCase().split(' ').includes(name.toUpperCase()),
+  );
+  if (to) return to;
+  const known = Object.values(types).flatMap(names => names.split(' ').slice(0, 1).filter(Boolean));
+  throw here(cursor, `CAST to ${name} is not supported in ${rules.name}: ${known.join(', ')} are`);
 }
 
 /** Some types have more than one word. */
@@ -112,13 +126,16 @@ const TYPE_TAILS = new Map([
   ['TIMESTAMP', ['WITH', 'TIME', 'ZONE']],
 ]);
 
-function takeType(cursor: Cursor): CastKind {
+export function takeType(cursor: Cursor): CastKind {
   const name = cursor.tokens[cursor.next]?.text.toUpperCase() ?? 'nothing';
-  const to = cursor.dialect ? theirType(cursor.dialect, name) : CAST_TYPES.get(name);
-  if (!to && cursor.dialect) {
-    const known = Object.values(cursor.dialect.types).flatMap(names => names.split(' ').slice(0, 1).filter(Boolean));
-    throw here(cursor, `CAST to ${name} is not supported in ${cursor.dialect.rules.name}: ${known.join(', ')} are`);
+  if (name === cursor.dialect?.typeWrapper?.toUpperCase()) {
+    cursor.next++;
+    take(cursor, 'L_PAREN', '(');
+    const inner = takeType(cursor);
+    take(cursor, 'R_PAREN', ')');
+    return inner;
   }
+  const to = cursor.dialect ? theirType(cursor, name) : CAST_TYPES.get(name);
   const hint = name === 'DATE' ? `; DATE_TRUNC('day', time) is the day of a time` : '';
   if (!to)
     throw here(cursor, `CAST to ${name} is not supported: BIGINT, DOUBLE, BOOLEAN, VARCHAR and TIMESTAMP are${hint}`);

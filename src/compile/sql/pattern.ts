@@ -2,7 +2,7 @@ import { Fault } from '../../base/fault.ts';
 import { quoteRegex } from '../../plan/regex.ts';
 import type { Dialect } from '../dialect.ts';
 import type { SqlNode, Word } from '../node.ts';
-import { checkEmpty, checkPattern } from '../spelling.ts';
+import { checkEmpty, checkPattern, rulesBeside } from '../spelling.ts';
 import { type Cursor, here, peekIs, refusal, span, take, takeWord, walk, words } from './cursor.ts';
 import { type Node, child } from './tree.ts';
 
@@ -36,8 +36,14 @@ function theirLike(dialect: Dialect, symbol: Word, args: SqlNode[], isEscaped: b
   if (symbol.name === 'ILIKE' && !hasIlike) throw fault(`is not supported in ${rules.name}: write LOWER(text) LIKE`);
   if (symbol.name === 'ILIKE' && likeEscape && text.includes(likeEscape))
     throw fault(`with a backslash is not supported in ${rules.name}: LIKE of LOWER takes it`);
-  if (rules.texts === 'collated' && !args.some(arg => arg.rules?.texts === 'bytes'))
-    throw fault(`goes by a collation in ${rules.name}: write ${symbol.name} BINARY`);
+  if (rulesBeside(rules, args).texts === 'collated') {
+    const asBytes = rules.asBytes === undefined ? `${symbol.name} BINARY` : `text ${rules.asBytes} ${symbol.name}`;
+    throw fault(`goes by a collation in ${rules.name}: write ${asBytes}`);
+  }
+  if (dialect.hasLikeClasses && text.includes('[')) throw fault(`of a [class] is not supported: write several of them`);
+  const kept = dialect.keepsBackslashes ? text.replaceAll(/\\[\\%_]/g, '').match(/\\.?/s) : null;
+  if (kept && !isEscaped)
+    throw fault(`with ${kept[0]} does not mean the same in ${rules.name} and here: escape the backslash`);
   if (symbol.name === 'LIKE' && likeEscape && !isEscaped)
     args.push({ kind: 'literal', value: likeEscape, at: pattern!.at, text: pattern!.text });
 }

@@ -21,7 +21,7 @@ import { parse } from './library.ts';
 import { walkOurs } from './ours.ts';
 import { collect, expressionOf, rootOf, walkSelect } from './statement.ts';
 import { isSpelled, walkSpelled, walkTheirs } from './theirs.ts';
-import { type Node, open } from './tree.ts';
+import type { Node } from './tree.ts';
 
 /** Reads `SELECT ... FROM ... WHERE ... GROUP BY ...`; null where nothing of it could be read. */
 export async function readSelect(
@@ -49,7 +49,5 @@ export async function readExpression(
 /** Calls of a dialect are read by its table, all else as ours is, with the dialect's rules. */
 function walkAny(cursor: Cursor, node: Node): SqlNode {
   if (!cursor.dialect) return walkOurs(cursor, node);
-  return isSpelled(cursor, open(node)[0])
-    ? walkSpelled(cursor, node, cursor.dialect)
-    : walkTheirs(cursor, node, cursor.dialect);
+  return isSpelled(cursor, node) ? walkSpelled(cursor, node, cursor.dialect) : walkTheirs(cursor, node, cursor.dialect);
 }

@@ -112,10 +112,12 @@ function walkItem(cursor: Cursor, node: Node): SelectItem {
 
 /** Where FROM stands: right before the table, or else the first one outside of brackets. */
 function fromToken(cursor: Cursor, body: Node): number {
-  const index = cursor.tokens.findIndex(token => token.type === 'FROM' && token.depth === 0);
+  const found = cursor.tokens.findIndex(token => token.type === 'FROM' && token.depth === 0);
+  // A bracket that never ends has all behind it within.
+  const index = found < 0 ? cursor.tokens.length : found;
   const tables = body.from ? nodes(child(body, 'from'), 'expressions') : [];
   const [kind, table] = tables[0] ? open(tables[0]) : ['', {}];
-  if (kind !== 'table') return index < 0 ? cursor.tokens.length : index;
+  if (kind !== 'table') return index;
   const name = identifier(table, 'name');
   const at = cursor.tokens.findLastIndex((token, i) => {
     return token.text === name && token.depth === 0 && cursor.tokens[i - 1]?.type === 'FROM';
