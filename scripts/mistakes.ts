@@ -1057,8 +1057,8 @@ const CREW: Mutant[] = [
     name: 'crew-settle-early',
     why: 'rows leave memory before the writer has them',
     file: 'src/shard/shard.ts',
-    from: 'run: fold.snapshot(), rowCount, highest: fold.highest() }));',
-    to: 'run: [fold.snapshot(), this.settle(0)][0] as Uint8Array<ArrayBuffer>[], rowCount, highest: fold.highest() }));',
+    from: '      return { run: sealed ? [] : fold.snapshot(), sealed,',
+    to: '      if (sealed) this.settle(0);\n      return { run: sealed ? [] : fold.snapshot(), sealed,',
   },
   {
     name: 'crew-scatter',
