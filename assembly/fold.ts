@@ -1034,11 +1034,9 @@ export function dirtyBytes(): f64 {
   return <f64>dirtySize;
 }
 
-/** Dirty rows on their way out, as packed.ts or as run.ts has them: a part of them at a time. */
+/** Dirty rows on their way out, as packed.ts or as run.ts has them: a part of them at a time, which ends behind the row that fills it. */
 const packed: Bytes = Bytes.make();
-
-/** A part ends behind the row that fills it: the buffer stays beside the rows, and no block of memory is larger than 1 GiB. */
-const PART_BYTES: usize = 1 << 20;
+let partBytes: usize = 0;
 
 export function packedStart(): usize {
   return packed.start;
@@ -1071,9 +1069,11 @@ export function startPacking(): void {
  * Packs the next part of the dirty rows, in order of their addresses; false when there are no more. They stay dirty.
  *
  * @param isRun as run.ts has them, or else as packed.ts
+ * @param bytes that fill the part
  */
-export function packPart(isRun: bool): bool {
+export function packPart(isRun: bool, bytes: u32): bool {
   packed.length = 0;
+  partBytes = <usize>bytes;
   beginPart();
   for (; packingEntity < dirty.length >> 2; packingEntity++) {
     const entity = dirtyEntity(packingEntity);
@@ -1133,7 +1133,7 @@ function packLevel(entity: Entity, level: Level, isRun: bool): bool {
   for (let i = lowerBound(level, max(level.dirtyStart, packingStart)); i < level.count; i++) {
     const row = rowAt(level, i);
     if (row.edition != edition) continue;
-    if (packed.length >= PART_BYTES) {
+    if (packed.length >= partBytes) {
       packingLevel = level.lengthMs;
       packingStart = row.tileStart;
       return false;

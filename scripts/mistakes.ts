@@ -1057,8 +1057,15 @@ const CREW: Mutant[] = [
     name: 'crew-settle-early',
     why: 'rows leave memory before the writer has them',
     file: 'src/shard/shard.ts',
-    from: 'run: fold.snapshot(), rowCount, highest: fold.highest() }));',
-    to: 'run: [fold.snapshot(), this.settle(0)][0] as Uint8Array<ArrayBuffer>[], rowCount, highest: fold.highest() }));',
+    from: '      return { run: sealed ? [] : fold.snapshot(), sealed,',
+    to: '      const run = sealed ? [] : fold.snapshot();\n      this.settle(0);\n      return { run, sealed,',
+  },
+  {
+    name: 'sealed-first',
+    why: 'a run that comes compressed begins with its first row, not before everything',
+    file: 'src/store/levels.ts',
+    from: 'table.addSealed(run, size === 0 ? NOTHING : first, bytes)',
+    to: 'table.addSealed(run, first, bytes)',
   },
   {
     name: 'crew-scatter',

@@ -29,6 +29,8 @@ export const EVENT_CLOCK: Clock = { kind: 'event', maxJumpMs: MAX_JUMP_DEFAULT_M
 export interface Progress {
   events: number;
   seconds: number;
+  /** Of the processor, all threads together: what others do on the machine shows little in it. */
+  cpuSeconds: number;
   rowsWritten: number;
   rowsReadBack: number;
 }
@@ -87,7 +89,14 @@ export async function foldEvents(settings: FoldSettings): Promise<FoldedState> {
       rowsWritten += rows;
       barrierSeconds += seconds;
     },
-    caughtUp: events => progress.push({ events, seconds: secondsPassed(), rowsWritten, rowsReadBack: fold.loaded }),
+    caughtUp: events =>
+      progress.push({
+        events,
+        seconds: secondsPassed(),
+        cpuSeconds: cpuSeconds(),
+        rowsWritten,
+        rowsReadBack: fold.loaded,
+      }),
   };
   const engine = new Here({
     ...{ pipeline: { layout, folds: [fold] }, store, meta: openMeta(db), foldMemoryBytes: settings.memoryBytes },
@@ -106,6 +115,12 @@ export async function foldEvents(settings: FoldSettings): Promise<FoldedState> {
   };
   const folded = { events: end, seconds, barrierSeconds, rowsWritten, rowsReadBack, stateBytes, progress };
   return { folded, plan, ids, layout, store, close };
+}
+
+/** What this process has had of the processor since it began. */
+export function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
 /** The longest that a timer takes. */

@@ -111,14 +111,19 @@ export interface Tired {
   warmEvents: number;
   memoryMiB: number;
   peakMiB: number;
-  /** Events a second. */
-  firstTenth: number;
-  lastTenth: number;
+  /** Events a second, and of the processor's. */
+  firstTenth: Rates;
+  lastTenth: Rates;
   /** Rows for each million events of the whole log. */
   rowsWritten: number;
   rowsReadBack: number;
   /** Each tenth by itself. */
-  tenths: { eventsPerSecond: number; rowsWritten: number; rowsReadBack: number }[];
+  tenths: (Rates & { rowsWritten: number; rowsReadBack: number })[];
+}
+
+interface Rates {
+  eventsPerSecond: number;
+  eventsPerCpuSecond: number;
 }
 
 export async function tiredRun(log: string): Promise<Tired> {
@@ -136,8 +141,8 @@ export async function tiredRun(log: string): Promise<Tired> {
     warmEvents,
     memoryMiB: toMiB(MEMORY_TIRED_BYTES),
     peakMiB,
-    firstTenth: tenths[0]!.eventsPerSecond,
-    lastTenth: tenths[9]!.eventsPerSecond,
+    firstTenth: tenths[0]!,
+    lastTenth: tenths[9]!,
     rowsWritten: perMillion('rowsWritten'),
     rowsReadBack: perMillion('rowsReadBack'),
     tenths,
@@ -146,13 +151,14 @@ export async function tiredRun(log: string): Promise<Tired> {
 
 /** Of the events from one on and before another; each as exactly as the blocks allow after which progress was noted. */
 export function tenthsOf(progress: Progress[], from: number, to: number): Tired['tenths'] {
-  const start: Progress = { events: 0, seconds: 0, rowsWritten: 0, rowsReadBack: 0 };
+  const start: Progress = { events: 0, seconds: 0, cpuSeconds: 0, rowsWritten: 0, rowsReadBack: 0 };
   const markAt = (events: number) => (events === 0 ? start : progress.find(each => each.events >= events)!);
   const marks = Array.from({ length: 11 }, (_, tenth) => markAt(from + ((to - from) * tenth) / 10));
   return marks.slice(1).map((to, i) => {
     const from = marks[i]!;
     return {
       eventsPerSecond: Math.round((to.events - from.events) / (to.seconds - from.seconds)),
+      eventsPerCpuSecond: Math.round((to.events - from.events) / (to.cpuSeconds - from.cpuSeconds)),
       rowsWritten: to.rowsWritten - from.rowsWritten,
       rowsReadBack: to.rowsReadBack - from.rowsReadBack,
     };
@@ -163,12 +169,15 @@ export function tiredTable(tired: Tired): string {
   const { events, warmEvents, memoryMiB, peakMiB, firstTenth, lastTenth, rowsWritten, rowsReadBack, tenths } = tired;
   const each = tenths.map(
     (tenth, i) =>
-      `  tenth ${i + 1}: ${tenth.eventsPerSecond} events/s, ${tenth.rowsWritten} rows written, ${tenth.rowsReadBack} read back`,
+      `  tenth ${i + 1}: ${tenth.eventsPerSecond} events/s, ${tenth.eventsPerCpuSecond} a CPU second, ${tenth.rowsWritten} rows written, ${tenth.rowsReadBack} read back`,
   );
+  const compared = (name: keyof Rates) =>
+    `${(lastTenth[name] / firstTenth[name]).toFixed(2)} (${lastTenth[name]} / ${firstTenth[name]}`;
   return [
     `tired: ${events} events behind ${warmEvents} that made it warm, ${memoryMiB} MiB for rows, ${Math.round(peakMiB)} MiB in all`,
     ...each,
-    `last tenth / first tenth: ${(lastTenth / firstTenth).toFixed(2)} (${lastTenth} / ${firstTenth} events/s)`,
+    `last tenth / first tenth: ${compared('eventsPerSecond')} events/s)`,
+    `by the processor: ${compared('eventsPerCpuSecond')} events a CPU second)`,
     `for each million events: ${rowsWritten} rows written, ${rowsReadBack} read back`,
   ].join('\n');
 }

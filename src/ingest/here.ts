@@ -14,6 +14,8 @@ import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { sequence } from '../kernel/sequence.ts';
 import { pickedBytes } from '../kernel/gather.ts';
 import type { Meta } from '../meta/meta.ts';
+import { PIECE_BYTES } from '../store/pack.ts';
+import { sealRun } from '../store/sealed.ts';
 import type { Mark, RowReader, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
 import { foldGathered, gather, gatherRecords, isGathered, select } from './advance.ts';
@@ -186,9 +188,9 @@ export class Here implements Engine {
     }
     const startMs = performance.now();
     const { rowCount, ...work } = this.#barrierWork();
-    const rows = { runs: pipeline.folds.map(fold => fold.dirtyRun()) };
+    const sealed = () => pipeline.folds.map(fold => sealRun(fold.dirtyRun(PIECE_BYTES)));
     this.#expiredRows += this.#stages.time('write', () =>
-      writeBarrier(store, meta, keeping, { ...work, rows, rowCount }),
+      writeBarrier(store, meta, keeping, { ...work, rows: { runs: [], sealed: sealed() }, rowCount }),
     );
     this.#settle(startMs, rowCount);
   }

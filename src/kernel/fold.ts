@@ -24,6 +24,9 @@ export type ReadBack = (wanted: Uint8Array, take: TakeBack) => void;
 /** Is handed the `index`th of the rows that are wanted: its value is [start, end) of bytes that hold until it returns. */
 export type TakeBack = (index: number, bytes: Uint8Array, start: number, end: number) => void;
 
+/** Changed rows leave the kernel in parts of about so much. */
+const PART_BYTES = 1 << 20;
+
 /** Rows are read back by so many bytes at a time: few calls, and little memory beside the rows. */
 const READ_BACK_BYTES = 128 << 10;
 
@@ -223,15 +226,16 @@ export class Fold {
 
   /** Rows changed since `settle`, or since the last snapshot; a copy of them. */
   dirtyRows(): FoldedRow[] {
-    return Array.from(this.#parts(false), part => [...unpackRows(part.slice())]).flat();
+    return Array.from(this.#parts(false, PART_BYTES), part => [...unpackRows(part.slice())]).flat();
   }
 
   /**
    * `dirtyRows` as a store takes them best: in order of their addresses, spelt as in packs (assembly/run.ts), and in parts
-   * of a MiB or so, one behind the other. Each is a view that holds until the next; nothing may be folded before the last.
+   * of about so many bytes, one behind the other. Each is a view that holds until the next; nothing may be folded before the
+   * last.
    */
-  dirtyRun(): Generator<Uint8Array<ArrayBuffer>> {
-    return this.#parts(true);
+  dirtyRun(partBytes = PART_BYTES): Generator<Uint8Array<ArrayBuffer>> {
+    return this.#parts(true, partBytes);
   }
 
   /**
@@ -239,16 +243,21 @@ export class Fold {
    * that changes meanwhile is dirty again. One snapshot at a time can be in flight.
    */
   snapshot(): Uint8Array<ArrayBuffer>[] {
-    const parts = Array.from(this.dirtyRun(), part => part.slice());
+    return this.takeOff(this.dirtyRun(), run => Array.from(run, part => part.slice()));
+  }
+
+  /** The same for what `keep` makes of a `dirtyRun`, all of which it has to take. */
+  takeOff<Kept>(run: Iterable<Uint8Array<ArrayBuffer>>, keep: (run: Iterable<Uint8Array<ArrayBuffer>>) => Kept): Kept {
+    const kept = keep(run);
     this.kernel.exports.snapshotDirty();
-    return parts;
+    return kept;
   }
 
   /** Views of what the kernel packs. */
-  *#parts(isRun: boolean): Generator<Uint8Array<ArrayBuffer>> {
+  *#parts(isRun: boolean, partBytes: number): Generator<Uint8Array<ArrayBuffer>> {
     const { exports, bytes } = this.kernel;
     exports.startPacking();
-    while (exports.packPart(isRun ? 1 : 0)) yield bytes(exports.packedStart(), exports.packedLength());
+    while (exports.packPart(isRun ? 1 : 0, partBytes)) yield bytes(exports.packedStart(), exports.packedLength());
   }
 
   /** What the last snapshot gave is in the store now; where none is in flight, what `dirtyRows` has just given. */

@@ -250,7 +250,7 @@ export interface Exports {
   listedStart(): number;
   listedCount(): number;
   startPacking(): void;
-  packPart(isRun: number): number;
+  packPart(isRun: number, bytes: number): number;
   snapshotDirty(): void;
   packedStart(): number;
   packedLength(): number;

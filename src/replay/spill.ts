@@ -4,6 +4,8 @@ import { Fold, type ReadBack } from '../kernel/fold.ts';
 import type { ReadRanges } from '../kernel/hold.ts';
 import type { Layout } from '../kernel/layout.ts';
 import type { Stored } from '../read/answer.ts';
+import { PIECE_BYTES } from '../store/pack.ts';
+import { sealRun } from '../store/sealed.ts';
 import type { Store } from '../store/store.ts';
 
 /**
@@ -42,7 +44,8 @@ export class Spill {
     const clocks = typeClocks(layout);
     const highest = fold.highest();
     const rowCount = fold.dirtyCount;
-    store.commit({ runs: [fold.dirtyRun()] }, { position, clocks, highest }, () =>
+    const sealed = [sealRun(fold.dirtyRun(PIECE_BYTES))];
+    store.commit({ runs: [], sealed }, { position, clocks, highest }, () =>
       store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rowCount)),
     );
     this.writtenRows += rowCount;

@@ -27,7 +27,7 @@ export function besideWriter(wire: Wire<ToWriter, FromWriter>, onFailure: (error
   return {
     async write({ runs, ...work }) {
       const moved = runs.flatMap(run => run.map(({ buffer }) => buffer));
-      const written = await ask({ kind: 'write', runs, ...work }, moved);
+      const written = await ask({ kind: 'write', runs, sealed: [], ...work }, moved);
       assert(written.kind === 'written', 'the writer answers what it was asked');
       return written;
     },

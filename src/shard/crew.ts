@@ -25,13 +25,22 @@ import {
 } from '../read/read.ts';
 import type { Explain, Explanation } from '../read/explain.ts';
 import type { LateRow } from '../meta/meta.ts';
+import { sealedBuffers } from '../store/sealed.ts';
 import type { Mark } from '../store/store.ts';
 import { cutChunk } from './chunk.ts';
 import { unpackColumns } from './columns.ts';
 import { Dealer } from './dealer.ts';
 import { type Chunk, extend, makeChunk, ShardDesk, takeLines, type Wire } from './desk.ts';
 import { errorOf } from './failure.ts';
-import { type FromShard, type FromWriter, packKeys, type ShardSizes, type ToShard, type ToWriter } from './message.ts';
+import {
+  type FromShard,
+  type FromWriter,
+  packKeys,
+  type ShardSizes,
+  type TakenOff,
+  type ToShard,
+  type ToWriter,
+} from './message.ts';
 
 /**
  * Chunks that a shard has to decode: the one at work, and the next. A lookup waits for both of them at most, and for the
@@ -45,8 +54,17 @@ const CHUNKS_PER_SHARD = 2;
  */
 const DIRTY_MAX = 200_000;
 
-/** As `DIRTY_SHARE` of an engine in one thread: what a barrier writes is copied, and as much may become dirty meanwhile. */
-const DIRTY_SHARE = 1 / 4;
+/**
+ * As `DIRTY_SHARE` of an engine in one thread: what a barrier writes is copied, and as much may become dirty meanwhile. The last
+ * barrier is written when nothing else is left to be done, so it should be a small part of all.
+ */
+const DIRTY_SHARE = 1 / 8;
+
+/**
+ * Where nobody waits, so many shards or fewer compress what they give to the writer, and each makes a run of it. The writer then
+ * has neither to merge nor to compress; of more shards it would have to merge what they have compressed.
+ */
+const SEALING_SHARDS_MAX = 3;
 
 /** Memory may run over its bound by so much while a barrier is under way; then folding waits for it. */
 const OVER_MAX = 1.5;
@@ -530,7 +548,8 @@ export class Crew implements Engine {
     this.#merged = null;
     const position = this.#folded;
     const clocks = namedClocks(layout, this.#foldedClocks);
-    const asked = Promise.all(this.#shards.map(desk => desk.snapshot()));
+    const isSealed = this.#mayTakeLong;
+    const asked = Promise.all(this.#shards.map(desk => desk.snapshot(isSealed)));
     const last = lastRows ? [snapshotOf(lastRows)] : [];
     this.#isHeld = false;
     this.#guard(() => this.#dealOn());
@@ -538,11 +557,12 @@ export class Crew implements Engine {
     const snapshots = [...(await asked), ...last];
     const rowCount = snapshots.reduce((sum, one) => sum + one.rowCount, 0);
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
-    const runs = snapshots.map(one => one.run);
-    const done = await this.#toWriter(
-      { kind: 'write', runs, rowCount, mark, errors, late, merged },
-      runs.flatMap(run => run.map(({ buffer }) => buffer)),
-    );
+    const runs = snapshots.map(one => one.run).filter(run => run.length > 0);
+    const sealed = snapshots.flatMap(one => one.sealed ?? []);
+    const done = await this.#toWriter({ kind: 'write', runs, sealed, rowCount, mark, errors, late, merged }, [
+      ...runs.flatMap(run => run.map(({ buffer }) => buffer)),
+      ...sealed.flatMap(sealedBuffers),
+    ]);
     assert(done.kind === 'written', 'the writer answers what it was asked');
     this.#written = position;
     collectSoon();
@@ -556,6 +576,11 @@ export class Crew implements Engine {
     lastRows?.settle();
     lastRows?.evict(lastRows.stateBytes > this.#shareBytes ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY);
     watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
+  }
+
+  /** Nobody waits for shards, which have threads of their own, and whose rows are few runs. */
+  get #mayTakeLong(): boolean {
+    return this.#isBehind && !this.#parts.isHere && this.#shards.length <= SEALING_SHARDS_MAX;
   }
 
   /** Clocks are handed on again. */
@@ -650,9 +675,9 @@ export class Crew implements Engine {
 }
 
 /** As a shard gives it. */
-function snapshotOf(fold: Fold): Omit<FromShard & { kind: 'snapshot' }, 'kind'> {
+function snapshotOf(fold: Fold): TakenOff {
   const rowCount = fold.dirtyCount;
-  return { run: fold.snapshot(), rowCount, highest: fold.highest() };
+  return { run: fold.snapshot(), sealed: null, rowCount, highest: fold.highest() };
 }
 
 /** Rows of the shards' columns, each in its place. */

@@ -6,7 +6,7 @@ import type { ExplainedFeature } from '../read/explain.ts';
 import { CHUNK_BYTES, CHUNK_LINES_MAX } from './chunk.ts';
 import type { Refused } from '../kernel/late.ts';
 import type { PackedColumns } from './columns.ts';
-import type { FromShard, ShardSizes, ToShard } from './message.ts';
+import type { FromShard, ShardSizes, TakenOff, ToShard } from './message.ts';
 
 /** A worker, as the crew sees it. */
 export interface Wire<To, From> {
@@ -74,8 +74,6 @@ export function takeLines(chunk: Chunk): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-type Snapshot = FromShard & { kind: 'snapshot' };
-
 /** What the crew knows of one shard. */
 export class ShardDesk {
   /** Chunks that it has been sent, in that order, until it has sent their changes. */
@@ -117,8 +115,8 @@ export class ShardDesk {
     return answer;
   }
 
-  async snapshot(): Promise<Snapshot> {
-    return (await this.#request({ kind: 'snapshot' })) as Snapshot;
+  async snapshot(isSealed: boolean): Promise<TakenOff> {
+    return (await this.#request({ kind: 'snapshot', isSealed })) as FromShard & { kind: 'snapshot' };
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ import type { Settings } from '../kernel/load.ts';
 import type { LateRow } from '../meta/meta.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { ExplainedFeature } from '../read/explain.ts';
+import type { SealedRun } from '../store/sealed.ts';
 import type { Mark } from '../store/store.ts';
 import type { PackedColumns } from './columns.ts';
 
@@ -92,7 +93,8 @@ export type ToShard =
       timeMicros: bigint;
       isPast: boolean;
     }
-  | { kind: 'snapshot' }
+  /** `isSealed` has it compress what it gives. */
+  | { kind: 'snapshot'; isSealed: boolean }
   /** What the last snapshot had is in the store. Rows leave until they occupy at most so many bytes. */
   | { kind: 'settle'; targetBytes: number }
   | { kind: 'close' };
@@ -115,11 +117,20 @@ export type FromShard =
   | { kind: 'answered'; id: number; columns: PackedColumns; stages: StageMs }
   | { kind: 'explained'; id: number; explained: ExplainedFeature }
   | { kind: 'refused'; id: number; failure: Failure }
-  | { kind: 'snapshot'; run: Uint8Array<ArrayBuffer>[]; rowCount: number; highest: Mark['highest'] }
+  | ({ kind: 'snapshot' } & TakenOff)
   /** `behind` is of all chunks that it has decoded (`behindCounts`). */
   | { kind: 'settled'; sizes: ShardSizes; behind: number[] }
   | { kind: 'closed' }
   | { kind: 'failed'; failure: Failure };
+
+/** Rows on their way to the store. */
+export interface TakenOff {
+  /** Parts of a run; none where it is sealed. */
+  run: Uint8Array<ArrayBuffer>[];
+  sealed: SealedRun | null;
+  rowCount: number;
+  highest: Mark['highest'];
+}
 
 export interface ShardSizes {
   dirtyCount: number;
@@ -136,6 +147,7 @@ export type ToWriter =
   | {
       kind: 'write';
       runs: Uint8Array<ArrayBuffer>[][];
+      sealed: SealedRun[];
       rowCount: number;
       mark: Mark;
       errors: BadRecord[];

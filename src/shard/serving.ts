@@ -5,6 +5,7 @@ import { writeBarrier } from '../ingest/barrier.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
 import type { Clocks } from '../kernel/clock.ts';
+import { sealedBuffers } from '../store/sealed.ts';
 import type { Store } from '../store/store.ts';
 import { packColumns } from './columns.ts';
 import { failureOf } from './failure.ts';
@@ -58,11 +59,12 @@ export class ServedShard {
         this.#explain(message);
         break;
       case 'snapshot': {
-        const snapshot = shard.snapshot();
-        post(
-          { kind: 'snapshot', ...snapshot },
-          snapshot.run.map(({ buffer }) => buffer),
-        );
+        const snapshot = shard.snapshot(message.isSealed);
+        const { run, sealed } = snapshot;
+        post({ kind: 'snapshot', ...snapshot }, [
+          ...run.map(({ buffer }) => buffer),
+          ...(sealed ? sealedBuffers(sealed) : []),
+        ]);
         break;
       }
       case 'settle':
@@ -197,10 +199,11 @@ export class ServedWriter {
     private readonly post: Post<FromWriter>,
   ) {}
 
-  hear({ runs, rowCount, mark, errors, late, merged }: ToWriter & { kind: 'write' }): void {
+  hear({ runs, sealed, rowCount, mark, errors, late, merged }: ToWriter & { kind: 'write' }): void {
     const startMs = performance.now();
-    const work = { rows: { runs: runs.map(read) }, rowCount, mark, errors, late, merged };
+    const work = { rows: { runs: runs.map(read), sealed }, rowCount, mark, errors, late, merged };
     const expired = writeBarrier(this.store, this.meta, this.keeping, work);
+    for (const { packs } of sealed) releaseBytes(packs);
     collectSoon();
     this.post({ kind: 'written', expired, seconds: (performance.now() - startMs) / 1000 });
   }

@@ -15,8 +15,10 @@ import type { FeatureColumn } from '../kernel/window.ts';
 import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
 import { type ExplainedFeature, Explainer } from '../read/explain.ts';
 import { emptyColumns } from '../read/read.ts';
+import { PIECE_BYTES } from '../store/pack.ts';
+import { sealRun } from '../store/sealed.ts';
 import type { Mark } from '../store/store.ts';
-import type { ShardSizes } from './message.ts';
+import type { ShardSizes, TakenOff } from './message.ts';
 
 export interface ShardParts {
   layout: Layout;
@@ -161,11 +163,18 @@ export class Shard {
     return this.stages.time('answer', () => this.#explainer.explain(answer, feature, key, timeMicros, isPast));
   }
 
-  /** Rows changed since the last snapshot, which are on their way to the store until `settle`. */
-  snapshot(): { run: Uint8Array<ArrayBuffer>[]; rowCount: number; highest: Mark['highest'] } {
+  /**
+   * Rows changed since the last snapshot, which are on their way to the store until `settle`.
+   *
+   * @param isSealed compressed, as the database has them
+   */
+  snapshot(isSealed: boolean): TakenOff {
     const { fold } = this.parts;
     const rowCount = fold.dirtyCount;
-    return this.stages.time('snapshot', () => ({ run: fold.snapshot(), rowCount, highest: fold.highest() }));
+    return this.stages.time('snapshot', () => {
+      const sealed = isSealed ? fold.takeOff(fold.dirtyRun(PIECE_BYTES), sealRun) : null;
+      return { run: sealed ? [] : fold.snapshot(), sealed, rowCount, highest: fold.highest() };
+    });
   }
 
   settle(targetBytes: number): ShardSizes {

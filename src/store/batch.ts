@@ -22,7 +22,7 @@ export interface Batch {
 const PART_BYTES = 64 << 10;
 
 /** Rows as a run: in order of their addresses, each address once, of its rows the last. */
-export function* runOf(rows: Iterable<Row>): Generator<Uint8Array> {
+export function* runOf(rows: Iterable<Row>): Generator<Uint8Array<ArrayBuffer>> {
   const { addresses, addressStarts, values, valueStarts, order } = batchOf(rows);
   const out = new PackWriter();
   out.begin();

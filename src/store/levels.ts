@@ -7,14 +7,15 @@
  *                base                 round and round
  *
  * A row is looked for from the newest run on, and the first that has it wins. So a barrier writes what has changed, not each
- * pack that has a row which did, and each row is written some times more, beside others that are its neighbours. A new
- * store has no tails: the first rows are its base.
+ * pack that has a row which did, and each row is written some times more, beside others that are its neighbours. The base of a
+ * new store are the first rows, or the first tails that are too many.
  */
 import type { Database } from 'bun:sqlite';
 import { releaseBytes } from '../base/release.ts';
 import { PackMerge, type Run, Runs } from './merge.ts';
 import { cutPack, dropRows, PACK_MAX_BYTES, PackWriter, PIECE_BYTES, pieceOf } from './pack.ts';
 import { BASE, END, openPackTable, type Pack, type Packs } from './packs.ts';
+import { type SealedRun, sealedPieces } from './sealed.ts';
 
 /** More tails are made fewer: reading a row that none of them has costs a pack of each. */
 const TAILS_MAX = 6;
@@ -77,8 +78,9 @@ export function tailsToJoin(tails: Tail[]): number {
   return count;
 }
 
-/** The tails take more than they may beside the base. */
+/** The tails take more than they may beside the base; without one, as long as they are few they may take anything. */
 export function isOverfull({ base, tails }: Levels): boolean {
+  if (base === 0 && tails.length <= TAILS_MAX) return false;
   const size = tails.reduce((sum, tail) => sum + tail.size, 0);
   return size > Math.max(TAILS_MIN_BYTES, base / 2);
 }
@@ -87,7 +89,9 @@ export function isOverfull({ base, tails }: Levels): boolean {
 export interface LevelWriter {
   /** Rows in order are a new tail, or where there is nothing yet the base. Of runs with an address in common the first wins. */
   add(levels: Levels, runs: Run[]): void;
-  /** Joins tails, and brings rows of them into the base, as far as is due. */
+  /** Each run is a new tail as it stands. */
+  addSealed(levels: Levels, runs: SealedRun[]): void;
+  /** Brings rows of tails into the base, and joins tails, as far as is due. */
   settle(levels: Levels): void;
   /** Brings the rows of tails from an address on, and before another where a pack of the base begins, into the base. */
   settleRange(levels: Levels, from: Uint8Array, to: Uint8Array): void;
@@ -214,13 +218,25 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
     else addTail(levels, new Runs(runs));
   }
 
+  function addSealed(levels: Levels, runs: SealedRun[]): void {
+    for (const sealed of runs) {
+      if (sealed.ends.length === 0) continue;
+      const run = levels.nextRun++;
+      let size = 0;
+      for (const { first, bytes } of sealedPieces(sealed))
+        size += table.addSealed(run, size === 0 ? NOTHING : first, bytes);
+      levels.tails.unshift({ run, size });
+    }
+  }
+
+  /** The base comes first: what it takes is not joined before. */
   function settle(levels: Levels): void {
-    const count = tailsToJoin(levels.tails);
-    if (count > 0) joinTails(levels, count);
     while (isOverfull(levels)) {
       const end = settleFrom(levels, levels.place, END, STEP_BYTES);
       levels.place = end === END ? NOTHING : end;
     }
+    const count = tailsToJoin(levels.tails);
+    if (count > 0) joinTails(levels, count);
   }
 
   function changeRange(levels: Levels, from: Uint8Array, to: Uint8Array, change: ChangePack): void {
@@ -241,7 +257,7 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
   }
 
   return {
-    ...{ add, settle, changeRange },
+    ...{ add, addSealed, settle, changeRange },
     settleRange: (levels, from, to) => settleFrom(levels, from, to, Number.POSITIVE_INFINITY),
     clear: table.clear,
     close: table.close,

@@ -114,6 +114,8 @@ function runAt(place: Uint8Array): number {
 /** Changes packs. What is returned are bytes in the database: so many more than before. */
 export interface PackTable {
   add(run: number, piece: Piece): number;
+  /** The same for one that is compressed. */
+  addSealed(run: number, first: Uint8Array, sealed: Uint8Array): number;
   /** Puts rows in the place of those of a pack; without rows the pack goes, unless it is the first of its run. */
   replace(pack: Pack, rows: Uint8Array<ArrayBuffer>): number;
   /** Takes away whole packs of a run: those that begin at or after an address and before a place. */
@@ -135,8 +137,7 @@ export function openPackTable(db: Database): PackTable {
     clear: db.prepare("DELETE FROM packs WHERE first > x''"),
     clearFirst: db.prepare("UPDATE packs SET crc = 0, bytes = x''"),
   };
-  function add(run: number, { first, bytes }: Piece): number {
-    const sealed = sealPack(bytes);
+  function addSealed(run: number, first: Uint8Array, sealed: Uint8Array): number {
     statements.add.run(placeOf(run, first), crc32(sealed), sealed);
     return sealed.length;
   }
@@ -160,7 +161,8 @@ export function openPackTable(db: Database): PackTable {
     statements.clearFirst.run();
   }
   return {
-    ...{ add, replace, removeBetween, clear },
+    ...{ addSealed, replace, removeBetween, clear },
+    add: (run, { first, bytes }) => addSealed(run, first, sealPack(bytes)),
     removeRun: run => statements.removeBetween.run(placeOf(run, new Uint8Array(0)), placeOf(run, END)),
     close() {
       for (const statement of Object.values(statements)) statement.finalize();

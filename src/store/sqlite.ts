@@ -172,7 +172,9 @@ function openStore(db: Database): Store {
     const { position } = reader.mark();
     assert(to.position >= position, `rows up to ${to.position} after rows up to ${position}`);
     changing(levels => {
-      writer.add(levels, 'runs' in rows ? rows.runs : [runOf(rows)]);
+      const { runs, sealed } = 'runs' in rows ? rows : { runs: [runOf(rows)], sealed: [] };
+      writer.add(levels, runs);
+      writer.addSealed(levels, sealed);
       writer.settle(levels);
     });
     statements.setMark.run(to.position, clocksText(to.clocks), JSON.stringify(to.highest));

@@ -1,6 +1,7 @@
 import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
 import type { Run } from './merge.ts';
+import type { SealedRun } from './sealed.ts';
 
 /**
  * Where rows rest. A row is opaque bytes under (entity kind, key, level, tile start); a store never looks inside.
@@ -86,7 +87,14 @@ export interface Horizon {
 }
 
 /** Rows to be written: in any order, or as runs, which have no address in common (assembly/run.ts makes them). */
-export type Rows = Iterable<Row> | { runs: Run[] };
+export type Rows = Iterable<Row> | RowRuns;
+
+export interface RowRuns {
+  /** They become one. */
+  runs: Run[];
+  /** Each stays one of its own. */
+  sealed: SealedRun[];
+}
 
 /** How far rows have been rewritten: only the store knows what it says. */
 export type RewritePlace = Uint8Array;

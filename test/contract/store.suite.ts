@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import type { TileRange } from '../../src/plan/window.ts';
 import { runOf } from '../../src/store/batch.ts';
-import type { Mark, Row, Store } from '../../src/store/store.ts';
+import { sealRun } from '../../src/store/sealed.ts';
+import type { Mark, Row, RowRuns, Store } from '../../src/store/store.ts';
 import { Random } from '../sim/random.ts';
 import { rowAt, rowsAt } from './wanted.ts';
 
@@ -241,7 +242,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
         for (let position = 1; position <= 30; position++) {
           const rows = Array.from({ length: random.below(200) }, () => randomRow(random, valueMax));
           for (const written of rows) model.set(sortable(written), written);
-          store.commit(random.chance(0.5) ? rows : { runs: runsOf(random, rows) }, at(position));
+          store.commit(random.chance(0.3) ? rows : dividedOf(random, rows), at(position));
           if (!random.chance(0.3)) continue;
           const horizon = { entity: 2, levelMs: 60_000, beforeMs: (random.below(40) - 20) * 60_000 };
           let deleted = 0;
@@ -283,14 +284,20 @@ export function storeSuite({ name, make }: StoreBackend): void {
   });
 }
 
+/** As runs, of which some are compressed. */
+function dividedOf(random: Random, rows: Row[]): RowRuns {
+  const [runs, sealedCount] = [runsOf(random, rows), random.below(3)];
+  return { runs: runs.slice(sealedCount), sealed: runs.slice(0, sealedCount).map(run => sealRun(run)) };
+}
+
 /** The last row of each address, as runs of some of the addresses each, in parts of any size. */
-function runsOf(random: Random, rows: Row[]): Uint8Array[][] {
+function runsOf(random: Random, rows: Row[]): Uint8Array<ArrayBuffer>[][] {
   const last = [...new Map(rows.map(each => [sortable(each), each])).values()];
   const runs: Row[][] = Array.from({ length: 1 + random.below(4) }, () => []);
   for (const each of last) random.pick(runs).push(each);
   return runs.map(run => {
     const sorted = run.sort((a, b) => (sortable(a) < sortable(b) ? -1 : 1));
-    const parts: Uint8Array[] = [];
+    const parts: Uint8Array<ArrayBuffer>[] = [];
     while (sorted.length > 0) parts.push(...runOf(sorted.splice(0, 1 + random.below(random.pick([2, 300])))));
     return parts;
   });

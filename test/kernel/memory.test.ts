@@ -195,7 +195,7 @@ describe('rows', () => {
         if (Buffer.compare(kernel.bytes(start, bytes.length), bytes) !== 0)
           throw new Error('the changes were written to');
         exports.startPacking();
-        while (exports.packPart(rng.below(2)));
+        while (exports.packPart(rng.below(2), 1 + rng.below(1 << 20)));
         exports.settle();
         exports.evict(0);
         return found.join();

@@ -193,10 +193,11 @@ test('values that differ are told, the first of them', () => {
 
 test('tenths of a run', () => {
   const progress = Array.from({ length: 20 }, (_, i) => ({
-    ...{ events: (i + 1) * 5, seconds: (i + 1) * (i < 10 ? 1 : 2), rowsWritten: i + 1, rowsReadBack: 0 },
+    ...{ events: (i + 1) * 5, seconds: (i + 1) * (i < 10 ? 1 : 2), cpuSeconds: (i + 1) / 2 },
+    ...{ rowsWritten: i + 1, rowsReadBack: 0 },
   }));
   const tenths = tenthsOf(progress, 0, 100);
   expect(tenths.length).toBe(10);
-  expect(tenths[0]).toEqual({ eventsPerSecond: 5, rowsWritten: 2, rowsReadBack: 0 });
+  expect(tenths[0]).toEqual({ eventsPerSecond: 5, eventsPerCpuSecond: 10, rowsWritten: 2, rowsReadBack: 0 });
   expect(tenths[9]!.eventsPerSecond).toBe(3);
 });

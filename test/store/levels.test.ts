@@ -154,6 +154,12 @@ test('the latest tails of about a size are joined, and only where they are many'
   expect(isOverfull({ ...levelsOf(10 << 20), tails: tails(3 << 20, 3 << 20) })).toBe(true);
 });
 
+test('without a base tails may take anything as long as they are few', () => {
+  const many = Array.from({ length: 7 }, (_, run) => ({ run, size: 3 << 20 }));
+  expect(isOverfull({ ...levelsOf(0), tails: many.slice(1) })).toBe(false);
+  expect(isOverfull({ ...levelsOf(0), tails: many })).toBe(true);
+});
+
 /** Written by the program before packs were compressed (version 5): 3,000 rows, of which some replace others. */
 const VERSION_5 = join(import.meta.dir, 'version5.db.gz');
 
