@@ -1,7 +1,7 @@
 /** Numbers for keys, from 0 on in the order in which they come: the same bytes, the same number. */
 import { Arena } from './arena';
 import { hashKey } from './key';
-import { Bytes, allocate, allocateZeroed, isSame, release } from './memory';
+import { Bytes, allocate, allocateZeroed, headOf, isSame, release } from './memory';
 
 /** Where a key stands, and its length. */
 const KEY_SIZE: usize = 8;
@@ -9,13 +9,22 @@ const KEY_SIZE: usize = 8;
 /** Twice as many places as keys keep probes short. */
 const PLACES_MIN: u32 = 1024;
 
+/** Of a place: the key's first bytes, its hash, and its number + 1: 0 is empty. */
+const PLACE_SHIFT: usize = 4;
+
+/** A key up to here stands in its place whole: most are found without a look elsewhere. */
+const HEAD_LENGTH: usize = 8;
+
+/** Of a hash the bits that say how long the key is; of all longer ones the same. */
+const LENGTH_MASK: u32 = 0xf;
+
 @unmanaged
 export class Numbering {
   count: u32;
   /** (start u32, length u32) of each. */
   keys: Bytes;
   texts: Arena;
-  /** Places of (hash u32, number + 1 u32): 0 is empty. */
+  /** (head u64, hash u32, number + 1 u32). */
   places: usize;
   placeCount: u32;
 
@@ -27,18 +36,20 @@ export class Numbering {
   }
 
   get size(): usize {
-    return this.keys.capacity + this.texts.size + (<usize>this.placeCount << 3);
+    return this.keys.capacity + this.texts.size + (<usize>this.placeCount << PLACE_SHIFT);
   }
 
   numberOf(start: usize, length: usize): u32 {
     if ((this.count + 1) << 1 > this.placeCount) this.grow();
-    const hash = hashKey(0, start, length);
+    const head = headOf(start, length);
+    const hash = (hashKey(0, start, length) & ~LENGTH_MASK) | <u32>min(length, HEAD_LENGTH + 1);
     let place = this.placeOf(hash);
     while (true) {
-      const at = this.places + (<usize>place << 3);
-      const number = load<u32>(at, 4);
-      if (number == 0) return this.add(at, hash, start, length);
-      if (load<u32>(at) == hash && this.is(number - 1, start, length)) return number - 1;
+      const at = this.places + (<usize>place << PLACE_SHIFT);
+      const number = load<u32>(at, 12);
+      if (number == 0) return this.add(at, head, hash, start, length);
+      if (load<u32>(at, 8) == hash && load<u64>(at) == head)
+        if (length <= HEAD_LENGTH || this.is(number - 1, start, length)) return number - 1;
       place = (place + 1) & (this.placeCount - 1);
     }
   }
@@ -47,14 +58,14 @@ export class Numbering {
   free(): void {
     this.keys.free();
     this.texts.reset();
-    release(this.places, <usize>this.placeCount << 3);
+    release(this.places, <usize>this.placeCount << PLACE_SHIFT);
     this.places = 0;
     this.placeCount = 0;
   }
 
   @inline
   private placeOf(hash: u32): u32 {
-    return (hash ^ (hash >> 15)) & (this.placeCount - 1);
+    return ((hash >> 4) ^ (hash >> 17)) & (this.placeCount - 1);
   }
 
   @inline
@@ -63,13 +74,15 @@ export class Numbering {
     return <usize>load<u32>(key, 4) == length && isSame(<usize>load<u32>(key), start, length);
   }
 
-  private add(place: usize, hash: u32, start: usize, length: usize): u32 {
+  private add(place: usize, head: u64, hash: u32, start: usize, length: usize): u32 {
     this.keys.reserve(KEY_SIZE);
-    store<u32>(this.keys.end, <u32>this.texts.copyShort(start, length));
+    // One that stands in its place is not looked up by its number.
+    store<u32>(this.keys.end, length > HEAD_LENGTH ? <u32>this.texts.copyShort(start, length) : 0);
     store<u32>(this.keys.end, <u32>length, 4);
     this.keys.length += KEY_SIZE;
-    store<u32>(place, hash);
-    store<u32>(place, ++this.count, 4);
+    store<u64>(place, head);
+    store<u32>(place, hash, 8);
+    store<u32>(place, ++this.count, 12);
     return this.count - 1;
   }
 
@@ -77,15 +90,17 @@ export class Numbering {
     const before = this.places;
     const beforeCount = this.placeCount;
     this.placeCount = max(PLACES_MIN, beforeCount << 1);
-    const size = <usize>this.placeCount << 3;
+    const size = <usize>this.placeCount << PLACE_SHIFT;
     this.places = allocate(size);
     memory.fill(this.places, 0, size);
-    for (let at = before; at < before + (<usize>beforeCount << 3); at += 8) {
-      if (load<u32>(at, 4) == 0) continue;
-      let place = this.placeOf(load<u32>(at));
-      while (load<u32>(this.places + (<usize>place << 3), 4) != 0) place = (place + 1) & (this.placeCount - 1);
-      store<u64>(this.places + (<usize>place << 3), load<u64>(at));
+    for (let at = before; at < before + (<usize>beforeCount << PLACE_SHIFT); at += 16) {
+      if (load<u32>(at, 12) == 0) continue;
+      let place = this.placeOf(load<u32>(at, 8));
+      while (load<u32>(this.places + (<usize>place << PLACE_SHIFT), 12) != 0) place = (place + 1) & (this.placeCount - 1);
+      const to = this.places + (<usize>place << PLACE_SHIFT);
+      store<u64>(to, load<u64>(at));
+      store<u64>(to, load<u64>(at, 8), 8);
     }
-    release(before, <usize>beforeCount << 3);
+    release(before, <usize>beforeCount << PLACE_SHIFT);
   }
 }

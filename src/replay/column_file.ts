@@ -149,12 +149,18 @@ export class ColumnWriter {
   }
 }
 
+/** Several blocks of most columns: they are read with one call. */
+const AHEAD_BYTES = 128 << 10;
+
 /** Reads a column block by block. */
 export class ColumnReader {
   readonly #file: number;
   /** Of the file: no size that it speaks of is believed beyond it. */
   readonly #size: number;
   #offset = 0;
+  /** What was read of the file, from an offset of it on. */
+  #ahead = new Uint8Array(0);
+  #aheadOffset = 0;
   #crc = 0;
   #read = 0;
   #skipped = false;
@@ -253,19 +259,28 @@ export class ColumnReader {
   }
 
   #words(count: number): Uint32Array {
-    return new Uint32Array(this.#bytes(count * 4).buffer);
+    return new Uint32Array(this.#bytes(count * 4).slice().buffer);
   }
 
+  /** Good until the next ones are asked for. */
   #bytes(size: number): Uint8Array<ArrayBuffer> {
     if (this.#offset + size > this.#size) throw damaged(this.path, this.#offset, 'it is cut off');
+    if (this.#offset + size > this.#aheadOffset + this.#ahead.length) this.#readAhead(size);
+    const at = this.#offset - this.#aheadOffset;
+    this.#offset += size;
+    return this.#ahead.subarray(at, at + size);
+  }
+
+  #readAhead(wanted: number): void {
+    const size = Math.min(Math.max(wanted, AHEAD_BYTES), this.#size - this.#offset);
     const bytes = new Uint8Array(size);
     for (let at = 0; at < size; ) {
       const read = readSync(this.#file, bytes, at, size - at, this.#offset + at);
       if (read === 0) throw damaged(this.path, this.#offset, 'it is cut off');
       at += read;
     }
-    this.#offset += size;
-    return bytes;
+    this.#ahead = bytes;
+    this.#aheadOffset = this.#offset;
   }
 }
 
