@@ -102,8 +102,10 @@ async function topicsOf(broker: Broker, { events, changelog }: KafkaConfig): Pro
     throw new Fault('unsupported', `topic ${events} has ${found} partitions, wanted ${SOURCE_PARTITIONS_MAX} at most`);
   const { topic, epoch, partitions, replicas, retentionMs } = changelog;
   const topics = { changelog: `${topic}.${epoch}`, errors: `${topic}.errors` };
-  const common = { 'cleanup.policy': 'delete', 'retention.ms': String(retentionMs) };
-  const changes = { 'message.timestamp.type': 'LogAppendTime', 'max.message.bytes': String(MESSAGE_MAX_BYTES) };
+  // A broker refuses messages of a process whose clock is hours ahead: its own is asked instead.
+  const time = { 'message.timestamp.type': 'LogAppendTime' };
+  const common = { 'cleanup.policy': 'delete', 'retention.ms': String(retentionMs), ...time };
+  const changes = { 'max.message.bytes': String(MESSAGE_MAX_BYTES) };
   const has = await broker.partitionsOf(topics.changelog);
   if (has === null)
     await broker.makeTopic({ name: topics.changelog, partitions, replicas, settings: { ...common, ...changes } });
