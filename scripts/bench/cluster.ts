@@ -230,9 +230,9 @@ class Bench {
     const endMs = performance.now() + WAIT_MAX_MS;
     for (;;) {
       const text = await (await fetch(`${url}/metrics`)).text();
-      const lag = ['tile', 'fold'].map(stage => valueOf(text, `lag_messages{stage="${stage}"}`));
-      const isFolded = lag.every(count => count === 0) && valueOf(text, 'rows_dirty') === 0;
-      if (valueOf(text, 'events_tiled_total') === events && isFolded) return;
+      const lag = ['tile', 'fold'].map(stage => countOf(text, `lag_messages{stage="${stage}"}`));
+      const isFolded = lag.every(count => count === 0) && countOf(text, 'rows_dirty') === 0;
+      if (countOf(text, 'events_tiled_total') === events && isFolded) return;
       if (performance.now() > endMs) throw new Error(`not folded after ${WAIT_MAX_MS / 1000} s`);
       await Bun.sleep(100);
     }
@@ -315,13 +315,13 @@ async function secondsOf(work: () => Promise<void>): Promise<number> {
   return (performance.now() - startMs) / 1000;
 }
 
-function valueOf(metrics: string, name: string): number {
+function countOf(metrics: string, name: string): number {
   const line = metrics.split('\n').find(each => each.startsWith(`tilefold_${name} `));
   return Number(line?.split(' ').at(-1));
 }
 
 async function measured(url: string, name: string): Promise<number> {
-  return valueOf(await (await fetch(`${url}/metrics`)).text(), name);
+  return countOf(await (await fetch(`${url}/metrics`)).text(), name);
 }
 
 /** Of the freshness: the upper bound of the bucket that has it, in seconds. */
