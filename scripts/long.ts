@@ -8,6 +8,7 @@ import { join } from 'node:path';
  *   apply     definitions that change while events come, wait or are given up, of many seeds, and die at any operation
  *   lines     the reader of events on thousands of seeds of good, odd and damaged lines, on each build of the kernels
  *   kill      kill -9 of the real process, 200 times
+ *   cluster   a hundred kills of processes of a cluster, sleepers at each step, servers that hang and begin anew
  *   jobs      replays in jobs of random topologies, and many that are killed at any stage
  *   topology  hundreds of random topologies over random logs
  *   fuzz      hundreds of seeds of expressions, damaged rows, packs, definitions and requests
@@ -25,6 +26,7 @@ const PARTS: Record<string, string[]> = {
   ],
   lines: ['test', './test/kernel/form.test.ts', './test/kernel/builds.test.ts'],
   kill: ['test', './test/cli/kill.test.ts', './test/cli/apply.test.ts', './test/cli/enriched.test.ts'],
+  cluster: ['test', './test/cluster/cluster.test.ts'],
   jobs: ['test', './test/replay', './test/cli/replay_kill.test.ts'],
   topology: ['test', './test/sim/topology.test.ts'],
   fuzz: [

@@ -1,7 +1,7 @@
 /**
- * bench.ts [decode|window|tiles|serving|posting|aggregates|topology|replay|tired...] [--full] [--events N] [--binary dist/tilefold]: what docs/bench.md describes.
+ * bench.ts [decode|window|tiles|serving|posting|aggregates|topology|replay|cluster|tired...] [--full] [--events N] [--binary dist/tilefold]: what docs/bench.md describes.
  * chart.ts draws what it writes.
- * All but `tired` where none is named; --full tiles 10,000,000 events instead of a million, and --events as many as it says.
+ * All but `cluster` and `tired` where none is named; --full tiles 10,000,000 events instead of a million, and --events as many as it says.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -13,6 +13,7 @@ import { findPython, MAKE_VENV } from '../python.ts';
 import packages from '../../package.json' with { type: 'json' };
 import { aggregateRows } from './aggregates.ts';
 import { answeringRows } from './answering.ts';
+import { clusterRows } from './cluster.ts';
 import { blocksOf, decodeRows } from './decode.ts';
 import { eventLog } from './events.ts';
 import { type Row, ratioOf, table } from './measure.ts';
@@ -37,6 +38,12 @@ const EVENTS_DECODED = 200_000;
 const SEED = 42;
 /** Of the tired run every tenth event is of a user who was never there before. */
 const NEW_USERS = 10;
+
+/** The cluster's servers have the same two cores: fewer events, and a pace that leaves them time. */
+const EVENTS_CLUSTER = 100_000;
+const STEADY = 2_000;
+/** Only where they are named. */
+const NAMED = ['cluster', 'tired'];
 
 const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
   decode: async () => {
@@ -71,13 +78,30 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
     ...(await sequenceRows(EVENTS_DECODED, findPython())),
     ...(await answeringRows(programOf(binary))),
   ],
+  cluster: async ({ binary, isGiven, events }) => {
+    const wanted = isGiven ? events : EVENTS_CLUSTER;
+    const views = await eventLog({ events: wanted, seed: SEED, newUsers: 0 });
+    const inputs = [
+      { name: 'flights', definitions: join(FLIGHTS, 'features'), lines: await linesOf(FLIGHTS_WEEK, wanted) },
+      { name: 'views', definitions: SERVING, lines: await linesOf(views, wanted) },
+    ];
+    return clusterRows(inputs, STEADY, programOf(binary));
+  },
   replay: async ({ events }) => replayRows(await eventLog({ events, seed: SEED, newUsers: 0 }), findPython()),
 };
 
 interface Options {
-  /** Of `tiles`, `replay` and `tired`. */
+  /** Of `tiles`, `replay`, `cluster` and `tired`. */
   events: number;
+  /** Whether somebody has said so. */
+  isGiven: boolean;
   binary?: string | undefined;
+}
+
+async function linesOf(path: string, count: number): Promise<string[]> {
+  const bytes = await Bun.file(path).bytes();
+  const text = new TextDecoder().decode(path.endsWith('.gz') ? Bun.gunzipSync(bytes) : bytes);
+  return text.trimEnd().split('\n').slice(0, count);
 }
 
 async function eventType(definitions: string) {
@@ -93,7 +117,7 @@ async function bench(names: string[], options: Options): Promise<void> {
   console.log(machine.join('\n'));
   const rows: Row[] = [];
   for (const name of names.length > 0 ? names : Object.keys(PARTS)) {
-    if (name === 'tired') continue;
+    if (name === 'tired' || (names.length === 0 && NAMED.includes(name))) continue;
     console.error(`bench: ${name}`);
     rows.push(...(await PARTS[name]!(options)));
   }
@@ -124,4 +148,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { full: { type: 'boolean', default: false }, events: { type: 'string' }, binary: { type: 'string' } },
 });
-await bench(positionals, { ...values, events: Number(values.events ?? (values.full ? EVENTS_FULL : EVENTS)) });
+await bench(positionals, {
+  ...values,
+  events: Number(values.events ?? (values.full ? EVENTS_FULL : EVENTS)),
+  isGiven: values.full || values.events !== undefined,
+});

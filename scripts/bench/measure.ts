@@ -7,7 +7,7 @@ export const RUNS = 3;
 /** One row of the table. Both sides have done the same work, and their results were compared, before there is a ratio. */
 export interface Row {
   work: string;
-  unit: 'events/s' | 'rows/s' | 'requests/s' | 'ms' | 'MiB';
+  unit: 'events/s' | 'rows/event' | 'rows/s' | 'requests/s' | 'ms' | 'MiB';
   ours: number;
   peer: { name: string; value: number } | null;
   /** How many times better ours is. */
@@ -21,7 +21,7 @@ export interface Row {
 /** Above 1 where ours is better: of rates the greater is, of times and sizes the smaller. */
 export function ratioOf({ unit, ours, peer }: Row): number | null {
   if (!peer) return null;
-  return unit === 'ms' || unit === 'MiB' ? peer.value / ours : ours / peer.value;
+  return unit === 'ms' || unit === 'MiB' || unit === 'rows/event' ? peer.value / ours : ours / peer.value;
 }
 
 export function median(values: number[]): number {

@@ -132,7 +132,7 @@ async function lookupRows(
 }
 
 /** Posts as likely as they are seen, each once. */
-function requestBody(lines: string): string {
+export function requestBody(lines: string): string {
   const random = uniform(7);
   const posts = Array.from(lines.matchAll(/"post":"(p\d+)"/g), match => match[1]!);
   const keys = new Set<string>();
@@ -188,7 +188,7 @@ async function ask(url: string, body: string): Promise<Buffer> {
   return reply;
 }
 
-async function loadOn(url: string, body: string, connections: number, requests: number): Promise<Load> {
+export async function loadOn(url: string, body: string, connections: number, requests: number): Promise<Load> {
   const command = [process.execPath, join(import.meta.dir, 'load.ts'), url, body, `${connections}`, `${requests}`];
   return JSON.parse((await runChild(command)).out) as Load;
 }

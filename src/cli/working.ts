@@ -143,6 +143,8 @@ async function makeErrors(broker: Broker, kafka: KafkaConfig): Promise<void> {
   const { replicas, retentionMs } = kafka.changelog;
   const name = errorsName(kafka);
   if ((await broker.partitionsOf(name)) !== null) return;
-  const settings = { 'cleanup.policy': 'delete', 'retention.ms': String(retentionMs) };
+  // A broker refuses messages of a process whose clock is hours ahead: its own is asked instead.
+  const time = { 'message.timestamp.type': 'LogAppendTime' };
+  const settings = { 'cleanup.policy': 'delete', 'retention.ms': String(retentionMs), ...time };
   await broker.makeTopic({ name, partitions: 1, replicas, settings });
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { archiveSuite } from './archive.suite.ts';
 import { cassandraSuite } from './cassandra.suite.ts';
 import { serveSuite } from './serve.suite.ts';
+import { faultSuite } from './fault.suite.ts';
 import { secureSuite } from './secure.suite.ts';
 import { sourcesSuite } from './sources.suite.ts';
 import { upgradeSuite } from './upgrade.suite.ts';
@@ -28,6 +29,7 @@ describe.skipIf(!hasServers('Kafka and Cassandra'))('the cluster', () => {
   cassandraSuite(() => servers);
   serveSuite(() => servers);
   workSuite(() => servers);
+  faultSuite(() => servers);
   archiveSuite(() => servers);
   sourcesSuite(() => servers);
   upgradeSuite(() => servers);

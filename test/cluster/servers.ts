@@ -24,24 +24,24 @@ export function hasJava(what: string): boolean {
 }
 
 export interface Servers extends Addresses {
-  /** Stops Kafka and starts it again; null where somebody else runs it. */
-  restartKafka: (() => Promise<void>) | null;
+  /** Stops one and starts it again, where it was; null where somebody else runs them. */
+  restart: ((name: keyof Addresses) => Promise<void>) | null;
   stop(): Promise<void>;
 }
 
 /** Those that the environment names, or new ones in a folder of their own that end with this process. */
 export async function startServers(): Promise<Servers> {
   const [kafka, cassandra] = [process.env[VARIABLES.kafka], process.env[VARIABLES.cassandra]];
-  if (kafka && cassandra) return { kafka, cassandra, restartKafka: null, stop: async () => {} };
+  if (kafka && cassandra) return { kafka, cassandra, restart: null, stop: async () => {} };
   const dir = mkdtempSync(join(tmpdir(), 'tilefold-cluster-'));
   const settings = { dir, isTied: true, note: console.warn };
   const addresses = await startCluster(settings);
-  const folder = join(dir, 'kafka');
   return {
     ...addresses,
-    async restartKafka() {
+    async restart(name) {
+      const folder = join(dir, name);
       await stopServer(findServer(folder)!, folder);
-      await startCluster({ ...settings, ports: { kafka: Number(addresses.kafka.split(':')[1]) } });
+      await startCluster({ ...settings, ports: { [name]: Number(addresses[name].split(':')[1]) } });
     },
     async stop() {
       await stopCluster(dir);

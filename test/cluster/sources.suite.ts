@@ -1,14 +1,11 @@
 import { expect, test } from 'bun:test';
 import { CompressionCodecs, CompressionTypes, Kafka, logLevel } from 'kafkajs';
-import type { Fault } from '../../src/base/fault.ts';
 import { openKafka } from '../../src/source/kafka.ts';
-import type { Message } from '../../src/source/partition.ts';
 import { weekLines } from '../sim/flights.ts';
 import type { Servers } from './servers.ts';
-import { SILENT } from './workers.ts';
+import { readAll } from './workers.ts';
 
 const CODECS = ['gzip', 'snappy', 'lz4', 'zstd'];
-const WAIT_MAX_MS = 30_000;
 
 /** What topics may hold beside plain lines. Brokers compress here, by the libraries that they have for it. */
 export function sourcesSuite(servers: () => Servers): void {
@@ -58,28 +55,4 @@ async function topicOf({ kafka }: Servers, codec: string): Promise<string> {
   await broker.makeTopic({ name, partitions: 1, replicas: 1, settings: { 'compression.type': codec } });
   await broker.close();
   return name;
-}
-
-/** Reads as a process of a cluster does, until so many have come or it fails. */
-async function readAll({ kafka }: Servers, topic: string, count: number) {
-  const broker = await openKafka([kafka]);
-  const values: string[] = [];
-  let failure = null as Fault | null;
-  const owner = {
-    next: 0n,
-    async take(messages: Message[], next: bigint) {
-      values.push(...messages.map(({ value }) => Buffer.from(value).toString()));
-      owner.next = next;
-    },
-  };
-  const onFailure = (error: unknown) => {
-    failure = error as Fault;
-  };
-  const group = { group: topic, topic, dealt() {}, onLost() {}, onFailure, log: SILENT, own: async () => owner };
-  const member = await broker.join(group);
-  const endMs = performance.now() + WAIT_MAX_MS;
-  while (values.length < count && !failure && performance.now() < endMs) await Bun.sleep(50);
-  await member.stop();
-  await broker.close();
-  return { values, failure };
 }

@@ -4,9 +4,12 @@ import { closeSync, mkdtempSync, openSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
+import type { Fault } from '../../src/base/fault.ts';
 import { DEFAULTS } from '../../src/cli/config.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { openKafka } from '../../src/source/kafka.ts';
+import type { Message } from '../../src/source/partition.ts';
 import { openCassandra } from '../../src/store/cassandra.ts';
 import { keptTables } from '../../src/store/cql.ts';
 import type { RemoteRows } from '../../src/store/remote.ts';
@@ -74,16 +77,20 @@ export function startWorker(dir: string, options: string[] = []): Promise<Worker
   return startProcess(dir, ['work', ...options], 'tilefold works on');
 }
 
-/** @param ready what it says when it has begun */
+/**
+ * @param ready what it says when it has begun
+ * @param options of Bun
+ */
 export async function startProcess(
   dir: string,
   words: string[],
   ready: string,
   env: Record<string, string> = {},
+  options: string[] = [],
 ): Promise<Worker> {
   const path = join(dir, `process-${++processCount}.log`);
   const fd = openSync(path, 'a');
-  const child = Bun.spawn([process.execPath, join(ROOT, 'src/main.ts'), ...words], {
+  const child = Bun.spawn([process.execPath, ...options, join(ROOT, 'src/main.ts'), ...words], {
     cwd: dir,
     env: { ...process.env, ...env },
     stdout: fd,
@@ -145,4 +152,33 @@ export function rowsOf({ store }: Engine): Map<string, string> {
     value.toHex(),
   ]);
   return new Map(rows);
+}
+
+const READ_MAX_MS = 30_000;
+/** What is there twice comes behind the others. */
+const LINGER_MS = 300;
+
+/** Reads a topic as a process of a cluster does, until so many have come, and those right behind them, or it fails. */
+export async function readAll({ kafka }: Pick<Addresses, 'kafka'>, topic: string, count: number) {
+  const broker = await openKafka([kafka]);
+  const values: string[] = [];
+  let failure = null as Fault | null;
+  const owner = {
+    next: 0n,
+    async take(messages: Message[], next: bigint) {
+      values.push(...messages.map(({ value }) => Buffer.from(value).toString()));
+      owner.next = next;
+    },
+  };
+  const onFailure = (error: unknown) => {
+    failure = error as Fault;
+  };
+  const group = { group: topic, topic, dealt() {}, onLost() {}, onFailure, log: SILENT, own: async () => owner };
+  const member = await broker.join(group);
+  const endMs = performance.now() + READ_MAX_MS;
+  while (values.length < count && !failure && performance.now() < endMs) await Bun.sleep(50);
+  await Bun.sleep(LINGER_MS);
+  await member.stop();
+  await broker.close();
+  return { values, failure };
 }
