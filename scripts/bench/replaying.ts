@@ -8,6 +8,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseConfig } from '../../src/cli/config.ts';
+import { jobsWithin } from '../../src/cli/memory.ts';
 import { Runs } from '../../src/cli/runs.ts';
 import { Timelines } from '../../src/cli/timelines.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
@@ -75,7 +76,12 @@ if (import.meta.main) {
   const { data, definitions, workers, memory, features, keep } = values;
   if (!keep) forgetReplays(data!);
   const patterns = features?.split(',') ?? null;
-  const how = { definitions: definitions!, patterns, workers: Number(workers), memoryBytes: Number(memory) };
+  const how = {
+    definitions: definitions!,
+    patterns,
+    workers: Number(workers),
+    memoryBytes: jobsWithin(Number(memory), Number(workers)),
+  };
   console.log(JSON.stringify(await replayIn(data!, how)));
   process.exit(0);
 }

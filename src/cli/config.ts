@@ -7,7 +7,7 @@ import { parseDuration } from '../base/time.ts';
 import type { TlsFiles } from '../base/tls.ts';
 import { DIALECT } from '../compile/shape.ts';
 import { check, readYaml } from '../compile/yaml.ts';
-import { MEMORY_MIN_BYTES, memoryArgument, memoryMin, rowsWithin } from './memory.ts';
+import { jobsMin, MEMORY_MIN_BYTES, memoryArgument, memoryMin, rowsWithin } from './memory.ts';
 import { SASL_MECHANISMS, type SaslMechanism } from '../source/kafka.ts';
 import type { Keep } from '../source/retention.ts';
 import type { S3Settings } from '../source/s3.ts';
@@ -172,6 +172,9 @@ function rowsOf(processBytes: number | null, workers: number, rowsBytes: number 
 
 /** `--memory` of a command. */
 export const parseMemory = memoryArgument(parseSize);
+
+/** The same of replays: in jobs they do with less. */
+export const parseReplayMemory = memoryArgument(parseSize, jobsMin(0));
 
 /** Names of objects follow it. */
 function asFolder(prefix: string): string {

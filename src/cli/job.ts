@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { Fault } from '../base/fault.ts';
+import { boundGarbage, collectGarbage } from '../base/garbage.ts';
 import { ColumnReader, ColumnWriter } from '../replay/column_file.ts';
 import { waitsFor } from '../replay/inputs.ts';
 import { runJob } from '../replay/job.ts';
@@ -10,13 +11,19 @@ import { Columns } from '../replay/stages.ts';
 import { rowsPathOf } from '../replay/unfinished.ts';
 import { localDisk } from '../source/disk.ts';
 import { layJob, named, placeWriters, type Work } from './laid_job.ts';
+import { rowsOfJob } from './memory.ts';
 import { isTaken, takeTogether } from './together.ts';
 
 export interface JobSettings {
   engine: string;
-  /** For rows. */
+  /** Beside the thread's runtime. */
   memoryBytes: number;
 }
+
+/** Of what jobs may have, so much may be garbage: the less it is, the more often it is collected. */
+const GARBAGE_SHARE = 1 / 6;
+/** Less would be collected all the time; a thread has room for it beside its jobs. */
+const GARBAGE_MIN_BYTES = 16 << 20;
 
 /**
  * Does one job of a replay's folder, if it is not done already: what it leaves is there whole or not at all, so whoever does
@@ -29,7 +36,7 @@ export async function doJob(folder: string, number: number, settings: JobSetting
   const { manifest, job } = work;
   if (isDone(manifest, job, inFolder(folder))) return { isNew: false };
   try {
-    await make(work, settings.memoryBytes);
+    await make(work, withinGarbage(settings));
   } catch (error) {
     const fault = faultOf(work, error as Error);
     if (fault === null) return { isNew: false };
@@ -73,13 +80,19 @@ async function doTogether(
   const works = numbers
     .map(workIn(folder, settings))
     .filter(({ manifest, job }) => isTaken(job) && !isDone(manifest, job, has) && !waitsFor(manifest, job, has));
-  const outcomes = await takeTogether(works, settings.memoryBytes);
+  const outcomes = await takeTogether(works, withinGarbage(settings));
   for (const [i, work] of works.entries()) {
     const outcome = outcomes[i]!;
     if (outcome === 'left') continue;
     if (outcome === 'made') await settle(work);
     end(work.job.number, outcome === 'made' ? null : faultOf(work, outcome));
   }
+}
+
+/** @returns what is left for jobs */
+function withinGarbage({ memoryBytes }: JobSettings): number {
+  boundGarbage(Math.max(GARBAGE_MIN_BYTES, memoryBytes * GARBAGE_SHARE));
+  return memoryBytes * (1 - GARBAGE_SHARE);
 }
 
 /** @returns the job of a number. @throws Fault `not_found` */
@@ -116,6 +129,8 @@ async function make(work: Work, memoryBytes: number): Promise<void> {
     const [outcome] = await takeTogether([work], memoryBytes);
     if (outcome === 'made') return;
     if (outcome instanceof Error) throw outcome;
+    // The kernel that was given up.
+    collectGarbage();
   }
   await makeOneByOne(work, memoryBytes);
 }
@@ -159,7 +174,8 @@ async function makeOneByOne(work: Work, memoryBytes: number): Promise<void> {
   const { spillOf } = await import('./compose.ts');
   const laid = await layJob(work);
   const { parts, source, from, to } = laid;
-  const { spill, close } = spillOf(parts.layout, { memoryBytes, path: rowsPathOf(work.folder, work.job.number) });
+  const rows = { memoryBytes: rowsOfJob(memoryBytes), path: rowsPathOf(work.folder, work.job.number) };
+  const { spill, close } = spillOf(parts.layout, rows);
   try {
     if (work.job.kind === 'places') {
       const taker = new PlaceTaker({ ...parts, fold: spill.fold, writers: placeWriters(laid) });

@@ -23,7 +23,7 @@ export interface CrewParts {
   manifest: Manifest;
   engine: string;
   workers: number;
-  /** For rows, of all workers together. */
+  /** For what jobs hold, of all workers together. */
   memoryBytes: number;
   /** Whoever makes it wants the replay to stop. */
   cancelPath: string;

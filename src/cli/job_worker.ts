@@ -1,4 +1,5 @@
 /** A thread that does jobs of replays, a hand at a time, as it is told. */
+import { collectGarbage } from '../base/garbage.ts';
 import { type CompiledKernels, shareKernels } from '../kernel/instance.ts';
 import { failureOf } from '../shard/failure.ts';
 import type { Failure } from '../shard/message.ts';
@@ -33,7 +34,7 @@ self.onmessage = ({ data }: MessageEvent<ToJobWorker>) => {
     })
     .then(() => {
       // The kernel of a job is as large as its rows: the next one has its own.
-      Bun.gc(true);
+      collectGarbage();
       self.postMessage(null satisfies FromJobWorker);
     });
 };

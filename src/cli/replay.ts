@@ -3,7 +3,7 @@ import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import type { Clock } from '../source/source.ts';
 import { branchPlan } from './branches.ts';
-import { loadConfig, parseMemory } from './config.ts';
+import { loadConfig, parseReplayMemory } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
 import { frameMaker } from './frame_file.ts';
 import { oneMore } from './lookup.ts';
@@ -49,7 +49,7 @@ export function addReplay(program: Command) {
     .option('--key <entity=columns>', 'the columns of labels that name an entity; may be given again', oneMore)
     .option('--feature <name>', 'set:name or set:*, may be given again: what labels are given, all by default', oneMore)
     .option('--json', 'what was done as one JSON object')
-    .option(...MEMORY, parseMemory)
+    .option(...MEMORY, parseReplayMemory)
     .option(...PROFILE)
     .action(async (_options, command: Command) => {
       // An option that is required here would be of `replay run` and its like, too.

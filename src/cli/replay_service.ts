@@ -8,6 +8,7 @@ import { branchPlan, LIVE } from './branches.ts';
 import type { Config } from './config.ts';
 import { makerOf } from './frame_file.ts';
 import { batchLines } from './lines.ts';
+import { jobsOf } from './memory.ts';
 import { ReplayQueue } from './replay_queue.ts';
 import type { FromPlanner, Planned, ToPlanner } from './run_planner.ts';
 import { coresOf, damagedText, type RunRequest, Runs } from './runs.ts';
@@ -31,7 +32,7 @@ export async function openReplaying(
 ): Promise<Replaying> {
   const runs = await Runs.open(config);
   const workers = workersBeside();
-  const queue = new ReplayQueue(runs, { workers, memoryBytes: config.fold.memoryBytes, note });
+  const queue = new ReplayQueue(runs, { workers, memoryBytes: jobsOf(config.fold.memoryBytes), note });
   const show = async (id: string) => {
     runs.checkOwn(id);
     return runs.show(id);

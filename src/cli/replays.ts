@@ -7,13 +7,14 @@ import type { Plan } from '../plan/plan.ts';
 import type { Manifest } from '../replay/manifest.ts';
 import { type ResultKind, resultTable } from '../replay/tables.ts';
 import { branchPlan } from './branches.ts';
-import { type Config, loadConfig, parseSize } from './config.ts';
+import { type Config, loadConfig, parseReplayMemory } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
 import { type FrameFormat, makerOf, writeFrame } from './frame_file.ts';
 import type { Frame, FrameBatch } from './frame.ts';
 import { placeOf } from './handed.ts';
 import { jobText } from './job.ts';
 import { namesOf, written } from './log.ts';
+import { jobsMin, jobsOf, jobsWithin } from './memory.ts';
 import { JobsProgress } from './progress.ts';
 import { asked, type AskedOptions } from './replay_options.ts';
 import { coresOf, damagedText, type RunRequest, Runs } from './runs.ts';
@@ -55,7 +56,11 @@ const WORKERS_OPTION = [
   workersOf,
   coresOf(),
 ] as const;
-const MEMORY_OPTION = ['--memory <size>', 'for rows, of all threads together; fold.memory by default', sizeOf] as const;
+const MEMORY_OPTION = [
+  '--memory <size>',
+  'what the process may take in all, 320MiB with one worker and 160MiB more for each other one; else rows of its jobs have fold.memory',
+  parseReplayMemory,
+] as const;
 const ID_ARGUMENT = ['<id>', 'of the replay, or its folder'] as const;
 const PLACE_ARGUMENT = ['<place>', 'that `replay plan` has written, or the manifest.json in it'] as const;
 
@@ -185,10 +190,16 @@ function numberOf(text: string): number {
   throw new InvalidArgumentError('wanted the number of a job, from 0 on');
 }
 
-function sizeOf(text: string): number {
-  const bytes = parseSize(text);
-  if (bytes !== null && bytes > 0) return bytes;
-  throw new InvalidArgumentError('wanted a size like 512MiB');
+/**
+ * What jobs may have, all at once: of what the process may take, where the command line says that.
+ *
+ * @param workers beside the first thread
+ */
+function jobsBytesOf({ memory }: { memory?: number }, workers: number, { fold }: Config): number {
+  if (memory === undefined) return jobsOf(fold.memoryBytes);
+  const least = jobsMin(workers);
+  if (memory >= least) return jobsWithin(memory, workers);
+  throw new Fault('config', `--memory: got ${memory} bytes, wanted at least ${least} with ${workers} workers`);
 }
 
 async function openRuns({ config }: Options): Promise<Runs> {
@@ -209,7 +220,7 @@ async function requestOf(options: PlanOptions): Promise<{ config: Config; reques
       patterns: options.features === undefined ? null : namesOf(options.features),
       stretch: { startMicros: options.start ?? null, endMicros: options.end ?? null },
     };
-    return { config, request, memoryBytes: options.memory ?? config.fold.memoryBytes };
+    return { config, request, memoryBytes: jobsBytesOf(options, options.workers, config) };
   } finally {
     timelines.close();
   }
@@ -252,7 +263,7 @@ function note(text: string) {
 async function resume(id: string, options: RunOptions) {
   const config = await loadConfig(options.config);
   const runs = await Runs.open(config);
-  await work(runs, runs.folderOf(id), { ...options, memoryBytes: options.memory ?? config.fold.memoryBytes });
+  await work(runs, runs.folderOf(id), { ...options, memoryBytes: jobsBytesOf(options, options.workers, config) });
 }
 
 async function work(runs: Runs, folder: string, { workers, memoryBytes, json }: RunOptions & { memoryBytes: number }) {
@@ -335,7 +346,7 @@ function wavesOf(jobs: Manifest['jobs']): number[][] {
 async function doOne(text: string, number: number, options: Options & { memory?: number }) {
   const config = await loadConfig(options.config);
   const place = placeOf(text, config);
-  const isNew = await (await Runs.open(config)).job(place, number, options.memory ?? config.fold.memoryBytes);
+  const isNew = await (await Runs.open(config)).job(place, number, jobsBytesOf(options, 0, config));
   const state = isNew ? 'done' : 'was done already';
   console.log(options.json ? JSON.stringify({ job: number, state }) : `job ${number} ${isNew ? 'is done' : state}`);
 }

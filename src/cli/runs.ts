@@ -64,7 +64,7 @@ type Tell = (done: number, total: number, stage: number) => void;
 /** How a replay is worked on. */
 export interface RunHow {
   workers: number;
-  /** For rows, of all workers together. */
+  /** For what jobs hold, of all workers together. */
   memoryBytes: number;
   /** Stops it. */
   stopped: Promise<void>;

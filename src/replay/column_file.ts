@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
+import { countGarbage } from '../base/garbage.ts';
 import { isColumnar } from '../kernel/nested.ts';
 import type { PackedList, PackedLongs, PackedTexts, SweptRows } from '../kernel/swept.ts';
 import { type FeatureColumn, isList, makeColumn, type ListValues, type ScalarValues } from '../kernel/window.ts';
@@ -134,6 +135,8 @@ export class ColumnWriter {
   #flushRows(rows: FeatureColumn | SweptRows, owned: Uint8Array | null): void {
     const plain = encodeRows(rows, this.#errors, owned);
     const packed = Bun.zstdCompressSync(plain, { level: LEVEL });
+    // What the rows were, their parts, and these parts joined.
+    countGarbage(3 * plain.length + packed.length);
     const crc = crcOf(this.#blockRows, plain.length, packed);
     this.#crc = crc32(u32s(crc), this.#crc);
     this.#write(u32s(this.#blockRows, plain.length, packed.length, crc));
@@ -195,6 +198,7 @@ export class ColumnReader {
     if (!next) return null;
     const plain = Bun.zstdDecompressSync(next.packed);
     if (plain.length !== next.size) throw damaged(this.path, at, 'a block of another size');
+    countGarbage(next.packed.length + 2 * plain.length);
     return decodeRows(plain, next.rows, this.type);
   }
 

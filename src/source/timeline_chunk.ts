@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
 import { Fault } from '../base/fault.ts';
+import { countGarbage } from '../base/garbage.ts';
 import type { ChunkRef } from '../base/timeline.ts';
 import { Corrupt } from './corrupt.ts';
 import { type Disk, isMissing } from './disk.ts';
@@ -129,6 +130,7 @@ export async function readChunk(disk: ReadingDisk, folder: string, { hash, count
   if (packed.length !== Number(head[6])) throw damagedFrame(path, linesOffset, 'it is cut off, or has more behind it');
   if (crc32(packed, crc32(columns)) !== Number(head[5])) throw damagedFrame(path, linesOffset, 'a wrong checksum');
   const plain = { columns: unpacked(path, 0, columns), lines: unpacked(path, linesOffset, packed) };
+  countGarbage(2 * bytes.length + plain.columns.length + plain.lines.length);
   const per = head[4] === 'true' ? 3 : 2;
   if (plain.columns.length !== 8 * per * count || hashOf(plain.columns, plain.lines) !== hash)
     throw new Corrupt(path, 0, `${path}: it holds other events than its name says`);

@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseConfig } from '../../src/cli/config.ts';
-import { memoryMin, rowsWithin } from '../../src/cli/memory.ts';
+import { jobsMin, jobsOf, jobsWithin, memoryMin, rowsOfJob, rowsWithin } from '../../src/cli/memory.ts';
 import { folders } from '../source/folder.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
@@ -29,6 +29,14 @@ test('what is said of the process divides itself, and a part that is said must f
     'memory: got 469762048 bytes, wanted at least 1275068416 with 8 workers',
   );
   expect(() => settings('memory: 400MiB')).toThrow('at least 448MiB');
+});
+
+test('of what a replay in jobs may take, its jobs have what threads do not need', () => {
+  expect(jobsMin(0)).toBe(192 * MIB);
+  expect(jobsMin(1)).toBe(320 * MIB);
+  expect(jobsWithin(jobsMin(2), 2)).toBe(64 * MIB);
+  expect(jobsWithin(2048 * MIB, 2)).toBe(1632 * MIB);
+  expect(rowsOfJob(jobsOf(256 * MIB))).toBe(256 * MIB);
 });
 
 const DEFINITIONS = `
@@ -151,6 +159,34 @@ test.skipIf(process.platform !== 'linux').each([0, 2])(
       expect(peakBytes).toBeGreaterThan(100 * MIB);
       expect(peakBytes).toBeLessThan(most);
     }
+  },
+  240_000,
+);
+
+/** Of one key, each with a feed of its own: strands of all events take nearly all that is left for jobs. */
+const FEATURE_COUNT = 8;
+
+test.skipIf(process.platform !== 'linux')(
+  'a replay in jobs stays below what it may take',
+  async () => {
+    const dir = folder();
+    mkdirSync(join(dir, 'features'), { recursive: true });
+    const features = Array.from(
+      { length: FEATURE_COUNT },
+      (_, i) => `f${i} := Sum(ms by post where kind = ${i} last ${1 + (i % 5)} hours)`,
+    );
+    const inputs = ['post := $.post as string', 'ms := $.ms as int', 'kind := $.kind as int'];
+    writeFileSync(join(dir, 'features/view.scowl'), ['event view', ...inputs, ...features, ''].join('\n'));
+    writeFileSync(join(dir, 'tilefold.yaml'), 'log: { dir: log, clock: event }\n');
+    const kinds = events().map((line, i) => line.replace('"ms"', `"kind":${i % 9},"ms"`));
+    writeFileSync(join(dir, 'events.ndjson'), kinds.join(''));
+    await run(dir, ['timeline', 'create', 'all', 'events.ndjson']);
+    const most = jobsMin(1);
+    const words = ['replay', 'run', '--timelines', 'all', '--features', 'view.f*', '--workers', '1', '--json'];
+    const { out, told, peakBytes } = await run(dir, [...words, '--memory', `${most / MIB}MiB`]);
+    expect(JSON.parse(out || told)).toMatchObject({ features: FEATURE_COUNT, reused: 0 });
+    expect(peakBytes).toBeGreaterThan(100 * MIB);
+    expect(peakBytes).toBeLessThan(most);
   },
   240_000,
 );
