@@ -49,7 +49,7 @@ serve: { port: 0, host: 0.0.0.0 }
 fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
 scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5, serve: { consistency: local_one, concurrency: 8, speculative: 20ms } }
-kafka: { brokers: [k], events: e, group: g, changelog: { topic: c, partitions: 4, epoch: 2, replicas: 1, retention: 1d } }
+kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key: /k.pem }, sasl: plain, changelog: { topic: c, partitions: 4, replicas: 1, retention: 1d } }
 `;
     expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
       log: {
@@ -75,11 +75,14 @@ kafka: { brokers: [k], events: e, group: g, changelog: { topic: c, partitions: 4
         brokers: ['k'],
         events: 'e',
         group: 'g',
-        changelog: { topic: 'c', partitions: 4, epoch: 2, replicas: 1, retentionMs: 86_400_000 },
+        tls: { ca: '/x/ca.pem', client: { cert: '/c.pem', key: '/k.pem' } },
+        sasl: 'plain',
+        changelog: { topic: 'c', partitions: 4, replicas: 1, retentionMs: 86_400_000 },
       },
       scylla: {
         hosts: ['a', 'b:9043'],
         keyspace: { name: 'ks', datacenter: 'eu', replicas: 5 },
+        tls: null,
         serve: { consistency: 'local_one', readsMax: 8, speculativeMs: 20 },
       },
     });
