@@ -60,7 +60,7 @@ const REFERRED = /\/\*\*\n \* This \w+ was referenced by[^*]*\n \* via the `defi
 async function documentNow(): Promise<Document> {
   const quiet = () => {};
   const services = {
-    ...{ parts: null, unready: () => null, broken: quiet, metrics: new Metrics(() => null) },
+    ...{ parts: null, unready: () => null, origins: [], broken: quiet, metrics: new Metrics(() => null) },
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
   };
   return (await (await app(services).request('/openapi.json')).json()) as Document;

@@ -41,7 +41,8 @@ export interface Config {
   definitions: string;
   /** The dialect of SQL of feature sets that name none. */
   dialect: string;
-  serve: { port: number; host: string };
+  /** `origins` are those of pages that may ask beside its own. */
+  serve: { port: number; host: string; origins: string[] };
   /** `workers` fold and answer beside the main thread; with 0 that one does. `memoryBytes` is for all of them. */
   fold: { workers: number; memoryBytes: number; barrierMs: number };
   /** How long past its windows a tile is kept for late events, and how late an event may be and still read them. */
@@ -113,7 +114,7 @@ function located(config: z.output<typeof CONFIG>, folder: string, memoryBytes: n
     replays: { dir: resolve(folder, replays.dir), cacheBytes: replays.cache },
     definitions: resolve(folder, definitions),
     dialect,
-    serve: { port: serve.port, host: serve.host },
+    serve: { port: serve.port, host: serve.host, origins: serve.origins },
     fold: {
       workers,
       memoryBytes: rowsOf(memoryBytes ?? config.memory ?? null, workers, fold.memory),
@@ -307,6 +308,14 @@ const S3 = z.strictObject({
     .default(''),
 });
 
+const ORIGIN = z
+  .string()
+  .regex(
+    /^(\*|https?:\/\/([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?)$/,
+    'an origin is http:// or https://, a host in small letters, and maybe a port; or *',
+  )
+  .describe('an origin like https://app.example');
+
 const HOST = z
   .string()
   .regex(/^[\w.-]+(:\d{1,5})?$/, 'a host is a name or an address, and maybe a port')
@@ -431,6 +440,7 @@ export const CONFIG = section({
   serve: section({
     port: PORT.default(8080),
     host: z.string().min(1, 'got an empty text, wanted a host').default('127.0.0.1'),
+    origins: z.array(ORIGIN).default([]),
   }),
   fold: section({
     workers: WORKERS.default('cores'),

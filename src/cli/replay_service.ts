@@ -40,7 +40,7 @@ export async function openReplaying(
   return {
     close: () => queue.close(),
     service: {
-      list: async () => runs.list(),
+      list: async page => runs.page(page),
       show,
       async follow(id) {
         runs.checkOwn(id);

@@ -5,6 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import type { Timeline } from '../base/timeline.ts';
+import type { ReplaysPage } from '../http/replays.ts';
 import { kernelsDigest } from '../kernel/instance.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -344,8 +345,18 @@ export class Runs {
     this.cache.trim();
   }
 
+  /** The oldest first. */
   list(): RunStatus[] {
     return this.#ids().map(id => this.show(id));
+  }
+
+  /** The newest first: of each a manifest is read. */
+  page({ after, limit }: { after: string | null; limit: number }): ReplaysPage {
+    const rest = this.#ids()
+      .reverse()
+      .filter(id => after === null || id < after);
+    const ids = rest.slice(0, limit);
+    return { replays: ids.map(id => this.show(id)), next: rest.length > limit ? ids.at(-1)! : null };
   }
 
   /** @param id of a replay among the data, or the folder of one. @throws Fault `not_found` */

@@ -28,9 +28,10 @@ const NOTES = {
   'feed.age': 'Those that have arrived within it.',
   replays: 'Replays in jobs, and the cache of their columns.',
   definitions: 'The folder of definitions: *.yaml, in folders below it too.',
-  serve: 'Where tilefold serve listens.',
+  serve: 'Where tilefold serve listens, and to whom.',
   'serve.port': '0 takes a free one.',
   'serve.host': 'An address of this machine; 0.0.0.0 lets other machines in.',
+  'serve.origins': 'Of pages that may ask from a browser, beside those that it serves itself; * for any.',
   fold: 'How events are folded into rows.',
   'fold.workers':
     'Threads that fold events and answer lookups, each for keys of its own: as many as the machine has cores, or none where it has two or one; or a number.',

@@ -75,7 +75,8 @@ async function serve(
   const { Metrics } = await import('../base/metrics.ts');
   const metrics = new Metrics(() => opened?.state() ?? null);
   const end = (error: unknown) => endProcess(error, log);
-  const services = { unready: () => unready, log, metrics, broken: end };
+  const { origins } = config.serve;
+  const services = { unready: () => unready, origins, log, metrics, broken: end };
   const server = listen(host, port, app({ ...services, parts: null }).fetch);
   try {
     const around = { log, onFailure: end };

@@ -18,6 +18,7 @@ import type {
   NewTimeline,
   Receipt,
   Replay,
+  Replays,
   Timeline,
 } from '../gen/api.ts';
 import { type Connection, call, ClientError, type Input, type OperationName, request } from './call.ts';
@@ -157,8 +158,20 @@ export class Client {
     return new Materialization(this.#connection, id);
   }
 
+  /** All that there are, the newest first: who wants a few ends the loop. @throws ClientError */
+  async *materializations(): AsyncGenerator<Replay> {
+    let after: string | null = null;
+    do {
+      const page: Replays = await call(this.#connection, 'listReplays', { query: after === null ? {} : { after } });
+      yield* page.replays;
+      after = page.next;
+    } while (after !== null);
+  }
+
   async listMaterializations(): Promise<Replay[]> {
-    return (await call(this.#connection, 'listReplays', {})).replays;
+    const all: Replay[] = [];
+    for await (const one of this.materializations()) all.push(one);
+    return all;
   }
 
   /** @throws ClientError where it cannot be made */

@@ -305,6 +305,16 @@ export interface Api {
    * List replays
    */
   listReplays: {
+    query?: {
+      /**
+       * the `next` of the page before
+       */
+      after?: string;
+      /**
+       * at most so many
+       */
+      limit?: number;
+    };
     reply: Replays;
   };
   /**
@@ -1529,6 +1539,10 @@ export interface Replays {
       state: 'reused' | 'computed';
     }[];
   }[];
+  /**
+   * what to give as `after` for the next page; null at the end
+   */
+  next: string | null;
 }
 export interface NewReplay {
   /**

@@ -31,6 +31,7 @@ import { GET_HEALTH, GET_METRICS, GET_READY, showHealth, showMetrics, showReady 
 import { GET_LATE, showLate } from './late.ts';
 import { documentOf } from './openapi.ts';
 import type { Operation, Place } from './operation.ts';
+import { type Origins, shareWith } from './origins.ts';
 import {
   type AbortedJson,
   type ApplyFiles,
@@ -82,6 +83,8 @@ export interface Services {
   parts: Served | null;
   /** Why no requests should be sent here, or null. */
   unready: () => string | null;
+  /** Of pages that may ask, beside those of this server's own. */
+  origins: Origins;
   log: Log;
   metrics: Pick<Metrics, 'request' | 'posted' | 'lookup' | 'text' | 'contentType'>;
   /** Called with a broken assertion, after the reply is made. Whoever serves has to end the process. */
@@ -128,10 +131,7 @@ const COMPRESS_MIN_BYTES = 4096;
 
 /** The whole HTTP surface as a function of requests; it opens nothing and listens nowhere. */
 export function app(services: Services): Hono {
-  const { parts, unready, log, metrics } = services;
-  const app = new Hono();
-  app.use(requestId(), watch(log, metrics));
-  for (const path of PACKED) app.use(path, compress({ threshold: COMPRESS_MIN_BYTES }));
+  const { parts, unready, log, metrics, origins } = services;
   const resources: Resource[] = [
     get('/', GET_WELCOME, showWelcome(places)),
     get('/v1/events', GET_EVENTS, parts ? listEvents(parts.feed) : wait),
@@ -198,6 +198,16 @@ export function app(services: Services): Hono {
   // Made on first use: nobody who only asks for features waits for it.
   let made: ReturnType<typeof documentOf> | null = null;
   const document = () => (made ??= documentOf(resources));
+  const app = new Hono();
+  app.use(requestId(), watch(log, metrics));
+  if (origins.length > 0)
+    app.use(
+      shareWith(
+        origins,
+        resources.map(({ operation }) => operation),
+      ),
+    );
+  for (const path of PACKED) app.use(path, compress({ threshold: COMPRESS_MIN_BYTES }));
   for (const of of Map.groupBy(resources, ({ path }) => path).values()) mount(app, of);
   // Thrown, it would pass by the line of the log.
   app.notFound(c => problem('not_found', `there is no ${c.req.path} here; GET / says what there is`));

@@ -68,6 +68,11 @@ export const LIMITS = {
     value: 10_000,
     what: "events or errors in one page of a replay's results",
   },
+  replays_page: {
+    // Of each a manifest is read, which names every column.
+    value: 100,
+    what: 'replays in one page',
+  },
   replays_waiting: {
     // They are computed one after the other: a longer queue is a mistake.
     value: 16,

@@ -8,6 +8,7 @@ import type { ResultKind } from '../replay/tables.ts';
 import { readBody } from './body.ts';
 import { issueLine, parseJson } from './features.ts';
 import type { Operation } from './operation.ts';
+import { pageLimit } from './page.ts';
 import type { ResultBytes, ResultFormat, ResultLines } from './results.ts';
 import { microsOf, WHEN } from './timelines.ts';
 
@@ -91,8 +92,15 @@ export interface NewReplay {
   order: Order;
 }
 
+/** Of replays, the newest first: `next` begins the page after it, null at the end. */
+export interface ReplaysPage {
+  replays: RunStatus[];
+  next: string | null;
+}
+
 export interface ReplayService {
-  list(): Promise<RunStatus[]>;
+  /** @param page behind the id `after`, at most so many */
+  list(page: { after: string | null; limit: number }): Promise<ReplaysPage>;
   /** @throws Fault `not_found` */
   show(id: string): Promise<RunStatus>;
   /** How far it is, to be asked again and again. @throws Fault `not_found` */
@@ -112,25 +120,41 @@ const ID_PARAM = z.object({ id: z.string().describe('what it was called when it 
 
 const JSON_REPLAY = { type: 'application/json', content: { shape: SHAPE, example: EXAMPLE } };
 
+const REPLAYS_LIMIT_DEFAULT = 20;
+
+const PAGE_QUERY = z.object({
+  after: z.string().optional().describe('the `next` of the page before'),
+  limit: pageLimit('replays_page', REPLAYS_LIMIT_DEFAULT),
+});
+
+const PAGE = z.object({
+  replays: z.array(REPLAY),
+  next: z.string().nullable().describe('what to give as `after` for the next page; null at the end'),
+});
+
 export const GET_REPLAYS: Operation = {
   id: 'listReplays',
   summary: 'List replays',
   description: 'Those among the data, whoever has started them.',
+  query: PAGE_QUERY,
   replies: {
     200: {
-      description: 'All of them, the oldest first.',
+      description: 'A page of them, the newest first.',
       type: 'application/json',
-      content: {
-        shape: { name: 'Replays', schema: z.object({ replays: z.array(REPLAY) }) },
-        example: { replays: [EXAMPLE] },
-      },
+      content: { shape: { name: 'Replays', schema: PAGE }, example: { replays: [EXAMPLE], next: null } },
     },
   },
-  problems: [501, 503],
+  problems: [400, 501, 503],
 };
 
 export function listReplays(service: ReplayService): Handler {
-  return async c => c.json({ replays: (await service.list()).map(now) });
+  return async c => {
+    const parsed = PAGE_QUERY.safeParse(c.req.query());
+    if (!parsed.success) throw new Fault('request', parsed.error.issues.map(issueLine).join('; '));
+    const { after = null, limit } = parsed.data;
+    const { replays, next } = await service.list({ after, limit });
+    return c.json({ replays: replays.map(now), next });
+  };
 }
 
 export const GET_REPLAY: Operation = {

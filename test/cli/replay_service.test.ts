@@ -139,6 +139,13 @@ describe('several at once', () => {
     const first = await start({});
     const [second, third] = [await start({}), await start({})];
     expect((await show(third.id)).state).toBe('waiting');
+    const [oldest, between, newest] = [first, second, third].map(({ id }) => id).sort() as [string, string, string];
+    const page = async (query: string) => {
+      const { replays, next } = (await (await ask(query)).json()) as { replays: { id: string }[]; next: string | null };
+      return [replays.map(({ id }) => id), next];
+    };
+    expect(await page('?limit=2')).toEqual([[newest, between], between]);
+    expect(await page(`?limit=1&after=${between}`)).toEqual([[oldest], null]);
     expect((await ask(`/${third.id}`, '', 'DELETE')).status).toBe(409);
     expect((await ask(`/${third.id}/resume`, '', 'POST')).status).toBe(409);
     // As the command line does it.

@@ -1,4 +1,4 @@
-/** The client, run by Bun, Node and Deno against a server, and bundled for browsers. */
+/** The client, run by Bun, Node, Deno and in a page against a server, and bundled for browsers. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,11 +7,13 @@ import { Client, ClientError } from '../../src/client/client.ts';
 import { sentEvents } from '../../src/client/sent_events.ts';
 import { appWith } from '../http/told.ts';
 import { folders } from '../source/folder.ts';
+import { openBrowser, servePage, tourInPage } from './page.ts';
 
 const ROOT = join(import.meta.dir, '../..');
 const MAIN = join(ROOT, 'src/main.ts');
 const BUILT = join(ROOT, 'dist/client/client.js');
 const newFolder = folders();
+const browser = await openBrowser();
 
 test('its types are those of the document of the API: `bun scripts/client.ts types` writes them', async () => {
   expect(readFileSync(join(ROOT, 'src/gen/api.ts'), 'utf8')).toBe(await apiText());
@@ -84,13 +86,15 @@ describe('what is asked', () => {
 describe('each runtime', () => {
   let server: Bun.Subprocess<'ignore', 'pipe', 'inherit'>;
   let url = '';
+  let page: Awaited<ReturnType<typeof servePage>>;
 
   beforeAll(async () => {
     await buildClient(join(ROOT, 'dist/client'));
+    page = await servePage();
     const folder = newFolder();
     mkdirSync(folder);
     cpSync(join(ROOT, 'examples/takeover/features'), join(folder, 'features'), { recursive: true });
-    writeFileSync(join(folder, 'tilefold.yaml'), 'log: { clock: event }\n');
+    writeFileSync(join(folder, 'tilefold.yaml'), `log: { clock: event }\nserve: { origins: [${page.origin}] }\n`);
     const words = [process.execPath, MAIN, 'serve', '--port', '0', '--grace', '0s', '--log-level', 'error'];
     server = Bun.spawn(words, { cwd: folder, stdin: 'ignore', stdout: 'pipe', stderr: 'inherit' });
     let said = '';
@@ -104,6 +108,8 @@ describe('each runtime', () => {
   afterAll(async () => {
     server.kill('SIGTERM');
     await server.exited;
+    page.stop();
+    await browser?.close();
   });
 
   const TOUR = join(import.meta.dir, 'tour.mjs');
@@ -112,6 +118,16 @@ describe('each runtime', () => {
     expect(`${exitCode} ${stderr}`).toStartWith('0 ');
     return JSON.parse(stdout.toString()) as Record<string, unknown>;
   };
+
+  test.skipIf(browser === null)(
+    'a page of another origin gets what Bun gets',
+    async () => {
+      expect(await tourInPage(browser!, page.origin, url, 'page')).toEqual(
+        tour('beside', process.execPath, TOUR, 'tilefold/client'),
+      );
+    },
+    120_000,
+  );
 
   test('gets the same: Bun, Node and Deno', () => {
     const bun = tour('bun', process.execPath, TOUR, 'tilefold/client');

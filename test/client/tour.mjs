@@ -1,12 +1,12 @@
 /**
- * The verbs of the client, one after the other, as each runtime runs them: Bun, Node and Deno.
+ * The verbs of the client, one after the other, as each runtime runs them: Bun, Node, Deno, and a page in a browser.
  *
  *     tour.mjs MODULE URL NAME
  *
  * MODULE is the client, URL a server with the definitions of examples/takeover, and NAME what timelines and branches are called here.
- * What has come of it is printed as one JSON object, which is the same everywhere.
+ * A page has these three in `tour`. What has come of it is printed as one JSON object, which is the same everywhere.
  */
-const [module, url, name] = globalThis.Deno?.args ?? process.argv.slice(2);
+const [module, url, name] = globalThis.tour ?? globalThis.Deno?.args ?? process.argv.slice(2);
 const { Client, ClientError } = await import(module);
 const client = new Client({ url: `${url}/`, headers: { 'x-request-id': name } });
 const said = {};

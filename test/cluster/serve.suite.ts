@@ -114,7 +114,7 @@ const REFUSED: [string, RequestInit][] = [
 ];
 
 function appOver(parts: Served): App {
-  return app({ parts, unready: () => null, log: SILENT, metrics: new Metrics(() => null), broken() {} });
+  return app({ parts, unready: () => null, origins: [], log: SILENT, metrics: new Metrics(() => null), broken() {} });
 }
 
 function servedBy(engine: Engine, others: Served): Served {

@@ -24,7 +24,7 @@ const DEFAULTS = {
   replays: { dir: '/x/data/replays', cacheBytes: 16 * 1024 ** 3 },
   definitions: '/x/features',
   dialect: 'duckdb',
-  serve: { port: 8080, host: '127.0.0.1' },
+  serve: { port: 8080, host: '127.0.0.1', origins: [] },
   fold: { workers: CORES < 3 ? 0 : Math.min(CORES, 64), memoryBytes: 256 * 1024 * 1024, barrierMs: 1000 },
   latenessMs: 3_600_000,
   scylla: null,
@@ -45,7 +45,7 @@ feed: { events: 7, age: 5m }
 replays: { dir: r, cache: 1GiB }
 definitions: defs/
 dialect: bigquery
-serve: { port: 0, host: 0.0.0.0 }
+serve: { port: 0, host: 0.0.0.0, origins: ['*', https://a.example, 'http://[::1]:5173'] }
 fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
 scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5, serve: { consistency: local_one, concurrency: 8, speculative: 20ms } }
@@ -68,7 +68,7 @@ kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key
       replays: { dir: '/x/r', cacheBytes: 1024 ** 3 },
       definitions: '/x/defs',
       dialect: 'bigquery',
-      serve: { port: 0, host: '0.0.0.0' },
+      serve: { port: 0, host: '0.0.0.0', origins: ['*', 'https://a.example', 'http://[::1]:5173'] },
       fold: { workers: 3, memoryBytes: 1024 * 1024, barrierMs: 250 },
       latenessMs: 0,
       kafka: {
@@ -121,10 +121,11 @@ for (const [marked, ...messages] of [
     'bytes: got 1KiB, wanted 4KiB to 4GiB',
   ],
   [
-    'store: «3»\nserve: { port: «99999», host: «""» }\n',
+    'store: «3»\nserve: { port: «99999», host: «""», origins: [«https://a.example/»] }\n',
     'store: got 3, wanted a mapping',
     'port: a port is 0 to 65535',
     'host: got an empty text, wanted a host',
+    'origins: an origin is http:// or https://, a host in small letters, and maybe a port; or *',
   ],
   [
     'fold: { memory: «16KB», barrier: «0s» }\nlateness: «60»\n',

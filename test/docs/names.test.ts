@@ -97,7 +97,7 @@ describe('the command line', () => {
 describe('HTTP', () => {
   test('every operation', async () => {
     const log = { debug() {}, info() {}, warn() {}, error() {} };
-    const services = { parts: null, unready: () => null, log, metrics: METRICS, broken() {} };
+    const services = { parts: null, unready: () => null, origins: [], log, metrics: METRICS, broken() {} };
     const document = (await (await app(services).request('/openapi.json')).json()) as Document;
     const listed = rows(textOf('docs/http.md')).map(([place]) => place);
     for (const [path, methods] of Object.entries(document.paths))
@@ -143,7 +143,7 @@ interface Schema {
 }
 
 function defaultsOf({ properties, default: value }: Schema, path: string): [string, string][] {
-  if (!properties) return [[path, String(value ?? '-')]];
+  if (!properties) return [[path, Array.isArray(value) ? JSON.stringify(value) : String(value ?? '-')]];
   return Object.entries(properties).flatMap(([name, each]) => defaultsOf(each, path === '' ? name : `${path}.${name}`));
 }
 

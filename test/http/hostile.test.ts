@@ -77,7 +77,7 @@ beforeAll(async () => {
         remove: refuseBranch,
       },
       replays: {
-        list: async () => [],
+        list: async () => ({ replays: [], next: null }),
         ...{ show: refuseReplay, follow: refuseReplay, create: refuseReplay, cancel: refuseReplay },
         ...{ resume: refuseReplay, remove: refuseReplay, table: refuseReplay, page: refuseReplay },
       },
@@ -86,6 +86,7 @@ beforeAll(async () => {
       stages: new Stages(),
     },
     unready: () => null,
+    origins: [],
     log: { debug: quiet, info: quiet, warn: quiet, error },
     metrics: new Metrics(() => null),
     broken: failure => void broken.push(failure),

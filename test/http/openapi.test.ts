@@ -163,6 +163,7 @@ const HELD: Told = { fails: new Fault('conflict', 'it is running') };
 const OTHER: Told = { fails: new Fault('unsupported', 'made by another version') };
 EXCHANGES.push(
   ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays`), 200, {}],
+  ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays?limit=101`), 400, {}],
   ['GET /v1/replays', new Request(`${ORIGIN}/v1/replays`), 503, { opening: true }],
   ['POST /v1/replays', post('/v1/replays', REPLAY), 202, {}],
   ['POST /v1/replays', post('/v1/replays', '{"timelines":[]}'), 400, {}],

@@ -127,6 +127,7 @@ export interface Told {
   /** Thrown by whatever is asked. */
   fails?: unknown;
   unready?: string;
+  origins?: string[];
   state?: State;
   /** Instead of one that tells of a failed replay. */
   replays?: ReplayService;
@@ -271,6 +272,7 @@ export function appWith(told: Told = {}) {
   const services: Services = {
     parts: told.opening ? null : parts,
     unready: () => told.unready ?? null,
+    origins: told.origins ?? [],
     log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
     metrics: new Metrics(() => told.state ?? null),
     broken: error => seen.broken.push(error),
@@ -284,8 +286,8 @@ function toldReplays(told: Told, seen: Seen): ReplayService {
     return REPLAY;
   };
   return {
-    async list() {
-      return [await answer()];
+    async list({ after }) {
+      return { replays: [await answer()], next: after };
     },
     ...{ show: answer, cancel: answer, resume: answer },
     async follow() {

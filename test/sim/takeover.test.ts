@@ -95,6 +95,7 @@ function surfaceOf(engine: Engine): ReturnType<typeof app> {
       moment: () => ({ position: engine.ingest.position, nowMicros: engine.now(), clocks: engine.here.clocks() }),
     },
     unready: () => null,
+    origins: [],
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     metrics: new Metrics(() => null),
     broken: quiet,
