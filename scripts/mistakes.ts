@@ -1,3 +1,5 @@
+import { REPLAY_MISTAKES } from './replay_mistakes.ts';
+
 /** Mistakes in the source that tests must notice: mutants.ts puts them in one at a time. */
 export interface Mutant {
   name: string;
@@ -1493,6 +1495,7 @@ const CLUSTER: Mutant[] = [
 ];
 
 export const MUTANTS: Mutant[] = [
+  ...REPLAY_MISTAKES,
   ...SWEPT,
   ...RUNNING,
   ...ANSWERED,

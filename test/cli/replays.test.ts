@@ -3,11 +3,31 @@ import { describe, expect, test } from 'bun:test';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Runs } from '../../src/cli/runs.ts';
+import { kernelsDigest } from '../../src/kernel/instance.ts';
 import { outputsOf, PATHS } from '../../src/replay/manifest.ts';
 import { dataFolders, HOW } from '../replay/data_folder.ts';
 import { toldOf } from '../replay/runs.ts';
 
 const dataFolder = dataFolders();
+
+/** Counts the threads that are begun from now on and have not ended. */
+function openThreads() {
+  const { Worker } = globalThis;
+  const threads = {
+    open: 0,
+    [Symbol.dispose]() {
+      globalThis.Worker = Worker;
+    },
+  };
+  globalThis.Worker = class extends Worker {
+    constructor(...of: ConstructorParameters<typeof Worker>) {
+      super(...of);
+      threads.open++;
+      this.addEventListener('close', () => threads.open--);
+    }
+  };
+  return threads;
+}
 
 describe('a replay in threads', () => {
   test('gives what one in one piece gives, and the next one takes all of it', async () => {
@@ -22,11 +42,14 @@ describe('a replay in threads', () => {
     expect(again.manifest.jobs).toEqual([]);
     expect(toldOf(again.folder, again.manifest)).toEqual(toldOf(first.folder, first.manifest));
     expect(runs.list().map(({ state }) => state)).toEqual(['done', 'planned']);
+    // Other kernels are another engine, of the same version too.
+    expect(first.manifest.engine).toEndWith((await kernelsDigest()).slice(0, 16));
   }, 60_000);
 
   test('stopped after any job it goes on from there; what was done is not done again', async () => {
     const { runs, request, whole } = await dataFolder(600);
     const { folder, manifest } = await runs.plan(await request(), null);
+    using threads = openThreads();
     let seen = 0;
     for (let isDone = false, round = 0; !isDone && round < manifest.jobs.length; round++) {
       const stop = Promise.withResolvers<void>();
@@ -41,6 +64,7 @@ describe('a replay in threads', () => {
       } catch (error) {
         expect(String(error)).toContain(`was stopped with`);
         expect(runs.show(folder).state).toBe('cancelled');
+        expect(threads.open).toBe(0);
         expect(runs.show(folder).jobs.done).toBeGreaterThanOrEqual(before);
       }
     }

@@ -66,6 +66,21 @@ describe('c := a + b', () => {
   });
 });
 
+test('a struct that is given out has its fields in their order', async () => {
+  const crew = (fields: string) => `event e\ncrew := $.crew as {${fields}}\nn := crew.n + 1\n`;
+  const [before, turned] = [await compiled(crew('name, n as int')), await compiled(crew('n as int, name'))];
+  expect(differing(before, turned)).toEqual(['e.crew']);
+});
+
+test('what is said to be wrong with a value is a part of its column', async () => {
+  const identities = new Identities(await compiled(SUM));
+  const of = (column: string, wrong: string | null) => {
+    const error = identities.plan.events[0]!.columns.find(({ name }) => name === wrong)?.expression ?? null;
+    return identities.eventFeature('e', { column, description: '', error, at: null }).hash;
+  };
+  expect(new Set([of('c', null), of('c', 'a'), of('c', 'b'), of('b', 'a')]).size).toBe(4);
+});
+
 const EVENTS = `event login
 user := $.user as string
 ok := $.ok as bool
@@ -151,6 +166,24 @@ describe('of a feature set', () => {
     const after = await compiled(`${DECLARED}${SET}tile_offset: 5h30m\n`);
     expect(differing(before, after)).not.toContain('delays:d_lifetime');
     expect(differing(before, after)).toContain('delays:d_1h');
+  });
+
+  test('how many a list has, and from which tiles what has decayed drops, is a part of what it is', async () => {
+    const set = (items: string, tiles: string) =>
+      compiled(
+        `${DECLARED}${SET}tiles: ${tiles}\n`
+          .replace('SUM(delay) AS d', items)
+          .replace(', lifetime]', ']')
+          .replace(/derive.*/, ''),
+      );
+    const TILES = '[1m, 30m, 1d]';
+    const before = await set("LAST_N(delay, 3) AS l, DECAYED_SUM(delay, '1h') AS d", TILES);
+    const longer = await set("LAST_N(delay, 5) AS l, DECAYED_SUM(delay, '1h') AS d", TILES);
+    expect(differing(before, longer)).toEqual(['delays:l_1h', 'delays:l_2h']);
+    const slower = await set("LAST_N(delay, 3) AS l, DECAYED_SUM(delay, '2h') AS d", TILES);
+    expect(differing(before, slower)).toEqual(['delays:d_1h', 'delays:d_2h']);
+    const coarser = await set("LAST_N(delay, 3) AS l, DECAYED_SUM(delay, '1h') AS d", '[1m, 30m, 2d]');
+    expect(differing(before, coarser)).toEqual(['delays:d_1h', 'delays:d_2h']);
   });
 
   test('what makes an event bad changes all that counts it', async () => {

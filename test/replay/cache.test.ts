@@ -119,6 +119,20 @@ describe('the cache', () => {
     expect(paid.filter(name => name.startsWith('login'))).toEqual([]);
   });
 
+  test('the same events of several types are others where they came one before the other', async () => {
+    const after = logins(20).flatMap((login, i) => [login, payments(20)[i]!]);
+    const names = await computed([await of('one', after)], { timelines: [await both()] });
+    expect(names).toEqual(['payment.fails', 'payment.risky']);
+  });
+
+  test('another clock is of account for what hangs on other events alone', async () => {
+    const [one] = [await both()];
+    const names = await computed([one], { timelines: [{ ...one, clock: { kind: 'event', maxJumpMs: 1000 } }] });
+    expect(names).toEqual(['login.fails', 'payment.spent', 'payment.fails', 'payment.risky']);
+    const byArrival: Timeline = { ...one, clock: { ...one.clock, kind: 'wall' } };
+    expect(await computed([one], { timelines: [byArrival] })).toEqual(names);
+  });
+
   test('another engine computes everything', async () => {
     const names = await computed([await both()], { engine: 'another' });
     expect(names).toHaveLength(12);
@@ -147,6 +161,15 @@ test('a damaged entry is found and computed again', async () => {
   await done(folder, manifest);
   expect(toldOf(folder, manifest)).toEqual(first);
   expect(again).toEqual(first);
+});
+
+test('an entry that is taken is still there for others', async () => {
+  const { cache } = await cached();
+  const { file } = cache.entries()[0]!;
+  const folder = newFolder();
+  expect(take(cache, folder)(file)).toBe(true);
+  expect(existsSync(PATHS.column(folder, file))).toBe(true);
+  expect(cache.has(file)).toBe(true);
 });
 
 test('entries that were not used for longest leave first', async () => {

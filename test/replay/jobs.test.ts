@@ -3,8 +3,10 @@ import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { compileFolder } from '../../src/compile/compile.ts';
+import { compileFolder, compileSources } from '../../src/compile/compile.ts';
+import { BLOCK_ROWS } from '../../src/replay/column_file.ts';
 import { PATHS } from '../../src/replay/manifest.ts';
+import { eventsOf } from '../../src/replay/results.ts';
 import { Random } from '../sim/random.ts';
 import { tame } from '../sim/flights.ts';
 import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
@@ -44,6 +46,46 @@ describe.each(SEEDS)('random topology %d', seed => {
     }
   }, 60_000);
 });
+
+test('ranges of a long event type, and parts of its keys, are joined to its columns', async () => {
+  const text = `event e
+key := $.key as string
+text := $.text as string
+n := $.n as int
+twice := n * 2
+seen := Count(by key)
+before := Latest(text by key exclusive)
+sum := seen + twice
+`;
+  const { plan, faults } = await compileSources([{ file: 'e.scowl', text }], { latenessMs: 3_600_000 });
+  expect(faults.map(({ message }) => message)).toEqual([]);
+  const folder = newFolder();
+  // One more than the least that is dealt out in ranges.
+  const count = 8 * BLOCK_ROWS + 1;
+  const line = (i: number) => `{"type":"e","time":${i},"data":{"key":"${i % 7}","text":"${i}","n":${i}}}`;
+  const lines = Array.from({ length: count }, (_, i) => Buffer.from(line(i)));
+  const timelines = [await timelineOf(PATHS.chunks(folder), lines)];
+  const manifest = await done(folder, planned(folder, { plan, timelines, parts: 3 }));
+  const pieces = manifest.jobs.filter(({ kind }) => kind !== 'join').map(({ range, part }) => (range ?? part)?.count);
+  expect(pieces.filter(one => one === 3).length).toBeGreaterThan(5);
+  let row = 0;
+  for (const { columns, count } of eventsOf(manifest, folder, 'e')) {
+    const of = (name: string) => columns.find(column => column.name === `e.${name}`)!.values;
+    const [twice, seen, before, sum] = ['twice', 'seen', 'before', 'sum'].map(of) as [
+      bigint[],
+      bigint[],
+      string[],
+      bigint[],
+    ];
+    for (let i = 0; i < count; i++, row++) {
+      const found = [twice[i], seen[i], before[i], sum[i]];
+      const n = BigInt(Math.floor(row / 7) + 1);
+      const wanted = [BigInt(2 * row), n, row < 7 ? '' : String(row - 7), n + BigInt(2 * row)];
+      if (found.some((value, k) => value !== wanted[k])) expect({ row, found }).toEqual({ row, found: wanted });
+    }
+  }
+  expect(row).toBe(count);
+}, 60_000);
 
 test.each([
   ['flights', 'flights-week.ndjson.gz', 3],
