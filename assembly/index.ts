@@ -150,17 +150,6 @@ export { forgetShares, shareLength, shareStart, sharedBytes } from './share';
 export { tilePicked, tileRecords } from './tile';
 export {
   ADDRESS_SIZE,
-  FOLD_MALFORMED,
-  FOLD_OK,
-  FOLD_UNKNOWN_CASE,
-  dirtyBytes,
-  dirtyCount,
-  evict,
-  evictedCount,
-  fold,
-  foldBytes,
-  foldMade,
-  foldRows,
   holdRange,
   listHighest,
   listedCount,
@@ -169,18 +158,25 @@ export {
   loadWanted,
   missing,
   missingMade,
-  packPart,
-  packedLength,
-  packedStart,
-  setHighest,
-  shareStore,
-  settle,
-  snapshotDirty,
-  startPacking,
   wantListed,
   wantedLength,
   wantedStart,
-} from './fold';
+} from './come_back';
+export {
+  dirtyBytes,
+  dirtyCount,
+  packPart,
+  packedLength,
+  packedStart,
+  settle,
+  snapshotDirty,
+  startPacking,
+} from './dirty';
+export { foldRows } from './entity';
+export { evict, evictedCount } from './evict';
+export { FOLD_MALFORMED, FOLD_OK, FOLD_UNKNOWN_CASE, fold, foldMade } from './fold';
+export { foldBytes } from './occupied';
+export { setHighest, shareStore } from './stratum';
 export {
   ANSWER_ROWS,
   READ_GAPS,

@@ -15,19 +15,10 @@
  * these are read back where memory lacks them. An entity's version says whether a state has seen all changes.
  */
 import { STATE_SIZE_MAX, caseOf, decode as decodeState, isGroup, isStateOf, merge, negate } from './aggregate';
-import {
-  Entity,
-  Level,
-  Ran,
-  departed,
-  findLevel,
-  knowsRange,
-  lowerBound,
-  ranEnd,
-  ranStart,
-  rowAt,
-  useRow,
-} from './fold';
+import { knowsRange } from './come_back';
+import { Entity, Level, findLevel, lowerBound, rowAt, useRow } from './entity';
+import { departed } from './evict';
+import { Ran, ranEnd, ranStart } from './fold';
 import { Bytes, allocate, release } from './memory';
 import { recordTime } from './batch';
 import { entryEnd, entryId, entryValue, readEntry } from './row';

@@ -12,7 +12,9 @@
  */
 import { Program, runRow } from './expression';
 import { Frame, registerOf } from './frame';
-import { FOLD_MALFORMED, FOLD_OK, foldBytes, foldMade, listedCount, missingMade } from './fold';
+import { listedCount, missingMade } from './come_back';
+import { FOLD_MALFORMED, FOLD_OK, foldMade } from './fold';
+import { foldBytes } from './occupied';
 import { Bytes } from './memory';
 import { recordCount, recordRow, recordType } from './batch';
 import { typeFrame } from './event_type';

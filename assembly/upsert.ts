@@ -14,7 +14,9 @@
  *   completed  text length u32 | text       a length of 0: there was no row
  */
 import { LAST, caseOf } from './aggregate';
-import { findEntity, findLevel, findRow, isInMemory, listOne, putRow, startList, useRow } from './fold';
+import { isInMemory, listOne, startList } from './come_back';
+import { findEntity, findLevel, findRow, useRow } from './entity';
+import { putRow } from './fold';
 import { buildKey, keyLength, keyStart } from './key';
 import { Bytes } from './memory';
 import { firstPosition, recordCount, recordRow, recordText, recordTextLength, recordType } from './batch';

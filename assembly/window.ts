@@ -52,20 +52,8 @@ import { DISTINCT, finishCounts } from './counts';
 import { HALF_LIVES_KEPT, finishDecayed, mergeDecayedTile, startDecayedWindow } from './decayed';
 import { Frame, makeFrame, registerOf } from './frame';
 import { FINISHED, FINISHED_NULL, FINISHED_OVERFLOW } from './finish';
-import {
-  Entity,
-  Level,
-  findEntity,
-  findLevel,
-  findRow,
-  floorOf,
-  knowsRange,
-  keepFor,
-  levelAt,
-  lowerBound,
-  rowAt,
-  useRow,
-} from './fold';
+import { floorOf, knowsRange } from './come_back';
+import { Entity, Level, findEntity, findLevel, findRow, keepFor, levelAt, lowerBound, rowAt, useRow } from './entity';
 import { LEVELS_MAX } from './group';
 import { buildKey, keyLength, keyStart } from './key';
 import { INTEGER, TEXT } from './kind';

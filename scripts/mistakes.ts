@@ -1,16 +1,5 @@
+import type { Mutant } from './mutant.ts';
 import { REPLAY_MISTAKES } from './replay_mistakes.ts';
-
-/** Mistakes in the source that tests must notice: mutants.ts puts them in one at a time. */
-export interface Mutant {
-  name: string;
-  /** What goes wrong with it. */
-  why: string;
-  file: string;
-  from: string;
-  to: string;
-  /** The suite that has the input which shows it, where it takes a rare one: no other is tried. */
-  suite?: string;
-}
 
 const ADVANCE: Mutant[] = [
   {
@@ -89,28 +78,28 @@ const ANSWER: Mutant[] = [
   {
     name: 'floor-stays',
     why: 'rows that have left memory are taken for rows that never were',
-    file: 'assembly/fold.ts',
+    file: 'assembly/evict.ts',
     from: '    level.floor = row.tileStart + 1;\n',
     to: '',
   },
   {
     name: 'run-late-rows',
     why: 'rows before the first one that changed are not written',
-    file: 'assembly/fold.ts',
+    file: 'assembly/dirty.ts',
     from: '    level.dirtyStart = min(level.dirtyStart, row.tileStart);\n',
     to: '',
   },
   {
     name: 'filter-unknown',
     why: 'after a restart rows of the latest tiles are taken for new ones',
-    file: 'assembly/fold.ts',
+    file: 'assembly/stratum.ts',
     from: 'stratum.floor == i64.MIN_VALUE ? stratum.highest : stratum.highest + 1',
     to: 'stratum.highest',
   },
   {
     name: 'run-unsorted',
     why: 'keys come into the store in the order in which they were touched',
-    file: 'assembly/fold.ts',
+    file: 'assembly/dirty.ts',
     from: 'addToOrder(entity.kind, entity.key, <usize>entity.keyLength, ',
     to: 'addToOrder(0, entity.key, 0, ',
   },
@@ -228,7 +217,7 @@ const FOLD: Mutant[] = [
   {
     name: 'dirty-once',
     why: 'a row that was written once is never written again',
-    file: 'assembly/fold.ts',
+    file: 'assembly/dirty.ts',
     from: 'if (row.edition != edition) markDirty',
     to: 'if (row.edition == 0) markDirty',
   },
@@ -242,35 +231,35 @@ const FOLD: Mutant[] = [
   {
     name: 'floor-low',
     why: 'a row that leaves memory counts as one that never was',
-    file: 'assembly/fold.ts',
+    file: 'assembly/evict.ts',
     from: 'level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);',
     to: 'level.stratum.floor = max(level.stratum.floor, row.tileStart);',
   },
   {
     name: 'highest-forgotten',
     why: 'after a restart rows of the store count as ones that never were',
-    file: 'assembly/fold.ts',
+    file: 'assembly/stratum.ts',
     from: 'stratum.floor = max(stratum.floor, stratum.highest + 1);',
     to: '',
   },
   {
     name: 'bound-off',
     why: 'a search passes over the row that it looks for',
-    file: 'assembly/fold.ts',
+    file: 'assembly/entity.ts',
     from: 'if (rowAt(level, middle).tileStart < tileStart) low',
     to: 'if (rowAt(level, middle).tileStart <= tileStart) low',
   },
   {
     name: 'missing-unread',
     why: 'of an entity that memory knows no rows are read back',
-    file: 'assembly/fold.ts',
+    file: 'assembly/come_back.ts',
     from: 'return level ? findRow(level, tileStart) != null : false;',
     to: 'return level != null;',
   },
   {
     name: 'lifetime-unread',
     why: 'lifetime rows that memory has let go of begin anew',
-    file: 'assembly/fold.ts',
+    file: 'assembly/come_back.ts',
     from: 'const size = <usize>load<u32>(sizes + (<usize>(i - from) << 2));',
     to: 'const size = row.levelMs == 0 ? 0 : <usize>load<u32>(sizes + (<usize>(i - from) << 2));',
   },
@@ -359,7 +348,7 @@ const QUICK: Mutant[] = [
   {
     name: 'head-any-field',
     why: 'a change is taken for one of the same entity though its entity differs',
-    file: 'assembly/fold.ts',
+    file: 'assembly/read_change.ts',
     from: 'next - at >= lastHeadSize && isSame(at, lastHead, lastHeadSize)',
     to: 'next - at >= lastHeadSize && isSame(at + 2, lastHead + 2, lastHeadSize - 2)',
   },
@@ -373,28 +362,28 @@ const QUICK: Mutant[] = [
   {
     name: 'newest-lost',
     why: 'with a newer row the one before it is gone',
-    file: 'assembly/fold.ts',
+    file: 'assembly/entity.ts',
     from: 'else if (index > 0) copyRow(olderRow(level, index - 1), newestRow(level));',
     to: 'else if (index > 1) copyRow(olderRow(level, index - 1), newestRow(level));',
   },
   {
     name: 'newest-evicted',
     why: 'where the newest row leaves, the others are forgotten with it',
-    file: 'assembly/fold.ts',
+    file: 'assembly/evict.ts',
     from: 'else if (kept > 0) copyRow(newestRow(level), olderRow(level, kept - 1));',
     to: 'else kept = 0;',
   },
   {
     name: 'flight-clean',
     why: 'rows leave while they are being written',
-    file: 'assembly/fold.ts',
+    file: 'assembly/dirty.ts',
     from: 'row.edition < edition - (isInFlight ? 1 : 0)',
     to: 'row.edition < edition',
   },
   {
     name: 'settle-all',
     why: 'what has changed since a snapshot counts as written with it',
-    file: 'assembly/fold.ts',
+    file: 'assembly/dirty.ts',
     from: '  if (!isInFlight) startEdition();\n',
     to: '  startEdition();\n',
   },
@@ -1311,7 +1300,7 @@ const RUNNING: Mutant[] = [
   {
     name: 'running-departed',
     why: 'what runs along with a key that has left memory goes on where another key is',
-    file: 'assembly/fold.ts',
+    file: 'assembly/evict.ts',
     from: '    store<u32>(departed.end, <u32>entity.running);\n    departed.length += 4;\n',
     to: '',
   },
@@ -1522,22 +1511,33 @@ export const MUTANTS: Mutant[] = [
 
 /** The one most likely to notice comes first. */
 const SUITES = ['test/sim/parity.test.ts', 'test/sim/crash.test.ts', 'test/kernel', 'test/sim'];
+
 const FORM_SUITES = ['test/kernel/form.test.ts', 'test/kernel/rfc8259.test.ts', 'test/kernel/ndjson.test.ts'];
+
 const SPELLED_SUITES = ['test/kernel/regex.test.ts', 'test/compile/dialects.test.ts'];
+
 const CREW_SUITES = ['test/shard'];
+
 const LINEAR_SUITES = ['test/sim/linear.test.ts', 'test/kernel/sketch.test.ts', 'test/kernel/row_bytes.test.ts'];
+
 const WINDOW_SUITES = ['test/sim/windows.test.ts', 'test/kernel/window.test.ts'];
+
 const CHANGES_SUITES = ['test/kernel/envelope.test.ts', 'test/sim/changelog.test.ts'];
+
 const UPSERT_SUITES = [
   ...['test/kernel/envelope.test.ts', 'test/sim/upsert.test.ts', 'test/shard/upsert.test.ts'],
   'test/sim/upsert_apply.test.ts',
 ];
+
 const LATEST_SUITES = ['test/kernel/last_n.test.ts', 'test/sim/last_n.test.ts', ...SUITES];
+
 const RANKED_SUITES = [
   ...['test/kernel/ranking.test.ts', 'test/kernel/hyperloglog.test.ts', 'test/sim/rankings.test.ts'],
   ...LATEST_SUITES,
 ];
+
 const STORED_SUITES = ['test/store'];
+
 const DURABLE_SUITES = SUITES.toSorted(suite => (suite === 'test/sim/crash.test.ts' ? -1 : 1));
 
 /** Suites that a mistake is tried on, until one notices. */

@@ -2,7 +2,8 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Mutant, MUTANTS, suitesFor } from './mistakes.ts';
+import type { Mutant } from './mutant.ts';
+import { MUTANTS, suitesFor } from './mistakes.ts';
 
 /**
  * mutants.ts [--quick] [NAME...]: would the tests notice? Puts one mistake at a time into a copy of the repository and runs the

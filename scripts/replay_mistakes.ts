@@ -1,4 +1,4 @@
-import type { Mutant } from './mistakes.ts';
+import type { Mutant } from './mutant.ts';
 
 /** Mistakes in replays: their jobs, the cache of their columns, labels, orders, and what goes key by key. Each says which suite has to notice. */
 

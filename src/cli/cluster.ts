@@ -1,6 +1,7 @@
 /** What all processes of a cluster agree on, and where its servers are. */
 import { Fault } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
+import type { WorkMetrics } from '../base/work_metrics.ts';
 import { isTopology } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type Broker, openKafka } from '../source/kafka.ts';
@@ -55,6 +56,11 @@ export interface Surroundings {
   log: Log;
   /** Takes what no retry helps against: the process has to end. */
   onFailure: (error: unknown) => void;
+}
+
+/** And around one that tiles and folds. */
+export interface WorkSurroundings extends Surroundings {
+  watcher: WorkMetrics;
 }
 
 /** What a partition alone cannot compute. */

@@ -9,7 +9,7 @@ import { Folder } from '../work/folder.ts';
 import type { FoldedRows } from '../work/patient.ts';
 import { changelogName, foldGroup } from './cluster.ts';
 import type { Config, KafkaConfig } from './config.ts';
-import type { WorkSurroundings } from './working.ts';
+import type { WorkSurroundings } from './cluster.ts';
 
 /** Each partition has its own share of the memory for rows. */
 const FOLD_MIN_BYTES = 1 << 20;

@@ -1,6 +1,6 @@
 import { versionText } from '../base/version.ts';
-import type { NewReplay, ReplayService } from '../http/replays.ts';
-import type { ResultFormat } from '../http/results.ts';
+import type { NewReplay, ReplayService } from '../http/replay_service.ts';
+import type { ResultFormat } from '../http/result_format.ts';
 import type { Plan } from '../plan/plan.ts';
 import { resultPage, type ResultTable, resultTable } from '../replay/tables.ts';
 import { errorOf } from '../shard/failure.ts';

@@ -5,7 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import type { Timeline } from '../base/timeline.ts';
-import type { ReplaysPage } from '../http/replays.ts';
+import type { ReplaysPage } from '../http/replay_service.ts';
 import { kernelsDigest } from '../kernel/instance.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';

@@ -18,7 +18,7 @@ import { Tiler } from '../work/tiler.ts';
 import { changelogName, errorsName, tileGroup } from './cluster.ts';
 import type { KafkaConfig } from './config.ts';
 import { agreedIds, type CourseReader } from './course.ts';
-import type { WorkSurroundings } from './working.ts';
+import type { WorkSurroundings } from './cluster.ts';
 
 export interface TilingParts {
   kafka: KafkaConfig;

@@ -1,23 +1,18 @@
 /** Puts together a process that works in a cluster, as compose.ts does what works on a folder. */
 import { Fault } from '../base/fault.ts';
-import type { WorkMetrics, WorkState } from '../base/work_metrics.ts';
+import type { WorkState } from '../base/work_metrics.ts';
 import type { Member } from '../source/group.ts';
 import type { Broker } from '../source/kafka.ts';
 import { openCassandra } from '../store/cassandra.ts';
 import { patience, patient } from '../work/patient.ts';
 import { SOURCE_PARTITIONS_MAX } from '../work/tiler.ts';
-import { changelogName, errorsName, makeChangelog, openBroker, scyllaOf, type Surroundings } from './cluster.ts';
+import { changelogName, errorsName, makeChangelog, openBroker, scyllaOf, type WorkSurroundings } from './cluster.ts';
 import type { Config, KafkaConfig } from './config.ts';
 import { COURSE_EVERY_MS, CourseReader, noteOthers } from './course.ts';
 import { openFolding } from './folding.ts';
 import { planOf } from './plan_cache.ts';
 import { Settler } from './settler.ts';
 import { openTiling } from './tiling.ts';
-
-/** What goes on around it. */
-export interface WorkSurroundings extends Surroundings {
-  watcher: WorkMetrics;
-}
 
 /** A process of a cluster that tiles and folds. */
 export interface Work {

@@ -45,6 +45,7 @@ import {
 } from './plan.ts';
 import { isBroken, methodNotAllowed, problem, problemOf } from './problem.ts';
 import { followReplay, GET_PROGRESS } from './progress.ts';
+import type { ReplayService } from './replay_service.ts';
 import {
   DELETE_REPLAY,
   deleteReplay,
@@ -57,7 +58,6 @@ import {
   postCancel,
   postReplays,
   postResume,
-  type ReplayService,
   showReplay,
 } from './replays.ts';
 import { GET_REPLAY_ERRORS, GET_REPLAY_EVENTS, showResults } from './results.ts';

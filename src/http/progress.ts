@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { isHeld, type RunStatus } from '../replay/state.ts';
 import { busyWith, LIMITS } from './limits.ts';
 import type { Operation } from './operation.ts';
-import { PROGRESS_EXAMPLE, PROGRESS_SHAPE, progressJson, type ReplayService } from './replays.ts';
+import type { ReplayService } from './replay_service.ts';
+import { PROGRESS_EXAMPLE, PROGRESS_SHAPE, progressJson } from './replays.ts';
 
 /** How often it is looked how far a replay is: files say so, whichever process works on it. */
 const LOOK_EVERY_MS = 500;

@@ -1,16 +1,14 @@
-import type { Handler } from 'hono';
-import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { formatMicros } from '../base/time.ts';
-import { paceOf, type RunStatus } from '../replay/state.ts';
-import type { Order } from '../replay/stream.ts';
-import type { ResultKind } from '../replay/tables.ts';
+import { type RunStatus, paceOf } from '../replay/state.ts';
 import { readBody } from './body.ts';
 import { issueLine, parseJson } from './features.ts';
 import type { Operation } from './operation.ts';
 import { pageLimit } from './page.ts';
-import type { ResultBytes, ResultFormat, ResultLines } from './results.ts';
-import { microsOf, WHEN } from './timelines.ts';
+import type { ReplayService } from './replay_service.ts';
+import { WHEN, microsOf } from './timelines.ts';
+import type { Handler } from 'hono';
+import { z } from 'zod';
 
 const COUNTED = { total: z.int().min(0), done: z.int().min(0) };
 
@@ -57,9 +55,11 @@ const REPLAY = PROGRESS.extend({
 });
 
 export type ReplayJson = z.infer<typeof REPLAY>;
+
 export type ProgressJson = z.infer<typeof PROGRESS>;
 
 const SHAPE = { name: 'Replay', schema: REPLAY };
+
 export const PROGRESS_SHAPE = { name: 'ReplayProgress', schema: PROGRESS };
 
 export const PROGRESS_EXAMPLE: ProgressJson = {
@@ -78,43 +78,6 @@ const EXAMPLE: ReplayJson = {
   ...{ timelines: [{ name: 'week', version: 1 }], order: 'log', events: { login: 81_203, payment: 5_120 } },
   features: [{ name: 'payment.risk', event: 'payment', state: 'computed' }],
 };
-
-/** What is to be replayed. */
-export interface NewReplay {
-  /** Names are `NAME`, or `NAME@VERSION`. */
-  timelines: string[];
-  /** A branch as `NAME` or `NAME@VERSION`; null for what is in force. */
-  branch: string | null;
-  /** Names with `*` for any letters; null for all. */
-  features: string[] | null;
-  startMicros: bigint | null;
-  endMicros: bigint | null;
-  order: Order;
-}
-
-/** Of replays, the newest first: `next` begins the page after it, null at the end. */
-export interface ReplaysPage {
-  replays: RunStatus[];
-  next: string | null;
-}
-
-export interface ReplayService {
-  /** @param page behind the id `after`, at most so many */
-  list(page: { after: string | null; limit: number }): Promise<ReplaysPage>;
-  /** @throws Fault `not_found` */
-  show(id: string): Promise<RunStatus>;
-  /** How far it is, to be asked again and again. @throws Fault `not_found` */
-  follow(id: string): Promise<() => RunStatus>;
-  /** Resolves when it is planned: its state says what becomes of it. @throws Fault, Faults */
-  create(replay: NewReplay): Promise<RunStatus>;
-  /** @throws Fault `not_found`, `conflict` */
-  cancel(id: string): Promise<RunStatus>;
-  resume(id: string): Promise<RunStatus>;
-  remove(id: string): Promise<void>;
-  /** @throws Fault `not_found`, `conflict` where it is not done */
-  table(id: string, kind: ResultKind, type: string, format: ResultFormat): Promise<ResultBytes>;
-  page(id: string, kind: ResultKind, type: string, page: { after: string | null; limit: number }): Promise<ResultLines>;
-}
 
 const ID_PARAM = z.object({ id: z.string().describe('what it was called when it was started') });
 

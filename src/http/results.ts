@@ -1,32 +1,13 @@
-import type { Context, Handler } from 'hono';
-import { accepts } from 'hono/accepts';
-import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import type { ResultKind } from '../replay/tables.ts';
 import { issueLine } from './features.ts';
 import type { Operation } from './operation.ts';
 import { pageLimit } from './page.ts';
-import type { ReplayService } from './replays.ts';
-
-/** Formats that a whole table comes in, by what `Accept` calls them. */
-const FORMATS = {
-  'application/vnd.apache.arrow.stream': 'arrows',
-  'application/vnd.apache.arrow.file': 'arrow',
-  'application/vnd.apache.parquet': 'parquet',
-  'application/x-ndjson': 'ndjson',
-  'text/csv': 'csv',
-} as const;
-
-export type ResultFormat = (typeof FORMATS)[keyof typeof FORMATS];
-
-/** A table in a format, block by block. */
-export type ResultBytes = Iterator<Uint8Array>;
-
-/** Rows of a page, each a JSON object, and where the next page begins; null at the end. */
-export interface ResultLines {
-  lines: string[];
-  next: string | null;
-}
+import type { ReplayService } from './replay_service.ts';
+import { FORMATS, type ResultBytes } from './result_format.ts';
+import type { Context, Handler } from 'hono';
+import { accepts } from 'hono/accepts';
+import { z } from 'zod';
 
 const JSON_TYPE = 'application/json';
 
@@ -43,6 +24,7 @@ const QUERY = z.object({
 });
 
 const ROW = z.record(z.string(), z.unknown());
+
 const NEXT = z.string().nullable().describe('what to give as `after` for the next page; null at the end');
 
 const HOW =

@@ -1,7 +1,7 @@
 import type { Behind } from '../base/metrics.ts';
 import type { ThreadStages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
-import type { FoldedRow } from '../kernel/fold.ts';
+import type { FoldedRow } from '../kernel/folded_row.ts';
 import type { BadEvent } from '../kernel/ndjson.ts';
 import type { Clock } from '../source/source.ts';
 import type { TakeEnriched } from './enrich.ts';

@@ -7,7 +7,7 @@ import { turn } from '../base/turn.ts';
 import { completeBatch } from '../kernel/upsert.ts';
 import { greatestClock, resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { changesByShard } from '../kernel/change.ts';
-import type { FoldedRow } from '../kernel/fold.ts';
+import type { FoldedRow } from '../kernel/folded_row.ts';
 import { behindCounts, behindOf, takeRefused } from '../kernel/late.ts';
 import type { ReadRanges } from '../kernel/hold.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';

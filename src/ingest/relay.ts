@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Behind } from '../base/metrics.ts';
 import type { ThreadStages } from '../base/stages.ts';
-import type { FoldedRow } from '../kernel/fold.ts';
+import type { FoldedRow } from '../kernel/folded_row.ts';
 import type { Engine } from './engine.ts';
 import type { TakeEnriched } from './enrich.ts';
 

@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ChangeBatchSchema, ChangeSchema } from '../gen/tilefold/v1/change_pb.ts';
-import type { FoldedRow } from './fold.ts';
+import type { FoldedRow } from './folded_row.ts';
 import type { Kernel } from './instance.ts';
 import { shardOf } from './key.ts';
 

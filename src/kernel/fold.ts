@@ -1,17 +1,9 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import { Growing } from '../base/growing.ts';
+import type { FoldedRow } from './folded_row.ts';
 import type { Kernel } from './instance.ts';
 import { unpackRows } from './packed.ts';
-
-/** A row and its address, as stores keep it. Its bytes may be views of a buffer. */
-export interface FoldedRow {
-  entity: number;
-  key: Uint8Array;
-  levelMs: number;
-  tileStartMs: number;
-  value: Uint8Array;
-}
 
 /**
  * Reads rows back that memory has let go of.

@@ -1,5 +1,5 @@
 import { Fault } from '../base/fault.ts';
-import type { FoldedRow } from './fold.ts';
+import type { FoldedRow } from './folded_row.ts';
 
 /**
  * Rows in one buffer, for another thread or instance. Little endian, each row behind the other:

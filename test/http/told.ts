@@ -11,7 +11,7 @@ import type { Refusal } from '../../src/base/refusal.ts';
 import type { ErrorRow, ErrorsPage, LateRow } from '../../src/meta/meta.ts';
 import type { NewBranch } from '../../src/http/branches.ts';
 import type { FeedRequest } from '../../src/http/feed.ts';
-import type { NewReplay, ReplayService } from '../../src/http/replays.ts';
+import type { NewReplay, ReplayService } from '../../src/http/replay_service.ts';
 import type { NewTimeline } from '../../src/http/timelines.ts';
 import type { BranchVersion } from '../../src/meta/branches.ts';
 import type { TimelineVersion } from '../../src/meta/timelines.ts';

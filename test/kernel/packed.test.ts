@@ -1,6 +1,7 @@
 /** Rows in one buffer, and what becomes of rows while they are written. */
 import { expect, test } from 'bun:test';
-import { Fold, type FoldedRow } from '../../src/kernel/fold.ts';
+import type { FoldedRow } from '../../src/kernel/folded_row.ts';
+import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { packRows, unpackRows } from '../../src/kernel/packed.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';

@@ -9,7 +9,8 @@ import {
   type Ranking,
   type Recent,
 } from '../../src/gen/tilefold/v1/row_pb.ts';
-import type { Fold, FoldedRow } from '../../src/kernel/fold.ts';
+import type { FoldedRow } from '../../src/kernel/folded_row.ts';
+import type { Fold } from '../../src/kernel/fold.ts';
 import { entityAt, keyAt, levelAt, tileStartAt } from '../../src/store/address.ts';
 import { PackWalk } from '../../src/store/pack.ts';
 import type { Random } from '../sim/random.ts';

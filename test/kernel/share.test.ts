@@ -2,7 +2,8 @@
 import { expect, test } from 'bun:test';
 import { Stages } from '../../src/base/stages.ts';
 import { foldGathered, gather, select } from '../../src/ingest/advance.ts';
-import { Fold, type FoldedRow } from '../../src/kernel/fold.ts';
+import type { FoldedRow } from '../../src/kernel/folded_row.ts';
+import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { shardOf } from '../../src/kernel/key.ts';
 import { takeRefused } from '../../src/kernel/late.ts';

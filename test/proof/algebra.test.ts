@@ -12,7 +12,8 @@ import {
   FeatureValueSchema,
 } from '../../src/gen/tilefold/v1/row_pb.ts';
 import { select } from '../../src/ingest/advance.ts';
-import { Fold, type FoldedRow } from '../../src/kernel/fold.ts';
+import type { FoldedRow } from '../../src/kernel/folded_row.ts';
+import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';

@@ -1,0 +1,163 @@
+/** Rows that leave memory: those that were not used for longest. */
+import { holdStretch } from './come_back';
+import { isClean } from './dirty';
+import {
+  Entity,
+  Level,
+  PLACE_SIZE,
+  Row,
+  beginEra,
+  blockSize,
+  copyRow,
+  era,
+  forgetEntity,
+  keepRows,
+  levelAt,
+  lowerBound,
+  newestRow,
+  olderRow,
+  rebuildTable,
+  rowAt,
+  table,
+  tableSize,
+} from './entity';
+import { HELD_SIZE, Held, cutStretch } from './held';
+import { Bytes } from './memory';
+import { give, stateBytes } from './occupied';
+import { filterSize, isShared, makeFilters, putInFilter } from './stratum';
+
+/** Ages are told apart up to here; older ones are alike. */
+const AGES: i32 = 64;
+const bytesByAge: usize = memory.data(64 * 8, 8);
+export let evictedCount: i32 = 0;
+
+/** What runs along with entities that have left (u32 each): running.ts lets go of it. */
+export const departed: Bytes = Bytes.make();
+
+/**
+ * Lets the rows go that were not used for longest, until rows and their index occupy at most `targetBytes` (0 lets go of
+ * all). Rows that are dirty or in flight stay: what was not written would be lost. A new era begins.
+ */
+export function evict(targetBytes: f64): void {
+  evictedCount = 0;
+  if (<f64>stateBytes > targetBytes) {
+    if (filterSize == 0 && !isShared) beginFilters(<usize>targetBytes);
+    const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
+    for (let i: u32 = 0; i < tableSize; i++) {
+      const place = table + <usize>i * PLACE_SIZE;
+      const at = <usize>load<u32>(place, 4);
+      if (at != 0 && evictFrom(changetype<Entity>(at), age)) store<u32>(place, 0, 4);
+    }
+    rebuildTable();
+  }
+  beginEra();
+}
+
+@inline
+function ageOf(row: Row): i32 {
+  return <i32>min<u32>(era - row.used, <u32>(AGES - 1));
+}
+
+/** The greatest age that, with all beyond it, frees enough. */
+function ageToEvict(bytes: i64): i32 {
+  memory.fill(bytesByAge, 0, <usize>AGES << 3);
+  for (let i: u32 = 0; i < tableSize; i++) {
+    const at = <usize>load<u32>(table + <usize>i * PLACE_SIZE, 4);
+    if (at == 0) continue;
+    const entity = changetype<Entity>(at);
+    for (let j = 0; j < entity.levelCount; j++) weigh(levelAt(entity, j));
+  }
+  let freed: i64 = 0;
+  for (let age = AGES - 1; age > 0; age--) {
+    freed += load<i64>(bytesByAge + (<usize>age << 3));
+    if (freed >= bytes) return age;
+  }
+  return 0;
+}
+
+function weigh(level: Level): void {
+  for (let i = 0; i < level.count; i++) {
+    const row = rowAt(level, i);
+    if (!isClean(row)) continue;
+    const cell = bytesByAge + (<usize>ageOf(row) << 3);
+    store<i64>(cell, load<i64>(cell) + <i64>blockSize(row) + <i64>offsetof<Row>());
+  }
+}
+
+/** True when nothing of the entity is left. */
+function evictFrom(entity: Entity, age: i32): bool {
+  let kept = 0;
+  for (let i = 0; i < entity.levelCount; i++) {
+    const level = levelAt(entity, i);
+    evictRows(level, age);
+    if (level.count == 0) {
+      give(level.held, HELD_SIZE);
+      continue;
+    }
+    if (kept != i) memory.copy(changetype<usize>(levelAt(entity, kept)), changetype<usize>(level), offsetof<Level>());
+    kept++;
+  }
+  entity.levelCount = kept;
+  if (kept != 0) return false;
+  if (entity.running != 0) {
+    departed.reserve(4);
+    store<u32>(departed.end, <u32>entity.running);
+    departed.length += 4;
+  }
+  forgetEntity(entity);
+  return true;
+}
+
+function evictRows(level: Level, age: i32): void {
+  // A level may be there only to say that it has no rows.
+  if (level.count == 0) return;
+  const older = level.count - 1;
+  const floor = level.floor;
+  let kept = 0;
+  for (let i = 0; i < older; i++) {
+    const row = olderRow(level, i);
+    if (leaves(level, row, age, floor)) continue;
+    if (kept != i) copyRow(olderRow(level, kept), row);
+    kept++;
+  }
+  // With the newest gone, the last of the others takes its place.
+  if (!leaves(level, newestRow(level), age, floor)) kept++;
+  else if (kept > 0) copyRow(newestRow(level), olderRow(level, kept - 1));
+  keepRows(level, kept);
+}
+
+/** Lets go of a row that is so old and clean. Rows leave in order; `floor` was the level's before the first of them did. */
+@inline
+function leaves(level: Level, row: Row, age: i32, floor: i64): bool {
+  if (ageOf(row) < age || !isClean(row)) return false;
+  give(row.bytes, <usize>row.length);
+  if (row.tileStart < level.floor) {
+    if (level.held != 0) cutStretch(changetype<Held>(level.held), row.tileStart);
+  } else {
+    // What is before the first one that leaves is all there, mostly because nothing is: of a young log that is where long windows begin.
+    if (level.floor == floor && floor < row.tileStart) holdStretch(level, floor, row.tileStart);
+    level.floor = row.tileStart + 1;
+  }
+  level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);
+  evictedCount++;
+  return true;
+}
+
+/** Rows are going to leave for the first time. */
+function beginFilters(targetBytes: usize): void {
+  if (!makeFilters(targetBytes)) return;
+  for (let i: u32 = 0; i < tableSize; i++) {
+    const place = table + <usize>i * PLACE_SIZE;
+    if (load<u32>(place, 4) != 0) filterEntity(changetype<Entity>(<usize>load<u32>(place, 4)), load<u32>(place));
+  }
+}
+
+function filterEntity(entity: Entity, hash: u32): void {
+  for (let i = 0; i < entity.levelCount; i++) {
+    const level = levelAt(entity, i);
+    const stratum = level.stratum;
+    if (stratum.filter == 0) continue;
+    for (let j = lowerBound(level, stratum.filteredFrom); j < level.count; j++)
+      putInFilter(stratum, hash, rowAt(level, j).tileStart);
+  }
+}
