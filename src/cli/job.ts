@@ -35,6 +35,7 @@ export async function doJob(folder: string, number: number, settings: JobSetting
   const work = workIn(folder, settings)(number);
   const { manifest, job } = work;
   if (isDone(manifest, job, inFolder(folder))) return { isNew: false };
+  makeFolders(folder);
   try {
     await make(work, withinGarbage(settings));
   } catch (error) {
@@ -80,6 +81,8 @@ async function doTogether(
   const works = numbers
     .map(workIn(folder, settings))
     .filter(({ manifest, job }) => isTaken(job) && !isDone(manifest, job, has) && !waitsFor(manifest, job, has));
+  if (works.length === 0) return;
+  makeFolders(folder);
   const outcomes = await takeTogether(works, withinGarbage(settings));
   for (const [i, work] of works.entries()) {
     const outcome = outcomes[i]!;
@@ -102,10 +105,14 @@ function workIn(folder: string, { engine }: JobSettings): (number: number) => Wo
   return number => {
     const job = manifest.jobs[number];
     if (!job) throw new Fault('not_found', `${folder} has no job ${number}: they are 0 to ${manifest.jobs.length - 1}`);
-    mkdirSync(PATHS.columns(folder), { recursive: true });
-    mkdirSync(PATHS.parts(folder), { recursive: true });
     return { folder, manifest, job, columns };
   };
+}
+
+/** Not where all is done: then a folder of parts is no longer there. */
+function makeFolders(folder: string): void {
+  mkdirSync(PATHS.columns(folder), { recursive: true });
+  mkdirSync(PATHS.parts(folder), { recursive: true });
 }
 
 /** Durable then. */

@@ -1,3 +1,5 @@
+import type { Handler } from 'hono';
+import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { formatMicros } from '../base/time.ts';
 import { type RunStatus, paceOf } from '../replay/state.ts';
@@ -7,8 +9,6 @@ import type { Operation } from './operation.ts';
 import { pageLimit } from './page.ts';
 import type { ReplayService } from './replay_service.ts';
 import { WHEN, microsOf } from './timelines.ts';
-import type { Handler } from 'hono';
-import { z } from 'zod';
 
 const COUNTED = { total: z.int().min(0), done: z.int().min(0) };
 

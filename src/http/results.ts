@@ -1,3 +1,6 @@
+import type { Context, Handler } from 'hono';
+import { accepts } from 'hono/accepts';
+import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import type { ResultKind } from '../replay/tables.ts';
 import { issueLine } from './features.ts';
@@ -5,12 +8,10 @@ import type { Operation } from './operation.ts';
 import { pageLimit } from './page.ts';
 import type { ReplayService } from './replay_service.ts';
 import { FORMATS, type ResultBytes } from './result_format.ts';
-import type { Context, Handler } from 'hono';
-import { accepts } from 'hono/accepts';
-import { z } from 'zod';
 
 const JSON_TYPE = 'application/json';
 
+/** Rows of a page, where nothing is said. */
 export const RESULT_LIMIT_DEFAULT = 1000;
 
 const PARAMS = z.object({
