@@ -63,7 +63,7 @@ export function faultSuite(servers: () => Servers): void {
         await Bun.sleep(2_000);
         for (const { child } of workers) child.kill('SIGTERM');
         expect(await Promise.all(workers.splice(0).map(({ child }) => child.exited))).toEqual([0, 0]);
-        await admin.deleteGroups([`${name}.fold`]);
+        await admin.deleteGroups([`${name}.fold.1`]);
         await start({ clockMs: -5 * HOURS });
       }),
     TIMEOUT,
