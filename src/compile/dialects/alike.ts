@@ -69,6 +69,9 @@ export const TRIMS: Dialect['calls'] = [
   ['RTRIM(a)', "RTRIM(a, ' ')"],
 ];
 
+/** What several systems call alike. Floors come behind it, for they differ in type. */
+export const COMMON: Dialect['calls'] = [...SHARED, ...LETTERS, ...PADS, ...ENDS, ...TRIMS];
+
 /** Of the characters that are named. */
 export const TRIMS_OF: Dialect['calls'] = [
   ['TRIM(a, filler)', 'TRIM(a, filler)'],

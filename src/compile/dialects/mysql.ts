@@ -1,5 +1,5 @@
 import type { Dialect } from '../dialect.ts';
-import { ENDS, FLOORS, LETTERS, MINUTE_TO_YEAR, PADS, SAME_PARTS, SHARED, TRIMS } from './alike.ts';
+import { COMMON, FLOORS, MINUTE_TO_YEAR, SAME_PARTS } from './alike.ts';
 
 /** What MySQL spells otherwise. */
 export const MYSQL: Dialect = {
@@ -16,11 +16,7 @@ export const MYSQL: Dialect = {
     hasBits: true,
   },
   calls: [
-    ...SHARED,
-    ...LETTERS,
-    ...PADS,
-    ...ENDS,
-    ...TRIMS,
+    ...COMMON,
     ...FLOORS,
     ['MID(a, start, count)', 'SUBSTR(a, start, count)'],
     ['IFNULL(a, b)', 'IFNULL(a, b)'],

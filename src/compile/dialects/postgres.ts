@@ -1,5 +1,5 @@
 import type { Dialect } from '../dialect.ts';
-import { ENDS, FLOORS, LETTERS, MINUTE_TO_YEAR, PADS, SAME_PARTS, SHARED, TRIMS, TRIMS_OF, fieldsOf } from './alike.ts';
+import { COMMON, FLOORS, MINUTE_TO_YEAR, SAME_PARTS, TRIMS_OF, fieldsOf } from './alike.ts';
 
 /** What Postgres spells otherwise. */
 export const POSTGRES: Dialect = {
@@ -15,11 +15,7 @@ export const POSTGRES: Dialect = {
     spells: ['string', 'int64'],
   },
   calls: [
-    ...SHARED,
-    ...LETTERS,
-    ...PADS,
-    ...ENDS,
-    ...TRIMS,
+    ...COMMON,
     ...FLOORS,
     ['BOOL_OR(a)', 'MAX(a)'],
     ['BOOL_AND(a)', 'MIN(a)'],

@@ -1,5 +1,5 @@
 import type { Dialect } from '../dialect.ts';
-import { ENDS, FLOORS, LETTERS, MINUTE_TO_YEAR, PADS, SAME_PARTS, SHARED, TRIMS, TRIMS_OF, fieldsOf } from './alike.ts';
+import { COMMON, FLOORS, MINUTE_TO_YEAR, SAME_PARTS, TRIMS_OF, fieldsOf } from './alike.ts';
 
 /**
  * What Redshift spells otherwise, by its Database Developer Guide. Postgres is its kin, and no more than that: texts are
@@ -20,11 +20,7 @@ export const REDSHIFT: Dialect = {
     hasWholeMeans: 'averages',
   },
   calls: [
-    ...SHARED,
-    ...LETTERS,
-    ...PADS,
-    ...ENDS,
-    ...TRIMS,
+    ...COMMON,
     ...FLOORS,
     ['NVL(a, b)', 'NVL(a, b)'],
     ['NVL2(a, b, c)', 'IF(a IS NOT NULL, b, c)'],

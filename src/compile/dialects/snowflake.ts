@@ -1,16 +1,5 @@
 import type { Dialect } from '../dialect.ts';
-import {
-  ENDS,
-  FLOORS,
-  LETTERS,
-  MINUTE_TO_YEAR,
-  NULL_EXTREMES,
-  PADS,
-  SAME_PARTS,
-  SHARED,
-  TRIMS,
-  TRIMS_OF,
-} from './alike.ts';
+import { COMMON, FLOORS, MINUTE_TO_YEAR, NULL_EXTREMES, SAME_PARTS, TRIMS_OF } from './alike.ts';
 
 /** What Snowflake spells otherwise. */
 export const SNOWFLAKE: Dialect = {
@@ -26,11 +15,7 @@ export const SNOWFLAKE: Dialect = {
     spells: ['string', 'int64'],
   },
   calls: [
-    ...SHARED,
-    ...LETTERS,
-    ...PADS,
-    ...ENDS,
-    ...TRIMS,
+    ...COMMON,
     ...FLOORS,
     ...NULL_EXTREMES,
     ['IFNULL(a, b)', 'IFNULL(a, b)'],

@@ -1,5 +1,5 @@
 import type { Dialect } from '../dialect.ts';
-import { ENDS, LETTERS, MINUTE_TO_YEAR, PADS, SAME_PARTS, SHARED, TRIMS, WHOLE_FLOORS } from './alike.ts';
+import { COMMON, MINUTE_TO_YEAR, SAME_PARTS, WHOLE_FLOORS } from './alike.ts';
 
 /** What Spark spells otherwise. */
 export const SPARK: Dialect = {
@@ -15,11 +15,7 @@ export const SPARK: Dialect = {
     spells: ['string', 'int64', 'bool'],
   },
   calls: [
-    ...SHARED,
-    ...LETTERS,
-    ...PADS,
-    ...ENDS,
-    ...TRIMS,
+    ...COMMON,
     ...WHOLE_FLOORS,
     ['IFNULL(a, b)', 'IFNULL(a, b)'],
     ['NVL(a, b)', 'NVL(a, b)'],
