@@ -72,6 +72,14 @@ export function edgesOf(strand: Strand, window: Window): Edges {
   return edges;
 }
 
+/** Of a strand whose steps are no more. */
+export function forgetEdges(strand: Strand): void {
+  for (let i: u32 = 0; i < min(madeCount, KEPT_MAX); i++) {
+    const edges = changetype<Edges>(load<usize>(kept + <usize>i * sizeof<usize>()));
+    if (edges.strand == changetype<usize>(strand)) edges.strand = 0;
+  }
+}
+
 function nextEdges(): Edges {
   const place = kept + <usize>(madeCount % KEPT_MAX) * sizeof<usize>();
   if (madeCount++ >= KEPT_MAX) return changetype<Edges>(load<usize>(place));

@@ -113,7 +113,39 @@ export {
   setShapePart,
   spellAnswered,
 } from './answered';
-export { addFeed, addStrand, gatherSteps, reserveSteps, setStrandKey, sortStrand, strandBytes } from './strand';
+export {
+  CUT_ROW_BYTES,
+  CUT_STEP_BYTES,
+  OWNED_BLANK,
+  OWNED_BY_NONE,
+  PORTIONS_MAX,
+  closePortion,
+  cutStrand,
+  forgetSteps,
+  makePlaces,
+  numberKeys,
+  numberedSteps,
+  openPortion,
+  ownRows,
+  ownersCount,
+  ownersStart,
+  packPiece,
+  pieceStart,
+  placeSteps,
+  rowsOfPortion,
+} from './piece';
+export {
+  addFeed,
+  addStrand,
+  gatherSteps,
+  reserveSteps,
+  rowCount,
+  setStrandKey,
+  sortStrand,
+  stepBytes,
+  stepCount,
+  strandBytes,
+} from './strand';
 export { SWEEP_TANGLED, SWEPT, addSweptWindow, sweep } from './sweep';
 export {
   packSweptLists,

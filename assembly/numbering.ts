@@ -21,7 +21,7 @@ const LENGTH_MASK: u32 = 0xf;
 @unmanaged
 export class Numbering {
   count: u32;
-  /** (start u32, length u32) of each. */
+  /** (start u32, length u32) of each; of a short one it is `locate` that says where it stands. */
   keys: Bytes;
   texts: Arena;
   /** (head u64, hash u32, number + 1 u32). */
@@ -61,6 +61,25 @@ export class Numbering {
     release(this.places, <usize>this.placeCount << PLACE_SHIFT);
     this.places = 0;
     this.placeCount = 0;
+  }
+
+  /** Lets `keys` say of short keys too where they stand: in their places, until another one is numbered. */
+  locate(): void {
+    const end = this.places + (<usize>this.placeCount << PLACE_SHIFT);
+    for (let at = this.places; at < end; at += 1 << PLACE_SHIFT) {
+      const number = load<u32>(at, 12);
+      if (number == 0) continue;
+      const key = this.keys.start + <usize>(number - 1) * KEY_SIZE;
+      if (load<u32>(key, 4) <= <u32>HEAD_LENGTH) store<u32>(key, <u32>at);
+    }
+  }
+
+  /** Begins again from 0, with the room that it has. */
+  clear(): void {
+    this.count = 0;
+    this.keys.length = 0;
+    this.texts.reset();
+    memory.fill(this.places, 0, <usize>this.placeCount << PLACE_SHIFT);
   }
 
   @inline

@@ -86,6 +86,9 @@ export class Strand {
   texts: Arena;
 }
 
+/** Number of the key, moment twice, row, whether it is late, null, status, and room to put one of these in order. */
+const STEP_SIZE: i32 = 4 + 8 + 8 + 4 + 1 + 1 + 1 + 8;
+
 const STRANDS_MAX: i32 = 1024;
 const FEEDS_MAX: i32 = 1024;
 const strands: usize = memory.data(1024 * sizeof<usize>(), 8);
@@ -186,6 +189,34 @@ export function strandBytes(): f64 {
     }
   }
   return size;
+}
+
+/** What a step takes of all strands, with a row beside it, but for its key and its texts. */
+export function stepBytes(): i32 {
+  let size = 0;
+  for (let i = 0; i < strandCount; i++) {
+    const strand = strandAt(i);
+    size += STEP_SIZE;
+    for (let k = 0; k < strand.feedCount; k++) {
+      const feed = feedAt(strand, k);
+      if (!feed.isAlways) size += feed.value < 0 ? 1 : 9;
+    }
+  }
+  return size;
+}
+
+/** Steps of the strand that has most. */
+export function stepCount(): u32 {
+  let most: u32 = 0;
+  for (let i = 0; i < strandCount; i++) most = max(most, strandAt(i).stepCount);
+  return most;
+}
+
+/** Rows of the strand that has most: where keys are dealt out to jobs they are more than steps. */
+export function rowCount(): u32 {
+  let most: u32 = 0;
+  for (let i = 0; i < strandCount; i++) most = max(most, strandAt(i).rowCount);
+  return most;
 }
 
 // --- 1. gather
@@ -368,7 +399,7 @@ export function sortStrand(strand: i32): void {
 }
 
 /** The milliseconds of all steps, and whether those of a key go on. */
-function findMoments(owner: Strand): void {
+export function findMoments(owner: Strand): void {
   owner.millis.setLength(owner.micros.length);
   owner.orders = allocateZeroed(<usize>owner.keysFound + 1);
   for (let key: usize = 0; key < <usize>owner.keysFound; key++) {
@@ -392,7 +423,7 @@ export function isOrderly(strand: Strand, key: usize): bool {
 }
 
 /** Where each step goes: how many come before it, by their keys, takes the place of its key. */
-function placesOf(strand: Strand): usize {
+export function placesOf(strand: Strand): usize {
   const keyCount = <usize>strand.numbering.count;
   const starts = allocate((keyCount + 2) << 2);
   memory.fill(starts, 0, (keyCount + 2) << 2);

@@ -33,6 +33,11 @@ export function useTotals(strand: Strand, feed: Feed, isCounted: bool, aggregate
   return isCounted || aggregateCase == COUNT || isNarrow;
 }
 
+/** Steps have changed. */
+export function forgetTotals(): void {
+  feedAtHand = 0;
+}
+
 function total(strand: Strand, feed: Feed): void {
   feedAtHand = changetype<usize>(feed);
   isNarrow = false;

@@ -332,9 +332,25 @@ const SWEEPS: Mutant[] = [
     name: 'sweep-first-owners',
     why: 'of a part each block speaks of the rows that the first one speaks of',
     file: 'src/replay/sweep.ts',
-    from: 'const own = owned?.subarray(from, to) ?? null;',
-    to: 'const own = owned?.subarray(0, to - from) ?? null;',
+    from: 'owned?.subarray(from, to) ?? null',
+    to: 'owned?.subarray(0, to - from) ?? null',
     suite: JOBS_SUITE,
+  },
+  {
+    name: 'sweep-old-totals',
+    why: 'a portion of keys has the totals of the one before, where there is but one feed',
+    file: 'assembly/piece.ts',
+    from: '  forgetTotals();\n',
+    to: '',
+    suite: 'test/replay/sweep.test.ts',
+  },
+  {
+    name: 'sweep-old-edges',
+    why: 'a portion of keys has the edges of the one before',
+    file: 'assembly/piece.ts',
+    from: '  forgetEdges(owner);\n',
+    to: '',
+    suite: 'test/replay/sweep.test.ts',
   },
 ];
 

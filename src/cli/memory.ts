@@ -53,7 +53,7 @@ export function memoryMin(workers: number): number {
 /** Measured: with two workers a replay of the benchmark takes 250 MiB beside what its jobs are given. */
 const JOBS_RUNTIME_BYTES = 160 * MIB;
 const JOB_WORKER_BYTES = 128 * MIB;
-/** With less a job of two hundred thousand events would have no room. */
+/** With less a job would go to its disk for every few thousand events. */
 const JOB_MIN_BYTES = 32 * MIB;
 
 /**

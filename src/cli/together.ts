@@ -2,7 +2,8 @@ import { assert } from '../base/assert.ts';
 import type { Taker } from '../replay/batches.ts';
 import type { ManifestJob } from '../replay/manifest.ts';
 import { PlaceTaker } from '../replay/places.ts';
-import { Sweeper } from '../replay/sweep.ts';
+import { Sweeper, sweepBytes } from '../replay/sweep.ts';
+import { rowsPathOf } from '../replay/unfinished.ts';
 import type { Block, Source } from '../source/source.ts';
 import { type LaidJob, layJob, named, placeWriters, type Work } from './laid_job.ts';
 
@@ -15,17 +16,17 @@ export function isTaken({ kind, isSwept }: ManifestJob): boolean {
 }
 
 /**
- * Does jobs that read the same events (readingOf in replay/inputs.ts) over one reading of them. Where they have no room together, the largest
- * are left; what is wrong with one is nothing to the others.
+ * Does jobs that read the same events (readingOf in replay/inputs.ts) over one reading of them. What is wrong with one is nothing to the others.
  *
- * @param memoryBytes of all of them
+ * @param memoryBytes of all of them: each has a share by what it is to keep
  */
 export async function takeTogether(works: Work[], memoryBytes: number): Promise<Outcome[]> {
+  const all = works.reduce((sum, work) => sum + keptBytes(work), 0);
   const takings: Taking[] = [];
-  for (const work of works) takings.push(await Taking.open(work, memoryBytes));
+  for (const work of works) takings.push(await Taking.open(work, (memoryBytes * keptBytes(work)) / all));
   const isOpen = ({ outcome }: Taking) => outcome === null;
   try {
-    await readOnce(takings, memoryBytes);
+    await readOnce(takings);
     for (const taking of takings.filter(isOpen)) taking.finish();
   } catch (error) {
     // The events cannot be read, by nobody.
@@ -34,24 +35,19 @@ export async function takeTogether(works: Work[], memoryBytes: number): Promise<
   return takings.map(({ outcome }) => outcome!);
 }
 
-async function readOnce(takings: Taking[], memoryBytes: number): Promise<void> {
+/** About what it would keep if it had room for all of it. */
+function keptBytes({ manifest, job }: Work): number {
+  return job.isSwept ? sweepBytes(job.columns.length, manifest.rows[job.event]!) : 0;
+}
+
+async function readOnce(takings: Taking[]): Promise<void> {
   let open = takings.filter(({ outcome }) => outcome === null);
   const [first] = open;
   if (!first) return;
   for await (const lines of first.source.read(0)) {
     for (const taking of open) taking.take(lines);
-    leaveLargest(open, memoryBytes);
     open = open.filter(({ outcome }) => outcome === null);
     if (open.length === 0) return;
-  }
-}
-
-function leaveLargest(open: Taking[], memoryBytes: number): void {
-  let size = open.reduce((sum, { bytes }) => sum + bytes, 0);
-  for (const taking of open.toSorted((a, b) => b.bytes - a.bytes)) {
-    if (size <= memoryBytes) return;
-    size -= taking.bytes;
-    taking.end('left');
   }
 }
 
@@ -59,7 +55,7 @@ function leaveLargest(open: Taking[], memoryBytes: number): void {
 class Taking {
   outcome: Outcome | null = null;
   #laid: LaidJob | null = null;
-  #taker: (Taker & { finish(): boolean; bytes: number }) | null = null;
+  #taker: (Taker & { finish(): boolean; close(): void }) | null = null;
 
   static async open(work: Work, memoryBytes: number): Promise<Taking> {
     const taking = new Taking();
@@ -79,11 +75,6 @@ class Taking {
     return this.#laid.source;
   }
 
-  /** What it holds. */
-  get bytes(): number {
-    return this.#taker?.bytes ?? 0;
-  }
-
   take(lines: Block): void {
     this.#try(() => this.#taker!.take(lines));
   }
@@ -99,6 +90,7 @@ class Taking {
   /** Gives back what it holds. */
   end(outcome: Outcome): void {
     this.outcome = outcome;
+    this.#taker?.close();
     this.#laid?.close();
     this.#laid = this.#taker = null;
   }
@@ -116,7 +108,12 @@ class Taking {
 function takerOf(laid: LaidJob, memoryBytes: number) {
   const { parts, work, from, to } = laid;
   const { layout, event } = parts;
-  if (work.job.isSwept) return new Sweeper({ ...parts, outputs: named(laid), rows: to - from }, memoryBytes);
+  const { folder, manifest, job } = work;
+  if (job.isSwept) {
+    const events = job.reads.reduce((sum, type) => sum + manifest.rows[type]!, 0);
+    const path = rowsPathOf(folder, job.number);
+    return new Sweeper({ ...parts, outputs: named(laid), rows: to - from, events, memoryBytes, path });
+  }
   // What an upsert takes back decides whether it is a row: its last rows have to be kept.
   if (layout.keepsLastRows) return null;
   return new PlaceTaker({ layout, event, fold: null, writers: placeWriters(laid) });

@@ -90,6 +90,11 @@ export class Strands {
     this.layout.kernel.exports.gatherSteps();
   }
 
+  /** Of each strand that there is. */
+  get indices(): number[] {
+    return this.#strands.map(({ index }) => index);
+  }
+
   /** What they take. */
   get bytes(): number {
     return this.layout.kernel.exports.strandBytes();

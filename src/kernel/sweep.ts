@@ -11,6 +11,11 @@ type Manner = (typeof MANNERS)[number];
 /** Longer lists take more room than the rows that they are of. */
 const LIST_MAX = 64;
 
+/** Items of a row of a column, at most. */
+export function itemsMax({ name, limit }: AggregateFunction): number {
+  return name === 'lastN' ? limit! : 0;
+}
+
 /** In which manner a function is swept; null where it is not, and each event has to be taken by itself. */
 export function mannerOf(fn: AggregateFunction): Manner | null {
   switch (fn.name) {

@@ -67,8 +67,8 @@ export class PlaceTaker implements Taker {
     }
   }
 
-  /** What waits for its block. */
-  readonly bytes = 0;
+  /** It has nothing open. */
+  close(): void {}
 
   /** Writes what no block was made of yet. */
   finish(): true {

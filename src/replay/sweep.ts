@@ -7,26 +7,35 @@
  *   3. sort     by key
  *   4. sweep    column by column (assembly/sweep.ts), each straight into its file
  *
- * What it leaves is what a job makes that takes event by event, to the last bit. Where memory has no room for the strands, or events are too much out of
- * order, that one has to do it.
+ * Where memory has no room for the strands they are put aside as they come (aside.ts), are sorted and swept by portions of all keys, and columns are put together
+ * of what portions have of them (weave.ts). What it leaves is what a job makes that takes event by event, to the last bit. Where a key alone has no room, or
+ * events are too much out of order, that one has to do it.
  */
 import { assert } from '../base/assert.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import { Strands } from '../kernel/strand.ts';
-import { mannerOf, sweep } from '../kernel/sweep.ts';
+import { itemsMax, mannerOf, sweep } from '../kernel/sweep.ts';
 import { type SweptRows, sweptRows } from '../kernel/swept.ts';
 import { STATUS } from '../kernel/window.ts';
 import type { Read } from '../plan/expression.ts';
 import type { Aggregate, EventType } from '../plan/plan.ts';
 import type { Block } from '../source/source.ts';
-import { BatchMaker, type BatchParts, ownKey, type Taker } from './batches.ts';
+import { Aside, OWNED_BY_OTHERS } from './aside.ts';
+import { type Batch, BatchMaker, type BatchParts, ownKey, type Taker } from './batches.ts';
 import { BLOCK_ROWS, type ColumnWriter } from './column_file.ts';
+import { Woven } from './weave.ts';
 
 export interface SweepParts extends BatchParts {
   outputs: { column: string; writer: ColumnWriter }[];
   /** Of the event type in hand. */
   rows: number;
+  /** Of all types that are read. */
+  events: number;
+  /** For strands and a column. */
+  memoryBytes: number;
+  /** Of files for what has no room there. */
+  path: string;
 }
 
 /** Can an aggregate be swept: is it made of events that add to it and nothing else, in a manner that is known? */
@@ -34,10 +43,15 @@ export function isSwept({ after }: Read, { fn }: Aggregate, writer: EventType): 
   return after === null && !writer.changelog && !writer.weight && mannerOf(fn) !== null;
 }
 
-/** Of each row of the column that is swept: value 8, null, status; and of each step beside it totals 16, and 4 for each window whose edges are kept. */
-const COLUMN_BYTES = 10 + 16;
+/**
+ * Of each row of the column that is swept: value 8, null, status; and of each step beside it totals 16, places of a line and a queue 4 each,
+ * and 4 for each window whose edges are kept.
+ */
+const COLUMN_BYTES = 10 + 16 + 8;
 const EDGES_BYTES = 4;
 const EDGES_MAX = 8;
+/** Of an item of a list: its value. */
+const ITEM_BYTES = 8;
 
 function columnBytes(windowCount: number): number {
   return COLUMN_BYTES + EDGES_BYTES * Math.min(windowCount, EDGES_MAX);
@@ -58,41 +72,116 @@ export class Sweeper implements Taker {
   readonly #strands: Strands;
   readonly #columns: SweptColumn[];
   readonly #maker: BatchMaker;
-  readonly #owned: Uint8Array[] = [];
+  readonly #aside: Aside;
+  #owned: Uint8Array[] = [];
 
-  /** @param memoryBytes for strands and a column, of all who take the same events */
-  constructor(parts: SweepParts, memoryBytes: number) {
+  constructor(parts: SweepParts) {
     this.#parts = parts;
-    this.#strands = new Strands(parts.layout);
-    this.#columns = columnsOf(parts, this.#strands);
-    if (!parts.part && sweepBytes(parts.outputs.length, parts.rows) <= memoryBytes) this.#strands.reserve(parts.rows);
-    this.#maker = new BatchMaker(parts, null, batch => {
-      parts.stages.time('tile', () => this.#strands.gather());
-      if (batch.owned) this.#owned.push(batch.owned);
-    });
-  }
-
-  /** What it holds, and will with a column. */
-  get bytes(): number {
-    return this.#strands.bytes + this.#parts.rows * columnBytes(this.#strands.windowCount);
+    const { layout, path, memoryBytes, events } = parts;
+    const strands = new Strands(layout);
+    this.#strands = strands;
+    this.#columns = columnsOf(parts, strands);
+    const items = Math.max(...this.#columns.map(({ aggregate }) => itemsMax(aggregate.fn)));
+    const rowBytes = columnBytes(strands.windowCount) + ITEM_BYTES * items;
+    this.#aside = new Aside({ kernel: layout.kernel, strands, path, memoryBytes, rowBytes, events });
+    this.#maker = new BatchMaker(parts, null, batch => parts.stages.time('tile', () => this.#gather(batch)));
   }
 
   take(lines: Block): void {
     this.#maker.take(lines);
   }
 
+  #gather({ position, count, owned }: Batch): void {
+    if (this.#aside.isHopeless) return;
+    this.#strands.gather();
+    if (owned) this.#owned.push(owned);
+    if (this.#aside.isFull) this.#aside.put(position + count, this.#takeOwned());
+  }
+
+  #takeOwned(): Uint8Array | null {
+    const taken = this.#parts.part ? Buffer.concat(this.#owned) : null;
+    this.#owned = [];
+    return taken;
+  }
+
   /** Writes the columns. @returns false where it has given up, with columns that are not finished */
   finish(): boolean {
-    const { layout, rows, part, stages } = this.#parts;
+    const { events, stages } = this.#parts;
+    if (this.#aside.isHopeless) return false;
+    const owned = this.#takeOwned();
+    if (!this.#aside.isUsed) return this.#sweepAll(owned);
+    stages.time('tile', () => this.#aside.put(events, owned));
+    return this.#sweepPortions();
+  }
+
+  close(): void {
+    this.#aside.close();
+  }
+
+  #sweepAll(owned: Uint8Array | null): boolean {
+    const { layout, rows, stages } = this.#parts;
     stages.time('tile', () => this.#strands.sort());
-    const owned = part ? Buffer.concat(this.#owned) : null;
     for (const column of this.#columns) {
-      const isDone = stages.time('answer', () => sweep(layout.kernel, column.place, column.aggregate, column.window));
-      if (!isDone) return false;
-      stages.time('write', () => writeColumn(layout, column, rows, owned));
+      if (!this.#sweep(column)) return false;
+      const hasFaults = this.#hasFaults(column);
+      stages.time('write', () => {
+        for (const [from, to] of blocksOf(rows)) {
+          const block = sweptRows(layout.kernel, column.writer.type, from, to);
+          writeBlock(column, block, owned?.subarray(from, to) ?? null, hasFaults);
+        }
+      });
     }
     return true;
   }
+
+  #sweepPortions(): boolean {
+    const { layout, stages, path } = this.#parts;
+    const columns = this.#columns.map((column, i) => {
+      return { column, woven: new Woven(`${path}.${i}`, column.writer.type), hasFaults: false };
+    });
+    try {
+      for (const rows of this.#aside.portions()) {
+        if (rows === null) return false;
+        for (const each of columns) {
+          if (!this.#sweep(each.column)) return false;
+          each.hasFaults ||= this.#hasFaults(each.column);
+          stages.time('write', () => each.woven.add(layout.kernel, rows));
+        }
+      }
+      for (const { column, woven, hasFaults } of columns) {
+        stages.time('write', () => this.#weave(column, woven, hasFaults));
+        woven.close();
+      }
+      return true;
+    } finally {
+      for (const { woven } of columns) woven.close();
+    }
+  }
+
+  #weave(column: SweptColumn, woven: Woven, hasFaults: boolean): void {
+    const { layout, rows, part } = this.#parts;
+    const blank = layout.kernel.exports.OWNED_BLANK.value;
+    for (const [from, to] of blocksOf(rows)) {
+      const owners = this.#aside.owners(from, to);
+      const owned = part ? Uint8Array.from(owners, owner => (owner === OWNED_BY_OTHERS ? 0 : 1)) : null;
+      writeBlock(column, woven.next(owners, blank), owned, hasFaults);
+    }
+  }
+
+  /** False where its events are too much out of order. */
+  #sweep({ place, aggregate, window }: SweptColumn): boolean {
+    const { layout, stages } = this.#parts;
+    return stages.time('answer', () => sweep(layout.kernel, place, aggregate, window));
+  }
+
+  /** Has what was swept last values with which something is wrong? */
+  #hasFaults({ tellsFaults }: SweptColumn): boolean {
+    return tellsFaults && this.#parts.layout.kernel.exports.sweptFaults.value > 0;
+  }
+}
+
+function* blocksOf(rows: number): Generator<[from: number, to: number]> {
+  for (let from = 0; from < rows; from += BLOCK_ROWS) yield [from, Math.min(rows, from + BLOCK_ROWS)];
 }
 
 interface SweptColumn {
@@ -133,20 +222,9 @@ function keysOf({ types }: Layout, type: number, column: string) {
   return read.keys!.map((key, i) => ({ register: keys[i]!, type: key.type }));
 }
 
-function writeColumn(
-  { kernel }: Layout,
-  { writer, tellsFaults }: SweptColumn,
-  rows: number,
-  owned: Uint8Array | null,
-): void {
-  const hasFaults = tellsFaults && kernel.exports.sweptFaults.value > 0;
-  for (let from = 0; from < rows; from += BLOCK_ROWS) {
-    const to = Math.min(rows, from + BLOCK_ROWS);
-    const block = sweptRows(kernel, writer.type, from, to);
-    const own = owned?.subarray(from, to) ?? null;
-    if (hasFaults) writeFaults(writer, block, own);
-    writer.addBlock(block, own);
-  }
+function writeBlock({ writer }: SweptColumn, block: SweptRows, owned: Uint8Array | null, hasFaults: boolean): void {
+  if (hasFaults) writeFaults(writer, block, owned);
+  writer.addBlock(block, owned);
 }
 
 /** As assembly/sequence.ts says them. */

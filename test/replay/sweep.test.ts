@@ -1,12 +1,14 @@
 /** Columns that are swept key by key: their files are those of jobs that take event by event, byte by byte. */
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, spyOn, test } from 'bun:test';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileSources } from '../../src/compile/compile.ts';
 import { isList } from '../../src/kernel/window.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { Aside } from '../../src/replay/aside.ts';
 import { type Manifest, manifestJson, PATHS } from '../../src/replay/manifest.ts';
 import { eventsOf } from '../../src/replay/results.ts';
+import { Woven } from '../../src/replay/weave.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../../src/source/source.ts';
 import { parseLog } from '../oracle/log.ts';
 import { eventRow } from '../oracle/naive.ts';
@@ -78,7 +80,7 @@ describe.each(SEEDS)('random topology %d', seed => {
     const rng = new Random(seed + 77_000);
     const plan = randomTopology(rng, 6 + rng.below(14));
     const lines = [randomTopologyLines(rng, 300), ...(rng.chance(0.3) ? [randomTopologyLines(rng, 80)] : [])];
-    await compare(plan, lines, rng.pick([1, 1, 6]));
+    await compare(plan, lines, rng.pick([1, 1, 6]), rng.pick([MEMORY_BYTES, 25_000]));
   }, 60_000);
 });
 
@@ -158,6 +160,48 @@ test('keys whose events are in order, of which one comes later than may be', asy
   });
   await compare(plan, [lines], 1);
 }, 60_000);
+
+test.each([
+  [1, 'a little out of order', 3_000],
+  [3, 'later than may be', 4 * 3_600_000],
+])(
+  'what has no room is put aside, and swept by portions of all keys; in %d parts, events %s',
+  async (parts, _what, disorderMs) => {
+    const put = spyOn(Aside.prototype, 'put');
+    const woven = spyOn(Woven.prototype, 'next');
+    try {
+      const plan = await setsPlan(new Random(parts));
+      const lines = setsLines(new Random(parts), 1_500, disorderMs).map(manyKeys);
+      await compare(plan, [lines], parts, 250_000);
+      expect(put.mock.calls.length).toBeGreaterThan(3);
+      expect(woven.mock.calls.length).toBeGreaterThan(plan.features.length / 2);
+    } finally {
+      put.mockRestore();
+      woven.mockRestore();
+    }
+  },
+  60_000,
+);
+
+test('portions of which the only feed is the next one again', async () => {
+  const woven = spyOn(Woven.prototype, 'next');
+  try {
+    const text = [
+      ...['event seen', 'who := $.who as string?', 'x := $.x as int?'],
+      ...['near := Sum(x by who last 2 hours)', 'far := Sum(x by who last day)', ''],
+    ].join('\n');
+    const { plan } = await compileSources([{ file: 'seen.scowl', text }], { latenessMs: 3_600_000 });
+    expect(await compare(plan, [setsLines(new Random(9), 1_500, 1).map(manyKeys)], 1, 80_000)).toBe(2);
+    expect(woven.mock.calls.length).toBe(2);
+  } finally {
+    woven.mockRestore();
+  }
+}, 60_000);
+
+/** Thirty more, some of them long, so that the most frequent one has room. */
+function manyKeys(line: string, i: number): string {
+  return line.replace('"a"', i % 2 === 0 ? `"a${i % 30}"` : `"a longer key, ${i % 30}"`);
+}
 
 test('what has no room is taken event by event', async () => {
   await compare(await setsPlan(new Random(5)), [setsLines(new Random(5), 200, 3_000)], 1, 1000);

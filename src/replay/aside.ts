@@ -1,0 +1,146 @@
+/**
+ * What a sweep has gathered and memory has no room for, put aside in files until everything is gathered:
+ *
+ *   1. make room   when the room for steps is full, what there is is cut by portions of all keys, and goes to a file
+ *   2. portions    one after the other made into strands again, to be swept
+ *   3. owners      of each row which portion has it: so columns are put together again (replay/weave.ts)
+ *
+ * A portion has to fit into memory, and so has its most frequent key.
+ */
+import { crc32 } from 'node:zlib';
+import { countGarbage } from '../base/garbage.ts';
+import type { Kernel } from '../kernel/instance.ts';
+import { assemble, cut, type Piece, type Waiting } from '../kernel/piece.ts';
+import type { Strands } from '../kernel/strand.ts';
+import { Scratch } from './scratch.ts';
+
+export interface AsideParts {
+  kernel: Kernel;
+  strands: Strands;
+  /** Of the files. */
+  path: string;
+  /** For strands, and a column that is swept. */
+  memoryBytes: number;
+  /** Of each row, in the column that takes most, and beside it. */
+  rowBytes: number;
+  /** Events that will be gathered, at most. */
+  events: number;
+}
+
+/** Of the memory: the rest is for keys that are more or longer than usual. */
+const STEPS_SHARE = 0.9;
+/** A row for which there is no step has its value in the column all the same: value 8, null, status. */
+const ROW_ALONE_BYTES = 10;
+/** For a key, where one in some steps is a new one. */
+const KEY_BYTES = 8;
+/** A piece, while it is packed, has so much of the steps of a cut. */
+const PIECE_SHARE = 1 / 3;
+/** Of the room for steps, a portion has so much as a rule: what frequent keys have comes beside it. */
+const PORTION_SHARE = 1 / 2;
+
+/** The owner of rows that are for others to say. */
+export const OWNED_BY_OTHERS = 0xfffd;
+
+export class Aside {
+  readonly #parts: AsideParts;
+  /** Steps for which there is room. */
+  readonly #stepsMax: number;
+  #files: { pieces: Scratch; owners: Scratch } | null = null;
+  /** 0 until something is put aside. */
+  #portions = 0;
+  #waiting: (Waiting & { strand: number; portion: number })[] = [];
+
+  /** Before anything is gathered. */
+  constructor(parts: AsideParts) {
+    this.#parts = parts;
+    const { exports } = parts.kernel;
+    const step = exports.stepBytes() * (1 + PIECE_SHARE) + exports.CUT_STEP_BYTES.value + KEY_BYTES;
+    const row = parts.rowBytes + exports.CUT_ROW_BYTES.value;
+    this.#stepsMax = Math.floor((parts.memoryBytes * STEPS_SHARE) / (step + row));
+    parts.strands.reserve(Math.min(this.#stepsMax, parts.events));
+  }
+
+  get isUsed(): boolean {
+    return this.#portions > 0;
+  }
+
+  /** Whether there is so little room that no number of portions will do: nothing is put aside then. */
+  get isHopeless(): boolean {
+    return this.#portions > this.#parts.kernel.exports.PORTIONS_MAX.value;
+  }
+
+  /** Whether there is room for another batch. */
+  get isFull(): boolean {
+    const { kernel, strands, rowBytes, memoryBytes } = this.#parts;
+    const { exports } = kernel;
+    const steps = exports.stepCount() >>> 0;
+    const batch = Math.min(exports.BATCH_ROWS.value, this.#stepsMax / 2);
+    if (steps > this.#stepsMax - batch) return true;
+    const alone = Math.max(0, (exports.rowCount() >>> 0) - steps);
+    return strands.bytes + steps * rowBytes + alone * ROW_ALONE_BYTES > memoryBytes;
+  }
+
+  /**
+   * Puts aside what was gathered.
+   *
+   * @param events that were, since the beginning
+   * @param owned of each row since the last time 1 where it is for this job to say; null where all are
+   */
+  put(events: number, owned: Uint8Array | null): void {
+    const { kernel, strands, path } = this.#parts;
+    this.#portions ||= this.#portionsFor(events);
+    if (this.isHopeless) return;
+    this.#files ??= { pieces: new Scratch(`${path}.pieces`), owners: new Scratch(`${path}.owners`) };
+    const { pieces, owners } = this.#files;
+    const found = cut(kernel, strands, this.#portions, piece => this.#wait(pieces, piece));
+    if (owned) for (let row = 0; row < found.length; row++) if (!owned[row]) found[row] = OWNED_BY_OTHERS;
+    owners.append(new Uint8Array(found.buffer));
+    countGarbage(found.byteLength);
+  }
+
+  #portionsFor(events: number): number {
+    const { kernel, events: all } = this.#parts;
+    // Where nothing was gathered there may be something yet.
+    const steps = (Math.max(kernel.exports.stepCount() >>> 0, 1) * all) / Math.max(events, 1);
+    return Math.max(1, Math.ceil(steps / (this.#stepsMax * PORTION_SHARE)));
+  }
+
+  #wait(file: Scratch, { strand, portion, bytes, headSize }: Piece): void {
+    const { offset, size } = file.append(bytes);
+    const crcs = new Map([headSize, size].map(length => [length, crc32(bytes.subarray(0, length))]));
+    const read = (into: Uint8Array) => {
+      file.read(offset, into);
+      file.check(offset, into, crcs.get(into.length)!);
+    };
+    this.#waiting.push({ strand, portion, size, headSize, read });
+  }
+
+  /** The rows of each portion, whose strands stand in the kernel until the next one; null, as the last one, of one that has no room. */
+  *portions(): Generator<number | null> {
+    const { kernel, strands } = this.#parts;
+    const of = Map.groupBy(this.#waiting, ({ strand, portion }) => `${strand} ${portion}`);
+    for (let portion = 0; portion < this.#portions; portion++) {
+      for (const strand of strands.indices) {
+        const pieces = of.get(`${strand} ${portion}`) ?? [];
+        if (!assemble(kernel, strand, portion, pieces, this.#stepsMax)) {
+          yield null;
+          return;
+        }
+      }
+      yield kernel.exports.rowsOfPortion(portion) >>> 0;
+    }
+  }
+
+  /** Of rows [from, to). */
+  owners(from: number, to: number): Uint16Array {
+    const owners = new Uint16Array(to - from);
+    this.#files!.owners.read(from * 2, new Uint8Array(owners.buffer));
+    countGarbage(owners.byteLength);
+    return owners;
+  }
+
+  close(): void {
+    this.#files?.pieces.close();
+    this.#files?.owners.close();
+  }
+}
