@@ -7,7 +7,8 @@
  */
 import { Bytes, allocateZeroed } from './memory';
 import { NO_ROW, Strand, isOrderly } from './strand';
-import { OPEN, Window, endOf, startOf } from './window';
+import { Window } from './answer';
+import { OPEN, endOf, startOf } from './cover';
 
 /** Of a low edge: its window begins before the first event that is known. */
 export const IS_WARMING: u32 = 0x80000000;

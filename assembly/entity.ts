@@ -51,7 +51,7 @@ export class Entity {
   /** Another one after each batch that has changed a row of it. */
   version: u32;
   levels: usize;
-  /** What lookups have made of its rows, and the bytes that this takes: see window.ts. */
+  /** What lookups have made of its rows, and the bytes that this takes: see kept.ts. */
   kept: usize;
   keptSize: u32;
   /** The first of the windows that run along with its rows (running.ts); 0 mostly. */

@@ -211,48 +211,27 @@ export { foldBytes } from './occupied';
 export { setHighest, shareStore } from './stratum';
 export {
   ANSWER_ROWS,
-  READ_GAPS,
-  READ_MALFORMED,
-  READ_OK,
   WINDOWS_MAX,
   addAnswer,
   addEventAnswer,
-  addMemoryRows,
-  addPackedRows,
-  addStoredRow,
   answerFrame,
-  answerKey,
-  answerRecord,
   bindEvent,
-  coverAt,
-  coverTile,
-  finishKey,
-  forgetTexts,
-  gapsCount,
-  gapsStart,
-  listGaps,
-  rangesCount,
-  rangesStart,
-  recordKeyLength,
-  recordKeyStart,
-  seeRecords,
-  seenClock,
-  seenSince,
   setAnswerMember,
   setEventKey,
   setFinisher,
-  setLateness,
   setParameter,
   setAfter,
   setRead,
   setReadTime,
-  setSeen,
   setWanted,
   setWindow,
   setWindowKnown,
   setWindowLevel,
-  startKey,
-  startRecord,
-  warmingSince,
-  windowStart,
-} from './window';
+} from './answer';
+export { finishKey, forgetTexts, warmingSince } from './cell';
+export { addMemoryRows, addPackedRows, addStoredRow, startKey } from './collect';
+export { coverAt, coverTile, rangesCount, rangesStart, windowStart } from './cover';
+export { gapsCount, gapsStart, listGaps } from './gap';
+export { READ_MALFORMED, READ_OK } from './merge';
+export { seeRecords, seenClock, seenSince, setLateness, setSeen } from './seen';
+export { READ_GAPS, answerKey, answerRecord, recordKeyLength, recordKeyStart, startRecord } from './window';

@@ -23,22 +23,11 @@ import { Bytes, allocate, release } from './memory';
 import { recordTime } from './batch';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
 import { readWholeState } from './whole';
-import {
-  Answer,
-  EXACT_TILE_MS,
-  Member,
-  addEventGap,
-  answerAt,
-  finishRow,
-  gatheredRows,
-  isLatest,
-  memberAt,
-  millisecondOf,
-  startCover,
-  startOf,
-  stateAt,
-  windowAt,
-} from './window';
+import { Answer, Member, answerAt, memberAt, stateAt, windowAt } from './answer';
+import { finishRow } from './cell';
+import { collectedRows } from './collect';
+import { EXACT_TILE_MS, isLatest, millisecondOf, startCover, startOf } from './cover';
+import { addEventGap } from './gap';
 
 /** What all states may take: some thousand hot keys. */
 const RUNNING_BYTES_MAX: usize = 32 << 20;
@@ -362,7 +351,7 @@ function hasEntry(at: usize, end: usize, id: i32): bool {
 /** Keeps what the cover of an event has come to, if there was much to be merged: the next reads go on from there. */
 export function beginRunning(answer: i32): void {
   const owner = answerAt(answer);
-  if (!owner.runs || owner.current == 0 || !owner.isLatest || gatheredRows < coveredMin) return;
+  if (!owner.runs || owner.current == 0 || !owner.isLatest || collectedRows < coveredMin) return;
   followDepartures();
   const entity = changetype<Entity>(owner.current);
   const level = findLevel(entity, EXACT_TILE_MS);

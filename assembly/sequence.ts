@@ -21,7 +21,10 @@ import { typeFrame } from './event_type';
 import { Status } from './register';
 import { RUN_COVER, RUN_LACKS, beginRunning, enterRunning, runOn } from './running';
 import { tileSequenced } from './tile';
-import { READ_OK, answerStarted, coverRecord, keyRecord, lacksRows, seeRecords, textBytes } from './window';
+import { textBytes } from './cell';
+import { READ_OK } from './merge';
+import { seeRecords } from './seen';
+import { answerStarted, coverRecord, keyRecord, lacksRows } from './window';
 
 enum StepKind {
   COLUMNS,
@@ -78,7 +81,7 @@ export function addFaultStep(type: i32, read: i32, into: i32): void {
 export const SEQUENCE_DONE: i32 = 0;
 /** The rows that fold.ts has listed are to be loaded. */
 export const SEQUENCE_WANTS_CHANGED: i32 = 1;
-/** The rows of the key at hand that window.ts names as gaps of `sequenceAnswer` are to be loaded. */
+/** The rows of the key at hand that gap.ts lists as gaps of `sequenceAnswer` are to be loaded. */
 export const SEQUENCE_WANTS_READ: i32 = 2;
 /** Some records are through: rows or texts take more than they may. */
 export const SEQUENCE_FULL: i32 = 3;

@@ -21,7 +21,8 @@ import { recordClock, recordCount, recordRow, recordTime, recordType } from './b
 import { CLOCK_NONE, typeFrame } from './event_type';
 import { Numbering } from './numbering';
 import { Status } from './register';
-import { lateBefore, millisecondOf } from './window';
+import { millisecondOf } from './cover';
+import { lateBefore } from './seen';
 
 /** Of a step by which nobody reads. */
 export const NO_ROW: u32 = 0xffffffff;

@@ -29,7 +29,8 @@ import { Status } from './register';
 import { FED, FED_NOT, Feed, NO_ROW, Strand, feedAt, isOrderly, strandAt } from './strand';
 import { items, setFault, setNull, setStatus, startColumn, valueAt } from './swept';
 import { putTotals, useTotals } from './totals';
-import { OPEN, Window, endOf, fillWindow } from './window';
+import { Window, fillWindow } from './answer';
+import { OPEN, endOf } from './cover';
 
 /** How values come of what is in the window. */
 export enum Manner {

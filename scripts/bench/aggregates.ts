@@ -11,7 +11,7 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Layout } from '../../src/kernel/layout.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
-import { type FeatureColumn, isList, makeColumn } from '../../src/kernel/window.ts';
+import { type FeatureColumn, isList, makeColumn } from '../../src/kernel/feature_column.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { answerKeys } from '../../src/read/answer.ts';
 import { ndjsonFiles } from '../../src/source/ndjson.ts';

@@ -5,7 +5,7 @@
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { isList } from '../../src/kernel/window.ts';
+import { isList } from '../../src/kernel/feature_column.ts';
 import { Timelines } from '../../src/cli/timelines.ts';
 import { ColumnReader } from '../../src/replay/column_file.ts';
 import { PATHS, readManifest } from '../../src/replay/manifest.ts';

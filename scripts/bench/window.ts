@@ -6,15 +6,10 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../../src/kernel/layout.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { packRows } from '../../src/kernel/packed.ts';
-import {
-  checkRead,
-  copyRows,
-  type FeatureColumn,
-  isList,
-  makeColumn,
-  want,
-  windowRanges,
-} from '../../src/kernel/window.ts';
+import { copyRows, type FeatureColumn, isList, makeColumn } from '../../src/kernel/feature_column.ts';
+import { windowRanges } from '../../src/kernel/cover.ts';
+import { want } from '../../src/kernel/answer.ts';
+import { checkRead } from '../../src/kernel/window.ts';
 import { answerKeys, type Stored } from '../../src/read/answer.ts';
 import { AHEAD_MAX_MS } from '../../src/source/source.ts';
 import type { Row as StoredRow } from '../../src/store/store.ts';

@@ -19,7 +19,7 @@ import {
   Utf8,
 } from 'apache-arrow';
 import { assert } from '../base/assert.ts';
-import { isList, itemType, type ListValues } from '../kernel/window.ts';
+import { isList, itemType, type ListValues } from '../kernel/feature_column.ts';
 import type { Type } from '../plan/value.ts';
 import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './frame.ts';
 import { type Cell, isNested, nestedCell } from './nested.ts';

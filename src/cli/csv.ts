@@ -1,6 +1,6 @@
 import { cellJson } from '../http/columnar.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
-import { isList } from '../kernel/window.ts';
+import type { FeatureColumn } from '../kernel/feature_column.ts';
+import { isList } from '../kernel/feature_column.ts';
 import type { Frame, FrameShape } from './frame.ts';
 
 /**

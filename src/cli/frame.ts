@@ -1,4 +1,4 @@
-import type { FeatureColumn } from '../kernel/window.ts';
+import type { FeatureColumn } from '../kernel/feature_column.ts';
 import { INT64, STRING, TIME } from '../plan/value.ts';
 import type { BYTES, TileBatch, TileColumn, TileType } from '../read/tiles.ts';
 import type { ReplayBatch } from '../replay/replay.ts';

@@ -1,6 +1,6 @@
 import { formatMicros } from '../base/time.ts';
 import { cellJson } from '../http/columnar.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
+import type { FeatureColumn } from '../kernel/feature_column.ts';
 import type { FeatureError, ReplayParts } from '../replay/replay.ts';
 import type { FrameBatch, FrameColumn } from './frame.ts';
 

@@ -1,6 +1,6 @@
 import { ByteWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
 import { assert } from '../base/assert.ts';
-import { isList, itemType, type ListValues } from '../kernel/window.ts';
+import { isList, itemType, type ListValues } from '../kernel/feature_column.ts';
 import type { Type } from '../plan/value.ts';
 import type { Frame, FrameBatch, FrameColumn, FrameShape, FrameType } from './frame.ts';
 import { type Cell, isNested, nestedCell } from './nested.ts';

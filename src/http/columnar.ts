@@ -1,7 +1,8 @@
 import { assert } from '../base/assert.ts';
 import { formatMicros } from '../base/time.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
-import { type FeatureColumn, isList, itemType, type ScalarValues, STATUS } from '../kernel/window.ts';
+import { type FeatureColumn, isList, itemType, type ScalarValues } from '../kernel/feature_column.ts';
+import { STATUS } from '../kernel/window.ts';
 import { type Type, typeName } from '../plan/value.ts';
 import type { Answer, AnswerColumn, EntityAnswer } from '../read/read.ts';
 import { ReplyBytes } from './reply.ts';

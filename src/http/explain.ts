@@ -1,7 +1,8 @@
 import type { Handler } from 'hono';
 import { z } from 'zod';
 import { formatMicros, MICROS_PER_MS } from '../base/time.ts';
-import { type FeatureColumn, STATUS } from '../kernel/window.ts';
+import type { FeatureColumn } from '../kernel/feature_column.ts';
+import { STATUS } from '../kernel/window.ts';
 import { LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import type { Explain, Explanation, ExplainedRead } from '../read/explain.ts';
 import type { LookUp } from '../read/read.ts';

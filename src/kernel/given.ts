@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { Kernel } from './instance.ts';
-import { type FeatureColumn, isList } from './window.ts';
+import { type FeatureColumn, isList } from './feature_column.ts';
 
 /** Texts that were put into the kernel for a batch: they stay until the next one. */
 export interface Block {

@@ -17,7 +17,7 @@ import { registerOf, typeIndex } from './layout.ts';
 import { addType, isReadable, setChangelog } from './event_type.ts';
 import { laySteps } from './sequence.ts';
 import { addGroup, type Group } from './group.ts';
-import { layAnswer } from './window.ts';
+import { layAnswer } from './answer.ts';
 
 export interface Settings {
   clock: { kind: 'event' | 'wall'; maxJumpMs: number };

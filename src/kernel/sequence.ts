@@ -7,7 +7,8 @@ import { holdRows, type ReadRanges } from './hold.ts';
 import { keyKindOf } from './key.ts';
 import type { AnswerLayout, EventReadLayout, Layout } from './layout.ts';
 import { runsAlong } from './running.ts';
-import { gapsOf, layWindows, loadMembers, type MemberCell } from './window.ts';
+import { gapsOf } from './cover.ts';
+import { layWindows, loadMembers, type MemberCell } from './answer.ts';
 
 /** What texts of reads may come to before those who have read have to be asked for their features. */
 const TEXT_BYTES_MAX = 32 << 20;

@@ -1,6 +1,6 @@
 import type { Type } from '../plan/value.ts';
 import type { Kernel } from './instance.ts';
-import { itemType, type ListValues, type ScalarValues } from './window.ts';
+import { itemType, type ListValues, type ScalarValues } from './feature_column.ts';
 
 /** Texts one behind the other: the i-th is bytes [ends[i], ends[i + 1]). */
 export interface PackedTexts {

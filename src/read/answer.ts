@@ -4,8 +4,11 @@ import { Copies, holdRows } from '../kernel/hold.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
 import { rowsAtOnce } from '../kernel/last_n.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
-import { checkRead, copyRows, gapsOf, want } from '../kernel/window.ts';
+import type { FeatureColumn } from '../kernel/feature_column.ts';
+import { copyRows } from '../kernel/feature_column.ts';
+import { gapsOf } from '../kernel/cover.ts';
+import { want } from '../kernel/answer.ts';
+import { checkRead } from '../kernel/window.ts';
 import type { TileRange } from '../plan/window.ts';
 import type { RowReader, TakeRow } from '../store/store.ts';
 

@@ -10,15 +10,10 @@ import {
   readsOf,
   typeIndex,
 } from '../kernel/layout.ts';
-import {
-  copyRows,
-  dependenciesOf,
-  type FeatureColumn,
-  layAnswer,
-  makeColumn,
-  STATUS,
-  windowRanges,
-} from '../kernel/window.ts';
+import { copyRows, type FeatureColumn, makeColumn } from '../kernel/feature_column.ts';
+import { windowRanges } from '../kernel/cover.ts';
+import { dependenciesOf, layAnswer } from '../kernel/answer.ts';
+import { STATUS } from '../kernel/window.ts';
 import { LIFETIME_LEVEL_MS, type TileRange, windowText } from '../plan/window.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
 import { answerAlone, type StoredRows, storedOf } from './answer.ts';

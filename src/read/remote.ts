@@ -1,4 +1,4 @@
-import { spreadRows } from '../kernel/window.ts';
+import { spreadRows } from '../kernel/feature_column.ts';
 import type { TileRange } from '../plan/window.ts';
 import { byteName } from '../store/address.ts';
 import type { RemoteRows } from '../store/remote.ts';

@@ -4,7 +4,13 @@ import { Fault } from '../base/fault.ts';
 import { countGarbage } from '../base/garbage.ts';
 import { isColumnar } from '../kernel/nested.ts';
 import type { PackedList, PackedLongs, PackedTexts, SweptRows } from '../kernel/swept.ts';
-import { type FeatureColumn, isList, makeColumn, type ListValues, type ScalarValues } from '../kernel/window.ts';
+import {
+  type FeatureColumn,
+  isList,
+  makeColumn,
+  type ListValues,
+  type ScalarValues,
+} from '../kernel/feature_column.ts';
 import type { Type } from '../plan/value.ts';
 import { packLongs, packSizes, unpackLongs, unpackSizes } from './packed_longs.ts';
 import { partOf } from './unfinished.ts';

@@ -6,7 +6,7 @@ import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
 import { changes, spellChanges } from '../kernel/change.ts';
 import { findKeyed } from '../kernel/gather.ts';
 import { tile } from '../kernel/tile.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
+import type { FeatureColumn } from '../kernel/feature_column.ts';
 import { answerKeys } from '../read/answer.ts';
 import { emptyColumns } from '../read/read.ts';
 import type { TileBatch, TileTable } from '../read/tiles.ts';

@@ -11,7 +11,7 @@
 import { assert } from '../base/assert.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
-import { copyRows, type FeatureColumn, makeColumn, spreadRows } from '../kernel/window.ts';
+import { copyRows, type FeatureColumn, makeColumn, spreadRows } from '../kernel/feature_column.ts';
 import { STRING, type Type } from '../plan/value.ts';
 import { type Batch, type BatchParts, eachBatch, type TypeRows } from './batches.ts';
 import type { Source } from '../source/source.ts';

@@ -1,5 +1,5 @@
 import { Fault } from '../base/fault.ts';
-import { makeColumn, spreadRows } from '../kernel/window.ts';
+import { makeColumn, spreadRows } from '../kernel/feature_column.ts';
 import { pickRows } from './within.ts';
 import type { ColumnReader, ColumnWriter, Rows } from './column_file.ts';
 

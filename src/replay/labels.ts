@@ -1,5 +1,5 @@
 import type { AnswerFeature, AnswerLayout } from '../kernel/layout.ts';
-import { copyRows, type FeatureColumn, makeColumn } from '../kernel/window.ts';
+import { copyRows, type FeatureColumn, makeColumn } from '../kernel/feature_column.ts';
 import { answerAlone } from '../read/answer.ts';
 import { walk, type WalkParts } from './walk.ts';
 

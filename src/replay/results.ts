@@ -1,7 +1,7 @@
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
-import { makeColumn } from '../kernel/window.ts';
+import type { FeatureColumn } from '../kernel/feature_column.ts';
+import { makeColumn } from '../kernel/feature_column.ts';
 import { STRING, TIME } from '../plan/value.ts';
 import { BLOCK_ROWS, ColumnReader, type Rows } from './column_file.ts';
 import { type Manifest, PATHS } from './manifest.ts';

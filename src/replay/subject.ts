@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { AnswerLayout, Layout } from '../kernel/layout.ts';
 import { identityOf } from '../kernel/expression.ts';
-import { layAnswer } from '../kernel/window.ts';
+import { layAnswer } from '../kernel/answer.ts';
 import type { Expression } from '../plan/expression.ts';
 import { Identities, type Identity } from '../plan/identity.ts';
 import type { Feature, Plan } from '../plan/plan.ts';

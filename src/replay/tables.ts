@@ -1,5 +1,5 @@
 import { Fault } from '../base/fault.ts';
-import { type FeatureColumn, makeColumn } from '../kernel/window.ts';
+import { type FeatureColumn, makeColumn } from '../kernel/feature_column.ts';
 import { STRING, TIME } from '../plan/value.ts';
 import type { TileBatch, TileShape } from '../read/tiles.ts';
 import type { Manifest } from './manifest.ts';

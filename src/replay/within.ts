@@ -1,5 +1,5 @@
-import type { FeatureColumn, ListValues, ScalarValues } from '../kernel/window.ts';
-import { isList } from '../kernel/window.ts';
+import type { FeatureColumn, ListValues, ScalarValues } from '../kernel/feature_column.ts';
+import { isList } from '../kernel/feature_column.ts';
 import type { ReplayBatch } from './replay.ts';
 
 /** Times in [start, end), microseconds since 1970 UTC; null for no bound. */

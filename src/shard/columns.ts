@@ -1,5 +1,5 @@
 import type { AnswerFeature } from '../kernel/layout.ts';
-import { type FeatureColumn, isList, makeColumn } from '../kernel/window.ts';
+import { type FeatureColumn, isList, makeColumn } from '../kernel/feature_column.ts';
 
 /**
  * Columns of an answer on their way between threads: an object for each of them, and for each of its arrays, would be

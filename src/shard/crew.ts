@@ -13,7 +13,7 @@ import type { Fold } from '../kernel/fold.ts';
 import { shardOf } from '../kernel/key.ts';
 import { behindCounts, behindOf, type Refused } from '../kernel/late.ts';
 import type { AnswerFeature, Layout } from '../kernel/layout.ts';
-import { type FeatureColumn, spreadRows } from '../kernel/window.ts';
+import { type FeatureColumn, spreadRows } from '../kernel/feature_column.ts';
 import {
   type Answer,
   Asker,

@@ -11,7 +11,7 @@ import { pick } from '../kernel/gather.ts';
 import { gatherShare } from '../kernel/share.ts';
 import { tilePicked } from '../kernel/tile.ts';
 import { takeBack, upsertsOf } from '../kernel/upsert.ts';
-import type { FeatureColumn } from '../kernel/window.ts';
+import type { FeatureColumn } from '../kernel/feature_column.ts';
 import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
 import { type ExplainedFeature, Explainer } from '../read/explain.ts';
 import { emptyColumns } from '../read/read.ts';

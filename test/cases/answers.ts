@@ -1,5 +1,5 @@
 /** What events of topologies are answered with, by those who can say it. */
-import type { FeatureColumn } from '../../src/kernel/window.ts';
+import type { FeatureColumn } from '../../src/kernel/feature_column.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { isScalar } from '../../src/plan/value.ts';
 import { parseLog } from '../oracle/log.ts';

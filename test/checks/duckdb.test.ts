@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { pythonOrSkip, runPython } from '../../scripts/python.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
-import type { FeatureColumn } from '../../src/kernel/window.ts';
+import type { FeatureColumn } from '../../src/kernel/feature_column.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
 import { memoryDatabase, openEngine } from '../sim/engine.ts';
 import { body, tame, weekLines } from '../sim/flights.ts';

@@ -7,7 +7,7 @@ import type { FrameBatch } from '../../src/cli/frame.ts';
 import { batchLines } from '../../src/cli/lines.ts';
 import { answerTable } from '../../src/cli/lookup.ts';
 import { ParquetFrame } from '../../src/cli/parquet.ts';
-import type { ScalarValues } from '../../src/kernel/window.ts';
+import type { ScalarValues } from '../../src/kernel/feature_column.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
 
 function mapOf(key: Type): Type {

@@ -1,7 +1,7 @@
 /** What docs/meaning.md draws of windows is what the kernel takes for them. */
 import { expect, test } from 'bun:test';
 import { compileSources } from '../../src/compile/compile.ts';
-import { windowRanges } from '../../src/kernel/window.ts';
+import { windowRanges } from '../../src/kernel/cover.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { layout } from '../kernel/columns.ts';
 import { readPage } from './page.ts';

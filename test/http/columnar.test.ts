@@ -1,7 +1,8 @@
 import { expect, test } from 'bun:test';
 import { answerJson, cellJson } from '../../src/http/columnar.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
-import { type FeatureColumn, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
+import type { FeatureColumn, ScalarValues } from '../../src/kernel/feature_column.ts';
+import { STATUS } from '../../src/kernel/window.ts';
 import type { AnswerColumn } from '../../src/read/read.ts';
 import { Random } from '../sim/random.ts';
 

@@ -6,7 +6,7 @@ import { Metrics, type State } from '../../src/base/metrics.ts';
 import { app, type Services } from '../../src/http/app.ts';
 import type { BodyFormat } from '../../src/ingest/body.ts';
 import type { Enrichment, Receipt } from '../../src/ingest/ingest.ts';
-import { makeColumn } from '../../src/kernel/window.ts';
+import { makeColumn } from '../../src/kernel/feature_column.ts';
 import type { Refusal } from '../../src/base/refusal.ts';
 import type { ErrorRow, ErrorsPage, LateRow } from '../../src/meta/meta.ts';
 import type { NewBranch } from '../../src/http/branches.ts';

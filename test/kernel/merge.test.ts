@@ -3,7 +3,10 @@ import { expect, test } from 'bun:test';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { packRows } from '../../src/kernel/packed.ts';
-import { copyRows, type FeatureColumn, makeColumn, STATUS, want, windowRanges } from '../../src/kernel/window.ts';
+import { copyRows, type FeatureColumn, makeColumn } from '../../src/kernel/feature_column.ts';
+import { windowRanges } from '../../src/kernel/cover.ts';
+import { want } from '../../src/kernel/answer.ts';
+import { STATUS } from '../../src/kernel/window.ts';
 import type { AggregateName } from '../../src/plan/plan.ts';
 import { INT64, STRING, type Value } from '../../src/plan/value.ts';
 import {

@@ -8,7 +8,7 @@ import { Fault } from '../../src/base/fault.ts';
 import { FeaturesCombinedCompatibleSchema, FeatureValueSchema } from '../../src/gen/tilefold/v1/row_pb.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
-import { type FeatureColumn, makeColumn } from '../../src/kernel/window.ts';
+import { type FeatureColumn, makeColumn } from '../../src/kernel/feature_column.ts';
 import { caseOf } from '../../src/kernel/aggregate.ts';
 import type { Aggregate, AggregateName, Plan } from '../../src/plan/plan.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';

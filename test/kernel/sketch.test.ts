@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { advance } from '../../src/ingest/advance.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
-import { makeColumn } from '../../src/kernel/window.ts';
+import { makeColumn } from '../../src/kernel/feature_column.ts';
 import type { Expression } from '../../src/plan/expression.ts';
 import type { Aggregate, Plan } from '../../src/plan/plan.ts';
 import { DOUBLE, INT64, REQUIRED, STRING, type Type } from '../../src/plan/value.ts';

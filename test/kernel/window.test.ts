@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { Kernel } from '../../src/kernel/instance.ts';
 import type { AnswerLayout } from '../../src/kernel/layout.ts';
-import { tileRanges, windowRanges } from '../../src/kernel/window.ts';
+import { tileRanges, windowRanges } from '../../src/kernel/cover.ts';
 import { INT64, STRING } from '../../src/plan/value.ts';
 import { firstMomentMs, type TiledWindow, type TileRange } from '../../src/plan/window.ts';
 import { aggregate, column, feature, plan, read, required, sliding } from '../oracle/fixtures/spell.ts';

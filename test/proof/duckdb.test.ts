@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'bun:test';
 import { pythonOrSkip, runPython } from '../../scripts/python.ts';
-import type { FeatureColumn } from '../../src/kernel/window.ts';
+import type { FeatureColumn } from '../../src/kernel/feature_column.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { ScalarKind, Value } from '../../src/plan/value.ts';
 import { floorTile } from '../../src/plan/window.ts';

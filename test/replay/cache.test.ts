@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileSources } from '../../src/compile/compile.ts';
-import { makeColumn } from '../../src/kernel/window.ts';
+import { makeColumn } from '../../src/kernel/feature_column.ts';
 import { INT64 } from '../../src/plan/value.ts';
 import { ColumnCache } from '../../src/replay/cache.ts';
 import { checkColumn, ColumnWriter } from '../../src/replay/column_file.ts';

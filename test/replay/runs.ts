@@ -6,7 +6,7 @@ import { composeReplay } from '../../src/cli/compose.ts';
 import { doJob } from '../../src/cli/job.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { RecordReader } from '../../src/kernel/records.ts';
-import { type FeatureColumn, isList, type ScalarValues } from '../../src/kernel/window.ts';
+import { type FeatureColumn, isList, type ScalarValues } from '../../src/kernel/feature_column.ts';
 import { planJson } from '../../src/plan/json.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { type Manifest, manifestJson, PATHS, planReplay, type ReplayRequest } from '../../src/replay/manifest.ts';

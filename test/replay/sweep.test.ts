@@ -3,7 +3,7 @@ import { describe, expect, spyOn, test } from 'bun:test';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileSources } from '../../src/compile/compile.ts';
-import { isList } from '../../src/kernel/window.ts';
+import { isList } from '../../src/kernel/feature_column.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { Aside } from '../../src/replay/aside.ts';
 import { type Manifest, manifestJson, PATHS } from '../../src/replay/manifest.ts';

@@ -1,5 +1,6 @@
 import { expect } from 'bun:test';
-import { type FeatureColumn, isList, itemType, type ScalarValues, STATUS } from '../../src/kernel/window.ts';
+import { type FeatureColumn, isList, itemType, type ScalarValues } from '../../src/kernel/feature_column.ts';
+import { STATUS } from '../../src/kernel/window.ts';
 import type { Refusal } from '../../src/base/refusal.ts';
 import { formatMicros } from '../../src/base/time.ts';
 import type { Enriched } from '../../src/ingest/enrich.ts';
