@@ -19,7 +19,7 @@ const FLOORS = [
 
 /** Each of these is spoken in one place only, so that it can be exchanged there. A type import is not speaking. */
 const SPOKEN_IN: [RegExp, RegExp][] = [
-  [/^bun:sqlite$/, /^src\/cli\/(compose|database)\.ts$/],
+  [/^bun:sqlite$/, /^src\/cli\/database\.ts$/],
   [/^drizzle-orm/, /^src\/meta\//],
   [/^cassandra-driver$/, /^src\/store\/cassandra\.ts$/],
   [/^kafkajs$/, /^src\/source\/kafka\.ts$/],

@@ -6,7 +6,7 @@
 import { rmSync, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Stages } from '../../src/base/stages.ts';
-import { type Folding, foldingOf } from '../../src/cli/compose.ts';
+import { type Folding, foldingOf } from '../../src/cli/engine.ts';
 import { openDatabase, REFUSE } from '../../src/cli/database.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';

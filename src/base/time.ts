@@ -82,3 +82,8 @@ export function floorDiv(dividend: bigint, divisor: bigint): bigint {
 export function greatest(times: Iterable<bigint>): bigint | null {
   return [...times].reduce<bigint | null>((most, time) => (most === null || time > most ? time : most), null);
 }
+
+/** The clock on the wall, in microseconds. */
+export function wallMicros(): bigint {
+  return BigInt(Date.now()) * MICROS_PER_MS;
+}

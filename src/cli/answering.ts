@@ -1,4 +1,5 @@
 /** Answers lookups in a cluster by the plan in force, which may be another one from one second to the next. */
+import { wallMicros } from '../base/time.ts';
 import type { Now } from '../http/feature_sets.ts';
 import { resumeClocks } from '../kernel/clock.ts';
 import { Fold } from '../kernel/fold.ts';
@@ -20,7 +21,7 @@ import type { Config } from './config.ts';
 import { agreedIds, CourseReader } from './course.ts';
 import { planOf } from './plan_cache.ts';
 import { ANSWERED_BY_MAX_MS } from './settler.ts';
-import { latestOf, wallMicros } from './tiling.ts';
+import { latestOf } from './tiling.ts';
 
 export interface Answering extends LookUp {
   /** In force, as of the last look. */

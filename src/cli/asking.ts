@@ -1,4 +1,5 @@
 /** For commands of a cluster that are soon over: its database and its broker, what it has agreed on, and answers. */
+import { wallMicros } from '../base/time.ts';
 import { knownOf } from '../plan/transition.ts';
 import type { Broker } from '../source/kafka.ts';
 import { type Cassandra, openCassandra } from '../store/cassandra.ts';
@@ -11,7 +12,7 @@ import { CourseReader } from './course.ts';
 import type { InForce } from './in_force.ts';
 import { planOf } from './plan_cache.ts';
 import { type Succeeding, succeeding } from './succeeding.ts';
-import { latestOf, wallMicros } from './tiling.ts';
+import { latestOf } from './tiling.ts';
 
 export interface Asking {
   remote: Cassandra;

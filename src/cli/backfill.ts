@@ -7,7 +7,7 @@ import { LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import { type EventLog, prefixOf } from '../source/log.ts';
 import { lineCount } from '../source/segment.ts';
 import type { Horizon, Mark, Row, RowAddress } from '../store/store.ts';
-import type { Folding } from './compose.ts';
+import type { Folding } from './engine.ts';
 import { durably, type OpenDatabase } from './database.ts';
 
 /** Rows merged between two barriers: what a lookup may wait behind, some tens of milliseconds. */

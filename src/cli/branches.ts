@@ -4,7 +4,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { Fault, Faults } from '../base/fault.ts';
-import { formatDuration } from '../base/time.ts';
+import { formatDuration, wallMicros } from '../base/time.ts';
 import { checkNewName, parseVersionName, type VersionName, versionText } from '../base/version.ts';
 import { compileSources, FILES_MAX, isDefinition, readSources, type SourceFile } from '../compile/compile.ts';
 import type { BranchService } from '../http/branches.ts';
@@ -250,7 +250,7 @@ export function branchService(config: Config): BranchService {
 }
 
 function rowOf({ name, settings: { latenessMs, dialect }, author, message }: Draft) {
-  return { name, latenessMs, dialect, author, message, createdAtMicros: BigInt(Date.now()) * 1000n };
+  return { name, latenessMs, dialect, author, message, createdAtMicros: wallMicros() };
 }
 
 function cloneText(source: VersionName): string {

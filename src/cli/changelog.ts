@@ -7,7 +7,7 @@ import type { FeatureColumn } from '../kernel/feature_column.ts';
 import { STATUS } from '../kernel/window.ts';
 import type { TileBatch, TileColumn } from '../read/tiles.ts';
 import type { Touch } from '../replay/history.ts';
-import { composeChanges, composeHistory } from './compose.ts';
+import { composeChanges, composeHistory } from './retelling.ts';
 import { type Config, loadConfig } from './config.ts';
 import { frameMaker, writeFrame } from './frame_file.ts';
 import type { FrameMaker } from './frame.ts';

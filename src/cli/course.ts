@@ -1,6 +1,7 @@
 /** The course of a cluster as one of its processes knows it: read from the database, and again now and then. */
 import { Fault, Faults } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
+import { wallMicros } from '../base/time.ts';
 import type { Ids } from '../kernel/layout.ts';
 import { planHash } from '../plan/canonical.ts';
 import { rowEntities } from '../plan/layers.ts';
@@ -11,7 +12,7 @@ import type { Cassandra } from '../store/cassandra.ts';
 import { type Course, courseOf } from '../work/course.ts';
 import { begun } from '../work/succession.ts';
 import { checkPlan } from './cluster.ts';
-import { NOT_IN_FORCE } from './compose.ts';
+import { NOT_IN_FORCE } from './beginning.ts';
 import type { Config } from './config.ts';
 import { planOf } from './plan_cache.ts';
 import { entityHash, numberedIn } from './recorded.ts';
@@ -44,7 +45,7 @@ export class CourseReader {
       const members = new Map(
         entries.map(({ name }, i): [string, Member] => [name, { id: numbers[i]!, known: ALL_KNOWN }]),
       );
-      await agreement.decide(0, begun({ plan, members }, partitions, BigInt(Date.now()) * 1000n));
+      await agreement.decide(0, begun({ plan, members }, partitions, wallMicros()));
     }
   }
 

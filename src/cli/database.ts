@@ -1,5 +1,5 @@
 import { Database } from 'bun:sqlite';
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { Fault } from '../base/fault.ts';
 import { type Meta, openMeta } from '../meta/meta.ts';
 import { damageOf, forgetOldRows, hasOldRows, integrityOf, sqliteRows, sqliteStore } from '../store/sqlite.ts';
@@ -155,4 +155,9 @@ export function durably(db: Database, work: () => void): void {
   } finally {
     db.run('PRAGMA synchronous = NORMAL');
   }
+}
+
+/** With all that SQLite keeps beside it. */
+export function removeDatabase(path: string) {
+  for (const suffix of ['-wal', '-shm', '']) rmSync(path + suffix, { force: true });
 }

@@ -1,3 +1,4 @@
+import { wallMicros } from '../base/time.ts';
 import { compileCondition } from '../compile/condition.ts';
 import type { FeedRequest, FeedService } from '../http/feed.ts';
 import { Feed, type FeedQuery } from '../ingest/feed.ts';
@@ -8,7 +9,7 @@ import type { Plan } from '../plan/plan.ts';
 import { folderRecords, listSegments } from '../source/segments.ts';
 import { Tail } from '../source/tail.ts';
 import { TYPES_MAX } from '../source/timeline_writer.ts';
-import { readableLog } from './compose.ts';
+import { readableLog } from './event_log.ts';
 import type { Config } from './config.ts';
 import { typeNameOf } from './infer.ts';
 
@@ -40,7 +41,7 @@ async function openFeed(config: Config, endOf: (() => number) | null): Promise<F
     },
     reader: await RecordReader.open(loadKernel, { typeOf: typeNameOf, typesMax: TYPES_MAX }),
     ...{ eventsMax: config.feed.events, ageMs: config.feed.ageMs },
-    nowMicros: () => BigInt(Date.now()) * 1000n,
+    nowMicros: wallMicros,
   });
 }
 

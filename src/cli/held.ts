@@ -1,6 +1,7 @@
 import { Fault, Faults } from '../base/fault.ts';
 import { lastOwner } from '../store/lock.ts';
-import { compose, foldersOf, type Parts } from './compose.ts';
+import { foldersOf } from './data_folder.ts';
+import { compose, type Parts } from './compose.ts';
 import type { Config } from './config.ts';
 
 /** One command, two ways: with the data folder's parts in this process, or through the server that holds the folder. */

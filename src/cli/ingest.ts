@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { wallMicros } from '../base/time.ts';
 import type { Receipt } from '../ingest/ingest.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
 import type { Block, Source } from '../source/source.ts';
@@ -127,9 +128,9 @@ async function ingestHere(
   keyOf: KeyOf,
   list: (one: Rejected) => void,
 ) {
-  const run = meta.startRun({ kind: 'ingest', startedAtMicros: nowMicros(), detail: { files } });
+  const run = meta.startRun({ kind: 'ingest', startedAtMicros: wallMicros(), detail: { files } });
   const end = (state: 'done' | 'failed', outcome: object) =>
-    meta.finishRun(run, { state, finishedAtMicros: nowMicros(), detail: { files, ...outcome } });
+    meta.finishRun(run, { state, finishedAtMicros: wallMicros(), detail: { files, ...outcome } });
   try {
     const counts = await ingestAll(source, keyOf, (bytes, key) => ingest.post(bytes, 'ndjson', key), list);
     end('done', counts);
@@ -138,10 +139,6 @@ async function ingestHere(
     end('failed', { error: String(error) });
     throw error;
   }
-}
-
-function nowMicros(): bigint {
-  return BigInt(Date.now()) * 1000n;
 }
 
 /** Block by block, each durable before the next is read: whatever stops this, what was accepted is counted once. */

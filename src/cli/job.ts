@@ -178,7 +178,7 @@ function joinColumn({ folder, manifest, job, columns }: Work, id: string): void 
 /** Event by event. */
 async function makeOneByOne(work: Work, memoryBytes: number): Promise<void> {
   // With it comes the database, which most jobs do without.
-  const { spillOf } = await import('./compose.ts');
+  const { spillOf } = await import('./retelling.ts');
   const laid = await layJob(work);
   const { parts, source, from, to } = laid;
   const rows = { memoryBytes: rowsOfJob(memoryBytes), path: rowsPathOf(work.folder, work.job.number) };

@@ -28,7 +28,7 @@ import type { EventLog } from '../source/log.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
 import type { Mark } from '../store/store.ts';
 import { Backfill, type BackfillState, type BackfillSteps, beginningOf, isUnmerged, restingState } from './backfill.ts';
-import type { Folding, FoldingParts } from './compose.ts';
+import type { Folding, FoldingParts } from './engine.ts';
 import type { Config } from './config.ts';
 import { durably, type OpenDatabase, writing } from './database.ts';
 import { idsOf, keptBefore, lastRowsBefore, numberNew, rowsFromOf, takeOver } from './recorded.ts';

@@ -4,7 +4,7 @@ import type { Ids } from '../kernel/layout.ts';
 import { type InForce, planOnly } from '../plan/transition.ts';
 import { type EventLog, prefixOf } from '../source/log.ts';
 import type { Row } from '../store/store.ts';
-import type { Folding } from './compose.ts';
+import type { Folding } from './engine.ts';
 import type { OpenDatabase } from './database.ts';
 import type { PlanFrom } from './recorded.ts';
 

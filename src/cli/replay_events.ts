@@ -4,7 +4,7 @@ import type { Replay } from '../replay/replay.ts';
 import type { Spill } from '../replay/spill.ts';
 import { batchWithin, type Stretch } from '../replay/within.ts';
 import type { Source } from '../source/source.ts';
-import { composeReplay } from './compose.ts';
+import { composeReplay } from './retelling.ts';
 import { writeFrame } from './frame_file.ts';
 import { type FrameBatch, type FrameMaker, replayFrame, replayShapes } from './frame.ts';
 import type { Progress } from './progress.ts';

@@ -1,5 +1,5 @@
 import { Fault } from '../base/fault.ts';
-import { composeLabels } from './compose.ts';
+import { composeLabels } from './retelling.ts';
 import { writeFrame } from './frame_file.ts';
 import type { FrameBatch } from './frame.ts';
 import { LabelFile, labelFrame, type LabelNames, type LabelRow, labelShapes, labelSubjects } from './labels.ts';

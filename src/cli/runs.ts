@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
+import { wallMicros } from '../base/time.ts';
 import type { Timeline } from '../base/timeline.ts';
 import type { ReplaysPage } from '../http/replay_service.ts';
 import { kernelsDigest } from '../kernel/instance.ts';
@@ -187,7 +188,7 @@ export class Runs {
   #requestOf({ plan, definitions, timelines, order, patterns, stretch, workers }: RunRequest, id: string) {
     return {
       ...{ id, plan, definitions, patterns, stretch, order, streamed: streamed(timelines, order), engine: this.engine },
-      ...{ createdAtMicros: BigInt(Date.now()) * 1000n, parts: workers > 1 ? workers : 1 },
+      ...{ createdAtMicros: wallMicros(), parts: workers > 1 ? workers : 1 },
     };
   }
 

@@ -1,5 +1,5 @@
 /** What a process that works finds out to be ready is decided, by whichever is the first to see it. */
-import { greatest } from '../base/time.ts';
+import { greatest, wallMicros } from '../base/time.ts';
 import type { Broker } from '../source/kafka.ts';
 import { AHEAD_MAX_MS, type Clock } from '../source/source.ts';
 import type { Cassandra } from '../store/cassandra.ts';
@@ -9,7 +9,7 @@ import { momentOf, readTakenUp, retired, settled, settledEpoch, type TakenUp } f
 import { tileGroup } from './cluster.ts';
 import type { KafkaConfig } from './config.ts';
 import type { CourseReader } from './course.ts';
-import { latestOf, wallMicros } from './tiling.ts';
+import { latestOf } from './tiling.ts';
 
 /**
  * A plan that is in force no longer is counted for so long after a process has seen that, for those who still answer by it:

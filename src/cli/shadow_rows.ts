@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { greatest } from '../base/time.ts';
+import { greatest, wallMicros } from '../base/time.ts';
 import { Fault, Faults } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
@@ -24,7 +24,8 @@ import { lineCount } from '../source/segment.ts';
 import { Tail } from '../source/tail.ts';
 import { LOCK_FILE, lockFolder } from '../store/lock.ts';
 import type { RowReader, Store } from '../store/store.ts';
-import { foldingOf, readableLog } from './compose.ts';
+import { foldingOf } from './engine.ts';
+import { readableLog } from './event_log.ts';
 import type { Config } from './config.ts';
 import { durably, type OpenDatabase, openDatabase, openFile, openRows, openSnapshot, REFUSE } from './database.ts';
 import { idsOf, numberNew, recordedPlan, rowsFromOf } from './recorded.ts';
@@ -237,10 +238,6 @@ function beginning(
 /** What is applied may be computed from the log; a shadow may begin with it. */
 function refusal({ code, message, at }: Fault): Fault {
   return new Fault(code, message.replace(/--backfill\b.*/, '--from-start reads it'), at);
-}
-
-function wallMicros(): bigint {
-  return BigInt(Date.now()) * 1000n;
 }
 
 function noRows(): Fault {

@@ -1,6 +1,6 @@
 /** Other definitions for a cluster, by whoever asks for them: a command, or a server of it. */
 import { Fault, Faults } from '../base/fault.ts';
-import { formatMicros } from '../base/time.ts';
+import { formatMicros, wallMicros } from '../base/time.ts';
 import type { AbortedJson, PlanState } from '../http/plan.ts';
 import { diffPlans } from '../plan/diff.ts';
 import { planJson } from '../plan/json.ts';
@@ -19,7 +19,7 @@ import type { Config } from './config.ts';
 import type { CourseReader } from './course.ts';
 import type { Applied } from './live.ts';
 import { entityHash, numberedIn } from './recorded.ts';
-import { latestOf, wallMicros } from './tiling.ts';
+import { latestOf } from './tiling.ts';
 
 /** Somebody else may decide first: then all is looked at anew, so often. */
 const TRIES_MAX = 20;

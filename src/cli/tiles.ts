@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { MICROS_PER_MS, parseDuration, parseMicros } from '../base/time.ts';
 import { LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import { levelName, type TileChoice } from '../read/tiles.ts';
-import { composeTiles } from './compose.ts';
+import { composeTiles } from './stored_tiles.ts';
 import { type Config, loadConfig } from './config.ts';
 import { frameMaker, writeFrame } from './frame_file.ts';
 import type { FrameMaker } from './frame.ts';

@@ -1,6 +1,6 @@
 /** A process's part in tiling: which partitions of events it has, and by which plans it counts them. */
 import { Fault } from '../base/fault.ts';
-import { greatest } from '../base/time.ts';
+import { greatest, wallMicros } from '../base/time.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import type { Ids, Layout } from '../kernel/layout.ts';
 import { layPlan } from '../kernel/load.ts';
@@ -144,10 +144,6 @@ async function layLanes(lanes: NumberedLane[], clock: Clock, shards: number): Pr
   const laid: Layout[] = [];
   for (const { plan, ids } of lanes) laid.push(layPlan(await loadKernel(), plan, ids, settings));
   return laid as [Layout, ...Layout[]];
-}
-
-export function wallMicros(): bigint {
-  return BigInt(Date.now()) * 1000n;
 }
 
 /** Null before the first event. */

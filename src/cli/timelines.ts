@@ -2,6 +2,7 @@ import type { Database } from 'bun:sqlite';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Fault, Faults } from '../base/fault.ts';
+import { wallMicros } from '../base/time.ts';
 import type { Timeline } from '../base/timeline.ts';
 import { checkNewName, parseVersionName, type VersionName } from '../base/version.ts';
 import { compileCondition } from '../compile/condition.ts';
@@ -25,7 +26,7 @@ import { sweepChunks } from '../source/timeline_chunk.ts';
 import { TimelineWriter, TYPES_MAX } from '../source/timeline_writer.ts';
 import { archiveSource } from '../source/archive.ts';
 import { LOCK_FILE, lockFolder } from '../store/lock.ts';
-import { readableLog } from './compose.ts';
+import { readableLog } from './event_log.ts';
 import type { Config } from './config.ts';
 import { openFile, openShared } from './database.ts';
 import { typeNameOf } from './infer.ts';
@@ -126,7 +127,7 @@ export class Timelines {
       const { clock } = origin.source;
       const selection = await this.#selection(request, origin.source);
       const version = this.meta.begin({
-        ...{ name, source: sourceJson(request), createdAtMicros: BigInt(Date.now()) * 1000n, order: origin.order },
+        ...{ name, source: sourceJson(request), createdAtMicros: wallMicros(), order: origin.order },
         ...{ clock: clock.kind, maxJumpMs: clock.maxJumpMs },
       });
       began(version);
@@ -221,7 +222,7 @@ export class Timelines {
   /** Now is the wall clock, or by the clock of events the latest of them. */
   async #since(source: Source, lastMs: number): Promise<bigint> {
     const last = BigInt(lastMs) * 1000n;
-    if (source.clock.kind === 'wall') return BigInt(Date.now()) * 1000n - last;
+    if (source.clock.kind === 'wall') return wallMicros() - last;
     const reader = await RecordReader.open(loadKernel, { types: [] });
     let latest: bigint | null = null;
     for await (const { bytes } of source.read(0))

@@ -7,7 +7,7 @@ import { decodeRow } from './decode.ts';
 import type { Meta } from '../meta/meta.ts';
 import { byAddress } from '../store/sqlite.ts';
 import type { Row } from '../store/store.ts';
-import { type Comparison, composeComparison } from './compose.ts';
+import { type Comparison, composeComparison } from './comparison.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
 import { type LogReport, surveyReport, tellReport } from './log.ts';

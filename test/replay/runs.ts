@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Timeline } from '../../src/base/timeline.ts';
-import { composeReplay } from '../../src/cli/compose.ts';
+import { composeReplay } from '../../src/cli/retelling.ts';
 import { doJob } from '../../src/cli/job.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { RecordReader } from '../../src/kernel/records.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Stages } from '../../src/base/stages.ts';
-import { foldingOf } from '../../src/cli/compose.ts';
+import { foldingOf } from '../../src/cli/engine.ts';
 import { openDatabase, REFUSE } from '../../src/cli/database.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';

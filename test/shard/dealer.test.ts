@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Folding, foldingOf } from '../../src/cli/compose.ts';
+import { type Folding, foldingOf } from '../../src/cli/engine.ts';
 import { openDatabase, REFUSE } from '../../src/cli/database.ts';
 import { Stages } from '../../src/base/stages.ts';
 import type { Plan } from '../../src/plan/plan.ts';

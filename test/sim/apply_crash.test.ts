@@ -4,7 +4,7 @@
  */
 import { Database } from 'bun:sqlite';
 import { afterEach, expect, test } from 'bun:test';
-import { foldingOf } from '../../src/cli/compose.ts';
+import { foldingOf } from '../../src/cli/engine.ts';
 import { DEFAULTS } from '../../src/cli/config.ts';
 import type { OpenDatabase } from '../../src/cli/database.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
