@@ -1442,6 +1442,22 @@ const CLUSTER: Mutant[] = [
     suite: 'test/source/sender.test.ts',
   },
   {
+    name: 'every-error-passes',
+    why: 'what no waiting helps against is asked for again and again, without end',
+    file: 'src/source/outbox.ts',
+    from: 'refusalOf(error, what) ?? new Unsure(text)',
+    to: 'new Unsure(text)',
+    suite: 'test/source/outbox.test.ts',
+  },
+  {
+    name: 'sent-after-failure',
+    why: 'a transaction that has failed is followed by another one, as if it had been committed',
+    file: 'src/source/outbox.ts',
+    from: '    if (failure !== null) throw failure;\n',
+    to: '',
+    suite: 'test/source/outbox.test.ts',
+  },
+  {
     name: 'any-partition',
     why: 'bodies that name one order go to one partition after the other',
     file: 'src/work/post.ts',

@@ -84,18 +84,21 @@ async function openArchive(
   const archive = await archiveAt(place, config);
   const broker = await openBroker(kafka);
   const { events } = kafka;
+  const group = `${kafka.group}.archive`;
   if ((await broker.partitionsOf(events)) === null)
     throw new Fault('not_found', `there is no topic ${events}, which kafka.events names`);
   const door = await loadKernel();
   const archivers = new Map<number, Archiver>();
   const member: Member = await broker.join({
-    ...{ group: `${kafka.group}.archive`, topic: events, ...around, onLost: () => {} },
+    ...{ group, topic: events, ...around, onLost: () => {} },
     dealt(now) {
       for (const partition of archivers.keys()) if (!now.includes(partition)) archivers.delete(partition);
     },
     async own({ partition, low, committed }) {
       const progress = await committed();
       if (progress && low > progress.next) throw leftBehind(events, partition, progress.next);
+      if (!progress && low > 0n && (await archive.records(partition, 0)) !== null)
+        throw placeLost({ group, events }, partition, archive.name);
       const commit: Member['commit'] = (...of) => member.commit(...of);
       const parts = {
         door,
@@ -129,4 +132,12 @@ async function openArchive(
       await broker.close();
     },
   };
+}
+
+/** Positions are counted from the first message on: where that is gone, so is what comes next. */
+function placeLost({ group, events }: { group: string; events: string }, partition: number, place: string): Fault {
+  return new Fault(
+    'expired',
+    `partition ${partition} of ${events} is in ${place} already, group ${group} has no offset of it any more, and the topic has lost its beginning: another place keeps what there still is`,
+  );
 }

@@ -97,16 +97,23 @@ export function errorsName({ changelog: { topic } }: KafkaConfig): string {
 /** Changes of one message are one row at least, and a row may be large. */
 const MESSAGE_MAX_BYTES = 8 << 20;
 
-/** Makes the topic of changes where there is none. @throws Fault `config` where there is one of other partitions */
+/**
+ * Makes the topic of changes where there is none.
+ *
+ * @param isSentTo changes had been sent to it before this was asked: then it is not made again
+ * @throws Fault `config` where there is one of other partitions, `not_found` where it has been deleted
+ */
 export async function makeChangelog(
   broker: Broker,
   kafka: KafkaConfig,
   { number, partitions }: { number: number; partitions: number },
+  isSentTo = false,
 ): Promise<void> {
   const { replicas, retentionMs } = kafka.changelog;
   const name = changelogName(kafka, number);
   const has = await broker.partitionsOf(name);
   if (has === null) {
+    if (isSentTo) throw changelogGone(name);
     const changes = { 'message.timestamp.type': 'LogAppendTime', 'max.message.bytes': String(MESSAGE_MAX_BYTES) };
     const settings = { 'cleanup.policy': 'delete', 'retention.ms': String(retentionMs), ...changes };
     await broker.makeTopic({ name, partitions, replicas, settings });
@@ -117,4 +124,11 @@ export async function makeChangelog(
       `${what}: keys stay in their partitions, and \`tilefold repartition\` changes their number`,
     );
   }
+}
+
+function changelogGone(name: string): Fault {
+  return new Fault(
+    'not_found',
+    `topic ${name}, which has changes of this cluster, is gone, and with it what of them was not in rows yet: give kafka.group, kafka.changelog.topic and scylla.keyspace new names, and what the topic of events has is counted from its beginning`,
+  );
 }

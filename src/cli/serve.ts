@@ -76,7 +76,7 @@ async function serve(
   const metrics = new Metrics(() => opened?.state() ?? null);
   const end = (error: unknown) => endProcess(error, log);
   const { origins } = config.serve;
-  const services = { unready: () => unready, origins, log, metrics, broken: end };
+  const services = { unready: () => unready ?? opened?.aside() ?? null, origins, log, metrics, broken: end };
   const server = listen(host, port, app({ ...services, parts: null }).fetch);
   try {
     const around = { log, onFailure: end };
@@ -105,6 +105,8 @@ interface Opened {
   served: Served;
   /** Null where this process has none of its own. */
   state: () => State | null;
+  /** Why nobody should ask here any more, though the process goes on; or null. */
+  aside: () => string | null;
   /** For people: what is done at the end. */
   farewell: string;
   /** What would go on for long is left, before requests under way are waited for. */
@@ -124,7 +126,7 @@ async function openHere(
   const replaying = await openReplaying(config, () => parts.plan, note);
   const gate = new Gate(config, parts, replaying, note);
   return {
-    ...{ served: gate.served, state: parts.state, farewell: 'writing what is folded' },
+    ...{ served: gate.served, state: parts.state, aside: () => null, farewell: 'writing what is folded' },
     stop: () => replaying.close(),
     close() {
       gate.closed = true;
@@ -134,7 +136,7 @@ async function openHere(
 }
 
 async function openElsewhere(config: Config, path: string, around: Surroundings): Promise<Opened> {
-  const { served, close } = await openServing(config, path, around);
+  const { served, aside, close } = await openServing(config, path, around);
   let isClosed = false;
   const { post } = served.ingest;
   const ingest: Served['ingest'] = {
@@ -145,7 +147,7 @@ async function openElsewhere(config: Config, path: string, around: Surroundings)
     },
   };
   return {
-    ...{ served: { ...served, ingest }, state: () => null, farewell: 'sending what was taken' },
+    ...{ served: { ...served, ingest }, state: () => null, aside, farewell: 'sending what was taken' },
     async stop() {},
     close() {
       isClosed = true;

@@ -3,6 +3,7 @@ import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import type { Served } from '../http/app.ts';
 import { loadKernel } from '../kernel/instance.ts';
+import type { LookUp } from '../read/read.ts';
 import { openCassandra } from '../store/cassandra.ts';
 import { Post } from '../work/post.ts';
 import { openAnswering } from './answering.ts';
@@ -17,6 +18,8 @@ const LOOK_EVERY_MS = 1_000;
 
 export interface Serving {
   served: Served;
+  /** Why nobody should ask here for features any more; null where they may. */
+  aside(): string | null;
   close(): Promise<void>;
 }
 
@@ -44,12 +47,16 @@ export async function openServing(config: Config, path: string, { log, onFailure
     undo.unshift(() => sender.close());
     const answering = await openAnswering(config, remote, broker);
     await noteOthers(config, answering.courses.course, log);
+    let aside: string | null = null;
     undo.unshift(
       every(
         LOOK_EVERY_MS,
         () => answering.look(),
         (error: unknown) => {
-          if (error instanceof Fault && error.code !== 'busy') onFailure(error);
+          if (isOfNewer(error)) {
+            if (aside === null) log.error({ error: error.message }, 'this process answers no lookups any more');
+            aside = error.message;
+          } else if (error instanceof Fault && error.code !== 'busy') onFailure(error);
           else log.warn({ error: (error as Error).message }, 'how far the cluster has come is not known anew');
         },
       ),
@@ -58,18 +65,38 @@ export async function openServing(config: Config, path: string, { log, onFailure
     const post = new Post({ door: await loadKernel(), sender, stages }, process.pid % partitionCount);
     const served: Served = {
       ...elsewhere(errorsName(kafka)),
-      ...{ reader: answering, moment: () => answering.moment(), stages },
+      ...{ reader: untilAside(answering), moment: () => answering.moment(), stages },
       ...planService(config, succeeding({ config, remote, broker, courses: answering.courses })),
       get plan() {
         return answering.plan;
       },
       ingest: { post: (...body) => post.post(...body), enrich: refuse('answering events'), barrier() {} },
     };
-    return { served, close };
+    return { served, aside: () => aside, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** A newer version has applied definitions that this one cannot read: it takes events on, and others answer. */
+function isOfNewer(error: unknown): error is Fault {
+  return error instanceof Fault && error.code === 'unsupported';
+}
+
+/** Whoever asks is to ask another server, which is what `busy` says, and not that nobody here can. */
+function untilAside(reader: LookUp): LookUp {
+  const answered = async <T>(answer: () => T | Promise<T>): Promise<T> => {
+    try {
+      return await answer();
+    } catch (error) {
+      throw isOfNewer(error) ? new Fault('busy', error.message) : error;
+    }
+  };
+  return {
+    lookup: request => answered(() => reader.lookup(request)),
+    explain: request => answered(() => reader.explain(request)),
+  };
 }
 
 /** @returns what ends it */

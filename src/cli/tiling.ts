@@ -42,6 +42,7 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
   const outboxes = new Map<number, Outbox>();
   /** By what each partition goes that is owned. */
   const ways = new Map<number, string>();
+  const beginnings = new Beginnings(remote.agreement);
   /** A partition can be taken over while the database is away. */
   let numbered = { way: wayOf(reader.course), lanes: await numberLanes(remote, reader.course) };
 
@@ -59,6 +60,8 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
     outboxes.set(partition, outbox);
     const progress = await committed();
     if (progress && low > progress.next) throw leftBehind(kafka.events, partition, progress.next);
+    const isBegun = await patience(() => beginnings.has(partition));
+    if (!progress && isBegun) throw offsetLost(source, partition);
     const was = progress ? readNote(progress.note).mark : FIRST_MARK;
     const course = await patience(() => courseSince(reader, was));
     const wanted = markOf(course);
@@ -72,6 +75,8 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
       low,
     );
     await tiler.takeUp();
+    // Not before there is an offset: whoever is killed between the two has lost none.
+    if (!isBegun) await patience(() => beginnings.note(partition, tiler.next));
     await patience(() => tell(course, partition, tiler));
     ways.set(partition, wayOf(course));
     return tiler;
@@ -105,6 +110,41 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
       for (const outbox of outboxes.values()) await outbox.close();
     },
   };
+}
+
+/** Of which partitions somebody has tiled events: the database knows that, whatever has become of offsets. */
+class Beginnings {
+  readonly #known = new Set<number>();
+
+  constructor(private readonly agreement: Cassandra['agreement']) {}
+
+  async has(partition: number): Promise<boolean> {
+    if (!this.#known.has(partition))
+      for (const one of (await this.agreement.reached('begun', FIRST)).keys()) this.#known.add(one);
+    return this.#known.has(partition);
+  }
+
+  async note(partition: number, offset: bigint): Promise<void> {
+    await this.agreement.reach('begun', FIRST, partition, String(offset));
+    this.#known.add(partition);
+  }
+}
+
+/** There is one beginning. */
+const FIRST = 1;
+
+function offsetLost({ group, topic }: { group: string; topic: string }, partition: number): Fault {
+  const what = `partition ${partition} of ${topic} was tiled before, and group ${group} has no offset of it any more`;
+  const why = 'it has expired (offsets.retention.minutes of the broker), was deleted, or the topic was';
+  return new Fault(
+    'expired',
+    `${what}: ${why}. Going on would count events twice, or lose some: give kafka.group, kafka.changelog.topic and scylla.keyspace new names, and what the topic has is counted from its beginning`,
+  );
+}
+
+/** Whether anything was ever tiled into this keyspace. */
+export async function isAnyBegun({ agreement }: Pick<Cassandra, 'agreement'>): Promise<boolean> {
+  return (await agreement.reached('begun', FIRST)).size > 0;
 }
 
 /** @throws Fault `config` where others know of more than has ever been decided here */

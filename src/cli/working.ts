@@ -12,7 +12,7 @@ import { COURSE_EVERY_MS, CourseReader, noteOthers } from './course.ts';
 import { openFolding } from './folding.ts';
 import { planOf } from './plan_cache.ts';
 import { Settler } from './settler.ts';
-import { openTiling } from './tiling.ts';
+import { isAnyBegun, openTiling } from './tiling.ts';
 
 /** A process of a cluster that tiles and folds. */
 export interface Work {
@@ -54,8 +54,8 @@ export async function openWork(config: Config, path: string, around: WorkSurroun
     await sources();
     await makeErrors(broker, kafka);
     const { epoch } = reader.course;
-    await makeChangelog(broker, kafka, epoch);
     const { agreement } = remote;
+    await makeChangelog(broker, kafka, epoch, await isAnyBegun(remote));
     const rows = patient(remote, around.log);
     const folding = await openFolding({ kafka, fold: config.fold, broker, rows, agreement }, epoch, around);
     undo.unshift(() => folding.close());

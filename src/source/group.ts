@@ -2,8 +2,8 @@
 import type { Admin, Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
-import { isOfKafka, typeOf } from './broker_error.ts';
-import { type Given, Lost, type Message, type Owner, type Progress } from './partition.ts';
+import { isOfKafka, refusalOf, typeOf } from './broker_error.ts';
+import { type Given, Lost, type Message, type Owner, type Progress, Unsure } from './partition.ts';
 
 /** A group member that has said nothing for so long loses its partitions. */
 const SESSION_MS = 6_000;
@@ -14,6 +14,9 @@ const FETCH_WAIT_MS = 100;
 const PARTITIONS_AT_ONCE = 4;
 /** Of one partition, in one go: what is made of it has to fit into one transaction. */
 const FETCH_BYTES = 1 << 20;
+
+/** Where a broker does not say whether something was done, before it is asked anew. */
+const ASK_AGAIN_MS = 500;
 
 /** The header of `Outgoing.arrivedMs`. */
 export const ARRIVED = 'arrived';
@@ -33,7 +36,11 @@ export interface GroupSettings {
 }
 
 export interface Member {
-  /** Commits how far a partition has come; false where it is no longer this one's, and nothing was committed. */
+  /**
+   * Commits how far a partition has come; false where it is no longer this one's, or the broker does not answer.
+   *
+   * @throws Fault what no waiting helps against
+   */
   commit(partition: number, progress: Progress): Promise<boolean>;
   /** Of each partition that it has, how many messages it has not taken: as far as the broker says, now. */
   lags(): Promise<Map<number, number>>;
@@ -95,22 +102,31 @@ export async function join(
   const faultOf = (error: Error) => {
     const ours = [error, error.cause].find(one => one instanceof Fault);
     if (ours) return new Fault(ours.code, `topic ${topic}: ${ours.message}`);
-    return new Fault('busy', `Kafka refuses ${group}: ${typeOf(error)} ${error.message}`);
+    return refused(error) ?? new Fault('busy', `Kafka refuses ${group}: ${typeOf(error)} ${error.message}`);
   };
+  const refused = (error: unknown) => refusalOf(error, `${group} reads ${topic}`);
 
-  const lowOf = async (partition: number) => {
+  /** What the broker has of a partition: offsets [low, high). */
+  const boundsOf = async (partition: number) => {
     const offsets = await admin.fetchTopicOffsets(topic);
-    return BigInt(offsets.find(one => one.partition === partition)!.low);
+    const { low, high } = offsets.find(one => one.partition === partition)!;
+    return { low: BigInt(low), high: BigInt(high) };
   };
   const ownerOf = async (partition: number) => {
     const held = owners.get(partition);
     if (held?.deal === deal) return held;
     const progress = async () => (await committed(admin, group, topic)).get(partition) ?? null;
-    const given = { partition, low: await lowOf(partition), committed: progress };
+    const { low, high } = await boundsOf(partition);
     const dealt = deal;
-    const next = { owner: await own(given), deal: dealt, isSought: false };
+    const next = { owner: await own({ partition, low, committed: progress }), deal: dealt, isSought: false };
+    if (next.owner.next > high) await checkReached(partition, next.owner.next);
     owners.set(partition, next);
     return next;
+  };
+  /** Others may have gone on since the bounds were asked for; nobody has been where there is nothing. */
+  const checkReached = async (partition: number, next: bigint) => {
+    const { high } = await boundsOf(partition);
+    if (next > high) throw begunAnew(topic, partition, next, high);
   };
 
   /** Of each partition one batch at a time, even where another deal comes while one is being taken. */
@@ -159,11 +175,12 @@ export async function join(
       const first = BigInt(batch.firstOffset()!);
       // Behind the first time, only what a broker keeps for itself may lie between.
       if (first !== next && (!held.isSought || first < next)) {
+        if (held.isSought) await checkReached(partition, next);
         held.isSought = true;
         consumer.seek({ topic, partition, offset: String(next) });
         return;
       }
-      if (first > next && (await lowOf(partition)) > next) throw leftBehind(topic, partition, next);
+      if (first > next && (await boundsOf(partition)).low > next) throw leftBehind(topic, partition, next);
       held.isSought = true;
       if (isStale()) return;
       await held.owner.take(batch.messages.map(messageOf), BigInt(batch.lastOffset()) + 1n);
@@ -178,7 +195,15 @@ export async function join(
         await heartbeat();
         return;
       }
-      if (!isOfKafka(error)) onFailure(error);
+      if (error instanceof Unsure) {
+        log.warn({ group, partition, reason: error.message }, 'the broker is asked anew where the partition stands');
+        owners.delete(partition);
+        await Bun.sleep(ASK_AGAIN_MS);
+        await heartbeat();
+        return;
+      }
+      const failure = isOfKafka(error) ? refused(error) : error;
+      if (failure !== null) onFailure(failure);
       throw error;
     }
   }
@@ -197,8 +222,8 @@ export async function join(
         await consumer.commitOffsets([{ topic, partition, offset: String(next), metadata: note }]);
         return true;
       } catch (error) {
-        if (isOfKafka(error)) return false;
-        throw error;
+        if (isOfKafka(error) && !refused(error)) return false;
+        throw refused(error) ?? error;
       }
     },
     async lags() {
@@ -228,6 +253,15 @@ export async function committed(admin: Admin, group: string, topic: string): Pro
   const known = found!.partitions.filter(({ offset }) => offset !== '-1');
   return new Map(
     known.map(({ partition, offset, metadata }) => [partition, { next: BigInt(offset), note: metadata ?? '' }]),
+  );
+}
+
+/** A group that has been where nothing is has read another topic of that name. */
+function begunAnew(topic: string, partition: number, next: bigint, high: bigint): Fault {
+  const what = `partition ${partition} of ${topic} was read up to offset ${next}, and it ends at ${high}`;
+  return new Fault(
+    'conflict',
+    `${what}: the topic is not the one that was there before; what was made of that one is not to be mixed with this one`,
   );
 }
 

@@ -32,7 +32,7 @@ export interface Owner {
    * Takes messages that follow on each other, but for those that it has taken already; resolves when the next may come.
    *
    * @param next the first offset behind them
-   * @throws Lost where another one owns the partition
+   * @throws Lost where another one owns the partition, Unsure where nobody knows what was taken
    */
   take(messages: Message[], next: bigint): Promise<void>;
 }
@@ -40,6 +40,11 @@ export interface Owner {
 /** Another process owns the partition, or may: whoever finds that out asks anew where it stands. */
 export class Lost extends Error {
   override name = 'Lost';
+}
+
+/** The broker has not said whether something was done: whoever hears that asks anew where the partition stands, as if it had just been given. */
+export class Unsure extends Error {
+  override name = 'Unsure';
 }
 
 /** A partition that has just been given to this process. */
@@ -62,7 +67,11 @@ export interface Outgoing {
 
 /** What one source partition sends, by transactions. Whoever opens it fences everybody who has opened the same before. */
 export interface Outbox {
-  /** All of it, and how far that comes, or nothing. @throws Lost where another one has opened it since */
+  /**
+   * All of it, and how far that comes, or nothing.
+   *
+   * @throws Lost where another one has opened it since, Unsure where it may have been done, Fault what no waiting helps against
+   */
   send(messages: Outgoing[], progress: Progress): Promise<void>;
   close(): Promise<void>;
 }

@@ -26,7 +26,7 @@ import {
   type Progress,
 } from '../source/partition.ts';
 import { lineCount, NEWLINE } from '../source/segment.ts';
-import { FIRST_MARK, noteOf, type Known, type Mark, readNote } from './note.ts';
+import { noteOf, type Known, type Mark, readNote } from './note.ts';
 import type { Watcher } from './watcher.ts';
 
 /** Changes are made by so many bytes at a time: no message is much longer. */
@@ -66,8 +66,8 @@ export class Tiler implements Owner {
   #next: bigint;
   /** Events before the next one. */
   #count: number;
-  /** What is noted with the offset. */
-  #mark: Mark;
+  /** What is noted with the offset; null where nothing is. */
+  #mark: Mark | null;
 
   /** @param low the first offset that there is, where nobody has been before */
   constructor(
@@ -77,12 +77,13 @@ export class Tiler implements Owner {
   ) {
     const { lanes, partition } = parts;
     assert(partition < SOURCE_PARTITIONS_MAX, `partition ${partition} has positions of its own`);
-    const known: Known = committed ? readNote(committed.note) : { count: 0, clocks: new Map(), mark: FIRST_MARK };
+    const known = committed && readNote(committed.note);
+    const clocks: Known['clocks'] = known?.clocks ?? new Map();
     this.#next = committed?.next ?? low;
-    this.#count = known.count;
-    this.#mark = known.mark;
+    this.#count = known?.count ?? 0;
+    this.#mark = known?.mark ?? null;
     this.#lanes = lanes.map(layout => {
-      resumeClocks(layout, known.clocks);
+      resumeClocks(layout, clocks);
       return { layout, decoder: new Decoder(layout.kernel, layout.types) };
     });
   }
@@ -95,18 +96,18 @@ export class Tiler implements Owner {
   get known(): Known {
     // Of a type that several plans have, the first one's clock counts.
     const clocks = new Map(this.#lanes.toReversed().flatMap(({ layout }) => [...typeClocks(layout)]));
-    return { count: this.#count, clocks, mark: this.#mark };
+    return { count: this.#count, clocks, mark: this.#mark ?? this.parts.mark };
   }
 
   /**
    * Notes what its events go by from here on, where that is new: nobody who has owned the partition before can send anything
-   * after it by what was before.
+   * after it by what was before. The first note of all is made before anything is taken: from then on there always is one.
    *
    * @throws Lost as `take`
    */
   async takeUp(): Promise<void> {
     const { mark, outbox } = this.parts;
-    if (this.#mark.plan === mark.plan && this.#mark.epoch === mark.epoch) return;
+    if (this.#mark?.plan === mark.plan && this.#mark.epoch === mark.epoch) return;
     this.#mark = mark;
     await outbox.send([], { next: this.#next, note: this.#note() });
   }

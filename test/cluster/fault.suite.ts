@@ -1,10 +1,16 @@
 import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Fault } from '../../src/base/fault.ts';
+import { WorkMetrics } from '../../src/base/work_metrics.ts';
+import { loadConfig } from '../../src/cli/config.ts';
+import { openWork, type Work } from '../../src/cli/working.ts';
+import { weekLines } from '../sim/flights.ts';
 import { gateTo } from './gate.ts';
 import type { Servers } from './servers.ts';
 import { STEPS } from './steps.ts';
 import { trial } from './trial.ts';
-import { SETTLED_MAX_MS } from './workers.ts';
+import { clusterOf, SETTLED_MAX_MS, SILENT, storedRows } from './workers.ts';
 
 /** `bun scripts/long.ts cluster` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
@@ -69,6 +75,12 @@ export function faultSuite(servers: () => Servers): void {
     TIMEOUT,
   );
 
+  test(
+    'offsets of events that are lost, and topics that are not those of before, are refused, and nothing counts twice',
+    () => lostThings(servers()),
+    TIMEOUT,
+  );
+
   test.skipIf(!LONG)(
     'a broker and a database that begin anew',
     async () => {
@@ -109,6 +121,54 @@ export function faultSuite(servers: () => Servers): void {
     },
     TIMEOUT,
   );
+}
+
+async function lostThings(servers: Servers): Promise<void> {
+  const cluster = await clusterOf(servers, 'l');
+  const { name, admin, kafka, dir, close } = cluster;
+  const path = join(dir, 'tilefold.yaml');
+  const config = await loadConfig(path);
+  const lines = (await weekLines()).slice(0, 3);
+  const producer = kafka.producer();
+  await producer.connect();
+  const send = (partitions: number[]) =>
+    producer.send({ topic: name, messages: partitions.map(partition => ({ partition, value: lines[partition]! })) });
+  const working = async (): Promise<Work & { failed: Promise<Fault> }> => {
+    const failed = Promise.withResolvers<Fault>();
+    const onFailure = (error: unknown) => failed.resolve(error as Fault);
+    const watcher = new WorkMetrics(async () => ({ stages: [], rowsDirty: 0, foldBytes: 0 }));
+    return { ...(await openWork(config, path, { log: SILENT, onFailure, watcher })), failed: failed.promise };
+  };
+  const tiled = async () => {
+    const [found] = await admin.fetchOffsets({ groupId: `${name}.tile`, topics: [name] });
+    return found!.partitions
+      .filter(({ offset }) => offset !== '-1')
+      .map(({ partition, offset }) => [partition, offset]);
+  };
+  await send([0, 1]);
+  const first = await working();
+  for (let n = 0; n < 300 && (await tiled()).length < 2; n++) await Bun.sleep(100);
+  await first.close();
+  const rows = await storedRows(cluster.store, cluster.plan);
+  expect(rows.size).toBeGreaterThan(0);
+
+  // Before anything is sent to it, a partition has an offset: whoever is killed then is not taken for one who has lost it.
+  await admin.deleteGroups([`${name}.tile`]);
+  await send([0, 1, 2]);
+  const second = await working();
+  const fault = await second.failed;
+  expect(fault.code).toBe('expired');
+  expect(fault.message).toMatch(/^partition [01] of \S+ was tiled before, and group \S+\.tile has no offset of it/);
+  for (let n = 0; n < 300 && (await tiled())[0]?.[1] !== '1'; n++) await Bun.sleep(100);
+  expect(await tiled()).toEqual([[2, '1']]);
+  await second.close();
+
+  await admin.deleteTopics({ topics: [`${name}.changes.1`] });
+  const third = await working().catch((error: Fault) => error);
+  expect(third).toMatchObject({ code: 'not_found' });
+  expect((third as Fault).message).toStartWith(`topic ${name}.changes.1, which has changes of this cluster, is gone`);
+  await producer.disconnect();
+  await close();
 }
 
 function residentBytes(pid: number): number {

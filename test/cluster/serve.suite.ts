@@ -80,6 +80,9 @@ export function serveSuite(servers: () => Servers): void {
         expect(refused.status).toBe(501);
         expect((await apps[0]!.request('/v1/timelines')).status).toBe(501);
         await checkMetrics(urlIn(await worker.said()));
+        worker.child.kill('SIGTERM');
+        expect(await worker.child.exited).toBe(0);
+        await checkAside(cluster, there, asked.find(({ at }) => at === null)!, lines[0]!);
         server.child.kill('SIGTERM');
         expect(await server.child.exited).toBe(0);
       } finally {
@@ -93,9 +96,27 @@ export function serveSuite(servers: () => Servers): void {
   );
 }
 
+/** Definitions of a version that this one does not know: others answer by them. */
+async function checkAside({ store }: Cluster, one: App, asked: Lookup, line: string): Promise<void> {
+  const { agreement } = store;
+  const body = JSON.stringify({ format: 99 });
+  const plan = { kind: 'plan' as const, number: 2, state: 'coming' as const, body };
+  expect(await agreement.decide(await agreement.turn(), [plan])).toBe(true);
+  const isReady = async () => (await one.request('/readyz')).status === 200;
+  for (let n = 0; n < 100 && (await isReady()); n++) await Bun.sleep(100);
+  const said = await (await one.request('/readyz')).text();
+  expect(said).toContain('plan 2 of this cluster was made by a newer version of tilefold');
+  const status = async () => (await one.request(...requestsOf(asked)[0]!)).status;
+  for (let n = 0; n < 100 && (await status()) === 200; n++) await Bun.sleep(100);
+  expect(await status()).toBe(503);
+  expect((await one.request('/healthz')).status).toBe(200);
+  await postTo(one, [line], NDJSON);
+}
+
 interface App {
   request(path: string, init?: RequestInit): Response | Promise<Response>;
 }
+type Cluster = Awaited<ReturnType<typeof clusterOf>>;
 type Line = { data: { origin: string } };
 
 const NDJSON = { 'content-type': 'application/x-ndjson' };

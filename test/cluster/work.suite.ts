@@ -92,6 +92,25 @@ export function workSuite(servers: () => Servers): void {
     await broker.close();
   });
 
+  test('what a topic does not take, or nobody has, is a fault that says so, and no other owner', async () => {
+    const name = `f${Date.now().toString(36)}${process.pid}`;
+    const broker = await openKafka([servers().kafka]);
+    await broker.makeTopic({ name, partitions: 1, replicas: 1, settings: { 'max.message.bytes': '1000' } });
+    const many = broker.makeTopic({ name: `${name}.copies`, partitions: 1, replicas: 3, settings: {} });
+    await expect(many).rejects.toMatchObject({ code: 'config' });
+    const outbox = await broker.outbox(name, { group: name, topic: name, partition: 0 });
+    const message = { topic: name, partition: 0, value: crypto.getRandomValues(new Uint8Array(5_000)) };
+    const sent = outbox.send([message], { next: 1n, note: '' });
+    await expect(sent).rejects.toMatchObject({ code: 'too_large' });
+    await expect(sent).rejects.toThrow(`${name} sends to ${name}: Kafka refuses it with MESSAGE_TOO_LARGE`);
+    // Asked anew, nothing of that transaction is there.
+    const again = await broker.outbox(name, { group: name, topic: name, partition: 0 });
+    expect(await broker.committed(name, name)).toEqual(new Map());
+    await again.send([], { next: 1n, note: 'here' });
+    expect(await broker.committed(name, name)).toEqual(new Map([[0, { next: 1n, note: 'here' }]]));
+    await broker.close();
+  });
+
   test('a process that is told to stop and cannot reach the database ends in time', async () => {
     const gate = await gateTo(servers().cassandra);
     const cluster = await clusterOf(servers(), 'g', { seen: gate.address });

@@ -155,7 +155,8 @@ test('every alert is explained', () => {
 });
 
 describe('configurations', () => {
-  const inManifests = ['kubernetes/server.yaml', 'kubernetes/cluster.yaml'].map((name): [string, string] => {
+  const manifests = ['server', 'cluster', 'cluster-tls'].map(name => `kubernetes/${name}.yaml`);
+  const inManifests = manifests.map((name): [string, string] => {
     const map = documentsOf(name).find(({ kind }) => kind === 'ConfigMap')!;
     return [name, (map.data as Record<string, string>)['tilefold.yaml']!];
   });
@@ -172,6 +173,25 @@ describe('configurations', () => {
     ];
     if (!name.includes('cluster')) for (const path of written) expect(path).toStartWith('/var/lib/tilefold/');
   });
+});
+
+test('certificates are looked for where the secret is mounted, and it has what they are called', () => {
+  const text = textOf('kubernetes/cluster-tls.yaml');
+  const map = documentsOf('kubernetes/cluster-tls.yaml')[0] as unknown as Manifest & { data: Record<string, string> };
+  const cluster = documentsOf('kubernetes/cluster.yaml') as unknown as Manifest[];
+  expect(cluster.find(({ kind }) => kind === 'ConfigMap')!.metadata.name).toBe(map.metadata.name);
+  const { kafka, scylla } = parseConfig('/etc/tilefold/tilefold.yaml', map.data['tilefold.yaml']!);
+  const files = [kafka!.tls, scylla!.tls].flatMap(tls => [tls!.ca!, tls!.client!.cert, tls!.client!.key]);
+  for (const { kind, spec } of cluster) {
+    if (kind !== 'Deployment') continue;
+    const { name } = spec.template.spec.volumes.find(({ secret }) => secret?.secretName === 'tilefold-tls')!;
+    const mount = spec.template.spec.containers[0]!.volumeMounts.find(one => one.name === name)!;
+    for (const file of files) {
+      expect(file).toStartWith(`${mount.mountPath}/`);
+      expect(text).toContain(`--from-file=${file.slice(mount.mountPath.length + 1)}`);
+    }
+  }
+  expect(kafka!.sasl).toBe('scram-sha-512');
 });
 
 describe('commands', () => {
@@ -239,8 +259,8 @@ interface Manifest {
     template: {
       metadata: { labels: Record<string, string> };
       spec: {
-        volumes: { name: string; configMap?: { name: string } }[];
-        containers: { volumeMounts: { name: string }[] }[];
+        volumes: { name: string; configMap?: { name: string }; secret?: { secretName: string } }[];
+        containers: { volumeMounts: { name: string; mountPath: string }[] }[];
       };
     };
     volumeClaimTemplates?: { metadata: { name: string } }[];
