@@ -10,7 +10,7 @@ import type { FoldedRows } from '../../src/work/patient.ts';
 import { changeBatch, count, row, statesOf } from '../kernel/rows.ts';
 import { Random } from '../sim/random.ts';
 
-const SEEDS = process.env.TILEFOLD_LONG === '1' ? 2_000 : 30;
+const SEEDS = process.env.TILEFOLD_LONG === '1' ? 2_000 : 15;
 const MESSAGES = 80;
 const KEYS = ['ATL', 'ORD', 'SFO', 'JFK', 'LAX'];
 const MINUTE = 60_000;
