@@ -1,13 +1,12 @@
 import { connect as connectPlain, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Admin, ISocketFactory, SASLOptions } from 'kafkajs';
-import type Driver from 'kafkajs/src/broker/index.js';
 import { Fault } from '../base/fault.ts';
 import { isUntrusted, type TlsFiles, tlsOptions } from '../base/tls.ts';
-import { hideAborted } from './aborted.ts';
 import { refusalOf } from './broker_error.ts';
 import { addCodecs } from './codecs.ts';
 import { committed, type GroupSettings, join, type Member } from './group.ts';
+import { mendDriver } from './mended.ts';
 import { openOutbox } from './outbox.ts';
 import type { Outbox, Progress } from './partition.ts';
 import { openSender, type Sender } from './sender.ts';
@@ -57,10 +56,9 @@ export async function openKafka(
   process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1';
   // Whoever works with a folder alone need not wait for it.
   const { Kafka, logLevel, CompressionCodecs } = (await import('kafkajs')).default;
-  const { default: driver } = await import('kafkajs/src/broker/index.js');
   if (!isMended) {
     addCodecs(CompressionCodecs);
-    mendFetches(driver);
+    await mendDriver();
     isMended = true;
   }
   const where = `Kafka at ${brokers.join(', ')}`;
@@ -140,26 +138,6 @@ function socketsTelling(untrusted: (error: Error) => void): ISocketFactory {
 
 /** The driver is one for the whole process. */
 let isMended = false;
-
-/** Whatever the driver fetches comes without messages of aborted transactions, which it does not tell reliably itself. */
-function mendFetches({ prototype }: typeof Driver) {
-  const { fetch } = prototype;
-  prototype.fetch = async function (request) {
-    const fetched = await fetch.call(this, request).catch((error: unknown) => {
-      throw error instanceof Fault ? unreadable(error) : error;
-    });
-    for (const partition of fetched.responses.flatMap(({ partitions }) => partitions)) {
-      hideAborted(partition.messages, partition.abortedTransactions ?? []);
-      partition.abortedTransactions = [];
-    }
-    return fetched;
-  };
-}
-
-/** The one kind of error that makes the driver give up: it would ask again and again for what it cannot read. */
-function unreadable(cause: Fault): Error {
-  return Object.assign(new Error(cause.message, { cause }), { name: 'KafkaJSNotImplemented' });
-}
 
 async function partitionsOf(admin: Admin, topic: string): Promise<number | null> {
   if (!(await admin.listTopics()).includes(topic)) return null;

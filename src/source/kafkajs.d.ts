@@ -1,4 +1,4 @@
-/** The driver's own class of brokers, of which its types say nothing. */
+/** The driver's own classes, of which its types say nothing. */
 declare module 'kafkajs/src/broker/index.js' {
   import type { AbortedTransaction, TransactionMessage } from './aborted.ts';
 
@@ -10,5 +10,18 @@ declare module 'kafkajs/src/broker/index.js' {
 
   export default class Broker {
     fetch(request: object): Promise<{ responses: { partitions: FetchedPartition[] }[] }>;
+  }
+}
+
+declare module 'kafkajs/src/cluster/index.js' {
+  export default class Cluster {
+    findGroupCoordinatorMetadata(request: object): Promise<object>;
+  }
+}
+
+declare module 'kafkajs/src/network/requestQueue/index.js' {
+  export default class RequestQueue {
+    pending: object[];
+    scheduleCheckPendingRequests(): void;
   }
 }

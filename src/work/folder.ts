@@ -6,9 +6,11 @@
  *
  * It may have lost the partition and not know it, and another one may have been further with any row. Its memory is what the
  * messages up to `next` make of rows, whoever wrote what meanwhile, and stamp.ts says why its writes do no harm.
+ *
+ * The note of the offset has the highest tiles that rows had by then. A row beyond them is of later messages alone, whoever may have
+ * written it meanwhile: so it is not looked for, and most rows are new ones, of tiles that time has just come to.
  */
 import { assert } from '../base/assert.ts';
-import { Fault } from '../base/fault.ts';
 import { Fold } from '../kernel/fold.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { Message, Owner, Progress } from '../source/partition.ts';
@@ -16,6 +18,7 @@ import { byteName } from '../store/address.ts';
 import { PackWalk } from '../store/pack.ts';
 import { appliedAt, nextStamp } from '../store/stamp.ts';
 import { changeCount, type FoundRows, withoutApplied } from './changes.ts';
+import { type Folded, foldedNote, readFolded } from './note.ts';
 import type { FoldedRows } from './patient.ts';
 import type { Watcher } from './watcher.ts';
 
@@ -28,8 +31,8 @@ const ARRIVALS_MAX = 1_000;
 export interface FolderParts {
   kernel: Kernel;
   rows: FoldedRows;
-  /** Which changelog it is, and what its first stamp comes after. */
-  epoch: { number: number; stamp: bigint };
+  /** Which changelog it is, and what rows there are before it. */
+  epoch: { number: number } & Folded;
   /** Commits how far rows have been written; it may say no, and then another one goes on. */
   commit: (progress: Progress) => Promise<boolean>;
   /** What rows in memory may occupy. */
@@ -42,6 +45,7 @@ export interface FolderParts {
 export class Folder implements Owner {
   readonly #parts: FolderParts;
   readonly #fold: Fold;
+  readonly #knowsHighest: boolean;
   #found: FoundRows = new Map();
   #next: bigint;
   /** Of the message before `next`. */
@@ -63,10 +67,13 @@ export class Folder implements Owner {
         if (row) take(index, row.value, 0, row.value.length);
       }
     });
-    this.#fold.share();
+    const { stamp, highest } = committed ? readFolded(committed.note) : parts.epoch;
+    this.#knowsHighest = highest !== null;
+    if (highest) this.#fold.resume(highest);
+    else this.#fold.share();
     this.#fold.boundBytes = parts.memoryBytes;
     this.#next = this.#written = committed?.next ?? 0n;
-    this.#stamp = committed ? stampFrom(committed.note) : parts.epoch.stamp;
+    this.#stamp = stamp;
   }
 
   get next(): bigint {
@@ -166,15 +173,8 @@ export class Folder implements Owner {
       fold.evict(fold.boundBytes / 2);
       watcher.evicted(fold.evicted - before);
     }
+    const note = foldedNote({ stamp, highest: this.#knowsHighest ? fold.highest() : null });
     // Where the group is being dealt out anew it says no, and is asked again with the next flush.
-    if (await this.#parts.commit({ next, note: String(stamp) })) this.#written = next;
+    if (await this.#parts.commit({ next, note })) this.#written = next;
   }
-}
-
-function stampFrom(note: string): bigint {
-  if (/^\d{1,19}$/.test(note)) return BigInt(note);
-  throw new Fault(
-    'corrupt',
-    `an offset of the group was not committed by tilefold: its note is ${JSON.stringify(note)}`,
-  );
 }

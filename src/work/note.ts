@@ -1,5 +1,7 @@
 import type { TypeClock } from '../base/time.ts';
 import { Fault } from '../base/fault.ts';
+import type { HighestTile } from '../kernel/fold.ts';
+import { NOTE_MAX_BYTES } from '../source/partition.ts';
 
 /** What is known of the events of a partition up to an offset. */
 export interface Known {
@@ -38,11 +40,43 @@ export function readNote(note: string): Known {
     ]);
     return { count, clocks: new Map(read), mark: { plan, epoch } };
   } catch {
-    throw new Fault(
-      'corrupt',
-      `an offset of the group was not committed by tilefold: its note is ${JSON.stringify(note)}`,
-    );
+    throw foreign(note);
   }
+}
+
+/** What is known of the rows of a partition of a changelog up to an offset. */
+export interface Folded {
+  /** Of the message before it. */
+  stamp: bigint;
+  /** Up to which tiles there are rows: whatever lies beyond them has none. Null where that is not known. */
+  highest: HighestTile[] | null;
+}
+
+/** As the note of an offset. Of more kinds of rows than fit into it nothing is known then, and they are looked for. */
+export function foldedNote({ stamp, highest }: Folded): string {
+  const tiles = highest?.map(({ entity, levelMs, tileStartMs }) => [entity, levelMs, tileStartMs]);
+  const note = JSON.stringify({ stamp: String(stamp), highest: tiles });
+  return note.length <= NOTE_MAX_BYTES ? note : JSON.stringify({ stamp: String(stamp) });
+}
+
+/** @throws Fault `corrupt` where somebody else has committed the offset */
+export function readFolded(note: string): Folded {
+  // Before it knew of tiles it was the stamp alone.
+  if (/^\d{1,19}$/.test(note)) return { stamp: BigInt(note), highest: null };
+  try {
+    const { stamp, highest } = JSON.parse(note) as { stamp: string; highest?: [number, number, number][] };
+    const tiles = highest?.map(([entity, levelMs, tileStartMs]) => ({ entity, levelMs, tileStartMs }));
+    return { stamp: BigInt(stamp), highest: tiles ?? null };
+  } catch {
+    throw foreign(note);
+  }
+}
+
+function foreign(note: string): Fault {
+  return new Fault(
+    'corrupt',
+    `an offset of the group was not committed by tilefold: its note is ${JSON.stringify(note)}`,
+  );
 }
 
 /** What is known of all partitions together: the latest that a clock shows, and the first event that any has had. */
