@@ -1442,6 +1442,22 @@ const CLUSTER: Mutant[] = [
     suite: 'test/source/sender.test.ts',
   },
   {
+    name: 'protobuf-length',
+    why: 'a message whose length goes beyond what it is in is read as if it were one',
+    file: 'src/source/protobuf_wire.ts',
+    from: '  if (inner > end) throw',
+    to: '  if (inner > end + 8) throw',
+    suite: 'test/source/protobuf.test.ts',
+  },
+  {
+    name: 'protobuf-presence',
+    why: 'what a message says with 0 or an empty text is taken for not said',
+    file: 'src/source/protobuf_json.ts',
+    from: 'if (isPlural || field.presence === FeatureSet_FieldPresence.IMPLICIT)',
+    to: 'if (isPlural)',
+    suite: 'test/source/protobuf.test.ts',
+  },
+  {
     name: 'every-error-passes',
     why: 'what no waiting helps against is asked for again and again, without end',
     file: 'src/source/outbox.ts',

@@ -47,10 +47,11 @@ export function runPython(python: string, args: string[], input?: Uint8Array): U
   return stdout;
 }
 
-/** Compiles proto/ into the FileDescriptorSet that scripts/python/read_rows.py asks for, and returns its path. */
-export function buildDescriptors(): string {
-  const path = `${ROOT}.cache/descriptors.binpb`;
-  const { exitCode, stderr } = Bun.spawnSync([`${ROOT}node_modules/.bin/buf`, 'build', '-o', path], { cwd: ROOT });
+/** Compiles proto/, or another folder, into a FileDescriptorSet, and returns its path. */
+export function buildDescriptors(folder = 'proto', name = 'descriptors'): string {
+  const path = `${ROOT}.cache/${name}.binpb`;
+  const buf = `${ROOT}node_modules/.bin/buf`;
+  const { exitCode, stderr } = Bun.spawnSync([buf, 'build', folder, '-o', path], { cwd: ROOT });
   if (exitCode !== 0) throw new Error(`buf build exited with ${exitCode}:\n${stderr.toString()}`);
   return path;
 }

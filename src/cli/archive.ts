@@ -6,7 +6,7 @@ import { loadKernel } from '../kernel/instance.ts';
 import { type Archive, bucketArchive, folderArchive } from '../source/archive.ts';
 import { leftBehind, type Member } from '../source/group.ts';
 import { Archiver } from '../work/archiver.ts';
-import { openBroker } from './cluster.ts';
+import { codingOf, openBroker } from './cluster.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
 import { graceOf, graceOption, leave, logLevelOption } from './daemon.ts';
 import { exitCodeOf } from './exit.ts';
@@ -90,7 +90,7 @@ async function openArchive(
   const door = await loadKernel();
   const archivers = new Map<number, Archiver>();
   const member: Member = await broker.join({
-    ...{ group, topic: events, ...around, onLost: () => {} },
+    ...{ group, topic: events, coding: await codingOf(kafka), ...around, onLost: () => {} },
     dealt(now) {
       for (const partition of archivers.keys()) if (!now.includes(partition)) archivers.delete(partition);
     },

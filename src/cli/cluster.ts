@@ -5,6 +5,8 @@ import type { WorkMetrics } from '../base/work_metrics.ts';
 import { isTopology } from '../plan/layers.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type Broker, openKafka } from '../source/kafka.ts';
+import type { EventCoding } from '../source/partition.ts';
+import { openProtobuf } from '../source/protobuf.ts';
 import { type Cassandra, type ClusterSettings, openCassandra } from '../store/cassandra.ts';
 import type { Config, KafkaConfig } from './config.ts';
 
@@ -43,6 +45,11 @@ export function openBroker({ brokers, tls, sasl }: KafkaConfig): Promise<Broker>
       `kafka.sasl is ${sasl}: TILEFOLD_KAFKA_USER and TILEFOLD_KAFKA_PASSWORD are to say, in the environment, for whom`,
     );
   return openKafka(brokers, { tls, login: sasl !== null && user !== null ? { mechanism: sasl, ...user } : null });
+}
+
+/** How events are messages; null where these are lines. @throws Fault as `openProtobuf` */
+export async function codingOf({ protobuf }: KafkaConfig): Promise<EventCoding | null> {
+  return protobuf && (await openProtobuf(protobuf));
 }
 
 /** @throws Fault as `openCassandra` */

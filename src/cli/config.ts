@@ -9,6 +9,7 @@ import { DIALECT } from '../compile/shape.ts';
 import { check, readYaml } from '../compile/yaml.ts';
 import { jobsMin, MEMORY_MIN_BYTES, memoryArgument, memoryMin, rowsWithin } from './memory.ts';
 import { SASL_MECHANISMS, type SaslMechanism } from '../source/kafka.ts';
+import { OWN_EVENT, type ProtobufSettings } from '../source/protobuf.ts';
 import type { Keep } from '../source/retention.ts';
 import type { S3Settings } from '../source/s3.ts';
 import type { Clock } from '../source/source.ts';
@@ -61,6 +62,8 @@ export interface KafkaConfig {
   sasl: SaslMechanism | null;
   /** The topic of events. */
   events: string;
+  /** How events are messages of protobuf; null where they are lines of JSON. */
+  protobuf: ProtobufSettings | null;
   /** The topic of changes, made where there is none. */
   changelog: { topic: string; partitions: number; replicas: number; retentionMs: number };
   /** What names of groups and of transactions begin with. */
@@ -382,10 +385,43 @@ const TOPIC = z
 export const CHANGELOG_PARTITIONS_MAX = 64n;
 const CHANGELOG_PARTITIONS_DEFAULT = 8;
 
+const FIELD = z.string().min(1, 'got an empty text, wanted the name of a field').describe('the name of a field');
+
+/** Nothing of it is said of the messages that proto/ has for events, and all of it has to be of others. */
+const PROTOBUF = z
+  .strictObject({
+    descriptors: PATH.optional(),
+    message: z.string().min(1, 'got an empty text, wanted a name').describe('the full name of a message').optional(),
+    type: z.string().min(1, 'got an empty text, wanted a type').describe('an event type').optional(),
+    type_field: FIELD.optional(),
+    time: FIELD.optional(),
+    id: FIELD.optional(),
+    data: FIELD.optional(),
+  })
+  .refine(
+    ({ descriptors, message, type, type_field, time, id, data }) =>
+      descriptors === undefined
+        ? [message, type, type_field, time, id, data].every(one => one === undefined)
+        : message !== undefined && time !== undefined && (type === undefined) !== (type_field === undefined),
+    'wanted nothing at all, or descriptors, message and time with one of type and type_field',
+  )
+  .describe('messages of protobuf: of tilefold.v1.Event, or of what descriptors say');
+
+function protobufSettings(said: z.output<typeof PROTOBUF> | undefined, folder: string): ProtobufSettings | null {
+  if (!said) return null;
+  const { descriptors, message, type, type_field, time, id = null, data = null } = said;
+  if (descriptors === undefined) return OWN_EVENT;
+  return {
+    ...{ of: { descriptors: resolve(folder, descriptors), message: message! }, time: time!, id, data },
+    type: type === undefined ? { field: type_field! } : { fixed: type },
+  };
+}
+
 const KAFKA = z.strictObject({
   brokers: z.array(HOST).min(1, 'got no broker, wanted one at least'),
   events: TOPIC.default('events'),
   group: TOPIC.default('tilefold'),
+  protobuf: PROTOBUF.optional(),
   tls: TLS.optional(),
   sasl: z.enum(SASL_MECHANISMS).describe(SASL_MECHANISMS.join(', ')).optional(),
   changelog: z
@@ -399,13 +435,13 @@ const KAFKA = z.strictObject({
 });
 
 function kafkaSettings(
-  { brokers, events, group, tls, sasl, changelog }: z.output<typeof KAFKA>,
+  { brokers, events, group, protobuf, tls, sasl, changelog }: z.output<typeof KAFKA>,
   folder: string,
 ): KafkaConfig {
   const { topic, partitions = CHANGELOG_PARTITIONS_DEFAULT, replicas = REPLICAS_DEFAULT } = changelog;
   return {
     ...{ brokers, tls: tlsFiles(tls, folder), sasl: sasl ?? null },
-    ...{ events, group },
+    ...{ events, group, protobuf: protobufSettings(protobuf, folder) },
     changelog: { topic, partitions, replicas, retentionMs: changelog.retention },
   };
 }

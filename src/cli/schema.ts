@@ -43,6 +43,17 @@ const NOTES = {
   'kafka.brokers': 'Some of its brokers.',
   'kafka.events': 'The topic of events; it has to be there.',
   'kafka.group': 'What names of groups and of transactions begin with: processes of one group share the work.',
+  'kafka.protobuf':
+    'Messages of the topic of events are those of protobuf, one event each; without it they are lines of JSON.',
+  'kafka.protobuf.descriptors':
+    'A FileDescriptorSet that has the message, and all that it imports; left out, messages are tilefold.v1.Event.',
+  'kafka.protobuf.message': 'Its full name, like shop.v1.View.',
+  'kafka.protobuf.type': 'What type all its events are of.',
+  'kafka.protobuf.type_field':
+    'The field that says the type: a string, an enum, or a oneof of messages, of which each is the data of its type.',
+  'kafka.protobuf.time': 'The field that says when it was: a Timestamp, an integer of epoch milliseconds, or RFC 3339.',
+  'kafka.protobuf.id': 'The field that has its id.',
+  'kafka.protobuf.data': 'The field that has its data; left out, the message itself is that.',
   'kafka.changelog': 'The topic that changes of rows go through, made where there is none.',
   'kafka.changelog.topic': 'Its name, which a number follows: 1, and one more whenever it is repartitioned.',
   'kafka.changelog.partitions': 'As many processes can fold at most; 8 where it is left out.',

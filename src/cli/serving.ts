@@ -8,7 +8,7 @@ import { openCassandra } from '../store/cassandra.ts';
 import { Post } from '../work/post.ts';
 import { openAnswering } from './answering.ts';
 import { filesApplied } from './apply.ts';
-import { errorsName, openBroker, scyllaOf, type Surroundings } from './cluster.ts';
+import { codingOf, errorsName, openBroker, scyllaOf, type Surroundings } from './cluster.ts';
 import type { Config } from './config.ts';
 import { noteOthers } from './course.ts';
 import { type Succeeding, succeeding } from './succeeding.ts';
@@ -62,7 +62,10 @@ export async function openServing(config: Config, path: string, { log, onFailure
       ),
     );
     const stages = new Stages();
-    const post = new Post({ door: await loadKernel(), sender, stages }, process.pid % partitionCount);
+    const post = new Post(
+      { door: await loadKernel(), sender, coding: await codingOf(kafka), stages },
+      process.pid % partitionCount,
+    );
     const served: Served = {
       ...elsewhere(errorsName(kafka)),
       ...{ reader: untilAside(answering), moment: () => answering.moment(), stages },

@@ -15,7 +15,7 @@ import { FIRST_MARK, type Mark, readNote } from '../work/note.ts';
 import type { Patience } from '../work/patient.ts';
 import { lanesOf, takenUpNote } from '../work/succession.ts';
 import { Tiler } from '../work/tiler.ts';
-import { changelogName, errorsName, tileGroup } from './cluster.ts';
+import { changelogName, codingOf, errorsName, tileGroup } from './cluster.ts';
 import type { KafkaConfig } from './config.ts';
 import { agreedIds, type CourseReader } from './course.ts';
 import type { WorkSurroundings } from './cluster.ts';
@@ -39,6 +39,7 @@ export interface Tiling {
 export async function openTiling(parts: TilingParts, around: WorkSurroundings): Promise<Tiling> {
   const { kafka, broker, remote, reader, patience } = parts;
   const source = { group: tileGroup(kafka), topic: kafka.events };
+  const coding = await codingOf(kafka);
   const outboxes = new Map<number, Outbox>();
   /** By what each partition goes that is owned. */
   const ways = new Map<number, string>();
@@ -92,7 +93,7 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
   }
 
   const member = await broker.join({
-    ...{ ...source, ...around, onLost: () => around.watcher.lost() },
+    ...{ ...source, ...around, coding, onLost: () => around.watcher.lost() },
     dealt: () => ways.clear(),
     own: ({ partition, low, committed }) => own(partition, low, committed),
   });

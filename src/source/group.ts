@@ -3,7 +3,7 @@ import type { Admin, Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka } fro
 import { Fault } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
 import { isOfKafka, refusalOf, typeOf } from './broker_error.ts';
-import { type Given, Lost, type Message, type Owner, type Progress, Unsure } from './partition.ts';
+import { type EventCoding, type Given, Lost, type Message, type Owner, type Progress, Unsure } from './partition.ts';
 
 /** A group member that has said nothing for so long loses its partitions. */
 const SESSION_MS = 6_000;
@@ -24,6 +24,8 @@ export const ARRIVED = 'arrived';
 export interface GroupSettings {
   group: string;
   topic: string;
+  /** Where messages are not lines themselves. */
+  coding?: EventCoding | null;
   /** Called for each partition whenever the group has dealt them out anew. */
   own: (given: Given) => Promise<Owner>;
   /** Called with all that are this one's now, before `own` is for any of them. */
@@ -62,7 +64,7 @@ export async function join(
   kafka: Kafka,
   admin: Admin,
   retry: object,
-  { group, topic, own, dealt, onLost, onFailure, log }: GroupSettings,
+  { group, topic, coding = null, own, dealt, onLost, onFailure, log }: GroupSettings,
 ): Promise<Member> {
   let isStopping = false;
   const consumer: Consumer = kafka.consumer({
@@ -183,7 +185,10 @@ export async function join(
       if (first > next && (await boundsOf(partition)).low > next) throw leftBehind(topic, partition, next);
       held.isSought = true;
       if (isStale()) return;
-      await held.owner.take(batch.messages.map(messageOf), BigInt(batch.lastOffset()) + 1n);
+      await held.owner.take(
+        batch.messages.map(message => messageOf(message, coding)),
+        BigInt(batch.lastOffset()) + 1n,
+      );
       resolveOffset(batch.messages.at(-1)!.offset);
       await heartbeat();
     } catch (error) {
@@ -271,10 +276,17 @@ export function leftBehind(topic: string, partition: number, next: bigint): Faul
   return new Fault('expired', `${what}: retention of the topic has to be longer than its readers are away`);
 }
 
-function messageOf({ offset, timestamp, value, headers }: EachBatchPayload['batch']['messages'][number]): Message {
+type KafkaMessage = EachBatchPayload['batch']['messages'][number];
+
+function messageOf({ offset, timestamp, value, headers }: KafkaMessage, coding: EventCoding | null): Message {
   const arrived = headers?.[ARRIVED];
+  // What has no value at all is no event, and nothing is wrong with it.
+  const line = value && coding ? coding.lineOf(value) : (value ?? NOTHING);
   return {
-    ...{ offset: BigInt(offset), timestampMs: Number(timestamp), value: value ?? new Uint8Array(0) },
+    ...{ offset: BigInt(offset), timestampMs: Number(timestamp) },
+    ...(line instanceof Uint8Array ? { value: line } : { value: NOTHING, poison: line }),
     ...(arrived && { arrivedMs: Number(arrived) }),
   };
 }
+
+const NOTHING = new Uint8Array(0);

@@ -11,6 +11,29 @@ export interface Message {
   value: Uint8Array;
   /** As `Outgoing.arrivedMs`, where it was sent with that. */
   arrivedMs?: number;
+  /** Why it is no event; its value is empty then. */
+  poison?: Poison;
+}
+
+/** What is no event where messages are not lines themselves. */
+export interface Poison {
+  code: string;
+  reason: string;
+  /** How it begins, in base 16. */
+  sample: string;
+}
+
+/** How events are messages, where these are not lines themselves. */
+export interface EventCoding {
+  /** The line that a message means, without a newline. */
+  lineOf(message: Uint8Array): Uint8Array | Poison;
+  /** The message that means an event. @throws Unsayable where there is none */
+  messageOf(line: Uint8Array): Uint8Array;
+}
+
+/** What messages of a topic cannot say: the text is for whoever has sent it. */
+export class Unsayable extends Error {
+  override name = 'Unsayable';
 }
 
 /** How far a group has come with a partition: part of a transaction, or committed alone. */

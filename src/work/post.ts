@@ -1,10 +1,12 @@
 /** The way of an event into a cluster: door -> messages of one partition -> all replicas in sync. */
 import { Fault } from '../base/fault.ts';
 import type { Stages } from '../base/stages.ts';
-import { admitBody, sliceEnd } from '../ingest/door.ts';
-import type { BodyFormat } from '../ingest/body.ts';
+import { admitBody, sliceEnd, type TakenBody } from '../ingest/door.ts';
+import type { BodyFormat, Rejection } from '../ingest/body.ts';
 import type { Receipt } from '../ingest/ingest.ts';
 import type { Kernel } from '../kernel/instance.ts';
+import { type EventCoding, Unsayable } from '../source/partition.ts';
+import { NEWLINE } from '../source/segment.ts';
 import type { Sender } from '../source/sender.ts';
 
 /** Lines that one message has: few messages, and each far from what a broker refuses. */
@@ -14,6 +16,8 @@ export interface PostParts {
   /** Judges bodies. */
   door: Kernel;
   sender: Sender;
+  /** Null where lines are messages. */
+  coding: EventCoding | null;
   stages: Stages;
 }
 
@@ -43,9 +47,12 @@ export class Post {
         'unsupported',
         'an Idempotency-Key is kept by a log on one machine: in a cluster nothing counts once by it',
       );
-    const { door, sender, stages } = this.parts;
-    const { lines, count, rejected } = await admitBody(door, body, format, stages);
-    if (count > 0) await stages.wait('log', () => sender.send(this.#partition(order), messagesOf(lines)));
+    const { door, sender, coding, stages } = this.parts;
+    const admitted = await admitBody(door, body, format, stages);
+    const { messages, count, rejected } = coding
+      ? stages.time('door', () => coded(coding, admitted, placesOf(body, format, admitted)))
+      : { ...admitted, messages: messagesOf(admitted.lines) };
+    if (count > 0) await stages.wait('log', () => sender.send(this.#partition(order), messages));
     return { accepted: count, rejected, position: null };
   }
 
@@ -65,4 +72,42 @@ function messagesOf(lines: Uint8Array): Uint8Array[] {
     from = end;
   }
   return messages;
+}
+
+/** Each event as a message of its own; those that messages cannot say are rejected. */
+function coded(coding: EventCoding, { lines, rejected }: TakenBody, places: number[]) {
+  const messages: Uint8Array[] = [];
+  const unsaid: Rejection[] = [];
+  for (let from = 0, i = 0; from < lines.length; i++) {
+    const end = lines.indexOf(NEWLINE, from);
+    try {
+      messages.push(coding.messageOf(lines.subarray(from, end)));
+    } catch (error) {
+      if (!(error instanceof Unsayable)) throw error;
+      unsaid.push({ line: places[i]!, code: 'not_protobuf', reason: error.message });
+    }
+    from = end + 1;
+  }
+  const all = [...rejected, ...unsaid].sort((a, b) => a.line - b.line);
+  return { messages, count: messages.length, rejected: all };
+}
+
+/** Where in the body those stand that were let in. */
+function placesOf(body: Uint8Array, format: BodyFormat, { count, rejected }: TakenBody): number[] {
+  const others = new Set(rejected.map(({ line }) => line));
+  const places: number[] = [];
+  for (let from = 0, place = 1; places.length < count; place++) {
+    const end = format === 'json' ? from : body.indexOf(NEWLINE, from);
+    const isBlank = format !== 'json' && isBlankLine(body, from, end === -1 ? body.length : end);
+    if (!isBlank && !others.has(place)) places.push(place);
+    from = end + 1;
+  }
+  return places;
+}
+
+const SPACES = new Set([0x20, 0x09, 0x0d]);
+
+function isBlankLine(body: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) if (!SPACES.has(body[at]!)) return false;
+  return true;
 }

@@ -144,6 +144,8 @@ export class Tiler implements Owner {
       lines.copy(value, 0, value.length);
       lines.room(1)[lines.length++] = NEWLINE;
     }
+    for (const { offset, poison } of messages)
+      if (poison) outgoing.push(this.#error({ offset: String(offset), line: null, position: null, ...poison }));
     // What is an event is the same by all plans, and so is their count.
     const counts = this.#lanes.map((lane, i) =>
       this.#decodeIn(lane, messages, arrivalMicros, i === 0 ? outgoing : null),
@@ -199,7 +201,7 @@ export class Tiler implements Owner {
 interface TileError {
   /** Of its message, as a text: it may have more digits than a number. */
   offset: string | null;
-  /** Of the message, from 1. */
+  /** Of the message, from 1; null where that is none that could be read. */
   line: number | null;
   /** Among the events of the partition; null of what is none. */
   position: number | null;

@@ -1,9 +1,26 @@
 import { expect, test } from 'bun:test';
+import { join } from 'node:path';
 import { CompressionCodecs, CompressionTypes, Kafka, logLevel } from 'kafkajs';
+import { WorkMetrics } from '../../src/base/work_metrics.ts';
+import { loadConfig } from '../../src/cli/config.ts';
+import { openServing } from '../../src/cli/serving.ts';
+import { openWork } from '../../src/cli/working.ts';
+import { archiveSource } from '../../src/source/archive.ts';
+import { localDisk } from '../../src/source/disk.ts';
 import { openKafka } from '../../src/source/kafka.ts';
 import { weekLines } from '../sim/flights.ts';
 import type { Servers } from './servers.ts';
-import { readAll } from './workers.ts';
+import {
+  clusterOf,
+  embedded,
+  PARTITIONS,
+  readAll,
+  rowsOf,
+  SETTLED_MAX_MS,
+  settle,
+  SILENT,
+  startProcess,
+} from './workers.ts';
 
 const CODECS = ['gzip', 'snappy', 'lz4', 'zstd'];
 
@@ -44,6 +61,58 @@ export function sourcesSuite(servers: () => Servers): void {
       CompressionCodecs[CompressionTypes.ZSTD] = known;
     }
   });
+
+  test(
+    'events in protobuf are posted, counted, archived and told as those in lines are',
+    async () => {
+      const cluster = await clusterOf(servers(), 'p');
+      const { name, plan, store, kafka, dir, close } = cluster;
+      const path = join(dir, 'tilefold.yaml');
+      const written = (await Bun.file(path).json()) as { kafka: object };
+      await Bun.write(path, JSON.stringify({ ...written, kafka: { ...written.kafka, protobuf: {} } }));
+      const config = await loadConfig(path);
+      const fail = (error: unknown) => expect(error).toBeUndefined();
+      const around = { log: SILENT, onFailure: fail };
+      const lines = (await weekLines()).slice(0, 300);
+      const serving = await openServing(config, path, around);
+      const receipt = await serving.served.ingest.post(Buffer.from(lines.join('\n')), 'ndjson', null, 'one');
+      expect(receipt).toMatchObject({ accepted: lines.length, rejected: [] });
+      const producer = kafka.producer();
+      await producer.connect();
+      const partition = Number(Bun.hash.xxHash64('one') % BigInt(PARTITIONS));
+      const others = [lines[0]!, null].map(value => ({ partition, value }));
+      await producer.send({ topic: name, messages: others });
+      await producer.disconnect();
+      const watcher = new WorkMetrics(async () => ({ stages: [], rowsDirty: 0, foldBytes: 0 }));
+      const work = await openWork(config, path, { ...around, watcher });
+      const kept = join(dir, 'archive');
+      const words = ['archive', kept, '--segment-age', '100ms', '--log-level', 'error'];
+      const archiver = await startProcess(dir, words, 'tilefold archives');
+      const engine = await embedded(plan, lines, 1);
+      await settle(store, plan, rowsOf(engine));
+      await engine.close();
+      const { values } = await readAll(servers(), `${name}.changes.errors`, 1);
+      expect(values.map(value => JSON.parse(value) as object)).toMatchObject([
+        { partition, offset: '300', line: null, position: null, code: 'not_protobuf' },
+      ]);
+      archiver.child.kill('SIGTERM');
+      expect(await archiver.child.exited).toBe(0);
+      const archived: string[] = [];
+      for await (const { bytes } of (await archiveSource(localDisk, kept)).read(0))
+        archived.push(Buffer.from(bytes).toString());
+      expect(
+        archived
+          .join('')
+          .trimEnd()
+          .split('\n')
+          .map(line => JSON.parse(line) as object),
+      ).toEqual(lines.map(line => JSON.parse(line) as object));
+      await work.close();
+      await serving.close();
+      await close();
+    },
+    { timeout: 2 * SETTLED_MAX_MS },
+  );
 }
 
 let topicCount = 0;

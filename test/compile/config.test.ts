@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Fault, Faults } from '../../src/base/fault.ts';
 import { loadConfig, parseConfig, parseSize } from '../../src/cli/config.ts';
+import { OWN_EVENT } from '../../src/source/protobuf.ts';
 import { lineOf, unmark } from './marked.ts';
 
 const CORES = availableParallelism();
@@ -49,7 +50,7 @@ serve: { port: 0, host: 0.0.0.0, origins: ['*', https://a.example, 'http://[::1]
 fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
 scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5, serve: { consistency: local_one, concurrency: 8, speculative: 20ms } }
-kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key: /k.pem }, sasl: plain, changelog: { topic: c, partitions: 4, replicas: 1, retention: 1d } }
+kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key: /k.pem }, sasl: plain, protobuf: { descriptors: d.binpb, message: s.V, type: v, time: t, id: i, data: d }, changelog: { topic: c, partitions: 4, replicas: 1, retention: 1d } }
 `;
     expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
       log: {
@@ -77,6 +78,11 @@ kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key
         group: 'g',
         tls: { ca: '/x/ca.pem', client: { cert: '/c.pem', key: '/k.pem' } },
         sasl: 'plain',
+        protobuf: {
+          of: { descriptors: '/x/d.binpb', message: 's.V' },
+          type: { fixed: 'v' },
+          ...{ time: 't', id: 'i', data: 'd' },
+        },
         changelog: { topic: 'c', partitions: 4, replicas: 1, retentionMs: 86_400_000 },
       },
       scylla: {
@@ -179,4 +185,23 @@ test('sizes', () => {
   const sizes = ['0', '12', '5 B', '16KiB', '64MiB', '2GiB', '1KB', '-1', '1.5MiB', 'MiB', '9007199254740993', ''];
   const bytes = [0, 12, 5, 16_384, 67_108_864, 2_147_483_648, null, null, null, null, null, null];
   expect(sizes.map(parseSize)).toEqual(bytes);
+});
+
+describe('messages of protobuf', () => {
+  const protobufOf = (said: string) =>
+    parseConfig('/x/tilefold.yaml', `kafka: { brokers: [k], protobuf: ${said} }`).kafka!.protobuf;
+  test('are our own where nothing is said of them', () => {
+    expect(protobufOf('{}')).toEqual(OWN_EVENT);
+    expect(parseConfig('/x/tilefold.yaml', 'kafka: { brokers: [k] }').kafka!.protobuf).toBeNull();
+  });
+  test('may say their type by a field', () => {
+    expect(protobufOf('{ descriptors: d, message: m, type_field: kind, time: t }')).toEqual({
+      ...{ of: { descriptors: '/x/d', message: 'm' }, type: { field: 'kind' }, time: 't', id: null, data: null },
+    });
+  });
+  test.each(['{ type: v }', '{ descriptors: d, message: m, type: v }', '{ descriptors: d, message: m, time: t }'])(
+    'are refused where they are half said: %s',
+    said =>
+      expect(() => protobufOf(said)).toThrow('wanted nothing at all, or descriptors, message and time with one of'),
+  );
 });

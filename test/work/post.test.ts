@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import { Stages } from '../../src/base/stages.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
+import { type EventCoding, Unsayable } from '../../src/source/partition.ts';
 import { Post } from '../../src/work/post.ts';
 
 const PARTITIONS = 3;
 
-async function postOf() {
+async function postOf(coding: EventCoding | null = null) {
   const sent: { partition: number; messages: string[] }[] = [];
   const sender = {
     partitionCount: PARTITIONS,
@@ -14,7 +15,7 @@ async function postOf() {
     },
     async close() {},
   };
-  return { sent, post: new Post({ door: await loadKernel(), sender, stages: new Stages() }, 1) };
+  return { sent, post: new Post({ door: await loadKernel(), sender, coding, stages: new Stages() }, 1) };
 }
 
 const line = (n: number, pad = '') => JSON.stringify({ type: 'seen', time: n, data: { pad } });
@@ -37,6 +38,32 @@ describe('a body of events', () => {
     await post.post(body(large.join('\n')), 'ndjson', null, null);
     expect(sent[3]!.messages.length).toBeGreaterThan(5);
     expect(sent[3]!.messages.join('\n')).toBe(large.join('\n'));
+  });
+
+  test('is one message an event where these are no lines, and what they cannot say is rejected where it stands', async () => {
+    const coding: EventCoding = {
+      lineOf: message => message,
+      messageOf(of) {
+        if (of.includes(0x78)) throw new Unsayable('data.pad: has an x');
+        return of.subarray(0, 9);
+      },
+    };
+    const { post, sent } = await postOf(coding);
+    const mixed = body(`\n${line(1)}\nno event\n  \r\n${line(2, 'x')}\n${line(3)}`);
+    expect(await post.post(mixed, 'ndjson', null, null)).toMatchObject({
+      accepted: 2,
+      rejected: [
+        { line: 3, code: 'not_json' },
+        { line: 5, code: 'not_protobuf', reason: 'data.pad: has an x' },
+      ],
+    });
+    const array = body(`[${line(1)}, 7, ${line(2, 'x')}]`);
+    expect((await post.post(array, 'json', null, null)).rejected.map(({ line }) => line)).toEqual([2, 3]);
+    await post.post(body(line(1, 'x')), 'json', null, null);
+    expect(sent).toEqual([
+      { partition: 1, messages: ['{"type":"', '{"type":"'] },
+      { partition: 2, messages: ['{"type":"'] },
+    ]);
   });
 
   test('whose order is of something goes where all of that goes', async () => {

@@ -29,7 +29,7 @@ const NOW = 1_000n * DAY_MICROS;
 const AT = momentOf([partition(70, NOW), partition(30, NOW - DAY_MICROS)], NOW, 0);
 
 const KAFKA = {
-  ...{ brokers: [], tls: null, sasl: null, events: 'events', group: 'tilefold' },
+  ...{ brokers: [], tls: null, sasl: null, protobuf: null, events: 'events', group: 'tilefold' },
   changelog: { topic: 'changes', partitions: 4, replicas: 1, retentionMs: 1 },
 };
 

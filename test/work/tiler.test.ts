@@ -44,7 +44,7 @@ test('what is wrong is told with the message and the line that it stands in, wha
   const bad = '{"type":"flight","time":"2001-03-05T00:01:00Z","data":{"origin":7}}';
   const messages = [
     message(40n, 0, `${a}\n${bad}`),
-    message(41n, 0, ''),
+    { ...message(41n, 0, ''), poison: { code: 'not_protobuf', reason: 'it is cut', sample: '0a09' } },
     message(42n, 0, `${b}\r\n\nno event`),
     message(45n, 1, `${c}\n`),
     message(46n, 1, `${bad}\n${d}\n${bad}`),
@@ -57,19 +57,20 @@ test('what is wrong is told with the message and the line that it stands in, wha
   expect(
     errors.map(({ partition, offset, line, position, code }) => [partition, offset, line, position, code]),
   ).toEqual([
+    [3, '41', null, null, 'not_protobuf'],
     [3, '42', 3, null, 'not_json'],
     [3, '40', 2, 1, 'wrong_type'],
     [3, '46', 1, 4, 'wrong_type'],
     [3, '46', 3, 6, 'wrong_type'],
   ]);
-  expect(errors[0]!.sample).toBe('no event');
+  expect(errors.slice(0, 2).map(({ sample }) => sample)).toEqual(['0a09', 'no event']);
   // As docs/cluster.md shows it.
-  expect(Object.keys(errors[1]!).join()).toBe('partition,offset,line,position,type,code,reason,sample');
+  expect(Object.keys(errors[2]!).join()).toBe('partition,offset,line,position,type,code,reason,sample');
   expect(new Set(out.map(({ topic }) => topic))).toEqual(new Set(['errors', 'changes']));
   expect(progress.next).toBe(48n);
   expect(readNote(progress.note).count).toBe(7);
   expect(tiler.next).toBe(48n);
-  expect(told).toEqual(['not_json', 'wrong_type', 'wrong_type', 'wrong_type', 7]);
+  expect(told).toEqual(['not_protobuf', 'not_json', 'wrong_type', 'wrong_type', 'wrong_type', 7]);
   for (const { topic, arrivedMs } of out) if (topic === 'changes') expect(arrivedMs).toBe(Date.UTC(2001, 2, 6));
 });
 
