@@ -24,7 +24,7 @@ const SPOKEN_IN: [RegExp, RegExp][] = [
   [/^cassandra-driver$/, /^src\/store\/cassandra\.ts$/],
   [/^kafkajs$/, /^src\/source\/kafka\.ts$/],
   [/^apache-arrow/, /^src\/(cli\/arrow|client\/materialization)\.ts$/],
-  [/^hyparquet/, /^src\/(cli|source)\/parquet\.ts$/],
+  [/^hyparquet/, /^src\/(cli\/parquet|source\/parquet|source\/parquet_pages)\.ts$/],
   [/^csv-parse$/, /^src\/source\/csv\.ts$/],
   [/^chevrotain$/, /^src\/compile\/scowl\/(lexer|parser)\.ts$/],
   [/^@polyglot-sql\//, /^src\/compile\/sql\/library\.ts$/],

@@ -65,7 +65,7 @@ export async function openReplaying(
         return runs.show(id);
       },
       async remove(id) {
-        await show(id);
+        runs.checkOwn(id);
         runs.remove(id);
       },
       async table(id, kind, type, format) {

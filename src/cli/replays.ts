@@ -360,13 +360,16 @@ async function finish(text: string, options: Options) {
 }
 
 async function list(options: Options) {
-  const all = (await openRuns(options)).list().map(status => replayJson(status, Date.now()));
-  if (options.json) return console.log(JSON.stringify({ replays: all }));
+  const { replays, unreadable } = (await openRuns(options)).list();
+  const all = replays.map(status => replayJson(status, Date.now()));
+  if (options.json) return console.log(JSON.stringify({ replays: all, unreadable }));
   const rows = all.map(({ id, state, jobs, timelines, created_at }) => [
     ...[id, state, `${jobs.done} of ${jobs.total}`],
     ...[timelines.map(({ name, version }) => `${name}@${version}`).join(', '), created_at],
   ]);
   console.log(tableText([['replay', 'state', 'jobs', 'timelines', 'made at'], ...rows]));
+  for (const { id, reason } of unreadable)
+    console.log(`replay ${id} cannot be shown: ${reason}; \`tilefold replay delete ${id}\` deletes it`);
 }
 
 async function show(id: string, options: Options) {

@@ -6,7 +6,7 @@ import { Fault } from '../base/fault.ts';
 import { didYouMean } from '../base/name.ts';
 import { wallMicros } from '../base/time.ts';
 import type { Timeline } from '../base/timeline.ts';
-import type { ReplaysPage } from '../http/replay_service.ts';
+import type { ReplaysPage, UnreadableRun } from '../http/replay_service.ts';
 import { kernelsDigest } from '../kernel/instance.ts';
 import { planJson } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -30,6 +30,7 @@ import {
   readState,
   type RunStatus,
   removeDamaged,
+  stateIn,
   statusAt,
   statusOf,
   sweepAll,
@@ -166,8 +167,9 @@ export class Runs {
     const folder = join(this.config.replays.dir, RUNS);
     for (const id of existsSync(folder) ? readdirSync(folder) : []) {
       const place = join(folder, id);
+      if (existsSync(PATHS.manifest(place)) || stateIn(place) === null) continue;
       const { by } = readState(place);
-      if (!existsSync(PATHS.manifest(place)) && by && !isRunning(by)) rmSync(place, { recursive: true, force: true });
+      if (by && !isRunning(by)) rmSync(place, { recursive: true, force: true });
     }
   }
 
@@ -347,8 +349,8 @@ export class Runs {
   }
 
   /** The oldest first. */
-  list(): RunStatus[] {
-    return this.#ids().map(id => this.show(id));
+  list(): Omit<ReplaysPage, 'next'> {
+    return this.#shown(this.#ids());
   }
 
   /** The newest first: of each a manifest is read. */
@@ -357,7 +359,23 @@ export class Runs {
       .reverse()
       .filter(id => after === null || id < after);
     const ids = rest.slice(0, limit);
-    return { replays: ids.map(id => this.show(id)), next: rest.length > limit ? ids.at(-1)! : null };
+    return { ...this.#shown(ids), next: rest.length > limit ? ids.at(-1)! : null };
+  }
+
+  /** One that cannot be read is no reason to hide the others. */
+  #shown(ids: string[]): Omit<ReplaysPage, 'next'> {
+    const replays: RunStatus[] = [];
+    const unreadable: UnreadableRun[] = [];
+    for (const id of ids) {
+      try {
+        replays.push(this.show(id));
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        // Somebody may have deleted it meanwhile.
+        if (this.#isOwn(id)) unreadable.push({ id, folder: this.#ownFolder(id), reason: error.message });
+      }
+    }
+    return { replays, unreadable };
   }
 
   /** @param id of a replay among the data, or the folder of one. @throws Fault `not_found` */
@@ -420,10 +438,11 @@ export class Runs {
     if (state === 'waiting') noteState(folder, { state: 'cancelled', by: null });
   }
 
-  /** @throws Fault `conflict` while it is worked on */
+  /** One that cannot be read too. @throws Fault `conflict` while it is worked on */
   remove(id: string): void {
-    const { folder, state } = this.show(id);
-    if (isHeld(state)) throw new Fault('conflict', `replay ${id} is ${state}: cancel it first`);
+    const folder = this.folderOf(id);
+    const state = stateIn(folder);
+    if (state !== null && isHeld(state)) throw new Fault('conflict', `replay ${id} is ${state}: cancel it first`);
     rmSync(folder, { recursive: true });
   }
 

@@ -1540,6 +1540,17 @@ export interface Replays {
     }[];
   }[];
   /**
+   * of the same page, those that are damaged or that another version has made: they can be deleted
+   */
+  unreadable: {
+    id: string;
+    /**
+     * of the server
+     */
+    folder: string;
+    reason: string;
+  }[];
+  /**
    * what to give as `after` for the next page; null at the end
    */
   next: string | null;

@@ -16,9 +16,17 @@ export interface NewReplay {
   order: Order;
 }
 
+/** A folder of a replay that is damaged, or that another version has made. */
+export interface UnreadableRun {
+  id: string;
+  folder: string;
+  reason: string;
+}
+
 /** Of replays, the newest first: `next` begins the page after it, null at the end. */
 export interface ReplaysPage {
   replays: RunStatus[];
+  unreadable: UnreadableRun[];
   next: string | null;
 }
 

@@ -92,6 +92,9 @@ const PAGE_QUERY = z.object({
 
 const PAGE = z.object({
   replays: z.array(REPLAY),
+  unreadable: z
+    .array(z.object({ id: z.string(), folder: z.string().describe('of the server'), reason: z.string() }))
+    .describe('of the same page, those that are damaged or that another version has made: they can be deleted'),
   next: z.string().nullable().describe('what to give as `after` for the next page; null at the end'),
 });
 
@@ -104,7 +107,10 @@ export const GET_REPLAYS: Operation = {
     200: {
       description: 'A page of them, the newest first.',
       type: 'application/json',
-      content: { shape: { name: 'Replays', schema: PAGE }, example: { replays: [EXAMPLE], next: null } },
+      content: {
+        shape: { name: 'Replays', schema: PAGE },
+        example: { replays: [EXAMPLE], unreadable: [], next: null },
+      },
     },
   },
   problems: [400, 501, 503],
@@ -115,8 +121,8 @@ export function listReplays(service: ReplayService): Handler {
     const parsed = PAGE_QUERY.safeParse(c.req.query());
     if (!parsed.success) throw new Fault('request', parsed.error.issues.map(issueLine).join('; '));
     const { after = null, limit } = parsed.data;
-    const { replays, next } = await service.list({ after, limit });
-    return c.json({ replays: replays.map(now), next });
+    const { replays, unreadable, next } = await service.list({ after, limit });
+    return c.json({ replays: replays.map(now), unreadable, next });
   };
 }
 

@@ -17,12 +17,18 @@ export function planJson(plan: Plan): string {
 /**
  * What `planJson` wrote, exactly as it was.
  *
+ * @param where it was read, for who has to look there
  * @throws Fault `corrupt` where the text is none of its
  */
-export function readPlan(text: string): Plan {
-  const plan = restored(parse(text));
-  if (!isPlan(plan)) throw notPlan('it has no events, entities, aggregates, sets and features');
-  return plan;
+export function readPlan(text: string, where = 'the plan in the database'): Plan {
+  try {
+    const plan = restored(parse(text));
+    if (!isPlan(plan)) throw notPlan('it has no events, entities, aggregates, sets and features');
+    return plan;
+  } catch (error) {
+    if (error instanceof Fault) throw new Fault('corrupt', `${where} cannot be read: ${error.message}`);
+    throw error;
+  }
 }
 
 function parse(text: string): unknown {
@@ -108,5 +114,5 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function notPlan(why: string): Fault {
-  return new Fault('corrupt', `the plan in the database cannot be read: ${why}`);
+  return new Fault('corrupt', why);
 }

@@ -294,24 +294,58 @@ export function readManifest(folder: string, engine: string | null): { manifest:
     const what = `${path} was made by another version of tilefold (${manifest.engine}), and this one would make other columns`;
     throw new Fault('unsupported', `${what}: plan the replay anew`);
   }
-  return { manifest, plan: readPlan(textOf(PATHS.plan(folder))) };
+  if (!isManifest(manifest)) throw new Fault('corrupt', `${path} cannot be read: something of it is missing`);
+  return { manifest, plan: readPlan(textOf(PATHS.plan(folder)), PATHS.plan(folder)) };
 }
 
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') throw new Fault('corrupt', `${path} cannot be read: ${message}`);
     throw new Fault('not_found', `there is no ${path}: that is no folder of a replay`);
   }
 }
 
-function parsed(text: string, path: string): Manifest {
+/** As much as every version of it has. */
+function parsed(text: string, path: string): Record<string, unknown> {
   try {
-    return JSON.parse(text, (name, value: unknown) =>
+    const manifest: unknown = JSON.parse(text, (name, value: unknown) =>
       name.endsWith('Micros') && typeof value === 'string' ? BigInt(value.slice(0, -1)) : value,
-    ) as Manifest;
+    );
+    if (isObject(manifest) && typeof manifest.format === 'number') return manifest;
   } catch (error) {
     throw new Fault('corrupt', `${path} cannot be read: ${(error as Error).message}`);
   }
+  throw new Fault('corrupt', `${path} cannot be read: it is no manifest of a replay`);
+}
+
+const OBJECTS = ['clock', 'stretch', 'files', 'about', 'rows'] as const;
+const JOB_LISTS = ['columns', 'needs', 'reads', 'after'] as const;
+
+/** So far that a replay which was damaged can be told from others, and listed and deleted among them. */
+function isManifest(manifest: unknown): manifest is Manifest {
+  if (!isObject(manifest) || OBJECTS.some(name => !isObject(manifest[name]))) return false;
+  const { id, createdAtMicros, timelines, shown, reused, jobs } = manifest;
+  return (
+    typeof id === 'string' &&
+    typeof createdAtMicros === 'bigint' &&
+    isListOf(timelines, ({ name, types }) => typeof name === 'string' && isListOf(types, isNamed)) &&
+    isListOf(shown, ({ name, event, id: column }) => [name, event, column].every(text => typeof text === 'string')) &&
+    Array.isArray(reused) &&
+    isListOf(jobs, (job, i) => job.number === i && JOB_LISTS.every(name => Array.isArray(job[name])))
+  );
+}
+
+function isNamed({ type, chunks }: Record<string, unknown>): boolean {
+  return typeof type === 'string' && Array.isArray(chunks);
+}
+
+function isListOf(list: unknown, is: (item: Record<string, unknown>, i: number) => boolean): boolean {
+  return Array.isArray(list) && list.every((item: unknown, i) => isObject(item) && is(item, i));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

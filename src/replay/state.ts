@@ -6,6 +6,7 @@
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import { checkColumn } from './column_file.ts';
 import { inFolder, isDone, type Manifest, outputsOf, PATHS } from './manifest.ts';
@@ -65,6 +66,7 @@ export function isHeld(state: RunState): boolean {
 /** @param known jobs that were seen to be done, which they stay: asked again, only the others are looked for */
 export function statusOf(folder: string, manifest: Manifest, known = new Set<number>()): RunStatus {
   const file = readState(folder);
+  if (file.failed.some(({ job }) => manifest.jobs[job] === undefined)) throw damagedState(folder, 'no such job failed');
   const has = inFolder(folder);
   for (const job of manifest.jobs)
     if (!known.has(job.number) && (file.state === 'done' || isDone(manifest, job, has))) known.add(job.number);
@@ -73,7 +75,7 @@ export function statusOf(folder: string, manifest: Manifest, known = new Set<num
 
 /** @param done numbers of jobs */
 export function statusAt(folder: string, manifest: Manifest, file: StateFile, done: Set<number>): RunStatus {
-  const { state, by, failed, work } = file;
+  const { failed, work } = file;
   const stages = [...Map.groupBy(manifest.jobs, ({ stage }) => stage)]
     .sort(([a], [b]) => a - b)
     .map(([stage, jobs]) => ({
@@ -81,9 +83,24 @@ export function statusAt(folder: string, manifest: Manifest, file: StateFile, do
     }));
   return {
     ...{ id: manifest.id, folder, manifest, failed, work, stages },
-    state: isHeld(state) && by !== null && !isRunning(by) ? 'interrupted' : state,
+    state: seen(file),
     jobs: { total: manifest.jobs.length, done: done.size },
   };
+}
+
+/** Whoever was at it may be gone. */
+function seen({ state, by }: StateFile): RunState {
+  return isHeld(state) && by !== null && !isRunning(by) ? 'interrupted' : state;
+}
+
+/** What its state alone says of it; null where not even that can be read. */
+export function stateIn(folder: string): RunState | null {
+  try {
+    return seen(readState(folder));
+  } catch (error) {
+    if (error instanceof Fault) return null;
+    throw error;
+  }
 }
 
 /** Jobs per second, and how many seconds the rest of them takes at that; null where nobody can know. */
@@ -94,11 +111,36 @@ export function paceOf({ state, jobs, work }: RunStatus, nowMs: number): { rate:
   return { rate, left: state === 'running' && rate !== null ? (jobs.total - jobs.done) / rate : null };
 }
 
+/** @throws Fault `corrupt` */
 export function readState(folder: string): StateFile {
-  const unknown: StateFile = { state: 'planned', by: null, failed: [], work: null };
   const path = join(folder, STATE);
-  if (!existsSync(path)) return unknown;
-  return { ...unknown, ...(JSON.parse(readFileSync(path, 'utf8')) as Partial<StateFile>) };
+  if (!existsSync(path)) return { state: 'planned', by: null, failed: [], work: null };
+  const parsed = STATE_FILE.safeParse(jsonIn(folder, path));
+  if (parsed.success) return parsed.data;
+  throw damagedState(folder, parsed.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; '));
+}
+
+const STATE_FILE = z.object({
+  state: z.enum(['planned', 'waiting', 'running', 'interrupted', 'done', 'failed', 'cancelled']).default('planned'),
+  by: z.object({ pid: z.int(), startTicks: z.string().nullable() }).nullable().default(null),
+  failed: z.array(z.object({ job: z.int(), reason: z.string() })).default([]),
+  work: z
+    .object({ startedMs: z.number(), endedMs: z.number().nullable(), doneBefore: z.int() })
+    .nullable()
+    .default(null),
+});
+
+function jsonIn(folder: string, path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw damagedState(folder, (error as Error).message);
+  }
+}
+
+function damagedState(folder: string, why: string): Fault {
+  const path = join(folder, STATE);
+  return new Fault('corrupt', `${path} cannot be read: ${why}; without it, what is done is not done again`);
 }
 
 /** What is not said stays as it was. */

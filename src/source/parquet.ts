@@ -1,15 +1,19 @@
+import { zstdDecompressSync } from 'node:zlib';
 import {
   type AsyncBuffer,
+  type Compressors,
   type FileMetaData,
   type RowGroup,
   parquetMetadataAsync,
   parquetRead,
   parquetSchema,
 } from 'hyparquet';
+import { getTreePath } from 'hyparquet/src/schema.js';
 import { compressors } from 'hyparquet-compressors';
 import { Fault } from '../base/fault.ts';
 import { formatMicros } from '../base/time.ts';
 import { localDisk } from './disk.ts';
+import { checkPages, chunkRange } from './parquet_pages.ts';
 import { BLOCK_CHARACTERS, RawJson, type RowNames, rowLines } from './rows.ts';
 import type { Block } from './source.ts';
 
@@ -18,7 +22,7 @@ import type { Block } from './source.ts';
  *
  * Timestamps and dates become RFC 3339 (UTC, digits beyond the microsecond are cut off), bytes base64, NaN and null nothing.
  *
- * @throws Fault `media_type` where it is no such file, or lacks columns
+ * @throws Fault `media_type` where it is no such file, or lacks columns, or is damaged: then it says in which row group, column and page
  */
 export async function* parquetBlocks(file: string, names: RowNames): AsyncGenerator<Block> {
   const buffer = bytesOf(file, await localDisk.size(file));
@@ -26,9 +30,16 @@ export async function* parquetBlocks(file: string, names: RowNames): AsyncGenera
   const columns = await readable(file, async () => parquetSchema(metadata).children.map(({ element }) => element.name));
   const lines = rowLines(file, columns, names);
   let row = 0;
-  for (const group of metadata.row_groups) {
+  for (const [index, group] of metadata.row_groups.entries()) {
     const count = rowCount(file, group);
-    const values = await readable(file, () => readGroup(buffer, metadata, columns, row, count));
+    const values: unknown[][] = [];
+    for (const name of columns)
+      values.push(
+        await readable(`${file}: row group ${index}, column ${name}`, async () => {
+          await checkColumn(buffer, metadata, group, name);
+          return readColumn(buffer, { ...metadata, row_groups: [group] }, name, count);
+        }),
+      );
     let text = '';
     let line = row + 1;
     for (let i = 0; i < count; i++) {
@@ -66,19 +77,52 @@ function rowCount(file: string, { num_rows: rows, columns }: RowGroup): number {
 /** Who writes the largest has 2^26 rows to a group; what a file says that was damaged is mostly far beyond. */
 const GROUP_ROWS_MAX = 1n << 26n;
 
-/** Column by column. */
-async function readGroup(file: AsyncBuffer, metadata: FileMetaData, columns: string[], first: number, count: number) {
-  const values = columns.map(() => new Array<unknown>(count).fill(null));
+/** Of a column of lists and structs there are several chunks. */
+async function checkColumn(
+  file: AsyncBuffer,
+  metadata: FileMetaData,
+  { num_rows: rows, columns }: RowGroup,
+  name: string,
+) {
+  const schema = parquetSchema(metadata);
+  for (const { meta_data: meta } of columns) {
+    if (meta?.path_in_schema[0] !== name) continue;
+    const { start, end } = chunkRange(meta);
+    const chunk = { meta, rows: Number(rows), start, schemaPath: getTreePath(schema, meta.path_in_schema) };
+    checkPages(new Uint8Array(await file.slice(start, end)), chunk, COMPRESSORS);
+  }
+}
+
+/** @param metadata of the row group alone. @throws Error where there are fewer rows than it says */
+async function readColumn(file: AsyncBuffer, metadata: FileMetaData, name: string, count: number): Promise<unknown[]> {
+  const values = new Array<unknown>(count).fill(null);
+  let end = 0;
   await parquetRead({
-    ...{ file, metadata, compressors, parsers: PARSERS, geoparquet: false },
-    rowStart: first,
-    rowEnd: first + count,
-    onChunk({ columnName, columnData, rowStart }) {
-      const into = values[columns.indexOf(columnName)]!;
-      for (let i = 0; i < columnData.length; i++) into[rowStart - first + i] = columnData[i];
+    ...{ file, metadata, compressors: COMPRESSORS, parsers: PARSERS, geoparquet: false },
+    columns: [name],
+    rowEnd: count,
+    onChunk({ columnData, rowStart }) {
+      end = rowStart + columnData.length;
+      for (let i = 0; i < columnData.length && rowStart + i < count; i++) values[rowStart + i] = columnData[i];
     },
   });
+  if (end < count) throw new Error(`it has ${end} of ${count} rows`);
   return values;
+}
+
+/**
+ * The library's, but for what makes as much of a page as that says of itself; and of pages without values, where everything is
+ * null, some of them find nothing to unpack.
+ */
+const COMPRESSORS: Compressors = Object.fromEntries(
+  Object.entries({ ...compressors, ZSTD: unpackZstd }).map(([codec, unpack]) => [
+    codec,
+    (bytes: Uint8Array, length: number) => (length === 0 ? new Uint8Array(0) : unpack(bytes, length)),
+  ]),
+);
+
+function unpackZstd(bytes: Uint8Array, length: number): Uint8Array {
+  return zstdDecompressSync(bytes, { maxOutputLength: length });
 }
 
 const PARSERS = {
@@ -97,14 +141,14 @@ function timeText(micros: bigint): string {
 }
 
 /** What the library throws says what is wrong with the file. */
-async function readable<T>(file: string, work: () => Promise<T>): Promise<T> {
+async function readable<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw new Fault(
       'media_type',
-      `${file} cannot be read as Parquet: ${error instanceof Error ? error.message : String(error)}`,
+      `${what} cannot be read as Parquet: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
 }

@@ -165,12 +165,19 @@ describe('several at once', () => {
     opened.push(next);
     const { app } = appWith({ replays: next.service });
     const call = (path: string, method = 'POST') =>
-      app.request(new Request(`${ORIGIN}/v1/replays/${path}`, { method }));
+      app.request(new Request(`${ORIGIN}/v1/replays${path && `/${path}`}`, { method }));
     for (const id of [first.id, second.id]) expect((await call(`${id}/resume`)).status).toBe(202);
     for (const id of [first.id, second.id])
       expect((await followed(await call(`${id}/progress`, 'GET'))).at(-1)![1].state).toBe('done');
     expect((await call(`${first.id}/resume`)).status).toBe(409);
     expect((await call(`${first.id}/cancel`)).status).toBe(409);
+    writeFileSync(join(config.replays.dir, 'runs', third.id, 'manifest.json'), '{"format":1}');
+    const listed = (await (await call('', 'GET')).json()) as {
+      replays: { id: string }[];
+      unreadable: { id: string }[];
+    };
+    expect(listed.replays.map(({ id }) => id)).not.toContain(third.id);
+    expect(listed.unreadable.map(({ id }) => id)).toEqual([third.id]);
     expect((await call(third.id, 'DELETE')).status).toBe(200);
     expect((await call(third.id, 'GET')).status).toBe(404);
   }, 60_000);

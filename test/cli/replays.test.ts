@@ -41,7 +41,7 @@ describe('a replay in threads', () => {
     const again = await runs.plan(await request(), null);
     expect(again.manifest.jobs).toEqual([]);
     expect(toldOf(again.folder, again.manifest)).toEqual(toldOf(first.folder, first.manifest));
-    expect(runs.list().map(({ state }) => state)).toEqual(['done', 'planned']);
+    expect(runs.list().replays.map(({ state }) => state)).toEqual(['done', 'planned']);
     // Other kernels are another engine, of the same version too.
     expect(first.manifest.engine).toEndWith((await kernelsDigest()).slice(0, 16));
   }, 60_000);
@@ -169,4 +169,49 @@ test('what was cut off while it was planned is nobody`s, and leaves', async () =
   state('1');
   await expect(runs.plan(await request({ patterns: ['no such'] }), null)).rejects.toThrow('no feature is called');
   expect(readdirSync(join(config.replays.dir, 'runs'))).toEqual([]);
+});
+
+/** What another version or a damage makes of the files of a replay, and what is said of it. */
+const UNREADABLE: [file: string, change: (text: string) => string, wanted: RegExp][] = [
+  ['manifest.json', text => text.replace('"format": 3', '"format": 2'), /manifest\.json was made by another version/],
+  ['manifest.json', text => text.slice(0, text.length >> 1), /manifest\.json cannot be read: /],
+  ['manifest.json', () => 'null', /manifest\.json cannot be read: it is no manifest/],
+  ['manifest.json', text => text.replace('"jobs"', '"jbs"'), /manifest\.json cannot be read: something/],
+  ['manifest.json', text => text.replace('"needs"', '"neds"'), /manifest\.json cannot be read: something/],
+  ['plan.json', text => text.slice(1), /runs\/.*plan\.json cannot be read: /],
+  ['state.json', text => text.slice(0, -1), /state\.json cannot be read: .*not done again/],
+  ['state.json', text => text.replace('"planned"', '"pland"'), /state\.json cannot be read: state: /],
+  [
+    'state.json',
+    text => text.replace('"failed":[]', '"failed":[{"job":99999,"reason":""}]'),
+    /state\.json cannot be read: no such job/,
+  ],
+];
+
+test('of replays, those that cannot be read are named beside the others, and can be deleted', async () => {
+  const { runs, request, config } = await dataFolder(60);
+  const wanted = await request({ patterns: ['login.user'] });
+  const whole = (await runs.plan(wanted, null)).manifest.id;
+  for (const [file, change, reason] of UNREADABLE) {
+    const { folder, manifest } = await runs.plan(wanted, null);
+    const path = join(folder, file);
+    const text = readFileSync(path, 'utf8');
+    expect(change(text)).not.toBe(text);
+    writeFileSync(path, change(text));
+    const found = { id: manifest.id, folder, reason: expect.stringMatching(reason) };
+    const { replays, unreadable } = runs.list();
+    expect([replays.map(({ id }) => id), unreadable]).toEqual([[whole], [found]]);
+    expect(runs.page({ after: null, limit: 5 }).unreadable).toEqual([found]);
+    expect(() => runs.show(manifest.id)).toThrow(reason);
+    runs.remove(manifest.id);
+    expect(existsSync(folder)).toBe(false);
+  }
+  // Whoever works on one is known by its state alone.
+  const { folder, manifest } = await runs.plan(wanted, null);
+  writeFileSync(PATHS.manifest(folder), '{');
+  const by = JSON.stringify({ pid: process.pid, startTicks: null });
+  writeFileSync(join(folder, 'state.json'), `{"state":"running","by":${by},"failed":[],"work":null}`);
+  expect(() => runs.remove(manifest.id)).toThrow('is running: cancel it first');
+  writeFileSync(join(config.replays.dir, 'runs/20260101-000000-abcd'), 'no folder at all');
+  expect(runs.list().unreadable.map(({ id }) => id)).toEqual([manifest.id]);
 });

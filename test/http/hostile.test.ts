@@ -77,7 +77,7 @@ beforeAll(async () => {
         remove: refuseBranch,
       },
       replays: {
-        list: async () => ({ replays: [], next: null }),
+        list: async () => ({ replays: [], unreadable: [], next: null }),
         ...{ show: refuseReplay, follow: refuseReplay, create: refuseReplay, cancel: refuseReplay },
         ...{ resume: refuseReplay, remove: refuseReplay, table: refuseReplay, page: refuseReplay },
       },

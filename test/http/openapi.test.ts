@@ -13,6 +13,13 @@ async function documentNow(): Promise<Document> {
   return (await (await appWith().app.request('/openapi.json')).json()) as Document;
 }
 
+/** Whose schemas are made ready once for all. */
+let conforming: Promise<Conformance> | null = null;
+function conformanceNow(): Promise<Conformance> {
+  conforming ??= documentNow().then(document => new Conformance(document));
+  return conforming;
+}
+
 const ANSWER: Answer = {
   timeMicros: 978_865_200_000_001n,
   position: null,
@@ -303,7 +310,7 @@ describe('/openapi.json', () => {
 
   for (const [name, request, status, told] of EXCHANGES)
     test(`answers ${name} as it says: ${status}`, async () => {
-      const conformance = new Conformance(await documentNow());
+      const conformance = await conformanceNow();
       const response = await appWith(told).app.request(request.clone());
       expect(response.status).toBe(status);
       await conformance.expectOf(request.method, new URL(request.url).pathname, response);
@@ -328,7 +335,7 @@ describe('/openapi.json', () => {
   });
 
   test('a reply that is not as it says is found out', async () => {
-    const conformance = new Conformance(await documentNow());
+    const conformance = await conformanceNow();
     expect(conformance.faultsOf('Receipt', { accepted: 1, rejected: [], position: 3 })).toBeNull();
     expect(conformance.faultsOf('Receipt', { accepted: 1, rejected: [] })).toContain('position');
     expect(conformance.faultsOf('Receipt', { accepted: 1, rejected: [], position: 3, more: 1 })).toContain(
@@ -339,8 +346,8 @@ describe('/openapi.json', () => {
   });
 
   test('its examples are as it says', async () => {
-    const document = await documentNow();
-    const conformance = new Conformance(document);
+    const conformance = await conformanceNow();
+    const { document } = conformance;
     let count = 0;
     for (const operation of Object.values(document.paths).flatMap(methods => Object.values(methods))) {
       const bodies = [operation.requestBody?.content ?? {}, ...Object.values(operation.responses).map(r => r.content)];

@@ -287,7 +287,7 @@ function toldReplays(told: Told, seen: Seen): ReplayService {
   };
   return {
     async list({ after }) {
-      return { replays: [await answer()], next: after };
+      return { replays: [await answer()], unreadable: [], next: after };
     },
     ...{ show: answer, cancel: answer, resume: answer },
     async follow() {

@@ -1,10 +1,11 @@
 /** Files of rows that something has happened to: what of them can be read is, and else a fault says which file it is; nothing hangs. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
+import { pythonOrSkip, runPython } from '../../scripts/python.ts';
 import { Fault } from '../../src/base/fault.ts';
 import { csvBlocks } from '../../src/source/csv.ts';
 import { parquetBlocks } from '../../src/source/parquet.ts';
@@ -55,9 +56,21 @@ function damaged(bytes: Uint8Array, first: number, rng: Random): Uint8Array {
   return new Uint8Array(out);
 }
 
-/** Where what a Parquet file says of itself begins: its length stands before the last four bytes. Pages are the library's. */
+/** Where what a Parquet file says of itself begins: its length stands before the last four bytes. */
 function footerOf(bytes: Uint8Array): number {
   return bytes.length - 8 - new DataView(bytes.buffer, bytes.byteOffset).getUint32(bytes.length - 8, true);
+}
+
+/** Some bytes of the pages of a Parquet file changed, and none moved; often to what makes numbers long. */
+function damagedPages(bytes: Uint8Array, rng: Random): Uint8Array {
+  const out = bytes.slice();
+  for (let edits = 1 + rng.below(3); edits > 0; edits--) {
+    const length = rng.pick([1, 1, 5]);
+    const at = rng.below(footerOf(bytes) - length);
+    for (let i = at; i < at + length; i++)
+      out[i] = rng.chance(0.5) ? rng.pick([0, 1, 0x0f, 0x7f, 0x80, 0xff]) : out[i]! ^ (1 << rng.below(8));
+  }
+  return out;
 }
 
 function csvText(): string {
@@ -136,3 +149,33 @@ for (const seed of SEEDS)
     },
     ROUNDS * FILE_MAX_MS,
   );
+
+const python = pythonOrSkip('damaged Parquet files of pyarrow and DuckDB');
+
+test.skipIf(python === null)(
+  'pages of Parquet files as pyarrow and DuckDB write them, damaged',
+  async () => {
+    const said = new TextDecoder().decode(runPython(python!, ['scripts/python/write_parquet.py', folder]));
+    const { rows, files } = JSON.parse(said) as { rows: number; files: string[] };
+    const rounds = process.env.TILEFOLD_LONG ? 1000 : 10;
+    let refused = 0;
+    for (const [i, name] of files.entries()) {
+      const file = join(folder, name);
+      expect([name, await rowsOf(parquetBlocks(file, NAMES))]).toEqual([name, rows]);
+      const bytes = new Uint8Array(readFileSync(file));
+      for (let round = 0; round < rounds; round++) {
+        writeFileSync(file, damagedPages(bytes, new Random(1000 * i + round)));
+        const startMs = performance.now();
+        const outcome = await rowsOf(parquetBlocks(file, NAMES)).catch(error => {
+          throw new Error(`${name}, round ${round}: ${error.stack}`);
+        });
+        if (performance.now() - startMs > FILE_MAX_MS) throw new Error(`${name}, round ${round}: it hangs`);
+        if (!(outcome instanceof Fault)) continue;
+        expect(outcome.message).toMatch(/row group \d+, column \w+ cannot be read as Parquet: ./);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan((rounds * files.length) / 10);
+  },
+  3_600_000,
+);
