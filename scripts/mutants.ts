@@ -40,7 +40,7 @@ try {
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   for (const mutant of chosen) await checkPlace(mutant);
   const broken = await noticedBy([...new Set(chosen.flatMap(({ name }) => suitesFor(name)))]);
-  if (broken) throw new Error(`${broken} fails without any mistake`);
+  if (broken) throw new Error(`${broken} fails without any mistake, or does not end within ${SUITE_MAX_MS / 1000} s`);
   process.exitCode = (await hunt(chosen)) ? 0 : 1;
 } finally {
   await rm(folder, { recursive: true });

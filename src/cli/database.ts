@@ -2,7 +2,15 @@ import { Database } from 'bun:sqlite';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { Fault } from '../base/fault.ts';
 import { type Meta, openMeta } from '../meta/meta.ts';
-import { damageOf, forgetOldRows, hasOldRows, integrityOf, sqliteRows, sqliteStore } from '../store/sqlite.ts';
+import {
+  damageOf,
+  forgetOldRows,
+  hasOldRows,
+  integrityOf,
+  sqliteRows,
+  sqliteStore,
+  troubleOf,
+} from '../store/sqlite.ts';
 import type { RowReader, Store } from '../store/store.ts';
 
 /** How long a connection waits for another of this process that writes: far longer than any barrier takes. */
@@ -42,7 +50,7 @@ export function openDatabase(path: string, { damaged, old }: Unreadable, note: (
       note('the rows are of an older version: folding the log anew');
     }
     const store = sqliteStore(db);
-    const meta = openMeta(db);
+    const meta = guardedMeta(openMeta(db), path);
     const [damage] = damaged === 'replace' ? integrityOf(db) : [];
     if (damage) throw new Fault('corrupt', `${path}: ${damage.message}`);
     const close = () => {
@@ -53,7 +61,7 @@ export function openDatabase(path: string, { damaged, old }: Unreadable, note: (
   } catch (error) {
     db.close();
     const damage = error instanceof Fault && error.code === 'corrupt' ? error : damageOf(error, path);
-    if (!damage || damaged !== 'replace') throw damage ?? error;
+    if (!damage || damaged !== 'replace') throw damage ?? troubleOf(error, path) ?? error;
     note(`${damage.message}; it is put aside as ${path}.damaged`);
     putAside(path);
     return openDatabase(path, { damaged: 'refuse', old }, note);
@@ -123,14 +131,31 @@ export function openSnapshot(path: string): { store: RowReader; meta: Meta; clos
   return { store, meta, close };
 }
 
+/** What is wrong with the file is a fault of it, whoever finds it. */
+function guardedMeta(meta: Meta, path: string): Meta {
+  const guarded = Object.entries(meta as unknown as Record<string, (...of: unknown[]) => unknown>).map(
+    ([name, work]) => [
+      name,
+      (...of: unknown[]) => {
+        try {
+          return work(...of);
+        } catch (error) {
+          throw troubleOf(error, path) ?? error;
+        }
+      },
+    ],
+  );
+  return Object.fromEntries(guarded) as Meta;
+}
+
 /** Tables of an older version are not brought up to date here. */
 function openUnchanged(db: Database, path: string): Meta {
   try {
-    return openMeta(db);
+    return guardedMeta(openMeta(db), path);
   } catch (error) {
     db.close();
     const { cause } = error as { cause?: { code?: string } };
-    if (cause?.code !== 'SQLITE_READONLY') throw error;
+    if (cause?.code !== 'SQLITE_READONLY') throw troubleOf(error, path) ?? error;
     const message = `${path} was written by an older version: \`tilefold errors\`, or a server, brings it up to date`;
     throw new Fault('unsupported', message);
   }

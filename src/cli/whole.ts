@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Fault } from '../base/fault.ts';
+import { ofFile } from '../source/disk.ts';
 
 /** A file that is there whole or not at all: written beside its name, and renamed when all of it is on disk. */
 export class WholeFile {
@@ -19,11 +20,15 @@ export class WholeFile {
   }
 
   async write(chunks: Uint8Array[]) {
-    for (const chunk of chunks) {
-      for (let written = 0; written < chunk.length; ) {
-        const { bytesWritten } = await this.file.write(chunk, written);
-        written += bytesWritten;
+    try {
+      for (const chunk of chunks) {
+        for (let written = 0; written < chunk.length; ) {
+          const { bytesWritten } = await this.file.write(chunk, written);
+          written += bytesWritten;
+        }
       }
+    } catch (error) {
+      throw ofFile(error, this.path);
     }
   }
 

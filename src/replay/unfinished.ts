@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
+import { ofFile } from '../source/disk.ts';
 
 let count = 0;
 
@@ -52,6 +53,8 @@ export function placeText(path: string, text: string): void {
       const bytes = Buffer.from(text);
       for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
       fsyncSync(file);
+    } catch (error) {
+      throw ofFile(error, path);
     } finally {
       closeSync(file);
     }

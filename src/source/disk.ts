@@ -79,10 +79,10 @@ export const localDisk: Disk = {
     return (await stat(path)).size;
   },
   async create(path) {
-    return appendFile(openSync(path, 'ax'));
+    return appendFile(path, openSync(path, 'ax'));
   },
   async append(path) {
-    return appendFile(openSync(path, 'a'));
+    return appendFile(path, openSync(path, 'a'));
   },
   async truncate(path, size) {
     await truncate(path, size);
@@ -108,11 +108,21 @@ function syncPath(path: string): void {
   }
 }
 
-function appendFile(fd: number): AppendFile {
+/** The error of an open file says which one it is of, as that of opening it does: a full disk is somebody's. */
+export function ofFile(error: unknown, path: string): unknown {
+  if (error instanceof Error && 'code' in error) (error as NodeJS.ErrnoException).path ??= path;
+  return error;
+}
+
+function appendFile(path: string, fd: number): AppendFile {
   return {
     async write(bytes) {
-      let written = 0;
-      while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written);
+      try {
+        let written = 0;
+        while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written);
+      } catch (error) {
+        throw ofFile(error, path);
+      }
     },
     async sync() {
       await fdatasyncAsync(fd);

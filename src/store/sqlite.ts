@@ -134,7 +134,7 @@ function guarded<T>(db: Database, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw damageOf(error, db.filename) ?? error;
+    throw troubleOf(error, db.filename) ?? error;
   }
 }
 
@@ -408,9 +408,22 @@ function expiryOf(horizons: Horizon[]): Expiry {
   };
 }
 
+/** What is wrong with the file, or with the disk that has it, as a fault; null where the error is another. */
+export function troubleOf(error: unknown, file: string): Fault | null {
+  if (/^SQLITE_(FULL|IOERR(?!_SHORT_READ))/.test(codeOf(error)))
+    return new Fault('busy', `${file}: ${(error as Error).message}: nothing of it was written`);
+  return damageOf(error, file);
+}
+
+/** Of SQLite's error, which may be the cause of another. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  return 'code' in error ? String(error.code) : codeOf(error.cause);
+}
+
 /** SQLite's error, or that of a pack, as a fault of the file; null where it is another error. */
 export function damageOf(error: unknown, file: string): Fault | null {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   if (!/^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ)/.test(code) && !(error instanceof PackDamage)) return null;
   const place = error instanceof PackDamage && error.place !== null ? ` (${error.place})` : '';
   return new Fault('corrupt', `${file}: ${(error as Error).message}${place}; ${REPAIR}`);

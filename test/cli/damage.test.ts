@@ -3,9 +3,11 @@
  * not that of a bug, and what is done about it is said where there is something to do.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { Database } from 'bun:sqlite';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openDatabase, REFUSE } from '../../src/cli/database.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
 const CONFIG = 'log: { clock: event, compress: false }\ndefinitions: features\nfold: { workers: 0, memory: 1MiB }\n';
@@ -64,6 +66,21 @@ const segmentAsFolder: Damage = async folder => {
   await folderAt(join('data/log', names.find(name => name.endsWith('.ndjson'))!))(folder);
 };
 
+/** The first page of a table is none. */
+function damagedTable(name: string): Damage {
+  return async folder => {
+    const path = join(folder, 'data/tilefold.db');
+    const db = new Database(path);
+    const { rootpage } = db
+      .query<{ rootpage: number }, [string]>('SELECT rootpage FROM sqlite_master WHERE name = ?')
+      .get(name)!;
+    const { page_size } = db.query<{ page_size: number }, []>('PRAGMA page_size').get()!;
+    db.close();
+    const bytes = new Uint8Array(await readFile(path));
+    await writeFile(path, bytes.fill(0xa5, (rootpage - 1) * page_size, (rootpage - 1) * page_size + 60));
+  };
+}
+
 const LOOKUP = ['lookup', 'shop', 's1'];
 const NOISE = Uint8Array.from({ length: 5000 }, (_, i) => (i * 7919) >> 3);
 
@@ -103,6 +120,13 @@ const CASES: [string, Damage, string[][], RegExp][] = [
     /x\.yaml cannot be read \(ENOENT\)/,
   ],
   ['a folder as configuration', folderAt('tilefold.yaml'), [LOOKUP], /tilefold\.yaml cannot be read \(EISDIR\)/],
+  ['a table of names', damagedTable('dictionary'), [LOOKUP, ['verify']], /tilefold\.db: .*rebuild --from-log/],
+  [
+    'a full disk as output',
+    folder => symlink('/dev/full', join(folder, 'o.ndjson.part')),
+    [['replay', '--features', 'features', '--log', 'in.ndjson', '--out', 'o.ndjson']],
+    /o\.ndjson: ENOSPC/,
+  ],
   [
     'a folder as output',
     folderAt('o.ndjson'),
@@ -146,4 +170,31 @@ test('an owner that says nothing to anybody is no hindrance', async () => {
   await cp(join(root, 'whole'), folder, { recursive: true });
   await writeFile(join(folder, 'data/owner'), NOISE);
   expect((await run(folder, ...LOOKUP)).code).toBe(0);
+});
+
+test('a database that has no more room is a fault of its file, and goes on from what it had once there is some', async () => {
+  const path = join(root, 'full.db');
+  const { db, store, meta, close } = openDatabase(path, REFUSE, () => {});
+  const rows = (from: number) =>
+    Array.from({ length: 2000 }, (_, i) => ({
+      ...{ entity: 1, key: Buffer.from(`${from + i}`), levelMs: 1, tileStartMs: from + i },
+      value: crypto.getRandomValues(new Uint8Array(100)),
+    }));
+  const markAt = (position: number) => ({ position, clocks: new Map(), highest: [] });
+  store.commit(rows(0), markAt(7));
+  const { page_count } = db.query<{ page_count: number }, []>('PRAGMA page_count').get()!;
+  db.run(`PRAGMA max_page_count = ${page_count}`);
+  const full = `${path}: database or disk is full`;
+  expect(() => store.commit(rows(5000), markAt(9))).toThrow(full);
+  const names = Array.from({ length: 300 }, (_, i) => ({
+    kind: 'aggregate' as const,
+    name: `x${i}`,
+    hash: 'h'.repeat(200),
+  }));
+  expect(() => meta.dictionary(names)).toThrow(full);
+  expect([store.mark().position, [...store.scan()].length, meta.numbers()]).toEqual([7, 2000, []]);
+  db.run('PRAGMA max_page_count = 100000');
+  store.commit(rows(5000), markAt(9));
+  expect([store.mark().position, [...store.scan()].length, meta.dictionary(names).length]).toEqual([9, 4000, 300]);
+  close();
 });
