@@ -35,7 +35,7 @@ beforeAll(async () => {
   await writeFile(join(whole, 'in.ndjson'), EVENT.repeat(50));
   expect((await run(whole, 'ingest', 'in.ndjson')).err).toBe('');
 });
-afterAll(() => rm(root, { recursive: true }));
+afterAll(() => rm(root, { recursive: true, force: true }));
 
 async function run(folder: string, ...words: string[]) {
   const child = Bun.spawn([process.execPath, MAIN, ...words], { cwd: folder, stdin: 'ignore', stderr: 'pipe' });
