@@ -137,15 +137,15 @@ export class Sweeper implements Taker {
   #sweepPortions(): boolean {
     const { layout, stages, path } = this.#parts;
     const columns = this.#columns.map((column, i) => {
-      return { column, woven: new Woven(`${path}.${i}`, column.writer.type), hasFaults: false };
+      return { column, woven: new Woven(`${path}.${i}`, column.writer.type, this.#aside.portionCount), hasFaults: false };
     });
     try {
-      for (const rows of this.#aside.portions()) {
-        if (rows === null) return false;
+      for (const portion of this.#aside.portions()) {
+        if (portion === null) return false;
         for (const each of columns) {
           if (!this.#sweep(each.column)) return false;
           each.hasFaults ||= this.#hasFaults(each.column);
-          stages.time('write', () => each.woven.add(layout.kernel, rows));
+          stages.time('write', () => each.woven.add(layout.kernel, portion.index, portion.rows));
         }
       }
       for (const { column, woven, hasFaults } of columns) {
@@ -160,11 +160,15 @@ export class Sweeper implements Taker {
 
   #weave(column: SweptColumn, woven: Woven, hasFaults: boolean): void {
     const { layout, rows, part } = this.#parts;
-    const blank = layout.kernel.exports.OWNED_BLANK.value;
+    woven.start(layout.kernel);
     for (const [from, to] of blocksOf(rows)) {
-      const owners = this.#aside.owners(from, to);
-      const owned = part ? Uint8Array.from(owners, owner => (owner === OWNED_BY_OTHERS ? 0 : 1)) : null;
-      writeBlock(column, woven.next(owners, blank), owned, hasFaults);
+      let owned: Uint8Array | null = null;
+      const owners = (into: Uint8Array) => {
+        this.#aside.owners(from, into);
+        if (part) owned = ownedBy(into);
+      };
+      const block = woven.next(layout.kernel, to - from, owners);
+      writeBlock(column, block, owned, hasFaults);
     }
   }
 
@@ -178,6 +182,12 @@ export class Sweeper implements Taker {
   #hasFaults({ tellsFaults }: SweptColumn): boolean {
     return tellsFaults && this.#parts.layout.kernel.exports.sweptFaults.value > 0;
   }
+}
+
+/** A byte a row, 1 where it is not for others to say. @param owners u16 each */
+function ownedBy({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  const owners = new Uint16Array(buffer, byteOffset, byteLength / 2);
+  return Uint8Array.from(owners, owner => (owner === OWNED_BY_OTHERS ? 0 : 1));
 }
 
 function* blocksOf(rows: number): Generator<[from: number, to: number]> {
