@@ -67,6 +67,9 @@ export function sweepBytes(columnCount: number, rows: number): number {
   return rows * (STEP_BYTES + FED_BYTES * columnCount + columnBytes(columnCount));
 }
 
+/** Of the memory, while a column is put together: what was swept is no longer there then. */
+const LOOM_SHARE = 1 / 32;
+
 export class Sweeper implements Taker {
   readonly #parts: SweepParts;
   readonly #strands: Strands;
@@ -135,9 +138,10 @@ export class Sweeper implements Taker {
   }
 
   #sweepPortions(): boolean {
-    const { layout, stages, path } = this.#parts;
+    const { layout, stages, path, memoryBytes } = this.#parts;
+    const room = [this.#aside.portionCount, memoryBytes * LOOM_SHARE] as const;
     const columns = this.#columns.map((column, i) => {
-      return { column, woven: new Woven(`${path}.${i}`, column.writer.type, this.#aside.portionCount), hasFaults: false };
+      return { column, woven: new Woven(`${path}.${i}`, column.writer.type, ...room), hasFaults: false };
     });
     try {
       for (const portion of this.#aside.portions()) {

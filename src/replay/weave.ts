@@ -10,8 +10,6 @@ import { startWeaving, stretchesOf, weave } from '../kernel/weave.ts';
 import type { Type } from '../plan/value.ts';
 import { Scratch } from './scratch.ts';
 
-/** In memory at once, of all portions: spread out it is about twice as much. */
-const LOOM_BYTES = 4 << 20;
 /** Of one portion: more is not read any faster. */
 const STRETCH_MAX_BYTES = 64 << 10;
 const HEAD_BYTES = 8;
@@ -32,14 +30,16 @@ export class Woven {
   readonly #head = new Uint8Array(HEAD_BYTES);
   readonly #headView = new DataView(this.#head.buffer);
 
+  /** @param memoryBytes for stretches, of all portions at once: spread out they take about twice as much */
   constructor(
     path: string,
     private readonly type: Type,
     portions: number,
+    memoryBytes: number,
   ) {
     this.#file = new Scratch(path);
     this.#portions = Array.from({ length: portions }, () => ({ offset: 0, stretchCount: 0, size: 0, crc: 0 }));
-    this.#stretchBytes = Math.min(STRETCH_MAX_BYTES, Math.floor(LOOM_BYTES / portions));
+    this.#stretchBytes = Math.min(STRETCH_MAX_BYTES, Math.floor(memoryBytes / portions));
   }
 
   /** The column that was swept last, of a portion. */
