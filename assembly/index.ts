@@ -160,6 +160,17 @@ export {
   sweptStatuses,
   sweptValues,
 } from './swept';
+export {
+  WOVEN,
+  packStretch,
+  spreadStretch,
+  startRowsOf,
+  startWeaving,
+  stretchRoom,
+  stretchSize,
+  stretchStart,
+  weave,
+} from './weave';
 export { regexSteps } from './regex';
 export { COUNTS_MAX, HALF_LIVES_KEPT, isGroup } from './aggregate';
 export { RECENT_MAX, RECENT_TEXT_MAX_BYTES } from './last_n';

@@ -35,8 +35,12 @@ export class Numbering {
     return numbering;
   }
 
-  get size(): usize {
-    return this.keys.capacity + this.texts.size + (<usize>this.placeCount << PLACE_SHIFT);
+  /** What it takes once there are so many keys more. A table that grows lets go of all smaller ones, for which nobody else has a use. */
+  sizeWith(more: u32): usize {
+    const count = this.count + more;
+    let places = max(PLACES_MIN, this.placeCount);
+    while (count << 1 > places) places <<= 1;
+    return this.keys.capacity + this.texts.size + (<usize>places << (PLACE_SHIFT + 1));
   }
 
   numberOf(start: usize, length: usize): u32 {

@@ -174,8 +174,11 @@ export function reserveSteps(count: u32): void {
   }
 }
 
-/** What steps take, of all strands, with room to put those of each in order. */
-export function strandBytes(): f64 {
+/** Of each key what is noted while steps are put aside (piece.ts). */
+const CUT_KEY_BYTES: i32 = 12;
+
+/** What steps take, of all strands, with room to put those of each in order, once so many more keys have come. */
+export function strandBytes(moreKeys: u32): f64 {
   let size: f64 = 0;
   for (let i = 0; i < strandCount; i++) {
     const strand = strandAt(i);
@@ -183,7 +186,7 @@ export function strandBytes(): f64 {
     const moved = max(strand.micros.capacity, strand.keys.capacity << 1) + strand.micros.capacity;
     size += <f64>(strand.keys.capacity + strand.micros.capacity + strand.rows.capacity + moved);
     size += <f64>(strand.lates.capacity + strand.nulls.capacity + strand.statuses.capacity + strand.texts.size);
-    size += <f64>strand.numbering.size;
+    size += <f64>strand.numbering.sizeWith(moreKeys) + <f64>strand.numbering.count * CUT_KEY_BYTES;
     for (let k = 0; k < strand.feedCount; k++) {
       const feed = feedAt(strand, k);
       size += <f64>(feed.states.capacity + feed.values.capacity);

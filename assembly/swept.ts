@@ -11,9 +11,9 @@ import { Strand } from './strand';
 const values: Bytes = Bytes.make();
 const nulls: Bytes = Bytes.make();
 const statuses: Bytes = Bytes.make();
-/** Values of items of lists, 8 bytes each. */
+/** Values of items of lists, 8 bytes each; a text is (start u32, length u32). */
 export const items: Bytes = Bytes.make();
-/** What items are. */
+/** What items are; of what is no list, what was aggregated. */
 let kind: i32 = 0;
 /** Rows whose status is EXPIRED or OVERFLOW. */
 export let sweptFaults: u32 = 0;
@@ -47,6 +47,33 @@ export function startColumn(owner: Strand, ofKind: i32): void {
   items.length = 0;
   kind = ofKind;
   sweptFaults = 0;
+}
+
+/** Room for rows that are put there one by one, of values that were swept before. */
+export function startRows(count: u32, ofKind: i32): void {
+  values.setLength(<usize>count << 3);
+  nulls.setLength(<usize>count);
+  statuses.setLength(<usize>count);
+  items.length = 0;
+  kind = ofKind;
+}
+
+/** Whether a row is null, and its status above that. */
+@inline
+export function markAt(row: u32): u8 {
+  return load<u8>(nulls.start + <usize>row) | (load<u8>(statuses.start + <usize>row) << 1);
+}
+
+@inline
+export function setMark(row: u32, mark: u8): void {
+  store<u8>(nulls.start + <usize>row, mark & 1);
+  store<u8>(statuses.start + <usize>row, mark >> 1);
+}
+
+/** An item of a list, as it is told. */
+@inline
+export function wordOf(value: i64): i64 {
+  return kind == REAL ? canonicalNaN(value) : value;
 }
 
 /** Where a row's value goes. */
@@ -98,8 +125,13 @@ const MILLI: i64 = 1000;
 
 /** Packs integers; returns their size. */
 export function packSweptLongs(from: u32, to: u32): usize {
-  const start = valueAt(from);
-  const end = valueAt(to);
+  packed.length = 0;
+  packLongs(packed, valueAt(from), valueAt(to));
+  return packed.length;
+}
+
+/** Appends the integers that stand in [start, end). */
+export function packLongs(into: Bytes, start: usize, end: usize): void {
   let least = i64.MAX_VALUE;
   let most = i64.MIN_VALUE;
   for (let at = start; at < end; at += 8) {
@@ -112,20 +144,22 @@ export function packSweptLongs(from: u32, to: u32): usize {
   const isPacked = isSafe && (unit == 1 || hasUnit(start, end, least));
   const width: usize = isPacked ? widthOf((most - least) / unit) : 8;
   const count = (end - start) >> 3;
-  packed.setLength(16 + count * width);
-  store<u32>(packed.start, <u32>width);
-  store<u32>(packed.start, width == 8 ? 1 : <u32>unit, 4);
+  into.reserve(16 + count * width);
+  const head = into.end;
+  store<u32>(head, <u32>width);
+  store<u32>(head, width == 8 ? 1 : <u32>unit, 4);
   if (width == 8) {
-    memory.copy(packed.start + 8, start, count << 3);
-    return 8 + (count << 3);
+    memory.copy(head + 8, start, count << 3);
+    into.length += 8 + (count << 3);
+    return;
   }
-  store<i64>(packed.start, least, 8);
-  const small = packed.start + 16;
+  store<i64>(head, least, 8);
+  const small = head + 16;
   if (width == 1) for (let i: usize = 0; i < count; i++) store<u8>(small + i, <u8>(load<i64>(start + (i << 3)) - least));
   else if (width == 2)
     for (let i: usize = 0; i < count; i++) store<u16>(small + (i << 1), <u16>(load<i64>(start + (i << 3)) - least));
   else for (let i: usize = 0; i < count; i++) store<u32>(small + (i << 2), <u32>((load<i64>(start + (i << 3)) - least) / unit));
-  return packed.length;
+  into.length += 16 + count * width;
 }
 
 function hasUnit(start: usize, end: usize, base: i64): bool {
@@ -165,7 +199,7 @@ export function packSweptLists(from: u32, to: u32): u32 {
 function appendItem(value: i64): void {
   if (kind == TEXT) return appendText(value);
   packed.reserve(8);
-  store<i64>(packed.end, kind == REAL ? canonicalNaN(value) : value);
+  store<i64>(packed.end, wordOf(value));
   packed.length += 8;
 }
 

@@ -352,6 +352,22 @@ const SWEEPS: Mutant[] = [
     to: '',
     suite: 'test/replay/sweep.test.ts',
   },
+  {
+    name: 'weave-old-words',
+    why: 'a stretch of rows goes on in the values where the one before has ended',
+    file: 'assembly/weave.ts',
+    from: '  spool.word = 0;\n',
+    to: '',
+    suite: 'test/replay/sweep.test.ts',
+  },
+  {
+    name: 'weave-in-order',
+    why: 'portions are put together as they were swept, the largest first, and not by their numbers',
+    file: 'src/replay/aside.ts',
+    from: 'yield { index, rows: rowsOf(index) };',
+    to: 'yield { index: order.indexOf(index), rows: rowsOf(index) };',
+    suite: 'test/replay/sweep.test.ts',
+  },
 ];
 
 export const REPLAY_MISTAKES: Mutant[] = [...JOBS, ...KEYS, ...KEPT_COLUMNS, ...RUN, ...MOMENTS, ...SWEEPS];

@@ -147,7 +147,7 @@ export interface Exports {
   setStrandKey(strand: number, isReader: number, index: number, register: number, kind: number): void;
   addFeed(strand: number, where: number, value: number, isText: number): number;
   reserveSteps(count: number): void;
-  strandBytes(): number;
+  strandBytes(moreKeys: number): number;
   stepBytes(): number;
   stepCount(): number;
   rowCount(): number;
@@ -203,6 +203,15 @@ export interface Exports {
   packedSweptStart(): number;
   packedTextEnds(): number;
   packedListEnds(): number;
+  WOVEN: Global;
+  packStretch(from: number, to: number, isList: number, ofTexts: number, bytesMax: number): number;
+  stretchStart(): number;
+  stretchSize(): number;
+  startWeaving(portions: number, ofLists: number, ofTexts: number): void;
+  stretchRoom(portion: number, size: number): number;
+  spreadStretch(portion: number): void;
+  startRowsOf(count: number): number;
+  weave(): number;
 
   LEVELS_MAX: Global;
   SHARDS_MAX: Global;

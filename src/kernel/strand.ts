@@ -95,9 +95,9 @@ export class Strands {
     return this.#strands.map(({ index }) => index);
   }
 
-  /** What they take. */
-  get bytes(): number {
-    return this.layout.kernel.exports.strandBytes();
+  /** What they take once they have so many keys more. */
+  bytesWith(moreKeys: number): number {
+    return this.layout.kernel.exports.strandBytes(moreKeys);
   }
 
   /** No more events are gathered then. */

@@ -60,6 +60,11 @@ export class Aside {
     parts.strands.reserve(Math.min(this.#stepsMax, parts.events));
   }
 
+  /** Once something was put aside. */
+  get portionCount(): number {
+    return this.#portions;
+  }
+
   get isUsed(): boolean {
     return this.#portions > 0;
   }
@@ -77,7 +82,7 @@ export class Aside {
     const batch = Math.min(exports.BATCH_ROWS.value, this.#stepsMax / 2);
     if (steps > this.#stepsMax - batch) return true;
     const alone = Math.max(0, (exports.rowCount() >>> 0) - steps);
-    return strands.bytes + steps * rowBytes + alone * ROW_ALONE_BYTES > memoryBytes;
+    return strands.bytesWith(batch) + steps * rowBytes + alone * ROW_ALONE_BYTES > memoryBytes;
   }
 
   /**
@@ -115,28 +120,30 @@ export class Aside {
     this.#waiting.push({ strand, portion, size, headSize, read });
   }
 
-  /** The rows of each portion, whose strands stand in the kernel until the next one; null, as the last one, of one that has no room. */
-  *portions(): Generator<number | null> {
+  /**
+   * Each portion, whose strands stand in the kernel until the next one; null, as the last one, of one that has no room. The largest
+   * comes first: what grows for it is large enough for the others.
+   */
+  *portions(): Generator<{ index: number; rows: number } | null> {
     const { kernel, strands } = this.#parts;
     const of = Map.groupBy(this.#waiting, ({ strand, portion }) => `${strand} ${portion}`);
-    for (let portion = 0; portion < this.#portions; portion++) {
+    const rowsOf = (portion: number) => kernel.exports.rowsOfPortion(portion) >>> 0;
+    const order = Array.from({ length: this.#portions }, (_, index) => index).sort((a, b) => rowsOf(b) - rowsOf(a));
+    for (const index of order) {
       for (const strand of strands.indices) {
-        const pieces = of.get(`${strand} ${portion}`) ?? [];
-        if (!assemble(kernel, strand, portion, pieces, this.#stepsMax)) {
+        const pieces = of.get(`${strand} ${index}`) ?? [];
+        if (!assemble(kernel, strand, index, pieces, this.#stepsMax)) {
           yield null;
           return;
         }
       }
-      yield kernel.exports.rowsOfPortion(portion) >>> 0;
+      yield { index, rows: rowsOf(index) };
     }
   }
 
-  /** Of rows [from, to). */
-  owners(from: number, to: number): Uint16Array {
-    const owners = new Uint16Array(to - from);
-    this.#files!.owners.read(from * 2, new Uint8Array(owners.buffer));
-    countGarbage(owners.byteLength);
-    return owners;
+  /** Of the rows from there on, u16 each. */
+  owners(from: number, into: Uint8Array): void {
+    this.#files!.owners.read(from * 2, into);
   }
 
   close(): void {

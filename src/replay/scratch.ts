@@ -29,6 +29,11 @@ export class Scratch {
     return { offset, size: bytes.length };
   }
 
+  /** @throws Fault `corrupt` where so many bytes were not written there */
+  need(offset: number, size: number): void {
+    if (offset + size > this.#size) throw this.#damaged(offset, `${size} bytes are beyond its end`);
+  }
+
   /** Fills `into` from there on. @throws Fault `corrupt` where the file ends before */
   read(offset: number, into: Uint8Array): void {
     for (let at = 0; at < into.length; ) {
@@ -40,7 +45,11 @@ export class Scratch {
 
   /** @throws Fault `corrupt` where the bytes that were read are not those that were written */
   check(offset: number, bytes: Uint8Array, crc: number): void {
-    if (crc32(bytes) !== crc) throw new Fault('corrupt', `${this.path} is damaged at byte ${offset}: a wrong checksum`);
+    if (crc32(bytes) !== crc) throw this.#damaged(offset, 'a wrong checksum');
+  }
+
+  #damaged(offset: number, what: string): Fault {
+    return new Fault('corrupt', `${this.path} is damaged at byte ${offset}: ${what}`);
   }
 
   close(): void {

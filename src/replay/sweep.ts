@@ -67,6 +67,9 @@ export function sweepBytes(columnCount: number, rows: number): number {
   return rows * (STEP_BYTES + FED_BYTES * columnCount + columnBytes(columnCount));
 }
 
+/** Of the memory, while a column is put together: what was swept is no longer there then. */
+const LOOM_SHARE = 1 / 32;
+
 export class Sweeper implements Taker {
   readonly #parts: SweepParts;
   readonly #strands: Strands;
@@ -135,17 +138,18 @@ export class Sweeper implements Taker {
   }
 
   #sweepPortions(): boolean {
-    const { layout, stages, path } = this.#parts;
+    const { layout, stages, path, memoryBytes } = this.#parts;
+    const room = [this.#aside.portionCount, memoryBytes * LOOM_SHARE] as const;
     const columns = this.#columns.map((column, i) => {
-      return { column, woven: new Woven(`${path}.${i}`, column.writer.type), hasFaults: false };
+      return { column, woven: new Woven(`${path}.${i}`, column.writer.type, ...room), hasFaults: false };
     });
     try {
-      for (const rows of this.#aside.portions()) {
-        if (rows === null) return false;
+      for (const portion of this.#aside.portions()) {
+        if (portion === null) return false;
         for (const each of columns) {
           if (!this.#sweep(each.column)) return false;
           each.hasFaults ||= this.#hasFaults(each.column);
-          stages.time('write', () => each.woven.add(layout.kernel, rows));
+          stages.time('write', () => each.woven.add(layout.kernel, portion.index, portion.rows));
         }
       }
       for (const { column, woven, hasFaults } of columns) {
@@ -160,11 +164,15 @@ export class Sweeper implements Taker {
 
   #weave(column: SweptColumn, woven: Woven, hasFaults: boolean): void {
     const { layout, rows, part } = this.#parts;
-    const blank = layout.kernel.exports.OWNED_BLANK.value;
+    woven.start(layout.kernel);
     for (const [from, to] of blocksOf(rows)) {
-      const owners = this.#aside.owners(from, to);
-      const owned = part ? Uint8Array.from(owners, owner => (owner === OWNED_BY_OTHERS ? 0 : 1)) : null;
-      writeBlock(column, woven.next(owners, blank), owned, hasFaults);
+      let owned: Uint8Array | null = null;
+      const owners = (into: Uint8Array) => {
+        this.#aside.owners(from, into);
+        if (part) owned = ownedBy(into);
+      };
+      const block = woven.next(layout.kernel, to - from, owners);
+      writeBlock(column, block, owned, hasFaults);
     }
   }
 
@@ -178,6 +186,12 @@ export class Sweeper implements Taker {
   #hasFaults({ tellsFaults }: SweptColumn): boolean {
     return tellsFaults && this.#parts.layout.kernel.exports.sweptFaults.value > 0;
   }
+}
+
+/** A byte a row, 1 where it is not for others to say. @param owners u16 each */
+function ownedBy({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  const owners = new Uint16Array(buffer, byteOffset, byteLength / 2);
+  return Uint8Array.from(owners, owner => (owner === OWNED_BY_OTHERS ? 0 : 1));
 }
 
 function* blocksOf(rows: number): Generator<[from: number, to: number]> {
