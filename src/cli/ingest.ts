@@ -1,11 +1,15 @@
 import type { Command } from 'commander';
 import { wallMicros } from '../base/time.ts';
+import { Fault } from '../base/fault.ts';
+import { Stages } from '../base/stages.ts';
 import type { Receipt } from '../ingest/ingest.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
 import type { Block, Source } from '../source/source.ts';
+import { isClustered, openBroker } from './cluster.ts';
 import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
-import { loadConfig, parseMemory } from './config.ts';
+import { type KafkaConfig, loadConfig, parseMemory } from './config.ts';
+import { openPosting } from './posting.ts';
 import { MEMORY } from './memory.ts';
 import { EXIT } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
@@ -46,17 +50,19 @@ export function addIngest(program: Command) {
         if (listed.length < (json ? REJECTIONS_LISTED_MAX : REJECTIONS_SHOWN_MAX)) listed.push(one);
       };
       const keyOf = again ? async () => null : fileKeys();
-      const counts = await withParts(config, {
-        open: async parts => {
-          state = parts.state;
-          const tooLate = refusedIn(parts);
-          const here = await ingestHere(parts, files, source, keyOf, list);
-          const isLate = refusedIn(parts) > tooLate;
-          if (isLate && config.log.clock.kind === 'wall' && !json) console.error(TOO_LATE);
-          return here;
-        },
-        held: url => ingestAll(source, keyOf, (bytes, key) => postLines(url, bytes, key), list),
-      });
+      const counts = isClustered(config)
+        ? await ingestThere(config.kafka!, source, list)
+        : await withParts(config, {
+            open: async parts => {
+              state = parts.state;
+              const tooLate = refusedIn(parts);
+              const here = await ingestHere(parts, files, source, keyOf, list);
+              const isLate = refusedIn(parts) > tooLate;
+              if (isLate && config.log.clock.kind === 'wall' && !json) console.error(TOO_LATE);
+              return here;
+            },
+            held: url => ingestAll(source, keyOf, (bytes, key) => postLines(url, bytes, key), list),
+          });
       if (profile) tellProfile(state, (performance.now() - startMs) / 1000);
       if (json) console.log(JSON.stringify({ ...counts, rejections: listed }));
       else tell(counts, listed);
@@ -138,6 +144,28 @@ async function ingestHere(
   } catch (error) {
     end('failed', { error: String(error) });
     throw error;
+  }
+}
+
+/** To the topic of a cluster, where nothing counts once by itself: what is sent again counts again. */
+async function ingestThere(kafka: KafkaConfig, source: Source, list: (one: Rejected) => void): Promise<Counts> {
+  let at = '';
+  const noted: KeyOf = async ({ file, line }) => {
+    at = `${file}:${line}`;
+    return null;
+  };
+  const broker = await openBroker(kafka);
+  try {
+    const { post, close } = await openPosting(broker, kafka, new Stages());
+    const counts = await ingestAll(source, noted, bytes => post.post(bytes, 'ndjson', null, null), list);
+    await close();
+    return counts;
+  } catch (error) {
+    if (!(error instanceof Fault) || at === '') throw error;
+    const taken = `what stands before ${at} was taken, and some of what follows may have been`;
+    throw new Fault(error.code, `${error.message}; ${taken}`);
+  } finally {
+    await broker.close();
   }
 }
 

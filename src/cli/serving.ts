@@ -2,16 +2,16 @@
 import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import type { Served } from '../http/app.ts';
-import { loadKernel } from '../kernel/instance.ts';
 import type { LookUp } from '../read/read.ts';
 import { openCassandra } from '../store/cassandra.ts';
-import { Post } from '../work/post.ts';
 import { openAnswering } from './answering.ts';
 import { filesApplied } from './apply.ts';
-import { codingOf, errorsName, openBroker, scyllaOf, type Surroundings } from './cluster.ts';
+import { openBroker, scyllaOf, type Surroundings } from './cluster.ts';
 import type { Config } from './config.ts';
 import { noteOthers } from './course.ts';
+import { openPosting } from './posting.ts';
 import { type Succeeding, succeeding } from './succeeding.ts';
+import { toldErrors } from './told.ts';
 
 /** How often it asks how far the clocks of event types have come, and whether other definitions are in force. */
 const LOOK_EVERY_MS = 1_000;
@@ -40,11 +40,9 @@ export async function openServing(config: Config, path: string, { log, onFailure
     undo.unshift(() => remote.close());
     const broker = await openBroker(kafka);
     undo.unshift(() => broker.close());
-    const partitionCount = await broker.partitionsOf(kafka.events);
-    if (partitionCount === null)
-      throw new Fault('not_found', `there is no topic ${kafka.events}, which kafka.events names`);
-    const sender = await broker.sender(kafka.events, partitionCount);
-    undo.unshift(() => sender.close());
+    const stages = new Stages();
+    const { post, close: closePosting } = await openPosting(broker, kafka, stages);
+    undo.unshift(closePosting);
     const answering = await openAnswering(config, remote, broker);
     await noteOthers(config, answering.courses.course, log);
     let aside: string | null = null;
@@ -61,13 +59,9 @@ export async function openServing(config: Config, path: string, { log, onFailure
         },
       ),
     );
-    const stages = new Stages();
-    const post = new Post(
-      { door: await loadKernel(), sender, coding: await codingOf(kafka), stages },
-      process.pid % partitionCount,
-    );
     const served: Served = {
-      ...elsewhere(errorsName(kafka)),
+      ...elsewhere(),
+      meta: { errors: toldErrors(broker, kafka), late: refuse('late events') },
       ...{ reader: untilAside(answering), moment: () => answering.moment(), stages },
       ...planService(config, succeeding({ config, remote, broker, courses: answering.courses })),
       get plan() {
@@ -123,13 +117,9 @@ function planService(
 }
 
 /** What a log on one machine has, and a server of a cluster has not. */
-function elsewhere(errors: string): Pick<Served, 'meta' | 'timelines' | 'branches' | 'replays' | 'feed'> {
+function elsewhere(): Pick<Served, 'timelines' | 'branches' | 'replays' | 'feed'> {
   const [timelines, branches, replays] = [refuse('timelines'), refuse('branches'), refuse('replays')];
   return {
-    meta: {
-      errors: refuse(`what is wrong with events is in the topic ${errors}; listing it`),
-      late: refuse('late events'),
-    },
     timelines: { list: timelines, show: timelines, create: timelines, upload: timelines, remove: timelines },
     branches: { list: branches, show: branches, save: branches, remove: branches },
     replays: {

@@ -167,6 +167,10 @@ export interface Api {
        * at most so many
        */
       limit?: number;
+      /**
+       * only those of this event type
+       */
+      type?: string;
     };
     reply: ErrorsPage;
   };
@@ -943,7 +947,13 @@ export interface FeatureSet {
 export interface ErrorsPage {
   errors: {
     id: number;
+    /**
+     * in a cluster, among the events of its partition
+     */
     position: number | null;
+    /**
+     * `log`; in a cluster the partition, and the offset of the message
+     */
     source: string;
     line: number | null;
     type: string | null;

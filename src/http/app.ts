@@ -21,7 +21,7 @@ import {
   showBranch,
 } from './branches.ts';
 import { docsPage } from './docs.ts';
-import { GET_ERRORS, showErrors } from './errors.ts';
+import { GET_ERRORS, type ListErrors, showErrors } from './errors.ts';
 import { type FeedService, GET_EVENTS, listEvents } from './feed.ts';
 import { POST_EXPLAIN, postExplain } from './explain.ts';
 import { POST_EVENTS, postEvents, type TakeEvents } from './events.ts';
@@ -98,7 +98,7 @@ export interface Served {
   readonly plan: Plan;
   applyFiles: ApplyFiles;
   abort: () => Promise<AbortedJson>;
-  meta: Pick<Meta, 'errors' | 'late'>;
+  meta: Pick<Meta, 'late'> & { errors: ListErrors };
   planState: () => PlanState | Promise<PlanState>;
   timelines: TimelineService;
   branches: BranchService;

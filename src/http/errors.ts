@@ -2,7 +2,7 @@ import type { Handler } from 'hono';
 import { z } from 'zod';
 import { Fault } from '../base/fault.ts';
 import type { Ingest } from '../ingest/ingest.ts';
-import type { Meta } from '../meta/meta.ts';
+import type { ErrorRow, ErrorsPage } from '../meta/meta.ts';
 import type { Operation } from './operation.ts';
 import { pageLimit } from './page.ts';
 
@@ -11,14 +11,15 @@ export const ERRORS_LIMIT_DEFAULT = 100;
 const query = z.object({
   after: z.coerce.number().int().min(-1).default(-1).describe('the `id` of the last error of the page before'),
   limit: pageLimit('errors_page', ERRORS_LIMIT_DEFAULT),
+  type: z.string().min(1).optional().describe('only those of this event type'),
 });
 
 const PAGE = z.object({
   errors: z.array(
     z.object({
       id: z.int().min(1),
-      position: z.int().min(0).nullable(),
-      source: z.string(),
+      position: z.int().min(0).nullable().describe('in a cluster, among the events of its partition'),
+      source: z.string().describe('`log`; in a cluster the partition, and the offset of the message'),
       line: z.int().nullable(),
       type: z.string().nullable(),
       time: z.string().nullable(),
@@ -34,7 +35,7 @@ export const GET_ERRORS: Operation = {
   id: 'listErrors',
   summary: 'List events that cannot count',
   description:
-    'Events that were logged, for they are events, but whose inputs are not what is declared, in the order they were found. The oldest are forgotten where there are very many.',
+    'Events that were logged, for they are events, but whose inputs are not what is declared, in the order they were found. The oldest are forgotten where there are very many. In a cluster they are what its topic of errors has, with what was no event at all.',
   query,
   replies: {
     200: {
@@ -64,27 +65,30 @@ export const GET_ERRORS: Operation = {
   problems: [400, 501, 503],
 };
 
+/** At most `limit` errors, the oldest first. */
+export type ListErrors = (page: ErrorsPage) => ErrorRow[] | Promise<ErrorRow[]>;
+
 /** Events that were logged but cannot count, and why, in the order they were found: of every event acknowledged before. */
-export function showErrors(ingest: Pick<Ingest, 'barrier'>, meta: Pick<Meta, 'errors'>): Handler {
+export function showErrors(ingest: Pick<Ingest, 'barrier'>, meta: { errors: ListErrors }): Handler {
   return async c => {
     // Errors reach the database with the rows.
     await ingest.barrier();
-    return c.json(errorsPage(meta, c.req.query()));
+    return c.json(await errorsPage(meta.errors, c.req.query()));
   };
 }
 
 /**
- * @param text `after`: the `id` of the last error of the page before; `limit`: at most so many
+ * @param text `after`: the `id` of the last error of the page before; `limit`: at most so many; `type`: of events
  * @returns `next` is what to give as `after` for the next page, null at the end
  */
-export function errorsPage(meta: Pick<Meta, 'errors'>, text: { after?: string; limit?: string }) {
+export async function errorsPage(list: ListErrors, text: { after?: string; limit?: string; type?: string }) {
   const parsed = query.safeParse(text);
   if (!parsed.success)
     throw new Fault(
       'request',
       parsed.error.issues.map(issue => `${issue.path.join('.')}: ${issue.message}`).join('; '),
     );
-  const { after, limit } = parsed.data;
-  const errors = meta.errors({ after, limit });
+  const { after, limit, type } = parsed.data;
+  const errors = await list({ after, limit, ...(type !== undefined && { type }) });
   return { errors, next: errors.length < limit ? null : errors.at(-1)!.id };
 }

@@ -47,6 +47,8 @@ export interface ErrorsPage {
   /** The `id` of the last error of the page before; null or -1 for the first page. */
   after?: number | null;
   limit: number;
+  /** Only those of this event type. */
+  type?: string | null;
   /** `oldest` first (the default) or `newest` first. */
   order?: 'oldest' | 'newest';
 }
@@ -247,11 +249,12 @@ function errorCount(db: Db): number {
   );
 }
 
-function errorsPage(db: Db, { after, limit, order = 'oldest' }: ErrorsPage): ErrorRow[] {
+function errorsPage(db: Db, { after, limit, type = null, order = 'oldest' }: ErrorsPage): ErrorRow[] {
   const isFirst = after === undefined || after === null || after < 0;
   const beyond = isFirst ? undefined : order === 'oldest' ? gt(errors.id, after) : lt(errors.id, after);
   const by = order === 'oldest' ? asc(errors.id) : desc(errors.id);
-  return db.select().from(errors).where(beyond).orderBy(by).limit(limit).all();
+  const ofType = type === null ? undefined : eq(errors.type, type);
+  return db.select().from(errors).where(and(beyond, ofType)).orderBy(by).limit(limit).all();
 }
 
 function addLate(db: Db, row: LateRow): void {

@@ -2,6 +2,7 @@
 export interface TransactionMessage {
   offset: string;
   key: Uint8Array | null;
+  value?: Uint8Array | null;
   /** A broker's own message: the end of a transaction. Readers leave it out. */
   isControlRecord: boolean;
   batchContext: { producerId: string; inTransaction: boolean };

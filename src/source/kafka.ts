@@ -10,6 +10,7 @@ import { mendDriver } from './mended.ts';
 import { openOutbox } from './outbox.ts';
 import type { Outbox, Progress } from './partition.ts';
 import { openSender, type Sender } from './sender.ts';
+import { type Stored, stored } from './stored.ts';
 
 /** Waits are short and many: a broker mostly is ready a few milliseconds later. */
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, factor: 0, maxRetryTime: 500, retries: 30 };
@@ -32,6 +33,8 @@ export interface Broker {
   join(settings: GroupSettings): Promise<Member>;
   /** How far a group has come with each partition of a topic, as far as it has committed anything. */
   committed(group: string, topic: string): Promise<Map<number, Progress>>;
+  /** What a topic of one partition has now, from an offset on, for whoever only looks. */
+  stored(topic: string, from: bigint): AsyncIterable<Stored[]>;
   /** Where events of a topic are sent to. */
   sender(topic: string, partitionCount: number): Promise<Sender>;
   /** @param id the same for whoever sends what is made of the same partition */
@@ -93,6 +96,7 @@ export async function openKafka(
     },
     join: group => join(kafka, admin, RETRY, group),
     committed: (group, topic) => committed(admin, group, topic),
+    stored: (topic, from) => stored(kafka, admin, topic, from),
     sender: (topic, partitionCount) => openSender(kafka, topic, partitionCount),
     async outbox(id, of) {
       const outbox = await openOutbox(kafka, id, of);

@@ -14,7 +14,15 @@ declare module 'kafkajs/src/broker/index.js' {
 }
 
 declare module 'kafkajs/src/cluster/index.js' {
+  import type Broker from 'kafkajs/src/broker/index.js';
+
   export default class Cluster {
+    connect(): Promise<void>;
+    disconnect(): Promise<void>;
+    addTargetTopic(topic: string): Promise<void>;
+    /** By node, as texts. */
+    findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>;
+    findBroker(of: { nodeId: string }): Promise<Broker>;
     findGroupCoordinatorMetadata(request: object): Promise<object>;
   }
 }

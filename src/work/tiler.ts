@@ -198,7 +198,7 @@ export class Tiler implements Owner {
 }
 
 /** What is wrong with an event, or with what is none: as it is sent to the topic of errors, with its partition. */
-interface TileError {
+export interface TileError {
   /** Of its message, as a text: it may have more digits than a number. */
   offset: string | null;
   /** Of the message, from 1; null where that is none that could be read. */

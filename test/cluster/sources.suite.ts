@@ -3,13 +3,16 @@ import { join } from 'node:path';
 import { CompressionCodecs, CompressionTypes, Kafka, logLevel } from 'kafkajs';
 import { WorkMetrics } from '../../src/base/work_metrics.ts';
 import { loadConfig } from '../../src/cli/config.ts';
+import { EXIT } from '../../src/cli/exit.ts';
 import { openServing } from '../../src/cli/serving.ts';
 import { openWork } from '../../src/cli/working.ts';
+import { errorsPage } from '../../src/http/errors.ts';
 import { archiveSource } from '../../src/source/archive.ts';
 import { localDisk } from '../../src/source/disk.ts';
 import { openKafka } from '../../src/source/kafka.ts';
 import { weekLines } from '../sim/flights.ts';
 import type { Servers } from './servers.ts';
+import { cli } from './upgrade.suite.ts';
 import {
   clusterOf,
   embedded,
@@ -95,6 +98,16 @@ export function sourcesSuite(servers: () => Servers): void {
       expect(values.map(value => JSON.parse(value) as object)).toMatchObject([
         { partition, offset: '300', line: null, position: null, code: 'not_protobuf' },
       ]);
+      const errors = async (query: object) => (await errorsPage(serving.served.meta.errors, query)).errors;
+      const told = {
+        id: 1,
+        source: `partition ${partition}, offset 300`,
+        code: 'not_protobuf',
+        type: null,
+        position: null,
+      };
+      expect(await errors({})).toMatchObject([told]);
+      expect(await errors({ after: '1' })).toEqual([]);
       archiver.child.kill('SIGTERM');
       expect(await archiver.child.exited).toBe(0);
       const archived: string[] = [];
@@ -107,6 +120,22 @@ export function sourcesSuite(servers: () => Servers): void {
           .split('\n')
           .map(line => JSON.parse(line) as object),
       ).toEqual(lines.map(line => JSON.parse(line) as object));
+      // What cannot count is listed, by its type too, page by page; a file goes the way of what is posted.
+      const bad = '{"type":"flight","time":"2001-03-05T00:01:00Z","data":{"origin":7}}';
+      await Bun.write(join(dir, 'more.ndjson'), `${bad}\nno event\n${bad}\n`);
+      const ingested = await cli(dir, ['ingest', 'more.ndjson', '--json']);
+      expect([ingested.code, ingested.said]).toEqual([
+        EXIT.fault,
+        `${JSON.stringify({ accepted: 2, replayed: 0, rejected: 1, rejections: [{ file: 'more.ndjson', line: 2, code: 'not_json', reason: 'not valid JSON' }] })}\n`,
+      ]);
+      for (let n = 0; n < 300 && (await errors({})).length < 3; n++) await Bun.sleep(100);
+      expect((await errors({ type: 'flight' })).map(({ code, type }) => [code, type])).toEqual([
+        ['wrong_type', 'flight'],
+        ['wrong_type', 'flight'],
+      ]);
+      const page = JSON.parse((await cli(dir, ['errors', '--after', '1', '--limit', '1', '--json'])).said) as Page;
+      expect(page).toMatchObject({ errors: [{ code: 'wrong_type' }], next: page.errors[0]!.id });
+      expect((await cli(dir, ['errors', '--type', 'nobody'])).said).toBe('no errors\n');
       await work.close();
       await serving.close();
       await close();
@@ -114,6 +143,8 @@ export function sourcesSuite(servers: () => Servers): void {
     { timeout: 2 * SETTLED_MAX_MS },
   );
 }
+
+type Page = Awaited<ReturnType<typeof errorsPage>>;
 
 let topicCount = 0;
 

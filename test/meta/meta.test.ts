@@ -97,6 +97,8 @@ test('errors are read page by page, oldest or newest first', () => {
   expect(ids({ after: -1, limit: 2 })).toEqual([1, 2]);
   expect(ids({ after: 2, limit: 2 })).toEqual([3]);
   expect(ids({ after: 3, limit: 2 })).toEqual([]);
+  expect(ids({ limit: 2, type: row.type })).toEqual([1, 3]);
+  expect(ids({ limit: 2, type: 'nobody' })).toEqual([]);
   expect(ids({ limit: 2, order: 'newest' })).toEqual([3, 2]);
   expect(ids({ after: 2, limit: 2, order: 'newest' })).toEqual([1]);
 });
