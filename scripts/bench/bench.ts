@@ -15,13 +15,13 @@ import { aggregateRows } from './aggregates.ts';
 import { answeringRows } from './answering.ts';
 import { clusterRows } from './cluster.ts';
 import { blocksOf, decodeRows } from './decode.ts';
-import { eventLog } from './events.ts';
+import { eventLog, WEEK_DAYS } from './events.ts';
 import { type Row, ratioOf, table } from './measure.ts';
 import { makeFolder, programOf, servingRows } from './serving.ts';
 import { postingRows } from './posting.ts';
 import { replayRows } from './replay.ts';
 import { sequenceRows } from './sequence.ts';
-import { type Tired, tileRows, tiredRun, tiredTable } from './tiles.ts';
+import { DAYS_TIRED, type Tired, tileRows, tiredRun, tiredTable } from './tiles.ts';
 import { windowRows } from './window.ts';
 
 const ROOT = join(import.meta.dir, '../..');
@@ -47,14 +47,14 @@ const NAMED = ['cluster', 'tired'];
 
 const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
   decode: async () => {
-    const views = await eventLog({ events: EVENTS_DECODED, seed: SEED, newUsers: 0 });
+    const views = await eventLog({ events: EVENTS_DECODED, seed: SEED, newUsers: 0, days: WEEK_DAYS });
     return [
       ...(await decodeRows('flights', await blocksOf(FLIGHTS_WEEK), await eventType(join(FLIGHTS, 'features')))),
       ...(await decodeRows('views', await blocksOf(views), await eventType(TILES))),
     ];
   },
   window: async () => {
-    const views = await eventLog({ events: EVENTS_DECODED, seed: SEED, newUsers: 0 });
+    const views = await eventLog({ events: EVENTS_DECODED, seed: SEED, newUsers: 0, days: WEEK_DAYS });
     return [
       ...(await windowRows('flights', join(FLIGHTS, 'features'), FLIGHTS_WEEK, 'route')),
       ...(await windowRows('views', SERVING, views, 'post')),
@@ -63,16 +63,16 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
   tiles: async ({ events }) => {
     const python = findPython();
     if (python === null) console.error(`bench: no Python, so DuckDB is left out. Make one with: ${MAKE_VENV}`);
-    return tileRows(await eventLog({ events, seed: SEED, newUsers: 0 }), python);
+    return tileRows(await eventLog({ events, seed: SEED, newUsers: 0, days: WEEK_DAYS }), python);
   },
   serving: async ({ binary }) => {
-    const events = await eventLog({ events: EVENTS, seed: SEED, newUsers: 0 });
+    const events = await eventLog({ events: EVENTS, seed: SEED, newUsers: 0, days: WEEK_DAYS });
     const program = programOf(binary);
     const { folder, row } = await makeFolder(events, EVENTS, program);
     return [row, ...(await servingRows(folder, events, program))];
   },
   posting: async ({ binary }) =>
-    postingRows(await eventLog({ events: EVENTS, seed: SEED, newUsers: 0 }), programOf(binary)),
+    postingRows(await eventLog({ events: EVENTS, seed: SEED, newUsers: 0, days: WEEK_DAYS }), programOf(binary)),
   aggregates: () => aggregateRows(findPython()),
   topology: async ({ binary }) => [
     ...(await sequenceRows(EVENTS_DECODED, findPython())),
@@ -80,14 +80,15 @@ const PARTS: Record<string, (options: Options) => Promise<Row[]>> = {
   ],
   cluster: async ({ binary, isGiven, events }) => {
     const wanted = isGiven ? events : EVENTS_CLUSTER;
-    const views = await eventLog({ events: wanted, seed: SEED, newUsers: 0 });
+    const views = await eventLog({ events: wanted, seed: SEED, newUsers: 0, days: WEEK_DAYS });
     const inputs = [
       { name: 'flights', definitions: join(FLIGHTS, 'features'), lines: await linesOf(FLIGHTS_WEEK, wanted) },
       { name: 'views', definitions: SERVING, lines: await linesOf(views, wanted) },
     ];
     return clusterRows(inputs, STEADY, programOf(binary));
   },
-  replay: async ({ events }) => replayRows(await eventLog({ events, seed: SEED, newUsers: 0 }), findPython()),
+  replay: async ({ events }) =>
+    replayRows(await eventLog({ events, seed: SEED, newUsers: 0, days: WEEK_DAYS }), findPython()),
 };
 
 interface Options {
@@ -124,7 +125,9 @@ async function bench(names: string[], options: Options): Promise<void> {
   if (rows.length > 0) console.log(`\n${table(rows)}`);
   let tired: Tired | null = null;
   if (names.includes('tired')) {
-    tired = await tiredRun(await eventLog({ events: options.events, seed: SEED, newUsers: NEW_USERS }));
+    tired = await tiredRun(
+      await eventLog({ events: options.events, seed: SEED, newUsers: NEW_USERS, days: DAYS_TIRED }),
+    );
     console.log(`\n${tiredTable(tired)}`);
   }
   await mkdir(dirname(OUT), { recursive: true });

@@ -1,9 +1,9 @@
 /**
  * Writes the event log that the benchmarks are run over; the same options always give the same bytes:
  *
- *   bun scripts/bench/events.ts [--events 1000000] [--seed 42] [--new-users 0] [--out FILE]
+ *   bun scripts/bench/events.ts [--events 1000000] [--seed 42] [--new-users 0] [--days 7] [--out FILE]
  *
- * Views of posts over a week, about 190 bytes of NDJSON each: 100,000 posts and 1,000,000 users, both by Zipf's law,
+ * Views of posts over a week (or `--days`), about 190 bytes of NDJSON each: 100,000 posts and 1,000,000 users, both by Zipf's law,
  * slightly out of order. `--new-users 10` makes every tenth event one of a user who was never there before.
  */
 import { existsSync } from 'node:fs';
@@ -16,12 +16,18 @@ export interface EventLogShape {
   seed: number;
   /** One event in so many is of a new user; 0 makes none. */
   newUsers: number;
+  /** That they are spread over. */
+  days: number;
 }
 
 export const CACHE = join(import.meta.dir, '../../.cache/bench');
 
 const START_MS = Date.UTC(2026, 2, 1);
-const SPAN_MS = 7 * 86_400_000;
+const DAY_MS = 86_400_000;
+
+/** What all logs are spread over but that of the tired run. */
+export const WEEK_DAYS = 7;
+
 /** An event arrives up to so much after it happened, and is written when it arrives. */
 const DELAY_MS = 3_000;
 const POSTS = 100_000;
@@ -34,7 +40,9 @@ const CHUNK_LINES = 8_192;
 
 /** The path of the log in .cache, made if it is not there. */
 export async function eventLog(shape: EventLogShape): Promise<string> {
-  const path = join(CACHE, `events-${shape.events}-${shape.seed}-${shape.newUsers}.ndjson`);
+  const { events, seed, newUsers, days } = shape;
+  const span = days === WEEK_DAYS ? '' : `-${days}d`;
+  const path = join(CACHE, `events-${events}-${seed}-${newUsers}${span}.ndjson`);
   if (!existsSync(path)) await writeEvents(shape, path);
   return path;
 }
@@ -52,15 +60,15 @@ async function writeEvents(shape: EventLogShape, path: string): Promise<void> {
   await rename(fresh, path);
 }
 
-export function* eventChunks({ events, seed, newUsers }: EventLogShape): Generator<string> {
+export function* eventChunks({ events, seed, newUsers, days }: EventLogShape): Generator<string> {
   const random = uniform(seed);
   const post = zipf(POSTS, 1, random);
   const user = zipf(USERS, 0.7, random);
   let arrivalMs = START_MS;
   let lines = '';
   for (let i = 0; i < events; i++) {
-    // Exponential gaps: arrivals come in order without being sorted. The last few may lie past the week's end.
-    arrivalMs -= Math.log(1 - random()) * (SPAN_MS / events);
+    // Exponential gaps: arrivals come in order without being sorted. The last few may lie past the end.
+    arrivalMs -= Math.log(1 - random()) * ((days * DAY_MS) / events);
     const time = new Date(Math.max(START_MS, Math.floor(arrivalMs - random() * DELAY_MS))).toISOString();
     const p = post();
     const u = newUsers > 0 && i % newUsers === 0 ? USERS + i : user();
@@ -126,10 +134,12 @@ if (import.meta.main) {
       events: { type: 'string', default: '1000000' },
       seed: { type: 'string', default: '42' },
       'new-users': { type: 'string', default: '0' },
+      days: { type: 'string', default: `${WEEK_DAYS}` },
       out: { type: 'string' },
     },
   });
-  const shape = { events: Number(values.events), seed: Number(values.seed), newUsers: Number(values['new-users']) };
+  const [events, seed, newUsers, days] = [values.events, values.seed, values['new-users'], values.days].map(Number);
+  const shape = { events: events!, seed: seed!, newUsers: newUsers!, days: days! };
   if (values.out === undefined) console.log(await eventLog(shape));
   else await writeEvents(shape, values.out);
 }

@@ -12,8 +12,14 @@ const DUCKDB_TILES = join(import.meta.dir, '../python/duckdb_tiles.py');
 /** What `tilefold.yaml` gives where nothing is said. */
 const MEMORY_DEFAULT_BYTES = 256 * 1024 ** 2;
 
-/** A tired run is warm when memory is full of rows, most keys of the log have come by, and runs of rows are merged: behind this share of it. */
+/**
+ * A tired run is warm when memory is full of rows, most keys of the log have come by, runs of rows are merged, and as many rows
+ * expire as come: behind this share of it.
+ */
 const WARM_SHARE = 1 / 5;
+
+/** Its longest window is seven days: in a log of no more than these nothing of it ever expires, and there is more of it to the end. */
+export const DAYS_TIRED = 7 / WARM_SHARE;
 
 /** Little beside the state, so that rows leave memory and come back all the time. */
 const MEMORY_TIRED_BYTES = 16 * 1024 ** 2;
@@ -114,6 +120,9 @@ export interface Tired {
   /** Events a second, and of the processor's. */
   firstTenth: Rates;
   lastTenth: Rates;
+  /** Of three tenths together: where runs of rows are merged shows less in them. */
+  firstThree: Rates;
+  lastThree: Rates;
   /** Rows for each million events of the whole log. */
   rowsWritten: number;
   rowsReadBack: number;
@@ -143,10 +152,19 @@ export async function tiredRun(log: string): Promise<Tired> {
     peakMiB,
     firstTenth: tenths[0]!,
     lastTenth: tenths[9]!,
+    firstThree: ratesOf(tenths.slice(0, 3)),
+    lastThree: ratesOf(tenths.slice(-3)),
     rowsWritten: perMillion('rowsWritten'),
     rowsReadBack: perMillion('rowsReadBack'),
     tenths,
   };
+}
+
+/** Of tenths together, each of which has as many events. */
+export function ratesOf(tenths: Rates[]): Rates {
+  const rate = (name: keyof Rates) =>
+    Math.round(tenths.length / tenths.reduce((sum, tenth) => sum + 1 / tenth[name], 0));
+  return { eventsPerSecond: rate('eventsPerSecond'), eventsPerCpuSecond: rate('eventsPerCpuSecond') };
 }
 
 /** Of the events from one on and before another; each as exactly as the blocks allow after which progress was noted. */
@@ -166,18 +184,22 @@ export function tenthsOf(progress: Progress[], from: number, to: number): Tired[
 }
 
 export function tiredTable(tired: Tired): string {
-  const { events, warmEvents, memoryMiB, peakMiB, firstTenth, lastTenth, rowsWritten, rowsReadBack, tenths } = tired;
+  const { events, warmEvents, memoryMiB, peakMiB, rowsWritten, rowsReadBack, tenths } = tired;
   const each = tenths.map(
     (tenth, i) =>
       `  tenth ${i + 1}: ${tenth.eventsPerSecond} events/s, ${tenth.eventsPerCpuSecond} a CPU second, ${tenth.rowsWritten} rows written, ${tenth.rowsReadBack} read back`,
   );
-  const compared = (name: keyof Rates) =>
-    `${(lastTenth[name] / firstTenth[name]).toFixed(2)} (${lastTenth[name]} / ${firstTenth[name]}`;
+  const compared = (last: Rates, first: Rates, name: keyof Rates) =>
+    `${(last[name] / first[name]).toFixed(2)} (${last[name]} / ${first[name]}`;
+  const ratios = (last: Rates, first: Rates) => [
+    `${compared(last, first, 'eventsPerSecond')} events/s)`,
+    `by the processor ${compared(last, first, 'eventsPerCpuSecond')} events a CPU second)`,
+  ];
   return [
     `tired: ${events} events behind ${warmEvents} that made it warm, ${memoryMiB} MiB for rows, ${Math.round(peakMiB)} MiB in all`,
     ...each,
-    `last tenth / first tenth: ${compared('eventsPerSecond')} events/s)`,
-    `by the processor: ${compared('eventsPerCpuSecond')} events a CPU second)`,
+    `last tenth / first tenth: ${ratios(tired.lastTenth, tired.firstTenth).join(', ')}`,
+    `last three / first three: ${ratios(tired.lastThree, tired.firstThree).join(', ')}`,
     `for each million events: ${rowsWritten} rows written, ${rowsReadBack} read back`,
   ].join('\n');
 }

@@ -6,6 +6,7 @@
  * - `decode`, `select`, `tile`: of a batch of events, to changes of tiles
  * - `fold`, `read_back`: changes into rows, and before that rows back into memory
  * - `snapshot`, `write`: changed rows out of memory at a barrier, and into the store
+ * - `evict`: rows that are written leave memory where it is full
  * - `answer`, `reply`: windows of a lookup, and its JSON
  *
  * A replay takes tile, fold and answer event by event, which is its `answer`; `reply` and `write` are its columns and
@@ -21,6 +22,7 @@ export const STAGES = [
   'read_back',
   'snapshot',
   'write',
+  'evict',
   'answer',
   'reply',
 ] as const;

@@ -9,6 +9,7 @@ import { greatestClock, resumeClocks, typeClocks } from '../kernel/clock.ts';
 import { changesByShard } from '../kernel/change.ts';
 import type { FoldedRow } from '../kernel/folded_row.ts';
 import { behindCounts, behindOf, takeRefused } from '../kernel/late.ts';
+import type { Fold } from '../kernel/fold.ts';
 import type { ReadRanges } from '../kernel/hold.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { sequence } from '../kernel/sequence.ts';
@@ -243,7 +244,7 @@ export class Here implements Engine {
     this.#writtenRows += rowCount;
     for (const fold of pipeline.folds) fold.settle();
     watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
-    for (const fold of pipeline.folds) fold.evict(fold.hasRoom ? Number.POSITIVE_INFINITY : fold.boundBytes / 2);
+    for (const fold of pipeline.folds) this.#evict(fold, fold.hasRoom ? Number.POSITIVE_INFINITY : fold.boundBytes / 2);
   }
 
   /** A barrier that is due. Folding goes on beside the writer, unless memory runs over. */
@@ -266,7 +267,11 @@ export class Here implements Engine {
 
   /** What lookups have read may fill memory, too, when nothing changes. */
   #makeRoom(): void {
-    for (const fold of this.#parts.pipeline.folds) if (!fold.hasRoom) fold.evict(fold.boundBytes / 2);
+    for (const fold of this.#parts.pipeline.folds) if (!fold.hasRoom) this.#evict(fold, fold.boundBytes / 2);
+  }
+
+  #evict(fold: Fold, targetBytes: number): void {
+    this.#stages.time('evict', () => fold.evict(targetBytes));
   }
 
   close(): void | Promise<void> {

@@ -178,10 +178,9 @@ export class Shard {
   }
 
   settle(targetBytes: number): ShardSizes {
-    this.stages.time('snapshot', () => {
-      this.parts.fold.settle();
-      this.parts.fold.evict(targetBytes);
-    });
+    const { fold } = this.parts;
+    fold.settle();
+    this.stages.time('evict', () => fold.evict(targetBytes));
     return this.sizes();
   }
 

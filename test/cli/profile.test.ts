@@ -64,7 +64,7 @@ test('ingest in the main thread: every stage has its part of the time, and all o
   const cells = cellsOf(said);
   expect(cells.seconds).toEqual(['main', 'writer', 'all', 'share']);
   expect(Object.keys(cells)).toEqual(
-    expect.arrayContaining(['door', 'log', 'decode', 'select', 'tile', 'fold', 'snapshot', 'write']),
+    expect.arrayContaining(['door', 'log', 'decode', 'select', 'tile', 'fold', 'snapshot', 'write', 'evict']),
   );
   expect(Number(cells.all![0])).toBeWithin(0.005, seconds);
   expect(said).toMatch(new RegExp(`^${events} events in .* s: \\d+ events/s$`, 'm'));

@@ -8,12 +8,12 @@ import { type BenchResult, chartSvg } from '../../scripts/bench/chart.ts';
 import { exportTiles, foldEvents } from '../../scripts/bench/fold.ts';
 import { checkEqual, median, type Row, ratioOf } from '../../scripts/bench/measure.ts';
 import { makeTiles } from '../../scripts/bench/threads.ts';
-import { tenthsOf } from '../../scripts/bench/tiles.ts';
+import { ratesOf, tenthsOf } from '../../scripts/bench/tiles.ts';
 import { checkMerged } from '../../scripts/bench/window.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
 
 const TILES = join(import.meta.dir, '../../scripts/bench/features/tiles');
-const SHAPE = { events: 2_000, seed: 42, newUsers: 0 };
+const SHAPE = { events: 2_000, seed: 42, newUsers: 0, days: 7 };
 
 interface View {
   id: string;
@@ -191,6 +191,14 @@ test('values that differ are told, the first of them', () => {
   expect(() => checkEqual('w', [1], [1, 2])).toThrow('1 values of ours, 2 of the peer');
 });
 
+test('a log of more days has the same events further apart', () => {
+  const [week, more] = [SHAPE, { ...SHAPE, days: 35 }].map(shape => views(text(shape)));
+  expect(more!.length).toBe(week!.length);
+  expect(more!.map(({ data }) => data)).toEqual(week!.map(({ data }) => data));
+  const spanOf = (list: typeof week) => Date.parse(list!.at(-1)!.time) - Date.parse(list![0]!.time);
+  expect(spanOf(more) / spanOf(week)).toBeWithin(4.99, 5.01);
+});
+
 test('tenths of a run', () => {
   const progress = Array.from({ length: 20 }, (_, i) => ({
     ...{ events: (i + 1) * 5, seconds: (i + 1) * (i < 10 ? 1 : 2), cpuSeconds: (i + 1) / 2 },
@@ -200,4 +208,8 @@ test('tenths of a run', () => {
   expect(tenths.length).toBe(10);
   expect(tenths[0]).toEqual({ eventsPerSecond: 5, eventsPerCpuSecond: 10, rowsWritten: 2, rowsReadBack: 0 });
   expect(tenths[9]!.eventsPerSecond).toBe(3);
+  // What one takes longer the others do not make up for by their rates.
+  const slow = { eventsPerSecond: 50, eventsPerCpuSecond: 10 };
+  const fast = { eventsPerSecond: 100, eventsPerCpuSecond: 10 };
+  expect(ratesOf([fast, slow, fast])).toEqual({ eventsPerSecond: 75, eventsPerCpuSecond: 10 });
 });
