@@ -172,6 +172,7 @@ export {
   closeGroup,
   refusalsOf,
   setKeyColumn,
+  setHorizon,
   setLevel,
   setMember,
   setMemberRank,

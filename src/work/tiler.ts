@@ -51,6 +51,8 @@ export interface TilerParts {
   shards: number;
   topics: { changelog: string; errors: string };
   watcher: Pick<Watcher, 'tiled' | 'bad'>;
+  /** Its events were there before: what is wrong with them was told then, and nobody waits for what they make. */
+  isPast?: boolean;
 }
 
 /** A plan that events are tiled by. */
@@ -123,8 +125,8 @@ export class Tiler implements Owner {
       this.#decode(messages.slice(from, to), BigInt(timestampMs) * 1000n, outgoing);
       from = to;
     }
-    const [oldest] = messages;
-    for (const { layout } of this.#lanes) this.#tile(layout, outgoing, oldest?.timestampMs ?? 0);
+    const arrivedMs = this.parts.isPast ? undefined : (messages[0]?.timestampMs ?? 0);
+    for (const { layout } of this.#lanes) this.#tile(layout, outgoing, arrivedMs);
     await this.parts.outbox.send(outgoing, { next, note: this.#note() });
     this.#next = next;
     this.parts.watcher.tiled(this.#count - before);
@@ -148,7 +150,7 @@ export class Tiler implements Owner {
       if (poison) outgoing.push(this.#error({ offset: String(offset), line: null, position: null, ...poison }));
     // What is an event is the same by all plans, and so is their count.
     const counts = this.#lanes.map((lane, i) =>
-      this.#decodeIn(lane, messages, arrivalMicros, i === 0 ? outgoing : null),
+      this.#decodeIn(lane, messages, arrivalMicros, i === 0 && !this.parts.isPast ? outgoing : null),
     );
     this.#count += counts[0]!;
   }
@@ -171,17 +173,20 @@ export class Tiler implements Owner {
     return count;
   }
 
-  #tile(layout: Layout, outgoing: Outgoing[], arrivedMs: number): void {
-    const { shards, topics } = this.parts;
+  #tile(layout: Layout, outgoing: Outgoing[], arrivedMs: number | undefined): void {
+    const { shards, topics, isPast } = this.parts;
     for (let isDone = false; !isDone; ) {
       isDone = tilePicked(layout.kernel, CHANGES_BYTES);
       spellChanges(layout.kernel);
       for (let partition = 0; partition < shards; partition++) {
         const value = changes(layout.kernel, partition);
-        if (value.length > 0) outgoing.push({ topic: topics.changelog, partition, value: value.slice(), arrivedMs });
+        if (value.length === 0) continue;
+        const message = { topic: topics.changelog, partition, value: value.slice() };
+        outgoing.push(arrivedMs === undefined ? message : { ...message, arrivedMs });
       }
     }
     for (const { group, count, first } of takeRefused(layout)) {
+      if (isPast) continue;
       const type = layout.types[layout.groups[group]!.group.type]!.event.name;
       const position = first.position % POSITIONS_PER_PARTITION;
       const reason = `${count} events came too late for a tile`;

@@ -28,6 +28,7 @@ test('what is wrong is told with the message and the line that it stands in, wha
   const outbox = {
     async send(messages: Outgoing[], progress: Progress) {
       sent.push({ messages, progress });
+      return [];
     },
     async close() {},
   };
