@@ -472,7 +472,7 @@ const TILE: Mutant[] = [
     name: 'late-shortcut',
     why: 'whether events of a key may be too late is asked of the first one alone',
     file: 'assembly/tile.ts',
-    from: 'level.ttlMs) * 1000 <= group.clockMicros)',
+    from: 'level.ttlMs) * 1000 <= clockMicros)',
     to: 'level.ttlMs) * 1000 <= eventAt(events).clockMicros)',
   },
   {
@@ -486,8 +486,8 @@ const TILE: Mutant[] = [
     name: 'ttl-edge',
     why: 'a tile takes events at the very moment at which it has expired',
     file: 'assembly/tile.ts',
-    from: '(startMs + level.ttlMs) * 1000 <= event.clockMicros',
-    to: '(startMs + level.ttlMs) * 1000 < event.clockMicros',
+    from: 'overMicros <= event.clockMicros',
+    to: 'overMicros < event.clockMicros',
   },
   {
     name: 'late-everywhere',
