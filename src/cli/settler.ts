@@ -4,7 +4,7 @@ import type { Broker } from '../source/kafka.ts';
 import { AHEAD_MAX_MS, type Clock } from '../source/source.ts';
 import type { Cassandra } from '../store/cassandra.ts';
 import type { Course } from '../work/course.ts';
-import { readNote, united } from '../work/note.ts';
+import { hasEarlier, readNote, united } from '../work/note.ts';
 import { begunBy, wholeSince } from '../work/past.ts';
 import { momentOf, readTakenUp, retired, settled, settledEpoch, type TakenUp } from '../work/succession.ts';
 import { tileGroup } from './cluster.ts';
@@ -59,9 +59,19 @@ export class Settler {
     const { agreement } = this.parts.remote;
     const { number } = course.coming!;
     const ends = await agreement.reached('backfilled', number);
-    if (ends.size < sources) return null;
+    if (ends.size < sources || !(await this.#areKnown(ends))) return null;
     const takenUp = await agreement.reached('plan', number);
     return wholeSince({ takenUp, beginnings: await agreement.reached('backfilling', number), ends });
+  }
+
+  /** Whoever tiles knows of event types that nobody has declared before what their clocks have shown: lookups go by that. */
+  async #areKnown(ends: Map<number, string>): Promise<boolean> {
+    const { broker, kafka } = this.parts;
+    const committed = await broker.committed(tileGroup(kafka), kafka.events);
+    return [...ends].every(([partition, end]) => {
+      const progress = committed.get(partition);
+      return progress !== undefined && hasEarlier(readNote(progress.note).clocks, readTakenUp(end).clocks);
+    });
   }
 
   async #settleEpoch(course: Course): Promise<void> {

@@ -112,7 +112,7 @@ export async function join(
 
   /** What the broker has of a partition: offsets [low, high). */
   const boundsOf = async (partition: number) => {
-    const offsets = await admin.fetchTopicOffsets(topic);
+    const offsets = await offsetsOf(admin, topic);
     const { low, high } = offsets.find(one => one.partition === partition)!;
     return { low: BigInt(low), high: BigInt(high) };
   };
@@ -234,7 +234,7 @@ export async function join(
       }
     },
     async lags() {
-      const [offsets, known] = await Promise.all([admin.fetchTopicOffsets(topic), committed(admin, group, topic)]);
+      const [offsets, known] = await Promise.all([offsetsOf(admin, topic), committed(admin, group, topic)]);
       const mine = offsets.filter(({ partition }) => partitions.includes(partition));
       return new Map(
         mine.map(({ partition, high, low }) => {
@@ -252,6 +252,23 @@ export async function join(
       return consumer.disconnect();
     },
   };
+}
+
+/** Before what the driver has not found is asked for again, and how often. */
+const UNFOUND_MS = 50;
+const UNFOUND_TRIES_MAX = 20;
+
+/** Of each partition the offsets that there are. */
+async function offsetsOf(admin: Admin, topic: string): ReturnType<Admin['fetchTopicOffsets']> {
+  for (let n = 1; ; n++) {
+    try {
+      return await admin.fetchTopicOffsets(topic);
+    } catch (error) {
+      // Asked several things at once, the driver for a moment does not know topics that it has known, and stumbles over that.
+      if (!(error instanceof TypeError) || n === UNFOUND_TRIES_MAX) throw error;
+      await Bun.sleep(UNFOUND_MS);
+    }
+  }
 }
 
 /** How far a group has come with each partition of a topic, as far as it has committed anything. */

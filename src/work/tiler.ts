@@ -26,7 +26,7 @@ import {
   type Progress,
 } from '../source/partition.ts';
 import { lineCount, NEWLINE } from '../source/segment.ts';
-import { noteOf, type Known, type Mark, readNote } from './note.ts';
+import { hasEarlier, noteOf, type Known, type Mark, readNote, withEarlier } from './note.ts';
 import type { Watcher } from './watcher.ts';
 
 /** Changes are made by so many bytes at a time: no message is much longer. */
@@ -51,6 +51,8 @@ export interface TilerParts {
   shards: number;
   topics: { changelog: string; errors: string };
   watcher: Pick<Watcher, 'tiled' | 'bad'>;
+  /** What clocks have shown at events before, to those who have counted by other plans than the one that is committed. */
+  earlier?: Known['clocks'];
   /** Its events were there before: what is wrong with them was told then, and nobody waits for what they make. */
   isPast?: boolean;
 }
@@ -70,6 +72,8 @@ export class Tiler implements Owner {
   #count: number;
   /** What is noted with the offset; null where nothing is. */
   #mark: Mark | null;
+  /** So are all clocks. */
+  readonly #isNoted: boolean;
 
   /** @param low the first offset that there is, where nobody has been before */
   constructor(
@@ -77,13 +81,15 @@ export class Tiler implements Owner {
     committed: Progress | null,
     low: bigint,
   ) {
-    const { lanes, partition } = parts;
+    const { lanes, partition, earlier = new Map() } = parts;
     assert(partition < SOURCE_PARTITIONS_MAX, `partition ${partition} has positions of its own`);
     const known = committed && readNote(committed.note);
-    const clocks: Known['clocks'] = known?.clocks ?? new Map();
+    const noted: Known['clocks'] = known?.clocks ?? new Map();
     this.#next = committed?.next ?? low;
     this.#count = known?.count ?? 0;
     this.#mark = known?.mark ?? null;
+    this.#isNoted = hasEarlier(noted, earlier);
+    const clocks = withEarlier(noted, earlier);
     this.#lanes = lanes.map(layout => {
       resumeClocks(layout, clocks);
       return { layout, decoder: new Decoder(layout.kernel, layout.types) };
@@ -109,7 +115,7 @@ export class Tiler implements Owner {
    */
   async takeUp(): Promise<void> {
     const { mark, outbox } = this.parts;
-    if (this.#mark?.plan === mark.plan && this.#mark.epoch === mark.epoch) return;
+    if (this.#isNoted && this.#mark?.plan === mark.plan && this.#mark.epoch === mark.epoch) return;
     this.#mark = mark;
     await outbox.send([], { next: this.#next, note: this.#note() });
   }
