@@ -7,7 +7,7 @@ import { layPlan } from '../kernel/load.ts';
 import type { Plan } from '../plan/plan.ts';
 import { leftBehind } from '../source/group.ts';
 import { isOfKafka } from '../source/broker_error.ts';
-import { type Given, Lost, type Outbox, type Outgoing } from '../source/partition.ts';
+import { type Given, Lost, type Outbox, type Outgoing, Unsure } from '../source/partition.ts';
 import { AHEAD_MAX_MS } from '../source/source.ts';
 import { Backfiller } from '../work/backfiller.ts';
 import type { Course } from '../work/course.ts';
@@ -16,7 +16,7 @@ import { Pace } from '../work/pace.ts';
 import { beginningNote, begunBy } from '../work/past.ts';
 import { givenUp, readTakenUp, takenUpNote } from '../work/succession.ts';
 import { Tiler } from '../work/tiler.ts';
-import { backfillGroup, changelogName, errorsName, foldGroup, type WorkSurroundings } from './cluster.ts';
+import { backfillGroup, changelogName, codingOf, errorsName, foldGroup, type WorkSurroundings } from './cluster.ts';
 import { agreedIds } from './course.ts';
 import type { TilingParts } from './tiling.ts';
 
@@ -66,6 +66,7 @@ async function openShare(
   const { aheadBytes } = kafka.backfill;
   const source = { group: backfillGroup(kafka, number), topic: kafka.events };
   const topics = { changelog: changelogName(kafka, epoch.number), errors: errorsName(kafka) };
+  const coding = await codingOf(kafka);
   const ids = await agreedIds(remote, coming.inForce);
   const watcher = { tiled: (events: number) => around.watcher.backfilled(events), bad() {} };
   const outboxes = new Map<number, Outbox>();
@@ -132,7 +133,7 @@ async function openShare(
       const telling = tell(partition, backfiller.tiler, outbox).catch(error => {
         told.delete(partition);
         // Whoever owns it then tells it, or this one when it does so again.
-        if (error instanceof Lost || isOfKafka(error)) owned.delete(partition);
+        if (error instanceof Lost || error instanceof Unsure || isOfKafka(error)) owned.delete(partition);
         else onFailure(error);
       });
       told.set(partition, telling);
@@ -161,7 +162,7 @@ async function openShare(
   }
 
   const member = await broker.join({
-    ...{ ...source, ...around, own, onFailure, onLost: () => {} },
+    ...{ ...source, ...around, coding, own, onFailure, onLost: () => {} },
     dealt: () => owned.clear(),
     fetchBytes: aheadBytes / PARTS_AHEAD,
   });

@@ -153,7 +153,8 @@ export class Tiler implements Owner {
       lines.room(1)[lines.length++] = NEWLINE;
     }
     for (const { offset, poison } of messages)
-      if (poison) outgoing.push(this.#error({ offset: String(offset), line: null, position: null, ...poison }));
+      if (poison && !this.parts.isPast)
+        outgoing.push(this.#error({ offset: String(offset), line: null, position: null, ...poison }));
     // What is an event is the same by all plans, and so is their count.
     const counts = this.#lanes.map((lane, i) =>
       this.#decodeIn(lane, messages, arrivalMicros, i === 0 && !this.parts.isPast ? outgoing : null),
