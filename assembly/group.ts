@@ -111,6 +111,8 @@ export class Group {
   eventBytes: usize;
   /** The greatest clock that any of them came by. */
   clockMicros: i64;
+  /** Tiles that are over by then are not made, by whatever clock their events came. */
+  horizonMicros: i64;
   /** Texts that have to outlive their batch. */
   texts: Arena;
 }
@@ -150,6 +152,7 @@ export function addGroup(
   group.eventSize = PICKED_SIZE;
   group.parts = allocateZeroed(<usize>PARTS * offsetof<Bytes>());
   group.clockMicros = i64.MIN_VALUE;
+  group.horizonMicros = i64.MIN_VALUE;
   group.texts = Arena.make();
   store<usize>(groups + <usize>groupCount * sizeof<usize>(), changetype<usize>(group));
   return groupCount++;
@@ -258,6 +261,10 @@ export function setMemberRank(group: i32, index: i32, register: i32, kind: i32):
 
 export function setSequenced(group: i32): void {
   groupAt(group).isSequenced = true;
+}
+
+export function setHorizon(group: i32, micros: i64): void {
+  groupAt(group).horizonMicros = micros;
 }
 
 export function setLevel(group: i32, index: i32, lengthMs: f64, ttlMs: f64): void {

@@ -183,6 +183,7 @@ export {
   closeGroup,
   refusalsOf,
   setKeyColumn,
+  setHorizon,
   setLevel,
   setMember,
   setMemberRank,

@@ -99,7 +99,8 @@ function tileKey(group: Group, owner: Keyed): void {
 
 /** Addresses of events (u32), in order of time. */
 function tileLevel(group: Group, level: Level, events: usize, count: u32): void {
-  if (level.ttlMs >= 0 && (tileStart(level, eventAt(events), group.offsetMs) + level.ttlMs) * 1000 <= group.clockMicros) {
+  const clockMicros = max(group.clockMicros, group.horizonMicros);
+  if (level.ttlMs >= 0 && (tileStart(level, eventAt(events), group.offsetMs) + level.ttlMs) * 1000 <= clockMicros) {
     count = takeInTime(group, level, events, count);
     events = inTime.start;
   }
@@ -151,17 +152,22 @@ export function floorTile(timeMs: i64, lengthMs: i64, offsetMs: i64): i64 {
 /** Addresses of the events that a level has not refused. */
 const inTime: Bytes = Bytes.make();
 
-/** Passes over events that a level refuses: a tile may have taken others, by an earlier clock. Returns how many are left. */
+/**
+ * Passes over events that a level refuses: a tile may have taken others, by an earlier clock. So it does over those of tiles that
+ * nobody wants. Returns how many are left.
+ */
 function takeInTime(group: Group, level: Level, events: usize, count: u32): u32 {
   inTime.length = 0;
   inTime.reserve(<usize>count << 2);
   for (let place = events; place < events + (<usize>count << 2); place += 4) {
     const event = eventAt(place);
     const startMs = tileStart(level, event, group.offsetMs);
-    if ((startMs + level.ttlMs) * 1000 <= event.clockMicros) {
+    const overMicros = (startMs + level.ttlMs) * 1000;
+    if (overMicros <= event.clockMicros) {
       refuse(level.refusals, event.position, event.timeMicros, event.clockMicros);
       continue;
     }
+    if (overMicros <= group.horizonMicros) continue;
     store<u32>(inTime.end, load<u32>(place));
     inTime.length += 4;
   }

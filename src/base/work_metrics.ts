@@ -22,6 +22,10 @@ const FRESH_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 30
 export class WorkMetrics {
   readonly #registry = new Registry();
   readonly #tiled = this.#counter('events_tiled_total', 'Events of the topic that were tiled, a count');
+  readonly #backfilled = this.#counter(
+    'events_backfilled_total',
+    'Earlier events of the topic that were tiled for definitions which are to come into force, a count',
+  );
   readonly #bad = this.#counter(
     'events_bad_total',
     'What was sent to the topic of errors: lines that are no events, events that count nowhere, late ones; a count by code',
@@ -78,6 +82,10 @@ export class WorkMetrics {
 
   tiled(events: number): void {
     this.#tiled.inc(events);
+  }
+
+  backfilled(events: number): void {
+    this.#backfilled.inc(events);
   }
 
   bad(code: string): void {

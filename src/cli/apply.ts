@@ -46,7 +46,7 @@ export function addStarting(command: Command): Command {
     .addOption(
       new Option(
         '--backfill',
-        'what is new is computed from the log first; until then the old definitions go on',
+        'what is new is computed from earlier events first; until then the old definitions go on',
       ).conflicts(['sinceNow', 'whenWarm']),
     )
     .addOption(
@@ -144,9 +144,9 @@ function statusText({ position, computing, waiting, taken_up: takenUp }: PlanSta
   if (computing) {
     const { doing, folded, end, rate, merged } = computing;
     const share = end === 0 ? 100 : Math.floor((100 * folded) / end);
-    lines.push(
-      `computing: ${doing}, ${share}% of the log, ${folded} of ${end} records at ${rate}/s, ${merged} rows merged`,
-    );
+    const done = `computing: ${doing}, ${share}% of the log, ${folded} of ${end} records`;
+    // In a cluster rows are merged as they are made, and who asks once has seen no rate.
+    lines.push(takenUp ? done : `${done} at ${rate}/s, ${merged} rows merged`);
   }
   if (waiting) lines.push(`waiting: others take over at ${waiting.until}, when their windows are whole`);
   if (!computing && !waiting && !takenUp) lines.push('nothing is to come');
@@ -175,20 +175,41 @@ async function broughtIntoCluster(
     const { plan, faults } = await compileSources(files, { latenessMs, dialect });
     if (faults.length > 0) throw new Faults(faults);
     const { number, ...applied } = await apply(plan, startOf(starting));
-    let told = '';
-    for (let isFirst = true; applied.position === null && !starting.detach; isFirst = false) {
-      const { plan, coming } = await look();
-      if (plan.number >= number) return appliedJson({ ...applied, position: plan.position });
-      if (coming?.number !== number) throw new Fault('conflict', 'given up by apply --abort');
-      if (coming.untilMicros !== null) return appliedJson({ ...applied, untilMicros: coming.untilMicros });
-      const text = takenUpText((await state()).taken_up ?? { partitions: 0, of: 0 });
-      // Mostly it is done within a second or two.
-      if (!isFirst && text !== told) console.error(text);
-      told = text;
-      await Bun.sleep(ASK_CLUSTER_EVERY_MS);
+    const waiting = waitingTeller();
+    try {
+      while (applied.position === null && !starting.detach) {
+        const { plan, coming } = await look();
+        if (plan.number >= number) return appliedJson({ ...applied, position: plan.position });
+        if (coming?.number !== number) throw new Fault('conflict', GIVEN_UP);
+        if (coming.untilMicros !== null) return appliedJson({ ...applied, untilMicros: coming.untilMicros });
+        waiting.tell(await state());
+        await Bun.sleep(ASK_CLUSTER_EVERY_MS);
+      }
+    } finally {
+      waiting.end();
     }
     return appliedJson(applied);
   });
+}
+
+const GIVEN_UP =
+  'given up, by apply --abort or since events that were to be read are gone: then the log of those who work says which';
+
+/** Tells what a cluster waits for; mostly it is done within a second or two, and nothing is told. */
+function waitingTeller() {
+  let told: string | null = null;
+  let teller: BackfillTeller | null = null;
+  return {
+    tell({ taken_up, computing }: PlanState) {
+      const text = takenUpText(taken_up ?? { partitions: 0, of: 0 });
+      if (told !== null && text !== told) console.error(text);
+      told = text;
+      if (!computing || taken_up?.partitions !== taken_up?.of) return;
+      teller ??= backfillTeller();
+      teller.tell(computing);
+    },
+    end: () => teller?.end(),
+  };
 }
 
 async function applyHere(config: Config, parts: Parts, files: SourceFile[], start: Start): Promise<AppliedJson> {

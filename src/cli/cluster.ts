@@ -70,6 +70,15 @@ export interface WorkSurroundings extends Surroundings {
   watcher: WorkMetrics;
 }
 
+export const SHADOW_INSTEAD =
+  'there `tilefold apply --when-warm` makes definitions beside those in force, and an archive is replayed by any';
+
+/** @throws Fault `unsupported` in a cluster, for what is made of the log of one machine */
+export function checkAlone(config: Config, what: string, instead: string): void {
+  if (isClustered(config))
+    throw new Fault('unsupported', `${what}: that is of a log on one machine, and not of a cluster; ${instead}`);
+}
+
 /** What a partition alone cannot compute. */
 export function checkPlan(plan: Plan): void {
   const upsert = plan.events.find(event => event.changelog?.kind === 'upsert');
@@ -89,6 +98,11 @@ export function tileGroup({ group }: Pick<KafkaConfig, 'group'>): string {
 /** The group that folds a changelog: each has its own. */
 export function foldGroup({ group }: Pick<KafkaConfig, 'group'>, epoch: number): string {
   return `${group}.fold.${epoch}`;
+}
+
+/** The group that makes of earlier events what a plan has begun: each has its own. */
+export function backfillGroup({ group }: Pick<KafkaConfig, 'group'>, plan: number): string {
+  return `${group}.backfill.${plan}`;
 }
 
 /** The topic of changes: of each epoch another one. */

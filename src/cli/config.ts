@@ -66,6 +66,8 @@ export interface KafkaConfig {
   protobuf: ProtobufSettings | null;
   /** The topic of changes, made where there is none. */
   changelog: { topic: string; partitions: number; replicas: number; retentionMs: number };
+  /** So many bytes of what a process makes of earlier events may be in the topic of changes and not in rows yet. */
+  backfill: { aheadBytes: number };
   /** What names of groups and of transactions begin with. */
   group: string;
 }
@@ -212,6 +214,9 @@ const SEGMENT_AGE_MIN_MS = 1_000;
 const KEEP_SIZE = { min: 4 * 1024, max: Number.MAX_SAFE_INTEGER, wanted: 'at least 4KiB' };
 /** The kernels' memory is 32-bit; below a MiB nearly every event would have to read its rows back. */
 const FOLD_SIZE = { min: 1024 ** 2, max: 4 * 1024 ** 3, wanted: '1MiB to 4GiB' };
+
+/** Each of a few partitions sends some KiB at once at the least, and live changes wait behind all of it. */
+const AHEAD_SIZE = { min: 64 * 1024, max: 1024 ** 3, wanted: '64KiB to 1GiB' };
 
 /** 0 keeps nothing. */
 const CACHE_SIZE = { min: 0, max: Number.MAX_SAFE_INTEGER, wanted: 'a size' };
@@ -432,10 +437,11 @@ const KAFKA = z.strictObject({
       retention: duration(60_000).default(7 * 86_400_000),
     })
     .prefault({}),
+  backfill: z.strictObject({ ahead: size(AHEAD_SIZE).default(4 * 1024 ** 2) }).prefault({}),
 });
 
 function kafkaSettings(
-  { brokers, events, group, protobuf, tls, sasl, changelog }: z.output<typeof KAFKA>,
+  { brokers, events, group, protobuf, tls, sasl, changelog, backfill }: z.output<typeof KAFKA>,
   folder: string,
 ): KafkaConfig {
   const { topic, partitions = CHANGELOG_PARTITIONS_DEFAULT, replicas = REPLICAS_DEFAULT } = changelog;
@@ -443,6 +449,7 @@ function kafkaSettings(
     ...{ brokers, tls: tlsFiles(tls, folder), sasl: sasl ?? null },
     ...{ events, group, protobuf: protobufSettings(protobuf, folder) },
     changelog: { topic, partitions, replicas, retentionMs: changelog.retention },
+    backfill: { aheadBytes: backfill.ahead },
   };
 }
 

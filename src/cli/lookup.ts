@@ -9,7 +9,7 @@ import type { Type } from '../plan/value.ts';
 import type { KeyInput, KeyPart } from '../kernel/key.ts';
 import type { Lookup } from '../read/read.ts';
 import { answered } from './asking.ts';
-import { isClustered } from './cluster.ts';
+import { checkAlone, isClustered, SHADOW_INSTEAD } from './cluster.ts';
 import type { Parts } from './compose.ts';
 import { withParts } from './held.ts';
 import { type Config, loadConfig } from './config.ts';
@@ -68,6 +68,7 @@ function asked(body: string): Lookup {
 }
 
 async function lookupShadow(config: Config, name: string, entity: string, keys: string[], options: Options) {
+  checkAlone(config, 'a shadow', SHADOW_INSTEAD);
   const rows = await stillShadow(config, name);
   try {
     const body = lookupBody(rows.plan, entity, keys, options);

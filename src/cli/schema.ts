@@ -59,6 +59,9 @@ const NOTES = {
   'kafka.changelog.partitions': 'As many processes can fold at most; 8 where it is left out.',
   'kafka.changelog.replicas': 'How many brokers have each message; 3 where it is left out.',
   'kafka.changelog.retention': 'How long processes may be away before rows have to be made anew.',
+  'kafka.backfill': 'What definitions begin with that is made of earlier events.',
+  'kafka.backfill.ahead':
+    'Changes that a process has made of earlier events and that are not in rows yet; 4MiB where it is left out.',
   scylla:
     'Where the rows of a cluster rest: Cassandra or ScyllaDB. Who logs in is said by the environment: TILEFOLD_SCYLLA_USER and TILEFOLD_SCYLLA_PASSWORD, for serving TILEFOLD_SCYLLA_SERVE_USER and TILEFOLD_SCYLLA_SERVE_PASSWORD where they are there.',
   'scylla.hosts': 'Some of its nodes.',

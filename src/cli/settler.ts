@@ -4,7 +4,8 @@ import type { Broker } from '../source/kafka.ts';
 import { AHEAD_MAX_MS, type Clock } from '../source/source.ts';
 import type { Cassandra } from '../store/cassandra.ts';
 import type { Course } from '../work/course.ts';
-import { readNote, united } from '../work/note.ts';
+import { hasEarlier, readNote, united } from '../work/note.ts';
+import { begunBy, wholeSince } from '../work/past.ts';
 import { momentOf, readTakenUp, retired, settled, settledEpoch, type TakenUp } from '../work/succession.ts';
 import { tileGroup } from './cluster.ts';
 import type { KafkaConfig } from './config.ts';
@@ -47,11 +48,30 @@ export class Settler {
   async #settlePlan(course: Course): Promise<void> {
     const { number, start } = course.coming!;
     const [takenUp, sources] = [await this.#takenUp('plan', number), await this.parts.sources()];
-    const { agreement } = this.parts.remote;
-    const backfilled = start === 'whole' ? (await agreement.reached('backfilled', number)).size : 0;
     const at = takenUp.length < sources ? null : momentWhen(takenUp, this.parts.clock);
     const nowMicros = start === 'when-warm' ? await this.#now() : 0n;
-    await this.#decide(course, settled(course, at, nowMicros, backfilled >= sources));
+    await this.#decide(course, settled(course, at, nowMicros, await this.#wholeSince(course, sources)));
+  }
+
+  /** As `settled` wants it. */
+  async #wholeSince(course: Course, sources: number): Promise<Map<string, bigint> | null> {
+    if (!begunBy(course)) return new Map();
+    const { agreement } = this.parts.remote;
+    const { number } = course.coming!;
+    const ends = await agreement.reached('backfilled', number);
+    if (ends.size < sources || !(await this.#areKnown(ends))) return null;
+    const takenUp = await agreement.reached('plan', number);
+    return wholeSince({ takenUp, beginnings: await agreement.reached('backfilling', number), ends });
+  }
+
+  /** Whoever tiles knows of event types that nobody has declared before what their clocks have shown: lookups go by that. */
+  async #areKnown(ends: Map<number, string>): Promise<boolean> {
+    const { broker, kafka } = this.parts;
+    const committed = await broker.committed(tileGroup(kafka), kafka.events);
+    return [...ends].every(([partition, end]) => {
+      const progress = committed.get(partition);
+      return progress !== undefined && hasEarlier(readNote(progress.note).clocks, readTakenUp(end).clocks);
+    });
   }
 
   async #settleEpoch(course: Course): Promise<void> {

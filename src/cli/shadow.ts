@@ -2,7 +2,8 @@ import { constants, setPriority } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import { compileFolder } from '../compile/compile.ts';
 import { definitionsIn } from './apply.ts';
-import { loadConfig, parseSize } from './config.ts';
+import { checkAlone, SHADOW_INSTEAD } from './cluster.ts';
+import { type Config, loadConfig, parseSize } from './config.ts';
 import { EXIT } from './exit.ts';
 import { stopFirst } from './held.ts';
 import { oneMore } from './lookup.ts';
@@ -70,8 +71,15 @@ export function addShadow(program: Command) {
     .action(async (name: string, _options, command: Command) => drop(name, command.optsWithGlobals<Options>()));
 }
 
-async function run(name: string, dir: string | null, { config: path, fromStart, once, memory, json }: RunOptions) {
+/** @throws Fault `unsupported` in a cluster */
+async function loadAlone(path: string): Promise<Config> {
   const config = await loadConfig(path);
+  checkAlone(config, 'a shadow', SHADOW_INSTEAD);
+  return config;
+}
+
+async function run(name: string, dir: string | null, { config: path, fromStart, once, memory, json }: RunOptions) {
+  const config = await loadAlone(path);
   const plan = dir === null ? null : await compileFolder(await definitionsIn(dir, config), config);
   // Whoever serves goes first.
   setPriority(constants.priority.PRIORITY_LOW);
@@ -102,7 +110,7 @@ async function run(name: string, dir: string | null, { config: path, fromStart, 
 }
 
 async function list({ config: path, json }: Options) {
-  const states = shadowStates(await loadConfig(path));
+  const states = shadowStates(await loadAlone(path));
   if (json) return console.log(JSON.stringify(states));
   if (states.length === 0) return console.log('no shadows');
   const rows = states.map(one => [
@@ -117,7 +125,7 @@ async function list({ config: path, json }: Options) {
 }
 
 async function diff(name: string, { config: path, keys, feature, json }: DiffOptions) {
-  const found = await diffShadow(await loadConfig(path), name, { keysMax: keys, names: feature ?? null });
+  const found = await diffShadow(await loadAlone(path), name, { keysMax: keys, names: feature ?? null });
   console.log(json ? JSON.stringify(found) : diffText(found));
   if (found.features.some(({ differing }) => differing > 0)) process.exitCode = EXIT.changes;
 }
@@ -150,7 +158,7 @@ function percentOf(rate: number): string {
 
 async function drop(name: string, { config: path, json }: Options) {
   try {
-    dropShadow(await loadConfig(path), name);
+    dropShadow(await loadAlone(path), name);
   } catch (error) {
     throw stopFirst(error);
   }

@@ -13,8 +13,9 @@ import type { Cassandra } from '../store/cassandra.ts';
 import { keptTables } from '../store/cql.ts';
 import type { Course, CoursePlan } from '../work/course.ts';
 import { readNote, united } from '../work/note.ts';
-import { givenUp, inForceOf, momentOf, proposed } from '../work/succession.ts';
-import { checkPlan, tileGroup } from './cluster.ts';
+import { begunBy } from '../work/past.ts';
+import { givenUp, inForceOf, momentOf, proposed, readTakenUp } from '../work/succession.ts';
+import { backfillGroup, checkPlan, tileGroup } from './cluster.ts';
 import type { Config } from './config.ts';
 import type { CourseReader } from './course.ts';
 import type { Applied } from './live.ts';
@@ -116,17 +117,35 @@ export function succeeding({ config, remote, broker, courses }: SucceedingParts)
   }
 
   async function state(): Promise<PlanState> {
-    const { plan, coming } = await courses.look();
+    const course = await courses.look();
+    const { plan, coming } = course;
     const taken = coming && (await agreement.reached('plan', coming.number)).size;
     const of = (await broker.partitionsOf(kafka.events)) ?? 0;
     const until = coming?.untilMicros ?? null;
     return {
       position: plan.position!,
       applied_at: formatMicros(plan.appliedAtMicros),
-      computing: null,
+      computing: await computing(course),
       waiting: until === null ? null : { until: formatMicros(until) },
       ...(taken !== null && { taken_up: { partitions: taken, of } }),
     };
+  }
+
+  /** The first look at what is computed, since when its rate is counted. */
+  let first: { plan: number; folded: number; atMs: number } | null = null;
+
+  async function computing(course: Course): Promise<PlanState['computing']> {
+    if (!begunBy(course)) return null;
+    const { number } = course.coming!;
+    const takenUp = await agreement.reached('plan', number);
+    const committed = await broker.committed(backfillGroup(kafka, number), kafka.events);
+    const folded = united([...committed.values()].map(({ note }) => readNote(note))).count;
+    const end = united([...takenUp.values()].map(readTakenUp)).count;
+    const atMs = performance.now();
+    if (first?.plan !== number) first = { plan: number, folded, atMs };
+    const seconds = (atMs - first.atMs) / 1000;
+    const rate = seconds > 0 ? Math.max(0, Math.round((folded - first.folded) / seconds)) : 0;
+    return { doing: 'folding', folded, end, rate, merged: 0 };
   }
 
   return { apply, abort, state, look: () => courses.look() };
@@ -134,7 +153,6 @@ export function succeeding({ config, remote, broker, courses }: SucceedingParts)
 
 /** @throws Faults all that is refused */
 export function checked(course: Pick<Course, 'plan'>, next: Plan, at: Moment, start: Start): Transition {
-  if (start === 'whole') throw new Fault('unsupported', 'in a cluster nothing is computed from earlier events yet');
   const current = inForceOf(course);
   const change = transition(current, next, at, start === 'when-warm' ? 'since-now' : start);
   const refusals = [...diffPlans(current.plan, next).refusals, ...change.refusals];

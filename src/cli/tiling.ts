@@ -13,7 +13,8 @@ import type { Cassandra } from '../store/cassandra.ts';
 import type { Course } from '../work/course.ts';
 import { FIRST_MARK, type Mark, readNote } from '../work/note.ts';
 import type { Patience } from '../work/patient.ts';
-import { lanesOf, takenUpNote } from '../work/succession.ts';
+import { begunBy } from '../work/past.ts';
+import { lanesOf, readTakenUp, takenUpNote } from '../work/succession.ts';
 import { Tiler } from '../work/tiler.ts';
 import { changelogName, codingOf, errorsName, tileGroup } from './cluster.ts';
 import type { KafkaConfig } from './config.ts';
@@ -31,7 +32,7 @@ export interface TilingParts {
 
 export interface Tiling {
   member: Member;
-  /** Has partitions go by what is agreed now, where they do not. */
+  /** Has partitions go by what is agreed now, and by all clocks that are known, where they do not. */
   follow(course: Course): Promise<void>;
   close(): Promise<void>;
 }
@@ -44,6 +45,8 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
   /** By what each partition goes that is owned. */
   const ways = new Map<number, string>();
   const beginnings = new Beginnings(remote.agreement);
+  /** Those that know what clocks have shown to those who make what is begun of earlier events (backfilling.ts). */
+  const wise = new Set<number>();
   /** A partition can be taken over while the database is away. */
   let numbered = { way: wayOf(reader.course), lanes: await numberLanes(remote, reader.course) };
 
@@ -55,6 +58,7 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
 
   async function own(partition: number, low: bigint, committed: () => Promise<Progress | null>): Promise<Tiler> {
     ways.delete(partition);
+    wise.delete(partition);
     await outboxes.get(partition)?.close();
     // First, so that whoever had it before can send no more; what is committed then is all that ever will be.
     const outbox = await broker.outbox(`${source.group}.${kafka.events}.${partition}`, { ...source, partition });
@@ -70,8 +74,10 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
     const epoch = course.comingEpoch ?? course.epoch;
     const topics = { changelog: changelogName(kafka, epoch.number), errors: errorsName(kafka) };
     const lanes = await layLanes(await lanesBy(course), parts.clock, epoch.partitions);
+    const end = (await patience(() => endsOf(course))).get(partition);
+    const earlier = end === undefined ? {} : { earlier: readTakenUp(end).clocks };
     const tiler = new Tiler(
-      { lanes, outbox, partition, shards: epoch.partitions, topics, mark, watcher: around.watcher },
+      { lanes, outbox, partition, shards: epoch.partitions, topics, mark, watcher: around.watcher, ...earlier },
       progress,
       low,
     );
@@ -80,7 +86,13 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
     if (!isBegun) await patience(() => beginnings.note(partition, tiler.next));
     await patience(() => tell(course, partition, tiler));
     ways.set(partition, wayOf(course));
+    if (end !== undefined) wise.add(partition);
     return tiler;
+  }
+
+  /** Of partitions where all is made of the events before what is coming was taken up. */
+  async function endsOf({ plan, coming }: Course): Promise<Map<number, string>> {
+    return begunBy({ plan, coming }) ? remote.agreement.reached('backfilled', coming!.number) : new Map();
   }
 
   /** That a partition goes by what is coming: told before its next event counts, and by whoever owns it then. */
@@ -94,7 +106,10 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
 
   const member = await broker.join({
     ...{ ...source, ...around, coding, onLost: () => around.watcher.lost() },
-    dealt: () => ways.clear(),
+    dealt() {
+      ways.clear();
+      wise.clear();
+    },
     own: ({ partition, low, committed }) => own(partition, low, committed),
   });
   return {
@@ -102,8 +117,12 @@ export async function openTiling(parts: TilingParts, around: WorkSurroundings): 
     async follow(course) {
       const isComing = course.coming !== null || course.comingEpoch !== null;
       const way = wayOf(course);
+      const ends = await endsOf(course);
       // Those without events are owned by nobody until something is to come, which has to be noted with them too.
-      const others = member.partitions().filter(one => ways.get(one) !== way && (isComing || ways.has(one)));
+      const others = member.partitions().filter(one => {
+        const isBehind = ways.get(one) !== way || (ends.has(one) && !wise.has(one));
+        return isBehind && (isComing || ways.has(one));
+      });
       if (others.length > 0) await member.renew(others);
     },
     async close() {

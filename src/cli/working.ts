@@ -6,6 +6,7 @@ import type { Broker } from '../source/kafka.ts';
 import { openCassandra } from '../store/cassandra.ts';
 import { patience, patient } from '../work/patient.ts';
 import { SOURCE_PARTITIONS_MAX } from '../work/tiler.ts';
+import { openBackfilling } from './backfilling.ts';
 import { changelogName, errorsName, makeChangelog, openBroker, scyllaOf, type WorkSurroundings } from './cluster.ts';
 import type { Config, KafkaConfig } from './config.ts';
 import { COURSE_EVERY_MS, CourseReader, noteOthers } from './course.ts';
@@ -62,6 +63,8 @@ export async function openWork(config: Config, path: string, around: WorkSurroun
     const parts = { kafka, clock: config.log.clock, broker, remote, reader, patience: patience('tiling', around.log) };
     const tiling = await openTiling(parts, around);
     undo.unshift(() => tiling.close());
+    const backfilling = openBackfilling(parts, around);
+    undo.unshift(() => backfilling.close());
     const settler = new Settler({ ...parts, sources });
     undo.unshift(
       followNowAndThen(async () => {
@@ -69,6 +72,7 @@ export async function openWork(config: Config, path: string, around: WorkSurroun
         if (course.comingEpoch) await makeChangelog(broker, kafka, course.comingEpoch);
         await tiling.follow(course);
         await folding.follow(course, () => settler.isTakenUp('epoch', course.comingEpoch!.number));
+        await backfilling.follow(course, () => settler.isTakenUp('plan', course.coming!.number));
         await settler.settle(course);
       }, around),
     );

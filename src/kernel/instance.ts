@@ -236,6 +236,7 @@ export interface Exports {
     limit: number,
   ): void;
   setMemberRank(group: number, index: number, register: number, kind: number): void;
+  setHorizon(group: number, micros: bigint): void;
   setLevel(group: number, index: number, lengthMs: number, ttlMs: number): void;
   setSequenced(group: number): void;
   closeGroup(group: number): void;

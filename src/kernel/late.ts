@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Behind } from '../base/metrics.ts';
 import { REFUSALS_KEPT, type Refusal, type Refusals } from '../base/refusal.ts';
+import type { TypeClock } from '../base/time.ts';
 import type { Kernel } from './instance.ts';
 import type { Layout } from './layout.ts';
 
@@ -25,6 +26,14 @@ export function takeRefused({ kernel, groups }: Layout): Refused[] {
     }
   assert(exports.refusedNow.value === 0, 'what was refused has been taken');
   return taken;
+}
+
+/** Tiles that are over by these clocks, of event types by name, are not made from now on: nothing reads them any more. */
+export function passOver({ kernel, groups, types }: Layout, clocks: Map<string, TypeClock>): void {
+  for (const { index, group } of groups) {
+    const clock = clocks.get(types[group.type]!.event.name);
+    if (clock) kernel.exports.setHorizon(index, clock.at);
+  }
 }
 
 /** Words of 8 bytes: the count, how many of the latest are kept, the first, the latest. */

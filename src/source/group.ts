@@ -35,6 +35,8 @@ export interface GroupSettings {
   /** What is neither a lost partition nor a broker that is away for a while. */
   onFailure: (error: unknown) => void;
   log: Log;
+  /** Of one partition, in one go, where that is to be less than usual. */
+  fetchBytes?: number;
 }
 
 export interface Member {
@@ -64,7 +66,7 @@ export async function join(
   kafka: Kafka,
   admin: Admin,
   retry: object,
-  { group, topic, coding = null, own, dealt, onLost, onFailure, log }: GroupSettings,
+  { group, topic, coding = null, own, dealt, onLost, onFailure, log, fetchBytes = FETCH_BYTES }: GroupSettings,
 ): Promise<Member> {
   let isStopping = false;
   const consumer: Consumer = kafka.consumer({
@@ -73,7 +75,7 @@ export async function join(
     rebalanceTimeout: SESSION_MS,
     heartbeatInterval: HEARTBEAT_MS,
     maxWaitTimeInMs: FETCH_WAIT_MS,
-    maxBytesPerPartition: FETCH_BYTES,
+    maxBytesPerPartition: Math.min(fetchBytes, FETCH_BYTES),
     // One that has failed while it was being stopped would begin anew after that, and keep the process alive.
     retry: { ...retry, restartOnFailure: async () => !isStopping },
   });
@@ -110,7 +112,7 @@ export async function join(
 
   /** What the broker has of a partition: offsets [low, high). */
   const boundsOf = async (partition: number) => {
-    const offsets = await admin.fetchTopicOffsets(topic);
+    const offsets = await offsetsOf(admin, topic);
     const { low, high } = offsets.find(one => one.partition === partition)!;
     return { low: BigInt(low), high: BigInt(high) };
   };
@@ -169,7 +171,7 @@ export async function join(
     }
   }
 
-  async function takeBatch({ batch, resolveOffset, heartbeat, isStale }: EachBatchPayload): Promise<void> {
+  async function takeBatch({ batch, resolveOffset, heartbeat, isStale, pause }: EachBatchPayload): Promise<void> {
     const { partition } = batch;
     try {
       const held = await ownerOf(partition);
@@ -185,11 +187,11 @@ export async function join(
       if (first > next && (await boundsOf(partition)).low > next) throw leftBehind(topic, partition, next);
       held.isSought = true;
       if (isStale()) return;
-      await held.owner.take(
-        batch.messages.map(message => messageOf(message, coding)),
-        BigInt(batch.lastOffset()) + 1n,
-      );
-      resolveOffset(batch.messages.at(-1)!.offset);
+      const last = batch.messages.at(-1)!.offset;
+      const messages = batch.messages.map(message => messageOf(message, coding));
+      await held.owner.take(messages, BigInt(last) + 1n);
+      resolveOffset(last);
+      if (held.owner.isDone) pause();
       await heartbeat();
     } catch (error) {
       if (error instanceof Lost) {
@@ -232,7 +234,7 @@ export async function join(
       }
     },
     async lags() {
-      const [offsets, known] = await Promise.all([admin.fetchTopicOffsets(topic), committed(admin, group, topic)]);
+      const [offsets, known] = await Promise.all([offsetsOf(admin, topic), committed(admin, group, topic)]);
       const mine = offsets.filter(({ partition }) => partitions.includes(partition));
       return new Map(
         mine.map(({ partition, high, low }) => {
@@ -250,6 +252,23 @@ export async function join(
       return consumer.disconnect();
     },
   };
+}
+
+/** Before what the driver has not found is asked for again, and how often. */
+const UNFOUND_MS = 50;
+const UNFOUND_TRIES_MAX = 20;
+
+/** Of each partition the offsets that there are. */
+async function offsetsOf(admin: Admin, topic: string): ReturnType<Admin['fetchTopicOffsets']> {
+  for (let n = 1; ; n++) {
+    try {
+      return await admin.fetchTopicOffsets(topic);
+    } catch (error) {
+      // Asked several things at once, the driver for a moment does not know topics that it has known, and stumbles over that.
+      if (!(error instanceof TypeError) || n === UNFOUND_TRIES_MAX) throw error;
+      await Bun.sleep(UNFOUND_MS);
+    }
+  }
 }
 
 /** How far a group has come with each partition of a topic, as far as it has committed anything. */

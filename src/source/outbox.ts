@@ -1,8 +1,8 @@
 /** What one source partition sends, all of it or nothing, and what became of it where the broker does not say that it was done. */
-import type { Kafka } from 'kafkajs';
+import type { Kafka, RecordMetadata } from 'kafkajs';
 import { isFenced, isOfKafka, refusalOf, typeOf } from './broker_error.ts';
 import { ARRIVED } from './group.ts';
-import { Lost, type Outbox, type Outgoing, type Progress, Unsure } from './partition.ts';
+import { Lost, type Outbox, type Outgoing, type Placed, type Progress, Unsure } from './partition.ts';
 
 /** A transaction of a process that has died holds up readers for so long. */
 const TRANSACTION_MS = 10_000;
@@ -42,14 +42,19 @@ export async function openOutbox(
   /** The driver does not end what has failed: nothing more is sent here. */
   let failure: unknown = null;
 
-  async function send(messages: Outgoing[], { next, note }: Progress): Promise<void> {
+  async function send(messages: Outgoing[], { next, note }: Progress): Promise<Placed[]> {
     if (failure !== null) throw failure;
+    const last = new Map<string, Placed>();
     try {
       const transaction = await producer.transaction();
-      for (const part of partsOf(messages)) await transaction.sendBatch({ topicMessages: byTopic(part) });
+      for (const part of partsOf(messages)) {
+        const told = await transaction.sendBatch({ topicMessages: byTopic(part) });
+        for (const placed of placesOf(part, told)) last.set(`${placed.topic} ${placed.partition}`, placed);
+      }
       const offset = { partition, offset: String(next), metadata: note };
       await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions: [offset] }] });
       await transaction.commit();
+      return [...last.values()];
     } catch (error) {
       const topics = [...new Set(messages.map(({ topic }) => topic))].join(', ');
       failure = said(error, `${transactionalId} sends ${topics === '' ? 'an offset' : `to ${topics}`}`);
@@ -80,6 +85,14 @@ function partsOf(messages: Outgoing[]): Outgoing[][] {
     parts.at(-1)!.push(message);
   }
   return parts;
+}
+
+/** What is sent together to a partition lies there in one piece: a broker says where that begins. */
+function placesOf(messages: Outgoing[], told: RecordMetadata[]): Placed[] {
+  return told.map(({ topicName: topic, partition, baseOffset }) => {
+    const count = messages.filter(one => one.topic === topic && one.partition === partition).length;
+    return { topic, partition, offset: BigInt(baseOffset!) + BigInt(count - 1) };
+  });
 }
 
 function byTopic(messages: Outgoing[]) {

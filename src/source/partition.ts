@@ -51,6 +51,8 @@ export const NOTE_MAX_BYTES = 4096;
 export interface Owner {
   /** The first offset that it wants. */
   readonly next: bigint;
+  /** It wants no more, ever. */
+  readonly isDone?: boolean;
   /**
    * Takes messages that follow on each other, but for those that it has taken already; resolves when the next may come.
    *
@@ -88,13 +90,21 @@ export interface Outgoing {
   arrivedMs?: number;
 }
 
+/** Where a message went that was the last of its transaction in a partition. */
+export interface Placed {
+  topic: string;
+  partition: number;
+  offset: bigint;
+}
+
 /** What one source partition sends, by transactions. Whoever opens it fences everybody who has opened the same before. */
 export interface Outbox {
   /**
    * All of it, and how far that comes, or nothing.
    *
+   * @returns where it went
    * @throws Lost where another one has opened it since, Unsure where it may have been done, Fault what no waiting helps against
    */
-  send(messages: Outgoing[], progress: Progress): Promise<void>;
+  send(messages: Outgoing[], progress: Progress): Promise<Placed[]>;
   close(): Promise<void>;
 }

@@ -90,3 +90,24 @@ export function united(notes: Pick<Known, 'count' | 'clocks'>[]): Pick<Known, 'c
   }
   return { count: notes.reduce((sum, { count }) => sum + count, 0), clocks };
 }
+
+/**
+ * Clocks of a partition with those of events before, by others: of types that the first know nothing of, or not from the beginning on.
+ */
+export function withEarlier(clocks: Known['clocks'], earlier: Known['clocks']): Known['clocks'] {
+  const both = new Map(clocks);
+  for (const [type, before] of earlier) {
+    const known = clocks.get(type);
+    const later = known && known.at >= before.at ? known : before;
+    both.set(type, { ...later, since: known && known.since < before.since ? known.since : before.since });
+  }
+  return both;
+}
+
+/** Nothing of those earlier clocks is lacking. */
+export function hasEarlier(clocks: Known['clocks'], earlier: Known['clocks']): boolean {
+  return [...earlier].every(([type, { at, since }]) => {
+    const known = clocks.get(type);
+    return known !== undefined && known.at >= at && known.since <= since;
+  });
+}

@@ -13,12 +13,12 @@
  */
 import { greatest, type TypeClock } from '../base/time.ts';
 import { warmFrom, withReadsOf } from '../plan/beside.ts';
-import { ALL_KNOWN } from '../plan/known.ts';
+import type { Known } from '../plan/known.ts';
 import { type InForce, type Member, type Moment, planOnly, type Transition, transition } from '../plan/transition.ts';
 import type { Decision } from '../store/agreed.ts';
 import { keptTables } from '../store/cql.ts';
 import { type Course, type CourseEpoch, type CoursePlan, epochDecision, planDecision } from './course.ts';
-import { type Known, noteOf, readNote, united } from './note.ts';
+import { type Known as Noted, noteOf, readNote, united } from './note.ts';
 
 /** What a cluster begins with. */
 export function begun(inForce: InForce, partitions: number, nowMicros: bigint): Decision[] {
@@ -58,7 +58,7 @@ export function givenUp({ coming }: Course): Decision[] | null {
 }
 
 /** Where a partition has taken a plan up. */
-export interface TakenUp extends Pick<Known, 'count' | 'clocks'> {
+export interface TakenUp extends Pick<Noted, 'count' | 'clocks'> {
   /** Of its first event by that plan. */
   offset: bigint;
   /** By the clock of the cluster's events. */
@@ -89,29 +89,33 @@ export function momentOf(
 /**
  * @param at the moment at which all partitions together have taken the plan up; null while some have not
  * @param nowMicros for what waits for its windows
- * @param isBackfilled what is to be computed from earlier events has been
+ * @param since of event types, from when on what was to be made of earlier events is whole (past.ts), where that is not from the
+ *   first on; null while it is being made
  */
 export function settled(
   course: Course,
   at: Moment | null,
   nowMicros: bigint,
-  isBackfilled: boolean,
+  since: Map<string, bigint> | null,
 ): Decision[] | null {
   const { coming, plan, before } = course;
   if (!coming || !at) return null;
   const { start, inForce } = coming;
   const beginning = start === 'when-warm' ? 'since-now' : start;
   const change = transition(inForceOf(course), inForce.plan, at, beginning);
+  const events = new Map(inForce.plan.aggregates.map(({ name, event }) => [name, event]));
+  const knownBy = (name: string): Known => {
+    const { id, known } = change.members.get(name)!;
+    const sinceMicros = id === null && start === 'whole' ? since?.get(events.get(name)!) : undefined;
+    return sinceMicros === undefined ? known : { ...known, sinceMicros };
+  };
   const members = new Map(
-    [...inForce.members].map(([name, { id }]): [string, Member] => [
-      name,
-      { id, known: change.members.get(name)?.known ?? ALL_KNOWN },
-    ]),
+    [...inForce.members].map(([name, { id }]): [string, Member] => [name, { id, known: knownBy(name) }]),
   );
   const whole = start === 'when-warm' ? wholeFrom(course, change) : null;
   const next = { ...coming, inForce: { plan: inForce.plan, members }, position: at.position, untilMicros: whole };
   const waits = whole !== null && nowMicros < whole;
-  if (waits || (start === 'whole' && !isBackfilled))
+  if (waits || (start === 'whole' && since === null))
     return coming.position === null ? [planDecision(next, 'coming')] : null;
   return [
     planDecision({ ...next, untilMicros: null }, 'in force'),

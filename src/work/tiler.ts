@@ -26,7 +26,7 @@ import {
   type Progress,
 } from '../source/partition.ts';
 import { lineCount, NEWLINE } from '../source/segment.ts';
-import { noteOf, type Known, type Mark, readNote } from './note.ts';
+import { hasEarlier, noteOf, type Known, type Mark, readNote, withEarlier } from './note.ts';
 import type { Watcher } from './watcher.ts';
 
 /** Changes are made by so many bytes at a time: no message is much longer. */
@@ -51,6 +51,10 @@ export interface TilerParts {
   shards: number;
   topics: { changelog: string; errors: string };
   watcher: Pick<Watcher, 'tiled' | 'bad'>;
+  /** What clocks have shown at events before, to those who have counted by other plans than the one that is committed. */
+  earlier?: Known['clocks'];
+  /** Its events were there before: what is wrong with them was told then, and nobody waits for what they make. */
+  isPast?: boolean;
 }
 
 /** A plan that events are tiled by. */
@@ -68,6 +72,8 @@ export class Tiler implements Owner {
   #count: number;
   /** What is noted with the offset; null where nothing is. */
   #mark: Mark | null;
+  /** So are all clocks. */
+  readonly #isNoted: boolean;
 
   /** @param low the first offset that there is, where nobody has been before */
   constructor(
@@ -75,13 +81,15 @@ export class Tiler implements Owner {
     committed: Progress | null,
     low: bigint,
   ) {
-    const { lanes, partition } = parts;
+    const { lanes, partition, earlier = new Map() } = parts;
     assert(partition < SOURCE_PARTITIONS_MAX, `partition ${partition} has positions of its own`);
     const known = committed && readNote(committed.note);
-    const clocks: Known['clocks'] = known?.clocks ?? new Map();
+    const noted: Known['clocks'] = known?.clocks ?? new Map();
     this.#next = committed?.next ?? low;
     this.#count = known?.count ?? 0;
     this.#mark = known?.mark ?? null;
+    this.#isNoted = hasEarlier(noted, earlier);
+    const clocks = withEarlier(noted, earlier);
     this.#lanes = lanes.map(layout => {
       resumeClocks(layout, clocks);
       return { layout, decoder: new Decoder(layout.kernel, layout.types) };
@@ -107,7 +115,7 @@ export class Tiler implements Owner {
    */
   async takeUp(): Promise<void> {
     const { mark, outbox } = this.parts;
-    if (this.#mark?.plan === mark.plan && this.#mark.epoch === mark.epoch) return;
+    if (this.#isNoted && this.#mark?.plan === mark.plan && this.#mark.epoch === mark.epoch) return;
     this.#mark = mark;
     await outbox.send([], { next: this.#next, note: this.#note() });
   }
@@ -123,8 +131,8 @@ export class Tiler implements Owner {
       this.#decode(messages.slice(from, to), BigInt(timestampMs) * 1000n, outgoing);
       from = to;
     }
-    const [oldest] = messages;
-    for (const { layout } of this.#lanes) this.#tile(layout, outgoing, oldest?.timestampMs ?? 0);
+    const arrivedMs = this.parts.isPast ? undefined : (messages[0]?.timestampMs ?? 0);
+    for (const { layout } of this.#lanes) this.#tile(layout, outgoing, arrivedMs);
     await this.parts.outbox.send(outgoing, { next, note: this.#note() });
     this.#next = next;
     this.parts.watcher.tiled(this.#count - before);
@@ -145,10 +153,11 @@ export class Tiler implements Owner {
       lines.room(1)[lines.length++] = NEWLINE;
     }
     for (const { offset, poison } of messages)
-      if (poison) outgoing.push(this.#error({ offset: String(offset), line: null, position: null, ...poison }));
+      if (poison && !this.parts.isPast)
+        outgoing.push(this.#error({ offset: String(offset), line: null, position: null, ...poison }));
     // What is an event is the same by all plans, and so is their count.
     const counts = this.#lanes.map((lane, i) =>
-      this.#decodeIn(lane, messages, arrivalMicros, i === 0 ? outgoing : null),
+      this.#decodeIn(lane, messages, arrivalMicros, i === 0 && !this.parts.isPast ? outgoing : null),
     );
     this.#count += counts[0]!;
   }
@@ -171,17 +180,20 @@ export class Tiler implements Owner {
     return count;
   }
 
-  #tile(layout: Layout, outgoing: Outgoing[], arrivedMs: number): void {
-    const { shards, topics } = this.parts;
+  #tile(layout: Layout, outgoing: Outgoing[], arrivedMs: number | undefined): void {
+    const { shards, topics, isPast } = this.parts;
     for (let isDone = false; !isDone; ) {
       isDone = tilePicked(layout.kernel, CHANGES_BYTES);
       spellChanges(layout.kernel);
       for (let partition = 0; partition < shards; partition++) {
         const value = changes(layout.kernel, partition);
-        if (value.length > 0) outgoing.push({ topic: topics.changelog, partition, value: value.slice(), arrivedMs });
+        if (value.length === 0) continue;
+        const message = { topic: topics.changelog, partition, value: value.slice() };
+        outgoing.push(arrivedMs === undefined ? message : { ...message, arrivedMs });
       }
     }
     for (const { group, count, first } of takeRefused(layout)) {
+      if (isPast) continue;
       const type = layout.types[layout.groups[group]!.group.type]!.event.name;
       const position = first.position % POSITIONS_PER_PARTITION;
       const reason = `${count} events came too late for a tile`;

@@ -9,9 +9,13 @@ import { openServing } from '../../src/cli/serving.ts';
 import { FeaturesCombinedSchema, FeatureValueSchema } from '../../src/gen/tilefold/v1/row_pb.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { type InForce, planOnly } from '../../src/plan/transition.ts';
+import { keptLevels } from '../../src/plan/window.ts';
 import type { Cassandra } from '../../src/store/cassandra.ts';
 import { type Course, courseOf } from '../../src/work/course.ts';
 import { readTakenUp } from '../../src/work/succession.ts';
+import { parseLog } from '../oracle/log.ts';
+import { EVENT_CLOCK } from '../sim/engine.ts';
+import { compareAnswer, everything, keysOf } from '../sim/judge.ts';
 import { weekLines } from '../sim/flights.ts';
 import { Random } from '../sim/random.ts';
 import type { Servers } from './servers.ts';
@@ -39,6 +43,12 @@ export function upgradeSuite(servers: () => Servers): void {
   test(
     'definitions change under load, whoever is killed or sleeps meanwhile, and rows are those of one machine',
     () => upgraded(servers(), 1),
+    { timeout: 4 * SETTLED_MAX_MS },
+  );
+
+  test(
+    'definitions are made of earlier events under load, whoever is killed or sleeps meanwhile, or wait, or are given up',
+    () => backfilled(servers(), 3),
     { timeout: 4 * SETTLED_MAX_MS },
   );
 
@@ -82,7 +92,9 @@ async function repartitioned(servers: Servers, seed: number): Promise<void> {
     await engine.close();
     const topics = [`${name}.changes.1`, `${name}.changes.2`];
     const { topics: found } = await admin.fetchTopicMetadata({ topics });
-    expect(found.map(({ partitions }) => partitions.length)).toEqual([4, 7]);
+    // A broker tells them in any order.
+    const counts = new Map(found.map(({ name, partitions }) => [name, partitions.length]));
+    expect(topics.map(topic => counts.get(topic))).toEqual([4, 7]);
   } catch (error) {
     const said = await Promise.all([...ended, ...workers].map(worker => worker.said()));
     throw new Error(`${String(error)}\n${said.map((text, i) => `--- worker ${i + 1} said\n${text}`).join('\n')}`);
@@ -160,6 +172,140 @@ async function upgraded(servers: Servers, seed: number): Promise<void> {
   }
 }
 
+async function backfilled(servers: Servers, seed: number): Promise<void> {
+  const random = new Random(seed);
+  const definitions = mkdtempSync(join(tmpdir(), 'tilefold-features-'));
+  cpSync(DEFINITIONS, definitions, { recursive: true });
+  const cluster = await clusterOf(servers, 'b', { definitions, ahead: '64KiB' });
+  const { dir, store } = cluster;
+  const workers = [await startWorker(dir), await startWorker(dir)];
+  const path = join(dir, 'tilefold.yaml');
+  const fail = (error: unknown) => expect(error).toBeUndefined();
+  const serving = await openServing(await loadConfig(path), path, { log: SILENT, onFailure: fail });
+  const { planState, reader } = serving.served;
+  const sender = await senderOf(cluster, random, true);
+  const ended: Worker[] = [];
+  const computing = async () => {
+    for (const endMs = performance.now() + SETTLED_MAX_MS; performance.now() < endMs; await Bun.sleep(100)) {
+      const { computing } = await planState();
+      if (computing && computing.folded > 0) return computing;
+    }
+    throw new Error('nothing is made of earlier events');
+  };
+  try {
+    await sender.send(4_200);
+    change(definitions);
+    writeFileSync(join(definitions, 'boardings.yaml'), BOARDINGS);
+    expect(await cli(dir, ['shadow', 'list'])).toMatchObject({
+      ...{ code: EXIT.fault, said: expect.stringContaining('a shadow: that is of a log on one machine') },
+    });
+    const begun = await cli(dir, ['apply', '--backfill', '--detach', '--json']);
+    expect([begun.code, JSON.parse(begun.said)]).toMatchObject([
+      EXIT.ok,
+      { position: null, removed: expect.arrayContaining(['route_delays:flights']) },
+    ]);
+    await computing();
+    expect(await cli(dir, ['apply', '--abort'])).toMatchObject({
+      code: EXIT.ok,
+      said: expect.stringMatching(/^given up/),
+    });
+    expect(await planState()).toMatchObject({ computing: null, waiting: null });
+
+    // In the middle of it one falls asleep, and one is killed.
+    const [sleeper, victim] = workers as [Worker, Worker];
+    const sending = sender.send(1_200, 10_000);
+    const applying = cli(dir, ['apply', '--backfill', '--json']);
+    const { folded, end } = await computing();
+    sleeper.child.kill('SIGSTOP');
+    victim.child.kill('SIGKILL');
+    expect([folded, end]).toEqual([expect.any(Number), expect.any(Number)]);
+    expect(folded).toBeLessThan(end);
+    ended.push(victim);
+    workers[1] = await startWorker(dir);
+    const applied = await applying;
+    expect([applied.code, applied.said]).toEqual([EXIT.ok, expect.stringContaining('"added":["boardings:boardings"')]);
+    await sending;
+    sleeper.child.kill('SIGCONT');
+    await sender.send(300);
+
+    const { plan, newestPlan } = await courseIn(store);
+    expect([plan.number, newestPlan]).toEqual([3, 3]);
+    const whole = await expectedCells(
+      sender,
+      [plan.inForce, plan.inForce],
+      sender.sent.map(() => 0n),
+    );
+    const isWanted = await wantedCells(store, plan.number, plan.inForce.plan);
+    const expected = new Map([...whole].filter(([name]) => isWanted(name)));
+    expect(expected.size).toBeLessThan(whole.size);
+    await settleCells(cluster, plan.inForce, expected, isWanted);
+    const lines = inOrder(sender.sent.flatMap(events => events.map(({ line }) => line)));
+    const log = parseLog(`${lines.join('\n')}\n`, plan.inForce.plan, {
+      clock: 'event',
+      maxJumpMs: EVENT_CLOCK.maxJumpMs,
+    });
+    const keys = new Map(
+      [...keysOf(log)].flatMap(([entity, all]) => (entity === 'route' ? [] : [[entity, all.slice(-9)]])),
+    );
+    await serving.served.reader.lookup(everything(plan.inForce.plan, keys));
+    const answer = { ...(await reader.lookup(everything(plan.inForce.plan, keys))), position: log.records.length - 1 };
+    expect(compareAnswer(plan.inForce.plan, log, keys, answer)).toBeGreaterThan(400);
+
+    // Windows may wait instead, and be given up, and wait again until they are whole.
+    writeFileSync(join(definitions, 'origin_recent.yaml'), RECENT);
+    const waits = await cli(dir, ['apply', '--when-warm', '--json']);
+    expect([waits.code, JSON.parse(waits.said)]).toMatchObject([
+      EXIT.ok,
+      { position: null, until: expect.any(String) },
+    ]);
+    const told = await cli(dir, ['apply', '--status', '--json']);
+    expect(JSON.parse(told.said)).toMatchObject({ waiting: { until: JSON.parse(waits.said).until } });
+    expect(JSON.parse((await cli(dir, ['apply', '--abort', '--json'])).said)).toMatchObject({ aborted: true });
+    expect(await planState()).toMatchObject({ waiting: null, position: plan.position });
+    expect((await cli(dir, ['apply', '--when-warm'])).code).toBe(EXIT.ok);
+    await sender.send(3_000, 2_000);
+    const endMs = performance.now() + SETTLED_MAX_MS;
+    while ((await courseIn(store)).plan.number < 5 && performance.now() < endMs) await Bun.sleep(200);
+    const looked = await cli(dir, ['lookup', 'origin', 'ATL', '--feature', 'origin_recent:recent_2h', '--json']);
+    expect([looked.code, looked.said.includes('WARMING')]).toEqual([EXIT.ok, false]);
+  } catch (error) {
+    const said = await Promise.all([...ended, ...workers].map(worker => worker.said()));
+    throw new Error(`${String(error)}\n${said.map((text, i) => `--- worker ${i + 1} said\n${text}`).join('\n')}`);
+  } finally {
+    for (const { child } of workers) child.kill('SIGKILL');
+    await sender.close();
+    await serving.close();
+    await cluster.close();
+    rmSync(definitions, { recursive: true });
+  }
+}
+
+const RECENT = `feature_set: origin_recent
+description: how many flights have left an airport
+owner: tests
+entity: origin
+source: flight
+windows: [2h]
+sql: SELECT origin, COUNT(*) AS recent FROM flight WHERE distance > 100 GROUP BY origin
+`;
+
+/** Tiles of a plan that something may still read: what is made of earlier events leaves out those that were over when it was taken up. */
+async function wantedCells({ agreement }: Cassandra, number: number, plan: Plan): Promise<(name: string) => boolean> {
+  const notes = [...(await agreement.reached('plan', number)).values()].map(readTakenUp);
+  const latestMs = Math.max(...notes.map(({ clocks }) => Number(clocks.get('flight')!.at / 1_000n)));
+  const ttls = new Map(
+    plan.aggregates.map(one => [
+      one.name,
+      new Map(keptLevels(one, plan).map(({ levelMs, ttlMs }) => [levelMs, ttlMs])),
+    ]),
+  );
+  return name => {
+    const parts = name.split(' ');
+    const [levelMs, startMs] = parts.slice(-2).map(Number) as [number, number];
+    return levelMs === 0 || startMs + ttls.get(parts[0]!)!.get(levelMs)! > latestMs;
+  };
+}
+
 /** Adds a set and an aggregate, takes one away, and redefines one. */
 function change(definitions: string): void {
   rmSync(join(definitions, 'route_delays.yaml'));
@@ -184,8 +330,10 @@ sql: SELECT destination, SUM(distance) AS miles, MAX(distance) AS farthest FROM 
 }
 
 /** Sends events of the week one after the other, and keeps what each partition has been sent. */
-async function senderOf({ name, kafka }: Cluster, random: Random) {
-  const lines = await weekLines();
+async function senderOf({ name, kafka }: Cluster, random: Random, isMixed = false) {
+  const lines = isMixed
+    ? (await weekLines()).flatMap((line, i) => (i % 40 === 0 ? [line, boarding(line)] : line))
+    : await weekLines();
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
   const sent = Array.from({ length: PARTITIONS }, () => [] as { offset: bigint; line: string }[]);
@@ -209,6 +357,23 @@ async function senderOf({ name, kafka }: Cluster, random: Random) {
     close: () => producer.disconnect(),
   };
 }
+
+/** An event of a type that is declared later. */
+function boarding(flight: string): string {
+  return flight.replace('"flight"', '"boarding"');
+}
+
+const BOARDINGS = `events:
+  boarding: { origin: string, destination: string }
+---
+feature_set: boardings
+description: how many boardings there are at an airport
+owner: tests
+entity: origin
+source: boarding
+windows: [1d, lifetime]
+sql: SELECT origin, COUNT(*) AS boardings FROM boarding GROUP BY origin
+`;
 
 async function courseIn({ agreement }: Cassandra): Promise<Course> {
   return courseOf(await agreement.read())!;
@@ -252,12 +417,18 @@ function inOrder(lines: readonly string[]): string[] {
 }
 
 /** Waits until rows have those states. */
-async function settleCells({ store, name }: Cluster, { plan, members }: InForce, expected: Map<string, string>) {
+async function settleCells(
+  { store, name }: Cluster,
+  { plan, members }: InForce,
+  expected: Map<string, string>,
+  isWanted: (name: string) => boolean = () => true,
+) {
   const called = new Map([...members].map(([name, { id }]) => [id, name]));
   const endMs = performance.now() + SETTLED_MAX_MS;
   for (;;) {
-    const found = new Map<string, string>();
-    addCells(found, await storedRows(store, plan), called, entityNames(plan));
+    const cells = new Map<string, string>();
+    addCells(cells, await storedRows(store, plan), called, entityNames(plan));
+    const found = new Map([...cells].filter(([name]) => isWanted(name)));
     if (Bun.deepEquals(found, expected)) return;
     if (performance.now() > endMs) {
       expect(differences(found, expected)).toEqual([]);

@@ -31,12 +31,12 @@ export const SETTLED_MAX_MS = 120_000;
 /**
  * A keyspace, topics and a configuration of their own, with the flights' definitions.
  *
- * @param options `seen`: where processes look for Cassandra
+ * @param options `seen`: where processes look for Cassandra; `ahead`: of `kafka.backfill`
  */
 export async function clusterOf(
   { kafka: address, cassandra }: Addresses,
   letter: string,
-  { seen = cassandra, definitions = DEFINITIONS } = {},
+  { seen = cassandra, definitions = DEFINITIONS, ahead = '4MiB' } = {},
 ) {
   const name = `${letter}${Date.now().toString(36)}${process.pid}`;
   const plan = await compileFolder(definitions, DEFAULTS);
@@ -54,7 +54,7 @@ export async function clusterOf(
     log: { clock: 'event' },
     definitions,
     scylla: { hosts: [seen], keyspace: name, replicas: 1 },
-    kafka: { brokers: [address], events: name, group: name, changelog },
+    kafka: { brokers: [address], events: name, group: name, changelog, backfill: { ahead } },
     fold: { barrier: '200ms', memory: '4MiB' },
   };
   await Bun.write(join(dir, 'tilefold.yaml'), JSON.stringify(config));

@@ -9,7 +9,8 @@ import type { Plan } from '../../src/plan/plan.ts';
 import type { InForce, Start } from '../../src/plan/transition.ts';
 import { keptLevels } from '../../src/plan/window.ts';
 import type { Agreement, Decided, Decision } from '../../src/store/agreed.ts';
-import { type Course, courseOf } from '../../src/work/course.ts';
+import { type Course, courseOf, epochDecision } from '../../src/work/course.ts';
+import { beginningNote, begunBy, wholeSince } from '../../src/work/past.ts';
 import {
   givenUp,
   lanesOf,
@@ -31,6 +32,7 @@ const AT = momentOf([partition(70, NOW), partition(30, NOW - DAY_MICROS)], NOW, 
 const KAFKA = {
   ...{ brokers: [], tls: null, sasl: null, protobuf: null, events: 'events', group: 'tilefold' },
   changelog: { topic: 'changes', partitions: 4, replicas: 1, retentionMs: 1 },
+  backfill: { aheadBytes: 1 },
 };
 
 let all: Plan;
@@ -154,10 +156,10 @@ describe('a plan', () => {
   test('is in force when all partitions have taken it up, and what is new knows events since then', async () => {
     const { look, go, added, change } = await proposedTo(withoutRoutes(all), all, 'since-now');
     expect([change.added.length, added.length]).toEqual([6, 6]);
-    expect(settled(look(), null, NOW, false)).toBeNull();
+    expect(settled(look(), null, NOW, null)).toBeNull();
     const lanes = lanesOf(look());
     expect(lanes.map(({ plan }) => plan.aggregates.length)).toEqual([18]);
-    go(settled(look(), AT, NOW, false));
+    go(settled(look(), AT, NOW, null));
     const { plan, before, coming } = look();
     expect([plan.number, plan.position, before?.number, coming]).toEqual([2, 100, 1, null]);
     expect(plan.inForce.members.get('route_delays:flights')).toMatchObject({
@@ -174,10 +176,47 @@ describe('a plan', () => {
     const { look, go } = await proposedTo(all, withoutRoutes(all), 'warm');
     const before = look();
     expect(lanesOf(before).map(({ plan }) => plan.aggregates.length)).toEqual([12, 6]);
-    go(settled(before, AT, NOW, false));
+    go(settled(before, AT, NOW, null));
     expect(lanesOf(look()).map(idsOf)).toEqual(lanesOf(before).map(idsOf));
     go(retired(look()));
     expect(lanesOf(look()).map(({ plan }) => plan.aggregates.length)).toEqual([12]);
+  });
+
+  test('that is made of earlier events is in force when all of these are in rows, and knows what the topic still had', async () => {
+    const { look, go, added } = await proposedTo(withoutRoutes(all), all, 'whole');
+    expect(begunBy(look())!.plan.aggregates.map(({ name }) => name)).toEqual(added);
+    expect(settled(look(), null, NOW, null)).toBeNull();
+    go(settled(look(), AT, NOW, null));
+    expect([look().plan.number, look().coming!.position]).toEqual([1, 100]);
+    expect(settled(look(), AT, NOW, null)).toBeNull();
+    const ends = [settled(look(), AT, NOW, new Map()), settled(look(), AT, NOW, new Map([['flight', NOW - 7n]]))];
+    const known = ends.map(decisions => {
+      return courseOf({ turn: 9, decisions: [...decisions!, epochDecision(look().epoch, 'in force')] })!.plan.inForce
+        .members;
+    });
+    expect(known.map(members => added.map(name => members.get(name)!.known.sinceMicros))).toEqual([
+      added.map(() => null),
+      added.map(() => NOW - 7n),
+    ]);
+    for (const members of known) expect(members.get('origin_delays:flights')!.known.sinceMicros).toBeNull();
+    go(ends[0]!);
+    expect([look().plan.number, begunBy(look())]).toEqual([2, null]);
+    expect(begunBy((await proposedTo(all, withoutRoutes(all), 'whole')).look())).toBeNull();
+  });
+
+  test('knows of earlier events what is behind the last gap of any partition', () => {
+    const note = (offset: bigint, ...of: Parameters<typeof partition>) =>
+      takenUpNote({ offset, nowMicros: NOW, ...partition(...of) });
+    const nothing = takenUpNote({ offset: 9n, nowMicros: NOW, count: 0, clocks: new Map() });
+    const takenUp = new Map([0, 1, 2].map(i => [i, note(9n, 7, NOW + BigInt(i))]));
+    const ends = new Map(takenUp);
+    const since = (...offsets: bigint[]) =>
+      wholeSince({ takenUp, beginnings: new Map(offsets.map((offset, i) => [i, beginningNote(offset)])), ends });
+    expect(since(0n, 0n, 0n)).toEqual(new Map());
+    expect(since(5n, 0n, 0n)).toEqual(new Map([['flight', NOW - DAY_MICROS]]));
+    expect(since(5n, 1n, 0n)).toEqual(new Map([['flight', NOW + 1n - DAY_MICROS]]));
+    ends.set(2, nothing);
+    expect(since(5n, 1n, 9n)).toEqual(new Map([['flight', NOW + 3n]]));
   });
 
   test('that needs fewer tiles of what goes on has those of before made until then', async () => {
@@ -186,7 +225,7 @@ describe('a plan', () => {
     const [lane] = lanesOf(look());
     const levelsIn = (plan: Plan) => plan.aggregates.map(one => keptLevels(one, plan));
     expect(levelsIn(lane.plan)).toEqual(levelsIn(all));
-    go(settled(look(), AT, NOW, false));
+    go(settled(look(), AT, NOW, null));
     go(retired(look()));
     expect(levelsIn(lanesOf(look())[0].plan)).toEqual(levelsIn(short));
   });
@@ -202,14 +241,14 @@ describe('a plan', () => {
     const { look, go, added } = await proposedTo(short, longer, 'when-warm');
     expect(added.length).toBe(18);
     expect(lanesOf(look()).map(({ plan }) => plan.aggregates.length)).toEqual([18, 18]);
-    go(settled(look(), AT, NOW, false));
+    go(settled(look(), AT, NOW, null));
     const { coming } = look();
     expect(coming!.position).toBe(100);
     // Days of tiles, and a day for the one that has begun.
     const untilMicros = coming!.untilMicros!;
     expect([untilMicros > NOW + 5n * DAY_MICROS, untilMicros < NOW + 7n * DAY_MICROS]).toEqual([true, true]);
-    expect(settled(look(), AT, untilMicros - 1n, false)).toBeNull();
-    go(settled(look(), AT, untilMicros, false));
+    expect(settled(look(), AT, untilMicros - 1n, null)).toBeNull();
+    go(settled(look(), AT, untilMicros, null));
     expect([look().plan.number, look().plan.untilMicros]).toEqual([2, null]);
   });
 
@@ -218,7 +257,7 @@ describe('a plan', () => {
     go(givenUp(look()));
     const course: Course = look();
     expect([course.plan.number, course.coming, course.newestPlan]).toEqual([1, null, 2]);
-    expect([givenUp(course), settled(course, AT, NOW, false)]).toEqual([null, null]);
+    expect([givenUp(course), settled(course, AT, NOW, null)]).toEqual([null, null]);
   });
 
   test('is taken up at what a partition notes, to the last digit', () => {

@@ -3,7 +3,7 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import type { Message, Outgoing, Progress } from '../../src/source/partition.ts';
 import { AHEAD_MAX_MS } from '../../src/source/source.ts';
-import { FIRST_MARK, readNote } from '../../src/work/note.ts';
+import { FIRST_MARK, type Known, noteOf, readNote } from '../../src/work/note.ts';
 import { Tiler } from '../../src/work/tiler.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { countedIds, EVENT_CLOCK } from '../sim/engine.ts';
@@ -28,6 +28,7 @@ test('what is wrong is told with the message and the line that it stands in, wha
   const outbox = {
     async send(messages: Outgoing[], progress: Progress) {
       sent.push({ messages, progress });
+      return [];
     },
     async close() {},
   };
@@ -77,4 +78,40 @@ test('what is wrong is told with the message and the line that it stands in, wha
 /** @param afterMs it arrives so long after others */
 function message(offset: bigint, afterMs: number, text: string): Message {
   return { offset, timestampMs: Date.UTC(2001, 2, 6) + afterMs, value: new TextEncoder().encode(text) };
+}
+
+test('whoever goes on knows what clocks have shown to others before, and notes it once', async () => {
+  const plan = flightsPlan();
+  const sent: Progress[] = [];
+  const outbox = {
+    async send(_messages: Outgoing[], progress: Progress) {
+      sent.push(progress);
+      return [];
+    },
+    async close() {},
+  };
+  const [first, second] = [clock(50n, 40n), clock(30n, 10n)];
+  const open = async (committed: Progress, earlier: Known['clocks']) => {
+    const settings = { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: SHARDS };
+    const layout = layPlan(await loadKernel(), plan, countedIds(plan), settings);
+    const parts = { lanes: [layout] as [typeof layout], mark: FIRST_MARK, outbox, partition: 0, shards: SHARDS };
+    const topics = { changelog: 'changes', errors: 'errors' };
+    return new Tiler({ ...parts, topics, watcher: { tiled() {}, bad() {} }, earlier }, committed, 0n);
+  };
+  const note = (clocks: Known['clocks']) => ({ next: 7n, note: noteOf({ count: 5, clocks, mark: FIRST_MARK }) });
+  for (const [known, earlier, expected] of [
+    [first, second, clock(50n, 10n)],
+    [second, first, clock(50n, 10n)],
+    [new Map(), second, second],
+  ] as const) {
+    await (await open(note(known), earlier)).takeUp();
+    const noted = sent.pop()!;
+    expect([noted.next, readNote(noted.note)]).toEqual([7n, { count: 5, clocks: expected, mark: FIRST_MARK }]);
+    await (await open(noted, earlier)).takeUp();
+    expect(sent).toEqual([]);
+  }
+});
+
+function clock(at: bigint, since: bigint): Known['clocks'] {
+  return new Map([['flight', { at, since, jumps: [] }]]);
 }
