@@ -15,7 +15,7 @@ import { startCluster, stopCluster } from '../cluster.ts';
 import { findServer } from '../cluster/server.ts';
 import { cpuSecondsOf, type Row } from './measure.ts';
 import { loadOn, requestBody } from './serving.ts';
-import { countOf, type Input, metricsOf, type Place, type Progress, sendsOf, Working } from './working.ts';
+import { countOf, type Input, metricsOf, type Place, sendsOf, Working } from './working.ts';
 
 /** Rows that the bare writer writes at once: about what a barrier has. */
 const WRITE_ROWS = 5_000;
@@ -73,7 +73,7 @@ async function thrown(working: Working, cpu: Cpu): Promise<{ place: Place; rate:
   const before = cpu.of(work.pid);
   const startMs = performance.now();
   await working.send(place.topic, lines);
-  const progress = await working.until(work, lines.length);
+  await working.until(work, lines.length);
   const seconds = (performance.now() - startMs) / 1000;
   const took = cpu.since(before, work.pid);
   const text = await metricsOf(work.url);
@@ -97,31 +97,8 @@ async function thrown(working: Working, cpu: Cpu): Promise<{ place: Place; rate:
       ...{ peer: { name: 'a row for each feature and tile', value: rowsOfOthers(working) }, goal: 100, memory: MEMORY },
       note: `${aggregates} aggregates, at the pace of the row above; ${loaded} rows were looked for first`,
     },
-    {
-      ...{ work: `cluster, ${name}: last fifth`, unit: 'changes/s', ...fifthsOf(progress) },
-      ...{ goal: 0.9, memory: MEMORY, note: 'changes that are in rows, by how far the process said it was' },
-    },
   ];
   return { place, rate: lines.length / seconds, told };
-}
-
-/**
- * Of a run, how fast its last fifth went, and the second one: the first is when it begins. Rows are written in lumps, each as if it had
- * gone evenly since the one before.
- */
-function fifthsOf(progress: Progress[]): Pick<Row, 'ours' | 'peer'> {
-  const lumps = progress.filter(({ written }, i) => i === 0 || written > progress[i - 1]!.written);
-  const all = lumps.at(-1)!.written;
-  const msAt = (share: number) => {
-    const at = Math.max(
-      1,
-      lumps.findIndex(({ written }) => written >= share * all),
-    );
-    const [from, to] = [lumps[at - 1]!, lumps[at]!];
-    return from.ms + ((share * all - from.written) / (to.written - from.written)) * (to.ms - from.ms);
-  };
-  const rate = (from: number) => (all / 5 / (msAt(from + 0.2) - msAt(from))) * 1000;
-  return { ours: rate(0.8), peer: { name: 'second fifth', value: rate(0.2) } };
 }
 
 /** Of an event where each aggregate of each level of tiles has a row of its own, written with each event. */

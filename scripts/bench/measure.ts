@@ -7,7 +7,7 @@ export const RUNS = 3;
 /** One row of the table. Both sides have done the same work, and their results were compared, before there is a ratio. */
 export interface Row {
   work: string;
-  unit: 'events/s' | 'rows/event' | 'rows/s' | 'changes/s' | 'requests/s' | 'ms' | 'MiB';
+  unit: 'events/s' | 'rows/event' | 'rows/s' | 'requests/s' | 'ms' | 'MiB';
   ours: number;
   peer: { name: string; value: number } | null;
   /** How many times better ours is. */

@@ -46,12 +46,6 @@ export interface Place {
   config: string;
 }
 
-/** How far a process was, so long after it was first asked: changes that are in rows that were written. */
-export interface Progress {
-  ms: number;
-  written: number;
-}
-
 /** Topics, keyspaces and processes of one input. */
 export class Working {
   #count = 0;
@@ -144,9 +138,8 @@ export class Working {
   }
 
   /** Waits until so many events are in rows that can be read, and says now and then how far that is. */
-  async until({ url }: Process, events: number): Promise<Progress[]> {
+  async until({ url }: Process, events: number): Promise<void> {
     const startMs = performance.now();
-    const progress: Progress[] = [];
     for (let toldMs = startMs; ; ) {
       const text = await metricsOf(url);
       const [tiled, changes, rows, coalesced] = [
@@ -154,9 +147,8 @@ export class Working {
       ].map(name => countOf(text, name)) as [number, number, number, number];
       const lags = ['tile', 'fold'].map(stage => countOf(text, `lag_messages{stage="${stage}"}`));
       const nowMs = performance.now();
-      progress.push({ ms: nowMs - startMs, written: rows + coalesced });
       // A change is in a row that was written, alone or with others.
-      if (tiled === events && lags.every(lag => lag === 0) && changes === rows + coalesced) return progress;
+      if (tiled === events && lags.every(lag => lag === 0) && changes === rows + coalesced) return;
       const far = `${tiled} of ${events} events tiled, ${changes} changes folded, ${rows} rows written, ${lags.join(' and ')} messages wait`;
       if (nowMs > startMs + WAIT_MAX_MS) throw new Error(`after ${WAIT_MAX_MS / 1000} s: ${far}`);
       if (nowMs > toldMs + TELL_EVERY_MS) {
