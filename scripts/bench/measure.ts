@@ -75,6 +75,13 @@ export function memoryOf(pid: number, what: 'VmRSS' | 'VmHWM'): number | null {
   return found ? toMiB(Number(found[1]) * 1024) : null;
 }
 
+/** What a process has had of the processor since it began. */
+export function cpuSecondsOf(pid: number): number {
+  // Behind the name, which may have anything in it: the 14th and 15th field, in ticks of a hundredth.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 export function toMiB(bytes: number): number {
   return bytes / 2 ** 20;
 }
