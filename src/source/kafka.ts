@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import type { Admin, ISocketFactory, SASLOptions } from 'kafkajs';
 import { Fault } from '../base/fault.ts';
 import { isUntrusted, type TlsFiles, tlsOptions } from '../base/tls.ts';
-import { refusalOf } from './broker_error.ts';
+import { refusalOf, typeOf } from './broker_error.ts';
 import { addCodecs } from './codecs.ts';
 import { committed, type GroupSettings, join, type Member } from './group.ts';
 import { mendDriver } from './mended.ts';
@@ -15,6 +15,8 @@ import { type Stored, stored } from './stored.ts';
 /** Waits are short and many: a broker mostly is ready a few milliseconds later. */
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, factor: 0, maxRetryTime: 500, retries: 30 };
 const CONNECT_MS = 5_000;
+/** All brokers know of a topic by then, and of who leads it. */
+const MADE_MS = 10_000;
 const KEEP_ALIVE_MS = 60_000;
 
 export interface Topic {
@@ -87,12 +89,18 @@ export async function openKafka(
     async makeTopic({ name, partitions, replicas, settings }) {
       const configEntries = Object.entries(settings).map(([key, value]) => ({ name: key, value }));
       const topic = { topic: name, numPartitions: partitions, replicationFactor: replicas, configEntries };
-      await admin.createTopics({ waitForLeaders: true, topics: [topic] }).catch((error: unknown) => {
-        throw (
-          refusalOf(firstOf(error), `topic ${name} of ${partitions} partitions and ${replicas} replicas is made`) ??
-          error
-        );
-      });
+      const what = `topic ${name} of ${partitions} partitions and ${replicas} replicas is made`;
+      for (const untilMs = performance.now() + MADE_MS; ; await Bun.sleep(RETRY.maxRetryTime)) {
+        try {
+          await admin.createTopics({ waitForLeaders: true, topics: [topic] });
+          return;
+        } catch (error) {
+          const first = firstOf(error);
+          // It is made, and the broker that is asked does not know yet. Once more does nothing where it is there.
+          const isNews = typeOf(first) === 'UNKNOWN_TOPIC_OR_PARTITION' && performance.now() < untilMs;
+          if (!isNews) throw refusalOf(first, what) ?? error;
+        }
+      }
     },
     join: group => join(kafka, admin, RETRY, group),
     committed: (group, topic) => committed(admin, group, topic),

@@ -27,7 +27,7 @@ export function faultSuite(servers: () => Servers): void {
         { letter: 'k', seed, events: LONG ? 60_000 : 6_000 },
         async ({ feed, start, kill, random, workers }) => {
           // Many more die in test/work/folder.test.ts, without servers.
-          const kills = LONG ? 25 : 3;
+          const kills = LONG ? 25 : 5;
           await start();
           await start();
           for (let n = 0; n < kills; n++) {
