@@ -50,7 +50,7 @@ serve: { port: 0, host: 0.0.0.0, origins: ['*', https://a.example, 'http://[::1]
 fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
 scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5, serve: { consistency: local_one, concurrency: 8, speculative: 20ms } }
-kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key: /k.pem }, sasl: plain, protobuf: { descriptors: d.binpb, message: s.V, type: v, time: t, id: i, data: d }, changelog: { topic: c, partitions: 4, replicas: 1, retention: 1d } }
+kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key: /k.pem }, sasl: plain, protobuf: { descriptors: d.binpb, message: s.V, type: v, time: t, id: i, data: d }, changelog: { topic: c, partitions: 4, replicas: 1, retention: 1d }, backfill: { ahead: 1MiB } }
 `;
     expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
       log: {
@@ -84,6 +84,7 @@ kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key
           ...{ time: 't', id: 'i', data: 'd' },
         },
         changelog: { topic: 'c', partitions: 4, replicas: 1, retentionMs: 86_400_000 },
+        backfill: { aheadBytes: 1_048_576 },
       },
       scylla: {
         hosts: ['a', 'b:9043'],
