@@ -7,6 +7,11 @@ export function didYouMean(name: string, known: Iterable<string>): string {
   return nearest === null ? '' : `; did you mean "${nearest}"?`;
 }
 
+/** The same, and where none is near `; there are a, b`: for names that are few. */
+export function orWhichThereAre(name: string, known: readonly string[]): string {
+  return didYouMean(name, known) || `; there are ${known.join(', ') || 'none'}`;
+}
+
 /** The known name that takes the fewest edits to reach, if those are at most a third of its letters (one of two). */
 function nearestName(name: string, known: Iterable<string>): string | null {
   if (name.length > LENGTH_MAX) return null;

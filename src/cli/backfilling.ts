@@ -1,23 +1,18 @@
 /** A process's part in making what a plan has begun out of the events before it, while that one is to come into force. */
 import { Fault } from '../base/fault.ts';
-import { loadKernel } from '../kernel/instance.ts';
-import { passOver } from '../kernel/late.ts';
-import type { Ids } from '../kernel/layout.ts';
-import { layPlan } from '../kernel/load.ts';
 import type { Plan } from '../plan/plan.ts';
-import { leftBehind } from '../source/group.ts';
 import { isOfKafka } from '../source/broker_error.ts';
 import { type Given, Lost, type Outbox, type Outgoing, Unsure } from '../source/partition.ts';
-import { AHEAD_MAX_MS } from '../source/source.ts';
-import { Backfiller } from '../work/backfiller.ts';
+import type { Backfiller } from '../work/backfiller.ts';
 import type { Course } from '../work/course.ts';
 import { noteOf } from '../work/note.ts';
 import { Pace } from '../work/pace.ts';
-import { beginningNote, begunBy } from '../work/past.ts';
-import { givenUp, readTakenUp, takenUpNote } from '../work/succession.ts';
-import { Tiler } from '../work/tiler.ts';
+import { begunBy } from '../work/past.ts';
+import { givenUp, takenUpNote } from '../work/succession.ts';
+import type { Tiler } from '../work/tiler.ts';
 import { backfillGroup, changelogName, codingOf, errorsName, foldGroup, type WorkSurroundings } from './cluster.ts';
 import { agreedIds } from './course.ts';
+import { type OwnedPast, ownPast, type PastParts } from './past_partition.ts';
 import type { TilingParts } from './tiling.ts';
 
 export interface Backfilling {
@@ -67,10 +62,9 @@ async function openShare(
   const source = { group: backfillGroup(kafka, number), topic: kafka.events };
   const topics = { changelog: changelogName(kafka, epoch.number), errors: errorsName(kafka) };
   const coding = await codingOf(kafka);
-  const ids = await agreedIds(remote, coming.inForce);
   const watcher = { tiled: (events: number) => around.watcher.backfilled(events), bad() {} };
   const outboxes = new Map<number, Outbox>();
-  const owned = new Map<number, { backfiller: Backfiller; outbox: Outbox }>();
+  const owned = new Map<number, OwnedPast>();
   /** Partitions whose end is being told, or has been. */
   const told = new Map<number, Promise<void>>();
   const pace = new Pace({
@@ -80,40 +74,22 @@ async function openShare(
     nowMs: () => performance.now(),
   });
 
-  async function own({ partition, low, committed }: Given): Promise<Backfiller> {
-    const [takenUp, beginnings] = await patience(() =>
-      Promise.all([agreement.reached('plan', number), agreement.reached('backfilling', number)]),
-    );
-    const note = takenUp.get(partition);
-    // One that was added a moment ago.
-    if (note === undefined) throw new Lost(`partition ${partition} has not taken up plan ${number} yet`);
-    const { offset: until, clocks } = readTakenUp(note);
-    await outboxes.get(partition)?.close();
-    // As tiling does it: first, so that what is committed then is all that ever will be by those before.
-    const outbox = await broker.outbox(`${source.group}.${kafka.events}.${partition}`, { ...source, partition });
-    outboxes.set(partition, outbox);
-    const progress = await committed();
-    if (!progress && beginnings.has(partition)) throw forgotten(source.group, partition);
-    if (progress && progress.next < until && low > progress.next)
-      throw leftBehind(kafka.events, partition, progress.next);
-    const layout = await layBegun(plan, ids, { clock, shards: epoch.partitions });
-    passOver(layout, clocks);
-    const mark = { plan: number, epoch: epoch.number };
-    const tiler = new Tiler(
-      {
-        ...{ lanes: [layout], mark, partition, shards: epoch.partitions, topics, watcher },
-        ...{ outbox: pace.over(outbox), isPast: true },
-      },
-      progress,
-      low < until ? low : until,
-    );
-    // Commits where it begins: from there on nobody begins again.
-    await tiler.takeUp();
-    if (!beginnings.has(partition))
-      await patience(() => agreement.reach('backfilling', number, partition, beginningNote(tiler.next)));
-    const backfiller = new Backfiller(tiler, until);
-    owned.set(partition, { backfiller, outbox });
-    return backfiller;
+  const past: PastParts = {
+    ...{ clock, broker, agreement, patience, plan, number, epoch, source, topics, watcher, pace },
+    ids: await agreedIds(remote, coming.inForce),
+    async outboxOf(partition) {
+      await outboxes.get(partition)?.close();
+      // As tiling does it: first, so that what is committed then is all that ever will be by those before.
+      const outbox = await broker.outbox(`${source.group}.${kafka.events}.${partition}`, { ...source, partition });
+      outboxes.set(partition, outbox);
+      return outbox;
+    },
+  };
+
+  async function own(given: Given): Promise<Backfiller> {
+    const one = await ownPast(past, given);
+    owned.set(given.partition, one);
+    return one.backfiller;
   }
 
   /** When rows have all that was made of a partition: a message with nothing in it comes behind that, to each partition of changes. */
@@ -198,13 +174,3 @@ async function foldedOf(group: string, topic: string, broker: TilingParts['broke
 
 /** What is fetched at once is a part of what may be under way: several partitions are at it. */
 const PARTS_AHEAD = 4;
-
-async function layBegun(plan: Plan, ids: Ids, { clock, shards }: Pick<TilingParts, 'clock'> & { shards: number }) {
-  return layPlan(await loadKernel(), plan, ids, { clock, aheadMaxMs: AHEAD_MAX_MS, shards, isUnasked: true });
-}
-
-/** Beginning again would count again. */
-function forgotten(group: string, partition: number): Fault {
-  const what = `the group ${group} has begun with partition ${partition}, and the broker has forgotten how far it is`;
-  return new Fault('expired', `${what}: offsets.retention.minutes has to be longer than its work stands still`);
-}

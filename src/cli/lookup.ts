@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
 import { parseExactly } from '../base/json.ts';
-import { didYouMean } from '../base/name.ts';
+import { orWhichThereAre } from '../base/name.ts';
 import { answerJson, keyJson } from '../http/columnar.ts';
 import { parseLookup } from '../http/features.ts';
 import type { Entity, Plan } from '../plan/plan.ts';
@@ -100,10 +100,7 @@ export function entityOf(plan: Plan, name: string): Entity {
   const entity = plan.entities.find(each => each.name === name);
   if (entity) return entity;
   const known = plan.entities.map(each => each.name);
-  throw new Fault(
-    'not_found',
-    `there is no entity ${name}${didYouMean(name, known) || `; there are ${known.join(', ')}`}`,
-  );
+  throw new Fault('not_found', `there is no entity ${name}${orWhichThereAre(name, known)}`);
 }
 
 export function groupKeys(entity: Entity, texts: string[]): KeyInput[] {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Fault } from '../base/fault.ts';
 import { type Keeping, keepingOf, unitedKeeping } from '../ingest/expiry.ts';
 import type { Ids } from '../kernel/layout.ts';
 import { membersText, readMembers } from '../meta/members.ts';
@@ -11,6 +12,7 @@ import type { Entity, Plan } from '../plan/plan.ts';
 import type { InForce, Member, Transition } from '../plan/transition.ts';
 import { isLastRows, lastRowsOf } from '../plan/upsert.ts';
 import { LIFETIME_LEVEL_MS } from '../plan/window.ts';
+import { REPAIR } from '../store/packs.ts';
 
 /** The plan whose rows there are; null before the first. */
 export function recordedPlan(meta: Meta): InForce | null {
@@ -30,13 +32,23 @@ export function plansFrom(meta: Meta): PlanFrom[] {
 }
 
 function inForceOf(applied: AppliedPlan, meta: Meta): InForce {
-  const plan = readPlan(applied.json);
+  const plan = orHowToMend(() => readPlan(applied.json));
   return { plan, members: membersOf(applied, plan, meta) };
 }
 
 /** @param plan of the same aggregates */
 function membersOf({ members }: AppliedPlan, plan: Plan, meta: Meta): InForce['members'] {
-  return members === null ? numbered(plan, meta) : readMembers(members);
+  return members === null ? numbered(plan, meta) : orHowToMend(() => readMembers(members));
+}
+
+/** Of rows of one machine, whose log is there. */
+function orHowToMend<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'corrupt') throw error;
+    throw new Fault('corrupt', `${error.message}; ${REPAIR}`);
+  }
 }
 
 /** Aggregates that are in rows from their first record on. */

@@ -1,3 +1,4 @@
+import { Fault } from '../base/fault.ts';
 import type { Known } from '../plan/known.ts';
 import type { InForce, Member } from '../plan/transition.ts';
 
@@ -15,9 +16,14 @@ export function membersText(members: InForce['members']): string {
   );
 }
 
+/** @throws Fault `corrupt` where the text is none of its */
 export function readMembers(text: string): InForce['members'] {
-  const entries = JSON.parse(text) as [string, number, KnownText][];
-  return new Map(entries.map(([name, id, known]): [string, Member] => [name, { id, known: knownOf(known) }]));
+  try {
+    const entries = JSON.parse(text) as [string, number, KnownText][];
+    return new Map(entries.map(([name, id, known]): [string, Member] => [name, { id, known: knownOf(known) }]));
+  } catch (error) {
+    throw new Fault('corrupt', `the plan's aggregates in the database cannot be read: ${(error as Error).message}`);
+  }
 }
 
 function knownOf({ sinceMicros, levels, ...rest }: KnownText): Known {

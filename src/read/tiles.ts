@@ -1,7 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { Fault } from '../base/fault.ts';
-import { didYouMean } from '../base/name.ts';
+import { orWhichThereAre } from '../base/name.ts';
 import { formatDuration, formatMicros, MICROS_PER_MS } from '../base/time.ts';
 import { FeaturesCombinedLazySchema } from '../gen/tilefold/v1/row_pb.ts';
 import { keyTexts } from '../kernel/key.ts';
@@ -128,10 +128,10 @@ function subjectsOf(layout: Layout, { entity: only, set, levelMs }: TileChoice):
   const { plan, ids } = layout;
   const names = plan.entities.map(({ name }) => name);
   if (only !== null && !names.includes(only))
-    throw new Fault('not_found', `no entity ${only}${didYouMean(only, names) || `; there are ${names.join(', ')}`}`);
+    throw new Fault('not_found', `no entity ${only}${orWhichThereAre(only, names)}`);
   const sets = plan.sets.map(({ name }) => name);
   if (set !== null && !sets.includes(set))
-    throw new Fault('not_found', `no feature set ${set}${didYouMean(set, sets) || `; there are ${sets.join(', ')}`}`);
+    throw new Fault('not_found', `no feature set ${set}${orWhichThereAre(set, sets)}`);
   const levels = new Set(plan.aggregates.flatMap(each => keptLevels(each, plan).map(level => level.levelMs)));
   if (levelMs !== null && !levels.has(levelMs)) {
     const kept = [...levels].sort((a, b) => a - b).map(levelName);

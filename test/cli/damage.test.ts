@@ -81,6 +81,15 @@ function damagedTable(name: string): Damage {
   };
 }
 
+/** Of whatever plan is recorded: the database itself is whole. */
+function damagedText(column: 'json' | 'members'): Damage {
+  return async folder => {
+    const db = new Database(join(folder, 'data/tilefold.db'));
+    expect(db.run(`UPDATE plans SET ${column} = replace(${column}, '[', '?')`).changes).toBeGreaterThan(0);
+    db.close();
+  };
+}
+
 const LOOKUP = ['lookup', 'shop', 's1'];
 const NOISE = Uint8Array.from({ length: 5000 }, (_, i) => (i * 7919) >> 3);
 
@@ -121,6 +130,8 @@ const CASES: [string, Damage, string[][], RegExp][] = [
   ],
   ['a folder as configuration', folderAt('tilefold.yaml'), [LOOKUP], /tilefold\.yaml cannot be read \(EISDIR\)/],
   ['a table of names', damagedTable('dictionary'), [LOOKUP, ['verify']], /tilefold\.db: .*rebuild --from-log/],
+  ['aggregates of a plan', damagedText('members'), [LOOKUP, ['verify']], /aggregates in the.*rebuild --from-log/],
+  ['a plan', damagedText('json'), [['verify']], /the plan in the database cannot.*rebuild --from-log/],
   [
     'a full disk as output',
     folder => symlink('/dev/full', join(folder, 'o.ndjson.part')),

@@ -1,5 +1,5 @@
 import { Fault, type Position } from '../../base/fault.ts';
-import { didYouMean } from '../../base/name.ts';
+import { orWhichThereAre } from '../../base/name.ts';
 import { type Expression, type FunctionName, TIME_PARTS, type TimePart } from '../../plan/expression.ts';
 import { TIME_FORMAT_BYTES_MAX, TimeFormatError, compileTimeFormat } from '../../plan/time_format.ts';
 import { DOUBLE, INT64, STRING, TIME, type Type } from '../../plan/value.ts';
@@ -203,7 +203,7 @@ function partOf(part: Expression, written: Written, known: readonly TimePart[], 
   const found = known.find(one => one === name && one !== 'epoch_ms');
   if (found) return found;
   const names = [...known.filter(one => one !== 'epoch_ms'), ...others];
-  const hint = didYouMean(text, names) || `; there are ${names.join(', ')}`;
+  const hint = orWhichThereAre(text, names);
   const message = `${written.name} knows no part "${text}"${hint}`;
   written.faults.push(new Fault('definition', message, written.args[0]!.at));
   return null;
