@@ -1317,7 +1317,7 @@ const RUNNING: Mutant[] = [
     file: 'assembly/held.ts',
     from: '    if (tileStart < from || tileStart >= to) continue;\n',
     to: '    if (tileStart >= from) continue;\n',
-    suite: 'test/sim/topology.test.ts',
+    suite: 'test/kernel/hold.test.ts',
   },
   {
     name: 'held-joined',
