@@ -1282,6 +1282,7 @@ const RUNNING: Mutant[] = [
     file: 'assembly/running.ts',
     from: 'if (!running || running.version != entity.version) return RUN_COVER;',
     to: 'if (!running) return RUN_COVER;',
+    suite: 'test/sim/running.test.ts',
   },
   {
     name: 'running-back',

@@ -40,7 +40,8 @@ const RARELY_WRITTEN = `
 event payment
 k := $.k as string
 odd := $.odd as bool
-n := Count(by k where odd last 1 day)
+n := Count(by k where odd last 50 seconds)
+all := Count(by k last 50 seconds)
 `;
 
 const COVER: Settings = { bytes: 0, rows: 1 };
@@ -128,13 +129,16 @@ test('a reader that is earlier than the last one has what had left by then, thou
 test('a key with nothing new of what is read, further back than is looked for, is answered by the cover', async () => {
   const { plan, faults } = await compileSources([{ file: 'a.scowl', text: RARELY_WRITTEN }], { latenessMs: 60_000 });
   expect(faults).toEqual([]);
-  const lines = Array.from({ length: 60 }, (_, i) => {
-    const data = { k: 'a', odd: i % 40 === 0 };
+  // When the window begins to move, and would run along, the last one is 30 rows back.
+  const odd = [20, 75];
+  const lines = Array.from({ length: 100 }, (_, i) => {
+    const data = { k: 'a', odd: odd.includes(i) };
     return new TextEncoder().encode(JSON.stringify({ type: 'payment', time: START_MS + i * 1000, data }));
   });
-  const { answers } = await answersOf(plan, lines, RUNNING);
+  const { answers, sizeMax } = await answersOf(plan, lines, { ...RUNNING, rows: 2 });
+  expect(sizeMax).toBeGreaterThan(0);
   const counts = answers.filter(answer => answer.includes('payment.n ')).map(answer => answer.split(' ')[2]);
-  expect(counts).toEqual(lines.map((_, i) => (i < 40 ? '1' : '2')));
+  expect(counts).toEqual(lines.map((_, i) => String(odd.filter(at => at >= i - 50 && at <= i).length)));
 });
 
 test('hot keys have states, which take no more than they may, and none where they may take nothing', async () => {
