@@ -33,6 +33,7 @@ import {
   startProcess,
   storedRows,
   type Worker,
+  withWords,
 } from './workers.ts';
 
 /** Lines that one message has, at most. */
@@ -143,9 +144,7 @@ export async function trial(
     expect(await errorsOf(servers, `${name}.changes.errors`)).toEqual(POISON_CODES);
     await engine.close();
   } catch (error) {
-    const said = await Promise.all(all.map(worker => worker.said()));
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${reason}\n${said.map((text, i) => `--- worker ${i + 1} said\n${text}`).join('\n')}`);
+    throw await withWords(error, all);
   } finally {
     for (const { child } of all) child.kill('SIGKILL');
     await producer.disconnect();

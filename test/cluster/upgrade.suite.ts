@@ -32,6 +32,7 @@ import {
   startWorker,
   storedRows,
   type Worker,
+  withWords,
 } from './workers.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
@@ -96,8 +97,7 @@ async function repartitioned(servers: Servers, seed: number): Promise<void> {
     const counts = new Map(found.map(({ name, partitions }) => [name, partitions.length]));
     expect(topics.map(topic => counts.get(topic))).toEqual([4, 7]);
   } catch (error) {
-    const said = await Promise.all([...ended, ...workers].map(worker => worker.said()));
-    throw new Error(`${String(error)}\n${said.map((text, i) => `--- worker ${i + 1} said\n${text}`).join('\n')}`);
+    throw await withWords(error, [...ended, ...workers]);
   } finally {
     for (const { child } of workers) child.kill('SIGKILL');
     await sender.close();
@@ -161,8 +161,7 @@ async function upgraded(servers: Servers, seed: number): Promise<void> {
     const old = await cli(dir, ['lookup', 'route', 'ATL', 'LAX']);
     expect(old.code).toBe(EXIT.fault);
   } catch (error) {
-    const said = await Promise.all([...ended, ...workers].map(worker => worker.said()));
-    throw new Error(`${String(error)}\n${said.map((text, i) => `--- worker ${i + 1} said\n${text}`).join('\n')}`);
+    throw await withWords(error, [...ended, ...workers]);
   } finally {
     for (const { child } of workers) child.kill('SIGKILL');
     await sender.close();
@@ -269,8 +268,7 @@ async function backfilled(servers: Servers, seed: number): Promise<void> {
     const looked = await cli(dir, ['lookup', 'origin', 'ATL', '--feature', 'origin_recent:recent_2h', '--json']);
     expect([looked.code, looked.said.includes('WARMING')]).toEqual([EXIT.ok, false]);
   } catch (error) {
-    const said = await Promise.all([...ended, ...workers].map(worker => worker.said()));
-    throw new Error(`${String(error)}\n${said.map((text, i) => `--- worker ${i + 1} said\n${text}`).join('\n')}`);
+    throw await withWords(error, [...ended, ...workers]);
   } finally {
     for (const { child } of workers) child.kill('SIGKILL');
     await sender.close();

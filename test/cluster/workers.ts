@@ -71,6 +71,12 @@ export interface Worker {
   said: () => Promise<string>;
 }
 
+/** What has failed, with what workers have said until then. */
+export async function withWords(error: unknown, workers: Worker[]): Promise<Error> {
+  const said = await Promise.all(workers.map(worker => worker.said()));
+  return new Error(`${String(error)}\n${said.map((text, i) => `--- worker ${i + 1} said\n${text}`).join('\n')}`);
+}
+
 let processCount = 0;
 
 export function startWorker(dir: string, options: string[] = []): Promise<Worker> {
