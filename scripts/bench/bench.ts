@@ -40,7 +40,7 @@ const SEED = 42;
 const NEW_USERS = 10;
 
 /** The cluster's servers have the same two cores: fewer events. */
-const EVENTS_CLUSTER = 50_000;
+const EVENTS_CLUSTER = 20_000;
 /** Only where they are named. */
 const NAMED = ['cluster', 'tired'];
 
