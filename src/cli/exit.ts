@@ -40,8 +40,14 @@ export function exitCodeOf(error: unknown): number {
     console.error(`tilefold: ${refusal}`);
     return EXIT.fault;
   }
+  // Whoever reads our output has seen enough: `tilefold features | head`.
+  if (isPipeBroken(error)) return EXIT.ok;
   console.error(error);
   return EXIT.bug;
+}
+
+export function isPipeBroken(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'EPIPE';
 }
 
 /** Faults may stand in what is no file: an option. */

@@ -11,7 +11,7 @@ import { surveyLog, type SurveyedSegment } from '../source/survey.ts';
 import { restoreLog, uploadLog } from './log_bucket.ts';
 import { readableLog } from './event_log.ts';
 import { type Config, loadConfig } from './config.ts';
-import { EXIT } from './exit.ts';
+import { EXIT, isPipeBroken } from './exit.ts';
 import { stopFirst } from './held.ts';
 import { tableText } from './table.ts';
 
@@ -165,7 +165,7 @@ export async function written(bytes: Uint8Array): Promise<boolean> {
     await Bun.write(Bun.stdout, Uint8Array.from(bytes));
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return false;
+    if (isPipeBroken(error)) return false;
     throw error;
   }
 }

@@ -459,3 +459,10 @@ describe('replay', () => {
     expect((await readdir(folder)).sort()).toEqual(['cut.ndjson.gz', 'features', 'good.ndjson', 'tilefold.yaml']);
   });
 });
+
+test('a reader that has seen enough ends a command, and is no failure', async () => {
+  const shell = Bun.spawn(['bash', '-o', 'pipefail', '-c', `"${process.execPath}" "${MAIN}" lookup --help | true`], {
+    ...{ stdout: 'ignore', stderr: 'pipe' },
+  });
+  expect([await shell.exited, await new Response(shell.stderr).text()]).toEqual([0, '']);
+});
