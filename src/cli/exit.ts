@@ -40,12 +40,13 @@ export function exitCodeOf(error: unknown): number {
     console.error(`tilefold: ${refusal}`);
     return EXIT.fault;
   }
-  // Whoever reads our output has seen enough: `tilefold features | head`.
+  // Of what is nothing but output.
   if (isPipeBroken(error)) return EXIT.ok;
   console.error(error);
   return EXIT.bug;
 }
 
+/** Whoever reads our output has seen enough. */
 export function isPipeBroken(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'EPIPE';
 }

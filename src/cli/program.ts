@@ -8,7 +8,7 @@ import { addCompletion } from './completion.ts';
 import { addCql } from './cql.ts';
 import { addErrors } from './errors.ts';
 import { addEvents } from './events.ts';
-import { EXIT, EXIT_HELP, exitCodeOf } from './exit.ts';
+import { EXIT, EXIT_HELP, exitCodeOf, isPipeBroken } from './exit.ts';
 import { addFmt } from './fmt.ts';
 import { addFeatures } from './features.ts';
 import { addGraph } from './graph.ts';
@@ -36,6 +36,10 @@ import { addArchive } from './archive.ts';
 
 /** @returns the process's exit code */
 export async function run(argv: string[]): Promise<number> {
+  // Work goes on where nobody reads any more what is said of it: `tilefold features | head`.
+  process.stdout.on('error', error => {
+    if (!isPipeBroken(error)) throw error;
+  });
   try {
     await programOf().parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? EXIT.ok);
