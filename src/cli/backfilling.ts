@@ -94,9 +94,9 @@ async function openShare(
 
   /** When rows have all that was made of a partition: a message with nothing in it comes behind that, to each partition of changes. */
   async function tell(partition: number, { known, next }: Tiler, outbox: Outbox): Promise<void> {
-    const nothing = Array.from({ length: epoch.partitions }, (_, i) => i).map(
-      (to): Outgoing => ({ topic: topics.changelog, partition: to, value: new Uint8Array(0) }),
-    );
+    const nothing = Array.from({ length: epoch.partitions }, (_, to): Outgoing => {
+      return { topic: topics.changelog, partition: to, value: new Uint8Array(0) };
+    });
     const placed = await outbox.send(nothing, { next, note: noteOf(known) });
     if (!(await pace.areFolded(placed))) return;
     const note = takenUpNote({ offset: next, nowMicros: 0n, ...known });

@@ -50,7 +50,7 @@ export class Post {
     const { door, sender, coding, stages } = this.parts;
     const admitted = await admitBody(door, body, format, stages);
     const { messages, count, rejected } = coding
-      ? stages.time('door', () => coded(coding, admitted, placesOf(body, format, admitted)))
+      ? stages.time('door', () => coded(coding, admitted, () => placesOf(body, format, admitted)))
       : { ...admitted, messages: messagesOf(admitted.lines) };
     if (count > 0) await stages.wait('log', () => sender.send(this.#partition(order), messages));
     return { accepted: count, rejected, position: null };
@@ -74,16 +74,18 @@ function messagesOf(lines: Uint8Array): Uint8Array[] {
   return messages;
 }
 
-/** Each event as a message of its own; those that messages cannot say are rejected. */
-function coded(coding: EventCoding, { lines, rejected }: TakenBody, places: number[]) {
+/** Each event as a message of its own; those that messages cannot say are rejected: only for these is it asked where they stand. */
+function coded(coding: EventCoding, { lines, rejected }: TakenBody, placesOfAll: () => number[]) {
   const messages: Uint8Array[] = [];
   const unsaid: Rejection[] = [];
+  let places: number[] | null = null;
   for (let from = 0, i = 0; from < lines.length; i++) {
     const end = lines.indexOf(NEWLINE, from);
     try {
       messages.push(coding.messageOf(lines.subarray(from, end)));
     } catch (error) {
       if (!(error instanceof Unsayable)) throw error;
+      places ??= placesOfAll();
       unsaid.push({ line: places[i]!, code: 'not_protobuf', reason: error.message });
     }
     from = end + 1;
