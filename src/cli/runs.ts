@@ -282,7 +282,7 @@ export class Runs {
     if (isCancelled) {
       noteState(folder, { state: existsSync(join(folder, CANCEL)) ? 'cancelled' : stoppedAs, by: null, work });
       const { jobs } = statusOf(folder, manifest);
-      const how = `\`tilefold replay resume ${manifest.id}\` goes on with it`;
+      const how = `\`tilefold replay resume ${this.#calledBy(folder, manifest.id)}\` goes on with it`;
       throw new Fault(
         'conflict',
         `replay ${manifest.id} was stopped with ${jobs.done} of ${jobs.total} jobs completed; ${how}`,
@@ -397,6 +397,11 @@ export class Runs {
     const done = new Set(manifest.jobs.map(({ number }) => number).filter(number => !missing.includes(number)));
     const file = { by: null, failed: [], work: null };
     return statusAt(bucket.name, manifest, { ...file, state: missing.length === 0 ? 'done' : 'planned' }, done);
+  }
+
+  /** What `folderOf` knows it by: one that is kept elsewhere has no other name than its folder. */
+  #calledBy(folder: string, id: string): string {
+    return resolve(folder) === resolve(this.#ownFolder(id)) ? id : folder;
   }
 
   folderOf(id: string): string {

@@ -78,6 +78,8 @@ export function s3Bucket(settings: S3Settings, environment: Record<string, strin
         return (await asked(client.stat(prefix + object))).size;
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return null;
+        // Its answer had no body, and so no reason: reading a byte is refused with one.
+        await asked(client.file(prefix + object).slice(0, 1).bytes());
         throw error;
       }
     },

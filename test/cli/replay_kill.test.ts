@@ -158,7 +158,7 @@ test(
     while (child.exitCode === null && finished(out) < whole.most / 3) await Bun.sleep(LOOK_EVERY_MS);
     child.kill('SIGINT');
     expect(await child.exited).toBe(1);
-    expect(await told).toContain('goes on with it');
+    expect(await told).toContain(`\`tilefold replay resume ${out}\` goes on with it`);
     expect([...namesIn(out), ...namesIn(PATHS.columns(out)), ...namesIn(PATHS.parts(out))].filter(isPart)).toEqual([]);
     const before = done(out);
     await data.runs.run(out, HOW, () => {});

@@ -125,6 +125,15 @@ describe.skipIf(program === null)('a bucket', () => {
   );
 });
 
+test('a HEAD that is refused, whose answer has no body, is refused with the reason that a GET has', async () => {
+  const reason = '<Error><Code>SignatureDoesNotMatch</Code><Message>another secret</Message></Error>';
+  const answer = ({ method }: Request) => new Response(method === 'HEAD' ? null : reason, { status: 403 });
+  using server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: answer });
+  const refused = bucketAt(server.url.origin, 'logs').size('one');
+  const message = expect.stringContaining('SignatureDoesNotMatch: another secret');
+  await expect(refused).rejects.toMatchObject({ code: 'config', message });
+});
+
 describe.skipIf(program === null)('a log with a bucket', () => {
   test(
     'uploads what is packed, lets go of it, reads on, and comes back on a new machine',
