@@ -1,7 +1,7 @@
 import { dirname, basename } from 'node:path';
 import { Fault } from '../base/fault.ts';
 import { parseNumbers } from '../base/json.ts';
-import { didYouMean } from '../base/name.ts';
+import { didYouMean, orWhichThereAre } from '../base/name.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import { askedKeyBytes, type KeyPart } from '../kernel/key.ts';
 import type { AnswerFeature, AnswerLayout, Layout } from '../kernel/layout.ts';
@@ -202,7 +202,7 @@ function keyColumns({ plan }: Layout, text: string): [entity: string, columns: s
   if (name === undefined) throw new Fault('config', `--key: wanted ENTITY=COLUMN,COLUMN, got ${text}`);
   const entity = plan.entities.find(one => one.name === name);
   const all = plan.entities.map(one => one.name);
-  if (!entity) throw new Fault('not_found', `--key: no entity ${name}${didYouMean(name, all)}`);
+  if (!entity) throw new Fault('not_found', `--key: no entity ${name}${orWhichThereAre(name, all)}`);
   const columns = list!.split(',').map(column => column.trim());
   if (columns.length !== entity.keys.length)
     throw new Fault('config', `--key: a key of ${name} has ${entity.keys.length} parts, got ${columns.length}`);

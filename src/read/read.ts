@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
-import { didYouMean } from '../base/name.ts';
+import { didYouMean, orWhichThereAre } from '../base/name.ts';
 import { floorDiv, formatMicros, MICROS_PER_MS } from '../base/time.ts';
 import type { Fold } from '../kernel/fold.ts';
 import type { Kernel } from '../kernel/instance.ts';
@@ -165,7 +165,7 @@ export class Asker {
   #answerOf(entity: string): AnswerLayout {
     const { lookups } = this.parts.layout;
     const answer = lookups.get(entity);
-    if (!answer) throw new Fault('not_found', `no entity ${entity}${didYouMean(entity, lookups.keys())}`);
+    if (!answer) throw new Fault('not_found', `no entity ${entity}${orWhichThereAre(entity, [...lookups.keys()])}`);
     return answer;
   }
 
