@@ -3,6 +3,7 @@
  *
  *   bun scripts/cluster.ts up [--kafka PORT] [--cassandra PORT]     starts what is not running; ports are free ones where none is given
  *   bun scripts/cluster.ts status [--json]                          where they are, as variables of a shell
+ *   bun scripts/cluster.ts topic NAME PARTITIONS                    makes a topic of this Kafka
  *   bun scripts/cluster.ts down                                     stops them; what they hold stays, for the next `up`
  *   bun scripts/cluster.ts fetch                                    only fetches the jars
  *
@@ -10,6 +11,7 @@
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { openKafka } from '../src/source/kafka.ts';
 import { cassandraLaunch } from './cluster/cassandra.ts';
 import { CLUSTER_DIR, classPath, findJava } from './cluster/java.ts';
 import { kafkaLaunch } from './cluster/kafka.ts';
@@ -27,6 +29,8 @@ export const VARIABLES = { kafka: 'TILEFOLD_KAFKA', cassandra: 'TILEFOLD_CASSAND
 
 const LAUNCHES = { kafka: kafkaLaunch, cassandra: cassandraLaunch };
 const NAMES = ['kafka', 'cassandra'] as const;
+/** One broker on one machine holds a file and more for each. */
+const TOPIC_PARTITIONS_MAX = 100;
 
 export interface ClusterSettings {
   /** Each server has a folder of its own in it. */
@@ -71,6 +75,23 @@ function runningIn(dir: string): Server[] {
   return NAMES.map(name => findServer(join(dir, name))).filter(server => server !== null);
 }
 
+/** @throws Error where no broker of ours is running, or there is such a topic */
+async function makeTopic(name: string, partitionsText: string): Promise<void> {
+  const partitions = Number(partitionsText);
+  if (!Number.isInteger(partitions) || partitions < 1 || partitions > TOPIC_PARTITIONS_MAX)
+    throw new Error(`topic ${name}: got ${partitionsText}, wanted 1 to ${TOPIC_PARTITIONS_MAX} partitions`);
+  const server = findServer(join(CLUSTER_DIR, 'kafka'));
+  if (!server) throw new Error('no Kafka is running here: `up` starts one');
+  const broker = await openKafka([server.address]);
+  try {
+    const found = await broker.partitionsOf(name);
+    if (found !== null) throw new Error(`topic ${name} is there, with ${found} partitions`);
+    await broker.makeTopic({ name, partitions, replicas: 1, settings: {} });
+  } finally {
+    await broker.close();
+  }
+}
+
 function portOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const port = Number(text);
@@ -91,6 +112,8 @@ async function main(): Promise<void> {
     else for (const { name, address } of servers) console.log(`export ${VARIABLES[name]}=${address}`);
   };
   const ports = { kafka: portOf('kafka', values.kafka), cassandra: portOf('cassandra', values.cassandra) };
+  const [verb, ...words] = positionals;
+  if (verb === 'topic' && words.length === 2) return makeTopic(words[0]!, words[1]!);
   switch (positionals.join(' ')) {
     case 'up':
       await startCluster({ dir: CLUSTER_DIR, ports: ports as ClusterSettings['ports'] & {}, isTied: false, note });
@@ -104,7 +127,7 @@ async function main(): Promise<void> {
       for (const name of NAMES) classPath(name, note);
       return;
     default:
-      throw new Error(`got \`${positionals.join(' ')}\`, wanted up, down, status or fetch`);
+      throw new Error(`got \`${positionals.join(' ')}\`, wanted up, down, status, topic NAME PARTITIONS or fetch`);
   }
 }
 

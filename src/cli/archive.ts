@@ -6,7 +6,7 @@ import { loadKernel } from '../kernel/instance.ts';
 import { type Archive, bucketArchive, folderArchive } from '../source/archive.ts';
 import { leftBehind, type Member } from '../source/group.ts';
 import { Archiver } from '../work/archiver.ts';
-import { codingOf, openBroker } from './cluster.ts';
+import { codingOf, openBroker, sourcesOf } from './cluster.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
 import { graceOf, graceOption, leave, logLevelOption } from './daemon.ts';
 import { exitCodeOf } from './exit.ts';
@@ -85,8 +85,7 @@ async function openArchive(
   const broker = await openBroker(kafka);
   const { events } = kafka;
   const group = `${kafka.group}.archive`;
-  if ((await broker.partitionsOf(events)) === null)
-    throw new Fault('not_found', `there is no topic ${events}, which kafka.events names`);
+  await sourcesOf(broker, kafka);
   const door = await loadKernel();
   const archivers = new Map<number, Archiver>();
   const member: Member = await broker.join({

@@ -47,6 +47,16 @@ export function openBroker({ brokers, tls, sasl }: KafkaConfig): Promise<Broker>
   return openKafka(brokers, { tls, login: sasl !== null && user !== null ? { mechanism: sasl, ...user } : null });
 }
 
+/** How many partitions of events there are: their topic is somebody else's. @throws Fault `not_found` where it is not there */
+export async function sourcesOf(broker: Broker, { events }: KafkaConfig): Promise<number> {
+  const found = await broker.partitionsOf(events);
+  if (found !== null) return found;
+  throw new Fault(
+    'not_found',
+    `there is no topic ${events}, which kafka.events names: make it, or whoever sends events`,
+  );
+}
+
 /** How events are messages; null where these are lines. @throws Fault as `openProtobuf` */
 export async function codingOf({ protobuf }: KafkaConfig): Promise<EventCoding | null> {
   return protobuf && (await openProtobuf(protobuf));

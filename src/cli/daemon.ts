@@ -31,7 +31,7 @@ const GRACE_DEFAULT_MS = 20_000;
 /** `--grace` of a process of a cluster. */
 export function graceOption(what: string): Option {
   const option = new Option('--grace <duration>', `how long it may take to ${what}, once it is told to stop`);
-  return option.argParser(graceOf).default(GRACE_DEFAULT_MS);
+  return option.argParser(graceOf).default(GRACE_DEFAULT_MS, formatDuration(GRACE_DEFAULT_MS));
 }
 
 /** Ends a process of a cluster: by itself where closing takes no longer than that, and else without what is not committed. */

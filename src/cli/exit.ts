@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { Fault, Faults, faultLine } from '../base/fault.ts';
 import { formatFaults } from '../compile/listing.ts';
+import { faultOf, isOfKafka } from '../source/broker_error.ts';
 
 export const EXIT = { ok: 0, fault: 1, changes: 2, usage: 64, bug: 70, stopped: 130 } as const;
 
@@ -31,8 +32,9 @@ export function exitCodeOf(error: unknown): number {
     console.error(`${error.faults.length} ${error.faults.length === 1 ? 'fault' : 'faults'}`);
     return EXIT.fault;
   }
-  if (error instanceof Fault) {
-    console.error(`tilefold: ${faultLine(error)}`);
+  const fault = isOfKafka(error) ? faultOf(error, 'Kafka was asked') : error;
+  if (fault instanceof Fault) {
+    console.error(`tilefold: ${faultLine(fault)}`);
     return EXIT.fault;
   }
   const refusal = refusalOf(error);

@@ -1,10 +1,9 @@
 /** Events on their way into a cluster, from a server of it or from files. */
-import { Fault } from '../base/fault.ts';
 import type { Stages } from '../base/stages.ts';
 import { loadKernel } from '../kernel/instance.ts';
 import type { Broker } from '../source/kafka.ts';
 import { Post } from '../work/post.ts';
-import { codingOf } from './cluster.ts';
+import { codingOf, sourcesOf } from './cluster.ts';
 import type { KafkaConfig } from './config.ts';
 
 /** @throws Fault `not_found` where there is no topic of events, and as `codingOf` */
@@ -13,11 +12,9 @@ export async function openPosting(
   kafka: KafkaConfig,
   stages: Stages,
 ): Promise<{ post: Post; close(): Promise<void> }> {
-  const { events } = kafka;
-  const partitionCount = await broker.partitionsOf(events);
-  if (partitionCount === null) throw new Fault('not_found', `there is no topic ${events}, which kafka.events names`);
+  const partitionCount = await sourcesOf(broker, kafka);
   const coding = await codingOf(kafka);
-  const sender = await broker.sender(events, partitionCount);
+  const sender = await broker.sender(kafka.events, partitionCount);
   const post = new Post({ door: await loadKernel(), sender, coding, stages }, process.pid % partitionCount);
   return { post, close: async () => sender.close() };
 }

@@ -7,7 +7,15 @@ import { openCassandra } from '../store/cassandra.ts';
 import { patience, patient } from '../work/patient.ts';
 import { SOURCE_PARTITIONS_MAX } from '../work/tiler.ts';
 import { openBackfilling } from './backfilling.ts';
-import { changelogName, errorsName, makeChangelog, openBroker, scyllaOf, type WorkSurroundings } from './cluster.ts';
+import {
+  changelogName,
+  errorsName,
+  makeChangelog,
+  openBroker,
+  scyllaOf,
+  sourcesOf,
+  type WorkSurroundings,
+} from './cluster.ts';
 import type { Config, KafkaConfig } from './config.ts';
 import { COURSE_EVERY_MS, CourseReader, noteOthers } from './course.ts';
 import { openFolding } from './folding.ts';
@@ -51,7 +59,7 @@ export async function openWork(config: Config, path: string, around: WorkSurroun
     await noteOthers(config, reader.course, around.log);
     const broker = await openBroker(kafka);
     undo.unshift(() => broker.close());
-    const sources = () => sourcesOf(broker, kafka);
+    const sources = () => tiledSources(broker, kafka);
     await sources();
     await makeErrors(broker, kafka);
     const { epoch } = reader.course;
@@ -130,11 +138,10 @@ async function standingOf(member: Member): Promise<{ partitions: number; lag: nu
   return { partitions: lags.length, lag: lags.reduce((sum, lag) => sum + lag, 0) };
 }
 
-/** How many partitions of events there are: their topic is somebody else's. */
-async function sourcesOf(broker: Broker, { events }: KafkaConfig): Promise<number> {
-  const found = await broker.partitionsOf(events);
-  if (found === null) throw new Fault('not_found', `there is no topic ${events}, which kafka.events names`);
+async function tiledSources(broker: Broker, kafka: KafkaConfig): Promise<number> {
+  const found = await sourcesOf(broker, kafka);
   if (found <= SOURCE_PARTITIONS_MAX) return found;
+  const { events } = kafka;
   throw new Fault('unsupported', `topic ${events} has ${found} partitions, wanted ${SOURCE_PARTITIONS_MAX} at most`);
 }
 

@@ -41,6 +41,18 @@ const MENDED: Record<string, [code: FaultCode, how: string]> = {
   UNSUPPORTED_FOR_MESSAGE_FORMAT: ['unsupported', 'the broker keeps messages in a format that is too old'],
 };
 
+/** A coordinator of groups that has only just begun, or is another by now: who it is has to be asked again. */
+export function isCoordinatorComing(error: unknown): boolean {
+  return COMING.includes(typeOf(error));
+}
+
+const COMING = ['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP'];
+
+/** For whoever asks but once. */
+export function faultOf(error: Error, what: string): Fault {
+  return refusalOf(error, what) ?? new Fault('busy', `Kafka does not answer: ${typeOf(error)} ${error.message}`);
+}
+
 /**
  * Null where to ask again may help.
  *

@@ -2,7 +2,7 @@
 import type { Admin, Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
-import { isOfKafka, refusalOf, typeOf } from './broker_error.ts';
+import { isCoordinatorComing, isOfKafka, refusalOf, typeOf } from './broker_error.ts';
 import { type EventCoding, type Given, Lost, type Message, type Owner, type Progress, Unsure } from './partition.ts';
 
 /** A group member that has said nothing for so long loses its partitions. */
@@ -272,12 +272,32 @@ async function offsetsOf(admin: Admin, topic: string): ReturnType<Admin['fetchTo
 }
 
 /** How far a group has come with each partition of a topic, as far as it has committed anything. */
-export async function committed(admin: Admin, group: string, topic: string): Promise<Map<number, Progress>> {
-  const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+export async function committed(
+  admin: Pick<Admin, 'fetchOffsets'>,
+  group: string,
+  topic: string,
+): Promise<Map<number, Progress>> {
+  const [found] = await coordinated(() => admin.fetchOffsets({ groupId: group, topics: [topic] }));
   const known = found!.partitions.filter(({ offset }) => offset !== '-1');
   return new Map(
     known.map(({ partition, offset, metadata }) => [partition, { next: BigInt(offset), note: metadata ?? '' }]),
   );
+}
+
+/** Before a coordinator that is coming is asked again, and how often. */
+const COMING_MS = 200;
+const COMING_TRIES_MAX = 50;
+
+/** The driver asks but once where a group's coordinator has only just begun. */
+async function coordinated<T>(ask: () => Promise<T>): Promise<T> {
+  for (let n = 1; ; n++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isCoordinatorComing(error) || n === COMING_TRIES_MAX) throw error;
+      await Bun.sleep(COMING_MS);
+    }
+  }
 }
 
 /** A group that has been where nothing is has read another topic of that name. */

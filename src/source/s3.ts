@@ -57,6 +57,10 @@ export function s3Bucket(settings: S3Settings, environment: Record<string, strin
   const client = new Bun.S3Client({ bucket, ...known });
   const name = `s3://${bucket}/${prefix}`;
   const asked = <T>(work: Promise<T>) => answered(name, work);
+  const read = (object: string, offset: number, length: number) => {
+    const part = client.file(prefix + object).slice(offset, offset + length);
+    return asked(part.bytes());
+  };
   return {
     name,
     async list() {
@@ -79,17 +83,11 @@ export function s3Bucket(settings: S3Settings, environment: Record<string, strin
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return null;
         // Its answer had no body, and so no reason: reading a byte is refused with one.
-        await asked(client.file(prefix + object).slice(0, 1).bytes());
+        await read(object, 0, 1);
         throw error;
       }
     },
-    read: (object, offset, length) =>
-      asked(
-        client
-          .file(prefix + object)
-          .slice(offset, offset + length)
-          .bytes(),
-      ),
+    read,
     async write(object, bytes, chunks) {
       const file = client.file(prefix + object);
       if (bytes <= PART_BYTES) {

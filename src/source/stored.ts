@@ -2,8 +2,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type Cluster from 'kafkajs/src/cluster/index.js';
 import { assert } from '../base/assert.ts';
-import { Fault } from '../base/fault.ts';
-import { isOfKafka, refusalOf, typeOf } from './broker_error.ts';
+import { faultOf, isOfKafka } from './broker_error.ts';
 
 export interface Stored {
   offset: bigint;
@@ -38,11 +37,7 @@ export async function* stored(kafka: Kafka, admin: Admin, topic: string, from: b
       next = BigInt(last.offset) + 1n;
     }
   } catch (error) {
-    if (!isOfKafka(error)) throw error;
-    throw (
-      refusalOf(error, `${topic} is read`) ??
-      new Fault('busy', `Kafka does not answer: ${typeOf(error)} ${error.message}`)
-    );
+    throw isOfKafka(error) ? faultOf(error, `${topic} is read`) : error;
   } finally {
     await cluster.disconnect();
   }
