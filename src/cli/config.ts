@@ -138,11 +138,11 @@ function scyllaSettings(
     datacenter,
     replicas = REPLICAS_DEFAULT,
     tls,
-    serve: { consistency, concurrency = READS_DEFAULT, speculative },
+    serve: { consistency, concurrency = READS_DEFAULT, speculative, timeout },
   }: z.output<typeof SCYLLA>,
   folder: string,
 ): Config['scylla'] {
-  const serve = { consistency, readsMax: concurrency, speculativeMs: speculative };
+  const serve = { consistency, readsMax: concurrency, speculativeMs: speculative, timeoutMs: timeout };
   return { hosts, keyspace: { name: keyspace, datacenter, replicas }, tls: tlsFiles(tls, folder), serve };
 }
 
@@ -377,6 +377,7 @@ const SCYLLA = z.strictObject({
       consistency: z.enum(['local_quorum', 'local_one']).describe('local_quorum or local_one').default('local_quorum'),
       concurrency: count(READS_MAX).optional(),
       speculative: duration(1).default(100),
+      timeout: duration(1).default(5_000),
     })
     .prefault({}),
 });

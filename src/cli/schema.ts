@@ -72,6 +72,7 @@ const NOTES = {
   'scylla.serve.consistency': 'How many replicas have to answer.',
   'scylla.serve.concurrency': 'Reads of a process that are under way at the same time; 256 where it is left out.',
   'scylla.serve.speculative': 'A replica that has not answered by then is not waited for alone.',
+  'scylla.serve.timeout': 'A replica that has not answered by then is given up; where all are, a lookup gets 503.',
 };
 
 export const SCHEMAS = { definitions: definitionsSchema, config: configSchema };

@@ -39,10 +39,15 @@ export interface Role {
   readsMax: number;
   /** A replica that has not answered after so long is not waited for alone; null waits. */
   speculativeMs: number | null;
+  /** A node that has not answered a statement by then is given up for it. */
+  timeoutMs: number;
 }
 
+/** Of a connection that is opened, and of statements that nobody waits for: a busy node answers late. */
+const TIMEOUT_MS = 20_000;
+
 /** Reads few rows, and has to see what was acknowledged, whoever wrote it. */
-export const FOLDING: Role = { consistency: 'local_quorum', readsMax: 64, speculativeMs: null };
+export const FOLDING: Role = { consistency: 'local_quorum', readsMax: 64, speculativeMs: null, timeoutMs: TIMEOUT_MS };
 
 /** Statements under way: enough to keep a few nodes busy, and few enough that none waits for long behind the others. */
 const WRITES_MAX = 128;
@@ -64,9 +69,6 @@ const PAGE_ROWS = 1_000;
 
 /** A statement that nobody has answered is tried so often more: all of them may come twice. */
 const RETRIES_MAX = 3;
-
-/** Of a connection that is opened, and of a statement: a busy node answers late. */
-const TIMEOUT_MS = 20_000;
 
 const RECONNECT_EVERY_MS = 1_000;
 
@@ -116,7 +118,7 @@ export async function openCassandra(settings: ClusterSettings, role: Role = FOLD
     ...(user ? { credentials: { username: user.name, password: user.password } } : {}),
     ...(tls ? { sslOptions: await tlsOptions(tls) } : {}),
     encoding: { useBigIntAsLong: true },
-    socketOptions: { connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS },
+    socketOptions: { connectTimeout: TIMEOUT_MS, readTimeout: role.timeoutMs },
     policies: {
       retry: retrying(driver),
       speculativeExecution: speculating(driver, role),

@@ -49,7 +49,7 @@ dialect: bigquery
 serve: { port: 0, host: 0.0.0.0, origins: ['*', https://a.example, 'http://[::1]:5173'] }
 fold: { workers: 3, memory: 1048576, barrier: 250ms }
 lateness: 0s
-scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5, serve: { consistency: local_one, concurrency: 8, speculative: 20ms } }
+scylla: { hosts: [a, "b:9043"], keyspace: ks, datacenter: eu, replicas: 5, serve: { consistency: local_one, concurrency: 8, speculative: 20ms, timeout: 3s } }
 kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key: /k.pem }, sasl: plain, protobuf: { descriptors: d.binpb, message: s.V, type: v, time: t, id: i, data: d }, changelog: { topic: c, partitions: 4, replicas: 1, retention: 1d }, backfill: { ahead: 1MiB } }
 `;
     expect<unknown>(parseConfig('/x/tilefold.yaml', text)).toEqual({
@@ -90,7 +90,7 @@ kafka: { brokers: [k], events: e, group: g, tls: { ca: ca.pem, cert: /c.pem, key
         hosts: ['a', 'b:9043'],
         keyspace: { name: 'ks', datacenter: 'eu', replicas: 5 },
         tls: null,
-        serve: { consistency: 'local_one', readsMax: 8, speculativeMs: 20 },
+        serve: { consistency: 'local_one', readsMax: 8, speculativeMs: 20, timeoutMs: 3_000 },
       },
     });
   });

@@ -17,9 +17,10 @@ const NPM_KNOWN = ['ci', 'test', 'run client', 'run demo', 'run build', 'run ben
 /** Nor is what reaches out of this machine. */
 const NOT_RUN = new Set([
   'python3 -m venv .cache/venv && .cache/venv/bin/pip install -r scripts/python/requirements.txt',
-  'bun scripts/cluster.ts up',
-  'bun scripts/cluster.ts status',
-  'bun scripts/cluster.ts down',
+  'npx bun scripts/cluster.ts up',
+  'npx bun scripts/cluster.ts status',
+  'npx bun scripts/cluster.ts topic events 4',
+  'npx bun scripts/cluster.ts down',
   'docker compose up -d',
   'install -m 755 dist/tilefold /usr/local/bin/tilefold',
   'install -d /etc/tilefold/features',
