@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Fault } from '../base/fault.ts';
 import type { Log, LogLevel } from '../base/log.ts';
 import type { State } from '../base/metrics.ts';
-import { app, type Served, STILL_FOLDING } from '../http/app.ts';
+import { app, type Served } from '../http/app.ts';
 import type { Watcher } from '../ingest/engine.ts';
 import { aborted, filesApplied, planState } from './apply.ts';
 import { compose, type Parts } from './compose.ts';
@@ -28,6 +28,10 @@ interface Options {
   grace: number;
   profile?: true;
 }
+
+/** Why nobody is answered yet: on one machine, and in a cluster. */
+const STILL_FOLDING = 'the log is still being folded';
+const STILL_ASKING = 'the cluster is still being asked how far it is';
 
 /** Enough for a load balancer on the same machine to notice; one that asks less often needs --grace. */
 const GRACE_DEFAULT_MS = 500;
@@ -71,7 +75,8 @@ async function serve(
 ) {
   const startMs = performance.now();
   let opened: Opened | null = null;
-  let unready: string | null = STILL_FOLDING;
+  const isOfCluster = isClustered(config);
+  let unready: string | null = isOfCluster ? STILL_ASKING : STILL_FOLDING;
   const { Metrics } = await import('../base/metrics.ts');
   const metrics = new Metrics(() => opened?.state() ?? null);
   const end = (error: unknown) => endProcess(error, log);
@@ -80,7 +85,7 @@ async function serve(
   const server = listen(host, port, app({ ...services, parts: null }).fetch);
   try {
     const around = { log, onFailure: end };
-    opened = isClustered(config)
+    opened = isOfCluster
       ? await openElsewhere(config, path, around)
       : await openHere(config, server.url.origin, around, metrics);
     server.reload({ fetch: app({ ...services, parts: opened.served }).fetch });

@@ -108,8 +108,6 @@ export interface Served {
   stages: Pick<Stages, 'time'>;
 }
 
-export const STILL_FOLDING = 'the log is still being folded';
-
 /** Whose replies may be large; the others go out as they are, for packing them would only take time. */
 const PACKED = [
   '/v1/features',
@@ -132,6 +130,9 @@ const COMPRESS_MIN_BYTES = 4096;
 /** The whole HTTP surface as a function of requests; it opens nothing and listens nowhere. */
 export function app(services: Services): Hono {
   const { parts, unready, log, metrics, origins } = services;
+  const wait = () => {
+    throw new Fault('busy', `${unready()}; ask again in a moment`);
+  };
   const resources: Resource[] = [
     get('/', GET_WELCOME, showWelcome(places)),
     get('/v1/events', GET_EVENTS, parts ? listEvents(parts.feed) : wait),
@@ -243,10 +244,6 @@ function get(path: string, operation: Operation, handler: Handler): Resource {
 
 function post(path: string, operation: Operation, handler: Handler): Resource {
   return { path, method: 'post', operation, handler };
-}
-
-function wait(): never {
-  throw new Fault('busy', `${STILL_FOLDING}; ask again in a moment`);
 }
 
 /** HEAD comes with GET. Any other method is told which ones there are. */
