@@ -141,7 +141,8 @@ function tellStatus(state: PlanState, json: boolean | undefined): void {
 function statusText({ position, computing, waiting, taken_up: takenUp }: PlanState): string {
   const lines = [`in force from record ${position} on`];
   if (takenUp) lines.push(takenUpText(takenUp));
-  if (computing) {
+  // Before all have taken it up nobody knows how many records there are to compute.
+  if (computing && (!takenUp || takenUp.partitions === takenUp.of)) {
     const { doing, folded, end, rate, merged } = computing;
     const share = end === 0 ? 100 : Math.floor((100 * folded) / end);
     const done = `computing: ${doing}, ${share}% of the log, ${folded} of ${end} records`;
