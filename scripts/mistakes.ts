@@ -1546,6 +1546,14 @@ const CLUSTER: Mutant[] = [
     to: 'chunk.map((_, i) => i)',
     suite: 'test/sim/remote.test.ts',
   },
+  {
+    name: 'last-keys-unread',
+    why: 'of keys that share no full statement none is left out',
+    file: 'src/store/keyed.ts',
+    from: 'Math.ceil(group.length / KEYS_PER_READ_MAX)',
+    to: 'Math.floor(group.length / KEYS_PER_READ_MAX)',
+    suite: 'test/store/keyed.test.ts',
+  },
 ];
 
 export const MUTANTS: Mutant[] = [

@@ -26,9 +26,9 @@ const STEADY_SHARE = 1 / 4;
 const STEADY_SECONDS = 20;
 const STEADY_EVERY_MS = 50;
 const CONNECTIONS = 4;
-/** Each reads some hundred ranges of rows, which a node that shares its cores with all the rest has little time for. */
-const REQUESTS = 100;
-const REQUESTS_FIRST = 10;
+/** Each reads some hundred partitions, which a node that shares its cores with all the rest has little time for. */
+const REQUESTS = 400;
+const REQUESTS_FIRST = 40;
 /** Events whose keys are looked up. */
 const SAMPLED = 10_000;
 const MEMORY = { ours: null, peer: null };

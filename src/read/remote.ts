@@ -38,7 +38,7 @@ export class RemoteReader implements LookUp {
   #explained: StoredRows | null = null;
 
   /** @param parts.layout in a kernel that shares a store, and holds nothing */
-  constructor(private readonly parts: ReaderParts & { rows: Pick<RemoteRows, 'readKey'> }) {
+  constructor(private readonly parts: ReaderParts & { rows: Pick<RemoteRows, 'readKeys'> }) {
     this.#asker = new Asker(parts);
     const store: StoredRows = { readKey: (...asked) => this.#explained!.readKey(...asked) };
     this.#explainer = new Explainer({ layout: parts.layout, fold: NO_ROOM, store });
@@ -82,17 +82,12 @@ export class RemoteReader implements LookUp {
 
   /** Each key once, however often it is asked for. */
   async #read(entity: number, keys: Uint8Array[], ranges: TileRange[]): Promise<StoredRows> {
-    const found = new Map<string, ReadRow[]>();
-    const reading = keys.map(async key => {
-      const name = byteName(key);
-      if (found.has(name)) return;
-      const rows: ReadRow[] = [];
-      found.set(name, rows);
-      await this.parts.rows.readKey(entity, key, ranges, (levelMs, tileStartMs, bytes, start, end) =>
-        rows.push({ levelMs, tileStartMs, bytes, start, end }),
-      );
-    });
-    await Promise.all(reading);
+    const asked = [...new Map(keys.map(key => [byteName(key), key])).values()];
+    const rows = asked.map((): ReadRow[] => []);
+    await this.parts.rows.readKeys(entity, asked, ranges, (index, levelMs, tileStartMs, bytes, start, end) =>
+      rows[index]!.push({ levelMs, tileStartMs, bytes, start, end }),
+    );
+    const found = new Map(asked.map((key, i) => [byteName(key), rows[i]!]));
     return {
       readKey(_entity, key, wanted, take) {
         const rows = found.get(byteName(key))!;

@@ -1,8 +1,6 @@
 import type cassandra from 'cassandra-driver';
 import { Fault } from '../base/fault.ts';
-import { Slots } from '../base/slots.ts';
 import { isUntrusted, type TlsFiles, tlsOptions } from '../base/tls.ts';
-import type { TileRange } from '../plan/window.ts';
 import { agreementIn, type Dictionary, dictionaryIn } from './agreement.ts';
 import type { Agreement } from './agreed.ts';
 import { entityAt, keyAt, levelAt, tileStartAt } from './address.ts';
@@ -16,10 +14,11 @@ import {
   tableStatement,
   ttlSeconds,
 } from './cql.ts';
+import { bufferOf, keyedIn } from './keyed.ts';
 import { PackWalk } from './pack.ts';
 import type { RemoteRows, TakeVersioned } from './remote.ts';
 import type { Version } from './stamp.ts';
-import type { Row, TakeRow } from './store.ts';
+import type { Row } from './store.ts';
 
 /** Where a cluster is, and what of it is ours. */
 export interface ClusterSettings {
@@ -51,9 +50,6 @@ export const FOLDING: Role = { consistency: 'local_quorum', readsMax: 64, specul
 
 /** Statements under way: enough to keep a few nodes busy, and few enough that none waits for long behind the others. */
 const WRITES_MAX = 128;
-
-/** Reads that wait for those under way: whoever comes then would wait for seconds. */
-const READS_WAITING_MAX = 100_000;
 
 /** Replicas that are asked beside the first one. */
 const SPECULATIVE_MAX = 1;
@@ -134,15 +130,17 @@ export async function openCassandra(settings: ClusterSettings, role: Role = FOLD
     await client.shutdown();
     throw error;
   }
-  const rows = rowsIn(client, keyspace.name, role.readsMax, {
-    reading: optionsOf(driver, role.consistency),
-    writing: optionsOf(driver, 'local_quorum'),
+  const [reading, writing] = [optionsOf(driver, role.consistency), optionsOf(driver, 'local_quorum')];
+  const rows = rowsIn(client, keyspace.name, role.readsMax, { reading, writing });
+  const { readKeys } = keyedIn({
+    ...{ client, keyspace: keyspace.name, datacenter: keyspace.datacenter, readsMax: role.readsMax, options: reading },
+    tableOf: levelMs => `${keyspace.name}.${tableName(levelMs)}`,
   });
   const agreement = agreementIn(client, driver, keyspace.name);
   return {
     readRows: (wanted, take) => reached(rows.readRows(wanted, take)),
     writeRows: (run, version) => reached(rows.writeRows(run, version)),
-    readKey: (entity, key, ranges, take) => reached(rows.readKey(entity, key, ranges, take)),
+    readKeys: (...asked) => reached(readKeys(...asked)),
     scan: levelMs => rows.scan(levelMs),
     numbers: names => reached(dictionaryIn(client, driver, keyspace.name).numbers(names)),
     newNumbers: names => reached(dictionaryIn(client, driver, keyspace.name).newNumbers(names)),
@@ -163,8 +161,7 @@ function rowsIn(
   keyspace: string,
   readsMax: number,
   { reading, writing }: { reading: Options; writing: Options },
-): RemoteRows {
-  const slots = new Slots(readsMax);
+): Omit<RemoteRows, 'readKeys'> {
   const statements = new Map<number, Statements>();
   const of = (levelMs: number): Statements => {
     if (!statements.has(levelMs)) statements.set(levelMs, statementsOf(`${keyspace}.${tableName(levelMs)}`));
@@ -193,30 +190,13 @@ function rowsIn(
     });
   }
 
-  /** Range by range, all at once; what has come waits for those before it. */
-  async function readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): Promise<void> {
-    const name = bufferOf(key);
-    if (slots.waitingCount > READS_WAITING_MAX)
-      throw new Fault('busy', `${slots.waitingCount} reads of rows wait already, wanted ${READS_WAITING_MAX} at most`);
-    const asked = ranges.map(({ levelMs, fromMs, toMs }) =>
-      slots.run(async () => {
-        const params = [entity, name, startOf(fromMs), startOf(toMs)];
-        const result = await client.execute(of(levelMs).range, params, { ...reading, fetchSize: PAGE_ROWS });
-        return Array.fromAsync(result as unknown as AsyncIterable<Found>);
-      }),
-    );
-    for (const [i, rows] of (await Promise.all(asked)).entries())
-      for (const { tile_start, value } of rows.reverse())
-        take(ranges[i]!.levelMs, Number(tile_start), value, 0, value.length);
-  }
-
   async function* scan(levelMs: number): AsyncGenerator<Row & Version> {
     const result = await client.execute(of(levelMs).scan, [], { ...reading, fetchSize: PAGE_ROWS });
     for await (const { entity, key, tile_start, value, applied, stamp } of result as unknown as AsyncIterable<Scanned>)
       yield { entity, key, levelMs, tileStartMs: Number(tile_start), value, applied, stamp };
   }
 
-  return { readRows, writeRows, readKey, scan };
+  return { readRows, writeRows, scan };
 }
 
 interface Found {
@@ -233,7 +213,6 @@ interface Scanned extends Found {
 
 interface Statements {
   pick: string;
-  range: string;
   insert: string;
   scan: string;
 }
@@ -242,7 +221,6 @@ function statementsOf(table: string): Statements {
   const found = 'tile_start, value, applied, WRITETIME(value) AS stamp';
   return {
     pick: `SELECT ${found} FROM ${table} WHERE entity = ? AND key = ? AND tile_start IN ?`,
-    range: `SELECT tile_start, value FROM ${table} WHERE entity = ? AND key = ? AND tile_start >= ? AND tile_start < ?`,
     insert: `INSERT INTO ${table} (entity, key, tile_start, value, applied) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?`,
     scan: `SELECT entity, key, ${found} FROM ${table}`,
   };
@@ -318,16 +296,6 @@ async function inFlight<T>(countMax: number, items: Iterable<T>, work: (item: T)
   };
   await Promise.all(Array.from({ length: countMax }, worker));
   if (failure !== null) throw failure;
-}
-
-/** A view: the driver takes nothing else for a blob. */
-function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, length);
-}
-
-/** A bound of a range, which may be infinite. */
-function startOf(ms: number): bigint {
-  return BigInt(Math.min(Math.max(ms, Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER));
 }
 
 /** One after the other: nodes agree on each before the next one comes. */

@@ -21,11 +21,17 @@ export interface RemoteRows {
    * @param run rows in order of their addresses, spelt as packs
    */
   writeRows(run: Uint8Array[], version: Version): Promise<void>;
-  /** The rows of one key in ranges that ascend by (level, start) and do not overlap, in that order. */
-  readKey(entity: number, key: Uint8Array, ranges: TileRange[], take: TakeRow): Promise<void>;
+  /**
+   * The rows of some keys, each once, in ranges that ascend by (level, start) and do not overlap: those of one key in that order,
+   * and between them those of others.
+   */
+  readKeys(entity: number, keys: Uint8Array[], ranges: TileRange[], take: TakeKeyed): Promise<void>;
   /** Every row of a level, in no order. For checks and exports. */
   scan(levelMs: number): AsyncIterable<Row & Version>;
 }
+
+/** Is handed a row of the `index`th of the keys: its value is [start, end) of bytes. */
+export type TakeKeyed = (index: number, ...row: Parameters<TakeRow>) => void;
 
 /** Is handed the `index`th of the rows that are wanted: its value is [start, end) of bytes. */
 export type TakeVersioned = (index: number, bytes: Uint8Array, start: number, end: number, version: Version) => void;

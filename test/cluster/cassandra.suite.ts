@@ -2,10 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import cassandra from 'cassandra-driver';
 import { freePorts } from '../../scripts/cluster/server.ts';
 import { type Cassandra, openCassandra } from '../../src/store/cassandra.ts';
 import { runOf } from '../../src/store/batch.ts';
 import { AHEAD_MS, type KeptTable } from '../../src/store/cql.ts';
+import { routingKey } from '../../src/store/keyed.ts';
 import type { Version } from '../../src/store/stamp.ts';
 import { byAddress } from '../../src/store/sqlite.ts';
 import type { Row, RowAddress } from '../../src/store/store.ts';
@@ -83,21 +85,52 @@ export function cassandraSuite(servers: () => Servers): void {
       expect(found).toEqual(all.map(plain));
 
       for (let n = 0; n < 60; n++) {
-        const { entity, key, tileStartMs } = randomRow(random, 0);
+        const { entity, tileStartMs } = randomRow(random, 0);
         const toMs = random.chance(0.2) ? Number.POSITIVE_INFINITY : tileStartMs + random.below(20) * 60_000;
         const fromMs = random.chance(0.2) ? Number.NEGATIVE_INFINITY : tileStartMs;
-        const read: unknown[] = [];
+        const many = Array.from({ length: 1 + random.below(3) * 40 }, () => randomRow(random, 0).key);
+        const keys = [...new Map(many.map(key => [Buffer.from(key).toString('hex'), key])).values()];
+        const read = keys.map((): unknown[] => []);
         const ranges = LEVELS.map(levelMs => ({ levelMs, fromMs, toMs }));
-        await store.readKey(entity, key, ranges, (levelMs, start, bytes, from, to) =>
-          read.push([levelMs, start, Buffer.from(bytes.subarray(from, to)).toString('hex')]),
+        await store.readKeys(entity, keys, ranges, (index, levelMs, start, bytes, from, to) =>
+          read[index]!.push([levelMs, start, Buffer.from(bytes.subarray(from, to)).toString('hex')]),
         );
-        const isIn = (row: Row) =>
-          row.entity === entity &&
-          Buffer.compare(row.key, key) === 0 &&
-          row.tileStartMs >= fromMs &&
-          row.tileStartMs < toMs;
-        expect(read).toEqual(all.filter(isIn).map(row => [row.levelMs, row.tileStartMs, plain(row)[4]]));
+        const isIn = (row: Row) => row.entity === entity && row.tileStartMs >= fromMs && row.tileStartMs < toMs;
+        const among = all.filter(isIn);
+        for (const [i, key] of keys.entries()) {
+          const its = among.filter(row => Buffer.compare(row.key, key) === 0);
+          expect(read[i]).toEqual(its.map(row => [row.levelMs, row.tileStartMs, plain(row)[4]]));
+        }
       }
+    });
+
+    test('of more rows than one reply has none is left out, and none comes twice', async () => {
+      const keys = Array.from({ length: 5 }, (_, i) => Buffer.from(`busy ${i}`));
+      const [level, tiles] = [1_000, 1_700];
+      const rows = keys.slice(0, 4).flatMap(key =>
+        Array.from({ length: tiles }, (_, i) => ({
+          ...{ entity: 7, key, levelMs: level, tileStartMs: i * level, value: Buffer.from('x') },
+        })),
+      );
+      await write(rows, { applied: 1n, stamp: BigInt(Date.now()) * 1000n });
+      const starts = keys.map((): number[] => []);
+      const range = { levelMs: level, fromMs: 0, toMs: Number.POSITIVE_INFINITY };
+      await store.readKeys(7, keys, [range], (index, _level, start) => starts[index]!.push(start));
+      const every = Array.from({ length: tiles }, (_, i) => i * level);
+      expect(starts).toEqual([every, every, every, every, []]);
+    });
+
+    test('keys are hashed as the database hashes them', async () => {
+      const key = Buffer.from([0, 1, 0xff]);
+      const row = { entity: 4, key, levelMs: 0, tileStartMs: 0, value: new Uint8Array(1) };
+      await write([row], { applied: 1n, stamp: 1n });
+      const client = new cassandra.Client({ contactPoints: [servers().cassandra], localDataCenter: 'datacenter1' });
+      await client.connect();
+      const query = `SELECT token(entity, key) AS place FROM ${name}.lifetimes WHERE entity = 4 AND key = 0x0001ff`;
+      const { rows } = await client.execute(query);
+      const { metadata } = client as unknown as { metadata: { newToken(key: Buffer): { getValue(): unknown } } };
+      expect(String(metadata.newToken(routingKey(4, key)).getValue())).toBe(String(rows[0]!.place));
+      await client.shutdown();
     });
 
     test('a value larger than a batch may be is a row as any other', async () => {
@@ -111,9 +144,8 @@ export function cassandraSuite(servers: () => Servers): void {
       const other = { ...row, tileStartMs: 1, value: new Uint8Array(300_000).fill(8) };
       await write([row, other], { applied: 1n, stamp: 1n });
       const sizes: number[] = [];
-      await store.readKey(9, row.key, [{ levelMs: 0, fromMs: 0, toMs: 2 }], (_level, _start, _bytes, from, to) =>
-        sizes.push(to - from),
-      );
+      const range = { levelMs: 0, fromMs: 0, toMs: 2 };
+      await store.readKeys(9, [row.key], [range], (_index, _level, _start, _bytes, from, to) => sizes.push(to - from));
       expect(sizes).toEqual([300_000, 300_000]);
     });
 
@@ -124,7 +156,7 @@ export function cassandraSuite(servers: () => Servers): void {
       const stamp = BigInt(Date.now()) * 1000n;
       const isThere = async () => {
         let count = 0;
-        await store.readKey(1, row.key, [{ levelMs: 5_000, fromMs: 0, toMs: 1 }], () => count++);
+        await store.readKeys(1, [row.key], [{ levelMs: 5_000, fromMs: 0, toMs: 1 }], () => count++);
         return count === 1;
       };
       await write([row], { applied: 5n, stamp });

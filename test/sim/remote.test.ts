@@ -22,14 +22,17 @@ import { Random } from './random.ts';
 const plan = flightsPlan();
 const AIRPORTS = 6;
 
-/** Rows of an engine, which come later, in any order, and as copies. */
-function laterRows({ store }: Engine, random: Random): Pick<RemoteRows, 'readKey'> {
+/** Rows of an engine, which come later, key by key in any order, and as copies. */
+function laterRows({ store }: Engine, random: Random): Pick<RemoteRows, 'readKeys'> {
   return {
-    async readKey(entity, key, ranges, take) {
-      await Bun.sleep(random.below(3));
-      store.readKey(entity, key, ranges, (levelMs, tileStartMs, bytes, start, end) =>
-        take(levelMs, tileStartMs, bytes.slice(start, end), 0, end - start),
-      );
+    async readKeys(entity, keys, ranges, take) {
+      const reading = keys.map(async (key, index) => {
+        await Bun.sleep(random.below(3));
+        store.readKey(entity, key, ranges, (levelMs, tileStartMs, bytes, start, end) =>
+          take(index, levelMs, tileStartMs, bytes.slice(start, end), 0, end - start),
+        );
+      });
+      await Promise.all(reading);
     },
   };
 }
