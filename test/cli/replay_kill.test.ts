@@ -10,15 +10,14 @@ import { checkColumn } from '../../src/replay/column_file.ts';
 import { inFolder, isDone, outputsOf, PATHS, readManifest } from '../../src/replay/manifest.ts';
 import { dataFolders, HOW } from '../replay/data_folder.ts';
 import { Random } from '../sim/random.ts';
+import { LONG, seeds } from '../seeds.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
 const dataFolder = dataFolders();
 
-/** `bun scripts/long.ts jobs` sets it. */
-const LONG = process.env.TILEFOLD_LONG === '1';
 const TIMEOUT_MS = LONG ? 3_600_000 : 120_000;
 /** Replays, each killed a few times. */
-const SEEDS = LONG ? 30 : 1;
+const SEEDS = seeds(1, 30);
 const EVENTS = 800;
 const LOOK_EVERY_MS = 2;
 
@@ -86,7 +85,7 @@ const whole = await clean();
 test(
   'a run that is killed while it plans, at any job and at its end goes on, and does nothing again',
   async () => {
-    for (let seed = 1; seed <= SEEDS; seed++) {
+    for (const seed of SEEDS) {
       const random = new Random(seed);
       const data = await dataFolder(EVENTS);
       const out = join(data.folder, 'out');
@@ -122,7 +121,7 @@ function expectNotRedone(before: Map<string, number>, after: Map<string, number>
 test(
   'single jobs that are killed, done by two at once and done again leave one whole replay, and so does its end',
   async () => {
-    for (let seed = 1; seed <= SEEDS; seed++) {
+    for (const seed of SEEDS) {
       const random = new Random(seed);
       const data = await dataFolder(EVENTS);
       const out = join(data.folder, 'out');

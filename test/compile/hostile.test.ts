@@ -12,10 +12,11 @@ import { planHash } from '../../src/plan/canonical.ts';
 import { NEVER_MS } from '../kernel/columns.ts';
 import { countedIds } from '../sim/engine.ts';
 import { Random } from '../sim/random.ts';
+import { LONG, seeds } from '../seeds.ts';
 import { FLIGHT, planOf, selectOf, setOf } from './marked.ts';
 
 /** In the long run, seeds go on where the short one ends. */
-const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2, 3];
+const SEEDS = seeds(3, 300);
 
 /** Many times what a seed takes: one that hangs has failed. */
 const SEED_MAX_MS = 120_000;
@@ -344,7 +345,7 @@ function edited(text: string, rng: Random): string {
 }
 
 /** Of each dialect and seed: there are many of them. */
-const ROUNDS = process.env.TILEFOLD_LONG ? 40 : 8;
+const ROUNDS = LONG ? 40 : 8;
 
 /** A word of each kind that dialects have and DuckDB has not, for edits to begin with. */
 const SPELLED: [dialect: string, items: string][] = [

@@ -16,12 +16,13 @@ import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
 import { type Engine, memoryDatabase, openEngine } from '../sim/engine.ts';
 import { Random } from '../sim/random.ts';
+import { seeds } from '../seeds.ts';
 import { damage, JsonText, NUMBERS, TIMES } from '../kernel/json_text.ts';
 import { Conformance } from './conforms.ts';
 import { ORIGIN, post } from './told.ts';
 
 /** In the long run, seeds go on where the short one ends. */
-const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 200 }, (_, i) => i + 1) : [1, 2];
+const SEEDS = seeds(2, 200);
 
 /** Many times what a seed takes: one that hangs has failed. */
 const SEED_MAX_MS = 60_000;

@@ -2,6 +2,7 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { BUILD } from '../../src/kernel/instance.ts';
+import { LONG } from '../seeds.ts';
 
 const ROOT = join(import.meta.dir, '../..');
 
@@ -10,7 +11,6 @@ const SUITES = ['ndjson', 'form', 'lenient', 'rfc8259', 'door', 'decimal', 'memo
   name => `./test/kernel/${name}.test.ts`,
 );
 
-const LONG = process.env.TILEFOLD_LONG === '1';
 const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 
 /** A runtime without SIMD, made of this one. */

@@ -6,15 +6,15 @@ import type { Layout } from '../../src/kernel/layout.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
 import { BOOL, DOUBLE, type Field, INT64, OPTIONAL, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import { Random } from '../sim/random.ts';
+import { LONG, seeds } from '../seeds.ts';
 import { bytesOf, decodeBlock, decodingLayout, eventType, joined } from './columns.ts';
 import { damage, JsonText, NUMBERS, TIMES } from './json_text.ts';
 import { isRecord, judgeLines, show } from './judge.ts';
 
-const LONG = process.env.TILEFOLD_LONG === '1';
 const TIMEOUT_MS = LONG ? 3_600_000 : 60_000;
 
 /** Some seeds of a test for every change, and many more for a long night. */
-const seeds = (first: number, count: number) => Array.from({ length: LONG ? 1000 : count }, (_, i) => first * 1000 + i);
+const seedsOf = (first: number, count: number) => seeds(count, 1000).map(seed => first * 1000 + seed - 1);
 
 function input(name: string, type: Type, path = [name], presence: Field['presence'] = OPTIONAL): Field {
   return { name, path, type, presence };
@@ -155,7 +155,7 @@ describe('lines of a few forms', () => {
     expect(formLines(of, joined(lines))).toBeGreaterThan(2000);
   });
 
-  test.each(seeds(1, 6))(
+  test.each(seedsOf(1, 6))(
     'are what JSON.parse says, seed %p',
     async seed => {
       const rng = new Random(seed);
@@ -166,7 +166,7 @@ describe('lines of a few forms', () => {
     TIMEOUT_MS,
   );
 
-  test.each(seeds(2, 4))(
+  test.each(seedsOf(2, 4))(
     'damaged, are taken where JSON.parse takes them, seed %p',
     async seed => {
       const rng = new Random(seed);
@@ -182,7 +182,7 @@ describe('lines of a few forms', () => {
     TIMEOUT_MS,
   );
 
-  test.each(seeds(5, 3))(
+  test.each(seedsOf(5, 3))(
     'and bytes of any kind among them, seed %p',
     async seed => {
       const rng = new Random(seed);
@@ -309,7 +309,7 @@ describe('members of a record', () => {
     ],
   ];
 
-  test.each(seeds(3, 3))(
+  test.each(seedsOf(3, 3))(
     'in every mixture, after whatever was there before, seed %p',
     async seed => {
       const rng = new Random(seed);
@@ -430,7 +430,7 @@ describe('the door', () => {
     kernel = await loadKernel();
   });
 
-  test.each(seeds(4, 3))(
+  test.each(seedsOf(4, 3))(
     'lets in by forms what it would let in without, seed %p',
     seed => {
       const rng = new Random(seed);

@@ -20,6 +20,7 @@ import {
 import type { Expression } from '../../src/plan/expression.ts';
 import { evaluate } from '../oracle/terms.ts';
 import { Random } from '../sim/random.ts';
+import { seeds } from '../seeds.ts';
 import { compile, evaluateAll, type Row, setCell } from './evaluate.ts';
 
 const NO_READS = () => {
@@ -481,7 +482,7 @@ function graft(expression: Expression, others: Expression[], depth: number, rng:
 }
 
 /** In the long run, seeds go on where the short one ends. */
-const GRAFT_SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2];
+const GRAFT_SEEDS = seeds(2, 300);
 
 test.each(GRAFT_SEEDS)(
   'functions of functions = oracle, over rows cut anywhere, seed %p',

@@ -19,16 +19,12 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import { call, column, index } from '../oracle/fixtures/spell.ts';
 import { evaluate } from '../oracle/terms.ts';
 import { Random } from '../sim/random.ts';
+import { seeds } from '../seeds.ts';
 import { AnyType } from './any_type.ts';
 import { bytesOf, type Decoded, decodeBlock, decodingLayout, eventType, joined } from './columns.ts';
 import { evaluateAll } from './evaluate.ts';
 import { damage, JsonText, NUMBERS, TIMES } from './json_text.ts';
 import { judgeEvents } from './judge.ts';
-
-const LONG = process.env.TILEFOLD_LONG === '1';
-
-/** Some seeds for every change, and many more for a long night. */
-const seeds = (count: number) => Array.from({ length: LONG ? 500 : count }, (_, i) => i + 1);
 
 function lenient(name: string, inputs: Field[], onFault: 'null' | 'convert'): EventType {
   return { ...eventType(name, inputs), onFault };
@@ -59,7 +55,7 @@ async function decode(events: EventType[], lines: string[]): Promise<Decoded> {
 }
 
 describe.each(['null', 'convert'] as const)('inputs of any type, %s', onFault => {
-  test.each(seeds(3))('are what the oracle makes of them, seed %p', async seed => {
+  test.each(seeds(3, 500))('are what the oracle makes of them, seed %p', async seed => {
     const rng = new Random(seed);
     const json = new JsonText(rng);
     let [good, faulty] = [0, 0];
@@ -86,7 +82,7 @@ describe.each(['null', 'convert'] as const)('inputs of any type, %s', onFault =>
   });
 
   // Lines of one form, with a value here and there that is not: those that are read by their form, and what they leave behind.
-  test.each(seeds(2))('in lines that are alike, seed %p', async seed => {
+  test.each(seeds(2, 500))('in lines that are alike, seed %p', async seed => {
     const rng = new Random(seed * 7919);
     const scalars: [string, Type, () => string][] = [
       ['i', INT64, () => String(rng.below(1e6))],

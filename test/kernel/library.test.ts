@@ -9,11 +9,11 @@ import { isZone, offsetsOf } from '../../src/plan/zone.ts';
 import { call, column, literal } from '../oracle/fixtures/spell.ts';
 import { evaluate } from '../oracle/terms.ts';
 import { Random } from '../sim/random.ts';
+import { LONG, seeds } from '../seeds.ts';
 import { type Columns, evaluateAll, type Row } from './evaluate.ts';
 
-const LONG = process.env.TILEFOLD_LONG === '1';
 const ROWS = LONG ? 1_000_000 : 20_000;
-const SEEDS = Array.from({ length: LONG ? 200 : 1 }, (_, i) => 12 + i);
+const SEEDS = seeds(1, 200).map(seed => 11 + seed);
 
 const NO_READS = () => {
   throw new Error('no reads here');

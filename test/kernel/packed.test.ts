@@ -6,6 +6,7 @@ import { loadKernel } from '../../src/kernel/instance.ts';
 import { packRows, unpackRows } from '../../src/kernel/packed.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { Random } from '../sim/random.ts';
+import { seeds } from '../seeds.ts';
 import { oneByOne } from './back.ts';
 import { bytesOf, layout } from './columns.ts';
 import { runOf } from '../../src/store/batch.ts';
@@ -116,7 +117,7 @@ test('packed rows that do not end where they say are malformed', async () => {
 });
 
 /** In the long run, seeds go on where the short one ends. */
-const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2, 3];
+const SEEDS = seeds(3, 300);
 
 /** Rows by what their heads say; null where one does not end within the bytes. */
 function readNaive(packed: Uint8Array): string[] | null {

@@ -15,6 +15,7 @@ import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../sr
 import { answerKeys, type Stored } from '../../src/read/answer.ts';
 import { aggregate, call, column, feature, lastN, optional, plan, read } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
+import { seeds } from '../seeds.ts';
 import { bytesOf, eventType, layout } from './columns.ts';
 import { damage } from './json_text.ts';
 import { cellOf, NO_CELL, RANKINGS, type RankingCase, rankingOf, sketchOf } from './naive_ranking.ts';
@@ -23,7 +24,7 @@ import { Refused } from './refused.ts';
 import { changeBatch, count, counts, extreme, type Kept, mean, onlyRow, recent, row, type State, sum } from './rows.ts';
 
 /** In the long run, seeds go on where the short one ends. */
-const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2, 3];
+const SEEDS = seeds(3, 300);
 
 /** Many times what a seed takes: one that hangs has failed. */
 const SEED_MAX_MS = 120_000;

@@ -24,19 +24,18 @@ import { INT64 } from '../../src/plan/value.ts';
 import { countedIds } from '../sim/engine.ts';
 import { column } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
+import { seedLots } from '../seeds.ts';
 import { NEVER_MS } from '../kernel/columns.ts';
 import { withoutTaken } from '../kernel/naive_row.ts';
 import { randomCase } from './case.ts';
 import { compileDefinitions } from './definitions.ts';
 
-const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 3_000 : 60;
 const SEEDS_PER_TEST = 10;
 const TIMEOUT_MS = 300_000;
 /** Other seeds than those of proof.test.ts. */
 const FIRST_SEED = 100_000;
 
-const firsts = Array.from({ length: SEEDS / SEEDS_PER_TEST }, (_, i) => FIRST_SEED + i * SEEDS_PER_TEST);
+const LOTS = seedLots(60, 3_000, SEEDS_PER_TEST).map(lot => ({ first: FIRST_SEED + lot[0]! - 1, lot }));
 
 /** A fold in a kernel of its own; `empty` lets go of all that it holds. */
 async function newFold(): Promise<{ fold: Fold; empty: () => Fold }> {
@@ -121,10 +120,10 @@ function shuffled<T>(list: T[], random: Random): T[] {
   return list.map(() => left.splice(random.below(left.length), 1)[0]!);
 }
 
-test.each(firsts)(
-  'merges are associative and commutative to the bit, updates know no order, states have one encoding; seeds from %d',
-  async first => {
-    for (let seed = first; seed < first + SEEDS_PER_TEST; seed++) {
+test.each(LOTS)(
+  'merges are associative and commutative to the bit, updates know no order, states have one encoding; seeds from $first',
+  async ({ first, lot }) => {
+    for (let seed = first; seed < first + lot.length; seed++) {
       const random = new Random(seed);
       const of = await randomCase(seed);
       const { plan } = await compileDefinitions(of.definitions);
@@ -221,10 +220,10 @@ function entriesOf(rows: FoldedRow[]): Map<string, { id: number; state: string }
   return entries;
 }
 
-test.each(firsts)(
-  'what is taken back leaves nothing behind; seeds from %d',
-  async first => {
-    for (let seed = first; seed < first + SEEDS_PER_TEST; seed++) {
+test.each(LOTS)(
+  'what is taken back leaves nothing behind; seeds from $first',
+  async ({ first, lot }) => {
+    for (let seed = first; seed < first + lot.length; seed++) {
       const random = new Random(seed);
       const of = await randomCase(seed);
       const plan = weighted((await compileDefinitions(of.definitions)).plan);

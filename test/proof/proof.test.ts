@@ -5,14 +5,14 @@
 import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { seedLots } from '../seeds.ts';
 import { keptFolders, keptTrial, randomCase, trialOf } from './case.ts';
 import { expectedOf } from './expected.ts';
 import { type Proof, prove } from './trial.ts';
 
-/** `bun scripts/long.ts proof` sets it. */
-const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 5_000 : 200;
 const SEEDS_PER_TEST = 20;
+const LOTS = seedLots(200, 5_000, SEEDS_PER_TEST).map(lot => ({ first: lot[0]!, lot }));
+const SEEDS = LOTS.flatMap(({ lot }) => lot).length;
 /** Many times what they take: one that hangs has failed. */
 const TIMEOUT_MS = 300_000;
 
@@ -32,13 +32,12 @@ describe('kept', () => {
 });
 
 describe('random', () => {
-  const firsts = Array.from({ length: SEEDS / SEEDS_PER_TEST }, (_, i) => i * SEEDS_PER_TEST);
   const sum: Proof = { values: 0, rows: 0, records: 0 };
 
-  test.each(firsts)(
-    'seeds from %d',
-    async first => {
-      for (let seed = first; seed < first + SEEDS_PER_TEST; seed++) {
+  test.each(LOTS)(
+    'seeds from $first',
+    async ({ lot }) => {
+      for (const seed of lot) {
         try {
           const { values, rows, records } = await prove(trialOf(await randomCase(seed)));
           sum.values += values;

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import { compose, type Parts } from '../../src/cli/compose.ts';
 import { DEFAULTS } from '../../src/cli/config.ts';
 import { leftIn } from '../sim/left.ts';
+import { seeds } from '../seeds.ts';
 import { folders } from '../source/folder.ts';
 import { randomCase, trialOf } from './case.ts';
 import { proveThreads, type Trial } from './trial.ts';
 
-const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 200 : 6;
 /** Other seeds than those of proof.test.ts. */
 const FIRST_SEED = 300_000;
 const TIMEOUT_MS = 120_000;
@@ -40,7 +39,7 @@ function project(trial: Trial): string {
   return at;
 }
 
-test.each(Array.from({ length: SEEDS }, (_, i) => FIRST_SEED + i))(
+test.each(seeds(6, 200).map(seed => FIRST_SEED + seed - 1))(
   'seed %d',
   async seed => {
     const of = await randomCase(seed);

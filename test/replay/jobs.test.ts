@@ -8,14 +8,13 @@ import { BLOCK_ROWS } from '../../src/replay/column_file.ts';
 import { PATHS } from '../../src/replay/manifest.ts';
 import { eventsOf } from '../../src/replay/results.ts';
 import { Random } from '../sim/random.ts';
+import { LONG, seeds } from '../seeds.ts';
 import { tame } from '../sim/flights.ts';
 import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
 import { folders } from '../source/folder.ts';
 import { done, planned, timelineOf, toldOf, toldWhole } from './runs.ts';
 
-/** `bun scripts/long.ts jobs` sets it: more seeds. */
-const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = Array.from({ length: LONG ? 200 : 4 }, (_, i) => i + 1);
+const SEEDS = seeds(4, 200);
 const EXAMPLES = join(import.meta.dir, '../../examples');
 const newFolder = folders();
 

@@ -16,12 +16,12 @@ import { parseLog } from '../oracle/log.ts';
 import { body, smallWeek, tame, wild } from '../sim/flights.ts';
 import { compareValue } from '../sim/judge.ts';
 import { Random } from '../sim/random.ts';
+import { seeds } from '../seeds.ts';
 import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
 import { folders } from '../source/folder.ts';
 import { dataFolders, HOW } from './data_folder.ts';
 import { done, planned, timelineOf, toldOf, toldWhole } from './runs.ts';
 
-const LONG = process.env.TILEFOLD_LONG === '1';
 const newFolder = folders();
 const dataFolder = dataFolders();
 const CLOCK = { clock: 'event' as const, maxJumpMs: MAX_JUMP_DEFAULT_MS };
@@ -86,7 +86,7 @@ test('each row of flights that came in disorder = oracle over the log in the ord
   expect(readdirSync(folder)).toEqual([]);
 });
 
-describe.each(Array.from({ length: LONG ? 100 : 3 }, (_, i) => i + 1))('random topology %d', seed => {
+describe.each(seeds(3, 100))('random topology %d', seed => {
   test('jobs over sorted timelines = the replay in one piece of lines that were sorted before', async () => {
     const random = new Random(seed + 700);
     const plan = randomTopology(random, 4 + random.below(8));

@@ -14,13 +14,12 @@ import { parseLog } from '../oracle/log.ts';
 import { eventRow } from '../oracle/naive.ts';
 import { body, tame } from '../sim/flights.ts';
 import { Random } from '../sim/random.ts';
+import { seeds } from '../seeds.ts';
 import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
 import { folders } from '../source/folder.ts';
 import { done, planned, timelineOf, toldOf } from './runs.ts';
 
-/** `bun scripts/long.ts jobs` sets it: more seeds. */
-const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = Array.from({ length: LONG ? 200 : 6 }, (_, i) => i + 1);
+const SEEDS = seeds(6, 200);
 const newFolder = folders();
 
 interface Made {

@@ -14,6 +14,7 @@ import { compareEnriched, isSame, valueAt } from './judge.ts';
 import { Random } from './random.ts';
 import { replayed } from './replayed.ts';
 import { randomTopology, randomTopologyLines } from './topologies.ts';
+import { seeds } from '../seeds.ts';
 
 const START_MS = Date.UTC(2024, 0, 1);
 
@@ -25,8 +26,7 @@ most := Max(x by k last 1 day)
 `;
 
 /** `bun scripts/long.ts topology` sets it: more seeds. */
-const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = Array.from({ length: LONG ? 300 : 12 }, (_, i) => i + 1);
+const SEEDS = seeds(12, 300);
 
 describe.each(SEEDS)('seed %d', seed => {
   test('replayed rows = oracle, with memory for all rows and for none', async () => {

@@ -11,8 +11,9 @@ import { csvBlocks } from '../../src/source/csv.ts';
 import { parquetBlocks } from '../../src/source/parquet.ts';
 import type { Block } from '../../src/source/source.ts';
 import { Random } from '../sim/random.ts';
+import { LONG, seeds } from '../seeds.ts';
 
-const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 100 }, (_, i) => i + 1) : [1, 2];
+const SEEDS = seeds(2, 100);
 const ROUNDS = 60;
 
 /** Many times what a file of these sizes takes. */
@@ -157,7 +158,7 @@ test.skipIf(python === null)(
   async () => {
     const said = new TextDecoder().decode(runPython(python!, ['scripts/python/write_parquet.py', folder]));
     const { rows, files } = JSON.parse(said) as { rows: number; files: string[] };
-    const rounds = process.env.TILEFOLD_LONG ? 1000 : 10;
+    const rounds = LONG ? 1000 : 10;
     let refused = 0;
     for (const [i, name] of files.entries()) {
       const file = join(folder, name);

@@ -11,10 +11,11 @@ import { sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row } from '../../src/store/store.ts';
 import { damage } from '../kernel/json_text.ts';
 import { Random } from '../sim/random.ts';
+import { seeds } from '../seeds.ts';
 import { rowAt } from '../contract/wanted.ts';
 
 /** In the long run, seeds go on where the short one ends. */
-const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 300 }, (_, i) => i + 1) : [1, 2, 3];
+const SEEDS = seeds(3, 300);
 
 function randomRows(random: Random, count: number): Row[] {
   return Array.from({ length: count }, () => ({
