@@ -3,8 +3,7 @@ import type { Dialect } from '../dialect.ts';
 import type { SqlNode, Word } from '../node.ts';
 import { REFUSED_WORDS } from '../unsupported.ts';
 import type { LocatedText } from '../yaml.ts';
-import type { Library } from './library.ts';
-import type { Node } from './tree.ts';
+import type { Library, Node } from './tree.ts';
 
 export interface Token {
   type: string;

@@ -2,7 +2,7 @@ import { Fault } from '../../base/fault.ts';
 import type { Dialect } from '../dialect.ts';
 import type { LocatedText } from '../yaml.ts';
 import type { Cursor, Walk } from './cursor.ts';
-import type { Node } from './tree.ts';
+import type { Library, Node } from './tree.ts';
 import wasmPath from '@polyglot-sql/sdk/polyglot_sql.wasm' with { type: 'file' };
 import { z } from 'zod';
 
@@ -25,11 +25,6 @@ const PARSED = z.object({
   errorStart: z.number().nullish(),
   errorEnd: z.number().nullish(),
 });
-
-export interface Library {
-  parse(sql: string, dialect: string): unknown;
-  tokenize(sql: string, dialect: string): unknown;
-}
 
 /** Loaded on first use, for it takes 20 MB and the better part of a second. */
 let loading: Promise<Library> | null = null;

@@ -1,5 +1,11 @@
 import { assert } from '../../base/assert.ts';
 
+/** What makes trees of texts; its replies are looked at before anything is made of them. */
+export interface Library {
+  parse(sql: string, dialect: string): unknown;
+  tokenize(sql: string, dialect: string): unknown;
+}
+
 /** The library's tree: each node an object with its kind as the one key. */
 export type Node = Record<string, unknown>;
 
