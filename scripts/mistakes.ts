@@ -1534,8 +1534,8 @@ const CLUSTER: Mutant[] = [
     name: 'folded-before-drained',
     why: 'a changelog is folded when all of the one before is in rows',
     file: 'src/work/succession.ts',
-    from: '|| stamps.length < epoch.partitions',
-    to: '|| stamps.length === 0',
+    from: '|| drained.length < epoch.partitions',
+    to: '|| drained.length === 0',
     suite: 'test/work/succession.test.ts',
   },
   {
@@ -1545,6 +1545,14 @@ const CLUSTER: Mutant[] = [
     from: 'chunk.map((_, i) => from + i)',
     to: 'chunk.map((_, i) => i)',
     suite: 'test/sim/remote.test.ts',
+  },
+  {
+    name: 'some-tiles-known',
+    why: 'of a changelog shared out anew it is known which tiles there are where all partitions before it have said',
+    file: 'src/work/note.ts',
+    from: 'partitions.every(partition => partition.highest !== null)',
+    to: 'partitions.some(partition => partition.highest !== null)',
+    suite: 'test/work/succession.test.ts',
   },
   {
     name: 'last-keys-unread',

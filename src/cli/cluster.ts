@@ -7,6 +7,7 @@ import type { Plan } from '../plan/plan.ts';
 import { type Broker, openKafka } from '../source/kafka.ts';
 import type { EventCoding } from '../source/partition.ts';
 import { openProtobuf } from '../source/protobuf.ts';
+import type { Agreement } from '../store/agreed.ts';
 import { type Cassandra, type ClusterSettings, openCassandra } from '../store/cassandra.ts';
 import type { Config, KafkaConfig } from './config.ts';
 
@@ -125,6 +126,10 @@ export function errorsName({ changelog: { topic } }: KafkaConfig): string {
   return `${topic}.errors`;
 }
 
+/** How often, and after how long, a broker is asked once more for a topic before that is believed to be gone. */
+const LOOKS_MAX = 5;
+const LOOK_EVERY_MS = 200;
+
 /** Changes of one message are one row at least, and a row may be large. */
 const MESSAGE_MAX_BYTES = 8 << 20;
 
@@ -135,14 +140,19 @@ const MESSAGE_MAX_BYTES = 8 << 20;
  * @throws Fault `config` where there is one of other partitions, `not_found` where it has been deleted
  */
 export async function makeChangelog(
-  broker: Broker,
+  broker: Pick<Broker, 'partitionsOf' | 'makeTopic'>,
   kafka: KafkaConfig,
   { number, partitions }: { number: number; partitions: number },
   isSentTo = false,
 ): Promise<void> {
   const { replicas, retentionMs } = kafka.changelog;
   const name = changelogName(kafka, number);
-  const has = await broker.partitionsOf(name);
+  let has = await broker.partitionsOf(name);
+  // Of several brokers one may not know yet of what another one has made.
+  for (let n = 0; isSentTo && has === null && n < LOOKS_MAX; n++) {
+    await Bun.sleep(LOOK_EVERY_MS);
+    has = await broker.partitionsOf(name);
+  }
   if (has === null) {
     if (isSentTo) throw changelogGone(name);
     const changes = { 'message.timestamp.type': 'LogAppendTime', 'max.message.bytes': String(MESSAGE_MAX_BYTES) };
@@ -155,6 +165,23 @@ export async function makeChangelog(
       `${what}: keys stay in their partitions, and \`tilefold repartition\` changes their number`,
     );
   }
+}
+
+/**
+ * Makes the topic of the changelog that is to come, once: what is noted as made, and is not there any more, had changes.
+ *
+ * @throws Fault as `makeChangelog`
+ */
+export async function makeComing(
+  { agreement }: { agreement: Pick<Agreement, 'reached' | 'reach'> },
+  broker: Pick<Broker, 'partitionsOf' | 'makeTopic'>,
+  kafka: KafkaConfig,
+  epoch: { number: number; partitions: number },
+): Promise<void> {
+  // Asked for first: whoever makes it a moment later does not have this one believe that it is gone.
+  const isMade = (await agreement.reached('made', epoch.number)).size > 0;
+  await makeChangelog(broker, kafka, epoch, isMade);
+  if (!isMade) await agreement.reach('made', epoch.number, 0, '');
 }
 
 function changelogGone(name: string): Fault {

@@ -6,7 +6,7 @@ import type { Broker } from '../source/kafka.ts';
 import type { Agreement } from '../store/agreed.ts';
 import type { Course, CourseEpoch } from '../work/course.ts';
 import { Folder } from '../work/folder.ts';
-import { readFolded } from '../work/note.ts';
+import { foldedNote } from '../work/note.ts';
 import type { FoldedRows } from '../work/patient.ts';
 import { changelogName, foldGroup } from './cluster.ts';
 import type { Config, KafkaConfig } from './config.ts';
@@ -73,9 +73,7 @@ async function openEpoch(
       if (low > (progress?.next ?? 0n)) throw leftBehind(topic, partition, progress?.next ?? 0n);
       const commit: Member['commit'] = (...of) => member.commit(...of);
       const kernel = await loadKernel();
-      // Before the first changelog there are no rows; what those before another one have left nobody says.
-      const begun = { ...epoch, highest: epoch.number === 1 ? [] : null };
-      const parts = { kernel, rows, epoch: begun, memoryBytes: share, watcher: around.watcher, nowMs: Date.now };
+      const parts = { kernel, rows, epoch, memoryBytes: share, watcher: around.watcher, nowMs: Date.now };
       const folder = new Folder({ ...parts, commit: one => commit(partition, one) }, progress);
       folders.set(partition, folder);
       return folder;
@@ -101,8 +99,7 @@ async function openEpoch(
         const progress = committed.get(partition);
         const folder = folders.get(partition);
         if (folder && (progress?.next ?? 0n) < folder.next) continue;
-        const { stamp } = progress ? readFolded(progress.note) : epoch;
-        await agreement.reach('drained', epoch.number, partition, String(stamp));
+        await agreement.reach('drained', epoch.number, partition, progress?.note ?? foldedNote(epoch));
       }
     },
     async close() {

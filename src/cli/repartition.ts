@@ -4,7 +4,7 @@ import { EPOCH_MAX } from '../store/stamp.ts';
 import type { Course } from '../work/course.ts';
 import { nextEpoch } from '../work/succession.ts';
 import { asking, type Asking } from './asking.ts';
-import { isClustered, makeChangelog } from './cluster.ts';
+import { isClustered, makeComing } from './cluster.ts';
 import { CHANGELOG_PARTITIONS_MAX, type KafkaConfig, loadConfig } from './config.ts';
 
 interface Options {
@@ -70,7 +70,7 @@ async function repartition(
       );
     else if (!comingEpoch) return { epoch: epoch.number, partitions, takenUp: null, drained: null };
     else {
-      await makeChangelog(broker, kafka, comingEpoch);
+      await makeComing(remote, broker, kafka, comingEpoch);
       const takenUp = (await agreement.reached('epoch', comingEpoch.number)).size;
       const drained = (await agreement.reached('drained', epoch.number)).size;
       const standing: Standing = {

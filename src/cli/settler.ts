@@ -4,7 +4,7 @@ import type { Broker } from '../source/kafka.ts';
 import { AHEAD_MAX_MS, type Clock } from '../source/source.ts';
 import type { Cassandra } from '../store/cassandra.ts';
 import type { Course } from '../work/course.ts';
-import { hasEarlier, readNote, united } from '../work/note.ts';
+import { hasEarlier, readFolded, readNote, united } from '../work/note.ts';
 import { begunBy, wholeSince } from '../work/past.ts';
 import { momentOf, readTakenUp, retired, settled, settledEpoch, type TakenUp } from '../work/succession.ts';
 import { tileGroup } from './cluster.ts';
@@ -78,8 +78,8 @@ export class Settler {
     const { epoch, comingEpoch } = course;
     const takenUp = (await this.#takenUp('epoch', comingEpoch!.number)).length;
     const drained = await this.parts.remote.agreement.reached('drained', epoch.number);
-    const stamps = [...drained.values()].map(BigInt);
-    await this.#decide(course, settledEpoch(course, { takenUp, sources: await this.parts.sources() }, stamps));
+    const left = [...drained.values()].map(readFolded);
+    await this.#decide(course, settledEpoch(course, { takenUp, sources: await this.parts.sources() }, left));
   }
 
   async #retire(course: Course): Promise<void> {

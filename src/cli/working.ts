@@ -11,6 +11,7 @@ import {
   changelogName,
   errorsName,
   makeChangelog,
+  makeComing,
   openBroker,
   scyllaOf,
   sourcesOf,
@@ -77,7 +78,7 @@ export async function openWork(config: Config, path: string, around: WorkSurroun
     undo.unshift(
       followNowAndThen(async () => {
         const course = await reader.look();
-        if (course.comingEpoch) await makeChangelog(broker, kafka, course.comingEpoch);
+        if (course.comingEpoch) await makeComing(remote, broker, kafka, course.comingEpoch);
         await tiling.follow(course);
         await folding.follow(course, () => settler.isTakenUp('epoch', course.comingEpoch!.number));
         await backfilling.follow(course, () => settler.isTakenUp('plan', course.coming!.number));

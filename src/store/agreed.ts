@@ -21,7 +21,7 @@ export interface Decided {
 }
 
 /** What a partition can come to. */
-export type Milestone = 'begun' | 'plan' | 'epoch' | 'drained' | 'backfilling' | 'backfilled';
+export type Milestone = 'begun' | 'made' | 'plan' | 'epoch' | 'drained' | 'backfilling' | 'backfilled';
 
 /** @throws Fault `busy`, of each method, where the database does not answer: what was to be decided may be decided all the same */
 export interface Agreement {

@@ -4,10 +4,12 @@
  */
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import type { HighestTile } from '../kernel/fold.ts';
 import { membersText, readMembers } from '../meta/members.ts';
 import { planJson, readPlan } from '../plan/json.ts';
 import type { InForce, Start } from '../plan/transition.ts';
 import type { Decided, Decision } from '../store/agreed.ts';
+import type { Folded } from './note.ts';
 
 export interface CoursePlan {
   number: number;
@@ -21,12 +23,10 @@ export interface CoursePlan {
   untilMicros: bigint | null;
 }
 
-/** One changelog. */
-export interface CourseEpoch {
+/** One changelog, and what those before it have left: no row has a greater stamp, and none lies beyond the highest tiles. */
+export interface CourseEpoch extends Folded {
   number: number;
   partitions: number;
-  /** Greater than the stamp of any row that an epoch before has written. */
-  stamp: bigint;
 }
 
 export interface Course {
@@ -97,16 +97,17 @@ interface EpochBody {
   format: number;
   partitions: number;
   stamp: string;
+  highest: HighestTile[] | null;
 }
 
-export function epochDecision({ number, partitions, stamp }: CourseEpoch, state: Decision['state']): Decision {
-  const body: EpochBody = { format: FORMAT, partitions, stamp: String(stamp) };
+export function epochDecision({ number, partitions, stamp, highest }: CourseEpoch, state: Decision['state']): Decision {
+  const body: EpochBody = { format: FORMAT, partitions, stamp: String(stamp), highest };
   return { kind: 'epoch', number, state, body: JSON.stringify(body) };
 }
 
 function epochOf({ number, body }: Decision): CourseEpoch {
-  const { partitions, stamp } = readBody<EpochBody>('epoch', number, body);
-  return { number, partitions, stamp: BigInt(stamp) };
+  const { partitions, stamp, highest } = readBody<EpochBody>('epoch', number, body);
+  return { number, partitions, stamp: BigInt(stamp), highest };
 }
 
 function readBody<T extends { format: number }>(what: string, number: number, body: string): T {

@@ -1,4 +1,4 @@
-import type { TypeClock } from '../base/time.ts';
+import { greatest, type TypeClock } from '../base/time.ts';
 import { Fault } from '../base/fault.ts';
 import type { HighestTile } from '../kernel/fold.ts';
 import { NOTE_MAX_BYTES } from '../source/partition.ts';
@@ -70,6 +70,21 @@ export function readFolded(note: string): Folded {
   } catch {
     throw foreign(note);
   }
+}
+
+/** What is known of all partitions together, whose keys are others from now on; of their rows nothing where of one it is not. */
+export function foldedTogether(partitions: Folded[]): Folded {
+  const highest = new Map<string, HighestTile>();
+  for (const one of partitions.flatMap(partition => partition.highest ?? [])) {
+    const name = `${one.entity} ${one.levelMs}`;
+    const known = highest.get(name);
+    if (!known || one.tileStartMs > known.tileStartMs) highest.set(name, one);
+  }
+  const isKnown = partitions.every(partition => partition.highest !== null);
+  return {
+    stamp: greatest(partitions.map(({ stamp }) => stamp)) ?? 0n,
+    highest: isKnown ? [...highest.values()] : null,
+  };
 }
 
 function foreign(note: string): Fault {

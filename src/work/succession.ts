@@ -11,21 +11,24 @@
  * A position of step 2 is decided by the one process that the broker lets write then, so no event is before it for one process
  * and behind it for another.
  */
-import { greatest, type TypeClock } from '../base/time.ts';
+import type { TypeClock } from '../base/time.ts';
 import { warmFrom, withReadsOf } from '../plan/beside.ts';
 import type { Known } from '../plan/known.ts';
 import { type InForce, type Member, type Moment, planOnly, type Transition, transition } from '../plan/transition.ts';
 import type { Decision } from '../store/agreed.ts';
 import { keptTables } from '../store/cql.ts';
-import { type Course, type CourseEpoch, type CoursePlan, epochDecision, planDecision } from './course.ts';
-import { type Known as Noted, noteOf, readNote, united } from './note.ts';
+import { type Course, type CoursePlan, epochDecision, planDecision } from './course.ts';
+import { type Folded, foldedTogether, type Known as Noted, noteOf, readNote, united } from './note.ts';
+
+/** Before the first changelog there are none. */
+const NO_ROWS: Folded = { stamp: 0n, highest: [] };
 
 /** What a cluster begins with. */
 export function begun(inForce: InForce, partitions: number, nowMicros: bigint): Decision[] {
   const plan: CoursePlan = {
     ...{ number: 1, inForce, start: 'warm', appliedAtMicros: nowMicros, position: 0, untilMicros: null },
   };
-  return [planDecision(plan, 'in force'), epochDecision({ number: 1, partitions, stamp: 0n }, 'in force')];
+  return [planDecision(plan, 'in force'), epochDecision({ number: 1, partitions, ...NO_ROWS }, 'in force')];
 }
 
 /** As `transition` wants it: rows of a table live as long as that said when they were written. */
@@ -151,20 +154,23 @@ export function retired({ before }: Course): Decision[] | null {
   return before && [planDecision(before, 'over')];
 }
 
+/** While the changelog before is still folded. */
+const UNKNOWN_ROWS: Folded = { stamp: 0n, highest: null };
+
 export function nextEpoch({ epoch }: Course, partitions: number): Decision[] {
-  return [epochDecision({ number: epoch.number + 1, partitions, stamp: 0n }, 'coming')];
+  return [epochDecision({ number: epoch.number + 1, partitions, ...UNKNOWN_ROWS }, 'coming')];
 }
 
 /**
  * @param takenUp how many partitions of events send to the next changelog, of so many
- * @param stamps of the partitions of the one before that are drained: what their last row was written with
+ * @param drained of the partitions of the one before that are drained, what they have left
  */
 export function settledEpoch(
   { epoch, comingEpoch }: Course,
   { takenUp, sources }: { takenUp: number; sources: number },
-  stamps: bigint[],
+  drained: Folded[],
 ): Decision[] | null {
-  if (!comingEpoch || takenUp < sources || stamps.length < epoch.partitions) return null;
-  const next: CourseEpoch = { ...comingEpoch, stamp: greatest(stamps)! };
+  if (!comingEpoch || takenUp < sources || drained.length < epoch.partitions) return null;
+  const next = { ...comingEpoch, ...foldedTogether(drained) };
   return [epochDecision(next, 'in force'), epochDecision(epoch, 'over')];
 }

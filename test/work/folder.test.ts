@@ -6,6 +6,7 @@ import { byteName, keyAt, levelAt, tileStartAt } from '../../src/store/address.t
 import { PackWalk } from '../../src/store/pack.ts';
 import type { Version } from '../../src/store/stamp.ts';
 import { Folder } from '../../src/work/folder.ts';
+import { readFolded } from '../../src/work/note.ts';
 import type { FoldedRows } from '../../src/work/patient.ts';
 import { changeBatch, count, row, statesOf } from '../kernel/rows.ts';
 import { Random } from '../sim/random.ts';
@@ -65,8 +66,10 @@ function changelog(random: Random) {
 
 async function folded(seed: number): Promise<void> {
   const random = new Random(seed);
-  const { messages, counts } = changelog(random);
+  const { messages: all, counts } = changelog(random);
   const database = new Database();
+  const begun = await begunAfter(random.chance(0.5) ? random.below(MESSAGES / 2) : 0, all, database);
+  const { epoch, messages } = begun;
   let committed: Progress | null = null;
   let owner: Folder;
   const asleep: Folder[] = [];
@@ -77,7 +80,7 @@ async function folded(seed: number): Promise<void> {
         ...{
           kernel: await loadKernel(),
           rows: database,
-          epoch: { number: 1, stamp: 0n, highest: [] },
+          epoch,
           watcher: UNWATCHED,
         },
         memoryBytes: random.pick([1 << 12, 1 << 20]),
@@ -96,7 +99,7 @@ async function folded(seed: number): Promise<void> {
 
   async function goOn(folder: Folder): Promise<void> {
     const from = Number(folder.next);
-    const to = Math.min(MESSAGES, from + 1 + random.below(9));
+    const to = Math.min(messages.length, from + 1 + random.below(9));
     await folder.take(messages.slice(from, to), BigInt(to));
   }
 
@@ -122,12 +125,34 @@ async function folded(seed: number): Promise<void> {
       await takeOver();
     }
   }
-  while (owner!.next < MESSAGES) await goOn(owner!);
+  while (owner!.next < messages.length) await goOn(owner!);
   await owner!.flush();
   for (const zombie of asleep) await zombie.flush();
   const found = new Map<string, bigint>();
   for (const [name, { value }] of database.rows) found.set(spelt(name), onlyCount(value));
   expect([...found].sort()).toEqual([...counts].sort());
+}
+
+/** The first messages as a changelog of their own, whose rows are there, and the others as the one after it. */
+async function begunAfter(count: number, all: Message[], database: Database) {
+  const first = { number: 1, stamp: 0n, highest: [] };
+  if (count === 0) return { epoch: first, messages: all };
+  let left: Progress;
+  const folder = new Folder(
+    {
+      ...{ kernel: await loadKernel(), rows: database, epoch: first, watcher: UNWATCHED, memoryBytes: 1 << 20 },
+      nowMs: () => 0,
+      async commit(progress) {
+        left = progress;
+        return true;
+      },
+    },
+    null,
+  );
+  await folder.take(all.slice(0, count), BigInt(count));
+  await folder.flush();
+  const messages = all.slice(count).map(message => ({ ...message, offset: message.offset - BigInt(count) }));
+  return { epoch: { number: 2, ...readFolded(left!.note) }, messages };
 }
 
 function onlyCount(value: Uint8Array): bigint {
@@ -146,4 +171,37 @@ test('whoever dies, sleeps and comes back, each change counts once', async () =>
     await folded(seed).catch((error: Error) => {
       throw new Error(`seed ${seed}: ${error.message}`);
     });
+});
+
+test('of a changelog after another one, rows beyond the tiles of that are not looked for', async () => {
+  const asked: string[] = [];
+  const database = new Database();
+  const rows: FoldedRows = {
+    writeRows: (...written) => database.writeRows(...written),
+    readRows(wanted, take) {
+      for (const walk = new PackWalk().open(wanted); walk.next(); )
+        asked.push(spelt(byteName(walk.address.subarray(0, walk.length))));
+      return database.readRows(wanted, take);
+    },
+  };
+  const tile = (key: string, tileStart: number): [object, Uint8Array] => [
+    { key, level: BigInt(MINUTE), tileStart: BigInt(tileStart) },
+    row([1, count(1n)]),
+  ];
+  const all = [
+    { offset: 0n, timestampMs: 1, value: changeBatch(tile('ATL', MINUTE)) },
+    {
+      offset: 1n,
+      timestampMs: 2,
+      value: changeBatch(tile('ATL', MINUTE), tile('ORD', MINUTE), tile('ORD', 2 * MINUTE)),
+    },
+  ];
+  const { epoch, messages } = await begunAfter(1, all, database);
+  const parts = { kernel: await loadKernel(), rows, epoch, watcher: UNWATCHED, memoryBytes: 1 << 20, nowMs: () => 0 };
+  const folder = new Folder({ ...parts, commit: async () => true }, null);
+  await folder.take(messages, 1n);
+  await folder.flush();
+  expect(asked.sort()).toEqual([`ATL ${MINUTE} ${MINUTE}`, `ORD ${MINUTE} ${MINUTE}`]);
+  const counts = [...database.rows].map(([name, { value }]): [string, bigint] => [spelt(name), onlyCount(value)]);
+  expect(new Map(counts).get(`ATL ${MINUTE} ${MINUTE}`)).toBe(2n);
 });

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
+import { makeComing } from '../../src/cli/cluster.ts';
 import { DEFAULTS } from '../../src/cli/config.ts';
 import { CourseReader } from '../../src/cli/course.ts';
 import { checked, succeeding } from '../../src/cli/succeeding.ts';
@@ -270,9 +271,36 @@ test('a changelog is folded when all send to it and the one before is drained, w
   const { look, go } = await proposedTo(all, all, 'warm');
   go(givenUp(look()));
   go(nextEpoch(look(), 7));
-  const stamps = [5n, 9n, 0n, 7n];
-  expect(settledEpoch(look(), { takenUp: 2, sources: 3 }, stamps)).toBeNull();
-  expect(settledEpoch(look(), { takenUp: 3, sources: 3 }, stamps.slice(1))).toBeNull();
-  go(settledEpoch(look(), { takenUp: 3, sources: 3 }, stamps));
-  expect([look().epoch, look().comingEpoch]).toEqual([{ number: 2, partitions: 7, stamp: 9n }, null]);
+  const tile = (entity: number, levelMs: number, tileStartMs: number) => ({ entity, levelMs, tileStartMs });
+  const left = [
+    { stamp: 5n, highest: [tile(1, 60, 120), tile(1, 0, 0), tile(2, 60, 60)] },
+    { stamp: 9n, highest: [] },
+    { stamp: 0n, highest: [tile(1, 60, 180)] },
+    { stamp: 7n, highest: [tile(1, 60, -60), tile(2, 60, 60)] },
+  ];
+  expect(settledEpoch(look(), { takenUp: 2, sources: 3 }, left)).toBeNull();
+  expect(settledEpoch(look(), { takenUp: 3, sources: 3 }, left.slice(1))).toBeNull();
+  const before = look();
+  go(settledEpoch(before, { takenUp: 3, sources: 3 }, left));
+  const highest = [tile(1, 60, 180), tile(1, 0, 0), tile(2, 60, 60)];
+  expect([look().epoch, look().comingEpoch]).toEqual([{ number: 2, partitions: 7, stamp: 9n, highest }, null]);
+  const unknown = settledEpoch(before, { takenUp: 3, sources: 3 }, [{ stamp: 5n, highest: null }, ...left.slice(1)]);
+  expect(JSON.parse(unknown![0]!.body)).toMatchObject({ stamp: '9', highest: null });
+});
+
+test('a changelog that is to come is made once: when it is gone then it had changes', async () => {
+  const topics = new Map<string, number>();
+  const broker = {
+    partitionsOf: async (topic: string) => topics.get(topic) ?? null,
+    makeTopic: async ({ name, partitions }: { name: string; partitions: number }) => {
+      topics.set(name, partitions);
+    },
+  };
+  const remote = { agreement: agreement() };
+  const epoch = { number: 2, partitions: 7 };
+  for (let n = 0; n < 2; n++) await makeComing(remote, broker, KAFKA, epoch);
+  expect([...topics]).toEqual([['changes.2', 7]]);
+  topics.clear();
+  await expect(makeComing(remote, broker, KAFKA, epoch)).rejects.toThrow('topic changes.2, which has changes of this');
+  expect(topics.size).toBe(0);
 });
