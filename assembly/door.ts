@@ -73,9 +73,9 @@ function beginAdmission(from: usize, size: usize): usize {
 function admitLine(start: usize, end: usize): bool {
   openText(start, end);
   skipSpace();
-  if (cursor == end) return false;
   let reason: i32 = Problem.TOO_LONG;
   if (end - start <= bytesMax()) {
+    if (cursor == end) return false;
     if (readRecordOrFill() && endsHere()) {
       accept(start, end);
       return !isBare;

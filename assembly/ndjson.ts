@@ -111,9 +111,11 @@ export function decodeLine(start: usize, end: usize): bool {
   noteLine();
   openText(start, end);
   skipSpace();
-  if (cursor == end) return false;
+  // Before it is passed over as blank: of what is too long for a block its beginning alone is here (src/source/ndjson.ts).
   if (end - start > LINE_MAX_BYTES) {
     reject(start, end, Problem.TOO_LONG);
+  } else if (cursor == end) {
+    return false;
   } else if (!readRecord() || !endsHere()) {
     const reason = problem;
     if (!isTombstone(start, end)) reject(start, end, reason);

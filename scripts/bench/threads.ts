@@ -11,7 +11,6 @@ import { openDatabase, REFUSE } from '../../src/cli/database.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
 import { ndjsonFiles } from '../../src/source/ndjson.ts';
-import { lineCount } from '../../src/source/segment.ts';
 import type { Source } from '../../src/source/source.ts';
 import { countedIds, countLines, EVENT_CLOCK, exportTiles, logOf, NEVER_MS, raise } from './fold.ts';
 
@@ -88,17 +87,15 @@ function configOf(workers: number, memoryBytes: number): Parameters<typeof foldi
 
 /** As ingest takes up a log, but for barriers. */
 async function foldAll({ engine, reader }: Folding, source: Source): Promise<void> {
-  let position = 0;
   let last: Promise<void> = Promise.resolve();
   for await (const { bytes, arrivalMicros } of source.read(0)) {
-    last = engine.fold(bytes, position, arrivalMicros, true);
+    last = engine.fold(bytes, engine.folded, arrivalMicros, true);
     last.catch(() => {});
-    position += lineCount(bytes);
     await engine.room();
   }
   await last;
   // Nothing more follows: what was put aside is folded.
-  await engine.fold(new Uint8Array(0), position, null);
+  await engine.fold(new Uint8Array(0), engine.folded, null);
   // What was sent to a worker is folded when it has answered: enough keys that each of them has some.
   const keys = Array.from({ length: 256 }, (_, i) => `p${i}`);
   await reader.lookup({ features: ['post_tiles:*'], entities: { post: keys }, at: null });

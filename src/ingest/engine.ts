@@ -50,7 +50,7 @@ export interface Engine {
    * log: `progress` says how far that has come, and reaches the store in the same transaction.
    */
   merge(rows: FoldedRow[], progress: string): void;
-  /** Resolves when there is room for more lines. */
+  /** Resolves when there is room for more lines. Where all that were given are `isBehind`, `folded` is then behind the last of them. */
   room(): Promise<void>;
   /**
    * Rows changed since the last barrier, bad events and the position that they stand for go to the store in one

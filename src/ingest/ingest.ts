@@ -6,7 +6,6 @@ import { admitFilled } from '../kernel/door.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { BatchKey } from '../source/keys.ts';
 import type { EventLog } from '../source/log.ts';
-import { lineCount } from '../source/segment.ts';
 import type { BodyFormat, Rejection } from './body.ts';
 import { admitBody, admitWhole, bodyDigest, isSlice, refusal, rejection } from './door.ts';
 import type { Engine, Watcher } from './engine.ts';
@@ -228,13 +227,12 @@ export class Ingest {
   async #catchUp(): Promise<void> {
     const { log, engine, watcher } = this.#parts;
     const { end } = log;
-    let position = engine.folded;
     let folding: Promise<void> = Promise.resolve();
-    for await (const block of log.read(position)) {
-      folding = engine.fold(block.bytes, position, block.arrivalMicros, true);
+    for await (const block of log.read(engine.folded)) {
+      folding = engine.fold(block.bytes, engine.folded, block.arrivalMicros, true);
       // Whoever waits for the last one hears of it.
       folding.catch(() => {});
-      position += lineCount(block.bytes);
+      // Then it has counted them, which nobody has to do again.
       await engine.room();
       watcher?.caughtUp?.(engine.folded, end);
     }

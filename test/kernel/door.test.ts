@@ -88,6 +88,11 @@ test('an element may be 1 MiB, and no byte more', () => {
   expect([count, rejected.map(({ line, code }) => [line, code])]).toEqual([1, [[2, 'too_long']]]);
 });
 
+test('a line may be blank, but for no longer than 1 MiB', () => {
+  const { count, rejected } = admitted(`${' '.repeat(1 << 20)}\n${' '.repeat((1 << 20) + 1)}\n`, 'ndjson');
+  expect([count, rejected.map(({ line, code }) => [line, code])]).toEqual([0, [[2, 'too_long']]]);
+});
+
 test('of a broken json body nothing is accepted', () => {
   const one = JSON.stringify(good(1));
   const broken = [

@@ -389,6 +389,13 @@ describe('lines', () => {
     expect((await decode(`${one}\r\r\n`)).records.length).toBe(1);
   });
 
+  test('are no longer than they may be where they are blank, either: what is cut of them may have been anything', async () => {
+    const lines = [' '.repeat(LINE_MAX_BYTES), ' '.repeat(LINE_MAX_BYTES + 1), '{"type":"ev","time":0}'];
+    const { records, rejected } = await decode(lines.join('\n'));
+    expect(records.map(record => record.line)).toEqual([3]);
+    expect(rejected.map(({ line, code }) => [line, code])).toEqual([[2, 'too_long']]);
+  });
+
   test('that are no records say why', async () => {
     const lines: [string, string][] = [
       ['{', 'not_json'],
