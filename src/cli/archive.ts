@@ -9,7 +9,7 @@ import { Archiver } from '../work/archiver.ts';
 import { codingOf, openBroker, sourcesOf } from './cluster.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
 import { graceOf, graceOption, leave, logLevelOption } from './daemon.ts';
-import { exitCodeOf } from './exit.ts';
+import { endWith } from './exit.ts';
 import { WALL_PAUSES } from './pauses.ts';
 import { archiveBucket, isS3 } from './s3_place.ts';
 import { stopSignal } from './signal.ts';
@@ -49,10 +49,8 @@ export function addArchive(program: Command) {
     .addOption(logLevelOption())
     .action(async (place: string, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      // What is not kept is read again by whoever takes over.
-      const end = (error: unknown) => process.exit(exitCodeOf(error));
       const { openLog } = await import('./logger.ts');
-      const around = { log: openLog(options.logLevel), onFailure: end };
+      const around = { log: openLog(options.logLevel), onFailure: endWith };
       const archive = await openArchive(await loadConfig(options.config), place, options, around);
       const stopped = stopSignal();
       console.log(`tilefold archives ${archive.what}`);

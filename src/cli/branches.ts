@@ -60,13 +60,8 @@ export class Branches {
 
   static async open({ branches: { sqlite } }: Config): Promise<Branches> {
     await mkdir(dirname(sqlite), { recursive: true });
-    const db = openShared(sqlite);
-    try {
-      return new Branches(db, openBranchMeta(db));
-    } catch (error) {
-      db.close();
-      throw error;
-    }
+    const { db, meta } = openShared(sqlite, openBranchMeta);
+    return new Branches(db, meta);
   }
 
   close(): void {

@@ -13,6 +13,7 @@ import type { Config } from './config.ts';
 import { closeAll, hold } from './data_folder.ts';
 import { REFUSE, openDatabase, removeDatabase } from './database.ts';
 import { foldingOf } from './engine.ts';
+import { endWith } from './exit.ts';
 import { idsOf, plansFrom, recordedPlan, rowsFromOf } from './recorded.ts';
 import { type RefoldParts, refold } from './refold.ts';
 
@@ -62,11 +63,18 @@ export async function composeComparison(config: Config, note: (text: string) => 
       const other = openDatabase(path, REFUSE, note);
       undo.unshift(() => other.close());
       if (from > 0) other.store.commit([], { position: from, clocks: new Map(), highest: [] });
-      const around = { onFailure: raise, watcher, nowMicros: wallMicros };
+      const around = { onFailure: endWith, watcher, nowMicros: wallMicros };
       const extraPath = `${path}.part`;
       const extra = { open: () => openDatabase(extraPath, REFUSE, note), remove: () => removeDatabase(extraPath) };
       undo.push(extra.remove);
-      const settings = { config, keeping: [], workers: config.fold.workers, isAlone: false, onFailure: raise, watcher };
+      const settings = {
+        config,
+        keeping: [],
+        workers: config.fold.workers,
+        isAlone: false,
+        onFailure: endWith,
+        watcher,
+      };
       const open: RefoldParts['open'] = (plan, ids, database) =>
         foldingOf({ ...settings, plan, ids, database, stages: new Stages() });
       await refold({ log, plans, idsOf: one => idsOf(one, meta), side: other, extra, open, ...around }, position);
@@ -83,8 +91,4 @@ export async function composeComparison(config: Config, note: (text: string) => 
 function whyNotCompared(meta: Meta, log: EventLog): string | null {
   const from = rowsFromOf(meta);
   return from < log.start ? `they were folded from record ${from} on, and the log begins with ${log.start}` : null;
-}
-
-function raise(error: unknown): never {
-  throw error;
 }

@@ -50,7 +50,7 @@ export function openDatabase(path: string, { damaged, old }: Unreadable, note: (
       note('the rows are of an older version: folding the log anew');
     }
     const store = sqliteStore(db);
-    const meta = guardedMeta(openMeta(db), path);
+    const meta = guarded(openMeta(db), path);
     const [damage] = damaged === 'replace' ? integrityOf(db) : [];
     if (damage) throw new Fault('corrupt', `${path}: ${damage.message}`);
     const close = () => {
@@ -77,13 +77,26 @@ export function openFile(path: string): Database {
   }
 }
 
-/** A database of what cannot be made anew, which several processes write: what is committed survives a power cut. */
-export function openShared(path: string): Database {
+/** Of a database that the log knows nothing of. */
+const FROM_BACKUP = 'nothing makes it anew: it has to come back from a backup';
+
+/**
+ * A database of what cannot be made anew, which several processes write: what is committed survives a power cut.
+ *
+ * @param open what is in it
+ * @throws Fault `corrupt` (then and later) where the file is no database or a damaged one
+ */
+export function openShared<Of extends object>(path: string, open: (db: Database) => Of): { db: Database; meta: Of } {
   const db = openFile(path);
-  db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-  db.run('PRAGMA journal_mode = WAL');
-  db.run('PRAGMA synchronous = FULL');
-  return db;
+  try {
+    db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    db.run('PRAGMA journal_mode = WAL');
+    db.run('PRAGMA synchronous = FULL');
+    return { db, meta: guarded(open(db), path, FROM_BACKUP) };
+  } catch (error) {
+    db.close();
+    throw troubleOf(error, path, FROM_BACKUP) ?? error;
+  }
 }
 
 /**
@@ -132,26 +145,24 @@ export function openSnapshot(path: string): { store: RowReader; meta: Meta; clos
 }
 
 /** What is wrong with the file is a fault of it, whoever finds it. */
-function guardedMeta(meta: Meta, path: string): Meta {
-  const guarded = Object.entries(meta as unknown as Record<string, (...of: unknown[]) => unknown>).map(
-    ([name, work]) => [
-      name,
-      (...of: unknown[]) => {
-        try {
-          return work(...of);
-        } catch (error) {
-          throw troubleOf(error, path) ?? error;
-        }
-      },
-    ],
-  );
-  return Object.fromEntries(guarded) as Meta;
+function guarded<Of extends object>(meta: Of, path: string, repair?: string): Of {
+  const works = Object.entries(meta as Record<string, (...of: unknown[]) => unknown>).map(([name, work]) => [
+    name,
+    (...of: unknown[]) => {
+      try {
+        return work(...of);
+      } catch (error) {
+        throw troubleOf(error, path, repair) ?? error;
+      }
+    },
+  ]);
+  return Object.fromEntries(works) as Of;
 }
 
 /** Tables of an older version are not brought up to date here. */
 function openUnchanged(db: Database, path: string): Meta {
   try {
-    return guardedMeta(openMeta(db), path);
+    return guarded(openMeta(db), path);
   } catch (error) {
     db.close();
     const { cause } = error as { cause?: { code?: string } };

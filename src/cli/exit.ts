@@ -32,20 +32,26 @@ export function exitCodeOf(error: unknown): number {
     console.error(`${error.faults.length} ${error.faults.length === 1 ? 'fault' : 'faults'}`);
     return EXIT.fault;
   }
-  const fault = isOfKafka(error) ? faultOf(error, 'Kafka was asked') : error;
-  if (fault instanceof Fault) {
-    console.error(`tilefold: ${faultLine(fault)}`);
-    return EXIT.fault;
-  }
-  const refusal = refusalOf(error);
-  if (refusal !== null) {
-    console.error(`tilefold: ${refusal}`);
+  const reason = reasonOf(error);
+  if (reason !== null) {
+    console.error(`tilefold: ${reason}`);
     return EXIT.fault;
   }
   // Of what is nothing but output.
   if (isPipeBroken(error)) return EXIT.ok;
   console.error(error);
   return EXIT.bug;
+}
+
+/** For what goes wrong where nobody waits for it: it is said, nothing more is written, and the process ends. */
+export function endWith(error: unknown): never {
+  process.exit(exitCodeOf(error));
+}
+
+/** What went wrong, in a line, where that is no bug of ours: a fault, or what the system or Kafka refused. Null of all else. */
+export function reasonOf(error: unknown): string | null {
+  const fault = isOfKafka(error) ? faultOf(error, 'Kafka was asked') : error;
+  return fault instanceof Fault ? faultLine(fault) : refusalOf(error);
 }
 
 /** Whoever reads our output has seen enough. */
@@ -70,6 +76,8 @@ const REFUSALS = [
   'EROFS',
   'ENOSPC',
   'EDQUOT',
+  'EFBIG',
+  'EMFILE',
   'EIO',
 ];
 

@@ -3,6 +3,7 @@ import { lastOwner } from '../store/lock.ts';
 import { foldersOf } from './data_folder.ts';
 import { compose, type Parts } from './compose.ts';
 import type { Config } from './config.ts';
+import { endWith, reasonOf } from './exit.ts';
 
 /** One command, two ways: with the data folder's parts in this process, or through the server that holds the folder. */
 export interface Ways<Result> {
@@ -30,17 +31,14 @@ export async function withParts<Result>(
     return result;
   } catch (error) {
     // After a bug memory cannot be trusted, and nothing of it is written: the process ends, the log has it all.
-    if (error instanceof Fault || error instanceof Faults) await parts.close();
+    if (error instanceof Faults || reasonOf(error) !== null) await parts.close();
     throw error;
   }
 }
 
 async function openOrFind(config: Config, isAlone: boolean, note: (text: string) => void): Promise<Parts | string> {
   try {
-    const onFailure = (error: unknown) => {
-      throw error;
-    };
-    return await compose(config, { announce: null, onFailure, note, isAlone });
+    return await compose(config, { announce: null, onFailure: endWith, note, isAlone });
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'busy') throw error;
     for (const folder of foldersOf(config)) {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { compose } from './compose.ts';
 import { loadConfig } from './config.ts';
+import { endWith } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { foldProgress } from './progress.ts';
 import { stopFirst } from './held.ts';
@@ -24,13 +25,10 @@ export function addRebuild(program: Command) {
     .action(async (_options, command: Command) => {
       const { config: path, rest, json, profile } = command.optsWithGlobals<Options>();
       const startMs = performance.now();
-      const onFailure = (error: unknown) => {
-        throw error;
-      };
       const watcher = foldProgress('rebuild');
       const surroundings = {
         announce: null,
-        onFailure,
+        onFailure: endWith,
         note: console.error,
         watcher,
         rebuilds: rest ? 'rest' : 'whole',

@@ -10,7 +10,7 @@ import { isClustered, type Surroundings } from './cluster.ts';
 import { type Config, loadConfig, parseMemory } from './config.ts';
 import { graceOf, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
 import { MEMORY } from './memory.ts';
-import { EXIT } from './exit.ts';
+import { EXIT, reasonOf } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { branchService } from './branches.ts';
 import { feedService } from './feed.ts';
@@ -227,8 +227,13 @@ async function drain(server: Bun.Server<undefined>, graceMs: number, log: Log) {
   await server.stop(true);
 }
 
-/** Nothing is written on this way out: memory cannot be trusted, the log can. */
-function endProcess(error: unknown, log: Log) {
+/** Nothing is written on this way out: memory cannot be trusted, the log can. A disk that is full, or damaged, is no bug. */
+function endProcess(error: unknown, log: Log): never {
+  const reason = reasonOf(error);
+  if (reason !== null) {
+    log.error({ error: reason }, 'this process cannot go on; what was acknowledged is in the log');
+    process.exit(EXIT.fault);
+  }
   const trace = error instanceof Error ? error.stack : String(error);
   log.error({ trace }, 'this process cannot go on; started again it takes up from what is durable');
   process.exit(EXIT.bug);

@@ -81,13 +81,8 @@ export class Timelines {
   static async open(config: Config): Promise<Timelines> {
     const { dir } = config.timelines;
     await mkdir(join(dir, CHUNKS), { recursive: true });
-    const db = openShared(join(dir, DATABASE));
-    try {
-      return new Timelines(config, db, openTimelineMeta(db));
-    } catch (error) {
-      db.close();
-      throw error;
-    }
+    const { db, meta } = openShared(join(dir, DATABASE), openTimelineMeta);
+    return new Timelines(config, db, meta);
   }
 
   close(): void {

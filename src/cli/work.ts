@@ -3,7 +3,7 @@ import type { LogLevel } from '../base/log.ts';
 import { vitals } from '../http/vitals.ts';
 import { loadConfig } from './config.ts';
 import { graceOption, leave, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
-import { exitCodeOf } from './exit.ts';
+import { endWith } from './exit.ts';
 import { stopSignal } from './signal.ts';
 import { openWork } from './working.ts';
 
@@ -26,12 +26,14 @@ export function addWork(program: Command) {
     .addOption(logLevelOption())
     .action(async (_options, command: Command) => {
       const { config: path, logLevel, grace, host, port } = command.optsWithGlobals<Options>();
-      // Nothing is written on this way out: whoever takes over begins with what is committed.
-      const end = (error: unknown) => process.exit(exitCodeOf(error));
       const { openLog } = await import('./logger.ts');
       const { WorkMetrics } = await import('../base/work_metrics.ts');
       const watcher = new WorkMetrics(() => work.state());
-      const work = await openWork(await loadConfig(path), path, { log: openLog(logLevel), onFailure: end, watcher });
+      const work = await openWork(await loadConfig(path), path, {
+        log: openLog(logLevel),
+        onFailure: endWith,
+        watcher,
+      });
       const stopped = stopSignal();
       let unready: string | null = null;
       const server = port === undefined ? null : listen(host, port, vitals(() => unready, watcher).fetch);

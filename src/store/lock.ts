@@ -31,7 +31,8 @@ const held = new Set<Database>();
  * system takes that back from a process that dies, however it dies, so none is ever stale.
  *
  * @param db a handle on the folder's `LOCK_FILE`, for nothing else; it is closed when the lock is not to be had
- * @throws Fault `busy` naming the process that holds it, `corrupt` where the file is no longer one that can be locked
+ * @throws Fault `busy` naming the process that holds it, `config` where there is no room to lock it, `corrupt` where the file is no
+ *   longer one that can be locked
  */
 export function lockFolder(folder: string, db: Database): FolderLock {
   try {
@@ -40,6 +41,7 @@ export function lockFolder(folder: string, db: Database): FolderLock {
     db.close();
     if (isBusy(error)) throw new Fault('busy', busyText(folder));
     const why = error instanceof Error ? error.message : String(error);
+    if (isOutOfRoom(error)) throw new Fault('config', `${join(folder, LOCK_FILE)} cannot be locked: ${why}`);
     const remedy = 'nothing is kept in it: remove it while no tilefold works here';
     throw new Fault('corrupt', `${join(folder, LOCK_FILE)} cannot be locked: ${why}; ${remedy}`);
   }
@@ -84,5 +86,14 @@ function busyText(folder: string): string {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY');
+  return codeOf(error).startsWith('SQLITE_BUSY');
+}
+
+/** A lock takes a page of a journal beside it. */
+function isOutOfRoom(error: unknown): boolean {
+  return /^SQLITE_(FULL|IOERR)/.test(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -122,7 +122,8 @@ function snapshots(db: Database): Guard {
     try {
       return work();
     } finally {
-      db.run('COMMIT');
+      // Where its files cannot be read SQLite has ended the transaction itself, and what went wrong is on its way.
+      if (db.inTransaction) db.run('COMMIT');
     }
   };
 }
@@ -409,10 +410,10 @@ function expiryOf(horizons: Horizon[]): Expiry {
 }
 
 /** What is wrong with the file, or with the disk that has it, as a fault; null where the error is another. */
-export function troubleOf(error: unknown, file: string): Fault | null {
+export function troubleOf(error: unknown, file: string, repair = REPAIR): Fault | null {
   if (/^SQLITE_(FULL|IOERR(?!_SHORT_READ))/.test(codeOf(error)))
     return new Fault('busy', `${file}: ${(error as Error).message}: nothing of it was written`);
-  return damageOf(error, file);
+  return damageOf(error, file, repair);
 }
 
 /** Of SQLite's error, which may be the cause of another. */
@@ -422,11 +423,11 @@ function codeOf(error: unknown): string {
 }
 
 /** SQLite's error, or that of a pack, as a fault of the file; null where it is another error. */
-export function damageOf(error: unknown, file: string): Fault | null {
+export function damageOf(error: unknown, file: string, repair = REPAIR): Fault | null {
   const code = codeOf(error);
   if (!/^SQLITE_(CORRUPT|NOTADB|IOERR_SHORT_READ)/.test(code) && !(error instanceof PackDamage)) return null;
   const place = error instanceof PackDamage && error.place !== null ? ` (${error.place})` : '';
-  return new Fault('corrupt', `${file}: ${(error as Error).message}${place}; ${REPAIR}`);
+  return new Fault('corrupt', `${file}: ${(error as Error).message}${place}; ${repair}`);
 }
 
 /** So many damages are told: one is enough to make the database anew. */
@@ -447,9 +448,8 @@ export function integrityOf(db: Database): { offset: number | null; message: str
       for (const line of integrity_check.split('\n'))
         if (line !== 'ok' && !line.startsWith('*** in database')) damages.push(place(line));
   } catch (error) {
-    const damage = damageOf(error, db.filename);
-    if (!damage) throw error;
-    damages.push({ offset: null, message: damage.message });
+    if (!damageOf(error, db.filename)) throw error;
+    damages.push({ offset: null, message: (error as Error).message });
   }
   return damages;
 }

@@ -16,7 +16,7 @@ import {
   withBranches,
 } from '../../src/cli/branches.ts';
 import { type Config, parseConfig } from '../../src/cli/config.ts';
-import { openShared } from '../../src/cli/database.ts';
+import { openFile } from '../../src/cli/database.ts';
 import { localDisk } from '../../src/source/disk.ts';
 import { EventLog } from '../../src/source/log.ts';
 import { folders } from '../source/folder.ts';
@@ -163,7 +163,7 @@ describe('a branch', () => {
     const { config } = await dataFolder();
     await saveFolder(config, 'risk');
     for (const packed of [Buffer.from('nothing'), zstdCompressSync(FAULTY)]) {
-      const db = openShared(config.branches.sqlite);
+      const db = openFile(config.branches.sqlite);
       db.run('UPDATE definition_texts SET packed = ?', [packed]);
       db.close();
       expect(await codeOf(() => branchPlan(config, 'risk'))).toStartWith(
@@ -176,7 +176,7 @@ describe('a branch', () => {
     const { config, write } = await dataFolder();
     await saveFolder(config, 'risk');
     write('views.scowl', 'event view\nshop := $.shop as string\n');
-    const db = openShared(config.branches.sqlite);
+    const db = openFile(config.branches.sqlite);
     db.run("CREATE TRIGGER full BEFORE INSERT ON branch_versions BEGIN SELECT RAISE(ABORT, 'disk full'); END");
     await expect(saveFolder(config, 'risk')).rejects.toThrow();
     const count = (table: string) => db.query(`SELECT * FROM ${table}`).all().length;

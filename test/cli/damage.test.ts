@@ -4,10 +4,10 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Database } from 'bun:sqlite';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { openDatabase, REFUSE } from '../../src/cli/database.ts';
+import { dirname, join } from 'node:path';
+import { openDatabase, openRows, REFUSE } from '../../src/cli/database.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
 const CONFIG = 'log: { clock: event, compress: false }\ndefinitions: features\nfold: { workers: 0, memory: 1MiB }\n';
@@ -38,7 +38,16 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 async function run(folder: string, ...words: string[]) {
-  const child = Bun.spawn([process.execPath, MAIN, ...words], { cwd: folder, stdin: 'ignore', stderr: 'pipe' });
+  return ended(Bun.spawn([process.execPath, MAIN, ...words], { cwd: folder, stdin: 'ignore', stderr: 'pipe' }));
+}
+
+/** With files that may have so many KiB, as on a disk that is nearly full. */
+function startWithin(kibibytes: number, folder: string, ...words: string[]) {
+  const command = ['bash', '-c', `ulimit -f ${kibibytes}; exec "$0" "$@"`, process.execPath, MAIN, ...words];
+  return Bun.spawn(command, { cwd: folder, stdin: 'ignore', stderr: 'pipe' });
+}
+
+async function ended(child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>) {
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   return { code: await child.exited, out, err };
 }
@@ -58,6 +67,7 @@ const fileAt =
   (path: string, bytes: string | Uint8Array): Damage =>
   async folder => {
     await rm(join(folder, path), { recursive: true, force: true });
+    await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), bytes);
   };
 
@@ -139,6 +149,24 @@ const CASES: [string, Damage, string[][], RegExp][] = [
     /o\.ndjson: ENOSPC/,
   ],
   [
+    'a full disk as a file of tiles',
+    folder => symlink('/dev/full', join(folder, 'o.ndjson.part')),
+    [['tiles', '--out', 'o.ndjson']],
+    /o\.ndjson: ENOSPC/,
+  ],
+  [
+    'timelines that are no database',
+    fileAt('data/timelines/timelines.db', NOISE),
+    [['timeline', 'list']],
+    /timelines\.db: file is not a database; .*from a backup/,
+  ],
+  [
+    'branches that are no database',
+    fileAt('data/branches.db', NOISE),
+    [['branch', 'list']],
+    /branches\.db: file is not a database; .*from a backup/,
+  ],
+  [
     'a folder as output',
     folderAt('o.ndjson'),
     [['replay', '--features', 'features', '--log', 'in.ndjson', '--out', 'o.ndjson']],
@@ -181,6 +209,75 @@ test('an owner that says nothing to anybody is no hindrance', async () => {
   await cp(join(root, 'whole'), folder, { recursive: true });
   await writeFile(join(folder, 'data/owner'), NOISE);
   expect((await run(folder, ...LOOKUP)).code).toBe(0);
+});
+
+describe('no room for rows', () => {
+  /** For what is logged, and for three pages of the database's write-ahead log. */
+  const FEW_KIB = 32;
+  /** One of a shop that counts, and others of whose rows there are several pages. */
+  const MORE =
+    EVENT + Array.from({ length: 150 }, (_, i) => EVENT.replace('s1', Bun.SHA256.hash(`${i}`, 'hex'))).join('');
+  const NO_ROOM = 'tilefold.db: disk I/O error: nothing of it was written';
+
+  /** What a lookup counts, with room again. */
+  async function counted(folder: string) {
+    const { out } = await run(folder, ...LOOKUP, '--feature', 'shops:n_lifetime', '--json');
+    return JSON.parse(out).entities.shop.features['shops:n_lifetime'].values;
+  }
+
+  test('ends a command with a line that names the file; with room again what was logged counts once', async () => {
+    const folder = await mkdtemp(join(root, 'case-'));
+    await cp(join(root, 'whole'), folder, { recursive: true });
+    await writeFile(join(folder, 'more.ndjson'), MORE);
+    const { code, err } = await ended(startWithin(FEW_KIB, folder, 'ingest', 'more.ndjson'));
+    expect([code, err]).toEqual([1, expect.stringMatching(new RegExp(`^tilefold: \\S+/${NO_ROOM}\n$`))]);
+    const refused = await ended(startWithin(0, folder, ...LOOKUP));
+    expect([refused.code, refused.err]).toEqual([
+      1,
+      expect.stringMatching(/lock\.db cannot be locked: disk I\/O error$/m),
+    ]);
+    expect(await counted(folder)).toEqual([51]);
+  }, 60_000);
+
+  test('ends a server with a line that names the file, and no trace', async () => {
+    const folder = await mkdtemp(join(root, 'case-'));
+    await cp(join(root, 'whole'), folder, { recursive: true });
+    const server = startWithin(FEW_KIB, folder, 'serve', '--port', '0', '--log-level', 'error');
+    const told = new Response(server.stderr).text();
+    const reader = server.stdout.getReader();
+    let said = '';
+    while (!said.includes('\n')) said += new TextDecoder().decode((await reader.read()).value);
+    const posted = await fetch(`${/http:\S+/.exec(said)![0]}/v1/events`, {
+      ...{ method: 'POST', body: MORE, headers: { 'content-type': 'application/x-ndjson' } },
+    });
+    expect(posted.status).toBe(202);
+    expect(await server.exited).toBe(1);
+    expect(JSON.parse(await told)).toEqual({
+      ...{ level: 'error', time: expect.any(String), error: expect.stringContaining(NO_ROOM) },
+      msg: 'this process cannot go on; what was acknowledged is in the log',
+    });
+    expect(await counted(folder)).toEqual([51]);
+  }, 60_000);
+});
+
+test('a write-ahead log that is cut beneath those who read is damage of its database, and no trouble with transactions', async () => {
+  const path = join(root, 'cut.db');
+  const { store, close } = openDatabase(path, REFUSE, () => {});
+  const rows = Array.from({ length: 2000 }, (_, i) => ({
+    ...{ entity: 1, key: Buffer.from(`${i}`), levelMs: 1, tileStartMs: i },
+    value: crypto.getRandomValues(new Uint8Array(100)),
+  }));
+  store.commit(rows, { position: 7, clocks: new Map(), highest: [] });
+  const reader = openRows(path);
+  await truncate(`${path}-wal`, 20_000);
+  const take = () => {};
+  const read = () => {
+    for (const { key, tileStartMs } of rows)
+      reader.store.readKey(1, key, [{ levelMs: 1, fromMs: tileStartMs, toMs: tileStartMs + 1 }], take);
+  };
+  expect(read).toThrow(/^\S+cut\.db: .*rebuild --from-log/);
+  reader.close();
+  close();
 });
 
 test('a database that has no more room is a fault of its file, and goes on from what it had once there is some', async () => {

@@ -340,6 +340,7 @@ const REFUSED: [dialect: string, items: string, ...messages: string[]][] = [
     'NVL is not supported in Postgres; docs/functions.md lists those that are',
     'LAST_DAY is not supported in Postgres; docs/functions.md lists those that are',
   ],
+  ['postgres', "COUNT(*) FILTER (WHERE origin «~~» 'b') AS n", '"~~" is not understood here; wanted LIKE'],
   [
     'postgres',
     "COUNT(*) FILTER (WHERE origin «<» 'b') AS n",

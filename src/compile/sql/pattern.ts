@@ -10,7 +10,7 @@ import { type Node, child } from './tree.ts';
 export function walkLike(cursor: Cursor, body: Node, first: number): SqlNode {
   const args = [walk(cursor, child(body, 'left'))];
   const not = peekIs(cursor, 'NOT') ? takeWord(cursor, 'NOT', 'NOT') : null;
-  const symbol = peekIs(cursor, 'I_LIKE') ? takeWord(cursor, 'I_LIKE', 'ILIKE') : takeWord(cursor, 'LIKE', 'LIKE');
+  const symbol = takeLike(cursor);
   args.push(walk(cursor, child(body, 'right')));
   if (cursor.dialect) theirLike(cursor.dialect, symbol, args, body.escape !== undefined && body.escape !== null);
   if (body.escape) {
@@ -24,6 +24,13 @@ export function walkLike(cursor: Cursor, body: Node, first: number): SqlNode {
     ? { kind: 'function', name: 'REGEXP_FULL_MATCH', symbol, args: foldedLike(args, symbol), ...place }
     : { kind: 'function', name: symbol.name, symbol, args, ...place };
   return not ? { kind: 'operator', fn: 'not', symbol: not, args: [node], ...place } : node;
+}
+
+/** `~~` and `~~*` are the same tokens to the parser, and are not read here. */
+function takeLike(cursor: Cursor): Word {
+  const [type, name] = peekIs(cursor, 'I_LIKE') ? ['I_LIKE', 'ILIKE'] : ['LIKE', 'LIKE'];
+  if (cursor.tokens[cursor.next]?.text.toUpperCase() !== name) throw refusal(cursor, name);
+  return takeWord(cursor, type, name);
 }
 
 /** How LIKE escapes, and whether case counts. */
