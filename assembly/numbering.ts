@@ -18,6 +18,17 @@ const HEAD_LENGTH: usize = 8;
 /** Of a hash the bits that say how long the key is; of all longer ones the same. */
 const LENGTH_MASK: u32 = 0xf;
 
+/** Places that no longer lie in the cache nearest to the processor. */
+const WIDE_COUNT: u32 = 4096;
+
+/** Nobody reads it: without it nothing would be looked at. */
+let touched: u32 = 0;
+
+@inline
+function hashOf(start: usize, length: usize): u32 {
+  return (hashKey(0, start, length) & ~LENGTH_MASK) | <u32>min(length, HEAD_LENGTH + 1);
+}
+
 @unmanaged
 export class Numbering {
   count: u32;
@@ -46,7 +57,7 @@ export class Numbering {
   numberOf(start: usize, length: usize): u32 {
     if ((this.count + 1) << 1 > this.placeCount) this.grow();
     const head = headOf(start, length);
-    const hash = (hashKey(0, start, length) & ~LENGTH_MASK) | <u32>min(length, HEAD_LENGTH + 1);
+    const hash = hashOf(start, length);
     let place = this.placeOf(hash);
     while (true) {
       const at = this.places + (<usize>place << PLACE_SHIFT);
@@ -56,6 +67,18 @@ export class Numbering {
         if (length <= HEAD_LENGTH || this.is(number - 1, start, length)) return number - 1;
       place = (place + 1) & (this.placeCount - 1);
     }
+  }
+
+  /** Looks at where a key would be found, and no further: of many keys processors fetch that at once, one at a time they wait for each. */
+  @inline
+  touch(start: usize, length: usize): void {
+    touched ^= load<u32>(this.places + (<usize>this.placeOf(hashOf(start, length)) << PLACE_SHIFT), 12);
+  }
+
+  /** Whether its places are so many that they are waited for. */
+  @inline
+  get isWide(): bool {
+    return this.placeCount >= WIDE_COUNT;
   }
 
   /** No more keys are numbered then. */

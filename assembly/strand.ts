@@ -232,6 +232,7 @@ export function gatherSteps(): void {
 
 function gatherStrand(strand: Strand): void {
   assert(!strand.isSorted);
+  if (strand.numbering.isWide) touchKeys(strand);
   for (let record: usize = 0; record < <usize>recordCount; record++) {
     const type = load<i32>(recordType + (record << 2));
     if (type == strand.writer) seeClock(strand, load<i64>(recordClock + (record << 3)));
@@ -248,6 +249,22 @@ function gatherStrand(strand: Strand): void {
     if (type == strand.writer) gatherWrite(strand, record, <usize>row);
     if (isReader && !strand.isExclusive) gatherRead(strand, record, <usize>row, column);
   }
+}
+
+/** Keys of the batch are numbered next: where theirs stand is fetched while others are looked for. */
+function touchKeys(strand: Strand): void {
+  for (let record: usize = 0; record < <usize>recordCount; record++) {
+    const type = load<i32>(recordType + (record << 2));
+    const row = load<i32>(recordRow + (record << 2));
+    if (row < 0) continue;
+    if (type == strand.writer) touchKey(strand, <usize>row, type, strand.writerKeys);
+    if (type == strand.reader && !strand.isShared) touchKey(strand, <usize>row, type, strand.readerKeys);
+  }
+}
+
+@inline
+function touchKey(strand: Strand, row: usize, type: i32, columns: usize): void {
+  if (buildKey(typeFrame(type), row, columns, strand.keyCount)) strand.numbering.touch(keyStart, keyLength);
 }
 
 @inline

@@ -103,20 +103,34 @@ export function setFault(row: u32, status: Status): void {
 
 /** Of rows [from, to) what column files have: integers in few bytes, texts, or lists. */
 const packed: Bytes = Bytes.make();
-/** Of texts where each begins, and behind the last of them where it ends, u32; of lists likewise which item. */
-const textEnds: Bytes = Bytes.make();
-const listEnds: Bytes = Bytes.make();
+/** Of texts their lengths u32, and of lists how many items they have; and both as column files have sizes. */
+const lengths: Bytes = Bytes.make();
+const counts: Bytes = Bytes.make();
+const textSizes: Bytes = Bytes.make();
+const listSizes: Bytes = Bytes.make();
 
 export function packedStart(): usize {
   return packed.start;
 }
 
-export function packedTextEnds(): usize {
-  return textEnds.start;
+export function packedSize(): usize {
+  return packed.length;
 }
 
-export function packedListEnds(): usize {
-  return listEnds.start;
+export function textSizesStart(): usize {
+  return textSizes.start;
+}
+
+export function textSizesSize(): usize {
+  return textSizes.length;
+}
+
+export function listSizesStart(): usize {
+  return listSizes.start;
+}
+
+export function listSizesSize(): usize {
+  return listSizes.length;
 }
 
 /** As src/replay/packed_longs.ts, to the byte. */
@@ -172,55 +186,77 @@ function widthOf(most: i64): usize {
   return most < 0x100 ? 1 : most < 0x10000 ? 2 : most <= 0xffffffff ? 4 : 8;
 }
 
+/** Appends sizes, u32 each. */
+export function packSizes(into: Bytes, sizes: Bytes): void {
+  const count = sizes.length >> 2;
+  let most: u32 = 0;
+  for (let at = sizes.start; at < sizes.end; at += 4) most = max(most, load<u32>(at));
+  const width = widthOf(<i64>most);
+  into.reserve(8 + count * width);
+  store<u32>(into.end, <u32>width);
+  store<u32>(into.end, 1, 4);
+  const small = into.end + 8;
+  const from = sizes.start;
+  if (width == 1) for (let i: usize = 0; i < count; i++) store<u8>(small + i, load<u8>(from + (i << 2)));
+  else if (width == 2) for (let i: usize = 0; i < count; i++) store<u16>(small + (i << 1), load<u16>(from + (i << 2)));
+  else memory.copy(small, from, count << 2);
+  into.length += 8 + count * width;
+}
+
 /** Puts the texts of rows [from, to) behind one another; returns their size. */
 export function packSweptTexts(from: u32, to: u32): usize {
-  startTexts();
+  startTexts(<usize>(to - from));
   for (let row = from; row < to; row++) appendText(load<i64>(valueAt(row)));
+  endTexts();
   return packed.length;
 }
 
 /** Puts the items of lists behind one another, 8 bytes each, or as texts; returns how many there are. */
 export function packSweptLists(from: u32, to: u32): u32 {
-  startTexts();
-  listEnds.length = 0;
-  append(listEnds, 0);
+  counts.setLength(<usize>(to - from) << 2);
   let count: u32 = 0;
-  for (let row = from; row < to; row++) {
-    const first = items.start + (<usize>load<u32>(valueAt(row)) << 3);
+  for (let row = from, at = counts.start; row < to; row++, at += 4) {
     const own = load<u32>(valueAt(row), 4);
-    for (let i: u32 = 0; i < own; i++) appendItem(load<i64>(first + (<usize>i << 3)));
+    store<u32>(at, own);
     count += own;
-    append(listEnds, count);
   }
+  listSizes.length = 0;
+  packSizes(listSizes, counts);
+  startTexts(kind == TEXT ? <usize>count : 0);
+  if (kind != TEXT) packed.reserve(<usize>count << 3);
+  for (let row = from; row < to; row++) {
+    const own = load<u32>(valueAt(row), 4);
+    let item = items.start + (<usize>load<u32>(valueAt(row)) << 3);
+    for (const end = item + (<usize>own << 3); item < end; item += 8) appendItem(load<i64>(item));
+  }
+  if (kind == TEXT) endTexts();
   return count;
 }
 
 @inline
 function appendItem(value: i64): void {
   if (kind == TEXT) return appendText(value);
-  packed.reserve(8);
   store<i64>(packed.end, wordOf(value));
   packed.length += 8;
 }
 
-function startTexts(): void {
-  packed.length = 0;
-  textEnds.length = 0;
-  append(textEnds, 0);
+function startTexts(count: usize): void {
+  packed.length = lengths.length = 0;
+  lengths.reserve(count << 2);
 }
 
+function endTexts(): void {
+  textSizes.length = 0;
+  packSizes(textSizes, lengths);
+}
+
+/** There is room for its length. */
 @inline
 function appendText(cell: i64): void {
   const length = <usize>(<u64>cell >> 32);
   packed.reserve(length + 16);
   copyLoosely(packed.end, <usize>(cell & 0xffffffff), length);
   packed.length += length;
-  append(textEnds, <u32>packed.length);
-}
-
-@inline
-function append(to: Bytes, value: u32): void {
-  to.reserve(4);
-  store<u32>(to.end, value);
-  to.length += 4;
+  store<u32>(lengths.end, <u32>length);
+  lengths.length += 4;
 }

@@ -187,11 +187,24 @@ export class Decoder {
     const count = exports.recordCount.value;
     const bads = this.kernel.ints(exports.recordBad.value, count);
     const found: BadEvent[] = [];
-    for (let record = 0; record < count; record++) if (bads[record] !== 0) found.push(this.#badEvent(record));
+    for (let record = 0; record < count; record++) if (bads[record] !== 0) found.push(this.badEvent(record));
     return found;
   }
 
-  #badEvent(record: number): BadEvent {
+  /** Where the input of the batch starts in the kernel. */
+  get input(): number {
+    return this.#input;
+  }
+
+  /** Of a record of the batch: good until the next one is decoded. */
+  line(record: number): Uint8Array {
+    const { exports } = this.kernel;
+    const int = (global: { value: number }) => this.kernel.ints(global.value + record * 4, 1)[0]!;
+    return this.kernel.bytes(this.#input + int(exports.recordStart), int(exports.recordLength));
+  }
+
+  /** What is wrong with a record that is bad. */
+  badEvent(record: number): BadEvent {
     const { exports } = this.kernel;
     const int = (global: { value: number }) => this.kernel.ints(global.value + record * 4, 1)[0]!;
     const { event, inputs } = this.types[int(exports.recordType)]!;

@@ -1,11 +1,18 @@
 import type { Type } from '../plan/value.ts';
 import type { Kernel } from './instance.ts';
-import { itemType, type ListValues, type ScalarValues } from './feature_column.ts';
+import { itemType, type ScalarValues } from './feature_column.ts';
 
-/** Texts one behind the other: the i-th is bytes [ends[i], ends[i + 1]). */
+/** Texts one behind the other, and their sizes as src/replay/packed_longs.ts has them. */
 export interface PackedTexts {
-  ends: Uint32Array;
+  sizes: Uint8Array;
   bytes: Uint8Array;
+}
+
+/** Lists that have so many items, none of them null, and how many each has: likewise. */
+export interface PackedList {
+  listSizes: Uint8Array;
+  count: number;
+  items: Exclude<ScalarValues, string[]> | PackedTexts;
 }
 
 /** Integers in few bytes, as src/replay/packed_longs.ts has them. */
@@ -15,10 +22,6 @@ export interface PackedLongs {
 
 /** As a FeatureColumn has values, but for texts and integers. */
 export type PackedValues = Exclude<ScalarValues, string[]> | PackedTexts | PackedList | PackedLongs;
-export type PackedList = Omit<ListValues, 'items' | 'mapped'> & {
-  items: Exclude<ScalarValues, string[]> | PackedTexts;
-};
-
 /** Rows of a column as column files take them. */
 export interface SweptRows {
   values: PackedValues;
@@ -38,7 +41,10 @@ export function sweptRows(kernel: Kernel, type: Type, from: number, to: number):
 function valuesOf(kernel: Kernel, type: Type, from: number, to: number): PackedValues {
   const { exports } = kernel;
   if (type.kind === 'list') return listsOf(kernel, itemType(type), from, to);
-  if (type.kind === 'string') return textsOf(kernel, to - from, exports.packSweptTexts(from, to) >>> 0);
+  if (type.kind === 'string') {
+    exports.packSweptTexts(from, to);
+    return textsOf(kernel);
+  }
   if (type.kind === 'double' || type.kind === 'bool')
     return wordsOf(kernel, type, exports.sweptValues() + from * 8, to - from);
   const size = exports.packSweptLongs(from, to) >>> 0;
@@ -48,21 +54,16 @@ function valuesOf(kernel: Kernel, type: Type, from: number, to: number): PackedV
 function listsOf(kernel: Kernel, type: Type, from: number, to: number): PackedList {
   const { exports } = kernel;
   const count = exports.packSweptLists(from, to) >>> 0;
-  const offsets = wordsAt(kernel, exports.packedListEnds(), to - from + 1);
-  const ends = type.kind === 'string' ? wordsAt(kernel, exports.packedTextEnds(), count + 1) : null;
-  const items = ends ? textsOf(kernel, count, ends[count]!) : wordsOf(kernel, type, exports.packedSweptStart(), count);
-  return { offsets, items, itemNulls: new Uint8Array(count) };
+  const listSizes = kernel.bytes(exports.listSizesStart(), exports.listSizesSize());
+  const items = type.kind === 'string' ? textsOf(kernel) : wordsOf(kernel, type, exports.packedSweptStart(), count);
+  return { listSizes, count, items };
 }
 
-function textsOf(kernel: Kernel, count: number, size: number): PackedTexts {
+/** Those that were packed last. */
+function textsOf(kernel: Kernel): PackedTexts {
   const { exports } = kernel;
-  const ends = wordsAt(kernel, exports.packedTextEnds(), count + 1);
-  return { ends, bytes: kernel.bytes(exports.packedSweptStart(), size) };
-}
-
-function wordsAt(kernel: Kernel, start: number, count: number): Uint32Array {
-  const { buffer, byteOffset } = kernel.ints(start, count);
-  return new Uint32Array(buffer, byteOffset, count);
+  const sizes = kernel.bytes(exports.textSizesStart(), exports.textSizesSize());
+  return { sizes, bytes: kernel.bytes(exports.packedSweptStart(), exports.packedSweptSize()) };
 }
 
 function wordsOf(kernel: Kernel, type: Type, start: number, count: number): Exclude<ScalarValues, string[]> {

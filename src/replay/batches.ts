@@ -47,7 +47,7 @@ export interface Batch {
   /** Of its first record. */
   position: number;
   /** By the number of the type. */
-  types: TypeRows[];
+  types: () => TypeRows[];
   /** Of each event of the type in hand, 1 where what it reads is in the part; null where there are no parts. */
   owned: Uint8Array | null;
 }
@@ -117,13 +117,16 @@ class Batches {
   }
 
   next(count: number, position: number): Batch {
-    const { layout, stages, part } = this.#parts;
-    const types = rowsByType(layout, count);
+    const { layout, stages, part, given } = this.#parts;
+    let found: TypeRows[] | null = null;
+    // Who takes all events together does not ask for it.
+    const types = () => (found ??= rowsByType(layout, count));
     stages.time('select', () => {
-      this.#fill(types);
+      this.#empty();
+      if (given.length > 0) this.#fill(types());
       select(layout);
     });
-    return { count, position, types, owned: part && this.#ownedRows(types, part) };
+    return { count, position, types, owned: part && this.#ownedRows(types(), part) };
   }
 
   #keysOf(type: number, own: KeyRegisters | null): KeyRegisters[] {
@@ -136,12 +139,17 @@ class Batches {
     return [...new Map(all.map(key => [JSON.stringify(key), key])).values()];
   }
 
+  /** What columns of the batch before needed room for. */
+  #empty(): void {
+    const { exports } = this.#parts.layout.kernel;
+    for (const { start, size } of this.#blocks) exports.release(start, size);
+    this.#blocks = [];
+  }
+
   /** Columns that are given go to the rows of their events. */
   #fill(types: TypeRows[]): void {
     const { layout, given } = this.#parts;
     const { kernel } = layout;
-    for (const { start, size } of this.#blocks) kernel.exports.release(start, size);
-    this.#blocks = [];
     for (const { event, column, reader } of given) {
       const index = typeIndex(layout, event);
       const { frame, given: registers } = layout.types[index]!;

@@ -3,14 +3,8 @@ import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
 import { countGarbage } from '../base/garbage.ts';
 import { isColumnar } from '../kernel/nested.ts';
-import type { PackedList, PackedLongs, PackedTexts, SweptRows } from '../kernel/swept.ts';
-import {
-  type FeatureColumn,
-  isList,
-  makeColumn,
-  type ListValues,
-  type ScalarValues,
-} from '../kernel/feature_column.ts';
+import type { PackedLongs, PackedTexts, SweptRows } from '../kernel/swept.ts';
+import { type FeatureColumn, isList, makeColumn, type ScalarValues } from '../kernel/feature_column.ts';
 import type { Type } from '../plan/value.ts';
 import { packLongs, packSizes, unpackLongs, unpackSizes } from './packed_longs.ts';
 import { partOf } from './unfinished.ts';
@@ -373,9 +367,14 @@ function encodeRows(
   parts.add(bitsOf(nulls));
   if (owned) parts.add(bitsOf(owned));
   if (hasStatuses) parts.add(statuses);
-  if (!hasItems(values)) addScalars(parts, values, nulls);
+  if ('listSizes' in values) {
+    parts.add(values.listSizes);
+    // None of its items is null.
+    parts.add(new Uint8Array(Math.ceil(values.count / 8)));
+    addScalars(parts, values.items, null);
+  } else if (!('offsets' in values)) addScalars(parts, values, nulls);
   else {
-    const { offsets, items, itemNulls, mapped }: ListValues | (PackedList & { mapped?: never }) = values;
+    const { offsets, items, itemNulls, mapped } = values;
     const count = offsets[nulls.length]!;
     addEnds(parts, offsets.subarray(0, nulls.length + 1));
     parts.add(bitsOf(itemNulls.subarray(0, count)));
@@ -391,13 +390,8 @@ function encodeRows(
   return parts.joined();
 }
 
-function hasItems(values: FeatureColumn['values'] | SweptRows['values']): values is ListValues | PackedList {
-  return 'offsets' in values;
-}
-
-function headOfValues<T extends ScalarValues | PackedTexts>(items: T, count: number): T | ScalarValues {
-  if (Array.isArray(items)) return items.slice(0, count);
-  return 'ends' in items ? items : items.subarray(0, count);
+function headOfValues(items: ScalarValues, count: number): ScalarValues {
+  return Array.isArray(items) ? items.slice(0, count) : items.subarray(0, count);
 }
 
 /** What is null is 0. */
@@ -406,8 +400,8 @@ function addScalars(parts: Parts, values: ScalarValues | PackedTexts | PackedLon
     addTexts(parts, values, nulls);
     return;
   }
-  if ('ends' in values) {
-    addEnds(parts, values.ends);
+  if ('sizes' in values) {
+    parts.add(values.sizes);
     parts.add(values.bytes);
     return;
   }
@@ -423,12 +417,17 @@ function withoutNulls<T extends Float64Array | Uint8Array>(values: T, nulls: Uin
 }
 
 function hasAny(flags: Uint8Array): boolean {
-  for (let i = 0; i < flags.length; i++) if (flags[i] !== 0) return true;
+  const { buffer, byteOffset, length } = flags;
+  // Four at a time, where they stand so.
+  const wordCount = byteOffset % 4 === 0 ? length >> 2 : 0;
+  const words = new Uint32Array(buffer, wordCount === 0 ? 0 : byteOffset, wordCount);
+  for (let i = 0; i < wordCount; i++) if (words[i] !== 0) return true;
+  for (let i = wordCount * 4; i < length; i++) if (flags[i] !== 0) return true;
   return false;
 }
 
 function addEnds(parts: Parts, ends: Uint32Array): void {
-  for (const piece of packSizes(ends)) parts.add(piece);
+  parts.add(packSizes(ends));
 }
 
 function addTexts(parts: Parts, texts: string[], nulls: Uint8Array | null): void {

@@ -65,10 +65,11 @@ class Job {
   take({ count, position, types, owned }: Batch): void {
     const { layout, stages } = this.#parts;
     const isFolded = layout.groups.length > 0;
+    const own = types()[this.#type]!;
     for (let from = 0; from < count; ) {
       const most = Math.min(count, from + this.#step);
       const to = isFolded ? this.#advance(from, most, position) : count;
-      stages.time('write', () => this.#write(types[this.#type]!, owned, from, to));
+      stages.time('write', () => this.#write(own, owned, from, to));
       from = to;
     }
   }

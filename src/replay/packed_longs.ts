@@ -59,13 +59,16 @@ export function unpackLongs(take: Take, count: number): BigInt64Array {
 }
 
 /** Of things one behind the other, given by where each begins and the last one ends: the sizes, `width` first. */
-export function packSizes(ends: Uint32Array): Uint8Array[] {
+export function packSizes(ends: Uint32Array): Uint8Array {
+  const count = ends.length - 1;
   let most = 0;
-  for (let i = 1; i < ends.length; i++) most = Math.max(most, ends[i]! - ends[i - 1]!);
+  for (let i = 0; i < count; i++) most = Math.max(most, ends[i + 1]! - ends[i]!);
   const width = widthOf(most);
-  const small = smallArray(width, ends.length - 1);
-  for (let i = 0; i < small.length; i++) small[i] = ends[i + 1]! - ends[i]!;
-  return [headOf(width, 1), bytesOf(small)];
+  const packed = new Uint8Array(8 + count * width);
+  packed.set(headOf(width, 1));
+  const small = smallOf(packed.subarray(8), width, count);
+  for (let i = 0; i < count; i++) small[i] = ends[i + 1]! - ends[i]!;
+  return packed;
 }
 
 export function unpackSizes(take: Take, count: number): Uint32Array {

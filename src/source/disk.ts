@@ -1,5 +1,5 @@
-import { closeSync, fdatasync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
+import { closeSync, fdatasync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, truncate } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -76,7 +76,7 @@ export const localDisk: Disk = {
     }
   },
   async size(path) {
-    return (await stat(path)).size;
+    return statSync(path).size;
   },
   async create(path) {
     return appendFile(path, openSync(path, 'ax'));

@@ -7,18 +7,19 @@ import { Corrupt } from './corrupt.ts';
 import { type Disk, isMissing } from './disk.ts';
 import { removeIfThere } from './segments.ts';
 import { LINE_MAX_BYTES } from './source.ts';
-import { ByteStream } from './stream.ts';
-import { damagedFrame, packFrame, skippedContent, skippedFrame } from './zstd.ts';
+import { damagedFrame, packFrame, skippedFrame, skippedIn } from './zstd.ts';
 
 /**
  * Some events of one type, one after the other, as a timeline keeps them: a file named by what it holds, so that what
  * another timeline holds already is there already.
  *
- *     skipped frame   {"$chunk":{"format":1,"events":3,"bytes":240,"arrivals":true,"crc":1298371,"lines":812}}
+ *     skipped frame   {"$chunk":{"format":2,"events":3,"bytes":240,"arrivals":true,"hash":"5f1c...","crc":1298371,"lines":812}}
  *                     packed: times, orders, arrivals; of each the first, then the differences, as int64
  *     frame           the lines, each with its newline
  *
- * `zstdcat` prints the lines and nothing else. `crc` is of what is packed, so that damage is found before anything is unpacked.
+ * `zstdcat` prints the lines and nothing else. `crc` is of what the header says before it, and of what is packed, so that damage is found before anything is
+ * unpacked. `hash` is of what is held: whoever reads a chunk sees by it that it has the name it was given, and need not take the hash of all
+ * that is in it once more. In format 1 there was none, and `crc` was of what is packed alone.
  */
 export interface Chunk {
   /** Of the lines. */
@@ -41,9 +42,13 @@ export const CHUNK_MAX_BYTES = LINE_MAX_BYTES + 1;
 
 /** Times, orders, arrivals of the shortest lines that are events. */
 const HEADER_MAX_BYTES = 4 << 20;
-const FORMAT = 1;
+const FORMAT = 2;
+/** The one before: hash and name of what it holds are compared once it is unpacked. */
+const FORMAT_UNNAMED = 1;
 const HEADER =
-  /^\{"\$chunk":\{"format":(\d{1,9}),"events":(\d{1,9}),"bytes":(\d{1,9}),"arrivals":(true|false),"crc":(\d{1,10}),"lines":(\d{1,9})\}\}\n/;
+  /^\{"\$chunk":\{("format":(\d{1,9}),"events":\d{1,9},"bytes":(\d{1,9}),"arrivals":(true|false)(?:,"hash":"([0-9a-f]{64})")?),"crc":(\d{1,10}),"lines":(\d{1,9})\}\}\n/;
+/** More than any header has. */
+const HEADER_TEXT_MAX_BYTES = 256;
 
 /** Is this the last line of its chunk? The longer it is, the likelier: so a chunk has about as many bytes, however long lines are. */
 export function isLast(line: Uint8Array, chunkBytes: number): boolean {
@@ -73,7 +78,7 @@ export async function keepChunk(disk: Disk, folder: string, chunk: Chunk): Promi
   await removeIfThere(disk, part);
   const file = await disk.create(part);
   try {
-    await file.write(await encodeChunk(chunk, columns));
+    await file.write(await encodeChunk(chunk, columns, hash));
     await file.sync();
   } finally {
     await file.close();
@@ -92,11 +97,19 @@ async function isWhole(disk: Disk, folder: string, ref: ChunkRef): Promise<boole
   }
 }
 
-async function encodeChunk({ count, lines, arrivalsMicros }: Chunk, plain: Uint8Array): Promise<Uint8Array> {
+async function encodeChunk(
+  { count, lines, arrivalsMicros }: Chunk,
+  plain: Uint8Array,
+  hash: string,
+): Promise<Uint8Array> {
   const [columns, packed] = await Promise.all([packFrame(plain), packFrame(lines)]);
-  const crc = crc32(packed, crc32(columns));
-  const text = `"format":${FORMAT},"events":${count},"bytes":${lines.length},"arrivals":${arrivalsMicros !== null},"crc":${crc},"lines":${packed.length}`;
+  const said = `"format":${FORMAT},"events":${count},"bytes":${lines.length},"arrivals":${arrivalsMicros !== null},"hash":"${hash}"`;
+  const text = `${said},"crc":${crcOf(said, columns, packed)},"lines":${packed.length}`;
   return Buffer.concat([skippedFrame(Buffer.concat([Buffer.from(`{"$chunk":{${text}}}\n`), columns])), packed]);
+}
+
+function crcOf(said: string, columns: Uint8Array, packed: Uint8Array): number {
+  return crc32(packed, crc32(columns, crc32(said)));
 }
 
 function columnsOf({ count, timesMicros, orders, arrivalsMicros }: Chunk): Uint8Array {
@@ -119,33 +132,55 @@ function hashOf(columns: Uint8Array, lines: Uint8Array): string {
 export async function readChunk(disk: ReadingDisk, folder: string, { hash, count }: ChunkRef): Promise<Chunk> {
   const path = chunkPath(folder, hash);
   const bytes = await readFile(disk, path);
-  const skipped = await skippedContent(new ByteStream(once(bytes)), HEADER_MAX_BYTES);
-  const head = skipped && HEADER.exec(Buffer.from(skipped.subarray(0, 256)).toString('latin1'));
+  const skipped = skippedIn(bytes, HEADER_MAX_BYTES);
+  const head = skipped && HEADER.exec(Buffer.from(skipped.subarray(0, HEADER_TEXT_MAX_BYTES)).toString('latin1'));
   if (!skipped || !head) throw damagedFrame(path, 0, 'no header of a chunk');
-  if (Number(head[1]) !== FORMAT)
-    throw new Fault('unsupported', `${path} is a chunk of format ${head[1]}; this version reads format ${FORMAT}`);
-  const columns = skipped.subarray(head[0].length);
+  const [text, said, format, lineBytes, hasArrivals, named, crc, packedSize] = head as string[];
+  checkFormat(path, Number(format), named);
+  const columns = skipped.subarray(text!.length);
   const linesOffset = 8 + skipped.length;
   const packed = bytes.subarray(linesOffset);
-  if (packed.length !== Number(head[6])) throw damagedFrame(path, linesOffset, 'it is cut off, or has more behind it');
-  if (crc32(packed, crc32(columns)) !== Number(head[5])) throw damagedFrame(path, linesOffset, 'a wrong checksum');
-  const plain = { columns: unpacked(path, 0, columns), lines: unpacked(path, linesOffset, packed) };
-  countGarbage(2 * bytes.length + plain.columns.length + plain.lines.length);
-  const per = head[4] === 'true' ? 3 : 2;
-  if (plain.columns.length !== 8 * per * count || hashOf(plain.columns, plain.lines) !== hash)
-    throw new Corrupt(path, 0, `${path}: it holds other events than its name says`);
-  return chunkOf(count, plain.columns, plain.lines);
+  if (packed.length !== Number(packedSize))
+    throw damagedFrame(path, linesOffset, 'it is cut off, or has more behind it');
+  if (crcOf(named ? said! : '', columns, packed) !== Number(crc))
+    throw damagedFrame(path, linesOffset, 'a wrong checksum');
+  const lines = unpacked(path, linesOffset, packed);
+  countGarbage(bytes.length + lines.length);
+  const unpackColumns = () => columnsIn(path, columns, count * (hasArrivals === 'true' ? 3 : 2));
+  const isSame = named ? named === hash && lines.length === Number(lineBytes) : hashOf(unpackColumns(), lines) === hash;
+  if (!isSame) throw otherThanNamed(path);
+  return chunkOf(count, hasArrivals === 'true', unpackColumns, lines);
 }
 
-/** Where nothing is merged nobody asks for times and orders: they are summed up when somebody does. */
-function chunkOf(count: number, columns: Uint8Array, lines: Uint8Array): Chunk {
+/** @param named the hash that a header says */
+function checkFormat(path: string, format: number, named: string | undefined): void {
+  if (format !== FORMAT && format !== FORMAT_UNNAMED)
+    throw new Fault('unsupported', `${path} is a chunk of format ${format}; this version reads format ${FORMAT}`);
+  if ((format === FORMAT) !== (named !== undefined)) throw damagedFrame(path, 0, 'no header of a chunk');
+}
+
+function columnsIn(path: string, packed: Uint8Array, valueCount: number): Uint8Array {
+  const columns = unpacked(path, 0, packed);
+  countGarbage(columns.length);
+  if (columns.length !== 8 * valueCount) throw otherThanNamed(path);
+  return columns;
+}
+
+function otherThanNamed(path: string): Corrupt {
+  return new Corrupt(path, 0, `${path}: it holds other events than its name says`);
+}
+
+/** Where nothing is merged nobody asks for times and orders: they are unpacked, and summed up, when somebody does. */
+function chunkOf(count: number, hasArrivals: boolean, unpackColumns: () => Uint8Array, lines: Uint8Array): Chunk {
+  let columns: Uint8Array | null = null;
   const summed: (BigInt64Array | undefined)[] = [];
   const column = (k: number) => {
+    columns ??= unpackColumns();
     summed[k] ??= sumsOf(Uint8Array.from(columns.subarray(k * count * 8, (k + 1) * count * 8)));
     return summed[k];
   };
   return {
-    ...{ count, lines, arrivalsMicros: columns.length > 2 * count * 8 ? column(2) : null },
+    ...{ count, lines, arrivalsMicros: hasArrivals ? column(2) : null },
     get timesMicros() {
       return column(0);
     },
@@ -163,7 +198,7 @@ function sumsOf(differences: Uint8Array<ArrayBuffer>): BigInt64Array {
 
 function unpacked(path: string, offset: number, frame: Uint8Array): Uint8Array {
   try {
-    return Bun.zstdDecompressSync(frame.slice());
+    return Bun.zstdDecompressSync(frame as Uint8Array<ArrayBuffer>);
   } catch (error) {
     throw damagedFrame(path, offset, error instanceof Error ? error.message : String(error));
   }
@@ -179,10 +214,6 @@ async function readFile(disk: ReadingDisk, path: string): Promise<Uint8Array> {
     if (isMissing(error)) throw new Corrupt(path, 0, `${path} is gone`);
     throw error;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 /** Removes all chunks but these, and what nobody has finished. */

@@ -128,12 +128,21 @@ function unpack(frame: Uint8Array<ArrayBuffer>, file: string, frameOffset: numbe
 
 /** What a file holds before its first frame of data; null where that is nothing. */
 export async function skippedContent(stream: ByteStream, maxBytes: number): Promise<Uint8Array | null> {
-  const head = view(await stream.peek(8));
+  const size = skippedSize(await stream.peek(8), maxBytes);
+  return size === null ? null : (skippedIn(await stream.peek(8 + size), maxBytes)?.slice() ?? null);
+}
+
+/** The same where all of the file is at hand: of these bytes, and good as long as they are. */
+export function skippedIn(bytes: Uint8Array, maxBytes: number): Uint8Array | null {
+  const size = skippedSize(bytes, maxBytes);
+  return size === null || bytes.length < 8 + size ? null : bytes.subarray(8, 8 + size);
+}
+
+function skippedSize(bytes: Uint8Array, maxBytes: number): number | null {
+  const head = view(bytes);
   if (head.byteLength < 8 || head.getUint32(0, true) !== SKIPPED_MAGIC) return null;
-  const length = head.getUint32(4, true);
-  if (length > maxBytes) return null;
-  const whole = await stream.peek(8 + length);
-  return whole.length < 8 + length ? null : whole.slice(8);
+  const size = head.getUint32(4, true);
+  return size > maxBytes ? null : size;
 }
 
 export function damagedFrame(file: string, offset: number, why: string): Corrupt {

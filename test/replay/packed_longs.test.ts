@@ -77,7 +77,7 @@ test('random values of any width', () => {
 test.each([[[0]], [[0, 0, 3]], [[0, 255, 256]], [[0, 256]], [[0, 65_535, 131_071]], [[0, 70_000, 4_294_967_295]]])(
   'sizes, ends %p',
   ends => {
-    const { take, left } = taken(packSizes(Uint32Array.from(ends)));
+    const { take, left } = taken([packSizes(Uint32Array.from(ends))]);
     expect(Array.from(unpackSizes(take, ends.length - 1))).toEqual(ends);
     expect(left()).toBe(0);
   },

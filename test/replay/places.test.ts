@@ -1,50 +1,92 @@
-/** Ids of events as the fast way finds them are those that parsing the event finds. */
+/** Places of events as the kernel finds them are those that parsing each event finds. */
 import { expect, test } from 'bun:test';
-import { addId, idOf, PackedRows } from '../../src/replay/places.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { INT64, STRING, TIME } from '../../src/plan/value.ts';
+import { BLOCK_ROWS, ColumnReader, ColumnWriter } from '../../src/replay/column_file.ts';
+import { idOf, PlaceTaker } from '../../src/replay/places.ts';
+import type { PlaceColumn } from '../../src/replay/stages.ts';
+import { decodingLayout, eventType } from '../kernel/columns.ts';
+import { optional } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
 
 const ENCODER = new TextEncoder();
+const START_MS = 983_664_000_000;
+/** More than one block of them. */
+const EVENTS = BLOCK_ROWS + 4000;
 
-/** Members in any order, ids of any kind, with spaces and escapes, in either form of events. */
-function randomLine(rng: Random): string {
-  const blank = () => (rng.chance(0.1) ? ' ' : '');
-  const text = () => rng.pick(['"a"', '""', '"né"', '"q\\"x"', '"\\u00e9"', '"id"', '"type"', '"x,y:{}"']);
-  const value = () =>
-    rng.pick([text, text, text, () => '17', () => 'null', () => '1.50', () => '{"id":"inner"}', () => '[]'])();
-  const names = ['id', '_id', 'type', '_type', 'time', 'data', 'identity', 'i\\u0064'];
-  const chosen = names.filter(() => rng.chance(0.5)).toSorted(() => rng.below(3) - 1);
-  // No member comes twice.
-  const some = chosen.includes('id') ? chosen.filter(name => name !== 'i\\u0064') : chosen;
-  const members = some.map(name => `${blank()}"${name}"${blank()}:${blank()}${value()}${blank()}`);
-  return `{${members.join(',')}}`;
+interface Line {
+  text: string;
+  /** Microseconds; null where the event is no row. */
+  time: bigint | null;
 }
 
-test('an id is the one that parsing finds', () => {
+/** Members in any order, ids of any kind, with spaces and escapes, in either form of events; some of another type, some bad. */
+function randomLine(rng: Random, number: number): Line {
+  const blank = () => (rng.chance(0.05) ? ' ' : '');
+  const text = () =>
+    rng.pick(['"a"', '""', '"né"', '"q\\"x"', '"\\u00e9"', '"id"', '"type"', '"x,y:{}"', `"${number}"`]);
+  const id = () =>
+    rng.pick([text, text, text, () => '17', () => 'null', () => '1.50', () => `"${'long '.repeat(30)}"`])();
+  const ms = START_MS + number;
+  const isBad = rng.chance(0.01);
+  const members = rng.chance(0.7)
+    ? [
+        ['id', id()],
+        ['type', '"e"'],
+        ['time', `${ms}`],
+        ['data', isBad ? '{"n":"x"}' : '{"n":1}'],
+        ['more', text()],
+      ]
+    : [
+        ['_id', id()],
+        ['_type', '"e"'],
+        ['_time', `${ms}`],
+        ['n', isBad ? '"x"' : '1'],
+        ['id', id()],
+      ];
+  // Ids may be missing.
+  const chosen = members.filter(([name]) => !name!.endsWith('id') || rng.chance(0.8)).toSorted(() => rng.below(3) - 1);
+  const spelt = chosen.map(([name, value]) => `${blank()}"${name}"${blank()}:${blank()}${value}${blank()}`);
+  return { text: `{${spelt.join(',')}}`, time: isBad ? null : BigInt(ms) * 1000n };
+}
+
+test('times, ids and what is wrong are those that parsing finds, over several blocks', async () => {
   const rng = new Random(11);
-  let found = 0;
-  for (let i = 0; i < 4000; i++) {
-    const line = ENCODER.encode(randomLine(rng));
-    const bytes = new Uint8Array([...ENCODER.encode('{"id":"before","type":"x"}'), ...line, 0x7d, 0x22]);
-    const from = bytes.length - line.length - 2;
-    const rows = new PackedRows();
-    addId(bytes, from, from + line.length, rows);
-    const { values, nulls } = rows.take();
-    const text = 'bytes' in values ? new TextDecoder().decode(values.bytes) : null;
-    const wanted = idOf(line);
-    expect([new TextDecoder().decode(line), nulls[0] ? null : text]).toEqual([new TextDecoder().decode(line), wanted]);
-    if (wanted !== null) found++;
+  const lines = Array.from({ length: EVENTS }, (_, i) => randomLine(rng, i));
+  const other = `{"id":"other","type":"f","time":${START_MS},"data":{}}`;
+  const layout = await decodingLayout([eventType('e', [optional('n', INT64)]), eventType('f', [])]);
+  const folder = mkdtempSync(join(tmpdir(), 'places-'));
+  const path = (name: string) => join(folder, `${name}.column`);
+  const types = { _time: TIME, _id: STRING, _bad: STRING } as const;
+  const names = Object.keys(types) as PlaceColumn[];
+  const writers = new Map(names.map(name => [name, new ColumnWriter(path(name), types[name], EVENTS)]));
+  const taker = new PlaceTaker({ layout, fold: null, event: 'e', writers });
+  for (let at = 0; at < EVENTS; at += 3000) {
+    const text = lines.slice(at, at + 3000).map(line => `${line.text}\n${rng.chance(0.1) ? `${other}\n` : ''}`);
+    taker.take({ bytes: ENCODER.encode(text.join('')), arrivalMicros: null, file: '', line: 1 });
   }
-  expect(found).toBeGreaterThan(500);
+  taker.finish();
+  for (const writer of writers.values()) writer.finish();
+  const [times, ids, bads] = names.map(name => valuesIn(path(name)));
+  rmSync(folder, { recursive: true });
+  const wantedIds = lines.map(({ text }) => idOf(ENCODER.encode(text)));
+  expect(ids).toEqual(wantedIds);
+  expect(new Set(wantedIds).size).toBeGreaterThan(500);
+  expect(times).toEqual(lines.map(({ time }) => time));
+  const said = bads!.map(text => (text === null ? null : JSON.parse(text as string).code));
+  expect(said).toEqual(lines.map(({ time }) => (time === null ? 'wrong_type' : null)));
 });
 
-test('texts are packed one behind the other, nulls among them, and again from the start once they are taken', () => {
-  const rows = new PackedRows();
-  for (let round = 0; round < 2; round++) {
-    rows.add(ENCODER.encode('é'.repeat(20_000)));
-    rows.add(null);
-    rows.add(ENCODER.encode('xabx'), 1, 3);
-    const { values, nulls } = rows.take();
-    expect([...nulls]).toEqual([0, 1, 0]);
-    expect('ends' in values && [...values.ends]).toEqual([0, 40_000, 40_000, 40_002]);
+/** Of a column, null where it is null. */
+function valuesIn(path: string): unknown[] {
+  const reader = new ColumnReader(path);
+  const all: unknown[] = [];
+  for (let rows = reader.block(); rows; rows = reader.block()) {
+    const { values, nulls } = rows.column;
+    for (let i = 0; i < nulls.length; i++) all.push(nulls[i] ? null : (values as unknown[])[i]);
   }
-});
+  reader.close();
+  return all;
+}

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import type { Timeline } from '../../src/base/timeline.ts';
 import type { Disk } from '../../src/source/disk.ts';
 import { localDisk } from '../../src/source/disk.ts';
@@ -157,6 +158,19 @@ function longLog(count: number): Event[] {
   }));
 }
 
+/** A chunk of format 2 as format 1 had it: no hash, and a checksum of what is packed alone. */
+function inFormatOne(bytes: Buffer): Buffer {
+  const end = 8 + bytes.readUInt32LE(4);
+  const newline = bytes.indexOf('\n');
+  const [columns, packed] = [bytes.subarray(newline + 1, end), bytes.subarray(end)];
+  const { $chunk } = JSON.parse(bytes.subarray(8, newline).toString());
+  const { hash: _, ...others } = { ...$chunk, format: 1, crc: crc32(Buffer.concat([columns, packed])) };
+  const content = Buffer.concat([Buffer.from(`${JSON.stringify({ $chunk: others })}\n`), columns]);
+  const head = Buffer.from(bytes.subarray(0, 8));
+  head.writeUInt32LE(content.length, 4);
+  return Buffer.concat([head, content, packed]);
+}
+
 describe('chunks', () => {
   test('are shared by stretches of one log, and are the same wherever they begin', async () => {
     const folder = freshFolder();
@@ -226,6 +240,23 @@ describe('chunks', () => {
     expect(await read(timelineSource(localDisk, folder, [timeline]))).toEqual(wanted(events));
     rmSync(path);
     expect(read(timelineSource(localDisk, folder, [timeline]))).rejects.toThrow(`${path} is gone`);
+  });
+
+  test('are not those of another name, and in the format before this one are read as well', async () => {
+    const folder = freshFolder();
+    const events = randomLog(new Random(5), 100, 1);
+    const timeline = await saved(folder, 'a', events, 'log');
+    const path = join(folder, readdirSync(folder)[0]!);
+    await saved(folder, 'b', randomLog(new Random(6), 100, 1), 'log');
+    const other = join(folder, readdirSync(folder).find(name => !path.endsWith(name))!);
+    const bytes = readFileSync(path);
+    writeFileSync(path, readFileSync(other));
+    const isOther = 'it holds other events than its name says';
+    expect(read(timelineSource(localDisk, folder, [timeline]))).rejects.toThrow(isOther);
+    writeFileSync(path, inFormatOne(bytes));
+    expect(await read(timelineSource(localDisk, folder, [timeline]))).toEqual(wanted(events));
+    writeFileSync(path, inFormatOne(readFileSync(other)));
+    expect(read(timelineSource(localDisk, folder, [timeline]))).rejects.toThrow(isOther);
   });
 
   test('that nobody has are swept, and what was not finished', async () => {
