@@ -28,19 +28,23 @@ interface OutputColumn {
   writer: ColumnWriter;
 }
 
+/** The columns that a job writes. */
+export interface Outputs {
+  outputs: OutputColumn[];
+  /** They are there then. */
+  finish(): void;
+  /** Leaves none that is not finished. */
+  close(): void;
+}
+
 /** A job that is laid out: a kernel with what it has to know of the plan, its events, and the columns that it reads and writes. */
-export interface LaidJob {
+export interface LaidJob extends Outputs {
   work: Work;
   parts: BatchParts;
   source: Source;
-  outputs: OutputColumn[];
   /** Rows of the event type in hand, of those that the source has. */
   from: number;
   to: number;
-  /** Its columns are there then. */
-  finish(): void;
-  /** Leaves no column that is not finished. */
-  close(): void;
 }
 
 export async function layJob(work: Work): Promise<LaidJob> {
@@ -53,9 +57,9 @@ export async function layJob(work: Work): Promise<LaidJob> {
   const [from, to] = [(job.range?.from ?? 0) - first, (job.range?.to ?? manifest.rows[job.event]!) - first];
   const subject = plan.sets.length > 0 ? subjectsOf(layout).subjects[0]! : null;
   const given: BatchParts['given'] = [];
-  const outputs: OutputColumn[] = [];
+  const written = openOutputs(work, to - from);
   const close = () => {
-    for (const { writer } of outputs) writer.abandon();
+    written.close();
     for (const { reader } of given) reader.close();
   };
   try {
@@ -64,19 +68,33 @@ export async function layJob(work: Work): Promise<LaidJob> {
       given.push({ event, column: name, reader });
       reader.skip(first);
     }
-    for (const { id, path } of outputsOf(manifest, job, folder)) {
-      const node = work.columns.node(id);
-      outputs.push({ node, writer: new ColumnWriter(path, node.type, to - from) });
-    }
   } catch (error) {
     close();
     throw error;
   }
   const parts = { layout, event: job.event, subject, given, part: job.part, stages: new Stages() };
+  return { ...written, work, parts, source, from, to, close };
+}
+
+/** @param rows that each is to have */
+export function openOutputs({ folder, manifest, job, columns }: Work, rows: number): Outputs {
+  const outputs: OutputColumn[] = [];
+  const close = () => {
+    for (const { writer } of outputs) writer.abandon();
+  };
+  try {
+    for (const { id, path } of outputsOf(manifest, job, folder)) {
+      const node = columns.node(id);
+      outputs.push({ node, writer: new ColumnWriter(path, node.type, rows) });
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
   const finish = () => {
     for (const { writer } of outputs) writer.finish();
   };
-  return { work, parts, source, outputs, from, to, finish, close };
+  return { outputs, finish, close };
 }
 
 function givenOf({ events }: Plan): { event: string; name: string }[] {
@@ -104,7 +122,7 @@ function planOf({ job, columns }: Work): Plan {
 }
 
 /** Its columns, as the plan calls them. */
-export function named({ outputs }: LaidJob): { column: string; writer: ColumnWriter }[] {
+export function named({ outputs }: Outputs): { column: string; writer: ColumnWriter }[] {
   return outputs.map(({ node, writer }) => ({ column: columnOf(node), writer }));
 }
 
@@ -113,7 +131,7 @@ function columnOf({ of }: Node): string {
 }
 
 /** Of a job that makes places. */
-export function placeWriters({ outputs }: LaidJob): Map<PlaceColumn, ColumnWriter> {
+export function placeWriters({ outputs }: Outputs): Map<PlaceColumn, ColumnWriter> {
   return new Map(outputs.map(({ node, writer }) => [placeOf(node), writer]));
 }
 

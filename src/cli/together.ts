@@ -1,11 +1,12 @@
 import { assert } from '../base/assert.ts';
+import { typeIndex } from '../kernel/layout.ts';
 import type { Taker } from '../replay/batches.ts';
 import type { ManifestJob } from '../replay/manifest.ts';
-import { PlaceTaker } from '../replay/places.ts';
+import { Places, PlaceTaker } from '../replay/places.ts';
 import { Sweeper, sweepBytes } from '../replay/sweep.ts';
 import { rowsPathOf } from '../replay/unfinished.ts';
 import type { Block, Source } from '../source/source.ts';
-import { type LaidJob, layJob, named, placeWriters, type Work } from './laid_job.ts';
+import { type LaidJob, layJob, named, openOutputs, type Outputs, placeWriters, type Work } from './laid_job.ts';
 
 /** What has become of a job: its columns are there, or it has to be done in another way, or it cannot be. */
 export type Outcome = 'made' | 'left' | Error;
@@ -22,8 +23,12 @@ export function isTaken({ kind, isSwept }: ManifestJob): boolean {
  */
 export async function takeTogether(works: Work[], memoryBytes: number): Promise<Outcome[]> {
   const all = works.reduce((sum, work) => sum + keptBytes(work), 0);
-  const takings: Taking[] = [];
-  for (const work of works) takings.push(await Taking.open(work, (memoryBytes * keptBytes(work)) / all));
+  const opened = new Map<Work, Taking>();
+  for (const work of works.filter(({ job }) => job.isSwept))
+    opened.set(work, await Taking.open(work, (memoryBytes * keptBytes(work)) / all));
+  for (const work of works.filter(({ job }) => !job.isSwept))
+    opened.set(work, watching(work, [...opened.values()]) ?? (await Taking.open(work, 0)));
+  const takings = works.map(work => opened.get(work)!);
   const isOpen = ({ outcome }: Taking) => outcome === null;
   try {
     await readOnce(takings);
@@ -40,8 +45,15 @@ function keptBytes({ manifest, job }: Work): number {
   return job.isSwept ? sweepBytes(job.columns.length, manifest.rows[job.event]!) : 0;
 }
 
+/** Places of the events that another one decodes in any case, who takes all of them; null where there is none. */
+function watching(work: Work, others: Taking[]): Taking | null {
+  const { event } = work.job;
+  const other = others.find(one => one.outcome === null && one.decodes(event));
+  return other ? Taking.watch(work, other) : null;
+}
+
 async function readOnce(takings: Taking[]): Promise<void> {
-  let open = takings.filter(({ outcome }) => outcome === null);
+  let open = takings.filter(({ outcome, isWatching }) => outcome === null && !isWatching);
   const [first] = open;
   if (!first) return;
   for await (const lines of first.source.read(0)) {
@@ -54,20 +66,51 @@ async function readOnce(takings: Taking[]): Promise<void> {
 /** A job under way. */
 class Taking {
   outcome: Outcome | null = null;
+  /** It takes what another one decodes. */
+  isWatching = false;
+  #watchedBy: Taking | null = null;
   #laid: LaidJob | null = null;
-  #taker: (Taker & { finish(): boolean; close(): void }) | null = null;
+  #outputs: Outputs | null = null;
+  #taker: { finish(): boolean; close(): void } | null = null;
+  #reader: Taker | null = null;
 
   static async open(work: Work, memoryBytes: number): Promise<Taking> {
     const taking = new Taking();
     try {
       const laid = await layJob(work);
-      taking.#laid = laid;
-      taking.#taker = takerOf(laid, memoryBytes);
-      if (!taking.#taker) taking.end('left');
+      taking.#laid = taking.#outputs = laid;
+      const taker = takerOf(laid, memoryBytes);
+      taking.#taker = taking.#reader = taker;
+      if (!taker) taking.end('left');
     } catch (error) {
       taking.end(error as Error);
     }
     return taking;
+  }
+
+  /** Beside another one, in its kernel. */
+  static watch(work: Work, other: Taking): Taking {
+    const taking = new Taking();
+    taking.isWatching = true;
+    try {
+      const { manifest, job } = work;
+      const { layout } = other.#laid!.parts;
+      const outputs = openOutputs(work, manifest.rows[job.event]!);
+      taking.#outputs = outputs;
+      const places = new Places(layout.kernel, typeIndex(layout, job.event), placeWriters(outputs));
+      taking.#taker = places;
+      (other.#taker as Sweeper).watch = decoder => taking.#try(() => places.add(decoder));
+      other.#watchedBy = taking;
+    } catch (error) {
+      taking.end(error as Error);
+    }
+    return taking;
+  }
+
+  /** Does it decode all events of a type, and has nobody who watches it? */
+  decodes(event: string): boolean {
+    const { job } = this.#laid!.work;
+    return this.#taker instanceof Sweeper && job.event === event && this.#watchedBy === null;
   }
 
   get source(): Source {
@@ -76,26 +119,30 @@ class Taking {
   }
 
   take(lines: Block): void {
-    this.#try(() => this.#taker!.take(lines));
+    this.#try(() => this.#reader!.take(lines));
+    // Who watched has not seen all of them: it is done by itself.
+    if (this.outcome !== null) this.#watchedBy?.end('left');
   }
 
   finish(): void {
     this.#try(() => {
       const isMade = this.#taker!.finish();
-      if (isMade) this.#laid!.finish();
+      if (isMade) this.#outputs!.finish();
       this.end(isMade ? 'made' : 'left');
     });
   }
 
   /** Gives back what it holds. */
   end(outcome: Outcome): void {
+    if (this.outcome !== null) return;
     this.outcome = outcome;
     this.#taker?.close();
-    this.#laid?.close();
-    this.#laid = this.#taker = null;
+    this.#outputs?.close();
+    this.#laid = this.#outputs = this.#taker = this.#reader = null;
   }
 
   #try(step: () => void): void {
+    if (this.outcome !== null) return;
     try {
       step();
     } catch (error) {

@@ -73,6 +73,8 @@ export class BatchMaker implements Taker {
   readonly #decoder: Decoder;
   readonly #batches: Batches;
   #position = 0;
+  /** Who looks at what is decoded, before anything is made of it. */
+  watch: ((decoder: Decoder) => void) | null = null;
 
   constructor(
     private readonly parts: BatchParts,
@@ -94,6 +96,7 @@ export class BatchMaker implements Taker {
         assert(fold, 'last rows of upserts are kept by a fold');
         stages.time('fold', () => completeBatch(layout.kernel, fold));
       }
+      this.watch?.(decoder);
       this.hand(this.#batches.next(decoder.count, this.#position));
       this.#position += decoder.count;
     }

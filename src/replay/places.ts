@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/instance.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
 import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
+import { addPlace, placeBads, placeCount, placeIds, placeTimes, startPlaces, takePlaces } from '../kernel/places.ts';
 import { completeBatch } from '../kernel/upsert.ts';
 import type { SweptRows } from '../kernel/swept.ts';
 import type { Block } from '../source/source.ts';
@@ -52,13 +53,12 @@ export class PlaceTaker implements Taker {
     }
   }
 
-  /** It has nothing open. */
-  close(): void {}
+  close(): void {
+    this.#places.close();
+  }
 
-  /** Writes what no block was made of yet. */
   finish(): true {
-    this.#places.flush();
-    return true;
+    return this.#places.finish();
   }
 }
 
@@ -72,72 +72,51 @@ export class Places {
     private readonly type: number,
     private readonly writers: PlacesParts['writers'],
   ) {
-    kernel.exports.startPlaces();
+    startPlaces(kernel);
   }
 
   /** The events of the batch that was decoded last. */
   add(decoder: Decoder): void {
-    const { exports } = this.kernel;
+    const { kernel } = this;
     for (let record = 0; ; ) {
-      record = exports.takePlaces(decoder.input, this.type, record, BLOCK_ROWS);
-      const isEnd = record === exports.recordCount.value;
-      const isFull = exports.placeCount() === BLOCK_ROWS;
-      if (!isEnd && !isFull) this.#addAsked(decoder, record++);
+      record = takePlaces(kernel, decoder, this.type, record, BLOCK_ROWS);
+      const isEnd = record === decoder.count;
+      const isFull = placeCount(kernel) === BLOCK_ROWS;
+      // Its id does not stand plainly in its line.
+      if (!isEnd && !isFull) {
+        addPlace(kernel, record, idBytes(decoder.line(record)));
+        record++;
+      }
       this.#noteBads(decoder);
       if (isEnd) return;
-      if (isFull) this.flush();
-    }
-  }
-
-  /** One whose id does not stand plainly in its line. */
-  #addAsked(decoder: Decoder, record: number): void {
-    const { kernel } = this;
-    const id = idOf(decoder.line(record));
-    if (id === null) kernel.exports.addPlace(record, 0, -1);
-    else {
-      const bytes = ENCODER.encode(id);
-      const block = kernel.put(bytes);
-      kernel.exports.addPlace(record, block, bytes.length);
-      kernel.exports.release(block, bytes.length);
+      if (isFull) this.#flush();
     }
   }
 
   #noteBads(decoder: Decoder): void {
-    const { exports } = this.kernel;
-    const count = exports.placeBadsCount();
-    const found = this.kernel.ints(exports.placeBadsStart(), count * 2);
-    for (let i = this.#bads.length; i < count; i++) {
-      const bad = decoder.badEvent(found[i * 2 + 1]!);
-      this.#bads.push({ row: found[i * 2]!, text: ENCODER.encode(badText(bad)) });
+    for (const { row, record } of placeBads(this.kernel, this.#bads.length)) {
+      const bad = decoder.badEvent(record);
+      this.#bads.push({ row, text: ENCODER.encode(badText(bad)) });
     }
   }
 
-  flush(): void {
-    const { exports } = this.kernel;
-    const count = exports.placeCount();
+  /** It has nothing open. */
+  close(): void {}
+
+  /** Writes what no block was made of yet. */
+  finish(): true {
+    this.#flush();
+    return true;
+  }
+
+  #flush(): void {
+    const count = placeCount(this.kernel);
     if (count === 0) return;
-    this.writers.get('_time')?.addBlock(this.#times(count));
-    this.writers.get('_id')?.addBlock(this.#ids(count));
+    this.writers.get('_time')?.addBlock(placeTimes(this.kernel));
+    this.writers.get('_id')?.addBlock(placeIds(this.kernel));
     this.writers.get('_bad')?.addBlock(badRows(count, this.#bads));
-    exports.startPlaces();
+    startPlaces(this.kernel);
     this.#bads = [];
-  }
-
-  #times(count: number): SweptRows {
-    const { kernel } = this;
-    const { exports } = kernel;
-    const size = exports.packPlaceTimes();
-    const values = { packed: kernel.bytes(exports.packedPlacesStart(), size) };
-    return { values, nulls: kernel.bytes(exports.placeTimeNulls(), count), statuses: new Uint8Array(count) };
-  }
-
-  #ids(count: number): SweptRows {
-    const { kernel } = this;
-    const { exports } = kernel;
-    const size = exports.packPlaceLengths();
-    const sizes = kernel.bytes(exports.packedPlacesStart(), size);
-    const values = { sizes, bytes: kernel.bytes(exports.placeIdsStart(), exports.placeIdsSize()) };
-    return { values, nulls: kernel.bytes(exports.placeIdNulls(), count), statuses: new Uint8Array(count) };
   }
 }
 
@@ -158,6 +137,11 @@ function badRows(count: number, bads: { row: number; text: Uint8Array }[]): Swep
 
 function badText({ code, reason, sample, timeMicros }: BadEvent): string {
   return JSON.stringify({ code, reason, sample, time: String(timeMicros) });
+}
+
+function idBytes(line: Uint8Array): Uint8Array | null {
+  const id = idOf(line);
+  return id === null ? null : ENCODER.encode(id);
 }
 
 const NAMES = ['"id"', '"_id"'].map(name => Buffer.from(name));

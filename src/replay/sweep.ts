@@ -14,6 +14,7 @@
 import { assert } from '../base/assert.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { typeIndex } from '../kernel/layout.ts';
+import type { Decoder } from '../kernel/ndjson.ts';
 import { Strands } from '../kernel/strand.ts';
 import { itemsMax, mannerOf, sweep } from '../kernel/sweep.ts';
 import { type SweptRows, sweptRows } from '../kernel/swept.ts';
@@ -92,6 +93,11 @@ export class Sweeper implements Taker {
 
   take(lines: Block): void {
     this.#maker.take(lines);
+  }
+
+  /** Shows somebody else what it decodes. */
+  set watch(watch: (decoder: Decoder) => void) {
+    this.#maker.watch = watch;
   }
 
   #gather({ position, count, owned }: Batch): void {
