@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
-import { countGarbage } from '../base/garbage.ts';
+import { countGarbage, giveBack } from '../base/garbage.ts';
 import { isColumnar } from '../kernel/nested.ts';
 import type { PackedLongs, PackedTexts, SweptRows } from '../kernel/swept.ts';
 import { type FeatureColumn, isList, makeColumn, type ScalarValues } from '../kernel/feature_column.ts';
@@ -129,22 +129,27 @@ export class ColumnWriter {
   }
 
   #flush(): void {
-    this.#flushRows(joinColumns(this.#pieces, this.type), joinBytes(this.#owned));
+    const size = this.#flushRows(joinColumns(this.#pieces, this.type), joinBytes(this.#owned));
+    // What the rows were, and their parts.
+    countGarbage(2 * size);
   }
 
-  #flushRows(rows: FeatureColumn | SweptRows, owned: Uint8Array | null): void {
+  /** @returns what they take */
+  #flushRows(rows: FeatureColumn | SweptRows, owned: Uint8Array | null): number {
     const plain = encodeRows(rows, this.#errors, owned);
     const packed = Bun.zstdCompressSync(plain, { level: LEVEL });
-    // What the rows were, their parts, and these parts joined.
-    countGarbage(3 * plain.length + packed.length);
-    const crc = crcOf(this.#blockRows, plain.length, packed);
+    const size = plain.length;
+    giveBack(plain);
+    const crc = crcOf(this.#blockRows, size, packed);
     this.#crc = crc32(u32s(crc), this.#crc);
-    this.#write(u32s(this.#blockRows, plain.length, packed.length, crc));
+    this.#write(u32s(this.#blockRows, size, packed.length, crc));
     this.#write(packed);
+    giveBack(packed);
     this.#pieces = [];
     this.#owned = [];
     this.#errors = { rows: [], texts: [] };
     this.#blockRows = 0;
+    return size;
   }
 
   #write(bytes: Uint8Array): void {

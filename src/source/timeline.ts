@@ -1,8 +1,9 @@
 import { assert } from '../base/assert.ts';
+import { giveBack } from '../base/garbage.ts';
 import type { ChunkRef, Timeline, TimelineType } from '../base/timeline.ts';
 import { NEWLINE } from './segment.ts';
 import { BLOCK_MAX_BYTES, type Block, MAX_JUMP_DEFAULT_MS, type Source } from './source.ts';
-import { type Chunk, type ReadingDisk, readChunk } from './timeline_chunk.ts';
+import { type Chunk, type ReadingDisk, readChunk, type Room } from './timeline_chunk.ts';
 
 /**
  * Timelines as one stream of records, to be replayed.
@@ -51,6 +52,7 @@ interface Cursor {
   /** Of `refs`. */
   next: number;
   chunk: Chunk;
+  room: Room;
   /** The event at hand, and where its line starts. */
   index: number;
   start: number;
@@ -126,7 +128,10 @@ async function openStream(
 ): Promise<Stream> {
   const stream: Stream = { byTime: timeline.order === 'time', cursors: [], head: null };
   for (const { chunks } of wanted(timeline, types)) {
-    const cursor: Cursor = { refs: chunks, next: 0, chunk: NOTHING, index: 0, start: 0 };
+    const cursor: Cursor = {
+      ...{ refs: chunks, next: 0, chunk: NOTHING, index: 0, start: 0 },
+      room: { bytes: new Uint8Array(0) },
+    };
     if (await openNext(disk, folder, cursor)) stream.cursors.push(cursor);
   }
   stream.head = firstOf(stream);
@@ -145,7 +150,9 @@ const NOTHING: Chunk = {
 async function openNext(disk: ReadingDisk, folder: string, cursor: Cursor): Promise<boolean> {
   const ref = cursor.refs[cursor.next++];
   if (!ref) return false;
-  cursor.chunk = await readChunk(disk, folder, ref);
+  // Whoever asks for more has done with what there was.
+  giveBack(cursor.chunk.lines);
+  cursor.chunk = await readChunk(disk, folder, ref, cursor.room);
   cursor.index = cursor.start = 0;
   return true;
 }

@@ -126,18 +126,25 @@ function hashOf(columns: Uint8Array, lines: Uint8Array): string {
 }
 
 /**
+ * @param room may hold the file until then; of the chunk nothing is left there
  * @throws Fault `corrupt`, with file and byte, where it is gone, or is not what was written; `unsupported` for a format that
  *   this version cannot read
  */
-export async function readChunk(disk: ReadingDisk, folder: string, { hash, count }: ChunkRef): Promise<Chunk> {
+export async function readChunk(
+  disk: ReadingDisk,
+  folder: string,
+  { hash, count }: ChunkRef,
+  room: Room = { bytes: new Uint8Array(0) },
+): Promise<Chunk> {
   const path = chunkPath(folder, hash);
-  const bytes = await readFile(disk, path);
+  const bytes = await readFile(disk, path, room);
   const skipped = skippedIn(bytes, HEADER_MAX_BYTES);
   const head = skipped && HEADER.exec(Buffer.from(skipped.subarray(0, HEADER_TEXT_MAX_BYTES)).toString('latin1'));
   if (!skipped || !head) throw damagedFrame(path, 0, 'no header of a chunk');
   const [text, said, format, lineBytes, hasArrivals, named, crc, packedSize] = head as string[];
   checkFormat(path, Number(format), named);
-  const columns = skipped.subarray(text!.length);
+  // They are unpacked when somebody asks for them, if anybody does.
+  const columns = skipped.slice(text!.length);
   const linesOffset = 8 + skipped.length;
   const packed = bytes.subarray(linesOffset);
   if (packed.length !== Number(packedSize))
@@ -145,7 +152,6 @@ export async function readChunk(disk: ReadingDisk, folder: string, { hash, count
   if (crcOf(named ? said! : '', columns, packed) !== Number(crc))
     throw damagedFrame(path, linesOffset, 'a wrong checksum');
   const lines = unpacked(path, linesOffset, packed);
-  countGarbage(bytes.length + lines.length);
   const unpackColumns = () => columnsIn(path, columns, count * (hasArrivals === 'true' ? 3 : 2));
   const isSame = named ? named === hash && lines.length === Number(lineBytes) : hashOf(unpackColumns(), lines) === hash;
   if (!isSame) throw otherThanNamed(path);
@@ -207,9 +213,16 @@ function unpacked(path: string, offset: number, frame: Uint8Array): Uint8Array {
 /** More than any chunk has. */
 const FILE_MAX_BYTES = 16 << 20;
 
-async function readFile(disk: ReadingDisk, path: string): Promise<Uint8Array> {
+/** Where a file is read to, one after the other: it grows with the largest. */
+export interface Room {
+  bytes: Uint8Array;
+}
+
+async function readFile(disk: ReadingDisk, path: string, room: Room): Promise<Uint8Array> {
   try {
-    return await disk.read(path, 0, Math.min(await disk.size(path), FILE_MAX_BYTES));
+    const size = Math.min(await disk.size(path), FILE_MAX_BYTES);
+    if (size > room.bytes.length) room.bytes = new Uint8Array(size);
+    return await disk.read(path, 0, size, room.bytes);
   } catch (error) {
     if (isMissing(error)) throw new Corrupt(path, 0, `${path} is gone`);
     throw error;
