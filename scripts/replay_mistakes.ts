@@ -368,6 +368,30 @@ const SWEEPS: Mutant[] = [
     to: 'yield { index: order.indexOf(index), rows: rowsOf(index) };',
     suite: 'test/replay/sweep.test.ts',
   },
+  {
+    name: 'places-last-bad',
+    why: 'what is wrong with the last event of a batch is not said',
+    file: 'src/replay/places.ts',
+    from: '      this.#noteBads(decoder);\n      if (isEnd) return;\n',
+    to: '      if (isEnd) return;\n      this.#noteBads(decoder);\n',
+    suite: 'test/replay/places.test.ts',
+  },
+  {
+    name: 'places-any-text',
+    why: 'an id is found in a line that does not say its type',
+    file: 'assembly/places.ts',
+    from: '    if (hasId && hasType) return true;\n',
+    to: '    if (hasId) return true;\n',
+    suite: 'test/replay/places.test.ts',
+  },
+  {
+    name: 'chunk-any-name',
+    why: 'a chunk of other events is taken for the one whose name it has',
+    file: 'src/source/timeline_chunk.ts',
+    from: 'named ? named === hash && lines.length',
+    to: 'named ? lines.length',
+    suite: 'test/source/timeline.test.ts',
+  },
 ];
 
 export const REPLAY_MISTAKES: Mutant[] = [...JOBS, ...KEYS, ...KEPT_COLUMNS, ...RUN, ...MOMENTS, ...SWEEPS];

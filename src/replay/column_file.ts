@@ -168,6 +168,8 @@ export class ColumnReader {
   #offset = 0;
   /** What was read of the file, from an offset of it on. */
   #ahead = new Uint8Array(0);
+  /** Where it is read to. */
+  #room = new Uint8Array(0);
   #aheadOffset = 0;
   #crc = 0;
   #read = 0;
@@ -282,7 +284,8 @@ export class ColumnReader {
 
   #readAhead(wanted: number): void {
     const size = Math.min(Math.max(wanted, AHEAD_BYTES), this.#size - this.#offset);
-    const bytes = new Uint8Array(size);
+    if (size > this.#room.length) this.#room = new Uint8Array(size);
+    const bytes = this.#room.subarray(0, size);
     for (let at = 0; at < size; ) {
       const read = readSync(this.#file, bytes, at, size - at, this.#offset + at);
       if (read === 0) throw damaged(this.path, this.#offset, 'it is cut off');

@@ -15,6 +15,7 @@ const ENCODER = new TextEncoder();
 const START_MS = 983_664_000_000;
 /** More than one block of them. */
 const EVENTS = BLOCK_ROWS + 4000;
+const TAKEN = 1500;
 
 interface Line {
   text: string;
@@ -30,7 +31,8 @@ function randomLine(rng: Random, number: number): Line {
   const id = () =>
     rng.pick([text, text, text, () => '17', () => 'null', () => '1.50', () => `"${'long '.repeat(30)}"`])();
   const ms = START_MS + number;
-  const isBad = rng.chance(0.01);
+  // So is the last one that is taken at once.
+  const isBad = rng.chance(0.01) || (number + 1) % TAKEN === 0;
   const members = rng.chance(0.7)
     ? [
         ['id', id()],
@@ -63,8 +65,8 @@ test('times, ids and what is wrong are those that parsing finds, over several bl
   const names = Object.keys(types) as PlaceColumn[];
   const writers = new Map(names.map(name => [name, new ColumnWriter(path(name), types[name], EVENTS)]));
   const taker = new PlaceTaker({ layout, fold: null, event: 'e', writers });
-  for (let at = 0; at < EVENTS; at += 3000) {
-    const text = lines.slice(at, at + 3000).map(line => `${line.text}\n${rng.chance(0.1) ? `${other}\n` : ''}`);
+  for (let at = 0; at < EVENTS; at += TAKEN) {
+    const text = lines.slice(at, at + TAKEN).map(line => `${line.text}\n${rng.chance(0.1) ? `${other}\n` : ''}`);
     taker.take({ bytes: ENCODER.encode(text.join('')), arrivalMicros: null, file: '', line: 1 });
   }
   taker.finish();
