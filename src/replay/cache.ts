@@ -28,11 +28,20 @@ export interface About {
   engine: string;
 }
 
+/** As it is kept. */
+interface Sealed extends About {
+  /** Of the file when it was whole; none where it was kept before there were seals. */
+  seal?: string;
+}
+
 /**
  * Columns that replays have made, for those after them: a folder of files that are named by all that decides what they hold.
  * So an entry is right or it is damaged, never out of date; nobody locks anything, for whoever makes an entry gives it its
  * name when it is whole, and of two that make the same either will do. A replay takes an entry by a link of its own: what leaves
  * the cache then is still there for it.
+ *
+ * Beside each entry stands what is known of it, and the seal that its file had when it was whole: which file it is, its size, and when it was written last.
+ * One whose file has another seal by now is read and checked before anybody takes it. Whoever reads a column checks it in any case.
  */
 export class ColumnCache {
   constructor(
@@ -51,7 +60,10 @@ export class ColumnCache {
     if (!existsSync(path)) return 'missing';
     try {
       linkOrCopy(path, to);
-      checkColumn(to);
+      if (!this.#isSealed(file)) {
+        checkColumn(to);
+        this.#seal(file);
+      }
     } catch (error) {
       rmSync(to, { force: true });
       if (isGone(error)) return 'missing';
@@ -61,18 +73,37 @@ export class ColumnCache {
     }
     const now = this.nowMs() / 1000;
     try {
-      utimesSync(path, now, now);
+      // The file itself keeps the time at which it was written: that is in its seal.
+      utimesSync(this.#aboutPath(file), now, now);
     } catch (error) {
       if (!isGone(error)) throw error;
     }
     return 'taken';
   }
 
+  #isSealed(file: string): boolean {
+    const [about] = aboutOf(this.#aboutPath(file));
+    return about?.seal !== undefined && about.seal === sealOf(this.#path(file));
+  }
+
+  /** An entry that was found to be whole, and has been somewhere else, or was kept before there were seals. */
+  #seal(file: string): void {
+    const [about] = aboutOf(this.#aboutPath(file));
+    if (about) this.#tell(file, about, true);
+  }
+
+  #tell(file: string, about: About, isWhole: boolean): void {
+    const sealed: Sealed = isWhole ? { ...about, seal: sealOf(this.#path(file)) } : about;
+    const text = JSON.stringify(sealed);
+    placeWhole(this.#aboutPath(file), part => writeFileSync(part, text));
+  }
+
   keep(file: string, from: string, about: About): void {
     mkdirSync(this.folder, { recursive: true });
-    const text = JSON.stringify(about);
-    if (!existsSync(this.#aboutPath(file))) placeWhole(this.#aboutPath(file), part => writeFileSync(part, text));
-    if (!existsSync(this.#path(file))) placeWhole(this.#path(file), part => linkOrCopy(from, part));
+    const isNew = !existsSync(this.#path(file));
+    if (isNew) placeWhole(this.#path(file), part => linkOrCopy(from, part));
+    // What was there already is somebody else's, and is checked before it is taken.
+    if (isNew || !existsSync(this.#aboutPath(file))) this.#tell(file, about, isNew);
   }
 
   /** Entries not used for longest leave, until the rest is small enough; and what the dead have left. */
@@ -94,8 +125,9 @@ export class ColumnCache {
     return listOf(this.folder).flatMap(name => {
       const [, file] = COLUMN.exec(name) ?? [];
       if (file === undefined) return [];
-      const stats = statSync(join(this.folder, name), { throwIfNoEntry: false });
-      return stats ? [{ file, bytes: stats.size, usedMs: stats.mtimeMs }] : [];
+      const stats = statSync(this.#path(file), { throwIfNoEntry: false });
+      const told = statSync(this.#aboutPath(file), { throwIfNoEntry: false });
+      return stats ? [{ file, bytes: stats.size, usedMs: (told ?? stats).mtimeMs }] : [];
     });
   }
 
@@ -132,13 +164,19 @@ const ABOUT = /^([0-9a-f]{64})\.json$/;
 /** What somebody who was killed has left. */
 const PART = /^[0-9a-f]{64}\.\w+\.\d+-\d+-\d+\.part$/;
 
-function aboutOf(path: string): About[] {
+function aboutOf(path: string): Sealed[] {
   try {
-    return [JSON.parse(readFileSync(path, 'utf8')) as About];
+    return [JSON.parse(readFileSync(path, 'utf8')) as Sealed];
   } catch {
     // Nobody's values hang on it.
     return [];
   }
+}
+
+/** Of what is written to it nothing remains unseen: not of another file in its place either. */
+function sealOf(path: string): string {
+  const { ino, size, mtimeNs } = statSync(path, { bigint: true });
+  return `${ino} ${size} ${mtimeNs}`;
 }
 
 function listOf(folder: string): string[] {

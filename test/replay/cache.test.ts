@@ -1,6 +1,15 @@
 /** What of a replay is computed again, and what is taken from the cache. */
 import { describe, expect, test } from 'bun:test';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { compileSources } from '../../src/compile/compile.ts';
 import { makeColumn } from '../../src/kernel/feature_column.ts';
@@ -163,6 +172,43 @@ test('a damaged entry is found and computed again', async () => {
   expect(again).toEqual(first);
 });
 
+test('an entry is checked again where its file is not as it was when it was whole', async () => {
+  const { cache } = await cached();
+  const { file } = cache.entries()[0]!;
+  const path = join(folderOf(cache), `${file}.column`);
+  const taken = () => cache.take(file, PATHS.column(fresh(), file));
+  const bytes = readFileSync(path);
+  // Written over, to the same size.
+  const damaged = Buffer.from(bytes);
+  damaged[bytes.length - 12]! ^= 1;
+  writeFileSync(path, damaged);
+  expect([taken(), cache.has(file)]).toEqual(['damaged', false]);
+  const about = { name: 'a', meaning: 'b', events: [], content: 'c', engine: 'd' };
+  const other = join(fresh(), 'other.column');
+  writeFileSync(other, bytes);
+  cache.keep(file, other, about);
+  expect(taken()).toBe('taken');
+  // As whole as before, but at another time: it is read, and has another seal.
+  const seal = () => JSON.parse(readFileSync(join(folderOf(cache), `${file}.json`), 'utf8')).seal;
+  const before = seal();
+  utimesSync(path, 1, 1);
+  expect([taken(), seal() === before]).toEqual(['taken', false]);
+  // Kept before there were seals.
+  writeFileSync(join(folderOf(cache), `${file}.json`), JSON.stringify(about));
+  expect([taken(), typeof seal()]).toEqual(['taken', 'string']);
+  // Nobody knows of what is there already whether it is whole.
+  rmSync(join(folderOf(cache), `${file}.json`));
+  writeFileSync(path, damaged);
+  cache.keep(file, other, about);
+  expect(taken()).toBe('damaged');
+});
+
+function fresh(): string {
+  const folder = newFolder();
+  mkdirSync(PATHS.columns(folder), { recursive: true });
+  return folder;
+}
+
 test('an entry that is taken is still there for others', async () => {
   const { cache } = await cached();
   const { file } = cache.entries()[0]!;
@@ -176,7 +222,7 @@ test('entries that were not used for longest leave first', async () => {
   const { cache } = await cached();
   const entries = cache.entries();
   const [oldest] = entries;
-  utimesSync(join(folderOf(cache), `${oldest!.file}.column`), 1, 1);
+  utimesSync(join(folderOf(cache), `${oldest!.file}.json`), 1, 1);
   const all = entries.reduce((sum, { bytes }) => sum + bytes, 0);
   const small = new ColumnCache(folderOf(cache), all - 1, () => 0);
   expect(small.trim()).toBe(1);
