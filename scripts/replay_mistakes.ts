@@ -200,8 +200,8 @@ const KEPT_COLUMNS: Mutant[] = [
     name: 'cache-unused',
     why: 'an entry that is taken leaves as if nobody had used it',
     file: 'src/replay/cache.ts',
-    from: '      utimesSync(path, now, now);\n',
-    to: '      utimesSync(path, 0, now - now);\n',
+    from: '      utimesSync(this.#aboutPath(file), now, now);\n',
+    to: '      utimesSync(this.#aboutPath(file), 0, now - now);\n',
     suite: CACHE_SUITE,
   },
   {
@@ -224,8 +224,16 @@ const KEPT_COLUMNS: Mutant[] = [
     name: 'cache-unchecked',
     why: 'an entry that is damaged is taken all the same',
     file: 'src/replay/cache.ts',
-    from: '      checkColumn(to);\n',
+    from: '        checkColumn(to);\n',
     to: '',
+    suite: CACHE_SUITE,
+  },
+  {
+    name: 'cache-sealed-unseen',
+    why: 'what somebody else has left in the cache is taken for whole',
+    file: 'src/replay/cache.ts',
+    from: 'this.#tell(file, about, isNew);',
+    to: 'this.#tell(file, about, true);',
     suite: CACHE_SUITE,
   },
   {
