@@ -15,7 +15,7 @@ import { join } from 'node:path';
  *   proof     thousands of seeds of random definitions over random logs, and of what has to hold of their states
  *   mutants   scripted mistakes, each of which the fast suites must notice
  *
- * `TILEFOLD_SEEDS=FIRST-LAST` tries these seeds alone, for a night that is cut short: jobs, lines, topology, fuzz and proof know it.
+ * `TILEFOLD_SEEDS=FIRST-LAST` tries these seeds alone, for a night that is cut short: jobs, kill, lines, topology, fuzz and proof know it.
  */
 const ROOT = join(import.meta.dir, '..');
 const PARTS: Record<string, string[]> = {

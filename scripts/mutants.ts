@@ -38,6 +38,8 @@ const folder = await mkdtemp(join(tmpdir(), 'tilefold-mutants-'));
 try {
   for (const name of COPIED) await cp(join(ROOT, name), join(folder, name), { recursive: true });
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  // Where there is a Python, suites ask it there too.
+  await symlink(join(ROOT, '.cache'), join(folder, '.cache'));
   for (const mutant of chosen) await checkPlace(mutant);
   const broken = await noticedBy([...new Set(chosen.flatMap(({ name }) => suitesFor(name)))]);
   if (broken) throw new Error(`${broken} fails without any mistake, or does not end within ${SUITE_MAX_MS / 1000} s`);

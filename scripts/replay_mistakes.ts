@@ -9,6 +9,7 @@ const SORTED_SUITE = 'test/replay/sorted.test.ts';
 const LABELS_SUITE = 'test/sim/labels.test.ts';
 const RUNS_SUITE = 'test/cli/replays.test.ts';
 const SERVICE_SUITE = 'test/cli/replay_service.test.ts';
+const SWEEP_SUITE = 'test/replay/sweep.test.ts';
 
 /** How replays are split, and put together. */
 const JOBS: Mutant[] = [
@@ -289,6 +290,38 @@ const RUN: Mutant[] = [
     suite: SERVICE_SUITE,
   },
   {
+    name: 'all-at-once',
+    why: 'a server computes all replays at once',
+    file: 'src/cli/replay_queue.ts',
+    from: 'this.#computed = this.#computed.then(() => this.#compute(folder)).finally(',
+    to: 'this.#computed = this.#compute(folder).finally(',
+    suite: SERVICE_SUITE,
+  },
+  {
+    name: 'job-too-early',
+    why: 'a job is begun as soon as one of those that it needs is done',
+    file: 'src/cli/job_crew.ts',
+    from: 'after.every(before => this.#done.has(before))',
+    to: 'after.slice(1).every(before => this.#done.has(before))',
+    suite: RUNS_SUITE,
+  },
+  {
+    name: 'handed-one-part',
+    why: 'a job that joins parts, and has what it needs brought from elsewhere, is brought the first of them alone',
+    file: 'src/replay/inputs.ts',
+    from: "PATHS.part('', manifest.files[id]!, index, job.parts)",
+    to: "PATHS.part('', manifest.files[id]!, index * 0, job.parts)",
+    suite: JOBS_SUITE,
+  },
+  {
+    name: 'handed-one-timeline',
+    why: 'a job that has what it needs brought from elsewhere is brought the events of the first timeline alone',
+    file: 'src/replay/inputs.ts',
+    from: 'return chunksOf(eventsOfJob(manifest, job).timelines)',
+    to: 'return chunksOf(eventsOfJob(manifest, job).timelines.slice(0, 1))',
+    suite: JOBS_SUITE,
+  },
+  {
     name: 'end-untold',
     why: 'whoever follows a replay does not hear its last state',
     file: 'src/http/progress.ts',
@@ -332,10 +365,34 @@ const MOMENTS: Mutant[] = [
     to: '? 1 : b - a)',
     suite: 'test/replay/by_time.test.ts',
   },
+  {
+    name: 'stretch-open',
+    why: 'the event at which a stretch begins is not given out',
+    file: 'src/replay/within.ts',
+    from: 'timeMicros >= startMicros)',
+    to: 'timeMicros > startMicros)',
+    suite: 'test/replay/within.test.ts',
+  },
+  {
+    name: 'stretch-closed',
+    why: 'the event at which a stretch ends is given out',
+    file: 'src/replay/within.ts',
+    from: 'timeMicros < endMicros)',
+    to: 'timeMicros <= endMicros)',
+    suite: 'test/replay/within.test.ts',
+  },
 ];
 
 /** What goes key by key. */
 const SWEEPS: Mutant[] = [
+  {
+    name: 'sweep-first-batch',
+    why: 'of a part only the first batch says which rows it speaks of',
+    file: 'src/replay/sweep.ts',
+    from: '    if (owned) this.#owned.push(owned);\n',
+    to: '    if (owned) this.#owned.push(this.#owned.length === 0 ? owned : new Uint8Array(owned.length));\n',
+    suite: JOBS_SUITE,
+  },
   {
     name: 'sweep-first-owners',
     why: 'of a part each block speaks of the rows that the first one speaks of',
@@ -350,7 +407,7 @@ const SWEEPS: Mutant[] = [
     file: 'assembly/piece.ts',
     from: '  forgetTotals();\n',
     to: '',
-    suite: 'test/replay/sweep.test.ts',
+    suite: SWEEP_SUITE,
   },
   {
     name: 'sweep-old-edges',
@@ -358,7 +415,7 @@ const SWEEPS: Mutant[] = [
     file: 'assembly/piece.ts',
     from: '  forgetEdges(owner);\n',
     to: '',
-    suite: 'test/replay/sweep.test.ts',
+    suite: SWEEP_SUITE,
   },
   {
     name: 'weave-old-words',
@@ -366,7 +423,7 @@ const SWEEPS: Mutant[] = [
     file: 'assembly/weave.ts',
     from: '  spool.word = 0;\n',
     to: '',
-    suite: 'test/replay/sweep.test.ts',
+    suite: SWEEP_SUITE,
   },
   {
     name: 'weave-in-order',
@@ -374,7 +431,7 @@ const SWEEPS: Mutant[] = [
     file: 'src/replay/aside.ts',
     from: 'yield { index, rows: rowsOf(index) };',
     to: 'yield { index: order.indexOf(index), rows: rowsOf(index) };',
-    suite: 'test/replay/sweep.test.ts',
+    suite: SWEEP_SUITE,
   },
   {
     name: 'places-last-bad',

@@ -44,14 +44,29 @@ test('what is known costs no read, whether there is a row or not, and what is no
 
 test('a row that leaves the middle of a stretch is looked for, and none beside it', async () => {
   const { fold, isMissing } = await holding();
-  // The others are used again, in the eras that follow: this one is the oldest.
+  leaveOldest(fold, 10, 30);
+  expect([0, 10, 19, 20, 21, 30, 39].filter(isMissing)).toEqual([20]);
+});
+
+test('of a key whose first row leaves that one is looked for, and none before it or behind it', async () => {
+  const fold = new Fold(
+    await loadKernel(),
+    oneByOne(() => null),
+  );
+  fold.apply(changeAt(10, 20, 30));
+  leaveOldest(fold, 20, 30);
+  const isMissing = (tile: number) => fold.missing(changeAt(tile)).length > 0;
+  expect([-5, 9, 10, 11, 20, 30, 40].filter(isMissing)).toEqual([10]);
+});
+
+/** Lets the one row go that is not used again. */
+function leaveOldest(fold: Fold, ...used: number[]): void {
   for (let era = 0; era < 3; era++) {
-    fold.apply(changeAt(10, 30));
+    fold.apply(changeAt(...used));
     for (const _ of fold.dirtyRows());
     fold.settle();
     fold.evict(Number.POSITIVE_INFINITY);
   }
   fold.evict(fold.stateBytes - 1);
   expect(fold.evicted).toBe(1);
-  expect([0, 10, 19, 20, 21, 30, 39].filter(isMissing)).toEqual([20]);
-});
+}

@@ -1,18 +1,20 @@
 /** Replays in jobs: what they give is what a replay in one piece gives, to the last bit. */
 import { describe, expect, test } from 'bun:test';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { doJob } from '../../src/cli/job.ts';
 import { compileFolder, compileSources } from '../../src/compile/compile.ts';
 import { BLOCK_ROWS } from '../../src/replay/column_file.ts';
-import { PATHS } from '../../src/replay/manifest.ts';
+import { chunkInputs, columnInputs } from '../../src/replay/inputs.ts';
+import { outputsOf, PATHS } from '../../src/replay/manifest.ts';
 import { eventsOf } from '../../src/replay/results.ts';
 import { Random } from '../sim/random.ts';
 import { LONG, seeds } from '../seeds.ts';
 import { tame } from '../sim/flights.ts';
 import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
 import { folders } from '../source/folder.ts';
-import { done, planned, timelineOf, toldOf, toldWhole } from './runs.ts';
+import { done, ENGINE, planned, timelineOf, toldOf, toldWhole } from './runs.ts';
 
 const SEEDS = seeds(4, 200);
 const EXAMPLES = join(import.meta.dir, '../../examples');
@@ -45,6 +47,26 @@ describe.each(SEEDS)('random topology %d', seed => {
     }
   }, 60_000);
 });
+
+test('a job needs no files but those that it names', async () => {
+  const rng = new Random(5);
+  const plan = randomTopology(rng, 5);
+  const folder = newFolder();
+  const timelines = [
+    await timelineOf(PATHS.chunks(folder), tame(randomTopologyLines(rng, 80))),
+    await timelineOf(PATHS.chunks(folder), tame(randomTopologyLines(rng, 40)), 'more'),
+  ];
+  const manifest = planned(folder, { plan, timelines, parts: 4 });
+  expect(manifest.jobs.some(({ kind, parts }) => kind === 'join' && parts > 1)).toBe(true);
+  for (const job of manifest.jobs) {
+    const alone = newFolder();
+    const named = [...columnInputs(manifest, job), ...chunkInputs(manifest, job)];
+    for (const name of ['plan.json', 'manifest.json', ...named]) cpSync(join(folder, name), join(alone, name));
+    await doJob(alone, job.number, { engine: ENGINE, memoryBytes: 2 ** 30 });
+    for (const { path } of outputsOf(manifest, job, '')) cpSync(join(alone, path), join(folder, path));
+  }
+  expect(toldOf(folder, manifest)).toEqual(await toldWhole(PATHS.chunks(folder), plan, manifest));
+}, 60_000);
 
 test('ranges of a long event type, and parts of its keys, are joined to its columns', async () => {
   const text = `event e

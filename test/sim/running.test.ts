@@ -36,6 +36,12 @@ k := $.k as string
 n := Count<login>(by k last 15 seconds)
 `;
 
+const MANY_IN_A_WINDOW = `
+event payment
+k := $.k as string
+n := Count(by k last 300 seconds)
+`;
+
 const RARELY_WRITTEN = `
 event payment
 k := $.k as string
@@ -124,6 +130,21 @@ test('a reader that is earlier than the last one has what had left by then, thou
   const { answers } = await answersOf(plan, [...lines, event('payment', 26)], RUNNING);
   const counts = answers.filter(answer => answer.includes('payment.n ') && !answer.includes('null'));
   expect(counts.map(answer => answer.split(' ')[2])).toEqual(['2', '1', '2', '0']);
+});
+
+test('rows that have left memory before they leave the window are read back, where the key itself has stayed', async () => {
+  const { plan, faults } = await compileSources([{ file: 'a.scowl', text: MANY_IN_A_WINDOW }], { latenessMs: 60_000 });
+  expect(faults).toEqual([]);
+  const rng = new Random(1);
+  const lines = Array.from({ length: 1_000 }, (_, i) => {
+    const data = { k: `k${rng.below(8)}` };
+    return new TextEncoder().encode(JSON.stringify({ type: 'payment', time: START_MS + i * 500, data }));
+  });
+  const { answers: wanted } = await answersOf(plan, lines, COVER);
+  // Room for some of the rows of each key.
+  const { answers, sizeMax } = await answersOf(plan, lines, { ...RUNNING, memoryBytes: 60_000 });
+  expect(sizeMax).toBeGreaterThan(0);
+  expect(answers.findIndex((answer, i) => answer !== wanted[i])).toBe(-1);
 });
 
 test('a key with nothing new of what is read, further back than is looked for, is answered by the cover', async () => {

@@ -112,6 +112,64 @@ describe('a transaction that the broker does not say it was done', () => {
   });
 });
 
+/** A broker that has had so many messages in each partition, and keeps what it is told. */
+function recordingBroker(had: number) {
+  const ends = new Map<string, number>();
+  const told: unknown[] = [];
+  const transaction = {
+    abort: async () => {},
+    async sendBatch({
+      topicMessages,
+    }: {
+      topicMessages: { topic: string; messages: { partition: number; value: Buffer }[] }[];
+    }) {
+      const sent = topicMessages.flatMap(({ topic, messages }) => messages.map(one => ({ topic, ...one })));
+      told.push(sent.map(({ topic, partition, value }) => `${topic} ${partition} ${value[0]}`));
+      const places = Map.groupBy(sent, ({ topic, partition }) => `${topic} ${partition}`);
+      return [...places].map(([place, of]) => {
+        const baseOffset = ends.get(place) ?? had;
+        ends.set(place, baseOffset + of.length);
+        return { topicName: of[0]!.topic, partition: of[0]!.partition, baseOffset: String(baseOffset) };
+      });
+    },
+    sendOffsets: async (of: unknown) => void told.push(of),
+    commit: async () => void told.push('committed'),
+  };
+  const producer = { connect: async () => {}, disconnect: async () => {}, transaction: async () => transaction };
+  return { kafka: { producer: () => producer } as unknown as Kafka, told };
+}
+
+test('a transaction has all that is sent, and how far that is; it is said where the last of each partition lies', async () => {
+  const { kafka, told } = recordingBroker(100);
+  const outbox = await openOutbox(kafka, 'g.tile.events.3', OF);
+  const large = 400 << 10;
+  const message = (first: number, topic: string, partition: number) => {
+    return { topic, partition, value: new Uint8Array(large).fill(first, 0, 1) };
+  };
+  const messages = [
+    message(1, 'changes', 0),
+    message(2, 'changes', 1),
+    message(3, 'errors', 0),
+    message(4, 'changes', 1),
+  ];
+  const small = { topic: 'changes', partition: 1, value: Uint8Array.of(5) };
+  const placed = await outbox.send([...messages, small], { next: 8n, note: 'known' });
+  // Two large ones together are more than goes at once.
+  expect(told).toEqual([
+    ...[['changes 0 1'], ['changes 1 2'], ['errors 0 3'], ['changes 1 4', 'changes 1 5']],
+    {
+      consumerGroupId: 'g.tile',
+      topics: [{ topic: 'events', partitions: [{ partition: 3, offset: '8', metadata: 'known' }] }],
+    },
+    'committed',
+  ]);
+  expect(placed).toEqual([
+    { topic: 'changes', partition: 0, offset: 100n },
+    { topic: 'changes', partition: 1, offset: 102n },
+    { topic: 'errors', partition: 0, offset: 100n },
+  ]);
+});
+
 test('an outbox that cannot be opened leaves no connection, and says why', async () => {
   for (const step of ['connect', 'transaction', 'abort']) {
     const away = brokerOf({ step, error: kafkaError('KafkaJSConnectionError') });

@@ -78,6 +78,30 @@ test('what several partitions send is never further ahead of rows than it may be
   expect(folded.get(placed[0]!.partition)).toBe(placed[0]!.offset + 1n);
 });
 
+test('rows have what was sent where they have the last of it in each partition', async () => {
+  const folded = new Map<number, bigint>();
+  const steps: [partition: number, next: bigint][] = [
+    [0, 4n],
+    [1, 2n],
+    [0, 5n],
+    [1, 3n],
+  ];
+  const pace = new Pace({
+    ...{ aheadBytes: 1, folded: async () => folded, nowMs: () => 0 },
+    async pause() {
+      folded.set(...steps.shift()!);
+    },
+  });
+  const topic = 'changes';
+  expect(
+    await pace.areFolded([
+      { topic, partition: 0, offset: 4n },
+      { topic, partition: 1, offset: 2n },
+    ]),
+  ).toBe(true);
+  expect(steps).toEqual([]);
+});
+
 test('what could not be sent is not waited for, and at the end nobody waits', async () => {
   const random = new Random(4);
   const { outbox } = changelog(random);
