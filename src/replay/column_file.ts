@@ -1,4 +1,14 @@
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
 import { countGarbage, giveBack } from '../base/garbage.ts';
@@ -306,6 +316,16 @@ export function checkColumn(path: string): void {
   }
 }
 
+/** The cache believes a file that is as it was when it was whole: from now on this one is not, under whatever name it is there. */
+function distrust(path: string): void {
+  try {
+    utimesSync(path, new Date(), new Date());
+  } catch (error) {
+    // Of one that is not ours to change all that can be done is to tell.
+    if (!['EPERM', 'EACCES', 'EROFS', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
 function crcOf(rows: number, size: number, packed: Uint8Array): number {
   return crc32(packed, crc32(u32s(rows, size)));
 }
@@ -332,6 +352,7 @@ function headOf(text: string, path: string): { type: Type; rows: number } {
 }
 
 function damaged(path: string, offset: number, what: string): Fault {
+  distrust(path);
   return new Fault('corrupt', `${path} is damaged at byte ${offset}: ${what}`);
 }
 

@@ -203,6 +203,23 @@ test('an entry is checked again where its file is not as it was when it was whol
   expect(taken()).toBe('damaged');
 });
 
+test('an entry that a disk has damaged, and nobody has written, is checked once a reader has found that', async () => {
+  const { cache } = await cached();
+  const { file } = cache.entries()[0]!;
+  const path = join(folderOf(cache), `${file}.column`);
+  const to = PATHS.column(fresh(), file);
+  const taken = () => cache.take(file, to);
+  utimesSync(path, 1, 1);
+  expect(taken()).toBe('taken');
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 12]! ^= 1;
+  writeFileSync(path, bytes);
+  utimesSync(path, 1, 1);
+  expect(taken()).toBe('taken');
+  expect(() => checkColumn(to)).toThrow('is damaged at byte');
+  expect([taken(), cache.has(file)]).toEqual(['damaged', false]);
+});
+
 function fresh(): string {
   const folder = newFolder();
   mkdirSync(PATHS.columns(folder), { recursive: true });
