@@ -152,6 +152,8 @@ export async function readChunk(
   if (crcOf(named ? said! : '', columns, packed) !== Number(crc))
     throw damagedFrame(path, linesOffset, 'a wrong checksum');
   const lines = unpacked(path, linesOffset, packed);
+  // Lines are given back by whoever has them: this stands for the little things that are made for each chunk, and its batches.
+  countGarbage(bytes.length);
   const unpackColumns = () => columnsIn(path, columns, count * (hasArrivals === 'true' ? 3 : 2));
   const isSame = named ? named === hash && lines.length === Number(lineBytes) : hashOf(unpackColumns(), lines) === hash;
   if (!isSame) throw otherThanNamed(path);
