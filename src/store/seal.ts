@@ -70,14 +70,16 @@ export interface Halves {
 /**
  * Null where it is one.
  *
- * @throws PackDamage where the bytes end too early
+ * @throws PackDamage where the bytes end too early, or are no frames
  */
 export function halvesOf(stored: Uint8Array<ArrayBuffer>): Halves | null {
   if (stored[0] !== HALVES[0]) return null;
   const walk = WALK.open(stored.subarray(HALVES.length));
   if (!walk.next()) throw new PackDamage();
   const last = walk.address.slice(0, walk.length);
-  return { last, first: walk.bytes.subarray(walk.valueStart, walk.end), second: walk.bytes.subarray(walk.end) };
+  const [first, second] = [walk.bytes.subarray(walk.valueStart, walk.end), walk.bytes.subarray(walk.end)];
+  if (first[0] !== ZSTD_BYTE || second[0] !== ZSTD_BYTE) throw new PackDamage();
+  return { last, first, second };
 }
 
 function frame(rows: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -94,7 +94,9 @@ test('sqlite: a pack whose bytes are no rows is a fault', () => {
   for (const bytes of [[9], [1, 1, 1], [0, 200], [0, 1, 7, 200, 1], [0, 1, 7, 255, 255, 255, 255, 255, 1]]) {
     const pack = Uint8Array.from(bytes);
     db.run('UPDATE packs SET crc = ?, bytes = ?', [crc32(pack), pack]);
-    expect(() => [...store.scan()]).toThrow(/^:memory:: a pack of rows is not what was written( \(pack 1, the first\))?; `tilefold rebuild/);
+    expect(() => [...store.scan()]).toThrow(
+      /^:memory:: a pack of rows is not what was written( \(pack 1, the first\))?; `tilefold rebuild/,
+    );
   }
 });
 
