@@ -50,7 +50,8 @@ const COMING = ['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NO
 
 /** For whoever asks but once. */
 export function faultOf(error: Error, what: string): Fault {
-  return refusalOf(error, what) ?? new Fault('busy', `Kafka does not answer: ${typeOf(error)} ${error.message}`);
+  const why = [typeOf(error), error.message].filter(text => text !== '').join(' ');
+  return refusalOf(error, what) ?? new Fault('busy', `Kafka does not answer: ${why}`);
 }
 
 /**
