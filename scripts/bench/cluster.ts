@@ -20,6 +20,10 @@ import { countOf, type Input, metricsOf, type Place, sendsOf, Working } from './
 /** Rows that the bare writer writes at once: about what a barrier has. */
 const WRITE_ROWS = 5_000;
 
+/** Parts of a run that are compared, and what comes before them: then programs are compiled, and tables have files on the disk. */
+const TENTHS = 10;
+const WARM_SHARE = 1 / 5;
+
 /** A pace that leaves two cores time, and at most a part of what they took at their fastest. */
 const STEADY_EVENTS = 2_000;
 const STEADY_SHARE = 1 / 4;
@@ -52,6 +56,7 @@ export async function clusterRows(inputs: Input[], program: string[]): Promise<R
       const { place, rate, told } = await thrown(working, cpu);
       add(...told);
       if (input === inputs.at(-1)) {
+        add(await tenths(working));
         add(await steady(working, Math.min(STEADY_EVENTS, rate * STEADY_SHARE)));
         add(...(await served(working, place, cpu)));
       }
@@ -99,6 +104,41 @@ async function thrown(working: Working, cpu: Cpu): Promise<{ place: Place; rate:
     },
   ];
   return { place, rate: lines.length / seconds, told };
+}
+
+/** Whether the process, and the tables that it writes, become slower: a part of the events is sent when the one before it is in rows. */
+async function tenths(working: Working): Promise<Row> {
+  const { lines, name } = working.input;
+  tell(`${name}: the last tenth beside the first`);
+  const place = await working.place();
+  const work = await working.start(place, 'work');
+  const parts = cut(lines);
+  const took: { seconds: number; cpu: number }[] = [];
+  let sent = 0;
+  for (const part of parts) {
+    const [startMs, cpu] = [performance.now(), cpuSecondsOf(work.pid)];
+    await working.send(place.topic, part);
+    sent += part.length;
+    await working.until(work, sent);
+    took.push({ seconds: (performance.now() - startMs) / 1000, cpu: cpuSecondsOf(work.pid) - cpu });
+  }
+  await work.stop();
+  const [first, last] = [took.at(-TENTHS)!, took.at(-1)!];
+  const rate = ({ seconds }: typeof first) => parts.at(-1)!.length / seconds;
+  const text = ({ seconds, cpu }: typeof first) => `${seconds.toFixed(1)} s, ${cpu.toFixed(2)} s of the processor`;
+  return {
+    ...{ work: `cluster, ${name}: the last tenth`, unit: 'events/s', ours: rate(last) },
+    ...{ peer: { name: 'the first tenth', value: rate(first) }, goal: 0.9, memory: MEMORY },
+    note: `${parts.at(-1)!.length} events each, behind a fifth that makes it warm; first ${text(first)}, last ${text(last)}`,
+  };
+}
+
+/** A fifth, before which nothing is warm, and tenths of the rest. */
+function cut(lines: string[]): string[][] {
+  const count = Math.floor((lines.length * (1 - WARM_SHARE)) / TENTHS);
+  const warm = lines.length - count * TENTHS;
+  const starts = Array.from({ length: TENTHS }, (_, i) => warm + i * count);
+  return [lines.slice(0, warm), ...starts.map(start => lines.slice(start, start + count))];
 }
 
 /** Of an event where each aggregate of each level of tiles has a row of its own, written with each event. */

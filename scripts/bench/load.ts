@@ -72,7 +72,8 @@ function replyLength(chunk: Buffer): number {
   const end = chunk.indexOf(HEAD_END);
   const head = chunk.toString('latin1', 0, end);
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  if (!head.startsWith('HTTP/1.1 200 ') || length === undefined) throw new Error(`a strange reply: ${head}`);
+  if (!head.startsWith('HTTP/1.1 200 ') || length === undefined)
+    throw new Error(`a strange reply: ${chunk.toString('utf8')}`);
   return end + HEAD_END.length + Number(length);
 }
 

@@ -119,7 +119,8 @@ export class Working {
     for (;;) {
       const said = await Bun.file(path).text();
       url = / on (http:\S+)\n/.exec(said)?.[1]?.replace('localhost', '127.0.0.1');
-      if (url) break;
+      // It listens before it has found its servers.
+      if (url && (await fetch(`${url}/readyz`).catch(() => null))?.ok) break;
       if (child.exitCode !== null || performance.now() > endMs)
         throw new Error(`${verb} did not begin: ${said.slice(-SAID_SHOWN)}`);
       await Bun.sleep(LOOK_EVERY_MS);

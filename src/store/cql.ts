@@ -44,6 +44,12 @@ export function ttlSeconds({ levelMs, ttlMs }: KeptTable): number {
   throw new Fault('unsupported', `${found}; in a cluster rows are kept for ${most} at most, or for ever`);
 }
 
+/**
+ * How long files with nothing but expired rows stay: as long as databases keep writes for a node that is away, by their defaults. Theirs is ten
+ * days, for rows that are deleted, which none of ours is: a node that has not heard of a row's last write has it expire earlier.
+ */
+const GRACE_SECONDS = 10_800;
+
 export interface Keyspace {
   name: string;
   datacenter: string;
@@ -83,7 +89,7 @@ function optionsOf(table: KeptTable): string[] {
   if (seconds === 0) return ['default_time_to_live = 0'];
   const minutes = Math.max(1, Math.ceil(seconds / 60 / FILES_PER_TTL));
   const compaction = `{'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'MINUTES', 'compaction_window_size': ${minutes}}`;
-  return [`default_time_to_live = ${seconds}`, `compaction = ${compaction}`];
+  return [`default_time_to_live = ${seconds}`, `gc_grace_seconds = ${GRACE_SECONDS}`, `compaction = ${compaction}`];
 }
 
 /**

@@ -50,7 +50,7 @@ export function cassandraSuite(servers: () => Servers): void {
       const [, second] = TABLES;
       expect(await store.makeTables([{ ...second!, ttlMs: 1 }])).toEqual([]);
       const [longer] = await store.makeTables([{ ...second!, ttlMs: 2 * 86_400_000 }]);
-      expect(longer).toContain(`ALTER TABLE ${name}.tiles_1s WITH default_time_to_live = 173400 AND`);
+      expect(longer).toContain(`ALTER TABLE ${name}.tiles_1s WITH default_time_to_live = 173400 AND gc_grace_seconds`);
       expect(await store.makeTables(TABLES)).toEqual([]);
     });
 
