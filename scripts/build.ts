@@ -11,11 +11,11 @@ async function build(outfile: string) {
   const result = await Bun.build({
     entrypoints: [
       join(ROOT, 'src/main.ts'),
-      join(ROOT, 'src/cli/worker.ts'),
-      join(ROOT, 'src/cli/job_worker.ts'),
-      join(ROOT, 'src/cli/run_planner.ts'),
+      join(ROOT, 'src/cli/alone/worker.ts'),
+      join(ROOT, 'src/cli/runs/job_worker.ts'),
+      join(ROOT, 'src/cli/runs/run_planner.ts'),
     ],
-    // Flat, so that a worker is found beside the program, as src/cli/crew.ts looks for it.
+    // Flat, so that a worker is found beside the program, as src/cli/alone/crew.ts looks for it.
     naming: { entry: '[name].[ext]' },
     target: 'bun',
     format: 'esm',

@@ -1276,7 +1276,7 @@ const UPSERTS: Mutant[] = [
   {
     name: 'upsert-rounds',
     why: 'a round of what is computed from the log begins as if there had been no rows before it',
-    file: 'src/cli/backfill.ts',
+    file: 'src/cli/alone/backfill.ts',
     from: 'this.#parts.lastRows.map(',
     to: 'this.#parts.lastRows.slice(1, 1).map(',
   },
@@ -1588,7 +1588,7 @@ const CLUSTER: Mutant[] = [
   {
     name: 'begins-again',
     why: 'earlier events are made something of anew where the broker has forgotten how far that was',
-    file: 'src/cli/past_partition.ts',
+    file: 'src/cli/cluster/past_partition.ts',
     from: '  if (!progress && beginnings.has(partition)) throw forgotten(source.group, partition);\n',
     to: '',
     suite: 'test/cli/past_partition.test.ts',
@@ -1596,7 +1596,7 @@ const CLUSTER: Mutant[] = [
   {
     name: 'asked-before',
     why: 'how far earlier events are is asked for while others may still send',
-    file: 'src/cli/past_partition.ts',
+    file: 'src/cli/cluster/past_partition.ts',
     from: '  const outbox = await parts.outboxOf(partition);\n  const progress = await committed();\n',
     to: '  const progress = await committed();\n  const outbox = await parts.outboxOf(partition);\n',
     suite: 'test/cli/past_partition.test.ts',
@@ -1604,7 +1604,7 @@ const CLUSTER: Mutant[] = [
   {
     name: 'noted-before',
     why: 'where earlier events begin is noted, and whoever dies then leaves nobody who may go on',
-    file: 'src/cli/past_partition.ts',
+    file: 'src/cli/cluster/past_partition.ts',
     from: '  await tiler.takeUp();\n',
     to: '',
     suite: 'test/cli/past_partition.test.ts',
@@ -1612,7 +1612,7 @@ const CLUSTER: Mutant[] = [
   {
     name: 'past-the-end',
     why: 'of a partition whose earlier events are gone, later ones count as earlier ones too',
-    file: 'src/cli/past_partition.ts',
+    file: 'src/cli/cluster/past_partition.ts',
     from: 'low < until ? low : until',
     to: 'low',
     suite: 'test/cli/past_partition.test.ts',

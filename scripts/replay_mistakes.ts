@@ -188,7 +188,7 @@ const KEYS: Mutant[] = [
   {
     name: 'key-kernels',
     why: 'columns of other kernels are taken for its own',
-    file: 'src/cli/runs.ts',
+    file: 'src/cli/runs/runs.ts',
     from: '(await kernelsDigest()).slice(0, ENGINE_DIGITS)',
     to: '(await kernelsDigest()).slice(0, 0)',
     suite: RUNS_SUITE,
@@ -248,7 +248,7 @@ const KEPT_COLUMNS: Mutant[] = [
   {
     name: 'resume-trusting',
     why: 'whoever goes on takes a column that is damaged for what was made',
-    file: 'src/cli/runs.ts',
+    file: 'src/cli/runs/runs.ts',
     from: 'for (const damage of removeDamaged(manifest, folder)) note(',
     to: 'for (const damage of removeDamaged(manifest, folder).slice(0, 0)) note(',
     suite: RUNS_SUITE,
@@ -276,7 +276,7 @@ const RUN: Mutant[] = [
   {
     name: 'cancel-goes-on',
     why: 'threads of a replay that is cancelled go on with their jobs',
-    file: 'src/cli/job_crew.ts',
+    file: 'src/cli/runs/job_crew.ts',
     from: '    await Promise.all([...this.#workers].map(ended));\n',
     to: '    if (this.#running < 0) await Promise.all([...this.#workers].map(ended));\n',
     suite: RUNS_SUITE,
@@ -284,7 +284,7 @@ const RUN: Mutant[] = [
   {
     name: 'cancel-unheard',
     why: 'one that waits and is cancelled is begun all the same',
-    file: 'src/cli/runs.ts',
+    file: 'src/cli/runs/runs.ts',
     from: "    if (state === 'waiting') noteState(folder, { state: 'cancelled', by: null });\n",
     to: '',
     suite: SERVICE_SUITE,
@@ -292,7 +292,7 @@ const RUN: Mutant[] = [
   {
     name: 'all-at-once',
     why: 'a server computes all replays at once',
-    file: 'src/cli/replay_queue.ts',
+    file: 'src/cli/runs/replay_queue.ts',
     from: 'this.#computed = this.#computed.then(() => this.#compute(folder)).finally(',
     to: 'this.#computed = this.#compute(folder).finally(',
     suite: SERVICE_SUITE,
@@ -300,7 +300,7 @@ const RUN: Mutant[] = [
   {
     name: 'job-too-early',
     why: 'a job is begun as soon as one of those that it needs is done',
-    file: 'src/cli/job_crew.ts',
+    file: 'src/cli/runs/job_crew.ts',
     from: 'after.every(before => this.#done.has(before))',
     to: 'after.slice(1).every(before => this.#done.has(before))',
     suite: RUNS_SUITE,

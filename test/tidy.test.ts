@@ -19,12 +19,12 @@ const FLOORS = [
 
 /** Each of these is spoken in one place only, so that it can be exchanged there. A type import is not speaking. */
 const SPOKEN_IN: [RegExp, RegExp][] = [
-  [/^bun:sqlite$/, /^src\/cli\/database\.ts$/],
+  [/^bun:sqlite$/, /^src\/cli\/alone\/database\.ts$/],
   [/^drizzle-orm/, /^src\/meta\//],
   [/^cassandra-driver$/, /^src\/store\/cassandra\.ts$/],
   [/^kafkajs$/, /^src\/source\/kafka\.ts$/],
-  [/^apache-arrow/, /^src\/(cli\/arrow|client\/materialization)\.ts$/],
-  [/^hyparquet/, /^src\/(cli\/parquet|source\/parquet|source\/parquet_pages)\.ts$/],
+  [/^apache-arrow/, /^src\/(cli\/frame\/arrow|client\/materialization)\.ts$/],
+  [/^hyparquet/, /^src\/(cli\/frame\/parquet|source\/parquet|source\/parquet_pages)\.ts$/],
   [/^csv-parse$/, /^src\/source\/csv\.ts$/],
   [/^chevrotain$/, /^src\/compile\/scowl\/(lexer|parser)\.ts$/],
   [/^@polyglot-sql\//, /^src\/compile\/sql\/library\.ts$/],

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseConfig } from '../../src/cli/config.ts';
 import { jobsWithin } from '../../src/cli/memory.ts';
-import { Runs } from '../../src/cli/runs.ts';
+import { Runs } from '../../src/cli/runs/runs.ts';
 import { Timelines } from '../../src/cli/timelines.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
 

@@ -6,8 +6,8 @@
 import { rmSync, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Stages } from '../../src/base/stages.ts';
-import { type Folding, foldingOf } from '../../src/cli/engine.ts';
-import { openDatabase, REFUSE } from '../../src/cli/database.ts';
+import { type Folding, foldingOf } from '../../src/cli/alone/engine.ts';
+import { openDatabase, REFUSE } from '../../src/cli/alone/database.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
 import { ndjsonFiles } from '../../src/source/ndjson.ts';

@@ -7,13 +7,13 @@ import { compileSources, readSources, type SourceFile } from '../compile/compile
 import type { AbortedJson, AppliedJson, ApplyFiles, PlanState } from '../http/plan.ts';
 import type { AppliedPlan } from '../meta/meta.ts';
 import type { Start } from '../plan/transition.ts';
-import { succeedingIn } from './asking.ts';
-import { isClustered } from './cluster.ts';
-import { NOT_IN_FORCE } from './beginning.ts';
-import type { Parts } from './compose.ts';
+import { succeedingIn } from './cluster/asking.ts';
+import { isClustered } from './cluster/cluster.ts';
+import { NOT_IN_FORCE } from './alone/beginning.ts';
+import type { Parts } from './alone/compose.ts';
 import { type Config, loadConfig } from './config.ts';
-import { withParts } from './held.ts';
-import type { Applied } from './live.ts';
+import { withParts } from './alone/held.ts';
+import type { Applied } from './alone/live.ts';
 import { type BackfillTeller, backfillTeller } from './progress.ts';
 import { askServer } from './remote.ts';
 

@@ -6,7 +6,7 @@ import { loadKernel } from '../kernel/instance.ts';
 import { type Archive, bucketArchive, folderArchive } from '../source/archive.ts';
 import { leftBehind, type Member } from '../source/group.ts';
 import { Archiver } from '../work/archiver.ts';
-import { codingOf, openBroker, sourcesOf } from './cluster.ts';
+import { codingOf, openBroker, sourcesOf } from './cluster/cluster.ts';
 import { type Config, loadConfig, parseSize } from './config.ts';
 import { graceOf, graceOption, leave, logLevelOption } from './daemon.ts';
 import { endWith } from './exit.ts';

@@ -11,7 +11,7 @@ import type { BranchService } from '../http/branches.ts';
 import { type BranchMeta, type BranchText, type BranchVersion, openBranchMeta } from '../meta/branches.ts';
 import type { Plan } from '../plan/plan.ts';
 import { type Config, loadConfig } from './config.ts';
-import { openShared } from './database.ts';
+import { openShared } from './alone/database.ts';
 
 /** What is in force: no branch is called so. */
 export const LIVE = 'live';

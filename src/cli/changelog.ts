@@ -7,15 +7,15 @@ import type { FeatureColumn } from '../kernel/feature_column.ts';
 import { STATUS } from '../kernel/window.ts';
 import type { TileBatch, TileColumn } from '../read/tiles.ts';
 import type { Touch } from '../replay/history.ts';
-import { composeChanges, composeHistory } from './retelling.ts';
+import { composeChanges, composeHistory } from './alone/retelling.ts';
 import { type Config, loadConfig } from './config.ts';
-import { frameMaker, writeFrame } from './frame_file.ts';
-import type { FrameMaker } from './frame.ts';
+import { frameMaker, writeFrame } from './frame/frame_file.ts';
+import type { FrameMaker } from './frame/frame.ts';
 import { positionOf, written } from './log.ts';
 import { entityOf, groupKeys, oneMore } from './lookup.ts';
 import { planOf } from './plan_cache.ts';
 import { tableText } from './table.ts';
-import { WholeFile } from './whole.ts';
+import { WholeFile } from './frame/whole.ts';
 
 interface Options {
   config: string;

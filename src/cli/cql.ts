@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { agreementStatements, keyspaceStatement, keptTables, SERVICE_LEVELS, tableStatement } from '../store/cql.ts';
-import { openRemote, scyllaOf } from './cluster.ts';
+import { openRemote, scyllaOf } from './cluster/cluster.ts';
 import { loadConfig } from './config.ts';
 import { planOf } from './plan_cache.ts';
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { errorsPage, ERRORS_LIMIT_DEFAULT } from '../http/errors.ts';
-import { isClustered, openBroker } from './cluster.ts';
-import type { Parts } from './compose.ts';
-import { withParts } from './held.ts';
+import { isClustered, openBroker } from './cluster/cluster.ts';
+import type { Parts } from './alone/compose.ts';
+import { withParts } from './alone/held.ts';
 import { type KafkaConfig, loadConfig } from './config.ts';
 import { askServer } from './remote.ts';
 import { tableText } from './table.ts';

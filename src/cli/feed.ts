@@ -9,7 +9,7 @@ import type { Plan } from '../plan/plan.ts';
 import { folderRecords, listSegments } from '../source/segments.ts';
 import { Tail } from '../source/tail.ts';
 import { TYPES_MAX } from '../source/timeline_writer.ts';
-import { readableLog } from './event_log.ts';
+import { readableLog } from './alone/event_log.ts';
 import type { Config } from './config.ts';
 import { typeNameOf } from './infer.ts';
 

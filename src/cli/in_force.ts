@@ -9,7 +9,7 @@ import { readPlan } from '../plan/json.ts';
 import type { Plan } from '../plan/plan.ts';
 import { knownOf } from '../plan/transition.ts';
 import type { Config } from './config.ts';
-import { openSnapshot } from './database.ts';
+import { openSnapshot } from './alone/database.ts';
 
 /** What the rows of a data folder are made of, as of its last barrier. */
 export interface InForce {

@@ -13,7 +13,7 @@ import type { Asked, Label, LabelBatch } from '../replay/labels.ts';
 import { localDisk } from '../source/disk.ts';
 import { eventFiles } from '../source/files.ts';
 import { ROW_NAMES } from '../source/rows.ts';
-import type { FrameBatch, FrameColumn, FrameShape } from './frame.ts';
+import type { FrameBatch, FrameColumn, FrameShape } from './frame/frame.ts';
 
 /** What rows of a file of labels are taken for: events of one type, which is in no plan. */
 const TYPE = 'label';

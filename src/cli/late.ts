@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { formatDuration } from '../base/time.ts';
 import { lateList } from '../http/late.ts';
 import { loadConfig } from './config.ts';
-import { openSnapshot } from './database.ts';
+import { openSnapshot } from './alone/database.ts';
 import { tableText } from './table.ts';
 
 interface Options {

@@ -8,11 +8,11 @@ import { localDisk } from '../source/disk.ts';
 import { firstLines, lineCount } from '../source/segment.ts';
 import { folderBlocks, listSegments, uploadedBytes } from '../source/segments.ts';
 import { surveyLog, type SurveyedSegment } from '../source/survey.ts';
-import { restoreLog, uploadLog } from './log_bucket.ts';
-import { readableLog } from './event_log.ts';
+import { restoreLog, uploadLog } from './alone/log_bucket.ts';
+import { readableLog } from './alone/event_log.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT, isPipeBroken } from './exit.ts';
-import { stopFirst } from './held.ts';
+import { stopFirst } from './alone/held.ts';
 import { tableText } from './table.ts';
 
 interface Options {

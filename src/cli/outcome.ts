@@ -13,7 +13,7 @@ import type { ReplayBatch, ReplayParts } from '../replay/replay.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
 import { type Clock, MAX_JUMP_DEFAULT_MS, type Source } from '../source/source.ts';
 import { type Case, EVENTS_FILE, type Item, type Plain } from './cases.ts';
-import { composeMoments, composeReplay } from './retelling.ts';
+import { composeMoments, composeReplay } from './alone/retelling.ts';
 
 /** What became of a case. */
 export interface Outcome {

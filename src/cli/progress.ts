@@ -2,7 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
 import type { Watcher } from '../ingest/engine.ts';
 import type { Block, Source } from '../source/source.ts';
-import type { BackfillState } from './backfill.ts';
+import type { BackfillState } from './alone/backfill.ts';
 
 /** How often a log file of somebody's batch job gets a line. */
 export const LINE_EVERY_MS = 5_000;

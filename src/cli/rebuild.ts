@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { compose } from './compose.ts';
+import { compose } from './alone/compose.ts';
 import { loadConfig } from './config.ts';
 import { endWith } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { foldProgress } from './progress.ts';
-import { stopFirst } from './held.ts';
+import { stopFirst } from './alone/held.ts';
 
 interface Options {
   config: string;

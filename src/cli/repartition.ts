@@ -3,8 +3,8 @@ import { Fault } from '../base/fault.ts';
 import { EPOCH_MAX } from '../store/stamp.ts';
 import type { Course } from '../work/course.ts';
 import { nextEpoch } from '../work/succession.ts';
-import { asking, type Asking } from './asking.ts';
-import { isClustered, makeComing } from './cluster.ts';
+import { asking, type Asking } from './cluster/asking.ts';
+import { isClustered, makeComing } from './cluster/cluster.ts';
 import { CHANGELOG_PARTITIONS_MAX, type KafkaConfig, loadConfig } from './config.ts';
 
 interface Options {

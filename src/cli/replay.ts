@@ -5,7 +5,7 @@ import type { Clock } from '../source/source.ts';
 import { branchPlan } from './branches.ts';
 import { loadConfig, parseReplayMemory } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
-import { frameMaker } from './frame_file.ts';
+import { frameMaker } from './frame/frame_file.ts';
 import { oneMore } from './lookup.ts';
 import { MEMORY } from './memory.ts';
 import { PROFILE, profileText } from './profile.ts';

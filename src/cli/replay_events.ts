@@ -4,11 +4,11 @@ import type { Replay } from '../replay/replay.ts';
 import type { Spill } from '../replay/spill.ts';
 import { batchWithin, type Stretch } from '../replay/within.ts';
 import type { Source } from '../source/source.ts';
-import { composeReplay } from './retelling.ts';
-import { writeFrame } from './frame_file.ts';
-import { type FrameBatch, type FrameMaker, replayFrame, replayShapes } from './frame.ts';
+import { composeReplay } from './alone/retelling.ts';
+import { writeFrame } from './frame/frame_file.ts';
+import { type FrameBatch, type FrameMaker, replayFrame, replayShapes } from './frame/frame.ts';
 import type { Progress } from './progress.ts';
-import type { WholeFile } from './whole.ts';
+import type { WholeFile } from './frame/whole.ts';
 import { noEvents, type Wrong } from './wrong.ts';
 
 /** What the rows of a replay are made from and written with, whether they are of events or of labels. */

@@ -1,7 +1,7 @@
 import { Fault } from '../base/fault.ts';
-import { composeLabels } from './retelling.ts';
-import { writeFrame } from './frame_file.ts';
-import type { FrameBatch } from './frame.ts';
+import { composeLabels } from './alone/retelling.ts';
+import { writeFrame } from './frame/frame_file.ts';
+import type { FrameBatch } from './frame/frame.ts';
 import { LabelFile, labelFrame, type LabelNames, type LabelRow, labelShapes, labelSubjects } from './labels.ts';
 import type { RowsWork } from './replay_events.ts';
 

@@ -10,7 +10,7 @@ import { ndjsonFiles } from '../source/ndjson.ts';
 import { folderLog, folderRecords } from '../source/segments.ts';
 import type { Clock, Source } from '../source/source.ts';
 import { timelineCount } from '../source/timeline.ts';
-import { readableLog } from './event_log.ts';
+import { readableLog } from './alone/event_log.ts';
 import { loadConfig } from './config.ts';
 import { parseTimelineName, Timelines } from './timelines.ts';
 import type { Wrong } from './wrong.ts';

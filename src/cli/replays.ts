@@ -9,19 +9,19 @@ import { type ResultKind, resultTable } from '../replay/tables.ts';
 import { branchPlan } from './branches.ts';
 import { type Config, loadConfig, parseReplayMemory } from './config.ts';
 import { compileDefinitions } from './definitions.ts';
-import { type FrameFormat, makerOf, writeFrame } from './frame_file.ts';
-import type { Frame, FrameBatch } from './frame.ts';
-import { placeOf } from './handed.ts';
-import { jobText } from './job.ts';
+import { type FrameFormat, makerOf, writeFrame } from './frame/frame_file.ts';
+import type { Frame, FrameBatch } from './frame/frame.ts';
+import { placeOf } from './runs/handed.ts';
+import { jobText } from './runs/job.ts';
 import { namesOf, written } from './log.ts';
 import { jobsMin, jobsOf, jobsWithin } from './memory.ts';
 import { JobsProgress } from './progress.ts';
 import { asked, type AskedOptions } from './replay_options.ts';
-import { coresOf, damagedText, type RunRequest, Runs } from './runs.ts';
+import { coresOf, damagedText, type RunRequest, Runs } from './runs/runs.ts';
 import { isS3 } from './s3_place.ts';
 import { tableText } from './table.ts';
 import { parseTimelineName, Timelines } from './timelines.ts';
-import { WholeFile } from './whole.ts';
+import { WholeFile } from './frame/whole.ts';
 
 interface Options {
   config: string;

@@ -5,8 +5,8 @@ import type { State } from '../base/metrics.ts';
 import { app, type Served } from '../http/app.ts';
 import type { Watcher } from '../ingest/engine.ts';
 import { aborted, filesApplied, planState } from './apply.ts';
-import { compose, type Parts } from './compose.ts';
-import { isClustered, type Surroundings } from './cluster.ts';
+import { compose, type Parts } from './alone/compose.ts';
+import { isClustered, type Surroundings } from './cluster/cluster.ts';
 import { type Config, loadConfig, parseMemory } from './config.ts';
 import { graceOf, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
 import { MEMORY } from './memory.ts';
@@ -14,9 +14,9 @@ import { EXIT, reasonOf } from './exit.ts';
 import { PROFILE, profileText } from './profile.ts';
 import { branchService } from './branches.ts';
 import { feedService } from './feed.ts';
-import { openReplaying, type Replaying } from './replay_service.ts';
+import { openReplaying, type Replaying } from './runs/replay_service.ts';
 import { timelineService } from './timelines.ts';
-import { openServing } from './serving.ts';
+import { openServing } from './cluster/serving.ts';
 import { stopSignal } from './signal.ts';
 
 interface Options {

@@ -9,7 +9,7 @@ import { sameType, typeName } from '../plan/value.ts';
 import type { AnswerColumn } from '../read/read.ts';
 import { lineCount } from '../source/segment.ts';
 import { Tail } from '../source/tail.ts';
-import { readableLog } from './event_log.ts';
+import { readableLog } from './alone/event_log.ts';
 import type { Config } from './config.ts';
 import { groupKeys } from './lookup.ts';
 import { type StillRows, stillNow, stillRows, stillShadow } from './shadow_rows.ts';

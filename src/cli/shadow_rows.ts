@@ -24,11 +24,19 @@ import { lineCount } from '../source/segment.ts';
 import { Tail } from '../source/tail.ts';
 import { LOCK_FILE, lockFolder } from '../store/lock.ts';
 import type { RowReader, Store } from '../store/store.ts';
-import { foldingOf } from './engine.ts';
-import { readableLog } from './event_log.ts';
+import { foldingOf } from './alone/engine.ts';
+import { readableLog } from './alone/event_log.ts';
 import type { Config } from './config.ts';
-import { durably, type OpenDatabase, openDatabase, openFile, openRows, openSnapshot, REFUSE } from './database.ts';
-import { idsOf, numberNew, recordedPlan, rowsFromOf } from './recorded.ts';
+import {
+  durably,
+  type OpenDatabase,
+  openDatabase,
+  openFile,
+  openRows,
+  openSnapshot,
+  REFUSE,
+} from './alone/database.ts';
+import { idsOf, numberNew, recordedPlan, rowsFromOf } from './alone/recorded.ts';
 
 /**
  * Rows of a shadow: other definitions, folded from the same log into a database of their own, in `shadow/NAME` beside the

@@ -2,13 +2,13 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { MICROS_PER_MS, parseDuration, parseMicros } from '../base/time.ts';
 import { LIFETIME_LEVEL_MS } from '../plan/window.ts';
 import { levelName, type TileChoice } from '../read/tiles.ts';
-import { composeTiles } from './stored_tiles.ts';
+import { composeTiles } from './alone/stored_tiles.ts';
 import { type Config, loadConfig } from './config.ts';
-import { frameMaker, writeFrame } from './frame_file.ts';
-import type { FrameMaker } from './frame.ts';
-import { withParts } from './held.ts';
+import { frameMaker, writeFrame } from './frame/frame_file.ts';
+import type { FrameMaker } from './frame/frame.ts';
+import { withParts } from './alone/held.ts';
 import { askServer } from './remote.ts';
-import { WholeFile } from './whole.ts';
+import { WholeFile } from './frame/whole.ts';
 
 interface Options {
   config: string;

@@ -3,7 +3,7 @@ import type { ErrorRow } from '../meta/meta.ts';
 import type { ListErrors } from '../http/errors.ts';
 import type { Broker } from '../source/kafka.ts';
 import type { TileError } from '../work/tiler.ts';
-import { errorsName } from './cluster.ts';
+import { errorsName } from './cluster/cluster.ts';
 import type { KafkaConfig } from './config.ts';
 
 /** Ids are one more than offsets: what comes behind an id begins with its number. */

@@ -7,11 +7,11 @@ import { decodeRow } from './decode.ts';
 import type { Meta } from '../meta/meta.ts';
 import { byAddress } from '../store/sqlite.ts';
 import type { Row } from '../store/store.ts';
-import { type Comparison, composeComparison } from './comparison.ts';
+import { type Comparison, composeComparison } from './alone/comparison.ts';
 import { type Config, loadConfig } from './config.ts';
 import { EXIT } from './exit.ts';
 import { type LogReport, surveyReport, tellReport } from './log.ts';
-import { stopFirst } from './held.ts';
+import { stopFirst } from './alone/held.ts';
 import { foldProgress } from './progress.ts';
 
 /** Differences told one by one: where there are more, the rows are made anew anyway. */

@@ -5,7 +5,7 @@ import { loadConfig } from './config.ts';
 import { graceOption, leave, listen, logLevelOption, portOf, SHUTTING_DOWN } from './daemon.ts';
 import { endWith } from './exit.ts';
 import { stopSignal } from './signal.ts';
-import { openWork } from './working.ts';
+import { openWork } from './cluster/working.ts';
 
 interface Options {
   config: string;

@@ -1,8 +1,8 @@
 import { Fault } from '../base/fault.ts';
 import type { FeatureError, ReplayParts } from '../replay/replay.ts';
 import { isWithin, type Stretch } from '../replay/within.ts';
-import { badLine, featureErrorLine, rejectedLine } from './lines.ts';
-import { WholeFile } from './whole.ts';
+import { badLine, featureErrorLine, rejectedLine } from './frame/lines.ts';
+import { WholeFile } from './frame/whole.ts';
 
 type Rejected = Parameters<ReplayParts['onRejected']>[0];
 

@@ -4,9 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pythonOrSkip, runPython } from '../../scripts/python.ts';
-import { ArrowFrame } from '../../src/cli/arrow.ts';
-import type { Frame, FrameBatch } from '../../src/cli/frame.ts';
-import { ParquetFrame } from '../../src/cli/parquet.ts';
+import { ArrowFrame } from '../../src/cli/frame/arrow.ts';
+import type { Frame, FrameBatch } from '../../src/cli/frame/frame.ts';
+import { ParquetFrame } from '../../src/cli/frame/parquet.ts';
 import { BOOL, DOUBLE, INT64, OPTIONAL, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import { Random } from '../sim/random.ts';
 

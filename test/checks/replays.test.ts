@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pythonOrSkip, runPython } from '../../scripts/python.ts';
 import { loadConfig } from '../../src/cli/config.ts';
 import { compileDefinitions } from '../../src/cli/definitions.ts';
-import { openReplaying } from '../../src/cli/replay_service.ts';
+import { openReplaying } from '../../src/cli/runs/replay_service.ts';
 import { Timelines } from '../../src/cli/timelines.ts';
 import { appWith, ORIGIN, post } from '../http/told.ts';
 import { folders } from '../source/folder.ts';

@@ -16,7 +16,7 @@ import {
   withBranches,
 } from '../../src/cli/branches.ts';
 import { type Config, parseConfig } from '../../src/cli/config.ts';
-import { openFile } from '../../src/cli/database.ts';
+import { openFile } from '../../src/cli/alone/database.ts';
 import { localDisk } from '../../src/source/disk.ts';
 import { EventLog } from '../../src/source/log.ts';
 import { folders } from '../source/folder.ts';

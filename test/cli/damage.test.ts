@@ -7,7 +7,7 @@ import { Database } from 'bun:sqlite';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { openDatabase, openRows, REFUSE } from '../../src/cli/database.ts';
+import { openDatabase, openRows, REFUSE } from '../../src/cli/alone/database.ts';
 
 const MAIN = join(import.meta.dir, '../../src/main.ts');
 const CONFIG = 'log: { clock: event, compress: false }\ndefinitions: features\nfold: { workers: 0, memory: 1MiB }\n';

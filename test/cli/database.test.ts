@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openDatabase, openSnapshot, REFUSE } from '../../src/cli/database.ts';
+import { openDatabase, openSnapshot, REFUSE } from '../../src/cli/alone/database.ts';
 import { migrations } from '../../src/meta/migrations.ts';
 import { olderDatabase } from '../meta/older.ts';
 import { folders } from '../source/folder.ts';

@@ -1,11 +1,11 @@
 import { expect, test } from 'bun:test';
 import { tableFromIPC, type Vector } from 'apache-arrow';
-import { ArrowFrame } from '../../src/cli/arrow.ts';
-import { batchLines } from '../../src/cli/lines.ts';
+import { ArrowFrame } from '../../src/cli/frame/arrow.ts';
+import { batchLines } from '../../src/cli/frame/lines.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
 import { type FeatureColumn, isList, type ListValues } from '../../src/kernel/feature_column.ts';
 import type { ReplayBatch } from '../../src/replay/replay.ts';
-import { replayFrame, replayShapes } from '../../src/cli/frame.ts';
+import { replayFrame, replayShapes } from '../../src/cli/frame/frame.ts';
 
 const FEATURES = [
   { name: 'set:count', type: INT64 },

@@ -10,7 +10,7 @@ import {
   labelShapes,
   labelSubjects,
 } from '../../src/cli/labels.ts';
-import { composeLabels } from '../../src/cli/retelling.ts';
+import { composeLabels } from '../../src/cli/alone/retelling.ts';
 import { MAX_JUMP_DEFAULT_MS } from '../../src/source/source.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { folders } from '../source/folder.ts';

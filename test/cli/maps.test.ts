@@ -2,11 +2,11 @@
 import { describe, expect, test } from 'bun:test';
 import { tableFromIPC } from 'apache-arrow';
 import { parquetReadObjects } from 'hyparquet';
-import { ArrowFrame } from '../../src/cli/arrow.ts';
-import type { FrameBatch } from '../../src/cli/frame.ts';
-import { batchLines } from '../../src/cli/lines.ts';
+import { ArrowFrame } from '../../src/cli/frame/arrow.ts';
+import type { FrameBatch } from '../../src/cli/frame/frame.ts';
+import { batchLines } from '../../src/cli/frame/lines.ts';
 import { answerTable } from '../../src/cli/lookup.ts';
-import { ParquetFrame } from '../../src/cli/parquet.ts';
+import { ParquetFrame } from '../../src/cli/frame/parquet.ts';
 import type { ScalarValues } from '../../src/kernel/feature_column.ts';
 import { BOOL, DOUBLE, INT64, REQUIRED, STRING, TIME, type Type } from '../../src/plan/value.ts';
 

@@ -1,6 +1,6 @@
 /** Who owns a partition of earlier events: where that begins, where it ends, and when somebody else has to be asked. */
 import { expect, test } from 'bun:test';
-import { type PastParts, ownPast } from '../../src/cli/past_partition.ts';
+import { type PastParts, ownPast } from '../../src/cli/cluster/past_partition.ts';
 import { Lost, type Progress } from '../../src/source/partition.ts';
 import type { Agreement } from '../../src/store/agreed.ts';
 import { FIRST_MARK, noteOf } from '../../src/work/note.ts';

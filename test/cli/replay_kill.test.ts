@@ -5,7 +5,7 @@
 import { expect, test } from 'bun:test';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Runs } from '../../src/cli/runs.ts';
+import type { Runs } from '../../src/cli/runs/runs.ts';
 import { checkColumn } from '../../src/replay/column_file.ts';
 import { inFolder, isDone, outputsOf, PATHS, readManifest } from '../../src/replay/manifest.ts';
 import { dataFolders, HOW } from '../replay/data_folder.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Runs } from '../../src/cli/runs.ts';
+import { Runs } from '../../src/cli/runs/runs.ts';
 import { kernelsDigest } from '../../src/kernel/instance.ts';
 import { outputsOf, PATHS } from '../../src/replay/manifest.ts';
 import { dataFolders, HOW } from '../replay/data_folder.ts';

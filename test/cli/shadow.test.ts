@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Config } from '../../src/cli/config.ts';
 import { diffShadow } from '../../src/cli/shadow_diff.ts';
 import { dropShadow, openShadow, shadowStates, stillNow, stillShadow } from '../../src/cli/shadow_rows.ts';
-import { openSnapshot } from '../../src/cli/database.ts';
+import { openSnapshot } from '../../src/cli/alone/database.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { type Log, parseLog } from '../oracle/log.ts';

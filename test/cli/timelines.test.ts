@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { Fault } from '../../src/base/fault.ts';
-import { composeReplay } from '../../src/cli/retelling.ts';
+import { composeReplay } from '../../src/cli/alone/retelling.ts';
 import { parseConfig } from '../../src/cli/config.ts';
 import { parseTimelineName, type TimelineRequest, Timelines } from '../../src/cli/timelines.ts';
 import { compileSources } from '../../src/compile/compile.ts';

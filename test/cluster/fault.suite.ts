@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Fault } from '../../src/base/fault.ts';
 import { WorkMetrics } from '../../src/base/work_metrics.ts';
 import { loadConfig } from '../../src/cli/config.ts';
-import { openWork, type Work } from '../../src/cli/working.ts';
+import { openWork, type Work } from '../../src/cli/cluster/working.ts';
 import { weekLines } from '../sim/flights.ts';
 import { gateTo } from './gate.ts';
 import type { Servers } from './servers.ts';

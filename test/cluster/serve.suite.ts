@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { Metrics } from '../../src/base/metrics.ts';
 import { loadConfig } from '../../src/cli/config.ts';
-import { openServing } from '../../src/cli/serving.ts';
+import { openServing } from '../../src/cli/cluster/serving.ts';
 import { app, type Served } from '../../src/http/app.ts';
 import type { Lookup } from '../../src/read/read.ts';
 import { randomLookup } from '../sim/asked.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { loadConfig } from '../../src/cli/config.ts';
 import { EXIT } from '../../src/cli/exit.ts';
-import { openServing } from '../../src/cli/serving.ts';
+import { openServing } from '../../src/cli/cluster/serving.ts';
 import { FeaturesCombinedSchema, FeatureValueSchema } from '../../src/gen/tilefold/v1/row_pb.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { type InForce, planOnly } from '../../src/plan/transition.ts';

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compose, type Parts } from '../../src/cli/compose.ts';
+import { compose, type Parts } from '../../src/cli/alone/compose.ts';
 import { DEFAULTS } from '../../src/cli/config.ts';
 import { leftIn } from '../sim/left.ts';
 import { seeds } from '../seeds.ts';

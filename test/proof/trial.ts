@@ -8,7 +8,7 @@
  *   4. threads           apart from the others, for it takes a folder and most of the time
  */
 import { formatMicros } from '../../src/base/time.ts';
-import type { Parts } from '../../src/cli/compose.ts';
+import type { Parts } from '../../src/cli/alone/compose.ts';
 import { Fault } from '../../src/base/fault.ts';
 import { compileSources } from '../../src/compile/compile.ts';
 import type { KeyInput } from '../../src/kernel/key.ts';

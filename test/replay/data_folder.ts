@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { loadConfig } from '../../src/cli/config.ts';
 import { compileDefinitions } from '../../src/cli/definitions.ts';
-import { type RunRequest, Runs } from '../../src/cli/runs.ts';
+import { type RunRequest, Runs } from '../../src/cli/runs/runs.ts';
 import { Timelines } from '../../src/cli/timelines.ts';
 import { folders } from '../source/folder.ts';
 import { toldWhole } from './runs.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { doJob } from '../../src/cli/job.ts';
+import { doJob } from '../../src/cli/runs/job.ts';
 import { compileFolder, compileSources } from '../../src/compile/compile.ts';
 import { BLOCK_ROWS } from '../../src/replay/column_file.ts';
 import { chunkInputs, columnInputs } from '../../src/replay/inputs.ts';

@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Timeline } from '../../src/base/timeline.ts';
-import { composeReplay } from '../../src/cli/retelling.ts';
-import { doJob } from '../../src/cli/job.ts';
+import { composeReplay } from '../../src/cli/alone/retelling.ts';
+import { doJob } from '../../src/cli/runs/job.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { RecordReader } from '../../src/kernel/records.ts';
 import { type FeatureColumn, isList, type ScalarValues } from '../../src/kernel/feature_column.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { compileSources } from '../../src/compile/compile.ts';
-import { composeReplay } from '../../src/cli/retelling.ts';
+import { composeReplay } from '../../src/cli/alone/retelling.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { ByTime } from '../../src/replay/by_time.ts';
 import { PATHS, planReplay } from '../../src/replay/manifest.ts';

@@ -2,8 +2,8 @@
 import { expect, test } from 'bun:test';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { handsOf } from '../../src/cli/job_crew.ts';
-import { doJobs } from '../../src/cli/job.ts';
+import { handsOf } from '../../src/cli/runs/job_crew.ts';
+import { doJobs } from '../../src/cli/runs/job.ts';
 import { compileSources } from '../../src/compile/compile.ts';
 import { type Manifest, PATHS } from '../../src/replay/manifest.ts';
 import { sweepBytes } from '../../src/replay/sweep.ts';

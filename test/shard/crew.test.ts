@@ -1,7 +1,7 @@
 /** Several threads make the rows, answers and errors that one makes, and each answer is of one prefix of the log. */
 import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import type { Parts } from '../../src/cli/compose.ts';
+import type { Parts } from '../../src/cli/alone/compose.ts';
 import { explanationJson } from '../../src/http/explain.ts';
 import { SLICE_BYTES } from '../../src/ingest/door.ts';
 import { CHUNK_BYTES } from '../../src/shard/chunk.ts';

@@ -2,8 +2,8 @@
 import { expect, test } from 'bun:test';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Folding, foldingOf } from '../../src/cli/engine.ts';
-import { openDatabase, REFUSE } from '../../src/cli/database.ts';
+import { type Folding, foldingOf } from '../../src/cli/alone/engine.ts';
+import { openDatabase, REFUSE } from '../../src/cli/alone/database.ts';
 import { Stages } from '../../src/base/stages.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { planOf } from '../compile/marked.ts';

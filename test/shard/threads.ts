@@ -1,6 +1,6 @@
 import { afterEach } from 'bun:test';
 import { join } from 'node:path';
-import { compose, type Parts } from '../../src/cli/compose.ts';
+import { compose, type Parts } from '../../src/cli/alone/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { EVENT_CLOCK } from '../sim/engine.ts';
 import { type Left, leftIn } from '../sim/left.ts';

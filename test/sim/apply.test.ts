@@ -5,7 +5,7 @@
 import { Database } from 'bun:sqlite';
 import { afterEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import type { Parts } from '../../src/cli/compose.ts';
+import type { Parts } from '../../src/cli/alone/compose.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { compareRows } from '../../src/cli/verify.ts';
 import { readMembers } from '../../src/meta/members.ts';

@@ -4,12 +4,12 @@
  */
 import { Database } from 'bun:sqlite';
 import { afterEach, expect, test } from 'bun:test';
-import { foldingOf } from '../../src/cli/engine.ts';
+import { foldingOf } from '../../src/cli/alone/engine.ts';
 import { DEFAULTS } from '../../src/cli/config.ts';
-import type { OpenDatabase } from '../../src/cli/database.ts';
+import type { OpenDatabase } from '../../src/cli/alone/database.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
-import { Live } from '../../src/cli/live.ts';
-import { beginPlan, recordedPlan } from '../../src/cli/recorded.ts';
+import { Live } from '../../src/cli/alone/live.ts';
+import { beginPlan, recordedPlan } from '../../src/cli/alone/recorded.ts';
 import { Stages } from '../../src/base/stages.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
 import { readMembers } from '../../src/meta/members.ts';

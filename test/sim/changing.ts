@@ -2,7 +2,7 @@
 import { Database } from 'bun:sqlite';
 import { expect } from 'bun:test';
 import { join } from 'node:path';
-import { compose, type Parts } from '../../src/cli/compose.ts';
+import { compose, type Parts } from '../../src/cli/alone/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { compileSources } from '../../src/compile/compile.ts';

@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { EVENTS, lineOf, takeoverEvents } from '../../scripts/takeover.ts';
 import { Metrics } from '../../src/base/metrics.ts';
 import { Stages } from '../../src/base/stages.ts';
-import { composeReplay } from '../../src/cli/retelling.ts';
+import { composeReplay } from '../../src/cli/alone/retelling.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
 import { app } from '../../src/http/app.ts';
 import { cellJson } from '../../src/http/columnar.ts';

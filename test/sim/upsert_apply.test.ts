@@ -5,10 +5,10 @@
 import { Database } from 'bun:sqlite';
 import { afterEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { compose, type Parts } from '../../src/cli/compose.ts';
+import { compose, type Parts } from '../../src/cli/alone/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
-import { idsOf } from '../../src/cli/recorded.ts';
+import { idsOf } from '../../src/cli/alone/recorded.ts';
 import { compareRows } from '../../src/cli/verify.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { planJson } from '../../src/plan/json.ts';

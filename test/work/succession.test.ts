@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { makeComing } from '../../src/cli/cluster.ts';
+import { makeComing } from '../../src/cli/cluster/cluster.ts';
 import { DEFAULTS } from '../../src/cli/config.ts';
-import { CourseReader } from '../../src/cli/course.ts';
-import { checked, succeeding } from '../../src/cli/succeeding.ts';
+import { CourseReader } from '../../src/cli/cluster/course.ts';
+import { checked, succeeding } from '../../src/cli/cluster/succeeding.ts';
 import { compileFolder } from '../../src/compile/compile.ts';
 import { planJson } from '../../src/plan/json.ts';
 import type { Plan } from '../../src/plan/plan.ts';
