@@ -13,7 +13,7 @@
  *
  *   runtime      of the first thread, which gives out jobs
  *   each worker  a runtime, and the buffers of what is read and written
- *   jobs         all of the rest: what is gathered for windows to run over, and what JavaScript has let go of (cli/job.ts)
+ *   jobs         all of the rest: what is gathered for windows to run over, and what JavaScript has let go of (runs/job.ts)
  */
 import { InvalidArgumentError } from 'commander';
 
