@@ -134,13 +134,25 @@ const COLON: u8 = 0x3a;
 const COMMA: u8 = 0x2c;
 const OPEN: u8 = 0x7b;
 const BACKSLASH: u8 = 0x5c;
+const CLOSE: u8 = 0x7d;
+const OPEN_LIST: u8 = 0x5b;
+const CLOSE_LIST: u8 = 0x5d;
+const SPACE: u8 = 0x20;
+const LETTER_I: u8 = 0x69;
+const LETTER_D: u8 = 0x64;
+const LETTER_T: u8 = 0x74;
+const LETTER_Y: u8 = 0x79;
+/** `id`, `ty` and `type`. */
+const TWO_ID: u16 = 0x6469;
+const TWO_TY: u16 = 0x7974;
+const FOUR_TYPE: u32 = 0x65707974;
 /** `"id":` and `"type":` as words, and what of a word is theirs. */
 const ID: u64 = 0x3a22646922;
 const ID_MASK: u64 = 0xffffffffff;
 const TYPE: u64 = 0x3a226570797422;
 const TYPE_MASK: u64 = 0x00ffffffffffffff;
 
-/** Of a line whose first members are texts without escapes, `id` and `type` among them: false of any other. */
+/** Of a line whose first members are texts without escapes, `id` and `type` among them, and which has neither again: false of any other. */
 function findId(start: usize, end: usize): bool {
   if (load<u8>(start) != OPEN) return false;
   let hasId = false;
@@ -157,10 +169,67 @@ function findId(start: usize, end: usize): bool {
       idStart = nameEnd + 3;
       idLength = valueEnd - idStart;
     } else if ((name & TYPE_MASK) == TYPE) hasType = true;
-    if (hasId && hasType) return true;
+    if (hasId && hasType) return !isNamedAgain(valueEnd + 1, end);
     if (load<u8>(valueEnd, 1) != COMMA) return false;
     at = valueEnd + 2;
   }
+}
+
+/** Whether a member `id` or `type` of the event follows, or one whose name has escapes: of two that have a name the last one counts. */
+function isNamedAgain(start: usize, end: usize): bool {
+  if (!mayBeNamed(start, end)) return false;
+  let depth = 1;
+  for (let at = start; at < end; at++) {
+    const byte = load<u8>(at);
+    if (byte == OPEN || byte == OPEN_LIST) depth++;
+    else if (byte == CLOSE || byte == CLOSE_LIST) depth--;
+    if (byte != QUOTE) continue;
+    const from = at;
+    do {
+      at += load<u8>(at) == BACKSLASH ? 2 : 1;
+      if (at >= end) return true;
+    } while (load<u8>(at) != QUOTE);
+    if (depth == 1 && isName(from, at, end)) return true;
+  }
+  return false;
+}
+
+/** Whether any text in it is `id` or `type`, or has escapes. */
+function mayBeNamed(start: usize, end: usize): bool {
+  let at = start;
+  if (ASC_FEATURE_SIMD) {
+    const backslashes = i8x16.splat(BACKSLASH);
+    const quotes = i8x16.splat(QUOTE);
+    for (; at + 19 <= end; at += 16) {
+      const first = v128.load(at);
+      const second = v128.load(at, 1);
+      const third = v128.load(at, 2);
+      const id = v128.and(i8x16.eq(second, i8x16.splat(LETTER_I)), i8x16.eq(third, i8x16.splat(LETTER_D)));
+      const type = v128.and(i8x16.eq(second, i8x16.splat(LETTER_T)), i8x16.eq(third, i8x16.splat(LETTER_Y)));
+      const names = v128.and(i8x16.eq(first, quotes), v128.or(id, type));
+      if (v128.any_true(v128.or(names, i8x16.eq(first, backslashes)))) return true;
+    }
+  }
+  for (; at < end; at++) {
+    const byte = load<u8>(at);
+    if (byte == BACKSLASH) return true;
+    if (byte != QUOTE || at + 2 >= end) continue;
+    const two = load<u16>(at, 1);
+    if (two == TWO_ID || two == TWO_TY) return true;
+  }
+  return false;
+}
+
+/** Of a text between quotes: whether it names a member, and that is one of ours, or has escapes. */
+function isName(from: usize, to: usize, end: usize): bool {
+  let at = to + 1;
+  while (at < end && load<u8>(at) <= SPACE) at++;
+  if (at >= end || load<u8>(at) != COLON) return false;
+  const size = to - from - 1;
+  if (size == 2 && load<u16>(from, 1) == TWO_ID) return true;
+  if (size == 4 && load<u32>(from, 1) == FOUR_TYPE) return true;
+  for (let i = from + 1; i < to; i++) if (load<u8>(i) == BACKSLASH) return true;
+  return false;
 }
 
 /** The closing quote, before `end`, of a text that begins here and has no escapes; 0 where there is none. */

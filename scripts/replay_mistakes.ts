@@ -445,8 +445,16 @@ const SWEEPS: Mutant[] = [
     name: 'places-any-text',
     why: 'an id is found in a line that does not say its type',
     file: 'assembly/places.ts',
-    from: '    if (hasId && hasType) return true;\n',
-    to: '    if (hasId) return true;\n',
+    from: '    if (hasId && hasType) return !isNamedAgain(valueEnd + 1, end);\n',
+    to: '    if (hasId) return !isNamedAgain(valueEnd + 1, end);\n',
+    suite: 'test/replay/places.test.ts',
+  },
+  {
+    name: 'places-first-id',
+    why: 'of two ids of an event the first one counts',
+    file: 'assembly/places.ts',
+    from: 'return !isNamedAgain(valueEnd + 1, end);',
+    to: 'return true;',
     suite: 'test/replay/places.test.ts',
   },
   {

@@ -23,7 +23,7 @@ interface Line {
   time: bigint | null;
 }
 
-/** Members in any order, ids of any kind, with spaces and escapes, in either form of events; some of another type, some bad. */
+/** Members in any order, some of them twice, ids of any kind, with spaces and escapes, in either form of events; some of another type, some bad. */
 function randomLine(rng: Random, number: number): Line {
   const blank = () => (rng.chance(0.05) ? ' ' : '');
   const text = () =>
@@ -48,6 +48,10 @@ function randomLine(rng: Random, number: number): Line {
         ['n', isBad ? '"x"' : '1'],
         ['id', id()],
       ];
+  // Of two that have a name the last one counts, however it is spelt; what is within another one does not.
+  const inner = ['in', '[{"id":"x","type":"y"},["id"]]'];
+  const again = [['id', id()], ['i\\u0064', id()], [members[1]![0]!, '"e"'], inner, ['in', '"\\\\"']];
+  if (rng.chance(0.2)) members.push(rng.pick(again) as [string, string]);
   // Ids may be missing.
   const chosen = members.filter(([name]) => !name!.endsWith('id') || rng.chance(0.8)).toSorted(() => rng.below(3) - 1);
   const spelt = chosen.map(([name, value]) => `${blank()}"${name}"${blank()}:${blank()}${value}${blank()}`);
