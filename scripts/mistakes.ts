@@ -792,20 +792,6 @@ const STORED: Mutant[] = [
     from: 'for (const tail of levels.tails) tail.size += changeRun(tail.run, from, to, change);',
     to: '',
   },
-  {
-    name: 'halves-last',
-    why: 'the last row of a half is looked for in the next one',
-    file: 'src/store/packs.ts',
-    from: 'Buffer.compare(address, rest.halves.last) <= 0',
-    to: 'Buffer.compare(address, rest.halves.last) < 0',
-  },
-  {
-    name: 'halves-behind',
-    why: 'the first row of a second half is read as if it were spelt behind none',
-    file: 'src/store/cursor.ts',
-    from: 'this.walk.open(part.bytes, part.before)',
-    to: 'this.walk.open(part.bytes)',
-  },
 ];
 
 const DURABLE: Mutant[] = [

@@ -107,10 +107,3 @@ function uint32At(bytes: Uint8Array, at: number): number {
 export function byteName({ buffer, byteOffset, length }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, length).toString('latin1');
 }
-
-/** Before what comes after an address: none begins another. */
-export function behindAddress(address: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(address.length + 1);
-  bytes.set(address);
-  return bytes;
-}

@@ -1,14 +1,15 @@
 /**
  * Rows of several runs as one: in order, and of rows under one address that of the newest run.
  */
+import { releaseBytes } from '../base/release.ts';
 import { PackWalk } from './pack.ts';
-import { type Packs, type Part, releasePart } from './packs.ts';
+import type { Pack, Packs } from './packs.ts';
 
-/** Stands at a row of one run, and goes on from there: its packs are read when it comes to them, and of each the parts that it comes by. */
+/** Stands at a row of one run, and goes on from there: its packs are read when it comes to them. */
 export class RunCursor {
   readonly walk = new PackWalk();
   isThere = false;
-  #part: Part | null = null;
+  #pack: Pack | null = null;
 
   constructor(
     private readonly packs: Packs,
@@ -17,10 +18,8 @@ export class RunCursor {
 
   /** On to the first row at or after the address [start, end) of some bytes, which is not before where it stands. */
   seek(bytes: Uint8Array, start: number, end: number): void {
-    if (!this.#part || !isWithin(bytes, start, end, this.#part.next)) {
-      const rest = this.#part?.rest;
-      const isInRest = rest && isWithin(bytes, start, end, rest.stored.next);
-      this.#open(isInRest ? this.packs.partOf(rest) : this.packs.partAt(this.run, bytes.subarray(start, end)));
+    if (!this.#pack || !isWithin(bytes, start, end, this.#pack)) {
+      this.#open(bytes.subarray(start, end));
       this.isThere = this.walk.next();
     }
     this.isThere = this.isThere && this.walk.seek(bytes, start, end);
@@ -32,25 +31,24 @@ export class RunCursor {
     this.#goOn();
   }
 
-  /** Where a part has ended it begins with the next one. */
+  /** Where a pack has ended it begins with the next one. */
   #goOn(): void {
-    while (!this.isThere && this.#part?.next) {
-      const { rest, next } = this.#part;
-      this.#open(rest ? this.packs.partOf(rest) : this.packs.partAt(this.run, next));
+    while (!this.isThere && this.#pack?.next) {
+      this.#open(this.#pack.next);
       this.isThere = this.walk.next();
     }
   }
 
-  #open(part: Part): void {
-    const before = this.#part;
-    this.#part = part;
-    this.walk.open(part.bytes, part.before);
-    if (before) releasePart(before);
+  #open(address: Uint8Array): void {
+    const before = this.#pack;
+    this.#pack = this.packs.at(this.run, address);
+    this.walk.open(this.#pack.bytes);
+    if (before) releaseBytes(before.bytes);
   }
 }
 
-/** Of an address that is not below what stands before `next`: it comes before that. */
-function isWithin(bytes: Uint8Array, start: number, end: number, next: Uint8Array | null): boolean {
+/** Of addresses that are not below the pack: nothing of the next ones comes before it. */
+function isWithin(bytes: Uint8Array, start: number, end: number, { next }: Pack): boolean {
   if (next === null) return true;
   const length = Math.min(end - start, next.length);
   for (let i = 0; i < length; i++) if (bytes[start + i] !== next[i]) return bytes[start + i]! < next[i]!;

@@ -40,15 +40,10 @@ export class PackWalk {
   valueStart = 0;
   end = 0;
 
-  /**
-   * Before the first row of a pack, or of a part of one.
-   *
-   * @param before the address of the row before it, where the part does not begin the pack
-   */
-  open(bytes: Uint8Array, before: Uint8Array | null = null): this {
+  /** Before the first row of a pack. */
+  open(bytes: Uint8Array): this {
     this.bytes = bytes as Uint8Array<ArrayBuffer>;
     this.length = this.shared = this.start = this.valueStart = this.end = 0;
-    if (before) this.#startBehind(before);
     return this;
   }
 
@@ -130,12 +125,6 @@ export class PackWalk {
   /** A view of the value. */
   value(): Uint8Array {
     return this.bytes.subarray(this.valueStart, this.end);
-  }
-
-  #startBehind(before: Uint8Array): void {
-    if (before.length > this.address.length) this.address = widened(this.address, before.length);
-    this.address.set(before);
-    this.length = before.length;
   }
 
   #match(bytes: Uint8Array, start: number, end: number, from: number): number {

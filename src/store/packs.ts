@@ -11,9 +11,9 @@ import type { Database } from 'bun:sqlite';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
 import { releaseBytes } from '../base/release.ts';
-import { behindAddress, entityAt, entityStart, keyAt } from './address.ts';
+import { entityAt, entityStart, keyAt } from './address.ts';
 import { PackDamage, type Piece } from './pack.ts';
-import { type Halves, halvesOf, sealPack, unframed, unsealPack } from './seal.ts';
+import { sealPack, unsealPack } from './seal.ts';
 
 /** The run that all others are merged into in the end. */
 export const BASE = 0;
@@ -40,29 +40,11 @@ export interface Pack {
   next: Uint8Array | null;
 }
 
-/** What is unpacked of a pack for a row: all of it, or the half that may have the row. Whoever is done with it gives it back (`releasePart`). */
-export interface Part {
-  bytes: Uint8Array<ArrayBuffer>;
-  /** The address that its first row is spelt behind; null where it begins the pack. */
-  before: Uint8Array | null;
-  /** Behind all rows of it, and before all others of the run that follow; null where none do. */
-  next: Uint8Array | null;
-  /** The half of the pack that follows on it, if there is one. */
-  rest: Rest | null;
-}
-
-interface Rest {
-  stored: Stored;
-  halves: Halves;
-}
-
-/** As it rests. */
 interface Stored {
   id: number;
   first: Uint8Array<ArrayBuffer>;
   crc: number;
   bytes: Uint8Array<ArrayBuffer>;
-  /** Where the next one of the run begins; null for the last. */
   next: Uint8Array | null;
 }
 
@@ -73,10 +55,6 @@ export interface Packs {
    * @throws PackDamage where it is not what was written
    */
   at(run: number, address: Uint8Array): Pack;
-  /** The part of that pack which has it. @throws PackDamage as `at` */
-  partAt(run: number, address: Uint8Array): Part;
-  /** The part behind one that has it as its rest. @throws PackDamage as `at` */
-  partOf(rest: Rest): Part;
   close(): void;
 }
 
@@ -86,59 +64,25 @@ export function openPacks(db: Database): Packs {
        (SELECT behind.first FROM packs AS behind WHERE behind.first > packs.first ORDER BY behind.first LIMIT 1) AS next
      FROM packs WHERE first <= ? ORDER BY first DESC LIMIT 1`,
   );
-  function storedAt(run: number, address: Uint8Array): Stored {
+  function at(run: number, address: Uint8Array): Pack {
     const found = pack.get(placeOf(run, address));
     if (!found || runAt(found.first) !== run)
       throw new Fault('corrupt', `${db.filename}: the first rows are missing; ${REPAIR}`);
-    const { crc, bytes, next } = found;
-    if (crc32(bytes) !== crc) throw damageAt(found);
-    found.next = next === null || runAt(next) !== run ? null : next.subarray(prefixSize(run));
-    return found;
-  }
-  function at(run: number, address: Uint8Array): Pack {
-    const stored = storedAt(run, address);
-    const { id, first, bytes, next } = stored;
-    const rows = unsealed(stored, () => unsealPack(bytes));
-    const storedSize = bytes.length;
-    if (rows !== bytes) releaseBytes(bytes);
-    return { id, run, place: first, bytes: rows, storedSize, next };
-  }
-  function partAt(run: number, address: Uint8Array): Part {
-    const stored = storedAt(run, address);
-    const { bytes, next } = stored;
-    const halves = unsealed(stored, () => halvesOf(bytes));
-    const rest = halves && { stored, halves };
-    if (rest && Buffer.compare(address, rest.halves.last) <= 0) {
-      const first = unsealed(stored, () => unframed(rest.halves.first));
-      return { bytes: first, before: null, next: behindAddress(rest.halves.last), rest };
+    const { id, first, crc, bytes, next } = found;
+    try {
+      if (crc32(bytes) !== crc) throw new PackDamage();
+      const isLast = next === null || runAt(next) !== run;
+      const size = prefixSize(run);
+      const plain = unsealPack(bytes);
+      const storedSize = bytes.length;
+      if (plain !== bytes) releaseBytes(bytes);
+      return { id, run, place: first, bytes: plain, storedSize, next: isLast ? null : next.subarray(size) };
+    } catch (error) {
+      if (error instanceof PackDamage) error.place ??= placeText(id, first);
+      throw error;
     }
-    const part = rest ? partOf(rest) : { bytes: unsealed(stored, () => unframed(bytes)), before: null, next, rest };
-    if (part.bytes !== bytes) releaseBytes(bytes);
-    return part;
   }
-  function partOf({ stored, halves: { last, second } }: Rest): Part {
-    return { bytes: unsealed(stored, () => unframed(second)), before: last, next: stored.next, rest: null };
-  }
-  return { at, partAt, partOf, close: () => pack.finalize() };
-}
-
-export function releasePart({ bytes, rest }: Part): void {
-  releaseBytes(bytes);
-  if (rest) releaseBytes(rest.stored.bytes);
-}
-
-function unsealed<T>(stored: Stored, unseal: () => T): T {
-  try {
-    return unseal();
-  } catch (error) {
-    throw error instanceof PackDamage ? damageAt(stored) : error;
-  }
-}
-
-function damageAt({ id, first }: Stored): PackDamage {
-  const damage = new PackDamage();
-  damage.place = placeText(id, first);
-  return damage;
+  return { at, close: () => pack.finalize() };
 }
 
 /** Where a pack stands, for people. */

@@ -6,7 +6,6 @@ import type { TileRange } from '../plan/window.ts';
 import {
   addressOf,
   addressSizeMax,
-  behindAddress,
   entityAt,
   entityStart,
   keyAt,
@@ -34,10 +33,7 @@ import type {
 } from './store.ts';
 
 /** Of how rows lie in the database. */
-const VERSION = 7;
-
-/** From this one on packs are compressed, and in runs; until the next one none rests in halves (seal.ts). */
-const VERSION_OF_RUNS = 6;
+const VERSION = 6;
 
 /** Its packs are not compressed, and all of them are the base: they are taken as they are. Of what is older the log makes new ones. */
 const VERSION_OLDEST = 5;
@@ -269,7 +265,7 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
 
   /** Whoever opens the database to write may bring it up to date meanwhile. */
   function rows(): Cursor {
-    if (!levelsIn && (versionOf(db) ?? 0) >= VERSION_OF_RUNS) levelsIn = openLevelsText(db);
+    if (!levelsIn && versionOf(db) === VERSION) levelsIn = openLevelsText(db);
     return new Cursor(packs, levelsIn ? runsOf(levelsIn.read()) : [BASE]);
   }
 
@@ -372,6 +368,13 @@ function rowOf(walk: PackWalk): Row {
 
 function keyOf({ address, length }: PackWalk): Key {
   return { entity: entityAt(address), key: keyAt(address, length) };
+}
+
+/** Before what comes after an address: none begins another. */
+function behindAddress(address: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(address.length + 1);
+  bytes.set(address);
+  return bytes;
 }
 
 function behind({ address, length }: PackWalk): Uint8Array {
@@ -485,14 +488,11 @@ function checkVersion(db: Database): void {
   );
 }
 
-/** Packs before there were runs are the base; each pack is compressed, or comes to rest in halves, when it is next written. */
+/** Packs of the version before are the base; each is compressed when it is next written. */
 function bringUpToDate(db: Database): void {
-  const version = versionOf(db);
-  if (version === null || version === VERSION) return;
-  if (version < VERSION_OF_RUNS) {
-    const { size } = db.query<{ size: number }, []>('SELECT sum(length(bytes)) AS size FROM packs').get()!;
-    db.run(`ALTER TABLE rows_state ADD COLUMN levels TEXT NOT NULL DEFAULT '${levelsText(levelsOf(size))}'`);
-  }
+  if (versionOf(db) !== VERSION_OLDEST) return;
+  const { size } = db.query<{ size: number }, []>('SELECT sum(length(bytes)) AS size FROM packs').get()!;
+  db.run(`ALTER TABLE rows_state ADD COLUMN levels TEXT NOT NULL DEFAULT '${levelsText(levelsOf(size))}'`);
   db.run(`UPDATE rows_state SET version = ${VERSION}`);
 }
 

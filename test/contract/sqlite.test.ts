@@ -63,7 +63,7 @@ test('sqlite: rows of an older version are refused, and forgotten where that is 
   expect(hasOldRows(db)).toBe(false);
   db.run('UPDATE rows_state SET version = 2');
   expect(hasOldRows(db)).toBe(true);
-  expect(() => sqliteStore(db)).toThrow('rows of version 2 in :memory:; this program reads version 7: a command');
+  expect(() => sqliteStore(db)).toThrow('rows of version 2 in :memory:; this program reads version 6: a command');
   const failing = () => {
     throw new Error('no');
   };
@@ -73,7 +73,7 @@ test('sqlite: rows of an older version are refused, and forgotten where that is 
   expect(hasOldRows(db)).toBe(false);
   const store = sqliteStore(db);
   expect([store.mark().position, [...store.scan()]]).toEqual([0, []]);
-  db.run('UPDATE rows_state SET version = 8');
+  db.run('UPDATE rows_state SET version = 7');
   expect(hasOldRows(db)).toBe(false);
   expect(() => sqliteStore(db)).toThrow('use a newer tilefold');
 });
@@ -94,9 +94,7 @@ test('sqlite: a pack whose bytes are no rows is a fault', () => {
   for (const bytes of [[9], [1, 1, 1], [0, 200], [0, 1, 7, 200, 1], [0, 1, 7, 255, 255, 255, 255, 255, 1]]) {
     const pack = Uint8Array.from(bytes);
     db.run('UPDATE packs SET crc = ?, bytes = ?', [crc32(pack), pack]);
-    expect(() => [...store.scan()]).toThrow(
-      /^:memory:: a pack of rows is not what was written( \(pack 1, the first\))?; `tilefold rebuild/,
-    );
+    expect(() => [...store.scan()]).toThrow(':memory:: a pack of rows is not what was written; `tilefold rebuild');
   }
 });
 

@@ -3,11 +3,9 @@ import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { isOverfull, levelsOf, type Tail, tailsToJoin } from '../../src/store/levels.ts';
-import { unsealPack } from '../../src/store/seal.ts';
 import { byAddress, sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
-import type { Row, Store } from '../../src/store/store.ts';
+import type { Row } from '../../src/store/store.ts';
 import { rowsAt } from '../contract/wanted.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
@@ -19,19 +17,15 @@ const folder = folders();
 
 const MARK = { position: 1, clocks: new Map(), highest: [] };
 
-/**
- * Values that hardly compress, so that a few thousand of them are more than may lie in tails.
- *
- * @param letters of 256 they do not at all, and packs rest as they are; of fewer they rest in halves
- */
-function randomRow(random: Random, keys: number, letters = 256): Row {
+/** Values that do not compress, so that a few thousand of them are more than may lie in tails. */
+function randomRow(random: Random, keys: number): Row {
   const levelMs = random.pick([0, 60_000, 1_800_000]);
   return {
     entity: random.pick([1, 2]),
     key: Buffer.from(`key ${random.below(keys)}`),
     levelMs,
     tileStartMs: levelMs * random.below(20),
-    value: Uint8Array.from({ length: random.below(400) }, () => random.below(letters)),
+    value: Uint8Array.from({ length: random.below(400) }, () => random.below(256)),
   };
 }
 
@@ -45,7 +39,6 @@ const sorted = (model: Map<string, Row>) => [...model.values()].sort(byAddress);
 
 test.each(SEEDS)('rows are those of a map, whichever run they are in, seed %p', seed => {
   const random = new Random(seed);
-  const letters = seed % 2 === 0 ? 64 : 256;
   const path = folder();
   let db = new Database(path);
   let store = sqliteStore(db);
@@ -54,7 +47,7 @@ test.each(SEEDS)('rows are those of a map, whichever run they are in, seed %p', 
   const seen = { tails: 0, settled: 0, swept: 0 };
   let beforeMs = 0;
   for (let round = 0; round < 40; round++) {
-    const rows = Array.from({ length: random.pick([1, 30, 600]) }, () => randomRow(random, 300, letters));
+    const rows = Array.from({ length: random.pick([1, 30, 600]) }, () => randomRow(random, 300));
     for (const row of rows) model.set(addressText(row), row);
     // A horizon moves on, and sweeps of few keys come behind it.
     beforeMs = Math.max(beforeMs, 60_000 * Math.floor(round / 4));
@@ -195,40 +188,4 @@ test('a database whose packs are not compressed is read, and written to', () => 
   store.close();
   db.close();
   expect(plain(reopened(path)[1].scan())).toEqual(plain(sorted(model)));
-});
-
-/** As the version before halves had it: each pack one frame. */
-function inFrames(db: Database): void {
-  const packs = db.query<{ id: number; bytes: Uint8Array<ArrayBuffer> }, []>('SELECT id, bytes FROM packs').all();
-  for (const { id, bytes } of packs) {
-    const rows = unsealPack(bytes);
-    const frame = rows.length === 0 ? rows : Bun.zstdCompressSync(rows);
-    db.run('UPDATE packs SET bytes = ?, crc = ? WHERE id = ?', [frame, crc32(frame), id]);
-  }
-  db.run('UPDATE rows_state SET version = 6');
-}
-
-test('a database whose packs do not rest in halves is read, and written to', () => {
-  const random = new Random(6);
-  const path = folder();
-  const made = new Database(path);
-  const store = sqliteStore(made);
-  const model = new Map<string, Row>();
-  const add = (to: Store) => {
-    const rows = Array.from({ length: 400 }, () => randomRow(random, 300, 64));
-    for (const row of rows) model.set(addressText(row), row);
-    to.commit(rows, MARK);
-  };
-  for (let round = 0; round < 3; round++) add(store);
-  inFrames(made);
-  store.close();
-  made.close();
-  const reader = sqliteRows(new Database(path, { readonly: true }));
-  expect(plain(reader.scan())).toEqual(plain(sorted(model)));
-  const [, again] = reopened(path);
-  for (let round = 0; round < 3; round++) {
-    expect(plain(again.scan())).toEqual(plain(sorted(model)));
-    expect(plain(reader.scan())).toEqual(plain(sorted(model)));
-    add(again);
-  }
 });
