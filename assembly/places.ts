@@ -9,7 +9,21 @@
  */
 import { recordBad, recordCount, recordLength, recordRow, recordStart, recordTime, recordType } from './batch';
 import { Bad } from './event_type';
+import {
+  cursor,
+  moveTo,
+  openText,
+  peek,
+  readString,
+  skipSpace,
+  skipValue,
+  stringEnd,
+  stringEscaped,
+  stringStart,
+  take,
+} from './json';
 import { Bytes } from './memory';
+import { NAME_TYPE } from './record';
 import { packLongs, packSizes } from './swept';
 
 /** Of each event its time i64, 0 where it is no row; whether it is none u8; the length of its id u32, and whether it has none u8. */
@@ -134,67 +148,70 @@ const COLON: u8 = 0x3a;
 const COMMA: u8 = 0x2c;
 const OPEN: u8 = 0x7b;
 const BACKSLASH: u8 = 0x5c;
-const CLOSE: u8 = 0x7d;
-const OPEN_LIST: u8 = 0x5b;
-const CLOSE_LIST: u8 = 0x5d;
-const SPACE: u8 = 0x20;
 const LETTER_I: u8 = 0x69;
 const LETTER_D: u8 = 0x64;
 const LETTER_T: u8 = 0x74;
 const LETTER_Y: u8 = 0x79;
-/** `id`, `ty` and `type`. */
+/** `id`, and how `type` begins. */
 const TWO_ID: u16 = 0x6469;
 const TWO_TY: u16 = 0x7974;
-const FOUR_TYPE: u32 = 0x65707974;
-/** `"id":` and `"type":` as words, and what of a word is theirs. */
-const ID: u64 = 0x3a22646922;
-const ID_MASK: u64 = 0xffffffffff;
-const TYPE: u64 = 0x3a226570797422;
-const TYPE_MASK: u64 = 0x00ffffffffffffff;
 
 /** Of a line whose first members are texts without escapes, `id` and `type` among them, and which has neither again: false of any other. */
 function findId(start: usize, end: usize): bool {
-  if (load<u8>(start) != OPEN) return false;
+  openText(start, end);
+  if (peek() != OPEN) return false;
   let hasId = false;
   let hasType = false;
-  let at = start + 1;
-  while (true) {
-    const name = load<u64>(at);
-    const nameEnd = textEnd(at, end);
-    if (nameEnd == 0 || load<u8>(nameEnd, 1) != COLON) return false;
-    const valueEnd = textEnd(nameEnd + 2, end);
-    if (valueEnd == 0) return false;
-    if ((name & ID_MASK) == ID) {
+  do {
+    moveTo(cursor + 1);
+    if (!readPlainString()) return false;
+    const isId = isNameId();
+    if (isNameType()) hasType = true;
+    if (peek() != COLON) return false;
+    moveTo(cursor + 1);
+    if (!readPlainString()) return false;
+    if (isId) {
       hasId = true;
-      idStart = nameEnd + 3;
-      idLength = valueEnd - idStart;
-    } else if ((name & TYPE_MASK) == TYPE) hasType = true;
-    if (hasId && hasType) return !isNamedAgain(valueEnd + 1, end);
-    if (load<u8>(valueEnd, 1) != COMMA) return false;
-    at = valueEnd + 2;
-  }
+      idStart = stringStart;
+      idLength = stringEnd - stringStart;
+    }
+    if (hasId && hasType) return !isNamedAgain(end);
+  } while (peek() == COMMA);
+  return false;
 }
 
-/** Whether a member `id` or `type` of the event follows, or one whose name has escapes: of two that have a name the last one counts. */
-function isNamedAgain(start: usize, end: usize): bool {
-  if (!mayBeNamed(start, end)) return false;
-  let depth = 1;
-  for (let at = start; at < end; at++) {
-    const byte = load<u8>(at);
-    if (byte == OPEN || byte == OPEN_LIST) depth++;
-    else if (byte == CLOSE || byte == CLOSE_LIST) depth--;
-    if (byte != QUOTE) continue;
-    const from = at;
-    do {
-      at += load<u8>(at) == BACKSLASH ? 2 : 1;
-      if (at >= end) return true;
-    } while (load<u8>(at) != QUOTE);
-    if (depth == 1 && isName(from, at, end)) return true;
+@inline
+function readPlainString(): bool {
+  return readString() && !stringEscaped;
+}
+
+@inline
+function isNameId(): bool {
+  return stringEnd - stringStart == 2 && load<u16>(stringStart) == TWO_ID;
+}
+
+@inline
+function isNameType(): bool {
+  return stringEnd - stringStart == 4 && load<u32>(stringStart) == NAME_TYPE;
+}
+
+/** Whether a member `id` or `type` follows behind the cursor, or one whose name has escapes: of two that have a name the last one counts. */
+function isNamedAgain(end: usize): bool {
+  if (!mayBeNamed(cursor, end)) return false;
+  skipSpace();
+  while (peek() == COMMA) {
+    moveTo(cursor + 1);
+    skipSpace();
+    if (!readPlainString() || isNameId() || isNameType()) return true;
+    if (!take(COLON)) return true;
+    skipSpace();
+    if (!skipValue(1)) return true;
+    skipSpace();
   }
   return false;
 }
 
-/** Whether any text in it is `id` or `type`, or has escapes. */
+/** Whether any text in it may be `id` or `type`, or has escapes. */
 function mayBeNamed(start: usize, end: usize): bool {
   let at = start;
   if (ASC_FEATURE_SIMD) {
@@ -218,38 +235,4 @@ function mayBeNamed(start: usize, end: usize): bool {
     if (two == TWO_ID || two == TWO_TY) return true;
   }
   return false;
-}
-
-/** Of a text between quotes: whether it names a member, and that is one of ours, or has escapes. */
-function isName(from: usize, to: usize, end: usize): bool {
-  let at = to + 1;
-  while (at < end && load<u8>(at) <= SPACE) at++;
-  if (at >= end || load<u8>(at) != COLON) return false;
-  const size = to - from - 1;
-  if (size == 2 && load<u16>(from, 1) == TWO_ID) return true;
-  if (size == 4 && load<u32>(from, 1) == FOUR_TYPE) return true;
-  for (let i = from + 1; i < to; i++) if (load<u8>(i) == BACKSLASH) return true;
-  return false;
-}
-
-/** The closing quote, before `end`, of a text that begins here and has no escapes; 0 where there is none. */
-function textEnd(start: usize, end: usize): usize {
-  if (load<u8>(start) != QUOTE) return 0;
-  let at = start + 1;
-  if (ASC_FEATURE_SIMD) {
-    const quotes = i8x16.splat(QUOTE);
-    const backslashes = i8x16.splat(BACKSLASH);
-    for (; at + 16 <= end; at += 16) {
-      const sixteen = v128.load(at);
-      const found = i8x16.bitmask(v128.or(i8x16.eq(sixteen, quotes), i8x16.eq(sixteen, backslashes)));
-      if (found == 0) continue;
-      at += ctz<i32>(found);
-      return load<u8>(at) == QUOTE ? at : 0;
-    }
-  }
-  for (; at < end; at++) {
-    if (load<u8>(at) == QUOTE) return at;
-    if (load<u8>(at) == BACKSLASH) return 0;
-  }
-  return 0;
 }
