@@ -254,21 +254,38 @@ export async function join(
   };
 }
 
-/** Before what the driver has not found is asked for again, and how often. */
-const UNFOUND_MS = 50;
-const UNFOUND_TRIES_MAX = 20;
+/** How long is waited before what may be over by then is asked for again, and how often. */
+interface Again {
+  everyMs: number;
+  triesMax: number;
+}
+const UNFOUND: Again = { everyMs: 50, triesMax: 20 };
+const COMING: Again = { everyMs: 200, triesMax: 50 };
 
-/** Of each partition the offsets that there are. */
-async function offsetsOf(admin: Admin, topic: string): ReturnType<Admin['fetchTopicOffsets']> {
+/** Asks again where what went wrong may be over a moment later. */
+async function askAgain<T>(
+  { everyMs, triesMax }: Again,
+  ask: () => Promise<T>,
+  isPassing: (error: unknown) => boolean,
+): Promise<T> {
   for (let n = 1; ; n++) {
     try {
-      return await admin.fetchTopicOffsets(topic);
+      return await ask();
     } catch (error) {
-      // Asked several things at once, the driver for a moment does not know topics that it has known, and stumbles over that.
-      if (!(error instanceof TypeError) || n === UNFOUND_TRIES_MAX) throw error;
-      await Bun.sleep(UNFOUND_MS);
+      if (!isPassing(error) || n === triesMax) throw error;
+      await Bun.sleep(everyMs);
     }
   }
+}
+
+/** Of each partition the offsets that there are. */
+function offsetsOf(admin: Admin, topic: string): ReturnType<Admin['fetchTopicOffsets']> {
+  // Asked several things at once, the driver for a moment does not know topics that it has known, and stumbles over that.
+  return askAgain(
+    UNFOUND,
+    () => admin.fetchTopicOffsets(topic),
+    error => error instanceof TypeError,
+  );
 }
 
 /** How far a group has come with each partition of a topic, as far as it has committed anything. */
@@ -277,27 +294,13 @@ export async function committed(
   group: string,
   topic: string,
 ): Promise<Map<number, Progress>> {
-  const [found] = await coordinated(() => admin.fetchOffsets({ groupId: group, topics: [topic] }));
+  // The driver asks but once where a group's coordinator has only just begun.
+  const ask = () => admin.fetchOffsets({ groupId: group, topics: [topic] });
+  const [found] = await askAgain(COMING, ask, isCoordinatorComing);
   const known = found!.partitions.filter(({ offset }) => offset !== '-1');
   return new Map(
     known.map(({ partition, offset, metadata }) => [partition, { next: BigInt(offset), note: metadata ?? '' }]),
   );
-}
-
-/** Before a coordinator that is coming is asked again, and how often. */
-const COMING_MS = 200;
-const COMING_TRIES_MAX = 50;
-
-/** The driver asks but once where a group's coordinator has only just begun. */
-async function coordinated<T>(ask: () => Promise<T>): Promise<T> {
-  for (let n = 1; ; n++) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isCoordinatorComing(error) || n === COMING_TRIES_MAX) throw error;
-      await Bun.sleep(COMING_MS);
-    }
-  }
 }
 
 /** A group that has been where nothing is has read another topic of that name. */
