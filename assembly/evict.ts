@@ -26,9 +26,9 @@ import { Bytes } from './memory';
 import { give, stateBytes } from './occupied';
 import { filterSize, isShared, makeFilters, putInFilter } from './stratum';
 
-/** Ages are told apart up to here; older ones are alike. */
-const AGES: i32 = 64;
-const bytesByAge: usize = memory.data(64 * 8, 8);
+/** Ranks are told apart up to here; rows beyond are alike. */
+const RANKS: i32 = 128;
+const bytesByRank: usize = memory.data(128 * 8, 8);
 export let evictedCount: i32 = 0;
 
 /** What runs along with entities that have left (u32 each): running.ts lets go of it. */
@@ -42,25 +42,31 @@ export function evict(targetBytes: f64): void {
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
     if (filterSize == 0 && !isShared) beginFilters(<usize>targetBytes);
-    const age = ageToEvict(<i64>(<f64>stateBytes - targetBytes));
+    const rank = rankToEvict(<i64>(<f64>stateBytes - targetBytes));
     for (let i: u32 = 0; i < tableSize; i++) {
       const place = table + <usize>i * PLACE_SIZE;
       const at = <usize>load<u32>(place, 4);
-      if (at != 0 && evictFrom(changetype<Entity>(at), age)) store<u32>(place, 0, 4);
+      if (at != 0 && evictFrom(changetype<Entity>(at), rank)) store<u32>(place, 0, 4);
     }
     rebuildTable();
   }
   beginEra();
 }
 
+/**
+ * Rows leave from the highest rank on: that of those not used for longest. Of rows that were last used in the same era those go
+ * first whose tile is over, for there is a later one of their level: events hardly come to them any more, and all that a log which is
+ * ahead of its rows has filled memory with is of one era.
+ */
 @inline
-function ageOf(row: Row): i32 {
-  return <i32>min<u32>(era - row.used, <u32>(AGES - 1));
+function rankOf(level: Level, row: Row): i32 {
+  const isOver = row.tileStart < level.stratum.highest;
+  return <i32>min<u32>(((era - row.used) << 1) + <u32>isOver, <u32>(RANKS - 1));
 }
 
-/** The greatest age that, with all beyond it, frees enough. */
-function ageToEvict(bytes: i64): i32 {
-  memory.fill(bytesByAge, 0, <usize>AGES << 3);
+/** The greatest rank that, with all beyond it, frees enough. */
+function rankToEvict(bytes: i64): i32 {
+  memory.fill(bytesByRank, 0, <usize>RANKS << 3);
   for (let i: u32 = 0; i < tableSize; i++) {
     const at = <usize>load<u32>(table + <usize>i * PLACE_SIZE, 4);
     if (at == 0) continue;
@@ -68,9 +74,9 @@ function ageToEvict(bytes: i64): i32 {
     for (let j = 0; j < entity.levelCount; j++) weigh(levelAt(entity, j));
   }
   let freed: i64 = 0;
-  for (let age = AGES - 1; age > 0; age--) {
-    freed += load<i64>(bytesByAge + (<usize>age << 3));
-    if (freed >= bytes) return age;
+  for (let rank = RANKS - 1; rank > 0; rank--) {
+    freed += load<i64>(bytesByRank + (<usize>rank << 3));
+    if (freed >= bytes) return rank;
   }
   return 0;
 }
@@ -79,17 +85,17 @@ function weigh(level: Level): void {
   for (let i = 0; i < level.count; i++) {
     const row = rowAt(level, i);
     if (!isClean(row)) continue;
-    const cell = bytesByAge + (<usize>ageOf(row) << 3);
+    const cell = bytesByRank + (<usize>rankOf(level, row) << 3);
     store<i64>(cell, load<i64>(cell) + <i64>blockSize(row) + <i64>offsetof<Row>());
   }
 }
 
 /** True when nothing of the entity is left. */
-function evictFrom(entity: Entity, age: i32): bool {
+function evictFrom(entity: Entity, rank: i32): bool {
   let kept = 0;
   for (let i = 0; i < entity.levelCount; i++) {
     const level = levelAt(entity, i);
-    evictRows(level, age);
+    evictRows(level, rank);
     if (level.count == 0) {
       give(level.held, HELD_SIZE);
       continue;
@@ -108,7 +114,7 @@ function evictFrom(entity: Entity, age: i32): bool {
   return true;
 }
 
-function evictRows(level: Level, age: i32): void {
+function evictRows(level: Level, rank: i32): void {
   // A level may be there only to say that it has no rows.
   if (level.count == 0) return;
   const older = level.count - 1;
@@ -116,20 +122,20 @@ function evictRows(level: Level, age: i32): void {
   let kept = 0;
   for (let i = 0; i < older; i++) {
     const row = olderRow(level, i);
-    if (leaves(level, row, age, floor)) continue;
+    if (leaves(level, row, rank, floor)) continue;
     if (kept != i) copyRow(olderRow(level, kept), row);
     kept++;
   }
   // With the newest gone, the last of the others takes its place.
-  if (!leaves(level, newestRow(level), age, floor)) kept++;
+  if (!leaves(level, newestRow(level), rank, floor)) kept++;
   else if (kept > 0) copyRow(newestRow(level), olderRow(level, kept - 1));
   keepRows(level, kept);
 }
 
-/** Lets go of a row that is so old and clean. Rows leave in order; `floor` was the level's before the first of them did. */
+/** Lets go of a row of such a rank that is clean. Rows leave in order; `floor` was the level's before the first of them did. */
 @inline
-function leaves(level: Level, row: Row, age: i32, floor: i64): bool {
-  if (ageOf(row) < age || !isClean(row)) return false;
+function leaves(level: Level, row: Row, rank: i32, floor: i64): bool {
+  if (rankOf(level, row) < rank || !isClean(row)) return false;
   give(row.bytes, <usize>row.length);
   if (row.tileStart < level.floor) {
     if (level.held != 0) cutStretch(changetype<Held>(level.held), row.tileStart);

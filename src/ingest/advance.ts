@@ -22,15 +22,14 @@ const GATHERED_MAX_BYTES = 16 << 20;
 /** Nor more than this share of what rows may occupy: they pass that bound by what is made of them. */
 const GATHERED_SHARE = 1 / 4;
 
-/** So many bytes of events are folded together, by a memory of so many bytes for rows; by several shards together. */
-export function gatheredBytes(memoryBytes: number, shards = 1): number {
-  const share = Math.max(memoryBytes * GATHERED_SHARE, GATHERED_MIN_BYTES);
-  return Math.min(share, GATHERED_MAX_BYTES / shards);
+/** So many bytes of events are folded together, by a memory of so many bytes for rows; by all shards together. */
+export function gatheredBytes(memoryBytes: number): number {
+  return Math.min(Math.max(memoryBytes * GATHERED_SHARE, GATHERED_MIN_BYTES), GATHERED_MAX_BYTES);
 }
 
 /** Enough events are gathered to be folded. */
-export function isGathered(kernel: Kernel, memoryBytes: number, shards = 1): boolean {
-  return pickedBytes(kernel) >= gatheredBytes(memoryBytes, shards);
+export function isGathered(kernel: Kernel, memoryBytes: number): boolean {
+  return pickedBytes(kernel) >= gatheredBytes(memoryBytes);
 }
 
 /**
@@ -57,13 +56,18 @@ export function gatherRecords({ kernel }: Layout, from: number, to: number, stag
   kernel.exports.seeRecords(from, to);
 }
 
-/** The last steps, of all batches that were gathered. */
+/**
+ * The last steps, of all batches that were gathered. Where rows are read back, keys are folded in the order in which stores have
+ * them, and what lies together is read once; it makes tiling half as long again.
+ */
 export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: Stages): void {
-  const isOrdered = folds.some(fold => !fold.isComplete);
+  if (pickedBytes(kernel) === 0) return;
+  const isOrdered = folds.some(({ readsBack }) => readsBack);
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     timeFolding(folds, () => applyMade(kernel, folds), stages);
   }
+  for (const fold of folds) fold.endGathering();
 }
 
 /** Changes that were made last go to their shards: a lone one of the same kernel takes them as they stand there. */

@@ -18,6 +18,8 @@ export interface BarrierWork {
 /** What one barrier brings to a thread beside this one: copies of the rows, which go there. */
 export interface Snapshot extends Omit<BarrierWork, 'rows'> {
   runs: Uint8Array<ArrayBuffer>[][];
+  /** As of the rows of a store. */
+  isBulk: boolean;
 }
 
 /** Writes barriers in another thread, one after the other. */

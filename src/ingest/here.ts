@@ -177,10 +177,10 @@ export class Here implements Engine {
     // Memory is part of the way, and so must not be written.
     if (this.#failure) throw this.#failure;
     const { writer } = this.#parts;
-    return writer ? this.#barrierBeside(writer) : this.#barrierHere();
+    return writer ? this.#barrierBeside(writer) : this.#barrierHere(false);
   }
 
-  #barrierHere(): void {
+  #barrierHere(isBulk: boolean): void {
     const { pipeline, store, meta, keeping } = this.#parts;
     this.#foldGathered();
     if (store.mark().position === this.#folded && this.#isWritten) {
@@ -191,7 +191,7 @@ export class Here implements Engine {
     const { rowCount, ...work } = this.#barrierWork();
     const sealed = () => pipeline.folds.map(fold => sealRun(fold.dirtyRun(PIECE_BYTES)));
     this.#expiredRows += this.#stages.time('write', () =>
-      writeBarrier(store, meta, keeping, { ...work, rows: { runs: [], sealed: sealed() }, rowCount }),
+      writeBarrier(store, meta, keeping, { ...work, rows: { runs: [], sealed: sealed(), isBulk }, rowCount }),
     );
     this.#settle(startMs, rowCount);
   }
@@ -203,16 +203,16 @@ export class Here implements Engine {
     while (this.#writing) await this.#writing;
     this.#foldGathered();
     if (this.#written >= position && this.#isWritten) this.#makeRoom();
-    else await this.#startWriting(writer);
+    else await this.#startWriting(writer, false);
   }
 
-  #startWriting(writer: BesideWriter): Promise<void> {
+  #startWriting(writer: BesideWriter, isBulk: boolean): Promise<void> {
     const startMs = performance.now();
     const { folds } = this.#parts.pipeline;
     const work = this.#barrierWork();
     const runs = this.#stages.time('snapshot', () => folds.map(fold => fold.snapshot()));
     const write = async () => {
-      const { expired, seconds } = await writer.write({ ...work, runs });
+      const { expired, seconds } = await writer.write({ ...work, runs, isBulk });
       this.#written = work.mark.position;
       this.#expiredRows += expired;
       this.#writerStages.add('write', seconds * 1000);
@@ -248,11 +248,12 @@ export class Here implements Engine {
   }
 
   /** A barrier that is due. Folding goes on beside the writer, unless memory runs over. */
-  #dueBarrier(): void | Promise<void> {
-    const { writer } = this.#parts;
-    if (!writer) return this.#barrierHere();
+  #dueBarrier(isBehind: boolean): void | Promise<void> {
+    const { pipeline, writer } = this.#parts;
+    const isBulk = isBehind && !pipeline.folds.some(({ readsBack }) => readsBack);
+    if (!writer) return this.#barrierHere(isBulk);
     if (this.#writing) return this.#isOver() ? this.#writing : undefined;
-    this.#startWriting(writer).catch(error => this.#fail(error));
+    this.#startWriting(writer, isBulk).catch(error => this.#fail(error));
   }
 
   #isOver(): boolean {
@@ -296,7 +297,7 @@ export class Here implements Engine {
       this.#stages.time('decode', () => this.#decoder.fill(lines.subarray(from, end)));
       this.#foldBatch(how);
       const { kernel } = this.#parts.pipeline.layout;
-      if (pickedBytes(kernel) === 0 && this.#isDue(how.isBehind)) await this.#dueBarrier();
+      if (pickedBytes(kernel) === 0 && this.#isDue(how.isBehind)) await this.#dueBarrier(how.isBehind);
     }
   }
 

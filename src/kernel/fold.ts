@@ -22,6 +22,9 @@ const PART_BYTES = 1 << 20;
 /** Rows are read back by so many bytes at a time: few calls, and little memory beside the rows. */
 const READ_BACK_BYTES = 128 << 10;
 
+/** Fewer rows for all the events that were gathered are read back now and then. */
+const READS_BACK_MIN = 1_000;
+
 /** The latest tile that any row of an entity kind and a level starts at. */
 export interface HighestTile {
   entity: number;
@@ -36,6 +39,10 @@ export class Fold {
   /** Rows that left memory, and rows read back, since it was made. */
   evicted = 0;
   loaded = 0;
+  /** Of these, how many there were before the events that are gathered now. */
+  #loadedBefore = 0;
+  /** And for those that were gathered last: nobody knows after a restart, nor where rows have left since. */
+  #loadedLately = Number.POSITIVE_INFINITY;
   /** What reading back took, since then. */
   readBackMs = 0;
   /** What rows may occupy: lookups leave what they read in memory up to here. Whoever evicts sets it. */
@@ -51,6 +58,17 @@ export class Fold {
     /** Null where rows never leave memory. */
     private readonly readBack: ReadBack | null,
   ) {}
+
+  /** Rows are read back, and not only now and then; or nobody knows. */
+  get readsBack(): boolean {
+    return !this.isComplete && this.#loadedLately >= READS_BACK_MIN;
+  }
+
+  /** All events that were gathered are folded. */
+  endGathering(): void {
+    this.#loadedLately = this.loaded - this.#loadedBefore;
+    this.#loadedBefore = this.loaded;
+  }
 
   /** For a restart: the store has rows, up to these tiles. Whatever lies beyond them is new, and costs no read. */
   resume(highest: HighestTile[]): void {
@@ -266,7 +284,9 @@ export class Fold {
     this.kernel.exports.evict(targetBytes);
     const count = this.kernel.exports.evictedCount.value;
     this.evicted += count;
-    if (count > 0) this.isComplete = false;
+    if (count === 0) return;
+    this.isComplete = false;
+    this.#loadedLately = Number.POSITIVE_INFINITY;
   }
 }
 

@@ -45,7 +45,7 @@ export class Spill {
     const highest = fold.highest();
     const rowCount = fold.dirtyCount;
     const sealed = [sealRun(fold.dirtyRun(PIECE_BYTES))];
-    store.commit({ runs: [], sealed }, { position, clocks, highest }, () =>
+    store.commit({ runs: [], sealed, isBulk: false }, { position, clocks, highest }, () =>
       store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rowCount)),
     );
     this.writtenRows += rowCount;

@@ -4,7 +4,7 @@ import type { Behind } from '../base/metrics.ts';
 import { Stages, type ThreadStages } from '../base/stages.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { BadRecord, Engine, Watcher } from '../ingest/engine.ts';
-import { ERRORS_PENDING_MAX } from '../ingest/engine.ts';
+import { DIRTY_SHARE, ERRORS_PENDING_MAX } from '../ingest/engine.ts';
 import { LateLedger, type RefusedCount } from '../ingest/late.ts';
 import { changesByShard } from '../kernel/change.ts';
 import { type Clocks, clocksOf, greatestOf, namedClocks, seeClocks } from '../kernel/clock.ts';
@@ -56,10 +56,10 @@ const CHUNKS_PER_SHARD = 2;
 const DIRTY_MAX = 200_000;
 
 /**
- * As `DIRTY_SHARE` of an engine in one thread: what a barrier writes is copied, and as much may become dirty meanwhile. The last
+ * As `DIRTY_SHARE`, where somebody waits: what a barrier writes is copied, and as much may become dirty meanwhile. The last
  * barrier is written when nothing else is left to be done, so it should be a small part of all.
  */
-const DIRTY_SHARE = 1 / 8;
+const DIRTY_SHARE_WAITED = 1 / 8;
 
 /**
  * Where nobody waits, so many shards or fewer compress what they give to the writer, and each makes a run of it. The writer then
@@ -159,7 +159,7 @@ export class Crew implements Engine {
       at: () => ({ position: this.#folded, clocks: this.#foldedClocks }),
       pass: (count, clocks, bad) => this.#passTo(this.#folded + count, clocks, bad, []),
       mayDecode: () => !this.#isHeld && this.#hasMemory(),
-      send: (share, isLast) => this.#sendShares(share, isLast),
+      send: (shares, folds) => this.#sendShares(shares, folds),
     });
     for (const [i, { wire }] of this.#shards.entries())
       wire.listen(message => this.#guard(() => this.#hear(i, message)));
@@ -207,7 +207,7 @@ export class Crew implements Engine {
   }
 
   /** Sums over the shards, as each said last. */
-  sizes(): Omit<ShardSizes, 'stages'> {
+  sizes(): Omit<ShardSizes, 'readsBack' | 'stages'> {
     const sum = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0 };
     const { lastRows } = this.#parts;
     for (const sizes of [...this.#shards.map(desk => desk.sizes), ...(lastRows ? [lastRows] : [])]) {
@@ -404,9 +404,10 @@ export class Crew implements Engine {
     this.#wake();
   }
 
-  #sendShares(shares: Uint8Array<SharedArrayBuffer>[], isLast: boolean): void {
+  #sendShares(shares: Uint8Array<SharedArrayBuffer>[], folds: (shard: number) => boolean): void {
     const clocks = this.#foldedClocks;
-    for (const [i, share] of shares.entries()) this.#shards[i]!.wire.post({ kind: 'gather', share, clocks, isLast });
+    for (const [i, share] of shares.entries())
+      this.#shards[i]!.wire.post({ kind: 'gather', share, clocks, folds: folds(i) });
   }
 
   /** Resolves when all that is decoded here is folded. */
@@ -507,7 +508,8 @@ export class Crew implements Engine {
   }
 
   #isDirty(factor: number): boolean {
-    return this.sizes().dirtyBytes > this.#parts.foldMemoryBytes * DIRTY_SHARE * factor;
+    const share = this.#mayTakeLong ? DIRTY_SHARE : DIRTY_SHARE_WAITED;
+    return this.sizes().dirtyBytes > this.#parts.foldMemoryBytes * share * factor;
   }
 
   get #shareBytes(): number {
@@ -550,6 +552,7 @@ export class Crew implements Engine {
     const position = this.#folded;
     const clocks = namedClocks(layout, this.#foldedClocks);
     const isSealed = this.#mayTakeLong;
+    const isBulk = isSealed && !this.#shards.some(({ sizes }) => sizes.readsBack);
     const asked = Promise.all(this.#shards.map(desk => desk.snapshot(isSealed)));
     const last = lastRows ? [snapshotOf(lastRows)] : [];
     this.#isHeld = false;
@@ -560,7 +563,7 @@ export class Crew implements Engine {
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
     const runs = snapshots.map(one => one.run).filter(run => run.length > 0);
     const sealed = snapshots.flatMap(one => one.sealed ?? []);
-    const done = await this.#toWriter({ kind: 'write', runs, sealed, rowCount, mark, errors, late, merged }, [
+    const done = await this.#toWriter({ kind: 'write', runs, sealed, isBulk, rowCount, mark, errors, late, merged }, [
       ...runs.flatMap(run => run.map(({ buffer }) => buffer)),
       ...sealed.flatMap(sealedBuffers),
     ]);

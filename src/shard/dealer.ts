@@ -26,8 +26,8 @@ export interface DealerParts {
   pass(count: number, clocks: Clocks, bad: BadRecord[]): void;
   /** False where a barrier or memory goes first. */
   mayDecode(): boolean;
-  /** Hands each shard its share: behind the last one it folds what it has gathered. */
-  send(shares: Uint8Array<SharedArrayBuffer>[], isLast: boolean): void;
+  /** Hands each shard its share, and has it fold what it has gathered where `foldsOf` says so. */
+  send(shares: Uint8Array<SharedArrayBuffer>[], foldsOf: (shard: number) => boolean): void;
 }
 
 /** Lines that nobody waits for. */
@@ -46,8 +46,16 @@ interface Deal {
   memory: SharedArrayBuffer;
 }
 
-/** A deal has this share of what may be under way: messages cost little beside it, and shards have something to do early. */
-const DEAL_SHARE = 1 / 16;
+/** What may be under way is so many deals: messages cost little beside them, and shards have something to do early. A shard folds what it has gathered of as many. */
+const DEALS = 16;
+
+/**
+ * Does a shard fold with a deal what it has gathered? One after the other does, each a part of the way behind the one before: if all
+ * folded at once nothing would be decoded meanwhile, and then decoding would be all there is to do.
+ */
+export function foldsWith(deal: number, shard: number, shards: number): boolean {
+  return (deal + Math.floor((shard * DEALS) / shards)) % DEALS === DEALS - 1;
+}
 
 /** Memory for a deal is made with room for so many times as much. */
 const ROOM_FACTOR = 1.25;
@@ -70,6 +78,8 @@ export class Dealer {
   readonly #free: SharedArrayBuffer[] = [];
   /** Of each shard, how many of these it has gathered. */
   readonly #gathered: number[];
+  /** How many have been sent. */
+  #dealt = 0;
   /** Of all deals. */
   #bytes = 0;
   /** Nothing is decoded while so many bytes are under way: as many as shards gather, so that they have some while they fold. */
@@ -149,7 +159,7 @@ export class Dealer {
     while (!this.#decoder.isDone && this.#mayDecode) {
       this.#decodeBatch(stretch.arrivalMicros);
       stretch.from = from + this.#decoder.offset;
-      if (sharedBytes(layout.kernel) >= this.#bytesMax * DEAL_SHARE) this.#deal(false);
+      if (sharedBytes(layout.kernel) >= this.#bytesMax / DEALS) this.#deal(false);
     }
     if (stretch.from < lines.length) return;
     this.#stretches.shift();
@@ -177,13 +187,14 @@ export class Dealer {
     this.#deals.push({ bytes, memory });
     this.#bytes += bytes;
     if (isLast) this.#isGathered = false;
-    send(shares, isLast);
+    const deal = this.#dealt++;
+    send(shares, shard => isLast || foldsWith(deal, shard, shards));
   }
 
   /** A deal passes what is enough for one by less than a batch, and mostly by little. */
   #memoryOf(bytes: number): SharedArrayBuffer {
     const free = this.#free.pop();
     if (free && free.byteLength >= bytes) return free;
-    return new SharedArrayBuffer(Math.max(bytes, this.#bytesMax * DEAL_SHARE * ROOM_FACTOR));
+    return new SharedArrayBuffer(Math.max(bytes, (this.#bytesMax / DEALS) * ROOM_FACTOR));
   }
 }

@@ -80,7 +80,10 @@ export class ShardDesk {
   readonly decoding: Chunk[] = [];
   /** Chunks that it has folded and not all the others. */
   applied = 0;
-  sizes: ShardSizes = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0, stages: noStages() };
+  sizes: ShardSizes = {
+    ...{ dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0 },
+    ...{ readsBack: true, stages: noStages() },
+  };
   readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns | ExplainedFeature>>();
   behind: number[] = [];
   #asked = 0;

@@ -67,10 +67,9 @@ export type ToShard =
   | { kind: 'clocks'; clocks: Clocks }
   /**
    * Gather its share of events that were decoded for all shards (assembly/share.ts): the memory is another's again when it has
-   * answered. The clocks are those behind them.
-   * `isLast` folds what was gathered of these and of those before them, whatever there is.
+   * answered. The clocks are those behind them. `folds` has it fold what it has gathered.
    */
-  | { kind: 'gather'; share: Uint8Array<SharedArrayBuffer>; clocks: Clocks; isLast: boolean }
+  | { kind: 'gather'; share: Uint8Array<SharedArrayBuffer>; clocks: Clocks; folds: boolean }
   /** What the upserts take back that it has listed last (kernel/upsert.ts). */
   | { kind: 'before'; before: Uint8Array<ArrayBuffer> }
   /** Fold the changes of a chunk; the clocks are those behind it. */
@@ -138,6 +137,8 @@ export interface ShardSizes {
   stateBytes: number;
   evicted: number;
   loaded: number;
+  /** As of a fold. */
+  readsBack: boolean;
   stages: StageMs;
 }
 
@@ -148,6 +149,7 @@ export type ToWriter =
       kind: 'write';
       runs: Uint8Array<ArrayBuffer>[][];
       sealed: SealedRun[];
+      isBulk: boolean;
       rowCount: number;
       mark: Mark;
       errors: BadRecord[];

@@ -41,7 +41,7 @@ export class ServedShard {
         this.#takeClocks(message.clocks);
         break;
       case 'gather': {
-        const sizes = shard.gather(message.share, message.clocks, message.isLast);
+        const sizes = shard.gather(message.share, message.clocks, message.folds);
         post({ kind: 'gathered', refused: shard.takeRefused(), sizes });
         break;
       }
@@ -199,9 +199,9 @@ export class ServedWriter {
     private readonly post: Post<FromWriter>,
   ) {}
 
-  hear({ runs, sealed, rowCount, mark, errors, late, merged }: ToWriter & { kind: 'write' }): void {
+  hear({ runs, sealed, isBulk, rowCount, mark, errors, late, merged }: ToWriter & { kind: 'write' }): void {
     const startMs = performance.now();
-    const work = { rows: { runs: runs.map(read), sealed }, rowCount, mark, errors, late, merged };
+    const work = { rows: { runs: runs.map(read), sealed, isBulk }, rowCount, mark, errors, late, merged };
     const expired = writeBarrier(this.store, this.meta, this.keeping, work);
     for (const { packs } of sealed) releaseBytes(packs);
     collectSoon();

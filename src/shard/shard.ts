@@ -1,5 +1,5 @@
 import type { Stages } from '../base/stages.ts';
-import { foldChanges, foldGathered, isGathered, select } from '../ingest/advance.ts';
+import { foldChanges, foldGathered, select } from '../ingest/advance.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import { type Clocks, clocksOf, decodedClocks, resumeDecoding, seeClocks } from '../kernel/clock.ts';
 import type { Fold } from '../kernel/fold.ts';
@@ -120,15 +120,15 @@ export class Shard {
   }
 
   /**
-   * Gathers its share of events that were decoded elsewhere, and folds what it has gathered when that is enough.
+   * Gathers its share of events that were decoded elsewhere.
    *
    * @param clocks as of the prefix that they complete
-   * @param isLast nothing is left to be folded
+   * @param folds what it has gathered, too
    */
-  gather(share: Uint8Array, clocks: Clocks, isLast: boolean): ShardSizes {
-    const { layout, fold, shards } = this.parts;
+  gather(share: Uint8Array, clocks: Clocks, folds: boolean): ShardSizes {
+    const { layout } = this.parts;
     this.stages.time('tile', () => gatherShare(layout.kernel, share));
-    if (isLast || isGathered(layout.kernel, fold.boundBytes, shards)) this.#foldGathered();
+    if (folds) this.#foldGathered();
     seeClocks(layout, clocks);
     return this.sizes();
   }
@@ -185,7 +185,7 @@ export class Shard {
   }
 
   sizes(): ShardSizes {
-    const { dirtyCount, dirtyBytes, stateBytes, evicted, loaded } = this.parts.fold;
-    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, stages: this.stages.ms };
+    const { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, readsBack } = this.parts.fold;
+    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, readsBack, stages: this.stages.ms };
   }
 }

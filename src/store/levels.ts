@@ -16,6 +16,7 @@ import { PackMerge, type Run, Runs } from './merge.ts';
 import { cutPack, dropRows, PACK_MAX_BYTES, PackWriter, PIECE_BYTES, pieceOf } from './pack.ts';
 import { BASE, END, openPackTable, type Pack, type Packs } from './packs.ts';
 import { type SealedRun, sealedPieces } from './sealed.ts';
+import type { RowRuns } from './store.ts';
 
 /** More tails are made fewer: reading a row that none of them has costs a pack of each. */
 const TAILS_MAX = 6;
@@ -23,11 +24,24 @@ const TAILS_MAX = 6;
 /** Tails of which none is larger than all newer ones by this factor become one: each row is written about as often as the logarithm of its tails' sizes. */
 const ALIKE_FACTOR = 2;
 
+/**
+ * As many where rows come in bulk and hardly one is read: most of them are never written again then, and merging them takes as
+ * long as all else. What is due is done by later commits, little by little.
+ */
+const TAILS_BULK_MAX = 24;
+
 /** So much may lie in tails, however small the base is: merging less at a time would not pay. */
 const TAILS_MIN_BYTES = 1 << 20;
 
 /** Rows that are brought from tails into the base in one step, about. */
 const STEP_BYTES = 1 << 20;
+
+/**
+ * What one commit brings into the base at most, before compression: a hundred milliseconds or two. It is as many times what the
+ * commit adds to the database, so that what is due becomes less from commit to commit whatever these bring.
+ */
+const SETTLED_MIN_BYTES = 16 << 20;
+const SETTLED_FACTOR = 32;
 
 /** A run that is not the base, and what it takes in the database. */
 export interface Tail {
@@ -47,6 +61,10 @@ export interface Levels {
 }
 
 const NOTHING = new Uint8Array(0);
+
+function sizeOf({ base, tails }: Pick<Levels, 'base' | 'tails'>): number {
+  return tails.reduce((sum, tail) => sum + tail.size, base);
+}
 
 /** Of a base of so many bytes, and no tails. */
 export function levelsOf(base: number): Levels {
@@ -69,8 +87,8 @@ export function runsOf({ tails }: Levels): number[] {
 }
 
 /** How many of the newest tails become one now; 0 where they are few. */
-export function tailsToJoin(tails: Tail[]): number {
-  if (tails.length <= TAILS_MAX) return 0;
+export function tailsToJoin(tails: Tail[], tailsMax = TAILS_MAX): number {
+  if (tails.length <= tailsMax) return 0;
   let greatest = tails[0]!.size;
   let count = 1;
   while (count < tails.length && (count < 2 || tails[count]!.size <= greatest * ALIKE_FACTOR))
@@ -81,18 +99,14 @@ export function tailsToJoin(tails: Tail[]): number {
 /** The tails take more than they may beside the base; without one, as long as they are few they may take anything. */
 export function isOverfull({ base, tails }: Levels): boolean {
   if (base === 0 && tails.length <= TAILS_MAX) return false;
-  const size = tails.reduce((sum, tail) => sum + tail.size, 0);
+  const size = sizeOf({ base: 0, tails });
   return size > Math.max(TAILS_MIN_BYTES, base / 2);
 }
 
 /** Changes of runs, within whoever's transaction. What `levels` says is kept true; it is for the caller to write down. */
 export interface LevelWriter {
-  /** Rows in order are a new tail, or where there is nothing yet the base. Of runs with an address in common the first wins. */
-  add(levels: Levels, runs: Run[]): void;
-  /** Each run is a new tail as it stands. */
-  addSealed(levels: Levels, runs: SealedRun[]): void;
-  /** Brings rows of tails into the base, and joins tails, as far as is due. */
-  settle(levels: Levels): void;
+  /** Adds rows, and then makes of tails what is due. */
+  add(levels: Levels, rows: RowRuns): void;
   /** Brings the rows of tails from an address on, and before another where a pack of the base begins, into the base. */
   settleRange(levels: Levels, from: Uint8Array, to: Uint8Array): void;
   /** Puts what `change` makes of a pack in its place, of those in every run that have rows in a range; it counts changes. */
@@ -212,12 +226,21 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
     for (const { run } of joined) table.removeRun(run);
   }
 
-  function add(levels: Levels, runs: Run[]): void {
+  function add(levels: Levels, { runs, sealed, isBulk }: RowRuns): void {
+    const before = sizeOf(levels);
+    addRuns(levels, runs);
+    addSealed(levels, sealed);
+    settle(levels, sizeOf(levels) - before, isBulk);
+  }
+
+  /** Rows in order are a new tail, or where there is nothing yet the base. Of runs with an address in common the first wins. */
+  function addRuns(levels: Levels, runs: Run[]): void {
     const isNew = levels.base === 0 && levels.tails.length === 0;
     if (isNew) mergeIntoBase(levels, new Runs(runs), END, Number.POSITIVE_INFINITY);
     else addTail(levels, new Runs(runs));
   }
 
+  /** Each run is a new tail as it stands. */
   function addSealed(levels: Levels, runs: SealedRun[]): void {
     for (const sealed of runs) {
       if (sealed.ends.length === 0) continue;
@@ -229,13 +252,18 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
     }
   }
 
-  /** The base comes first: what it takes is not joined before. */
-  function settle(levels: Levels): void {
-    while (isOverfull(levels)) {
+  /** The base comes first: what it takes is not joined before. Where that is not done, tails are joined that take little. */
+  function settle(levels: Levels, added: number, isBulk: boolean): void {
+    const most = isBulk ? 0 : Math.max(SETTLED_MIN_BYTES, added * SETTLED_FACTOR);
+    for (let settled = 0; isOverfull(levels) && settled < most; settled += STEP_BYTES) {
       const end = settleFrom(levels, levels.place, END, STEP_BYTES);
       levels.place = end === END ? NOTHING : end;
     }
-    const count = tailsToJoin(levels.tails);
+    const { tails } = levels;
+    const isLarge = (tail: Tail) => tail.size * SETTLED_FACTOR > most;
+    const joined =
+      isBulk || !isOverfull(levels) || !tails.some(isLarge) ? tails : tails.slice(0, tails.findIndex(isLarge));
+    const count = tailsToJoin(joined, isBulk ? TAILS_BULK_MAX : TAILS_MAX);
     if (count > 0) joinTails(levels, count);
   }
 
@@ -257,7 +285,7 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
   }
 
   return {
-    ...{ add, addSealed, settle, changeRange },
+    ...{ add, changeRange },
     settleRange: (levels, from, to) => settleFrom(levels, from, to, Number.POSITIVE_INFINITY),
     clear: table.clear,
     close: table.close,

@@ -172,12 +172,7 @@ function openStore(db: Database): Store {
   function commit(rows: Rows, to: Mark, alongside: () => void): void {
     const { position } = reader.mark();
     assert(to.position >= position, `rows up to ${to.position} after rows up to ${position}`);
-    changing(levels => {
-      const { runs, sealed } = 'runs' in rows ? rows : { runs: [runOf(rows)], sealed: [] };
-      writer.add(levels, runs);
-      writer.addSealed(levels, sealed);
-      writer.settle(levels);
-    });
+    changing(levels => writer.add(levels, 'runs' in rows ? rows : { runs: [runOf(rows)], sealed: [], isBulk: false }));
     statements.setMark.run(to.position, clocksText(to.clocks), JSON.stringify(to.highest));
     alongside();
   }

@@ -94,6 +94,8 @@ export interface RowRuns {
   runs: Run[];
   /** Each stays one of its own. */
   sealed: SealedRun[];
+  /** More follows at once, and hardly a row is read meanwhile: runs are made fewer only when they are many, and the rest later. */
+  isBulk: boolean;
 }
 
 /** How far rows have been rewritten: only the store knows what it says. */

@@ -287,7 +287,8 @@ export function storeSuite({ name, make }: StoreBackend): void {
 /** As runs, of which some are compressed. */
 function dividedOf(random: Random, rows: Row[]): RowRuns {
   const [runs, sealedCount] = [runsOf(random, rows), random.below(3)];
-  return { runs: runs.slice(sealedCount), sealed: runs.slice(0, sealedCount).map(run => sealRun(run)) };
+  const sealed = runs.slice(0, sealedCount).map(run => sealRun(run));
+  return { runs: runs.slice(sealedCount), sealed, isBulk: random.chance(0.3) };
 }
 
 /** The last row of each address, as runs of some of the addresses each, in parts of any size. */

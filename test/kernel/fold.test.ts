@@ -30,6 +30,56 @@ function refusal(act: () => void): string {
   }
 }
 
+test('of rows that were last used alike those leave first whose tile is over', async () => {
+  const gone: number[] = [];
+  const fold = new Fold(
+    await loadKernel(),
+    oneByOne((_entity, _key, levelMs, tileStartMs) => {
+      gone.push(levelMs + tileStartMs);
+      return null;
+    }),
+  );
+  const level = 60_000n;
+  const changes = Array.from({ length: 200 }, (_, i) => ({ key: `k${i}`, level, tileStart: i % 2 ? 0n : level }));
+  fold.apply(changeBatch(...changes.map((change): Parameters<typeof changeBatch>[0] => [change, row([1, sum(5n)])])));
+  fold.dirtyRows();
+  fold.settle();
+  // All that are of one rank leave together.
+  fold.evict(fold.stateBytes - 1000);
+  expect(fold.evicted).toBe(100);
+  fold.apply(changeBatch(...changes.map((change): Parameters<typeof changeBatch>[0] => [change, row([1, sum(1n)])])));
+  expect(gone).toEqual(Array.from({ length: 100 }, () => 60_000));
+});
+
+test('whether rows are read back is told by the events that were gathered last', async () => {
+  const fold = new Fold(
+    await loadKernel(),
+    oneByOne(() => null),
+  );
+  const touch = (count: number) => {
+    for (let i = 0; i < count; i++) fold.apply(changeBatch([{ key: `k${i}` }, row([1, sum(5n)])]));
+    fold.endGathering();
+    return fold.readsBack;
+  };
+  const leave = () => {
+    fold.dirtyRows();
+    fold.settle();
+    fold.evict(0);
+  };
+  expect(touch(2000)).toBe(false);
+  leave();
+  expect(fold.readsBack).toBe(true);
+  expect(touch(900)).toBe(false);
+  expect(touch(2000)).toBe(true);
+  expect(touch(2000)).toBe(false);
+  const begun = new Fold(
+    await loadKernel(),
+    oneByOne(() => null),
+  );
+  begun.resume([{ entity: 1, levelMs: 0, tileStartMs: 0 }]);
+  expect(begun.readsBack).toBe(true);
+});
+
 describe('a changelog', () => {
   test('+I 3, -U 3, +U 5 is 5', async () => {
     expect(await folded(sum(3n), sum(-3n), sum(5n))).toEqual({ sum: 5n });

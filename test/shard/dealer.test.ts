@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Folding, foldingOf } from '../../src/cli/alone/engine.ts';
 import { openDatabase, REFUSE } from '../../src/cli/alone/database.ts';
 import { Stages } from '../../src/base/stages.ts';
+import { foldsWith } from '../../src/shard/dealer.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { planOf } from '../compile/marked.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
@@ -114,6 +115,19 @@ test.each(CASES.map(one => [one.name, one] as const))(
     }
   },
   120_000,
+);
+
+test.each([1, 2, 3, 16, 40])(
+  'each of %p shards folds with one deal of sixteen, and no more of them at once than have to',
+  shards => {
+    const deals = Array.from({ length: 64 }, (_, deal) =>
+      Array.from({ length: shards }, (_, shard) => foldsWith(deal, shard, shards)),
+    );
+    for (let shard = 0; shard < shards; shard++)
+      for (let from = 0; from + 16 <= deals.length; from++)
+        expect(deals.slice(from, from + 16).filter(folds => folds[shard]).length).toBe(1);
+    expect(Math.max(...deals.map(folds => folds.filter(Boolean).length))).toBe(Math.ceil(shards / 16));
+  },
 );
 
 async function fold(at: string, plan: Plan, workers: number | 'one'): Promise<Folding & { close(): Promise<void> }> {

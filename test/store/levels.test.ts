@@ -3,6 +3,7 @@ import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runOf } from '../../src/store/batch.ts';
 import { isOverfull, levelsOf, type Tail, tailsToJoin } from '../../src/store/levels.ts';
 import { byAddress, sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row } from '../../src/store/store.ts';
@@ -150,6 +151,8 @@ test('the latest tails of about a size are joined, and only where they are many'
   expect(tailsToJoin(tails(5, 5, 5, 5, 5, 5, 5))).toBe(7);
   expect(tailsToJoin(tails(5, 8, 16, 40, 50, 60, 70))).toBe(3);
   expect(tailsToJoin(tails(5, 11, 40, 100, 500, 2000, 9000))).toBe(2);
+  expect(tailsToJoin(tails(5, 5, 5, 5, 5, 5, 5), 7)).toBe(0);
+  expect(tailsToJoin(tails(5, 8, 16, 40, 50, 60, 70), 6)).toBe(3);
   expect(isOverfull({ ...levelsOf(10 << 20), tails: tails(3 << 20, 2 << 20) })).toBe(false);
   expect(isOverfull({ ...levelsOf(10 << 20), tails: tails(3 << 20, 3 << 20) })).toBe(true);
 });
@@ -158,6 +161,49 @@ test('without a base tails may take anything as long as they are few', () => {
   const many = Array.from({ length: 7 }, (_, run) => ({ run, size: 3 << 20 }));
   expect(isOverfull({ ...levelsOf(0), tails: many.slice(1) })).toBe(false);
   expect(isOverfull({ ...levelsOf(0), tails: many })).toBe(true);
+});
+
+test('what has come in bulk is merged by later commits, some of it by each', () => {
+  const random = new Random(5);
+  const db = new Database(':memory:');
+  const store = sqliteStore(db);
+  const model = new Map<string, Row>();
+  const commit = (count: number, isBulk: boolean) => {
+    // Values that do not compress: what is merged is what it takes in the database.
+    const rows = Array.from({ length: count }, () => ({
+      ...randomRow(random, 1e9),
+      value: Uint8Array.from({ length: 20_000 }, () => random.below(256)),
+    }));
+    for (const row of rows) model.set(addressText(row), row);
+    store.commit({ runs: [runOf(rows)], sealed: [], isBulk }, MARK);
+    return tailsIn(db).length;
+  };
+  // The first rows are the base. The others are as many runs, and half a base may lie in these: not of what comes in bulk.
+  expect(Array.from({ length: 13 }, () => commit(200, true))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  const sizes = () => tailsIn(db).map(({ size }) => size);
+  const inTails = () => sizes().reduce((sum, size) => sum + size, 0);
+  const before = inTails();
+  commit(1, false);
+  const left = inTails();
+  expect(left).toBeGreaterThan(25 << 20);
+  expect(before - left).toBeGreaterThan(12 << 20);
+  // Small ones are joined meanwhile, beside large ones that are left.
+  for (let n = 0; n < 20 && inTails() > 10 << 20; n++) expect(commit(1, false)).toBeLessThan(21);
+  for (let n = 0; n < 10; n++) commit(1, false);
+  expect(sizes().length).toBeLessThan(8);
+  expect(plain(store.scan())).toEqual(plain(sorted(model)));
+});
+
+test('of runs that have come in bulk many are joined all the same', () => {
+  const random = new Random(6);
+  const db = new Database(':memory:');
+  const store = sqliteStore(db);
+  const counts = Array.from({ length: 27 }, () => {
+    store.commit({ runs: [runOf([randomRow(random, 1e9)])], sealed: [], isBulk: true }, MARK);
+    return tailsIn(db).length;
+  });
+  expect(counts.slice(0, 25)).toEqual(Array.from({ length: 25 }, (_, i) => i));
+  expect(counts[25]).toBe(1);
 });
 
 /** Written by the program before packs were compressed (version 5): 3,000 rows, of which some replace others. */
