@@ -16,6 +16,8 @@ import {
   nullAt,
   partAt,
   pickedKey,
+  pickedSize,
+  setWeight,
   valueAt,
 } from './group';
 import { registerOf } from './frame';
@@ -24,7 +26,7 @@ import { NUMBERS, TEXT } from './kind';
 import { Bytes, copyLoosely } from './memory';
 import { firstPosition, recordBefore, recordClock, recordCount, recordRow, recordType } from './batch';
 import { nestedSize } from './nested';
-import { beginRuns, endRuns, shareOf } from './share';
+import { SHARED_HEAD, beginRuns, endRuns, shareOf } from './share';
 
 /** Events are picked while those before them wait to be tiled: so their texts are copied out of the batch. */
 let isKept: bool = false;
@@ -124,11 +126,6 @@ function consider(group: Group, row: usize, record: usize): void {
   }
 }
 
-@inline
-function pickedSize(group: Group, keyLength: usize): usize {
-  return group.eventSize + ((keyLength + 7) & ~7);
-}
-
 /** Copies an event but for its values to the end of a buffer. The key is the one that was built last. */
 @inline
 function copyEvent(group: Group, to: Bytes, row: usize, record: usize, weight: i64, hash: u32, size: usize): void {
@@ -138,10 +135,9 @@ function copyEvent(group: Group, to: Bytes, row: usize, record: usize, weight: i
   event.timeMicros = load<i64>(group.times + (row << 3));
   event.clockMicros = load<i64>(recordClock + (record << 3));
   event.position = firstPosition + <i64>record;
-  event.weight = weight;
-  event.hash = hash;
+  event.key = hash;
   event.keyLength = <u32>keyLength;
-  event.size = <u32>size;
+  setWeight(group, event, weight);
   copyLoosely(pickedKey(group, event), keyStart, keyLength);
 }
 
@@ -190,6 +186,8 @@ function textSize(column: Column, value: i64): usize {
 // --- shares
 
 function share(group: Group, to: Bytes, row: usize, record: usize, weight: i64, hash: u32, size: usize): void {
+  to.reserve(SHARED_HEAD);
+  to.length += SHARED_HEAD;
   copyEvent(group, to, row, record, weight, hash, size);
   const start = to.length;
   to.length += size;
@@ -208,7 +206,7 @@ function share(group: Group, to: Bytes, row: usize, record: usize, weight: i64, 
     store<u8>(nullAt(group, event, i), isNull);
   }
   to.length = start + ((to.length - start + 7) & ~7);
-  changetype<Picked>(to.start + start).size = <u32>(to.length - start);
+  store<u32>(to.start + start - SHARED_HEAD, <u32>(to.length - start));
 }
 
 /** Puts the events of a share into parts, as if they had been picked here. */
@@ -221,34 +219,33 @@ export function takeShare(start: usize, length: usize): void {
     group.partCount = PARTS;
     at += 8;
     while (at < stop) {
-      const size = <usize>changetype<Picked>(at).size;
+      const size = <usize>load<u32>(at);
+      at += SHARED_HEAD;
       assert(size >= group.eventSize && at + size <= stop);
-      takeEvent(group, changetype<Picked>(at));
+      takeEvent(group, changetype<Picked>(at), size);
       at += size;
     }
   }
 }
 
 @inline
-function takeEvent(group: Group, shared: Picked): void {
+function takeEvent(group: Group, shared: Picked, sharedSize: usize): void {
   const size = pickedSize(group, <usize>shared.keyLength);
-  assert(size <= <usize>shared.size);
-  const part = partAt(group, partOf(shared.hash));
+  assert(size <= sharedSize);
+  const part = partAt(group, partOf(shared.key));
   part.reserve(size + 16);
   copyLoosely(part.end, changetype<usize>(shared), size);
-  const event = changetype<Picked>(part.end);
-  event.size = <u32>size;
-  if (<usize>shared.size > size) takeTexts(group, shared, event);
+  if (sharedSize > size) takeTexts(group, shared, sharedSize, changetype<Picked>(part.end));
   take(group, part, size);
 }
 
-function takeTexts(group: Group, shared: Picked, event: Picked): void {
+function takeTexts(group: Group, shared: Picked, sharedSize: usize, event: Picked): void {
   for (let i = 0; i < group.columnCount; i++) {
     const column = columnAt(group, i);
     if (column.kind < TEXT || load<u8>(nullAt(group, shared, i)) != 0) continue;
     const value = load<i64>(valueAt(shared, i));
     const offset = <usize>(value & 0xffffffff);
-    assert(offset + textSize(column, value) <= <usize>shared.size);
+    assert(offset + textSize(column, value) <= sharedSize);
     store<i64>(valueAt(event, i), keptValue(group, column, <i64>(<u64>value + changetype<usize>(shared))));
   }
 }

@@ -149,7 +149,6 @@ export function addGroup(
   group.levels = allocateZeroed(<usize>levelCount * offsetof<Level>() + 1);
   // A value and a rank of each member, at most.
   group.columns = allocateZeroed(<usize>memberCount * 2 * offsetof<Column>() + 1);
-  group.eventSize = PICKED_SIZE;
   group.parts = allocateZeroed(<usize>PARTS * offsetof<Bytes>());
   group.clockMicros = i64.MIN_VALUE;
   group.horizonMicros = i64.MIN_VALUE;
@@ -217,6 +216,7 @@ export function setMember(
 export function closeGroup(group: i32): void {
   const owner = groupAt(group);
   owner.states = allocateZeroed(owner.stateSize + 1);
+  owner.eventSize = nullOffset(owner, owner.columnCount);
   for (let i = 0; i < owner.memberCount; i++) {
     const member = memberAt(owner, i);
     if (!member.template) owner.hasStates = true;
@@ -226,7 +226,7 @@ export function closeGroup(group: i32): void {
   }
 }
 
-/** Events have room for a value of each column, and behind all of them for a byte that says whether it is null. */
+/** Events have room for a value of each column, and behind all of them for a byte each that says whether it is null. */
 function columnOf(group: Group, register: i32, kind: i32): i32 {
   for (let i = 0; i < group.columnCount; i++) {
     const known = columnAt(group, i);
@@ -240,9 +240,7 @@ function columnOf(group: Group, register: i32, kind: i32): i32 {
   column.kind = kind;
   column.values = registerOf(group.frame, register).values;
   column.nulls = registerOf(group.frame, register).nulls;
-  group.columnCount++;
-  group.eventSize = PICKED_SIZE + (<usize>group.columnCount << 3) + ((<usize>group.columnCount + 7) & ~7);
-  return group.columnCount - 1;
+  return group.columnCount++;
 }
 
 @inline
@@ -291,21 +289,17 @@ export function refusalsOf(group: i32, level: i32): usize {
 
 // --- picked events
 
-/** An event that counts; its values follow from this offset on, and then its key. */
-export const PICKED_SIZE: usize = 48;
+/** An event that counts; its values follow from this offset on, then its weight where not all are 1, its nulls, and its key. */
+export const PICKED_SIZE: usize = 32;
 
 @unmanaged
 export class Picked {
   timeMicros: i64;
   clockMicros: i64;
   position: i64;
-  weight: i64;
-  hash: u32;
-  keyLength: u32;
-  /** Its key, by index (keyed.ts). */
+  /** The hash of its key; once keys have been found, its key by index (keyed.ts). */
   key: u32;
-  /** With its values and its key. */
-  size: u32;
+  keyLength: u32;
 }
 
 assert(offsetof<Picked>() == PICKED_SIZE);
@@ -315,9 +309,31 @@ export function valueOffset(column: i32): usize {
   return PICKED_SIZE + (<usize>column << 3);
 }
 
+/** Where all columns are known: all have a weight, or none. */
+@inline
+function weightOffset(group: Group): usize {
+  return valueOffset(group.columnCount);
+}
+
 @inline
 export function nullOffset(group: Group, column: i32): usize {
-  return valueOffset(group.columnCount) + <usize>column;
+  return weightOffset(group) + (group.weight < 0 ? 0 : 8) + <usize>column;
+}
+
+@inline
+export function setWeight(group: Group, event: Picked, weight: i64): void {
+  if (group.weight >= 0) store<i64>(changetype<usize>(event) + weightOffset(group), weight);
+}
+
+@inline
+export function weightOf(group: Group, event: Picked): i64 {
+  return group.weight < 0 ? 1 : load<i64>(changetype<usize>(event) + weightOffset(group));
+}
+
+/** What an event takes that has a key of so many bytes. */
+@inline
+export function pickedSize(group: Group, keyLength: usize): usize {
+  return (group.eventSize + keyLength + 7) & ~7;
 }
 
 @inline

@@ -2,7 +2,7 @@
  * Which picked events have the same key: those of some parts of a group at a time. A hash table finds the keys, and events are
  * put in order of them, those of one key in order of time.
  */
-import { Group, Picked, partAt, pickedKey } from './group';
+import { Group, Picked, partAt, pickedKey, pickedSize } from './group';
 import { Bytes, allocate, isSame, release } from './memory';
 import { addToOrder, beginOrder, endOrder } from './order';
 
@@ -54,7 +54,7 @@ export function orderByKey(group: Group, from: i32, to: i32): void {
   let count: usize = 0;
   for (let i = from; i < to; i++) {
     const part = partAt(group, i);
-    for (let at = part.start; at < part.end; at += <usize>changetype<Picked>(at).size) {
+    for (let at = part.start; at < part.end; at += sizeOf(group, at)) {
       changetype<Picked>(at).key = keyIndex(group, changetype<Picked>(at));
       count++;
     }
@@ -62,11 +62,16 @@ export function orderByKey(group: Group, from: i32, to: i32): void {
   placeEvents(group, from, to, count);
 }
 
+@inline
+function sizeOf(group: Group, event: usize): usize {
+  return pickedSize(group, <usize>changetype<Picked>(event).keyLength);
+}
+
 /** The index of an event's key, which has one event more. */
 @inline
 function keyIndex(group: Group, event: Picked): u32 {
   if ((keyedCount + 1) * 2 > tableSize) growTable();
-  const hash = event.hash;
+  const hash = event.key;
   const length = event.keyLength;
   let place = placeOf(hash);
   while (true) {
@@ -132,7 +137,7 @@ function placeEvents(group: Group, from: i32, to: i32, count: usize): void {
   ordered.reserve(count << 2);
   for (let i = from; i < to; i++) {
     const part = partAt(group, i);
-    for (let at = part.start; at < part.end; at += <usize>changetype<Picked>(at).size) {
+    for (let at = part.start; at < part.end; at += sizeOf(group, at)) {
       const owner = keyedAt(changetype<Picked>(at).key);
       store<u32>(orderedAt(owner.first + owner.count), <u32>at);
       owner.count++;

@@ -3,13 +3,16 @@
  *
  *   a share   runs of events, in the order in which they were picked
  *   a run     group u32, length u32 of its events, and the events
- *   an event  as it stands in a part (gather.ts), but that its texts and lists follow on it, and that the addresses of these are
- *             counted from the event; `size` is with them
+ *   an event  length u32, unused u32, and the event as it stands in a part (gather.ts), but that its texts and lists follow on it, and that
+ *             the addresses of these are counted from the event
  */
 import { SHARDS_MAX, shardCount } from './change';
 import { Bytes } from './memory';
 
 const RUN_HEAD: usize = 8;
+
+/** Before each event; numbers in it stand where those of parts do. */
+export const SHARED_HEAD: usize = 8;
 
 /** Of each shard what it is to be handed, and where its latest run begins. */
 const shares: usize = memory.data(64 * sizeof<usize>(), 8);

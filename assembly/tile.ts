@@ -10,7 +10,7 @@
 import { setMoment, start, update } from './aggregate';
 import { addMade, beginChanges, endChanges, forgetMade, madeFeatures, shardCount } from './change';
 import { forgetCounts } from './counts';
-import { Group, Level, Member, Picked, groupAt, groupCount, levelAt, memberAt, nullOffset, valueOffset } from './group';
+import { Group, Level, Member, Picked, groupAt, groupCount, levelAt, memberAt, nullOffset, valueOffset, weightOf } from './group';
 import { forgetSketches } from './hyperloglog';
 import { Keyed, keyedAt, keyedCount, orderByKey, orderByTime, orderKeys, orderedAt } from './keyed';
 import { forgetRecent } from './last_n';
@@ -212,7 +212,7 @@ function appendState(group: Group, member: Member, startMs: i64, events: usize, 
       value = load<i64>(changetype<usize>(event) + member.valueOffset);
     }
     setMoment(event.timeMicros, event.position, changetype<usize>(event));
-    update(member.aggregateCase, member.kind, state, value, event.weight);
+    update(member.aggregateCase, member.kind, state, value, weightOf(group, event));
   }
   appendEntry(madeFeatures, member.id, member.aggregateCase, state);
 }
