@@ -320,7 +320,7 @@ async function stillRowsOf(config: Config, path: string): Promise<StillRows> {
 
 /** A store that takes nothing: rows stay in memory. */
 function unwritten(store: RowReader): Store {
-  return { ...store, commit() {}, sweep: () => 0, rewrite: () => null, clear() {} };
+  return { ...store, commit() {}, isSettled: () => true, sweep: () => 0, rewrite: () => null, clear() {} };
 }
 
 /** The moment of a lookup that names none. */

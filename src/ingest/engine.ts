@@ -57,6 +57,8 @@ export interface Engine {
    * transaction. In this thread it is done when this returns; with several, when it resolves.
    */
   barrier(): void | Promise<void>;
+  /** Where there is time: brings some of what the store has in many runs together, if it has. */
+  settle(): void | Promise<void>;
   /** Writes what is in memory, and stops. What is being folded is waited for by the caller. */
   close(): void | Promise<void>;
 }

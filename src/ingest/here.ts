@@ -83,6 +83,8 @@ export class Here implements Engine {
   #writing: Promise<void> | null = null;
   /** Where the store is. */
   #written: number;
+  /** Of the store. */
+  #isSettled: boolean;
   #failure: unknown = null;
   #closed = false;
 
@@ -94,6 +96,7 @@ export class Here implements Engine {
     this.#decoder = new Decoder(layout.kernel, layout.types);
     const mark = parts.store.mark();
     this.#folded = this.#written = mark.position;
+    this.#isSettled = parts.store.isSettled();
     resumeClocks(layout, mark.clocks);
     this.#late = new LateLedger(layout, parts.meta.late());
     for (const fold of folds) {
@@ -181,19 +184,32 @@ export class Here implements Engine {
   }
 
   #barrierHere(isBulk: boolean): void {
-    const { pipeline, store, meta, keeping } = this.#parts;
+    const { store } = this.#parts;
     this.#foldGathered();
-    if (store.mark().position === this.#folded && this.#isWritten) {
-      this.#makeRoom();
-      return;
-    }
+    if (store.mark().position === this.#folded && this.#isWritten) this.#makeRoom();
+    else this.#writeHere(isBulk);
+  }
+
+  #writeHere(isBulk: boolean): void {
+    const { pipeline, store, meta, keeping } = this.#parts;
     const startMs = performance.now();
     const { rowCount, ...work } = this.#barrierWork();
     const sealed = () => pipeline.folds.map(fold => sealRun(fold.dirtyRun(PIECE_BYTES)));
     this.#expiredRows += this.#stages.time('write', () =>
       writeBarrier(store, meta, keeping, { ...work, rows: { runs: [], sealed: sealed(), isBulk }, rowCount }),
     );
+    this.#isSettled = store.isSettled();
     this.#settle(startMs, rowCount);
+  }
+
+  async settle(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const { writer } = this.#parts;
+    while (this.#writing) await this.#writing;
+    if (this.#isSettled || this.#closed) return;
+    this.#foldGathered();
+    if (writer) await this.#startWriting(writer, false);
+    else this.#writeHere(false);
   }
 
   /** What is folded now is in the store when it resolves. */
@@ -212,7 +228,8 @@ export class Here implements Engine {
     const work = this.#barrierWork();
     const runs = this.#stages.time('snapshot', () => folds.map(fold => fold.snapshot()));
     const write = async () => {
-      const { expired, seconds } = await writer.write({ ...work, runs, isBulk });
+      const { expired, isSettled, seconds } = await writer.write({ ...work, runs, isBulk });
+      this.#isSettled = isSettled;
       this.#written = work.mark.position;
       this.#expiredRows += expired;
       this.#writerStages.add('write', seconds * 1000);

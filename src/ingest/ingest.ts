@@ -245,6 +245,7 @@ export class Ingest {
     if (startMs < this.#restsUntilMs) return;
     try {
       await this.barrier();
+      if (!this.#closed) await this.#parts.engine.settle();
       const endMs = performance.now();
       this.#restsUntilMs = endMs + (endMs - startMs) * REST;
     } catch (error) {

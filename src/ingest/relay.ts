@@ -107,6 +107,10 @@ export class Relay implements Engine {
     return this.#settled(engine => engine.room()) as Promise<void>;
   }
 
+  settle(): void | Promise<void> {
+    return this.#settled(engine => engine.settle());
+  }
+
   /** Where it is being exchanged, the new one writes what comes then. */
   barrier(): void | Promise<void> {
     return this.#settled(engine => engine.barrier());

@@ -81,6 +81,8 @@ export interface CrewParts {
   lastRows: Fold | null;
   /** How far the store's rows have been folded; all have been opened with it. */
   mark: Mark;
+  /** Of the store. */
+  isSettled: boolean;
   /** What had been too late by then. */
   late: LateRow[];
   foldMemoryBytes: number;
@@ -138,6 +140,8 @@ export class Crew implements Engine {
   readonly #writerStages = new Stages();
   /** Where the store is. */
   #written: number;
+  /** Of the store. */
+  #isSettled: boolean;
   #barrier: Promise<void> | null = null;
   #writerDone: { resolve(message: FromWriter & { kind: 'written' | 'closed' }): void } | null = null;
   #waiting: (() => void)[] = [];
@@ -151,6 +155,7 @@ export class Crew implements Engine {
     this.#foldedClocks = clocksOf(layout, mark.clocks);
     this.#folded = this.#expected = this.#written = mark.position;
     seeClocks(layout, this.#foldedClocks);
+    this.#isSettled = parts.isSettled;
     this.#late = new LateLedger(layout, parts.late);
     this.#asker = new Asker({ layout, position: () => this.#folded - 1, nowMicros: moments.nowMicros });
     this.#shards = shards.map(wire => new ShardDesk(wire));
@@ -281,6 +286,12 @@ export class Crew implements Engine {
     while (this.#barrier) await this.#barrier;
     if (this.#written >= position && this.#errors.length === 0 && this.#merged === null) return;
     await this.#startBarrier();
+  }
+
+  async settle(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    while (this.#barrier) await this.#barrier;
+    if (!this.#isSettled && !this.#closed) await this.#startBarrier();
   }
 
   /** @throws Fault as `Asker.ask`, `corrupt` where a row is */
@@ -569,6 +580,7 @@ export class Crew implements Engine {
     ]);
     assert(done.kind === 'written', 'the writer answers what it was asked');
     this.#written = position;
+    this.#isSettled = done.isSettled;
     collectSoon();
     this.#expiredRows += done.expired;
     this.#writtenRows += rowCount;

@@ -103,6 +103,11 @@ export function isOverfull({ base, tails }: Levels): boolean {
   return size > Math.max(TAILS_MIN_BYTES, base / 2);
 }
 
+/** No run is to be merged into another. */
+export function isSettled(levels: Levels): boolean {
+  return !isOverfull(levels) && tailsToJoin(levels.tails) === 0;
+}
+
 /** Changes of runs, within whoever's transaction. What `levels` says is kept true; it is for the caller to write down. */
 export interface LevelWriter {
   /** Adds rows, and then makes of tails what is due. */

@@ -16,7 +16,16 @@ import {
 } from './address.ts';
 import { runOf } from './batch.ts';
 import { Cursor } from './cursor.ts';
-import { type ChangePack, type Levels, levelsFrom, levelsOf, levelsText, openLevels, runsOf } from './levels.ts';
+import {
+  type ChangePack,
+  isSettled,
+  type Levels,
+  levelsFrom,
+  levelsOf,
+  levelsText,
+  openLevels,
+  runsOf,
+} from './levels.ts';
 import { changeRows, filterRows, PackDamage, PackWalk } from './pack.ts';
 import { BASE, END, openPacks, type Packs, REPAIR } from './packs.ts';
 import type {
@@ -225,6 +234,7 @@ function openStore(db: Database): Store {
 
   return {
     ...reader,
+    isSettled: () => guarded(db, () => isSettled(levelsIn.read())),
     commit: (rows, to, alongside = () => {}) => guarded(db, () => commitAtOnce.immediate(rows, to, alongside)),
     sweep: (horizons, keysMax) => guarded(db, () => sweep(horizons, keysMax)),
     rewrite: (from, change) => guarded(db, () => rewriteAtOnce.immediate(from, change)),

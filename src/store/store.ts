@@ -17,6 +17,8 @@ export interface Store extends RowReader {
    * The position never goes back. Of rows under the same address the last one stays.
    */
   commit(rows: Rows, mark: Mark, alongside?: () => void): void;
+  /** Nothing is to be brought together of what commits have written: else each does some of it, of no rows too. */
+  isSettled(): boolean;
   /**
    * Deletes rows that lie before the horizon of their entity and level, of as many keys as asked for and no more than
    * `SWEPT_ROWS_MAX`, going on where the last call has stopped, and round and round. Within `alongside` of a commit it

@@ -95,7 +95,16 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
   ]);
   const crew = new Crew(
     {
-      ...{ layout, shards, isHere: workers === 0, writer, lastRows, mark, late: meta.late() },
+      ...{
+        layout,
+        shards,
+        isHere: workers === 0,
+        writer,
+        lastRows,
+        mark,
+        isSettled: store.isSettled(),
+        late: meta.late(),
+      },
       ...{ foldMemoryBytes, onFailure, watcher, stages },
     },
     { nowMicros: () => nowOf(crew, config.log.clock, wallMicros) },
