@@ -21,6 +21,12 @@ const REJECTIONS_SHOWN_MAX = 20;
 /** Programs may want more of them, though not without end. */
 const REJECTIONS_LISTED_MAX = 10_000;
 
+/**
+ * Blocks on their way at a time, where this process has the log: one is folded while another is synced, and a third one waits to
+ * be written. Where the disk is slow two of them share a sync.
+ */
+const UNDER_WAY_MAX = 3;
+
 /** A line that is no event. `line` counts from 1 within the file. */
 interface Rejected {
   file: string;
@@ -138,7 +144,10 @@ async function ingestHere(
   const end = (state: 'done' | 'failed', outcome: object) =>
     meta.finishRun(run, { state, finishedAtMicros: wallMicros(), detail: { files, ...outcome } });
   try {
-    const counts = await ingestAll(source, keyOf, (bytes, key) => ingest.post(bytes, 'ndjson', key), list);
+    const counts = await ingest.inBulk(post =>
+      // Copied, for each is taken while the next one is read. Blocks fit a slice, so none of them overtakes another.
+      ingestAll(source, keyOf, (bytes, key) => post(bytes.slice(), 'ndjson', key), list, UNDER_WAY_MAX),
+    );
     end('done', counts);
     return counts;
   } catch (error) {
@@ -169,21 +178,45 @@ async function ingestThere(kafka: KafkaConfig, source: Source, list: (one: Rejec
   }
 }
 
-/** Block by block, each durable before the next is read: whatever stops this, what was accepted is counted once. */
+/**
+ * Block by block, in their order: whatever stops this, what was accepted is counted once, and is what stands first.
+ *
+ * @param underWayMax so many blocks are posted before the first of them has to be durable
+ */
 async function ingestAll(
   source: Source,
   keyOf: KeyOf,
   post: (bytes: Uint8Array, key: string | null) => Promise<Receipt>,
   list: (one: Rejected) => void,
+  underWayMax = 1,
 ): Promise<Counts> {
   const counts: Counts = { accepted: 0, replayed: 0, rejected: 0 };
-  for await (const block of source.read(0)) {
-    const receipt = await post(block.bytes, await keyOf(block));
-    counts.accepted += receipt.accepted;
-    if (receipt.replayed) counts.replayed += receipt.accepted;
-    counts.rejected += receipt.rejected.length;
-    for (const { line, code, reason } of receipt.rejected)
-      list({ file: block.file, line: block.line + line - 1, code, reason });
+  const take = ({ accepted, rejected, replayed }: Receipt, { file, line: first }: Place) => {
+    counts.accepted += accepted;
+    if (replayed) counts.replayed += accepted;
+    counts.rejected += rejected.length;
+    for (const { line, code, reason } of rejected) list({ file, line: first + line - 1, code, reason });
+  };
+  const underWay: { place: Place; posted: Promise<Receipt> }[] = [];
+  const takeFirst = async () => {
+    const { place, posted } = underWay[0]!;
+    take(await posted, place);
+    underWay.shift();
+  };
+  try {
+    for await (const block of source.read(0)) {
+      const { bytes, file, line } = block;
+      const posted = post(bytes, await keyOf(block));
+      // Whoever takes it hears of a failure.
+      posted.catch(() => {});
+      underWay.push({ place: { file, line }, posted });
+      if (underWay.length >= underWayMax) await takeFirst();
+    }
+    while (underWay.length > 0) await takeFirst();
+    return counts;
+  } finally {
+    await Promise.allSettled(underWay.map(({ posted }) => posted));
   }
-  return counts;
 }
+
+type Place = Pick<Block, 'file' | 'line'>;

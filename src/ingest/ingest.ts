@@ -40,6 +40,16 @@ export interface Receipt {
   replayed?: boolean;
 }
 
+/** As `Ingest.post` does. */
+export type Post = (body: Uint8Array, format: BodyFormat, key?: string | null) => Promise<Receipt>;
+
+/** Bodies that nobody waits to see folded. */
+interface Bulk {
+  /** The latest one: those before it are folded first. */
+  folding: Promise<void>;
+  failure: { error: unknown } | null;
+}
+
 /** What a body of events is answered with, each as of itself. */
 export interface Enrichment {
   /** As they are in the log, with what they lacked. */
@@ -59,7 +69,7 @@ const REST = 3;
  *
  * An event is acknowledged when it is durable in the log and folded in memory, so that every lookup after it sees it.
  * Rows, errors and the position they stand for reach the store together, at barriers; what memory had folded beyond
- * the last barrier is folded again from the log after a crash.
+ * the last barrier is folded again from the log after a crash. Of bodies that come in bulk that may be all.
  */
 export class Ingest {
   readonly #parts: IngestParts;
@@ -72,6 +82,8 @@ export class Ingest {
   #timer: Timer | null = null;
   /** The timer brings no barrier before. */
   #restsUntilMs = 0;
+  /** So many calls of `inBulk` are under way. */
+  #bulks = 0;
   #closed = false;
 
   private constructor(parts: IngestParts) {
@@ -111,9 +123,40 @@ export class Ingest {
    *   `too_large` as the log says
    */
   async post(body: Uint8Array, format: BodyFormat, key: string | null = null): Promise<Receipt> {
+    return this.#post(body, format, key, null);
+  }
+
+  /**
+   * For bodies that nobody waits to see folded. What `work` is given takes them as `post` does, but resolves when its body is
+   * durable and there is room for another one: folding goes on behind, as where the log is ahead of the rows. No barrier comes
+   * by the timer meanwhile, since each would write rows that the next one writes again; memory brings its own. A crash costs
+   * no event: the log has them, and whoever opens it next folds them. Nothing is looked up meanwhile: what is gathered and
+   * not folded yet would be missing.
+   *
+   * When this resolves, all of them are folded and in the store.
+   *
+   * @param work has none of them on their way when it ends, however it does
+   * @throws what `work` does, and why folding failed
+   */
+  async inBulk<T>(work: (post: Post) => Promise<T>): Promise<T> {
+    const bulk: Bulk = { folding: Promise.resolve(), failure: null };
+    this.#bulks++;
+    try {
+      const result = await work((body, format, key = null) => this.#post(body, format, key, bulk));
+      await bulk.folding;
+      await this.barrier();
+      return result;
+    } finally {
+      // An engine is closed when nothing is on its way. What goes wrong there is thrown already, or what `work` throws came first.
+      await bulk.folding.catch(() => {});
+      this.#bulks--;
+    }
+  }
+
+  async #post(body: Uint8Array, format: BodyFormat, key: string | null, bulk: Bulk | null): Promise<Receipt> {
     assert(!this.#closed, 'a closed ingest takes no events');
-    if (key === null) return this.#take(body, format, null);
-    return this.#once(body, format, key, id => this.#takeOnce(body, format, id));
+    if (key === null) return this.#take(body, format, null, bulk);
+    return this.#once(body, format, key, id => this.#takeOnce(body, format, id, bulk));
   }
 
   /** One that comes while the first under its key is on its way waits for that. */
@@ -133,21 +176,23 @@ export class Ingest {
     return taking;
   }
 
-  async #takeOnce(body: Uint8Array, format: BodyFormat, id: BatchKey): Promise<Receipt> {
+  async #takeOnce(body: Uint8Array, format: BodyFormat, id: BatchKey, bulk: Bulk | null): Promise<Receipt> {
     const known = this.#parts.log.recall(id.key, this.#nowMicros());
-    if (!known) return this.#take(body, format, id);
+    if (!known) return this.#take(body, format, id, bulk);
     if (known.digest !== id.digest) throw conflict(id.key);
     const { rejected } = await admitBody(this.#parts.door, body, format, this.#stages);
     return { accepted: known.count, rejected, position: known.position + known.count - 1, replayed: true };
   }
 
-  async #take(body: Uint8Array, format: BodyFormat, id: BatchKey | null): Promise<Receipt> {
+  async #take(body: Uint8Array, format: BodyFormat, id: BatchKey | null, bulk: Bulk | null): Promise<Receipt> {
     // What fits a slice reaches the log within this turn: bodies are logged in the order in which they are posted.
     const { lines, count, rejected } = isSlice(body, format)
       ? admitWhole(this.#parts.door, body, format, this.#stages)
       : await admitBody(this.#parts.door, body, format, this.#stages);
-    const first = count > 0 ? await this.#append(lines, count, id) : null;
-    const position = id && first !== null ? first + count - 1 : this.position;
+    const first = count > 0 ? await this.#append(lines, count, id, bulk) : null;
+    // What is folded is behind the log there.
+    const last = bulk ? this.#parts.log.end - 1 : this.position;
+    const position = id && first !== null ? first + count - 1 : last;
     return { accepted: count, rejected, position, replayed: false };
   }
 
@@ -215,13 +260,27 @@ export class Ingest {
     return this.#lastArrival;
   }
 
-  /** Returns the position of the first line, once all are folded. What is durable is folded in the log's order. */
-  async #append(lines: Uint8Array, count: number, id: BatchKey | null): Promise<number> {
+  /**
+   * Returns the position of the first line, once all are folded, or there is room behind them. What is durable is folded in
+   * the log's order.
+   */
+  async #append(lines: Uint8Array, count: number, id: BatchKey | null, bulk: Bulk | null): Promise<number> {
     const arrivalMicros = this.#arrivalMicros();
-    const { log } = this.#parts;
+    const { log, engine } = this.#parts;
     const position = await this.#stages.wait('log', () => log.append(lines, count, arrivalMicros, id));
-    await this.#parts.engine.fold(lines, position, arrivalMicros);
+    const folding = engine.fold(lines, position, arrivalMicros, bulk !== null);
+    if (bulk) await this.#foldBehind(bulk, folding);
+    else await folding;
     return position;
+  }
+
+  async #foldBehind(bulk: Bulk, folding: Promise<void>): Promise<void> {
+    bulk.folding = folding;
+    folding.catch((error: unknown) => {
+      bulk.failure ??= { error };
+    });
+    await this.#parts.engine.room();
+    if (bulk.failure) throw bulk.failure.error;
   }
 
   async #catchUp(): Promise<void> {
@@ -242,7 +301,7 @@ export class Ingest {
 
   async #onTimer(): Promise<void> {
     const startMs = performance.now();
-    if (startMs < this.#restsUntilMs) return;
+    if (startMs < this.#restsUntilMs || this.#bulks > 0) return;
     try {
       await this.barrier();
       if (!this.#closed) await this.#parts.engine.settle();

@@ -87,31 +87,40 @@ test('beyond the limit the oldest keys are forgotten, and those of more than a d
 });
 
 /** Killed in each operation of the disk, with a power cut or without; then the client, who has no answer, asks again. */
-test('killed anywhere between a body and its answer, a retry counts it once', async () => {
-  const { operations } = await killed(Number.POSITIVE_INFINITY, 1);
-  expect(operations).toBeGreaterThan(5);
-  const replayed = { true: 0, false: 0 };
-  for (let kill = 0; kill < operations; kill++)
-    for (let seed = 1; seed <= 6; seed++) {
-      const { receipts, end } = await killed(kill, seed);
-      expect([kill, seed, end]).toEqual([kill, seed, 60]);
-      expect(receipts.map(({ accepted }) => accepted)).toEqual([20, 10, 30]);
-      for (const receipt of receipts) replayed[receipt.replayed ? 'true' : 'false']++;
-    }
-  expect(replayed.true).toBeGreaterThan(20);
-  expect(replayed.false).toBeGreaterThan(20);
-});
+test.each([false, true])(
+  'in bulk: %p; killed anywhere between a body and its answer, a retry counts it once',
+  async isBulk => {
+    const { operations } = await killed(Number.POSITIVE_INFINITY, 1, isBulk);
+    expect(operations).toBeGreaterThan(5);
+    const replayed = { true: 0, false: 0 };
+    for (let kill = 0; kill < operations; kill++)
+      for (let seed = 1; seed <= 6; seed++) {
+        const { receipts, end } = await killed(kill, seed, isBulk);
+        expect([kill, seed, end]).toEqual([kill, seed, 60]);
+        expect(receipts.map(({ accepted }) => accepted)).toEqual([20, 10, 10, 20]);
+        for (const receipt of receipts) replayed[receipt.replayed ? 'true' : 'false']++;
+      }
+    expect(replayed.true).toBeGreaterThan(20);
+    expect(replayed.false).toBeGreaterThan(20);
+  },
+);
 
-async function killed(kill: number, seed: number): Promise<{ operations: number; receipts: Receipt[]; end: number }> {
+async function killed(
+  kill: number,
+  seed: number,
+  isBulk: boolean,
+): Promise<{ operations: number; receipts: Receipt[]; end: number }> {
   const random = new Random(seed);
   const disk = new SimulatedDisk(seed);
-  const bodies = [some, others, body(lines.slice(30, 60))];
+  const bodies = [some, others, body(lines.slice(30, 40)), body(lines.slice(40, 60))];
   const db = memoryDatabase();
   const open = () => openEngine(plan, { disk, db, segmentBytes: 3000 });
   const receipts: Receipt[] = [];
-  const postAll = async (engine: Engine) => {
+  const postAll = async ({ ingest }: Engine) => {
     receipts.length = 0;
-    for (const [i, each] of bodies.entries()) receipts.push(await engine.ingest.post(each, 'ndjson', `k${i}`));
+    if (isBulk)
+      receipts.push(...(await ingest.inBulk(post => inPairs(bodies, (each, i) => post(each, 'ndjson', `k${i}`)))));
+    else for (const [i, each] of bodies.entries()) receipts.push(await ingest.post(each, 'ndjson', `k${i}`));
   };
   const first = await open();
   const before = disk.operations;
@@ -128,6 +137,23 @@ async function killed(kill: number, seed: number): Promise<{ operations: number;
   });
   await postAll(second);
   const { end } = second.log;
+  const logged: Uint8Array[] = [];
+  for await (const { bytes } of second.log.read(0)) logged.push(bytes.slice());
+  // Whatever died when, in the order in which they were posted.
+  expect(Buffer.concat(logged).toString()).toBe(Buffer.concat(bodies).toString());
   await second.close();
   return { operations, receipts, end };
+}
+
+/** Each is posted when the last but one is taken. None is on its way when this ends. */
+async function inPairs<T>(bodies: Uint8Array[], post: (body: Uint8Array, i: number) => Promise<T>): Promise<T[]> {
+  const posted: Promise<T>[] = [];
+  for (const [i, each] of bodies.entries()) {
+    posted.push(post(each, i));
+    await Promise.allSettled(posted.slice(0, -1));
+  }
+  return (await Promise.allSettled(posted)).map(one => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
 }

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { type Folding, foldingOf } from '../../src/cli/alone/engine.ts';
 import { openDatabase, REFUSE } from '../../src/cli/alone/database.ts';
 import { Stages } from '../../src/base/stages.ts';
-import { foldsWith } from '../../src/shard/dealer.ts';
+import { SLICE_BYTES } from '../../src/ingest/door.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { foldsWith } from '../../src/shard/dealer.ts';
 import { planOf } from '../compile/marked.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { countedIds, EVENT_CLOCK } from '../sim/engine.ts';
@@ -128,6 +129,50 @@ test.each([1, 2, 3, 16, 40])(
         expect(deals.slice(from, from + 16).filter(folds => folds[shard]).length).toBe(1);
     expect(Math.max(...deals.map(folds => folds.filter(Boolean).length))).toBe(Math.ceil(shards / 16));
   },
+);
+
+test.each(CASES.map(one => [one.name, one] as const))(
+  '%s brought in bulk: rows, errors and what was late = those of one thread that is waited for',
+  async (_name, { definitions, lines: linesOf, ...wants }) => {
+    const at = folder();
+    const random = new Random(SEED);
+    const features = definitions === null ? undefined : join(at, 'features');
+    if (features) await Bun.write(join(features, 'all.yaml'), definitions!);
+    const lines = linesOf(random);
+    const one = await start(join(at, 'one'), 'one', PLENTY_BYTES, features);
+    await one.ingest.post(body(lines), 'ndjson');
+    const { refused } = one.state();
+    const wanted = await end(one, join(at, 'one'));
+    expect(wanted.errors.length).toBeGreaterThan(wants.errors);
+    for (const [workers, memoryBytes] of [
+      ['one', LITTLE_BYTES],
+      [0, PLENTY_BYTES],
+      [1, LITTLE_BYTES],
+      [2, PLENTY_BYTES],
+      [3, LITTLE_BYTES],
+    ] as const) {
+      const folded = join(at, `bulk ${workers}`);
+      const many = await start(folded, workers, memoryBytes, features);
+      await many.ingest.inBulk(async post => {
+        const posted: Promise<unknown>[] = [];
+        for (let from = 0; from < lines.length; ) {
+          const to = Math.min(lines.length, from + 1 + random.below(600));
+          const bytes = body(lines.slice(from, to));
+          posted.push(post(bytes, 'ndjson'));
+          // One that is judged in slices would be overtaken.
+          if (bytes.length > SLICE_BYTES) await posted.at(-1);
+          else if (posted.length > 3) await posted.at(-3);
+          from = to;
+        }
+        await Promise.all(posted);
+      });
+      // All of it is in the store before anything is closed.
+      expect(many.state().refused).toEqual(refused);
+      expect(leftIn(join(folded, 'rows.db'), many.plan)).toEqual(wanted);
+      expect(await end(many, folded)).toEqual(wanted);
+    }
+  },
+  120_000,
 );
 
 async function fold(at: string, plan: Plan, workers: number | 'one'): Promise<Folding & { close(): Promise<void> }> {

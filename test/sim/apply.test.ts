@@ -47,6 +47,7 @@ test.each([null, 0, 2])(
     let compared = 0;
     let waitedMs = 0;
     let applied = 0;
+    let brought = 0;
     for (let seed = 1; seed <= SEEDS; seed++) {
       const random = new Random(seed * 1000 + (workers ?? 7));
       const lines = wild(small, seed);
@@ -72,6 +73,23 @@ test.each([null, 0, 2])(
           await meanwhile;
         }
         await posting;
+        if (random.chance(0.1)) {
+          sets = changed(sets, random);
+          const next = await planOf(sets);
+          const bodies = Array.from({ length: 4 }, () => {
+            const more = Math.min(lines.length, from + random.below(60));
+            const one = body(lines.slice(from, more));
+            from = more;
+            return one;
+          });
+          await parts.ingest.inBulk(async post => {
+            const before = bodies.slice(0, 2).map(one => post(one, 'ndjson'));
+            if (random.chance(0.5)) await Promise.all(before);
+            const applying = parts.apply(next, 'since-now');
+            await Promise.all([...before, ...bodies.slice(2).map(one => post(one, 'ndjson')), applying]);
+          });
+          brought++;
+        }
         if (random.chance(0.05)) parts = await restart(parts, at, workers);
         if (random.chance(0.2)) await parts.ingest.barrier();
         if (random.chance(0.4)) compared += await ask(parts, log, keys);
@@ -84,6 +102,7 @@ test.each([null, 0, 2])(
       if (workers === null) await rowsAreRight(at, workers);
     }
     expect(applied).toBeGreaterThan(2 * SEEDS);
+    expect(brought).toBeGreaterThan(SEEDS);
     expect(compared).toBeGreaterThan(1000 * SEEDS);
     console.log(
       `${applied} changes, ${compared} values compared; posts waited ${(waitedMs / applied).toFixed(0)} ms each`,

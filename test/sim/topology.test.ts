@@ -63,6 +63,7 @@ describe.each(SEEDS)('seed %d', seed => {
       const bytes = body(lines.slice(from, to));
       // What is only posted counts for all who come after it.
       if (rng.chance(0.2)) await engine.ingest.post(bytes, 'ndjson');
+      else if (rng.chance(0.1)) await engine.ingest.inBulk(post => post(bytes, 'ndjson'));
       else compareEnriched(plan, log, (await engine.ingest.enrich(bytes, 'ndjson')).parts, from);
       from = to;
       if (rng.chance(0.2)) engine.ingest.barrier();
