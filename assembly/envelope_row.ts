@@ -22,22 +22,32 @@ export function commitChange(type: EventType, index: usize): i32 {
 }
 
 function judgeChange(type: EventType, index: usize): i32 {
-  beginInputs(type);
-  const object = isFlat || isBare ? objectStart : dataStart;
-  if (object == 0 || load<u8>(object) == 0x6e) return Bad.NONE;
-  if (load<u8>(object) != 0x7b) return Bad.DATA_NOT_OBJECT;
-  if (!openEnvelope(object)) return Bad.NONE;
-  const op = changeOp();
-  if (op == Op.UNKNOWN) return Bad.UNKNOWN_OP;
+  const opened = openChange(type);
+  if (opened != Bad.NONE) return opened;
   const before = beforeStart;
   const after = afterStart;
-  if ((op & Op.TAKES) != 0) {
+  if ((openedOp & Op.TAKES) != 0) {
     if (!isRowAt(before)) return Bad.NO_BEFORE;
     const bad = fillSide(type, index, before, -1);
     if (bad != Bad.NONE) return bad == Bad.MISSING ? Bad.NO_BEFORE : bad;
   }
-  if ((op & Op.ADDS) == 0) return Bad.NONE;
+  if ((openedOp & Op.ADDS) == 0) return Bad.NONE;
   return isRowAt(after) ? fillSide(type, index, after, 1) : Bad.NO_AFTER;
+}
+
+/** What the change that was opened last does: an Op, and 0 where the record has none. */
+export let openedOp: i32 = 0;
+
+/** Opens the envelope that the record has, where it has one. Returns why it is bad, if it is. */
+export function openChange(type: EventType): i32 {
+  beginInputs(type);
+  openedOp = 0;
+  const object = isFlat || isBare ? objectStart : dataStart;
+  if (object == 0 || load<u8>(object) == 0x6e) return Bad.NONE;
+  if (load<u8>(object) != 0x7b) return Bad.DATA_NOT_OBJECT;
+  if (!openEnvelope(object)) return Bad.NONE;
+  openedOp = changeOp();
+  return openedOp == Op.UNKNOWN ? Bad.UNKNOWN_OP : Bad.NONE;
 }
 
 /** Projects a row of an envelope into the frame's next one, or says what is bad about it. */

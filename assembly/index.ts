@@ -118,6 +118,7 @@ export {
   CUT_STEP_BYTES,
   OWNED_BLANK,
   OWNED_BY_NONE,
+  OWNED_BY_OTHERS,
   PORTIONS_MAX,
   closePortion,
   cutStrand,
@@ -127,6 +128,7 @@ export {
   numberedSteps,
   openPortion,
   ownRows,
+  ownRowsRoom,
   ownersCount,
   ownersStart,
   packPiece,
@@ -180,6 +182,7 @@ export {
 } from './swept';
 export {
   WOVEN,
+  isWovenUp,
   packStretch,
   spreadStretch,
   startRowsOf,

@@ -22,14 +22,17 @@ import { Status } from './register';
 import { FED, NO_ROW, Strand, feedAt, findMoments, placesOf, strandAt } from './strand';
 import { forgetTotals } from './totals';
 
-/** Owners of rows that no portion has: of events that are no rows, and of those whose key has a null. */
+/** Owners of rows that no portion has: of events that are no rows, of those whose key has a null, and of those that are for other jobs to say. */
 export const OWNED_BY_NONE: u32 = 0xffff;
 export const OWNED_BLANK: u32 = 0xfffe;
+export const OWNED_BY_OTHERS: u32 = 0xfffd;
 export const PORTIONS_MAX: i32 = 1024;
 
 /** Of each row of a cut, u16. */
 const owners: Bytes = Bytes.make();
-/** Of each row of a cut its number within its portion, u32. */
+/** Of each row of a cut 1 where it is for this job to say, u8; nothing where all are. */
+const ownRowFlags: Bytes = Bytes.make();
+/** Of each row of a cut its number within its portion, u32; NO_ROW of those that no portion has. */
 const localRows: Bytes = Bytes.make();
 /** Rows that each portion has by now, u32. */
 const portionRows: usize = memory.data(1024 * 4, 8);
@@ -61,7 +64,16 @@ export const CUT_ROW_BYTES: i32 = 6;
 
 // --- 1. cut
 
-/** Of each row which portion has it; all strands of a job read by the same key, so that one says it. */
+/** Where it is to be put which of the rows are for this job to say, before they get owners; 0 rows where all are. */
+export function ownRowsRoom(rowCount: u32): usize {
+  ownRowFlags.setLength(<usize>rowCount);
+  return ownRowFlags.start;
+}
+
+/**
+ * Of each row which portion has it; all strands of a job read by the same key, so that one says it. An event of which this job has but what
+ * it writes is a step all the same, by which nobody reads.
+ */
 export function ownRows(strand: i32, portions: i32): void {
   assert(<u32>portions <= <u32>PORTIONS_MAX);
   const owner = strandAt(strand);
@@ -69,17 +81,21 @@ export function ownRows(strand: i32, portions: i32): void {
   const rowCount = <usize>owner.rowCount;
   owners.setLength(rowCount << 1);
   localRows.setLength(rowCount << 2);
+  const hasOthers = ownRowFlags.length > 0;
+  assert(!hasOthers || ownRowFlags.length == rowCount);
   for (let row: usize = 0; row < rowCount; row++) {
     const isBlank = load<u8>(owner.statuses.start + row) == <u8>Status.NOT_FOUND;
-    store<u16>(owners.start + (row << 1), <u16>(isBlank ? OWNED_BLANK : OWNED_BY_NONE));
+    const isOthers = hasOthers && load<u8>(ownRowFlags.start + row) == 0;
+    store<u16>(owners.start + (row << 1), <u16>(isOthers ? OWNED_BY_OTHERS : isBlank ? OWNED_BLANK : OWNED_BY_NONE));
   }
   for (let step: usize = 0; step < <usize>owner.stepCount; step++) {
     const row = load<u32>(owner.rows.start + (step << 2));
-    if (row == NO_ROW) continue;
+    if (row == NO_ROW || <u32>load<u16>(owners.start + (<usize>row << 1)) == OWNED_BY_OTHERS) continue;
     store<u16>(owners.start + (<usize>row << 1), <u16>portionAt(load<u32>(owner.keys.start + (step << 2))));
   }
   for (let row: usize = 0; row < rowCount; row++) {
     const portion = <usize>load<u16>(owners.start + (row << 1));
+    store<u32>(localRows.start + (row << 2), NO_ROW);
     if (portion >= <usize>portions) continue;
     const count = portionRows + (portion << 2);
     store<u32>(localRows.start + (row << 2), load<u32>(count));

@@ -12,24 +12,14 @@ import {
   recordWithin,
   widenSide,
 } from './batch';
-import { Op, afterStart, beforeStart, changeOp, isRowAt, openEnvelope } from './envelope';
-import { fillAvailable } from './envelope_row';
+import { Op, afterStart, beforeStart, isRowAt } from './envelope';
+import { fillAvailable, openChange, openedOp } from './envelope_row';
 import { Bad, EventType, Form, Input, Kind, inputAt, typeAt } from './event_type';
 import { BATCH_ROWS, registerOf } from './frame';
 import { MINUS_D, fillRow, fillTime, fillWeight, weightOf } from './fill';
 import { cursor, openText } from './json';
 import { beginInputs, clearSlots, project } from './project';
-import {
-  dataStart,
-  isBare,
-  isFlat,
-  objectStart,
-  projectData,
-  projectRow,
-  projectedStart,
-  recordMicros,
-  setRecordTime,
-} from './record';
+import { projectData, projectRow, projectedStart, recordMicros, setRecordTime } from './record';
 import { cellOf, faultOf, fillCell, isNullSlot, withinOf } from './slot';
 import { forgetText } from './value';
 
@@ -101,15 +91,10 @@ function wordOf(input: Input, form: i32): i32 {
 }
 
 function judgeEnvelope(type: EventType, index: usize): i32 {
-  beginInputs(type);
   upsertStart = 0;
-  const object = isFlat || isBare ? objectStart : dataStart;
-  if (object == 0 || load<u8>(object) == 0x6e) return Bad.NONE;
-  if (load<u8>(object) != 0x7b) return Bad.DATA_NOT_OBJECT;
-  if (!openEnvelope(object)) return Bad.NONE;
-  const op = changeOp();
-  if (op == Op.UNKNOWN) return Bad.UNKNOWN_OP;
-  isGone = op == Op.TAKES;
+  const opened = openChange(type);
+  if (opened != Bad.NONE || openedOp == 0) return opened;
+  isGone = openedOp == Op.TAKES;
   const start = isGone ? beforeStart : afterStart;
   if (!isRowAt(start)) return isGone ? Bad.NO_BEFORE : Bad.NO_AFTER;
   upsertStart = start;

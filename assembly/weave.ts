@@ -238,6 +238,12 @@ export function weave(): i32 {
   return WOVEN;
 }
 
+/** Has every portion given all rows of its stretch at hand? */
+export function isWovenUp(portions: i32): bool {
+  for (let i = 0; i < portions; i++) if (spoolAt(i).row != spoolAt(i).rows) return false;
+  return true;
+}
+
 /** Null, of nobody. */
 @inline
 function leave(row: u32, isBlank: bool): void {

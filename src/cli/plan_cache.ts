@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { type CompileSettings, compileSources, readSources, type SourceFile } from '../compile/compile.ts';
 import { Faults } from '../base/fault.ts';
+import { placeFile } from '../base/file.ts';
 import type { Plan } from '../plan/plan.ts';
 import packages from '../../package.json' with { type: 'json' };
 import type { Config } from './config.ts';
+import { reasonOf } from './exit.ts';
 
 /** In the data folder: the plan that the definitions were compiled to last. It may be deleted at any time. */
 export const PLAN_FILE = 'plan.cache';
@@ -15,8 +17,8 @@ const DIGEST_BYTES = 32;
 
 export interface CompiledPlan {
   plan: Plan;
-  /** Keeps the plan for the next process; the data folder must be there. */
-  keep(): void;
+  /** Keeps the plan for the next process; the data folder must be there. `note` hears why it cannot be kept, where that is so. */
+  keep(note: (text: string) => void): void;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function planOf({ definitions, latenessMs, dialect, store }: Config
   if (kept) return { plan: kept, keep() {} };
   const { plan, faults } = await compileSources(files, settings);
   if (faults.length > 0) throw new Faults(faults);
-  return { plan, keep: () => writeKept(path, key, plan) };
+  return { plan, keep: note => writeKept(path, key, plan, note) };
 }
 
 /** Everything that the plan is a function of, the compiler itself included. */
@@ -75,11 +77,16 @@ function bytesOf(path: string): Buffer | null {
   }
 }
 
-/** By renaming, so that no reader sees half of it. */
-function writeKept(path: string, key: Buffer, plan: Plan) {
+/** Whatever the file system says no for, a full disk above all, stops nobody: the next process compiles as this one did. */
+function writeKept(path: string, key: Buffer, plan: Plan, note: (text: string) => void) {
   const bytes = serialize(plan);
-  writeFileSync(`${path}.new`, Buffer.concat([key, digestOf(bytes), bytes]));
-  renameSync(`${path}.new`, path);
+  try {
+    placeFile(path, Buffer.concat([key, digestOf(bytes), bytes]));
+  } catch (error) {
+    const reason = reasonOf(error);
+    if (reason === null) throw error;
+    note(`what the definitions compile to is not kept for the next start: ${reason}`);
+  }
 }
 
 function digestOf(bytes: Uint8Array): Buffer {

@@ -157,7 +157,9 @@ export interface Exports {
   CUT_STEP_BYTES: Global;
   OWNED_BLANK: Global;
   OWNED_BY_NONE: Global;
+  OWNED_BY_OTHERS: Global;
   PORTIONS_MAX: Global;
+  ownRowsRoom(rowCount: number): number;
   ownRows(strand: number, portions: number): void;
   ownersStart(): number;
   ownersCount(): number;
@@ -220,6 +222,7 @@ export interface Exports {
   packPlaceTimes(): number;
   packPlaceLengths(): number;
   WOVEN: Global;
+  isWovenUp(portions: number): number;
   packStretch(from: number, to: number, isList: number, ofTexts: number, bytesMax: number): number;
   stretchStart(): number;
   stretchSize(): number;

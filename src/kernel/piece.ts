@@ -13,12 +13,21 @@ export interface Piece {
 /**
  * Cuts what was gathered into pieces, and forgets it.
  *
+ * @param owned of each row since the last cut 1 where it is for this job to say; null where all are
  * @param take gets each, whose bytes hold until it returns
- * @returns of each row since the last cut the portion that has it, or OWNED_BY_NONE, or OWNED_BLANK
+ * @returns of each of these rows the portion that has it, or OWNED_BY_NONE, OWNED_BLANK or OWNED_BY_OTHERS: u16 each
  */
-export function cut(kernel: Kernel, strands: Strands, portions: number, take: (piece: Piece) => void): Uint16Array {
+export function cut(
+  kernel: Kernel,
+  strands: Strands,
+  portions: number,
+  owned: Uint8Array | null,
+  take: (piece: Piece) => void,
+): Uint8Array {
   const { exports } = kernel;
   const { indices } = strands;
+  const room = exports.ownRowsRoom(owned?.length ?? 0);
+  if (owned) kernel.bytes(room, owned.length).set(owned);
   exports.ownRows(indices[0]!, portions);
   for (const strand of indices) {
     exports.cutStrand(strand, portions);
@@ -31,7 +40,7 @@ export function cut(kernel: Kernel, strands: Strands, portions: number, take: (p
   }
   const bytes = kernel.bytes(exports.ownersStart(), exports.ownersCount() * 2).slice();
   for (const strand of indices) exports.forgetSteps(strand);
-  return new Uint16Array(bytes.buffer);
+  return bytes;
 }
 
 /** Reads the first bytes of a piece that was cut, as many as `into` has room for. */

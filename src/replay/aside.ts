@@ -38,9 +38,6 @@ const PIECE_SHARE = 1 / 3;
 /** Of the room for steps, a portion has so much as a rule: what frequent keys have comes beside it. */
 const PORTION_SHARE = 1 / 2;
 
-/** The owner of rows that are for others to say. */
-export const OWNED_BY_OTHERS = 0xfffd;
-
 export class Aside {
   readonly #parts: AsideParts;
   /** Steps for which there is room. */
@@ -97,10 +94,9 @@ export class Aside {
     if (this.isHopeless) return;
     this.#files ??= { pieces: new Scratch(`${path}.pieces`), owners: new Scratch(`${path}.owners`) };
     const { pieces, owners } = this.#files;
-    const found = cut(kernel, strands, this.#portions, piece => this.#wait(pieces, piece));
-    if (owned) for (let row = 0; row < found.length; row++) if (!owned[row]) found[row] = OWNED_BY_OTHERS;
-    owners.append(new Uint8Array(found.buffer));
-    countGarbage(found.byteLength);
+    const found = cut(kernel, strands, this.#portions, owned, piece => this.#wait(pieces, piece));
+    owners.append(found);
+    countGarbage(found.length);
   }
 
   #portionsFor(events: number): number {

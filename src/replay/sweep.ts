@@ -22,7 +22,7 @@ import { STATUS } from '../kernel/window.ts';
 import type { Read } from '../plan/expression.ts';
 import type { Aggregate, EventType } from '../plan/plan.ts';
 import type { Block } from '../source/source.ts';
-import { Aside, OWNED_BY_OTHERS } from './aside.ts';
+import { Aside } from './aside.ts';
 import { type Batch, BatchMaker, type BatchParts, ownKey, type Taker } from './batches.ts';
 import { BLOCK_ROWS, type ColumnWriter } from './column_file.ts';
 import { Woven } from './weave.ts';
@@ -175,11 +175,12 @@ export class Sweeper implements Taker {
       let owned: Uint8Array | null = null;
       const owners = (into: Uint8Array) => {
         this.#aside.owners(from, into);
-        if (part) owned = ownedBy(into);
+        if (part) owned = ownedBy(into, layout.kernel.exports.OWNED_BY_OTHERS.value);
       };
       const block = woven.next(layout.kernel, to - from, owners);
       writeBlock(column, block, owned, hasFaults);
     }
+    woven.end(layout.kernel);
   }
 
   /** False where its events are too much out of order. */
@@ -195,9 +196,9 @@ export class Sweeper implements Taker {
 }
 
 /** A byte a row, 1 where it is not for others to say. @param owners u16 each */
-function ownedBy({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+function ownedBy({ buffer, byteOffset, byteLength }: Uint8Array, others: number): Uint8Array {
   const owners = new Uint16Array(buffer, byteOffset, byteLength / 2);
-  return Uint8Array.from(owners, owner => (owner === OWNED_BY_OTHERS ? 0 : 1));
+  return Uint8Array.from(owners, owner => (owner === others ? 0 : 1));
 }
 
 function* blocksOf(rows: number): Generator<[from: number, to: number]> {

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import { ofFile } from '../source/disk.ts';
+import { ofFile } from '../base/file.ts';
 
 let count = 0;
 

@@ -67,8 +67,15 @@ export class Woven {
     return weave(kernel, this.type, rows, { owners, sizeOf, read });
   }
 
+  /** All rows were asked for: one that is left over has pushed others out of their places. */
+  end({ exports }: Kernel): void {
+    const isRead = this.#portions.every(({ stretchCount }) => stretchCount === 0);
+    assert(isRead && exports.isWovenUp(this.#portions.length) !== 0, 'a portion has no rows but those that it owns');
+  }
+
   #sizeOf(portion: Portion): number {
-    assert(portion.stretchCount-- > 0, 'a portion has a row for each that it owns');
+    assert(portion.stretchCount > 0, 'a portion has a row for each that it owns');
+    portion.stretchCount--;
     this.#file.read(portion.offset, this.#head);
     portion.offset += HEAD_BYTES;
     portion.size = this.#headView.getUint32(0, true);

@@ -438,7 +438,8 @@ export class Crew implements Engine {
         break;
       }
       case 'listed': {
-        const before = this.#parts.lastRows!.complete(message.upserts).slice();
+        const { lastRows, stages } = this.#parts;
+        const before = stages.time('fold', () => lastRows!.complete(message.upserts).slice());
         desk.wire.post({ kind: 'before', before }, [before.buffer]);
         break;
       }
@@ -549,7 +550,7 @@ export class Crew implements Engine {
   }
 
   async #writeBarrier(): Promise<void> {
-    const { layout, watcher, lastRows } = this.#parts;
+    const { layout, watcher, lastRows, stages } = this.#parts;
     const startMs = performance.now();
     // Nothing more is sent until snapshots have been asked for.
     this.#isHeld = true;
@@ -565,7 +566,7 @@ export class Crew implements Engine {
     const isSealed = this.#mayTakeLong;
     const isBulk = isSealed && !this.#shards.some(({ sizes }) => sizes.readsBack);
     const asked = Promise.all(this.#shards.map(desk => desk.snapshot(isSealed)));
-    const last = lastRows ? [snapshotOf(lastRows)] : [];
+    const last = lastRows ? [stages.time('snapshot', () => snapshotOf(lastRows))] : [];
     this.#isHeld = false;
     this.#guard(() => this.#dealOn());
     this.#goOn();
@@ -589,8 +590,11 @@ export class Crew implements Engine {
       const isOver = sizes.stateBytes > this.#shareBytes;
       wire.post({ kind: 'settle', targetBytes: isOver ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY });
     }
-    lastRows?.settle();
-    lastRows?.evict(lastRows.stateBytes > this.#shareBytes ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY);
+    if (lastRows) {
+      lastRows.settle();
+      const targetBytes = lastRows.stateBytes > this.#shareBytes ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY;
+      stages.time('evict', () => lastRows.evict(targetBytes));
+    }
     watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
   }
 

@@ -2,6 +2,7 @@ import { closeSync, fdatasync, fsyncSync, openSync, readSync, statSync, writeSyn
 import { mkdir, readdir, rename, rm, truncate } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { ofFile } from '../base/file.ts';
 
 /**
  * The few things the event log asks of a file system, and the promises it builds on: what `sync` has returned for
@@ -106,12 +107,6 @@ function syncPath(path: string): void {
   } finally {
     closeSync(fd);
   }
-}
-
-/** The error of an open file says which one it is of, as that of opening it does: a full disk is somebody's. */
-export function ofFile(error: unknown, path: string): unknown {
-  if (error instanceof Error && 'code' in error) (error as NodeJS.ErrnoException).path ??= path;
-  return error;
 }
 
 function appendFile(path: string, fd: number): AppendFile {

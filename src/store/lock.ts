@@ -1,7 +1,8 @@
 import type { Database } from 'bun:sqlite';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../base/fault.ts';
+import { placeFile } from '../base/file.ts';
 
 /** In the data folder, and empty for ever: only the system's lock on it matters. Were it deleted, two could hold it. */
 export const LOCK_FILE = 'lock.db';
@@ -46,14 +47,23 @@ export function lockFolder(folder: string, db: Database): FolderLock {
     throw new Fault('corrupt', `${join(folder, LOCK_FILE)} cannot be locked: ${why}; ${remedy}`);
   }
   held.add(db);
-  writeOwner(folder, String(process.pid));
+  const release = () => {
+    db.run('ROLLBACK');
+    db.close();
+    held.delete(db);
+  };
+  try {
+    writeOwner(folder, String(process.pid));
+  } catch (error) {
+    // This process may go on, and try again once there is room.
+    release();
+    throw error;
+  }
   return {
     announce: url => writeOwner(folder, `${process.pid} ${url}`),
     release() {
       rmSync(join(folder, OWNER_FILE));
-      db.run('ROLLBACK');
-      db.close();
-      held.delete(db);
+      release();
     },
   };
 }
@@ -71,11 +81,8 @@ export function lastOwner(folder: string): Owner | null {
   return match && { pid: Number(match[1]), url: match[2] ?? null };
 }
 
-/** By renaming, so that no reader sees half of it. */
 function writeOwner(folder: string, text: string): void {
-  const path = join(folder, OWNER_FILE);
-  writeFileSync(`${path}.new`, `${text}\n`);
-  renameSync(`${path}.new`, path);
+  placeFile(join(folder, OWNER_FILE), `${text}\n`);
 }
 
 function busyText(folder: string): string {

@@ -50,7 +50,7 @@ export class Post {
     const { door, sender, coding, stages } = this.parts;
     const admitted = await admitBody(door, body, format, stages);
     const { messages, count, rejected } = coding
-      ? stages.time('door', () => coded(coding, admitted, () => placesOf(body, format, admitted)))
+      ? stages.time('door', () => coded(coding, admitted, () => placesOf(body, format, admitted.rejected)))
       : { ...admitted, messages: messagesOf(admitted.lines) };
     if (count > 0) await stages.wait('log', () => sender.send(this.#partition(order), messages));
     return { accepted: count, rejected, position: null };
@@ -94,22 +94,13 @@ function coded(coding: EventCoding, { lines, rejected }: TakenBody, placesOfAll:
   return { messages, count: messages.length, rejected: all };
 }
 
-/** Where in the body those stand that were let in. */
-function placesOf(body: Uint8Array, format: BodyFormat, { count, rejected }: TakenBody): number[] {
+/** Where in the body those stand that were let in: of what is not rejected all else is blank, or null, and no object. */
+function placesOf(body: Uint8Array, format: BodyFormat, rejected: Rejection[]): number[] {
   const others = new Set(rejected.map(({ line }) => line));
-  const places: number[] = [];
-  for (let from = 0, place = 1; places.length < count; place++) {
-    const end = format === 'json' ? from : body.indexOf(NEWLINE, from);
-    const isBlank = format !== 'json' && isBlankLine(body, from, end === -1 ? body.length : end);
-    if (!isBlank && !others.has(place)) places.push(place);
-    from = end + 1;
-  }
-  return places;
-}
-
-const SPACES = new Set([0x20, 0x09, 0x0d]);
-
-function isBlankLine(body: Uint8Array, from: number, end: number): boolean {
-  for (let at = from; at < end; at++) if (!SPACES.has(body[at]!)) return false;
-  return true;
+  const text = new TextDecoder().decode(body);
+  const areObjects =
+    format === 'json'
+      ? [JSON.parse(text)].flat().map((value: unknown) => value !== null)
+      : text.split('\n').map(line => line.includes('{'));
+  return areObjects.flatMap((isObject, i) => (isObject && !others.has(i + 1) ? [i + 1] : []));
 }

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Database } from 'bun:sqlite';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { openDatabase, openRows, REFUSE } from '../../src/cli/alone/database.ts';
@@ -46,6 +46,24 @@ function startWithin(kibibytes: number, folder: string, ...words: string[]) {
   const command = ['bash', '-c', `ulimit -f ${kibibytes}; exec "$0" "$@"`, process.execPath, MAIN, ...words];
   return Bun.spawn(command, { cwd: folder, stdin: 'ignore', stderr: 'pipe' });
 }
+
+/**
+ * With the folder copied to a file system of its own of a MiB, on which no plan is kept and so many KiB are free. What is in the data
+ * folder afterwards is said behind what the command says.
+ */
+function startFull(kibibytes: number, folder: string, ...words: string[]) {
+  const script = [
+    'set -e; mount -t tmpfs -o size=1m tmpfs "$0"; cp -R . "$0"; cd "$0"; rm data/plan.cache',
+    `cat /dev/zero > filler 2> /dev/null || truncate -s -${kibibytes}K filler`,
+    '"$@"; ls data',
+  ];
+  const command = ['unshare', '-rm', 'bash', '-c', script.join('\n'), folder, process.execPath, MAIN, ...words];
+  return Bun.spawn(command, { cwd: folder, stdin: 'ignore', stderr: 'pipe' });
+}
+
+/** Of a user who is root in a namespace of their own: containers often refuse that. */
+const canMount = Bun.spawnSync(['unshare', '-rm', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).success;
+if (!canMount) console.warn('SKIPPED a full disk: `unshare -rm mount` is refused here');
 
 async function ended(child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>) {
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
@@ -101,6 +119,9 @@ function damagedText(column: 'json' | 'members'): Damage {
 }
 
 const LOOKUP = ['lookup', 'shop', 's1'];
+
+/** What a lookup has to have: owners, a database's index of what was written last. */
+const ROOM_KIB = 64;
 const NOISE = Uint8Array.from({ length: 5000 }, (_, i) => (i * 7919) >> 3);
 
 const CASES: [string, Damage, string[][], RegExp][] = [
@@ -278,6 +299,25 @@ test('a write-ahead log that is cut beneath those who read is damage of its data
   expect(read).toThrow(/^\S+cut\.db: .*rebuild --from-log/);
   reader.close();
   close();
+});
+
+// Where there is no room at all, the lock cannot be had.
+test.skipIf(!canMount)('a disk with no room for what definitions compile to stops no command', async () => {
+  const folder = join(root, 'no room to keep');
+  await cp(join(root, 'whole'), folder, { recursive: true });
+  // Longer than the room there is, in one piece.
+  const inputs = Array.from({ length: 200 }, (_, i) => `x${i}: int64`).join(', ');
+  const types = Array.from({ length: 8 }, (_, i) => `wide${i}: { ${inputs} }`).join(', ');
+  await writeFile(join(folder, 'features/wide.yaml'), `events: { ${types} }\n`);
+  expect((await run(folder, ...LOOKUP)).err).toBe('');
+  const { size } = await stat(join(folder, 'data/plan.cache'));
+  expect(size).toBeGreaterThan(ROOM_KIB * 1024);
+  const { code, out, err } = await ended(startFull(ROOM_KIB, folder, ...LOOKUP));
+  expect(err).toMatch(
+    /^what the definitions compile to is not kept for the next start: .*data\/plan\.cache: ENOSPC.*\n$/,
+  );
+  expect(out).toMatch(/^shop +s1\n.*shops:n_lifetime +50\n.*\nlock\.db\nlog\ntilefold\.db\n$/s);
+  expect(code).toBe(0);
 });
 
 test('a database that has no more room is a fault of its file, and goes on from what it had once there is some', async () => {

@@ -1,8 +1,8 @@
 /** A plan that was kept is the plan that would be compiled, and is used for nothing else. */
 import { expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { serialize } from 'node:v8';
 import { parseConfig } from '../../src/cli/config.ts';
 import { PLAN_FILE, planOf } from '../../src/cli/plan_cache.ts';
@@ -29,6 +29,11 @@ sql: SELECT shop, COUNT(*) AS n, SUM(cents) AS sum FROM sale WHERE cents > 90071
 derive: { mean_1h: sum_1h / n_1h }
 `;
 
+/** For what is to be written without a word. */
+const refuse = (text: string) => {
+  throw new Error(text);
+};
+
 function project(lateness = '1h') {
   const dir = folder();
   for (const name of ['features', 'data']) mkdirSync(join(dir, name), { recursive: true });
@@ -41,18 +46,18 @@ function project(lateness = '1h') {
 test('what was kept is what is compiled', async () => {
   const { config, kept } = project();
   const first = await planOf(config);
-  first.keep();
+  first.keep(refuse);
   const bytes = readFileSync(kept);
   const second = await planOf(config);
   expect(second.plan).toEqual(await compileFolder(config.definitions, config));
   expect(second.plan).not.toBe(first.plan);
-  second.keep();
+  second.keep(refuse);
   expect(readFileSync(kept)).toEqual(bytes);
 });
 
 test('other definitions, another lateness or dialect and damaged bytes are compiled', async () => {
   const { config, write, kept } = project();
-  (await planOf(config)).keep();
+  (await planOf(config)).keep(refuse);
   const compiled = (changed: typeof config) => planOf(changed).then(({ plan }) => plan);
   const late = { ...config, latenessMs: 7_200_000 };
   expect(await compiled(late)).toEqual(await compileFolder(late.definitions, late));
@@ -77,14 +82,14 @@ test('other definitions, another lateness or dialect and damaged bytes are compi
 test('a cut at any place, or any bit that has changed, and it is compiled', async () => {
   const { config, kept } = project();
   const first = await planOf(config);
-  first.keep();
+  first.keep(refuse);
   const whole = readFileSync(kept);
   const random = new Random(20260101);
   const isRead = async (bytes: Uint8Array) => {
     writeFileSync(kept, bytes);
     const { plan, keep } = await planOf(config);
     expect(plan).toEqual(first.plan);
-    keep();
+    keep(refuse);
     return readFileSync(kept).equals(Buffer.from(bytes));
   };
   expect(await isRead(whole)).toBe(true);
@@ -101,7 +106,7 @@ test('a cut at any place, or any bit that has changed, and it is compiled', asyn
 test('one of another version, and one that cannot be read, is as good as none', async () => {
   const { config, kept } = project();
   const first = await planOf(config);
-  first.keep();
+  first.keep(refuse);
   const whole = readFileSync(kept);
   // A program of another version has another key, and its plan may be whole and of another shape.
   const plan = serialize({ features: 'of another shape' });
@@ -116,9 +121,36 @@ test('one of another version, and one that cannot be read, is as good as none', 
   expect((await planOf(config)).plan).toEqual(first.plan);
 });
 
+test.each([
+  ['a full disk', (kept: string) => symlinkSync('/dev/full', `${kept}.new`), 'ENOSPC', []],
+  ['a folder in the place of the file', (kept: string) => mkdirSync(kept), 'EISDIR', [PLAN_FILE]],
+  [
+    'a folder in the place of what is renamed',
+    (kept: string) => mkdirSync(`${kept}.new`),
+    'EISDIR',
+    [`${PLAN_FILE}.new`],
+  ],
+])('%s: it is said, nothing half-written stays, and the next one compiles', async (_, obstruct, code, left) => {
+  const { config, kept } = project();
+  obstruct(kept);
+  const first = await planOf(config);
+  const notes: string[] = [];
+  first.keep(text => notes.push(text));
+  expect(notes.length).toBe(1);
+  expect(notes[0]).toStartWith('what the definitions compile to is not kept for the next start: ');
+  expect(notes[0]).toContain(code);
+  expect(notes[0]).toContain(kept);
+  expect(readdirSync(dirname(kept))).toEqual(left);
+  const second = await planOf(config);
+  expect(second.plan).toEqual(first.plan);
+  for (const name of left) rmSync(join(dirname(kept), name), { recursive: true });
+  second.keep(refuse);
+  expect(readdirSync(dirname(kept))).toEqual([PLAN_FILE]);
+});
+
 test('faulty definitions are faults, whatever was kept before', async () => {
   const { config, write } = project();
-  (await planOf(config)).keep();
+  (await planOf(config)).keep(refuse);
   write(DEFINITIONS.replace('COUNT(*)', 'COUNTS(*)'));
   await expect(planOf(config)).rejects.toThrow('COUNTS');
 });

@@ -197,6 +197,30 @@ test('portions of which the only feed is the next one again', async () => {
   }
 }, 60_000);
 
+test('portions of a part of all keys, of events that name two of them', async () => {
+  const woven = spyOn(Woven.prototype, 'next');
+  try {
+    const set = (name: string, key: string) =>
+      `---\nfeature_set: ${name}\nentity: person\nsource: sent\nwindows: [2h]\n` +
+      `sql: SELECT ${key}, SUM(x) AS s, LAST(x) AS last FROM sent GROUP BY ${key}\n`;
+    const text = `events: { sent: { payer: string, payee: string, x: int64? } }\nentities: { person: string }\n`;
+    const files = [{ file: 'sent.yaml', text: text + set('paid', 'payer') + set('got', 'payee') }];
+    const { plan, faults } = await compileSources(files, { latenessMs: 3_600_000 });
+    expect(faults).toEqual([]);
+    const rng = new Random(10);
+    const lines = Array.from({ length: 1_500 }, (_, i) => {
+      const ms = Date.UTC(2024, 0, 1) + i * 60_000 - rng.below(4 * 3_600_000) * rng.pick([0, 0, 1]);
+      const data = { payer: `a${rng.below(40)}`, payee: `a${rng.below(40)}`, x: rng.pick([null, rng.below(9)]) };
+      return JSON.stringify({ type: 'sent', time: new Date(ms).toISOString(), data });
+    });
+    // Both by both.
+    expect(await compare(plan, [lines], 3, 80_000)).toBe(8);
+    expect(woven.mock.calls.length).toBeGreaterThan(4);
+  } finally {
+    woven.mockRestore();
+  }
+}, 60_000);
+
 /** Thirty more, some of them long, so that the most frequent one has room. */
 function manyKeys(line: string, i: number): string {
   return line.replace('"a"', i % 2 === 0 ? `"a${i % 30}"` : `"a longer key, ${i % 30}"`);

@@ -129,7 +129,14 @@ test.each([
     const second = await start(together, workers + 1, memoryBytes);
     const lookedAgain = await postAll(second, lines.slice(half), log, random);
     expect(looked + lookedAgain).toBeGreaterThan(1000);
-    if (memoryBytes < 1 << 20) expect(second.state().rowsLoaded).toBeGreaterThan(100);
+    if (memoryBytes < 1 << 20) {
+      await second.ingest.barrier();
+      const { rowsLoaded, stages } = second.state();
+      expect(rowsLoaded).toBeGreaterThan(100);
+      // All rows but the last ones are in other threads.
+      const { ms } = stages.find(({ thread }) => thread === 'main')!;
+      expect(Math.min(ms.fold, ms.snapshot, ms.evict)).toBeGreaterThan(0);
+    }
     expect(await end(second, together)).toEqual(wanted);
   },
   300_000,

@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '../../src/base/fault.ts';
 import { LOCK_FILE, lastOwner, lockFolder } from '../../src/store/lock.ts';
@@ -44,6 +44,20 @@ test('one process at a time; the one that is refused hears who holds it', () => 
   expect(() => lock(path)).toThrow(`${path} is in use by process ${process.pid}`);
   held.release();
   expect(lastOwner(path)).toBeNull();
+  lock(path).release();
+});
+
+test('where no owner can be written it is said of which file, and the folder is free again', () => {
+  const path = made();
+  symlinkSync('/dev/full', join(path, 'owner.new'));
+  let refusal: unknown;
+  try {
+    lock(path);
+  } catch (error) {
+    refusal = error;
+  }
+  expect(refusal).toMatchObject({ code: 'ENOSPC', path: join(path, 'owner') });
+  expect(readdirSync(path)).toEqual([LOCK_FILE]);
   lock(path).release();
 });
 

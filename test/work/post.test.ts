@@ -49,17 +49,17 @@ describe('a body of events', () => {
       },
     };
     const { post, sent } = await postOf(coding);
-    const mixed = body(`\n${line(1)}\nno event\n  \r\n${line(2, 'x')}\n${line(3)}`);
+    const mixed = body(`\n${line(1)}\nno event\n  \r\n null\r\n${line(2, 'x')}\n${line(3)}`);
     expect(await post.post(mixed, 'ndjson', null, null)).toMatchObject({
       accepted: 2,
       rejected: [
         { line: 3, code: 'not_json' },
-        { line: 5, code: 'not_protobuf', reason: 'data.pad: has an x' },
+        { line: 6, code: 'not_protobuf', reason: 'data.pad: has an x' },
       ],
     });
-    const array = body(`[${line(1)}, 7, ${line(2, 'x')}]`);
-    expect((await post.post(array, 'json', null, null)).rejected.map(({ line }) => line)).toEqual([2, 3]);
-    await post.post(body(line(1, 'x')), 'json', null, null);
+    const array = body(`[${line(1)}, 7, null, ${line(2, 'x')}, ["x"]]`);
+    expect((await post.post(array, 'json', null, null)).rejected.map(({ line }) => line)).toEqual([2, 4, 5]);
+    expect((await post.post(body(line(1, 'x')), 'json', null, null)).rejected.map(({ line }) => line)).toEqual([1]);
     expect(sent).toEqual([
       { partition: 1, messages: ['{"type":"', '{"type":"'] },
       { partition: 2, messages: ['{"type":"'] },

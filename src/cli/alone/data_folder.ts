@@ -23,7 +23,7 @@ export async function hold(config: Config, note: (text: string) => void, unreada
   const locks = await lockFolders(config);
   const undo: (() => unknown)[] = [() => releaseAll(locks)];
   try {
-    keep();
+    keep(note);
     const log = await EventLog.open({ ...logSettings(config), onNote: note });
     undo.unshift(() => log.close());
     for (const text of log.notes) note(text);

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Fault } from '../../base/fault.ts';
-import { ofFile } from '../../source/disk.ts';
+import { ofFile } from '../../base/file.ts';
 
 /** A file that is there whole or not at all: written beside its name, and renamed when all of it is on disk. */
 export class WholeFile {
