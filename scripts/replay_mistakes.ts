@@ -418,6 +418,14 @@ const SWEEPS: Mutant[] = [
     suite: SWEEP_SUITE,
   },
   {
+    name: 'cut-others-rows',
+    why: 'a portion has rows that another part of all keys is to say, and those behind them stand in their places',
+    file: 'assembly/piece.ts',
+    from: 'row == NO_ROW || <u32>load<u16>(owners.start + (<usize>row << 1)) == OWNED_BY_OTHERS',
+    to: 'row == NO_ROW',
+    suite: SWEEP_SUITE,
+  },
+  {
     name: 'weave-old-words',
     why: 'a stretch of rows goes on in the values where the one before has ended',
     file: 'assembly/weave.ts',

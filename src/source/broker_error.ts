@@ -48,6 +48,27 @@ export function isCoordinatorComing(error: unknown): boolean {
 
 const COMING = ['GROUP_LOAD_IN_PROGRESS', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR_FOR_GROUP'];
 
+/** How long is waited before what may be over by then is asked for again, and for how long that is done. */
+export interface Again {
+  everyMs: number;
+  forMs: number;
+}
+
+/** Asks again where what went wrong may be over a moment later. */
+export async function askAgain<T>(
+  { everyMs, forMs }: Again,
+  ask: () => Promise<T>,
+  isPassing: (error: unknown) => boolean,
+): Promise<T> {
+  for (const untilMs = performance.now() + forMs; ; await Bun.sleep(everyMs)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isPassing(error) || performance.now() >= untilMs) throw error;
+    }
+  }
+}
+
 /** For whoever asks but once. */
 export function faultOf(error: Error, what: string): Fault {
   const why = [typeOf(error), error.message].filter(text => text !== '').join(' ');

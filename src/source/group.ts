@@ -2,7 +2,7 @@
 import type { Admin, Consumer, ConsumerCrashEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { Fault } from '../base/fault.ts';
 import type { Log } from '../base/log.ts';
-import { isCoordinatorComing, isOfKafka, refusalOf, typeOf } from './broker_error.ts';
+import { type Again, askAgain, isCoordinatorComing, isOfKafka, refusalOf, typeOf } from './broker_error.ts';
 import { type EventCoding, type Given, Lost, type Message, type Owner, type Progress, Unsure } from './partition.ts';
 
 /** A group member that has said nothing for so long loses its partitions. */
@@ -254,29 +254,8 @@ export async function join(
   };
 }
 
-/** How long is waited before what may be over by then is asked for again, and how often. */
-interface Again {
-  everyMs: number;
-  triesMax: number;
-}
-const UNFOUND: Again = { everyMs: 50, triesMax: 20 };
-const COMING: Again = { everyMs: 200, triesMax: 50 };
-
-/** Asks again where what went wrong may be over a moment later. */
-async function askAgain<T>(
-  { everyMs, triesMax }: Again,
-  ask: () => Promise<T>,
-  isPassing: (error: unknown) => boolean,
-): Promise<T> {
-  for (let n = 1; ; n++) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isPassing(error) || n === triesMax) throw error;
-      await Bun.sleep(everyMs);
-    }
-  }
-}
+const UNFOUND: Again = { everyMs: 50, forMs: 1_000 };
+const COMING: Again = { everyMs: 200, forMs: 10_000 };
 
 /** Of each partition the offsets that there are. */
 function offsetsOf(admin: Admin, topic: string): ReturnType<Admin['fetchTopicOffsets']> {

@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import type { Admin, ISocketFactory, SASLOptions } from 'kafkajs';
 import { Fault } from '../base/fault.ts';
 import { isUntrusted, type TlsFiles, tlsOptions } from '../base/tls.ts';
-import { refusalOf, typeOf } from './broker_error.ts';
+import { type Again, askAgain, refusalOf, typeOf } from './broker_error.ts';
 import { addCodecs } from './codecs.ts';
 import { committed, type GroupSettings, join, type Member } from './group.ts';
 import { mendDriver } from './mended.ts';
@@ -16,7 +16,7 @@ import { type Stored, stored } from './stored.ts';
 const RETRY = { initialRetryTime: 5, multiplier: 1.5, factor: 0, maxRetryTime: 500, retries: 30 };
 const CONNECT_MS = 5_000;
 /** All brokers know of a topic by then, and of who leads it. */
-const MADE_MS = 10_000;
+const KNOWN: Again = { everyMs: 500, forMs: 10_000 };
 const KEEP_ALIVE_MS = 60_000;
 
 export interface Topic {
@@ -90,17 +90,12 @@ export async function openKafka(
       const configEntries = Object.entries(settings).map(([key, value]) => ({ name: key, value }));
       const topic = { topic: name, numPartitions: partitions, replicationFactor: replicas, configEntries };
       const what = `topic ${name} of ${partitions} partitions and ${replicas} replicas is made`;
-      for (const untilMs = performance.now() + MADE_MS; ; await Bun.sleep(RETRY.maxRetryTime)) {
-        try {
-          await admin.createTopics({ waitForLeaders: true, topics: [topic] });
-          return;
-        } catch (error) {
-          const first = firstOf(error);
-          // It is made, and the broker that is asked does not know yet. Once more does nothing where it is there.
-          const isNews = typeOf(first) === 'UNKNOWN_TOPIC_OR_PARTITION' && performance.now() < untilMs;
-          if (!isNews) throw refusalOf(first, what) ?? error;
-        }
-      }
+      const make = () => admin.createTopics({ waitForLeaders: true, topics: [topic] });
+      // It is made, and the broker that is asked does not know yet. Once more does nothing where it is there.
+      const isNews = (error: unknown) => typeOf(firstOf(error)) === 'UNKNOWN_TOPIC_OR_PARTITION';
+      await askAgain(KNOWN, make, isNews).catch(error => {
+        throw refusalOf(firstOf(error), what) ?? error;
+      });
     },
     join: group => join(kafka, admin, RETRY, group),
     committed: (group, topic) => committed(admin, group, topic),

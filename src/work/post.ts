@@ -94,7 +94,7 @@ function coded(coding: EventCoding, { lines, rejected }: TakenBody, placesOfAll:
   return { messages, count: messages.length, rejected: all };
 }
 
-/** Where in the body those stand that were let in: of what is not rejected all else is blank, or null, and no object. */
+/** Where in the body those stand that were let in: of what is not rejected all else is blank, or null, and no object. Nothing else is asked of it. */
 function placesOf(body: Uint8Array, format: BodyFormat, rejected: Rejection[]): number[] {
   const others = new Set(rejected.map(({ line }) => line));
   const text = new TextDecoder().decode(body);

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import { exitCodeOf, EXIT } from '../../src/cli/exit.ts';
+import { askAgain, isCoordinatorComing } from '../../src/source/broker_error.ts';
 import { committed } from '../../src/source/group.ts';
 
 /** As the driver throws what a broker has refused. */
@@ -31,6 +32,16 @@ test('a coordinator that has only just begun is asked again', async () => {
 test('what another try does not help against is thrown at once', async () => {
   const asked = committed(adminRefusing(['GROUP_AUTHORIZATION_FAILED']), 'tile', 'events');
   await expect(asked).rejects.toThrow('the broker says GROUP_AUTHORIZATION_FAILED');
+});
+
+test('what does not pass is asked for until its time is over, and thrown then', async () => {
+  let asked = 0;
+  const ask = async () => {
+    throw refusal(++asked > 100 ? 'asked for ever' : 'NOT_COORDINATOR_FOR_GROUP');
+  };
+  const again = askAgain({ everyMs: 1, forMs: 20 }, ask, isCoordinatorComing);
+  await expect(again).rejects.toThrow('NOT_COORDINATOR_FOR_GROUP');
+  expect(asked).toBeWithin(2, 21);
 });
 
 test('a command that Kafka does not answer says so in a line, and is no bug', () => {
