@@ -1101,7 +1101,7 @@ const CREW: Mutant[] = [
     name: 'share-texts',
     why: 'texts of events that another kernel has picked stay where they were',
     file: 'assembly/gather.ts',
-    from: 'if (<usize>shared.size > size) takeTexts(group, shared, event);',
+    from: '  if (sharedSize > size) takeTexts(group, shared, sharedSize, changetype<Picked>(part.end));\n',
     to: '',
     suite: 'test/kernel/share.test.ts',
   },

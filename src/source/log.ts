@@ -291,12 +291,16 @@ export class EventLog implements Source {
     this.#writing = null;
   }
 
+  /** No more than fill the segment: what follows begins the next one, as if it had come later. */
   #takeGroup(): Waiting[] {
+    const queue = this.#queue;
+    const there = this.#isFull(queue[0]!.batch.arrivalMicros) ? 0 : this.#bytes;
+    const most = Math.min(GROUP_MAX_BYTES, this.#settings.segmentBytes - there);
     let count = 1;
-    let bytes = this.#queue[0]!.bytes;
-    while (count < this.#queue.length && bytes + this.#queue[count]!.bytes <= GROUP_MAX_BYTES)
-      bytes += this.#queue[count++]!.bytes;
-    return this.#queue.splice(0, count);
+    let bytes = queue[0]!.bytes;
+    while (count < queue.length && bytes < most && bytes + queue[count]!.bytes <= GROUP_MAX_BYTES)
+      bytes += queue[count++]!.bytes;
+    return queue.splice(0, count);
   }
 
   async #writeGroup(group: Waiting[]): Promise<void> {

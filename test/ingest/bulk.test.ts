@@ -117,7 +117,8 @@ test('no barrier comes by the timer meanwhile, and one does afterwards', async (
 });
 
 test('a failure of folding is heard by the next body, and what was taken is folded by whoever opens the log', async () => {
-  const bodies = bodiesOf(new Random(SEED));
+  const random = new Random(SEED);
+  const bodies = [...bodiesOf(random), ...bodiesOf(random), ...bodiesOf(random)];
   const [disk, db] = [new SimulatedDisk(1), memoryDatabase()];
   const broken = (store: Store): Store => {
     let count = 0;

@@ -280,3 +280,22 @@ test('appends that wait for a sync go out together, with one sync', async () => 
   expect(disk.operations - before).toBe(2);
   await log.close();
 });
+
+test('segments end where they would if nothing went out together', async () => {
+  const cut = async (isTogether: boolean) => {
+    const disk = new SimulatedDisk(1);
+    const clock = { kind: 'wall', maxJumpMs: 1 } as const;
+    const log = await EventLog.open({ disk, folder: '/log', clock, segmentBytes: 500 });
+    const appended: Promise<number>[] = [];
+    for (let n = 0; n < 40; n++) {
+      appended.push(log.append(bytesOf(['x'.repeat(n * 7)]), 1, 0n));
+      if (!isTogether) await appended.at(-1);
+    }
+    expect(await Promise.all(appended)).toEqual(Array.from({ length: 40 }, (_, n) => n));
+    await log.close();
+    return disk.list('/log');
+  };
+  const one = await cut(false);
+  expect(one.length).toBeGreaterThan(8);
+  expect(await cut(true)).toEqual(one);
+});
