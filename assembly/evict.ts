@@ -35,14 +35,14 @@ export let evictedCount: i32 = 0;
 export const departed: Bytes = Bytes.make();
 
 /**
- * Lets the rows go that were not used for longest, until rows and their index occupy at most `targetBytes` (0 lets go of
+ * Lets the rows go that were not used for longest, until rows and their index occupy at most about `targetBytes` (0 lets go of
  * all). Rows that are dirty or in flight stay: what was not written would be lost. A new era begins.
  */
 export function evict(targetBytes: f64): void {
   evictedCount = 0;
   if (<f64>stateBytes > targetBytes) {
     if (filterSize == 0 && !isShared) beginFilters(<usize>targetBytes);
-    const rank = rankToEvict(<i64>(<f64>stateBytes - targetBytes));
+    const rank = targetBytes == 0 ? 0 : rankToEvict(<i64>(<f64>stateBytes - targetBytes));
     for (let i: u32 = 0; i < tableSize; i++) {
       const place = table + <usize>i * PLACE_SIZE;
       const at = <usize>load<u32>(place, 4);
