@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
+import { giveBack } from '../base/garbage.ts';
 import type { Uploads } from '../base/metrics.ts';
 import { formatDuration } from '../base/time.ts';
 import { turn } from '../base/turn.ts';
@@ -309,9 +310,11 @@ export class EventLog implements Source {
     await this.#file.write(bytes);
     await this.#file.sync();
     this.#bytes += bytes.length;
+    giveBack(bytes);
     this.#firstArrivalMicros ??= group[0]!.batch.arrivalMicros;
     for (const { batch, resolve } of group) {
-      const { arrivalMicros, count, id } = batch;
+      const { arrivalMicros, count, lines, id } = batch;
+      giveBack(lines);
       if (id) this.#keys.remember(id.key, { digest: id.digest, position: this.#end, count, arrivalMicros });
       resolve(this.#end);
       this.#end += count;
