@@ -587,15 +587,18 @@ export class Crew implements Engine {
     this.#writtenRows += rowCount;
     this.#writerStages.add('write', done.seconds * 1000);
     for (const { wire, sizes } of this.#shards) {
-      const isOver = sizes.stateBytes > this.#shareBytes;
-      wire.post({ kind: 'settle', targetBytes: isOver ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY });
+      wire.post({ kind: 'settle', targetBytes: this.#targetBytes(sizes) });
     }
     if (lastRows) {
       lastRows.settle();
-      const targetBytes = lastRows.stateBytes > this.#shareBytes ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY;
-      stages.time('evict', () => lastRows.evict(targetBytes));
+      stages.time('evict', () => lastRows.evict(this.#targetBytes(lastRows)));
     }
     watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
+  }
+
+  /** Of rows that take up too much half of what they may is left. */
+  #targetBytes({ stateBytes }: Pick<ShardSizes, 'stateBytes'>): number {
+    return stateBytes > this.#shareBytes ? this.#shareBytes / 2 : Number.POSITIVE_INFINITY;
   }
 
   /** Nobody waits for shards, which have threads of their own, and whose rows are few runs. */

@@ -265,9 +265,9 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
       levels.place = end === END ? NOTHING : end;
     }
     const { tails } = levels;
-    const isLarge = (tail: Tail) => tail.size * SETTLED_FACTOR > most;
-    const joined =
-      isBulk || !isOverfull(levels) || !tails.some(isLarge) ? tails : tails.slice(0, tails.findIndex(isLarge));
+    const sizeMax = isBulk || !isOverfull(levels) ? Number.POSITIVE_INFINITY : most / SETTLED_FACTOR;
+    const large = tails.findIndex(({ size }) => size > sizeMax);
+    const joined = large < 0 ? tails : tails.slice(0, large);
     const count = tailsToJoin(joined, isBulk ? TAILS_BULK_MAX : TAILS_MAX);
     if (count > 0) joinTails(levels, count);
   }

@@ -79,13 +79,19 @@ const CASES: Case[] = [
   },
 ];
 
+/** Returns their folder; nothing for those of the flights. */
+async function writeDefinitions(definitions: string | null, at: string): Promise<string | undefined> {
+  if (definitions === null) return undefined;
+  await Bun.write(join(at, 'features/all.yaml'), definitions);
+  return join(at, 'features');
+}
+
 test.each(CASES.map(one => [one.name, one] as const))(
   '%s: rows, errors, what was late and what is answered = those of one thread',
   async (_name, { definitions, lines: linesOf, ...wants }) => {
     const at = folder();
     const random = new Random(SEED);
-    const features = definitions === null ? undefined : join(at, 'features');
-    if (features) await Bun.write(join(features, 'all.yaml'), definitions!);
+    const features = await writeDefinitions(definitions, at);
     const lines = linesOf(random);
     const one = await start(at, 'one', PLENTY_BYTES, features);
     for (let from = 0; from < lines.length; ) {
@@ -136,8 +142,7 @@ test.each(CASES.map(one => [one.name, one] as const))(
   async (_name, { definitions, lines: linesOf, ...wants }) => {
     const at = folder();
     const random = new Random(SEED);
-    const features = definitions === null ? undefined : join(at, 'features');
-    if (features) await Bun.write(join(features, 'all.yaml'), definitions!);
+    const features = await writeDefinitions(definitions, at);
     const lines = linesOf(random);
     const one = await start(join(at, 'one'), 'one', PLENTY_BYTES, features);
     await one.ingest.post(body(lines), 'ndjson');
