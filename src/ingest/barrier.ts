@@ -24,8 +24,8 @@ export interface Snapshot extends Omit<BarrierWork, 'rows'> {
 
 /** Writes barriers in another thread, one after the other. */
 export interface BesideWriter {
-  /** Resolves when it is in the store, which is settled then or not: so many rows have left that meanwhile, and so long it took. */
-  write(snapshot: Snapshot): Promise<{ expired: number; isSettled: boolean; seconds: number }>;
+  /** Resolves when it is in the store: so many rows have left that meanwhile, and so long it took. */
+  write(snapshot: Snapshot): Promise<{ expired: number; seconds: number }>;
   /** Resolves when nothing of the thread is left. */
   close(): Promise<void>;
 }

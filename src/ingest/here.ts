@@ -83,8 +83,6 @@ export class Here implements Engine {
   #writing: Promise<void> | null = null;
   /** Where the store is. */
   #written: number;
-  /** Of the store. */
-  #isSettled: boolean;
   #failure: unknown = null;
   #closed = false;
 
@@ -96,7 +94,6 @@ export class Here implements Engine {
     this.#decoder = new Decoder(layout.kernel, layout.types);
     const mark = parts.store.mark();
     this.#folded = this.#written = mark.position;
-    this.#isSettled = parts.store.isSettled();
     resumeClocks(layout, mark.clocks);
     this.#late = new LateLedger(layout, parts.meta.late());
     for (const fold of folds) {
@@ -198,15 +195,14 @@ export class Here implements Engine {
     this.#expiredRows += this.#stages.time('write', () =>
       writeBarrier(store, meta, keeping, { ...work, rows: { runs: [], sealed: sealed(), isBulk }, rowCount }),
     );
-    this.#isSettled = store.isSettled();
     this.#settle(startMs, rowCount);
   }
 
   async settle(): Promise<void> {
     if (this.#failure) throw this.#failure;
-    const { writer } = this.#parts;
+    const { writer, store } = this.#parts;
     while (this.#writing) await this.#writing;
-    if (this.#isSettled || this.#closed) return;
+    if (this.#closed || store.isSettled()) return;
     this.#foldGathered();
     if (writer) await this.#startWriting(writer, false);
     else this.#writeHere(false);
@@ -228,8 +224,7 @@ export class Here implements Engine {
     const work = this.#barrierWork();
     const runs = this.#stages.time('snapshot', () => folds.map(fold => fold.snapshot()));
     const write = async () => {
-      const { expired, isSettled, seconds } = await writer.write({ ...work, runs, isBulk });
-      this.#isSettled = isSettled;
+      const { expired, seconds } = await writer.write({ ...work, runs, isBulk });
       this.#written = work.mark.position;
       this.#expiredRows += expired;
       this.#writerStages.add('write', seconds * 1000);

@@ -81,8 +81,8 @@ export interface CrewParts {
   lastRows: Fold | null;
   /** How far the store's rows have been folded; all have been opened with it. */
   mark: Mark;
-  /** Of the store. */
-  isSettled: boolean;
+  /** Of the store that the writer writes to. */
+  isSettled: () => boolean;
   /** What had been too late by then. */
   late: LateRow[];
   foldMemoryBytes: number;
@@ -140,8 +140,6 @@ export class Crew implements Engine {
   readonly #writerStages = new Stages();
   /** Where the store is. */
   #written: number;
-  /** Of the store. */
-  #isSettled: boolean;
   #barrier: Promise<void> | null = null;
   #writerDone: { resolve(message: FromWriter & { kind: 'written' | 'closed' }): void } | null = null;
   #waiting: (() => void)[] = [];
@@ -155,7 +153,6 @@ export class Crew implements Engine {
     this.#foldedClocks = clocksOf(layout, mark.clocks);
     this.#folded = this.#expected = this.#written = mark.position;
     seeClocks(layout, this.#foldedClocks);
-    this.#isSettled = parts.isSettled;
     this.#late = new LateLedger(layout, parts.late);
     this.#asker = new Asker({ layout, position: () => this.#folded - 1, nowMicros: moments.nowMicros });
     this.#shards = shards.map(wire => new ShardDesk(wire));
@@ -291,7 +288,7 @@ export class Crew implements Engine {
   async settle(): Promise<void> {
     if (this.#failure) throw this.#failure;
     while (this.#barrier) await this.#barrier;
-    if (!this.#isSettled && !this.#closed) await this.#startBarrier();
+    if (!this.#closed && !this.#parts.isSettled()) await this.#startBarrier();
   }
 
   /** @throws Fault as `Asker.ask`, `corrupt` where a row is */
@@ -581,7 +578,6 @@ export class Crew implements Engine {
     ]);
     assert(done.kind === 'written', 'the writer answers what it was asked');
     this.#written = position;
-    this.#isSettled = done.isSettled;
     collectSoon();
     this.#expiredRows += done.expired;
     this.#writtenRows += rowCount;

@@ -160,7 +160,7 @@ export type ToWriter =
 
 export type FromWriter =
   | { kind: 'opened' }
-  | { kind: 'written'; expired: number; isSettled: boolean; seconds: number }
+  | { kind: 'written'; expired: number; seconds: number }
   | { kind: 'closed' }
   | { kind: 'failed'; failure: Failure };
 

@@ -205,7 +205,6 @@ export class ServedWriter {
     const expired = writeBarrier(this.store, this.meta, this.keeping, work);
     for (const { packs } of sealed) releaseBytes(packs);
     collectSoon();
-    const isSettled = this.store.isSettled();
-    this.post({ kind: 'written', expired, isSettled, seconds: (performance.now() - startMs) / 1000 });
+    this.post({ kind: 'written', expired, seconds: (performance.now() - startMs) / 1000 });
   }
 }

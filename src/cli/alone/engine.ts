@@ -102,7 +102,7 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
         writer,
         lastRows,
         mark,
-        isSettled: store.isSettled(),
+        isSettled: () => store.isSettled(),
         late: meta.late(),
       },
       ...{ foldMemoryBytes, onFailure, watcher, stages },
