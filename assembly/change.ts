@@ -4,10 +4,13 @@
  *   owners    whose they are, each with how many changes it has
  *   changes   level, tile start, and where the features stand: of the first owner, then of the second ...
  *
+ * Features of integers alone are closed (outline.ts) from the beginning.
+ *
  * The fold of the same kernel takes them as they stand here (`made`). Only those for another kernel are spelt, as a ChangeBatch
  * (proto/tilefold/v1/change.proto) to the buffer of the key's shard: spelling and reading takes as long as folding.
  */
 import { Bytes, allocateZeroed, copyLoosely } from './memory';
+import { open, openEnd, openStart } from './outline';
 import { varintSize, writeVarint, zigzag } from './varint';
 
 @unmanaged
@@ -29,6 +32,8 @@ export class Change {
   /** From the list's `features` on. */
   features: usize;
   featuresLength: u32;
+  /** The outline of features that are closed to their numbers; 0 where they are a row as it is. */
+  outline: u32;
 }
 
 @unmanaged
@@ -74,7 +79,7 @@ export class ChangeList {
   }
 
   @inline
-  addChange(owner: Owner, levelMs: i64, tileStart: i64, features: usize, length: usize): void {
+  addChange(owner: Owner, levelMs: i64, tileStart: i64, features: usize, length: usize, outline: u32): void {
     this.changes.reserve(offsetof<Change>());
     const change = changetype<Change>(this.changes.end);
     this.changes.length += offsetof<Change>();
@@ -82,6 +87,7 @@ export class ChangeList {
     change.tileStart = tileStart;
     change.features = features;
     change.featuresLength = <u32>length;
+    change.outline = outline;
     owner.changeCount++;
   }
 }
@@ -115,8 +121,14 @@ export function endChanges(): void {
 
 /** A change has the features that were appended from `features` on. */
 @inline
-export function addMade(levelMs: i64, tileStart: i64, features: usize): void {
-  made.addChange(madeOwner, levelMs, tileStart, features, madeFeatures.length - features);
+export function addMade(levelMs: i64, tileStart: i64, features: usize, outline: u32): void {
+  made.addChange(madeOwner, levelMs, tileStart, features, madeFeatures.length - features, outline);
+}
+
+/** What they take. */
+@inline
+export function madeBytes(): usize {
+  return made.changes.length + madeFeatures.length;
 }
 
 /** To be asked before they are folded: features may have moved while they became more. */
@@ -185,7 +197,8 @@ export function spellChanges(): void {
 }
 
 function spell(change: Change, out: Bytes): void {
-  const length = <usize>change.featuresLength;
+  open(change.outline, madeFeatures.start + change.features, <usize>change.featuresLength);
+  const length = openEnd - openStart;
   const addressSize = writeAddress(change.levelMs, change.tileStart);
   const size = head.length + addressSize + 1 + varintSize(<u64>length) + length;
   out.reserve(size + CHANGE_OVERHEAD_MAX);
@@ -199,7 +212,7 @@ function spell(change: Change, out: Bytes): void {
   at += addressSize;
   store<u8>(at++, TAG_FEATURES);
   at += writeVarint(at, <u64>length);
-  copyLoosely(at, madeFeatures.start + change.features, length);
+  copyLoosely(at, openStart, length);
   out.length = at + length - out.start;
 }
 

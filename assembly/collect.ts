@@ -12,8 +12,22 @@ import {
   windowAt,
 } from './answer';
 import { HALF_LIVES_KEPT, startDecayedWindow } from './decayed';
-import { Entity, Level, findEntity, findLevel, findRow, levelAt, lowerBound, rowAt, useRow } from './entity';
-import { READ_MALFORMED, READ_OK, addRow, setRowEnd } from './merge';
+import {
+  Entity,
+  Level,
+  Row,
+  findEntity,
+  findLevel,
+  findRow,
+  levelAt,
+  lowerBound,
+  numbersOf,
+  outlineOf,
+  rowAt,
+  useRow,
+} from './entity';
+import { READ_MALFORMED, READ_OK, addClosed, addRow, setRowEnd } from './merge';
+import { outlineAt } from './outline';
 import { packedEnd, packedLevel, packedTileStart, packedValue, readPacked } from './packed';
 import { floorTile } from './tile';
 
@@ -129,10 +143,17 @@ function collectLevel(answer: Answer, level: Level): i32 {
     if (windows == 0) continue;
     useRow(row);
     setRowEnd(level.lengthMs, row.tileStart);
-    const outcome = addRow(answer, windows, row.tileStart, row.bytes, row.bytes + <usize>row.length);
+    const outcome = addMemoryRow(answer, windows, row);
     if (outcome != READ_OK) return outcome;
   }
   return READ_OK;
+}
+
+@inline
+function addMemoryRow(answer: Answer, windows: u64, row: Row): i32 {
+  const outline = outlineOf(row);
+  if (outline != 0) return addClosed(answer, windows, outlineAt(outline), numbersOf(row));
+  return addRow(answer, windows, row.tileStart, row.bytes, row.bytes + <usize>row.length);
 }
 
 /**
@@ -171,7 +192,7 @@ function collectRange(answer: Answer, level: Level, range: usize): i32 {
     const row = rowAt(level, i);
     useRow(row);
     setRowEnd(level.lengthMs, row.tileStart);
-    const outcome = addRow(answer, windows, row.tileStart, row.bytes, row.bytes + <usize>row.length);
+    const outcome = addMemoryRow(answer, windows, row);
     if (outcome != READ_OK) return outcome;
   }
   return READ_OK;

@@ -1,6 +1,6 @@
 /** Rows that are wanted and not in memory: listed, put in order for the store, and put back. */
 import { Change, madeChanges } from './change';
-import { Entity, Level, entityFor, findEntity, findLevel, findRow, levelFor, rowFor, setBytes } from './entity';
+import { Entity, Level, entityFor, findEntity, findLevel, findRow, levelFor, rowFor, setRow } from './entity';
 import { FOLD_MALFORMED, FOLD_OK } from './fold';
 import { HELD_SIZE, Held, addStretch, hasStretch, takeStretch } from './held';
 import { hashKey } from './key';
@@ -244,7 +244,7 @@ function loadAt(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart
   if (holds(kind, key, keyLength, levelMs, tileStart)) return;
   const hash = hashKey(kind, key, keyLength);
   const entity = entityFor(kind, hash, key, keyLength);
-  setBytes(rowFor(levelFor(entity, levelMs), hash, tileStart), bytes, length);
+  setRow(rowFor(levelFor(entity, levelMs), hash, tileStart), bytes, length);
 }
 
 /** From where on memory has every row of a level of an entity; null is one that it holds nothing of. */

@@ -5,9 +5,23 @@
  * those that are dirty; of the last one, while it is in flight, those that are being written; all others are clean. So a row
  * that changes while it is being written is dirty again, and what has been written becomes clean without a look at any row.
  */
-import { Entity, Level, Row, blockSize, era, levelAt, lowerBound, noteLooked, rowAt } from './entity';
+import {
+  Entity,
+  Level,
+  Row,
+  blockOf,
+  levelAt,
+  lowerBound,
+  newestRow,
+  noteLooked,
+  openRow,
+  rowAt,
+  rowSize,
+  useRow,
+} from './entity';
 import { Bytes } from './memory';
 import { addToOrder, beginOrder, endOrder } from './order';
+import { openEnd, openStart } from './outline';
 import { packRow } from './packed';
 import { appendRow, beginKey, beginPart } from './run';
 
@@ -19,14 +33,14 @@ let isInFlight: bool = false;
 /** Entities (u32 each) that have rows of the current edition. */
 const dirty: Bytes = Bytes.make();
 
-/** How many rows those are, and what they took when they became dirty. */
+/** How many rows those are, and what they will take when they are packed, by what they had when they became dirty. */
 let dirtyRows: i32 = 0;
 let dirtySize: usize = 0;
 
 /** A row has just been changed. */
 @inline
 export function noteChange(entity: Entity, level: Level, row: Row): void {
-  row.used = era;
+  useRow(row);
   if (row.edition != edition) markDirty(entity, level, row);
 }
 
@@ -34,7 +48,7 @@ export function noteChange(entity: Entity, level: Level, row: Row): void {
 function markDirty(entity: Entity, level: Level, row: Row): void {
   row.edition = edition;
   dirtyRows++;
-  dirtySize += blockSize(row) + offsetof<Row>();
+  dirtySize += rowSize(row) + offsetof<Row>();
   if (level.edition == edition) {
     level.dirtyStart = min(level.dirtyStart, row.tileStart);
     return;
@@ -131,7 +145,7 @@ function lookForPacking(index: usize): void {
     const entity = dirtyEntity(index + 8);
     for (let i = 0; i < entity.levelCount; i++) {
       const level = levelAt(entity, i);
-      found ^= load<u32>(level.newestBytes) ^ load<u32>(level.rows);
+      found ^= load<u32>(blockOf(newestRow(level))) ^ load<u32>(level.rows);
     }
   }
   noteLooked(found);
@@ -166,15 +180,16 @@ function packLevel(entity: Entity, level: Level, isRun: bool): bool {
       packingStart = row.tileStart;
       return false;
     }
-    if (isRun) appendRow(packed, level.lengthMs, row.tileStart, row.bytes, <usize>row.length);
-    else packDirtyRow(entity, level, row);
+    openRow(row);
+    if (isRun) appendRow(packed, level.lengthMs, row.tileStart, openStart, openEnd - openStart);
+    else packOpenRow(entity, level, row.tileStart);
   }
   return true;
 }
 
-function packDirtyRow(entity: Entity, level: Level, row: Row): void {
+function packOpenRow(entity: Entity, level: Level, tileStart: i64): void {
   const keyLength = <usize>entity.keyLength;
-  packRow(packed, entity.kind, entity.key, keyLength, level.lengthMs, row.tileStart, row.bytes, <usize>row.length);
+  packRow(packed, entity.kind, entity.key, keyLength, level.lengthMs, tileStart, openStart, openEnd - openStart);
 }
 
 /**

@@ -2,23 +2,36 @@
  * The rows that memory holds.
  *
  *   entity  (kind, key)  -- hash table -->  levels, each with its newest row  -->  older rows, ascending by tile start
+ *
+ * A row of integers alone is closed to its numbers (outline.ts), and up to eight bytes of them stand in the row itself; other
+ * bytes have a block.
  */
 import { hashKey } from './key';
 import { copyLoosely, isSame, roundedSize } from './memory';
 import { give, take } from './occupied';
+import { OUTLINES_MAX, closeRow, closed, closedLength, mergeClosed, merged, mergedLength, open, openedSize } from './outline';
 import { Stratum, levelsOf, noteInFilter, stratumFor } from './stratum';
 
 @unmanaged
 export class Row {
   tileStart: i64;
-  /** A block of the class that `length` bytes need; none while it is empty. */
+  /** A block of the class that `length` bytes need, none while it is empty; or both together are its numbers. */
   bytes: usize;
   length: u32;
   /** The edition that it was last changed in: see dirty.ts. */
   edition: u32;
-  /** The era in which it was last changed or read. */
-  used: u32;
+  /** The era in which it was last changed or read: the lower bits of it. */
+  used: u16;
+  /** The number of its outline, with HAS_BLOCK where its numbers have one; 0 of a row that is kept as it is. */
+  outline: u16;
 }
+
+const HAS_BLOCK: u16 = 0x8000;
+
+assert(OUTLINES_MAX < <u32>HAS_BLOCK);
+
+/** Numbers up to here stand in the row. */
+const NUMBERS_WITHIN: usize = 8;
 
 @unmanaged
 export class Level {
@@ -37,7 +50,8 @@ export class Level {
   newestBytes: usize;
   newestLength: u32;
   newestEdition: u32;
-  newestUsed: u32;
+  newestUsed: u16;
+  newestOutline: u16;
   /** The edition that a row of it was last changed in, and the least tile start of those changed in that. */
   edition: u32;
   dirtyStart: i64;
@@ -263,10 +277,16 @@ export function beginEra(): void {
   era++;
 }
 
-/** Notes that a row is read. */
+/** Notes that a row is read, or changed. */
 @inline
 export function useRow(row: Row): void {
-  row.used = era;
+  row.used = <u16>era;
+}
+
+/** How many eras ago a row was used; a row that was not used for as many eras as `used` can tell apart seems younger than it is. */
+@inline
+export function ageOf(row: Row): u32 {
+  return (era - <u32>row.used) & 0xffff;
 }
 
 export function findRow(level: Level, tileStart: i64): Row | null {
@@ -301,7 +321,8 @@ function olderOrNew(level: Level, hash: u32, tileStart: i64): Row {
   row.bytes = 0;
   row.length = 0;
   row.edition = 0;
-  row.used = era;
+  row.outline = 0;
+  useRow(row);
   return row;
 }
 
@@ -342,21 +363,99 @@ export function keepRows(level: Level, count: i32): void {
   if (level.capacity > 0 && max(0, count - 1) * 4 <= level.capacity) shrinkLevel(level);
 }
 
+// --- what a row holds
+
+/** Neither the store nor memory has anything of it. */
+@inline
+export function isEmpty(row: Row): bool {
+  return row.outline == 0 && row.length == 0;
+}
+
+/** Its block; 0 where it has none. */
+@inline
+export function blockOf(row: Row): usize {
+  return row.outline == 0 || (row.outline & HAS_BLOCK) != 0 ? row.bytes : 0;
+}
+
+/** What its block occupies. */
+@inline
+export function blockSize(row: Row): usize {
+  return blockOf(row) == 0 ? 0 : roundedSize(<usize>row.length);
+}
+
+/** Gives its block back. */
+@inline
+export function giveBlock(row: Row): void {
+  if (blockOf(row) != 0) give(row.bytes, <usize>row.length);
+}
+
+/** Where the numbers of a row stand that has an outline. */
+@inline
+export function numbersOf(row: Row): usize {
+  return (row.outline & HAS_BLOCK) != 0 ? row.bytes : changetype<usize>(row) + offsetof<Row>('bytes');
+}
+
+/** The number of its outline; 0 of a row that is kept as it is, or that is empty. */
+@inline
+export function outlineOf(row: Row): u32 {
+  return <u32>(row.outline & ~HAS_BLOCK);
+}
+
+@inline
+export function openRow(row: Row): void {
+  open(outlineOf(row), row.outline == 0 ? row.bytes : numbersOf(row), <usize>row.length);
+}
+
+/** How long it is when it is open, a few bytes less or more. */
+@inline
+export function rowSize(row: Row): usize {
+  const outline = outlineOf(row);
+  if (outline == 0) return <usize>row.length;
+  return openedSize(outline, row.outline == outline ? NUMBERS_WITHIN : <usize>row.length);
+}
+
+/** From now on it holds the row in these bytes. */
+export function setRow(row: Row, from: usize, length: usize): void {
+  const outline = closeRow(from, from + length);
+  if (outline == 0) setOpen(row, from, length);
+  else setClosed(row, outline, closed, closedLength);
+}
+
+/** The same, kept as it is. */
+@inline
+export function setOpen(row: Row, from: usize, length: usize): void {
+  setBytes(row, 0, from, length);
+}
+
+/** From now on it holds the row with this outline and these numbers. */
+@inline
+export function setClosed(row: Row, outline: u32, numbers: usize, length: usize): void {
+  if (length > NUMBERS_WITHIN) return setBytes(row, <u16>outline | HAS_BLOCK, numbers, length);
+  giveBlock(row);
+  store<u64>(changetype<usize>(row), load<u64>(numbers), offsetof<Row>('bytes'));
+  row.outline = <u16>outline;
+}
+
+/** Merges a closed row into one that is closed too; false where nothing has changed, for it has other entries, or large numbers. */
+@inline
+export function mergeNumbers(row: Row, outline: u32, numbers: usize): bool {
+  const own = outlineOf(row);
+  if (!mergeClosed(own, numbersOf(row), outline, numbers)) return false;
+  setClosed(row, own, merged, mergedLength);
+  return true;
+}
+
 /** Blocks are multiples of 16, so bytes are copied in steps of that. */
 @inline
-export function setBytes(row: Row, from: usize, length: usize): void {
-  if (row.bytes == 0 || roundedSize(length) != roundedSize(<usize>row.length)) {
-    give(row.bytes, <usize>row.length);
+function setBytes(row: Row, outline: u16, from: usize, length: usize): void {
+  const block = blockOf(row);
+  if (block == 0 || roundedSize(length) != roundedSize(<usize>row.length)) {
+    giveBlock(row);
     row.bytes = length == 0 ? 0 : take(length);
   }
   copyLoosely(row.bytes, from, length);
   row.length = <u32>length;
-}
-
-/** What its bytes occupy. */
-@inline
-export function blockSize(row: Row): usize {
-  return row.bytes == 0 ? 0 : roundedSize(<usize>row.length);
+  row.outline = outline;
 }
 
 /** What loads have found; it keeps the loads from being left out. */

@@ -6,11 +6,12 @@ import {
   Level,
   PLACE_SIZE,
   Row,
+  ageOf,
   beginEra,
   blockSize,
   copyRow,
-  era,
   forgetEntity,
+  giveBlock,
   keepRows,
   levelAt,
   lowerBound,
@@ -61,7 +62,7 @@ export function evict(targetBytes: f64): void {
 @inline
 function rankOf(level: Level, row: Row): i32 {
   const isOver = row.tileStart < level.stratum.highest;
-  return <i32>min<u32>(((era - row.used) << 1) + <u32>isOver, <u32>(RANKS - 1));
+  return <i32>min<u32>((ageOf(row) << 1) + <u32>isOver, <u32>(RANKS - 1));
 }
 
 /** Of a larger table some of its places, which keys have by their hash, say what all of them have: no more of it is looked at twice. */
@@ -140,7 +141,7 @@ function evictRows(level: Level, rank: i32): void {
 @inline
 function leaves(level: Level, row: Row, rank: i32, floor: i64): bool {
   if (rankOf(level, row) < rank || !isClean(row)) return false;
-  give(row.bytes, <usize>row.length);
+  giveBlock(row);
   if (row.tileStart < level.floor) {
     if (level.held != 0) cutStretch(changetype<Held>(level.held), row.tileStart);
   } else {

@@ -3,7 +3,7 @@
  *
  *   entity  (kind, key)  -- hash table -->  levels, each with its newest row  -->  older rows, ascending by tile start (entity.ts)
  *
- * A row is kept as its encoded bytes. Nearly all changes are of a level's newest row, or make a newer one, so that one stands
+ * A row is kept as its encoded bytes, or closed to its numbers. Nearly all changes are of a level's newest row, or make a newer one, so that one stands
  * in the level itself, and the levels of an entity stand side by side: what a change costs is mostly how often memory has to
  * be waited for. Older rows are found by binary search. Windows read a range of tiles as one stretch of rows. The fold knows no plan: it merges whatever entries come (see row.ts).
  *
@@ -26,17 +26,26 @@ import {
   Level,
   PLACE_SIZE,
   Row,
+  blockOf,
   entityFor,
   firstPlace,
+  isEmpty,
   levelFor,
+  mergeNumbers,
+  newestRow,
   noteLooked,
+  openRow,
+  outlineOf,
   rowFor,
-  setBytes,
+  setClosed,
+  setOpen,
+  setRow,
   table,
   tableSize,
 } from './entity';
 import { hashKey } from './key';
 import { Bytes } from './memory';
+import { OPENED_MAX, closeRow, closed, closedLength, openClosed, openEnd, openStart } from './outline';
 import {
   beginChanges,
   changeEntity,
@@ -98,7 +107,7 @@ function readPending(at: usize, end: usize): usize {
       const hash = hashKey(changeEntity, changeKey, changeKeyLength);
       owner = pending.addOwner(changeEntity, hash, changeKey, changeKeyLength);
     }
-    pending.addChange(owner, changeLevel, changeTileStart, changeFeatures, changeFeaturesLength);
+    pending.addChange(owner, changeLevel, changeTileStart, changeFeatures, changeFeaturesLength, 0);
     at = next;
   }
   return at;
@@ -126,7 +135,7 @@ function lookAhead(list: ChangeList, from: usize, to: usize): void {
     const count = changetype<Entity>(owner.guess).levelCount;
     for (let j = 0; j < count; j++) {
       const level = changetype<Level>(owner.levels + <usize>j * offsetof<Level>());
-      found ^= load<u32>(level.newestBytes);
+      found ^= load<u32>(blockOf(newestRow(level)));
       // Where the newest goes when a newer one comes.
       if (level.count > 1) found ^= load<u32>(level.rows + <usize>(level.count - 1) * offsetof<Row>());
     }
@@ -159,7 +168,7 @@ function mergeOwner(owner: Owner, from: usize, to: usize, features: usize, isOur
     const change = changetype<Change>(at);
     const level = levelFor(entity, change.levelMs);
     const row = rowFor(level, owner.hash, change.tileStart);
-    const outcome = mergeInto(row, features + change.features, <usize>change.featuresLength, isOurs);
+    const outcome = mergeInto(row, change, features + change.features, isOurs);
     if (outcome != ROW_OK) return outcome;
     noteChange(entity, level, row);
     if (entity.running != 0) noteRan(entity, change, features);
@@ -173,6 +182,7 @@ export class Ran {
   entity: Entity;
   featuresLength: u32;
   features: usize;
+  outline: u32;
   levelMs: i64;
   tileStart: i64;
 }
@@ -186,6 +196,7 @@ function noteRan(entity: Entity, change: Change, features: usize): void {
   noted.entity = entity;
   noted.features = features + change.features;
   noted.featuresLength = change.featuresLength;
+  noted.outline = change.outline;
   noted.levelMs = change.levelMs;
   noted.tileStart = change.tileStart;
   ran.length += offsetof<Ran>();
@@ -201,20 +212,47 @@ export function ranEnd(): usize {
   return ran.end;
 }
 
+function mergeInto(row: Row, change: Change, features: usize, isOurs: bool): i32 {
+  const length = <usize>change.featuresLength;
+  const isNew = isEmpty(row);
+  // What is more than integers stays so, whatever comes.
+  if (!isNew && outlineOf(row) == 0) return mergeOpen(row, change, features);
+  let outline = change.outline;
+  let numbers = features;
+  let numbersLength = length;
+  if (outline == 0) {
+    outline = closeRow(features, features + length);
+    numbers = closed;
+    numbersLength = closedLength;
+  }
+  if (outline == 0) {
+    if (!isNew) return mergeOpen(row, change, features);
+    if (!isOurs && !isRow(features, features + length)) return ROW_MALFORMED;
+    setOpen(row, features, length);
+  } else if (isNew) setClosed(row, outline, numbers, numbersLength);
+  else if (!mergeNumbers(row, outline, numbers)) return mergeOpen(row, change, features);
+  return ROW_OK;
+}
+
 const merged: Bytes = Bytes.make();
 
-@inline
-function mergeInto(row: Row, features: usize, length: usize, isOurs: bool): i32 {
-  const end = features + length;
-  if (row.length == 0) {
-    if (!isOurs && !isRow(features, end)) return ROW_MALFORMED;
-    setBytes(row, features, length);
-    return ROW_OK;
+/** Features that were closed, as a row. */
+const spelt: usize = memory.data(<i32>OPENED_MAX, 16);
+
+function mergeOpen(row: Row, change: Change, features: usize): i32 {
+  const isClosed = outlineOf(row) != 0;
+  let end = features + <usize>change.featuresLength;
+  if (change.outline != 0) {
+    end = spelt + openClosed(change.outline, features, spelt);
+    features = spelt;
   }
+  openRow(row);
   merged.length = 0;
-  const outcome = mergeRows(row.bytes, row.bytes + <usize>row.length, features, end, merged);
-  if (outcome == ROW_OK) setBytes(row, merged.start, merged.length);
-  return outcome;
+  const outcome = mergeRows(openStart, openEnd, features, end, merged);
+  if (outcome != ROW_OK) return outcome;
+  if (isClosed) setRow(row, merged.start, merged.length);
+  else setOpen(row, merged.start, merged.length);
+  return ROW_OK;
 }
 
 /** Puts a row in the place of whatever is there. Memory has to have that. */
@@ -232,6 +270,6 @@ export function putRow(
   entity.version++;
   const level = levelFor(entity, levelMs);
   const row = rowFor(level, hash, tileStart);
-  setBytes(row, bytes, length);
+  setRow(row, bytes, length);
   noteChange(entity, level, row);
 }

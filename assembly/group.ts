@@ -9,7 +9,9 @@ import { Frame, registerOf } from './frame';
 import { makeRefusals } from './late';
 import { Bytes, allocateZeroed } from './memory';
 import { hasBefore, timeRegister, typeAt, typeFrame } from './event_type';
-import { Template } from './plain';
+import { closeRow } from './outline';
+import { Template, appendZero } from './plain';
+import { isOfIntegers } from './whole';
 
 /** Tile levels of one group, the lifetime among them. */
 export const LEVELS_MAX: i32 = 8;
@@ -89,6 +91,8 @@ export class Group {
   isSequenced: bool;
   /** Not all members are of entries of one integer. */
   hasStates: bool;
+  /** The outline of the rows that its members make (outline.ts); 0 where these are of more than integers. */
+  outline: u32;
   /** It is being tiled: until that is done, nothing is picked for it. */
   isTiled: bool;
   memberCount: i32;
@@ -224,6 +228,21 @@ export function closeGroup(group: i32): void {
     member.valueOffset = valueOffset(member.value);
     member.nullOffset = nullOffset(owner, member.value);
   }
+  // Of weight 1: others take back what states have counted.
+  if (owner.weight < 0) owner.outline = outlineOf(owner);
+}
+
+/** The outline of a row with an entry of each member; 0 where one is of more than integers. */
+function outlineOf(group: Group): u32 {
+  const row = Bytes.make();
+  for (let i = 0; i < group.memberCount; i++) {
+    const member = memberAt(group, i);
+    if (!isOfIntegers(member.aggregateCase, member.kind)) return 0;
+    appendZero(row, member.id, member.aggregateCase);
+  }
+  const outline = closeRow(row.start, row.end);
+  row.free();
+  return outline;
 }
 
 /** Events have room for a value of each column, and behind all of them for a byte each that says whether it is null. */

@@ -3,9 +3,7 @@ import {
   COUNT,
   DECAYED,
   LAST_N,
-  MAX,
   MEAN,
-  MIN,
   STATE_SIZE_MAX,
   SUM,
   add128,
@@ -16,11 +14,12 @@ import {
 } from './aggregate';
 import { Answer, Member, stateAt } from './answer';
 import { mergeDecayedTile } from './decayed';
-import { INTEGER } from './kind';
 import { isRecentSince } from './last_n';
+import { Outline, partAt } from './outline';
 import { LAST_DISTINCT, isDistinctSince } from './ranking';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
-import { mergeExtreme, readCount, readMean, readWhole, wholeCount, wholeValue } from './whole';
+import { joinWord, unzigzag, wordSize } from './varint';
+import { isOfIntegers, mergeExtreme, readNumbers, wholeCount, wholeValue } from './whole';
 
 export const READ_OK: i32 = 0;
 
@@ -77,37 +76,76 @@ function nextMember(member: Member): Member {
 /** Merges a state of integers straight from its bytes; false where it is another, or spelt in more bytes. */
 @inline
 function mergeWhole(answer: Answer, member: Member, mask: u64, value: usize, end: usize): bool {
+  if (!readNumbers(member.aggregateCase, value, end) || !isOfIntegers(member.aggregateCase, member.kind)) return false;
+  mergeIntegers(answer, member, mask, wholeValue, wholeCount);
+  return true;
+}
+
+/** Merges what a state of integers has: a number, and of a mean a count. */
+@inline
+function mergeIntegers(answer: Answer, member: Member, mask: u64, value: i64, count: i64): void {
   const state = answer.states + member.states;
   switch (member.aggregateCase) {
     case COUNT:
-      if (!readCount(value, end)) return false;
       for (let rest = mask; rest != 0; rest &= rest - 1) {
         const into = state + (<usize>ctz<u64>(rest) << 3);
-        store<i64>(into, load<i64>(into) + wholeValue);
+        store<i64>(into, load<i64>(into) + value);
       }
-      return true;
+      return;
     case SUM:
-      if (!readWhole(SUM, value, end)) return false;
       for (let rest = mask; rest != 0; rest &= rest - 1)
-        add128(state + (<usize>ctz<u64>(rest) << 4), <u64>wholeValue, wholeValue >> 63);
-      return true;
+        add128(state + (<usize>ctz<u64>(rest) << 4), <u64>value, value >> 63);
+      return;
     case MEAN:
-      if (!readMean(value, end)) return false;
       for (let rest = mask; rest != 0; rest &= rest - 1) {
         const into = state + <usize>ctz<u64>(rest) * 24;
-        add128(into, <u64>wholeValue, wholeValue >> 63);
-        store<i64>(into, load<i64>(into, 16) + wholeCount, 16);
+        add128(into, <u64>value, value >> 63);
+        store<i64>(into, load<i64>(into, 16) + count, 16);
       }
-      return true;
-    case MIN:
-    case MAX:
-      if (member.kind != INTEGER || !readWhole(member.aggregateCase, value, end)) return false;
-      for (let rest = mask; rest != 0; rest &= rest - 1)
-        mergeExtreme(member.aggregateCase, state + (<usize>ctz<u64>(rest) << 4), wholeValue);
-      return true;
+      return;
     default:
-      return false;
+      for (let rest = mask; rest != 0; rest &= rest - 1)
+        mergeExtreme(member.aggregateCase, state + (<usize>ctz<u64>(rest) << 4), value);
   }
+}
+
+/** The same as `addRow` of a row that is closed (outline.ts): its numbers are merged as they stand there. */
+export function addClosed(answer: Answer, windows: u64, outline: Outline, numbers: usize): i32 {
+  let member = changetype<Member>(answer.members);
+  const last = answer.members + <usize>answer.memberCount * offsetof<Member>();
+  for (let i = 0; i < outline.count; i++) {
+    const part = partAt(outline, i);
+    const value = numberAt(numbers);
+    numbers = numberNext;
+    let count: i64 = 0;
+    if (part.aggregateCase == MEAN) {
+      count = numberAt(numbers);
+      numbers = numberNext;
+      i++;
+    }
+    while (changetype<usize>(member) < last && member.id < part.id) member = nextMember(member);
+    if (changetype<usize>(member) == last) return READ_OK;
+    if (member.id != part.id) continue;
+    const wanted = member.wanted & windows;
+    if (wanted != 0) {
+      if (member.aggregateCase != part.aggregateCase || !isOfIntegers(part.aggregateCase, member.kind)) return READ_MALFORMED;
+      mergeIntegers(answer, member, wanted, value, count);
+      member.found |= wanted;
+    }
+    member = nextMember(member);
+  }
+  return READ_OK;
+}
+
+/** Behind the number that was read last. */
+let numberNext: usize = 0;
+
+@inline
+function numberAt(at: usize): i64 {
+  const word = load<u64>(at);
+  const size = wordSize(word);
+  numberNext = at + size;
+  return unzigzag(joinWord(word, size));
 }
 
 /** Merges the entry just read, whatever its state, by way of its unpacked form; false where it is not canonical, or of another case or kind. */

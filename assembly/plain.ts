@@ -8,11 +8,12 @@
  *
  * An entry takes a fifth of the instructions that encoding a state (row.ts) does.
  */
-import { COUNT, MAX, MIN, SUM } from './aggregate';
+import { COUNT, MAX, MEAN, MIN, SUM } from './aggregate';
 import { INTEGER } from './kind';
 import { Bytes, allocateZeroed } from './memory';
 import { appendEntry } from './row';
 import { WORD_MAX, spreadWord, varintSize, zigzag } from './varint';
+import { isOfIntegers } from './whole';
 
 /** Room for an entry, with the ends of the words that are stored. */
 export const PLAIN_MAX: usize = 32;
@@ -35,14 +36,10 @@ export class Template {
 
   /** Null where entries are not of one integer, or its id takes more bytes. */
   static make(id: i32, aggregateCase: i32, kind: i32): Template | null {
-    const isExtreme = aggregateCase == MIN || aggregateCase == MAX;
-    if (aggregateCase != COUNT && aggregateCase != SUM && !(isExtreme && kind == INTEGER)) return null;
-    if (id > ID_MAX) return null;
-    // The encoder says what an entry is: that of a zero, which is one byte at its end.
-    store<i64>(example, isExtreme ? INTEGER : 0);
-    store<i64>(example, 0, 8);
+    if (!isOfIntegers(aggregateCase, kind) || aggregateCase == MEAN || id > ID_MAX) return null;
+    // What an entry is says that of a zero, which is one byte at its end.
     spelt.length = 0;
-    appendEntry(spelt, id, aggregateCase, example);
+    appendZero(spelt, id, aggregateCase);
     const template = changetype<Template>(allocateZeroed(offsetof<Template>()));
     template.aggregateCase = aggregateCase;
     template.size = spelt.length - 1;
@@ -76,8 +73,15 @@ export class Template {
   }
 }
 
-const example: usize = memory.data(16, 8);
 const spelt: Bytes = Bytes.make();
+
+const zero: usize = memory.data(24, 8);
+
+/** Appends an entry of integers that are 0, as the encoder does. */
+export function appendZero(row: Bytes, id: i32, aggregateCase: i32): void {
+  store<i64>(zero, aggregateCase == MIN || aggregateCase == MAX ? INTEGER : 0);
+  appendEntry(row, id, aggregateCase, zero);
+}
 
 assert(zigzag(-SUM_MAX) <= WORD_MAX && zigzag(SUM_MAX) <= WORD_MAX);
 

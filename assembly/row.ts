@@ -83,6 +83,15 @@ export class Head {
   fits(word: u64, size: usize): bool {
     return (word & this.mask) == this.word + <u64>size * this.step && size <= SHORT_MAX;
   }
+
+  /** Writes all that comes before a value of this size. */
+  @inline
+  write(at: usize, size: usize): void {
+    const word = this.word + <u64>size * this.step;
+    store<u32>(at, <u32>word);
+    store<u16>(at, <u16>(word >> 32), 4);
+    if (this.size == 7) store<u8>(at, <u8>(word >> 48), 6);
+  }
 }
 
 /** The greatest value in an entry that is below 128 bytes with an id of two. */

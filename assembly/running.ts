@@ -16,10 +16,11 @@
  */
 import { STATE_SIZE_MAX, caseOf, decode as decodeState, isGroup, isStateOf, merge, negate } from './aggregate';
 import { knowsRange } from './come_back';
-import { Entity, Level, findLevel, lowerBound, rowAt, useRow } from './entity';
+import { Entity, Level, findLevel, lowerBound, openRow, rowAt, useRow } from './entity';
 import { departed } from './evict';
 import { Ran, ranEnd, ranStart } from './fold';
 import { Bytes, allocate, release } from './memory';
+import { open, openEnd, openStart } from './outline';
 import { recordTime } from './batch';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
 import { readWholeState } from './whole';
@@ -248,7 +249,8 @@ function leave(owner: Answer, running: Running, level: Level, timeMs: i64): bool
       const row = rowAt(level, at);
       if (row.tileStart >= to) break;
       useRow(row);
-      if (!apply(owner, <u64>1 << i, row.bytes, row.bytes + <usize>row.length, true)) return false;
+      openRow(row);
+      if (!apply(owner, <u64>1 << i, openStart, openEnd, true)) return false;
     }
     store<i32>(guessAt(running, owner, i), at);
     store<i64>(startAt(running, i), to);
@@ -324,17 +326,18 @@ function enter(running: Running, ran: Ran): bool {
   if (windows == 0) return true;
   const own = owner.states;
   owner.states = statesAt(running, owner);
-  const isGood = apply(owner, windows, ran.features, ran.features + <usize>ran.featuresLength, false);
+  open(ran.outline, ran.features, <usize>ran.featuresLength);
+  const isGood = apply(owner, windows, openStart, openEnd, false);
   owner.states = own;
   return isGood;
 }
 
 function noteLast(owner: Answer, running: Running, ran: Ran): void {
+  open(ran.outline, ran.features, <usize>ran.featuresLength);
   for (let i = 0; i < owner.memberCount; i++) {
     const last = lastAt(running, owner, i);
     if (ran.tileStart <= load<i64>(last)) continue;
-    const end = ran.features + <usize>ran.featuresLength;
-    if (hasEntry(ran.features, end, memberAt(owner, i).id)) store<i64>(last, ran.tileStart);
+    if (hasEntry(openStart, openEnd, memberAt(owner, i).id)) store<i64>(last, ran.tileStart);
   }
 }
 
@@ -380,7 +383,8 @@ function setLast(owner: Answer, running: Running, level: Level, index: i32): boo
   for (let i = level.count - 1; i >= max(0, level.count - BACK_MAX); i--) {
     const row = rowAt(level, i);
     if (row.tileStart < level.floor) return false;
-    if (!hasEntry(row.bytes, row.bytes + <usize>row.length, member.id)) continue;
+    openRow(row);
+    if (!hasEntry(openStart, openEnd, member.id)) continue;
     store<i64>(place, row.tileStart);
     return true;
   }

@@ -7,8 +7,8 @@
  *   4. emit     one change for each run (change.ts), with an entry for each member of the group; those of one key follow on
  *               each other, so that whoever folds them finds their entity once
  */
-import { setMoment, start, update } from './aggregate';
-import { addMade, beginChanges, endChanges, forgetMade, madeFeatures, shardCount } from './change';
+import { COUNT, MEAN, SUM, setMoment, start, update } from './aggregate';
+import { addMade, beginChanges, endChanges, forgetMade, madeBytes, madeFeatures, shardCount } from './change';
 import { forgetCounts } from './counts';
 import { Group, Level, Member, Picked, groupAt, groupCount, levelAt, memberAt, nullOffset, valueOffset, weightOf } from './group';
 import { forgetSketches } from './hyperloglog';
@@ -20,6 +20,8 @@ import { forgetPicked, pickFrom, pickSequenced, pickedBytes } from './gather';
 import { PLAIN_MAX, computePlain, plainNumber } from './plain';
 import { forgetRankings, rankBy } from './ranking';
 import { appendEntry } from './row';
+import { zigzag } from './varint';
+import { writeWord } from './whole';
 
 /** Tiles the events of records [from, to) of the batch for every group, and replaces what was made before. */
 export function tileRecords(from: i32, to: i32): void {
@@ -47,7 +49,7 @@ let tiledKeys: u32 = 0;
  * Tiles what was picked, in some calls, each of which replaces what was made before; false while there is more. No records are
  * picked until it is done.
  *
- * @param bytesMax of features: there are a key's more at most
+ * @param bytesMax of changes: there are a key's more at most
  * @param isOrdered keys of a group come in the order in which stores have them: who reads rows back reads what lies together once
  */
 export function tilePicked(bytesMax: usize, isOrdered: bool): bool {
@@ -63,7 +65,7 @@ function tileGroup(group: Group, bytesMax: usize, isOrdered: bool): bool {
   while (tiledParts < group.partCount) {
     if (keyedParts == tiledParts) keyParts(group, isOrdered ? group.partCount : tiledParts + 1, isOrdered);
     for (; tiledKeys < keyedCount; tiledKeys++) {
-      if (madeFeatures.length >= bytesMax) return false;
+      if (madeBytes() >= bytesMax) return false;
       tileKey(group, keyedAt(tiledKeys));
     }
     tiledParts = keyedParts;
@@ -179,23 +181,51 @@ function takeInTime(group: Group, level: Level, events: usize, count: u32): u32 
 /** The change of a row, by events of its tile. */
 function emit(group: Group, levelMs: i64, startMs: i64, events: usize, count: u32): void {
   const from = madeFeatures.length;
+  if (group.outline != 0 && appendNumbers(group, events, count)) return addMade(levelMs, startMs, from, group.outline);
   for (let i = 0; i < group.memberCount; i++) {
     const member = memberAt(group, i);
     if (!appendPlain(member, events, count)) appendState(group, member, startMs, events, count);
   }
-  addMade(levelMs, startMs, from);
+  addMade(levelMs, startMs, from, 0);
+}
+
+/** Appends a number of each member, as a closed row has them; false where a state has to be asked. */
+@inline
+function appendNumbers(group: Group, events: usize, count: u32): bool {
+  // Of a mean two, and each is stored in a whole word.
+  madeFeatures.reserve((<usize>group.memberCount << 4) + 8);
+  let to = madeFeatures.end;
+  for (let i = 0; i < group.memberCount; i++) {
+    const member = memberAt(group, i);
+    const isMean = member.aggregateCase == MEAN;
+    if (!computeNumber(member, isMean ? SUM : member.aggregateCase, events, count)) return false;
+    to += writeWord(to, zigzag(number));
+    if (!isMean) continue;
+    computeNumber(member, COUNT, events, count);
+    to += writeWord(to, zigzag(number));
+  }
+  madeFeatures.length = to - madeFeatures.start;
+  return true;
+}
+
+/** What was computed last. */
+let number: i64 = 0;
+
+/** Computes the integer of a case over a member's values; false where its state has to be asked. */
+@inline
+function computeNumber(member: Member, aggregateCase: i32, events: usize, count: u32): bool {
+  number = <i64>count;
+  if (member.value < 0) return true;
+  const isPlain = computePlain(aggregateCase, events, count, member.valueOffset, member.nullOffset);
+  number = plainNumber;
+  return isPlain;
 }
 
 /** Appends an entry of one integer, which nearly all are; false where the member's state has to be asked. */
 @inline
 function appendPlain(member: Member, events: usize, count: u32): bool {
   const template = member.template;
-  if (!template) return false;
-  let number = <i64>count;
-  if (member.value >= 0) {
-    if (!computePlain(template.aggregateCase, events, count, member.valueOffset, member.nullOffset)) return false;
-    number = plainNumber;
-  }
+  if (!template || !computeNumber(member, template.aggregateCase, events, count)) return false;
   madeFeatures.reserve(PLAIN_MAX);
   madeFeatures.length += template.write(madeFeatures.end, number);
   return true;

@@ -15,10 +15,11 @@
  */
 import { LAST, caseOf } from './aggregate';
 import { isInMemory, listOne, startList } from './come_back';
-import { findEntity, findLevel, findRow, useRow } from './entity';
+import { findEntity, findLevel, findRow, openRow, useRow } from './entity';
 import { putRow } from './fold';
 import { buildKey, keyLength, keyStart } from './key';
 import { Bytes } from './memory';
+import { openEnd, openStart } from './outline';
 import { firstPosition, recordCount, recordRow, recordText, recordTextLength, recordType } from './batch';
 import { Changelog, typeAt } from './event_type';
 import { takeBack, takeNothing } from './upsert_row';
@@ -143,8 +144,9 @@ function findText(kind: i32, id: i32): bool {
   const row = level ? findRow(level, 0) : null;
   if (!row) return true;
   useRow(row);
-  const end = row.bytes + <usize>row.length;
-  for (let at = row.bytes; at < end; at = entryEnd) {
+  openRow(row);
+  const end = openEnd;
+  for (let at = openStart; at < end; at = entryEnd) {
     if (!readEntry(at, end)) return false;
     if (entryId == id) return readLast(entryValue, entryEnd);
   }

@@ -36,6 +36,13 @@ import { encodeExact, isNear } from './exact';
 import { INTEGER } from './kind';
 import { WORD_MAX, isLeast, joinWord, spreadWord, unzigzag, varintSize, wordSize, zigzag } from './varint';
 
+/** Are states of this case over values of this kind of integers alone? */
+@inline
+export function isOfIntegers(aggregateCase: i32, kind: i32): bool {
+  if (aggregateCase == MIN || aggregateCase == MAX) return kind == INTEGER;
+  return aggregateCase == COUNT || aggregateCase == SUM || aggregateCase == MEAN;
+}
+
 /** What was read last. */
 export let wholeValue: i64 = 0;
 export let wholeCount: i64 = 0;
@@ -68,6 +75,9 @@ export function readWhole(aggregateCase: i32, from: usize, end: usize): bool {
   return true;
 }
 
+/** Tags before the sum of a mean, and between them a size of 0. */
+const MEAN_SUM_HEAD: u32 = <u32>TAG_MEAN_SUM | (<u32>TAG_NARROW << 16);
+
 /** Tags before the number, and between them a size of 0. */
 @inline
 function wholeHead(aggregateCase: i32): u32 {
@@ -91,6 +101,73 @@ export function readMean(from: usize, end: usize): bool {
   wholeValue = unzigzag(joinWord(sumWord, sumSize));
   wholeCount = unzigzag(joinWord(countWord, countSize));
   return true;
+}
+
+/** Reads a value of one case: its number, and where it is a mean its count too; false where it is another. */
+@inline
+export function readNumbers(aggregateCase: i32, from: usize, end: usize): bool {
+  switch (aggregateCase) {
+    case COUNT:
+      return readCount(from, end);
+    case SUM:
+    case MIN:
+    case MAX:
+      return readWhole(aggregateCase, from, end);
+    case MEAN:
+      return readMean(from, end);
+    default:
+      return false;
+  }
+}
+
+/**
+ * Copies the numbers of a value, the varints as they stand there, and returns what they take; 0 where it has others. Whole
+ * words are stored.
+ */
+@inline
+export function takeNumbers(aggregateCase: i32, from: usize, end: usize, to: usize): usize {
+  if (!readNumbers(aggregateCase, from, end)) return 0;
+  if (aggregateCase == MEAN) {
+    const sumSize = <usize>load<u8>(from, 3) - 1;
+    store<u64>(to, load<u64>(from, 5));
+    store<u64>(to + sumSize, load<u64>(from + 6 + sumSize));
+  } else store<u64>(to, load<u64>(from + numbersHead(aggregateCase)));
+  return end - from - numbersHead(aggregateCase);
+}
+
+/** What a value takes beside its numbers. */
+@inline
+export function numbersHead(aggregateCase: i32): usize {
+  if (aggregateCase == COUNT) return 1;
+  return aggregateCase == MEAN ? 6 : 3;
+}
+
+/** Behind the numbers that were put last. */
+export let numbersNext: usize = 0;
+
+/** Writes the value whose numbers `takeNumbers` has copied, and returns its size. Whole words are stored. */
+@inline
+export function putNumbers(aggregateCase: i32, numbers: usize, out: usize): usize {
+  const word = load<u64>(numbers);
+  const size = wordSize(word);
+  numbersNext = numbers + size;
+  if (aggregateCase == COUNT) {
+    store<u8>(out, TAG_COUNT);
+    store<u64>(out, word, 1);
+    return 1 + size;
+  }
+  const body = aggregateCase == MEAN ? out + 2 : out;
+  const head = aggregateCase == MEAN ? MEAN_SUM_HEAD : wholeHead(aggregateCase);
+  store<u32>(body, head | (<u32>(size + 1) << 8));
+  store<u64>(body, word, 3);
+  if (aggregateCase != MEAN) return 3 + size;
+  const count = load<u64>(numbersNext);
+  const countSize = wordSize(count);
+  numbersNext += countSize;
+  store<u8>(body + 3 + size, TAG_MEAN_COUNT);
+  store<u64>(body + 4 + size, count);
+  store<u16>(out, <u16>TAG_MEAN | <u16>((4 + size + countSize) << 8));
+  return 6 + size + countSize;
 }
 
 /** Unpacks a state of integers, as `decode` does; false where it is another. */
@@ -216,7 +293,7 @@ export function writeMerged(tag: u8, left: usize, leftEnd: usize, right: usize, 
 @inline
 function writeMean(out: usize, sum: u64, count: u64): usize {
   if (sum > WORD_MAX || count > WORD_MAX) return 0;
-  const sumSize = writeNumber(out + 2, <u32>TAG_MEAN_SUM | (<u32>TAG_NARROW << 16), sum);
+  const sumSize = writeNumber(out + 2, MEAN_SUM_HEAD, sum);
   store<u8>(out + 2 + sumSize, TAG_MEAN_COUNT);
   const size: usize = 3 + sumSize + writeWord(out + 3 + sumSize, count);
   store<u16>(out, <u16>TAG_MEAN | <u16>((size - 2) << 8));
@@ -233,7 +310,7 @@ function writeNumber(out: usize, head: u32, number: u64): usize {
 }
 
 @inline
-function writeWord(out: usize, number: u64): usize {
+export function writeWord(out: usize, number: u64): usize {
   const size = varintSize(number);
   store<u64>(out, spreadWord(number, size));
   return size;

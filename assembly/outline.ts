@@ -1,0 +1,221 @@
+/**
+ * Rows of integers alone, kept as their numbers.
+ *
+ * Nearly all rows have nothing but counts, and sums, means and extremes of int64. What tells two rows of one set apart is then
+ * the numbers at the ends of their entries (whole.ts); all else, ids and cases, is their outline, and known once, however many
+ * rows have it. So a row is closed to its numbers, each as it stands in its entry, and opened again to the same bytes:
+ *
+ *   0A 06 08 01 12 02 | 08 0C      0A 09 08 02 12 05 | 12 03 08 A0 3F      two entries, closed to 0C A0 3F
+ *
+ * A mean has two numbers, its sum and its count. A row with anything else in it, or with a number of more than eight bytes, has
+ * no outline, and is kept as it is.
+ */
+import { MAX, MEAN, MIN, caseOf } from './aggregate';
+import { allocateZeroed } from './memory';
+import { Head, entryEnd, entryId, entryValue, readEntry } from './row';
+import { WORD_MAX, joinWord, unzigzag, wordSize, zigzag } from './varint';
+import { numbersHead, numbersNext, putNumbers, takeNumbers, writeWord } from './whole';
+
+/** A row of more is kept as it is. */
+const NUMBERS_MAX: i32 = 64;
+
+/** Of a longer id no word says all that comes before a value (row.ts). */
+const ID_MAX: i32 = 0x3fff;
+
+/** Rows of a kind and a level have one outline, or a few where sets come and go; rows of further ones are kept as they are. */
+export const OUTLINES_MAX: u32 = 4096;
+
+/** What an outline says of one number. */
+@unmanaged
+export class Part {
+  /** The id and the case of the entry that it is of. */
+  entry: u32;
+  head: Head;
+
+  @inline
+  get id(): i32 {
+    return <i32>(this.entry >> 8);
+  }
+
+  @inline
+  get aggregateCase(): i32 {
+    return <i32>(this.entry & 0xff);
+  }
+}
+
+/** Its parts follow. */
+@unmanaged
+export class Outline {
+  number: u32;
+  hash: u32;
+  count: i32;
+  /** What a row of it takes beside its numbers. */
+  size: u32;
+  /** Of the same bucket. */
+  next: usize;
+}
+
+/** Addresses of outlines (u32): by number, the first of which is 1, and the first one of each bucket. */
+const outlines: usize = memory.data(4096 * 4, 8);
+const buckets: usize = memory.data(1024 * 4, 8);
+const BUCKETS: u32 = 1024;
+let outlineCount: u32 = 0;
+
+@inline
+export function outlineAt(number: u32): Outline {
+  return changetype<Outline>(<usize>load<u32>(outlines + (<usize>(number - 1) << 2)));
+}
+
+@inline
+export function partAt(outline: Outline, index: i32): Part {
+  return changetype<Part>(changetype<usize>(outline) + offsetof<Outline>() + <usize>index * offsetof<Part>());
+}
+
+@inline
+function entryOf(id: i32, aggregateCase: i32): u32 {
+  return (<u32>id << 8) | <u32>aggregateCase;
+}
+
+// --- closed
+
+/** Numbers that were made last: of eight bytes at most, stored in whole words. */
+export const closed: usize = memory.data(64 * 8 + 8, 8);
+export let closedLength: usize = 0;
+
+/** Of each number of the row that is being closed its entry (u32). */
+const said: usize = memory.data(64 * 4, 8);
+
+/** Closes the row in [at, end) to `closed`; returns the number of its outline, 0 where it has none. */
+export function closeRow(at: usize, end: usize): u32 {
+  let to = closed;
+  let count = 0;
+  let hash: u32 = 0;
+  for (let last = 0; at < end; at = entryEnd) {
+    // A mean has two.
+    if (count + 2 > NUMBERS_MAX || !readEntry(at, end) || entryId <= last || entryId > ID_MAX) return 0;
+    last = entryId;
+    const aggregateCase = caseOf(entryValue, entryEnd);
+    const size = takeNumbers(aggregateCase, entryValue, entryEnd, to);
+    if (size == 0) return 0;
+    to += size;
+    const entry = entryOf(entryId, aggregateCase);
+    hash = (hash ^ entry) * 0x9e3779b1;
+    const place = said + (<usize>count << 2);
+    store<u32>(place, entry);
+    store<u32>(place, entry, 4);
+    count += aggregateCase == MEAN ? 2 : 1;
+  }
+  closedLength = to - closed;
+  return count == 0 ? 0 : numberOf(hash ^ (hash >> 15), count);
+}
+
+/** The number of the outline that is `said`; a new one where it never was before, 0 where there are too many. */
+function numberOf(hash: u32, count: i32): u32 {
+  const bucket = buckets + (<usize>(hash & (BUCKETS - 1)) << 2);
+  for (let at = <usize>load<u32>(bucket); at != 0; at = changetype<Outline>(at).next)
+    if (isSaid(changetype<Outline>(at), hash, count)) return changetype<Outline>(at).number;
+  if (outlineCount == OUTLINES_MAX) return 0;
+  const outline = changetype<Outline>(allocateZeroed(offsetof<Outline>() + <usize>count * offsetof<Part>()));
+  outline.number = ++outlineCount;
+  outline.hash = hash;
+  outline.count = count;
+  outline.next = <usize>load<u32>(bucket);
+  for (let i = 0; i < count; i++) {
+    const part = partAt(outline, i);
+    part.entry = load<u32>(said + (<usize>i << 2));
+    part.head = Head.make(part.id, part.aggregateCase);
+    if (i > 0 && partAt(outline, i - 1).entry == part.entry) continue;
+    outline.size += <u32>(part.head.size + numbersHead(part.aggregateCase));
+  }
+  store<u32>(bucket, <u32>changetype<usize>(outline));
+  store<u32>(outlines + (<usize>(outline.number - 1) << 2), <u32>changetype<usize>(outline));
+  return outline.number;
+}
+
+function isSaid(outline: Outline, hash: u32, count: i32): bool {
+  if (outline.hash != hash || outline.count != count) return false;
+  for (let i = 0; i < count; i++) if (partAt(outline, i).entry != load<u32>(said + (<usize>i << 2))) return false;
+  return true;
+}
+
+/** What a closed row takes that is opened. */
+@inline
+export function openedSize(number: u32, numbersLength: usize): usize {
+  return <usize>outlineAt(number).size + numbersLength;
+}
+
+// --- merged
+
+/** Numbers that were merged last, as `closed` has them. */
+export const merged: usize = memory.data(64 * 8 + 8, 8);
+export let mergedLength: usize = 0;
+
+/**
+ * Merges the numbers of two closed rows into `merged`. False where the other one has an entry that this one has not, or where a
+ * number would take more bytes.
+ */
+export function mergeClosed(number: u32, numbers: usize, otherNumber: u32, others: usize): bool {
+  const outline = outlineAt(number);
+  const other = outlineAt(otherNumber);
+  let to = merged;
+  let found = 0;
+  for (let i = 0; i < outline.count; i++) {
+    const part = partAt(outline, i);
+    const word = load<u64>(numbers);
+    const size = wordSize(word);
+    numbers += size;
+    if (found == other.count || partAt(other, found).entry != part.entry) {
+      store<u64>(to, word);
+      to += size;
+      continue;
+    }
+    const otherWord = load<u64>(others);
+    const otherSize = wordSize(otherWord);
+    others += otherSize;
+    const both = mergeBoth(part.aggregateCase, unzigzag(joinWord(word, size)), unzigzag(joinWord(otherWord, otherSize)));
+    if (zigzag(both) > WORD_MAX) return false;
+    to += writeWord(to, zigzag(both));
+    found++;
+  }
+  mergedLength = to - merged;
+  return found == other.count;
+}
+
+/** Numbers of eight bytes add up without running over. */
+@inline
+function mergeBoth(aggregateCase: i32, one: i64, other: i64): i64 {
+  if (aggregateCase == MIN) return min(one, other);
+  return aggregateCase == MAX ? max(one, other) : one + other;
+}
+
+// --- opened
+
+/** Room for a row that is opened: of each entry a head of seven bytes and a value of 22 at most, stored in whole words. */
+export const OPENED_MAX: usize = 64 * 29 + 16;
+const opened: usize = memory.data(<i32>OPENED_MAX, 16);
+
+/** Where the row is that was opened last: until the next one is. */
+export let openStart: usize = 0;
+export let openEnd: usize = 0;
+
+/** Opens a row that has an outline, and so numbers, or that has none. */
+@inline
+export function open(number: u32, at: usize, length: usize): void {
+  openStart = number == 0 ? at : opened;
+  openEnd = number == 0 ? at + length : opened + openClosed(number, at, opened);
+}
+
+/** Writes the row that was closed to these numbers; returns its length. */
+export function openClosed(number: u32, numbers: usize, to: usize): usize {
+  const outline = outlineAt(number);
+  const start = to;
+  for (let i = 0; i < outline.count; i++) {
+    const part = partAt(outline, i);
+    const size = putNumbers(part.aggregateCase, numbers, to + part.head.size);
+    part.head.write(to, size);
+    to += part.head.size + size;
+    numbers = numbersNext;
+    if (part.aggregateCase == MEAN) i++;
+  }
+  return to - start;
+}
