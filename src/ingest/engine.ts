@@ -64,8 +64,8 @@ export interface Engine {
 }
 
 /**
- * Of the memory for rows, so much may be dirty before a barrier is brought forward. A pack of rows is written once by it
- * however many of them have changed, so a row costs less the more there are.
+ * Of the memory for rows, so much may dirty ones take, written out, before a barrier is brought forward. A pack of rows is
+ * written once by it however many of them have changed, so a row costs less the more there are.
  */
 export const DIRTY_SHARE = 1 / 2;
 

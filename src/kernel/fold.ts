@@ -219,7 +219,7 @@ export class Fold {
     return this.kernel.exports.dirtyCount();
   }
 
-  /** What the dirty rows occupy, or a little less: some have grown since. */
+  /** What the dirty rows take written out, or a little less: some have grown since. */
   get dirtyBytes(): number {
     return this.kernel.exports.dirtyBytes();
   }
