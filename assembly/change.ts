@@ -4,13 +4,13 @@
  *   owners    whose they are, each with how many changes it has
  *   changes   level, tile start, and where the features stand: of the first owner, then of the second ...
  *
- * Features of integers alone are closed (outline.ts) from the beginning.
+ * Features of integers alone are closed (outline.ts) where tile has computed them; they are opened where they are spelt.
  *
  * The fold of the same kernel takes them as they stand here (`made`). Only those for another kernel are spelt, as a ChangeBatch
  * (proto/tilefold/v1/change.proto) to the buffer of the key's shard: spelling and reading takes as long as folding.
  */
 import { Bytes, allocateZeroed, copyLoosely } from './memory';
-import { open, openEnd, openStart } from './outline';
+import { open, openEnd, openStart, openedSize } from './outline';
 import { varintSize, writeVarint, zigzag } from './varint';
 
 @unmanaged
@@ -97,14 +97,16 @@ export class ChangeList {
 /** What tile has made, until it makes more. */
 export const made: ChangeList = ChangeList.make();
 
-/** Their features. */
+/** Their features, and what these take spelt. */
 export const madeFeatures: Bytes = Bytes.make();
+export let madeSize: usize = 0;
 
 let madeOwner: Owner = changetype<Owner>(0);
 
 export function forgetMade(): void {
   made.clear();
   madeFeatures.length = 0;
+  madeSize = 0;
 }
 
 /** Changes that follow are of this key. Its bytes stay where they are until the changes are folded or spelt. */
@@ -122,13 +124,9 @@ export function endChanges(): void {
 /** A change has the features that were appended from `features` on. */
 @inline
 export function addMade(levelMs: i64, tileStart: i64, features: usize, outline: u32): void {
-  made.addChange(madeOwner, levelMs, tileStart, features, madeFeatures.length - features, outline);
-}
-
-/** What they take. */
-@inline
-export function madeBytes(): usize {
-  return made.changes.length + madeFeatures.length;
+  const length = madeFeatures.length - features;
+  madeSize += outline == 0 ? length : openedSize(outline, length);
+  made.addChange(madeOwner, levelMs, tileStart, features, length, outline);
 }
 
 /** To be asked before they are folded: features may have moved while they became more. */

@@ -3,9 +3,10 @@
  *
  *   entity  (kind, key)  -- hash table -->  levels, each with its newest row  -->  older rows, ascending by tile start (entity.ts)
  *
- * A row is kept as its encoded bytes, or closed to its numbers. Nearly all changes are of a level's newest row, or make a newer one, so that one stands
- * in the level itself, and the levels of an entity stand side by side: what a change costs is mostly how often memory has to
- * be waited for. Older rows are found by binary search. Windows read a range of tiles as one stretch of rows. The fold knows no plan: it merges whatever entries come (see row.ts).
+ * A row is kept as its encoded bytes, or closed to its numbers (outline.ts). Nearly all changes are of a level's newest row, or
+ * make a newer one, so that one stands in the level itself, and the levels of an entity stand side by side: what a change
+ * costs is mostly how often memory has to be waited for. Older rows are found by binary search. Windows read a range of tiles
+ * as one stretch of rows. The fold knows no plan: it merges whatever entries come (see row.ts).
  *
  * Memory is bounded by letting rows go that were not used for longest (evict.ts), unless the store does not have them yet. A row that is not in
  * memory is read back before a change may touch it: `fold` applies a batch only after `missing` has listed the rows to be
@@ -215,7 +216,6 @@ export function ranEnd(): usize {
 function mergeInto(row: Row, change: Change, features: usize, isOurs: bool): i32 {
   const length = <usize>change.featuresLength;
   const isNew = isEmpty(row);
-  // What is more than integers stays so, whatever comes.
   if (!isNew && outlineOf(row) == 0) return mergeOpen(row, change, features);
   let outline = change.outline;
   let numbers = features;
@@ -240,7 +240,8 @@ const merged: Bytes = Bytes.make();
 const spelt: usize = memory.data(<i32>OPENED_MAX, 16);
 
 function mergeOpen(row: Row, change: Change, features: usize): i32 {
-  const isClosed = outlineOf(row) != 0;
+  // A row of more than integers stays that; where one has had no extreme yet it may become a row of integers alone.
+  const mayClose = change.outline != 0 || outlineOf(row) != 0;
   let end = features + <usize>change.featuresLength;
   if (change.outline != 0) {
     end = spelt + openClosed(change.outline, features, spelt);
@@ -250,7 +251,7 @@ function mergeOpen(row: Row, change: Change, features: usize): i32 {
   merged.length = 0;
   const outcome = mergeRows(openStart, openEnd, features, end, merged);
   if (outcome != ROW_OK) return outcome;
-  if (isClosed) setRow(row, merged.start, merged.length);
+  if (mayClose) setRow(row, merged.start, merged.length);
   else setOpen(row, merged.start, merged.length);
   return ROW_OK;
 }

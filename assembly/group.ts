@@ -91,7 +91,7 @@ export class Group {
   isSequenced: bool;
   /** Not all members are of entries of one integer. */
   hasStates: bool;
-  /** The outline of the rows that its members make (outline.ts); 0 where these are of more than integers. */
+  /** The outline of the rows that its members make (outline.ts); 0 where these are of more than integers, or of weights. */
   outline: u32;
   /** It is being tiled: until that is done, nothing is picked for it. */
   isTiled: bool;
@@ -228,21 +228,20 @@ export function closeGroup(group: i32): void {
     member.valueOffset = valueOffset(member.value);
     member.nullOffset = nullOffset(owner, member.value);
   }
-  // Of weight 1: others take back what states have counted.
-  if (owner.weight < 0) owner.outline = outlineOf(owner);
+  if (owner.weight < 0) owner.outline = membersOutline(owner);
 }
 
+const example: Bytes = Bytes.make();
+
 /** The outline of a row with an entry of each member; 0 where one is of more than integers. */
-function outlineOf(group: Group): u32 {
-  const row = Bytes.make();
+function membersOutline(group: Group): u32 {
+  example.length = 0;
   for (let i = 0; i < group.memberCount; i++) {
     const member = memberAt(group, i);
     if (!isOfIntegers(member.aggregateCase, member.kind)) return 0;
-    appendZero(row, member.id, member.aggregateCase);
+    appendZero(example, member.id, member.aggregateCase);
   }
-  const outline = closeRow(row.start, row.end);
-  row.free();
-  return outline;
+  return closeRow(example.start, example.end);
 }
 
 /** Events have room for a value of each column, and behind all of them for a byte each that says whether it is null. */

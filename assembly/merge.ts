@@ -15,10 +15,9 @@ import {
 import { Answer, Member, stateAt } from './answer';
 import { mergeDecayedTile } from './decayed';
 import { isRecentSince } from './last_n';
-import { Outline, partAt } from './outline';
+import { Outline, numberAt, numberNext, partAt } from './outline';
 import { LAST_DISTINCT, isDistinctSince } from './ranking';
 import { entryEnd, entryId, entryValue, readEntry } from './row';
-import { joinWord, unzigzag, wordSize } from './varint';
 import { isOfIntegers, mergeExtreme, readNumbers, wholeCount, wholeValue } from './whole';
 
 export const READ_OK: i32 = 0;
@@ -109,7 +108,7 @@ function mergeIntegers(answer: Answer, member: Member, mask: u64, value: i64, co
   }
 }
 
-/** The same as `addRow` of a row that is closed (outline.ts): its numbers are merged as they stand there. */
+/** Adds a row that is closed (outline.ts): its numbers are merged as they stand there. */
 export function addClosed(answer: Answer, windows: u64, outline: Outline, numbers: usize): i32 {
   let member = changetype<Member>(answer.members);
   const last = answer.members + <usize>answer.memberCount * offsetof<Member>();
@@ -135,17 +134,6 @@ export function addClosed(answer: Answer, windows: u64, outline: Outline, number
     member = nextMember(member);
   }
   return READ_OK;
-}
-
-/** Behind the number that was read last. */
-let numberNext: usize = 0;
-
-@inline
-function numberAt(at: usize): i64 {
-  const word = load<u64>(at);
-  const size = wordSize(word);
-  numberNext = at + size;
-  return unzigzag(joinWord(word, size));
 }
 
 /** Merges the entry just read, whatever its state, by way of its unpacked form; false where it is not canonical, or of another case or kind. */

@@ -22,14 +22,15 @@ const NUMBERS_MAX: i32 = 64;
 /** Of a longer id no word says all that comes before a value (row.ts). */
 const ID_MAX: i32 = 0x3fff;
 
-/** Rows of a kind and a level have one outline, or a few where sets come and go; rows of further ones are kept as they are. */
-export const OUTLINES_MAX: u32 = 4096;
+/** Rows of a kind and a level have one outline, or a few where sets share them; rows of further ones are kept as they are. */
+export const OUTLINES_MAX: u32 = 1024;
 
 /** What an outline says of one number. */
 @unmanaged
 export class Part {
   /** The id and the case of the entry that it is of. */
   entry: u32;
+  /** What entries of them begin with. */
   head: Head;
 
   @inline
@@ -56,9 +57,9 @@ export class Outline {
 }
 
 /** Addresses of outlines (u32): by number, the first of which is 1, and the first one of each bucket. */
-const outlines: usize = memory.data(4096 * 4, 8);
-const buckets: usize = memory.data(1024 * 4, 8);
-const BUCKETS: u32 = 1024;
+const outlines: usize = memory.data(1024 * 4, 8);
+const buckets: usize = memory.data(256 * 4, 8);
+const BUCKETS: u32 = 256;
 let outlineCount: u32 = 0;
 
 @inline
@@ -91,19 +92,17 @@ export function closeRow(at: usize, end: usize): u32 {
   let count = 0;
   let hash: u32 = 0;
   for (let last = 0; at < end; at = entryEnd) {
-    // A mean has two.
-    if (count + 2 > NUMBERS_MAX || !readEntry(at, end) || entryId <= last || entryId > ID_MAX) return 0;
+    if (!readEntry(at, end) || entryId <= last || entryId > ID_MAX) return 0;
     last = entryId;
     const aggregateCase = caseOf(entryValue, entryEnd);
+    const more = aggregateCase == MEAN ? 2 : 1;
+    if (count + more > NUMBERS_MAX) return 0;
     const size = takeNumbers(aggregateCase, entryValue, entryEnd, to);
     if (size == 0) return 0;
     to += size;
     const entry = entryOf(entryId, aggregateCase);
     hash = (hash ^ entry) * 0x9e3779b1;
-    const place = said + (<usize>count << 2);
-    store<u32>(place, entry);
-    store<u32>(place, entry, 4);
-    count += aggregateCase == MEAN ? 2 : 1;
+    for (const to = count + more; count < to; count++) store<u32>(said + (<usize>count << 2), entry);
   }
   closedLength = to - closed;
   return count == 0 ? 0 : numberOf(hash ^ (hash >> 15), count);
@@ -123,13 +122,37 @@ function numberOf(hash: u32, count: i32): u32 {
   for (let i = 0; i < count; i++) {
     const part = partAt(outline, i);
     part.entry = load<u32>(said + (<usize>i << 2));
-    part.head = Head.make(part.id, part.aggregateCase);
-    if (i > 0 && partAt(outline, i - 1).entry == part.entry) continue;
-    outline.size += <u32>(part.head.size + numbersHead(part.aggregateCase));
+    part.head = headOf(part.entry);
+    if (i == 0 || partAt(outline, i - 1).entry != part.entry)
+      outline.size += <u32>(part.head.size + numbersHead(part.aggregateCase));
   }
   store<u32>(bucket, <u32>changetype<usize>(outline));
   store<u32>(outlines + (<usize>(outline.number - 1) << 2), <u32>changetype<usize>(outline));
   return outline.number;
+}
+
+/** A head that outlines share. */
+@unmanaged
+class Shared {
+  entry: u32;
+  head: Head;
+  /** Of the same bucket. */
+  next: usize;
+}
+
+/** Addresses (u32) of the first one of each bucket. */
+const heads: usize = memory.data(256 * 4, 8);
+
+function headOf(entry: u32): Head {
+  const bucket = heads + (<usize>((entry ^ (entry >> 8)) & (BUCKETS - 1)) << 2);
+  for (let at = <usize>load<u32>(bucket); at != 0; at = changetype<Shared>(at).next)
+    if (changetype<Shared>(at).entry == entry) return changetype<Shared>(at).head;
+  const shared = changetype<Shared>(allocateZeroed(offsetof<Shared>()));
+  shared.entry = entry;
+  shared.head = Head.make(<i32>(entry >> 8), <i32>(entry & 0xff));
+  shared.next = <usize>load<u32>(bucket);
+  store<u32>(bucket, <u32>changetype<usize>(shared));
+  return shared.head;
 }
 
 function isSaid(outline: Outline, hash: u32, count: i32): bool {
@@ -154,31 +177,37 @@ export let mergedLength: usize = 0;
  * Merges the numbers of two closed rows into `merged`. False where the other one has an entry that this one has not, or where a
  * number would take more bytes.
  */
-export function mergeClosed(number: u32, numbers: usize, otherNumber: u32, others: usize): bool {
-  const outline = outlineAt(number);
-  const other = outlineAt(otherNumber);
+export function mergeClosed(own: u32, numbers: usize, foreign: u32, others: usize): bool {
+  const outline = outlineAt(own);
+  const other = outlineAt(foreign);
   let to = merged;
   let found = 0;
   for (let i = 0; i < outline.count; i++) {
     const part = partAt(outline, i);
-    const word = load<u64>(numbers);
-    const size = wordSize(word);
-    numbers += size;
-    if (found == other.count || partAt(other, found).entry != part.entry) {
-      store<u64>(to, word);
-      to += size;
-      continue;
+    let number = numberAt(numbers);
+    numbers = numberNext;
+    if (found < other.count && partAt(other, found).entry == part.entry) {
+      number = mergeBoth(part.aggregateCase, number, numberAt(others));
+      others = numberNext;
+      if (zigzag(number) > WORD_MAX) return false;
+      found++;
     }
-    const otherWord = load<u64>(others);
-    const otherSize = wordSize(otherWord);
-    others += otherSize;
-    const both = mergeBoth(part.aggregateCase, unzigzag(joinWord(word, size)), unzigzag(joinWord(otherWord, otherSize)));
-    if (zigzag(both) > WORD_MAX) return false;
-    to += writeWord(to, zigzag(both));
-    found++;
+    to += writeWord(to, zigzag(number));
   }
   mergedLength = to - merged;
   return found == other.count;
+}
+
+/** Behind the number that was read last. */
+export let numberNext: usize = 0;
+
+/** A number of a closed row. */
+@inline
+export function numberAt(at: usize): i64 {
+  const word = load<u64>(at);
+  const size = wordSize(word);
+  numberNext = at + size;
+  return unzigzag(joinWord(word, size));
 }
 
 /** Numbers of eight bytes add up without running over. */

@@ -322,18 +322,18 @@ function enter(running: Running, ran: Ran): bool {
   let windows: u64 = 0;
   for (let i = 0; i < owner.windowCount; i++)
     if (ran.tileStart >= load<i64>(startAt(running, i))) windows |= <u64>1 << i;
+  open(ran.outline, ran.features, <usize>ran.featuresLength);
   noteLast(owner, running, ran);
   if (windows == 0) return true;
   const own = owner.states;
   owner.states = statesAt(running, owner);
-  open(ran.outline, ran.features, <usize>ran.featuresLength);
   const isGood = apply(owner, windows, openStart, openEnd, false);
   owner.states = own;
   return isGood;
 }
 
+/** By the features that are open. */
 function noteLast(owner: Answer, running: Running, ran: Ran): void {
-  open(ran.outline, ran.features, <usize>ran.featuresLength);
   for (let i = 0; i < owner.memberCount; i++) {
     const last = lastAt(running, owner, i);
     if (ran.tileStart <= load<i64>(last)) continue;

@@ -8,7 +8,7 @@
  *               each other, so that whoever folds them finds their entity once
  */
 import { COUNT, MEAN, SUM, setMoment, start, update } from './aggregate';
-import { addMade, beginChanges, endChanges, forgetMade, madeBytes, madeFeatures, shardCount } from './change';
+import { addMade, beginChanges, endChanges, forgetMade, madeFeatures, madeSize, shardCount } from './change';
 import { forgetCounts } from './counts';
 import { Group, Level, Member, Picked, groupAt, groupCount, levelAt, memberAt, nullOffset, valueOffset, weightOf } from './group';
 import { forgetSketches } from './hyperloglog';
@@ -49,7 +49,7 @@ let tiledKeys: u32 = 0;
  * Tiles what was picked, in some calls, each of which replaces what was made before; false while there is more. No records are
  * picked until it is done.
  *
- * @param bytesMax of changes: there are a key's more at most
+ * @param bytesMax of features, as they are spelt: there are a key's more at most
  * @param isOrdered keys of a group come in the order in which stores have them: who reads rows back reads what lies together once
  */
 export function tilePicked(bytesMax: usize, isOrdered: bool): bool {
@@ -65,7 +65,7 @@ function tileGroup(group: Group, bytesMax: usize, isOrdered: bool): bool {
   while (tiledParts < group.partCount) {
     if (keyedParts == tiledParts) keyParts(group, isOrdered ? group.partCount : tiledParts + 1, isOrdered);
     for (; tiledKeys < keyedCount; tiledKeys++) {
-      if (madeBytes() >= bytesMax) return false;
+      if (madeSize >= bytesMax) return false;
       tileKey(group, keyedAt(tiledKeys));
     }
     tiledParts = keyedParts;

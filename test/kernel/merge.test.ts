@@ -1,5 +1,7 @@
 /** Windows over rows, merged straight from their bytes, against BigInt: all sizes of numbers and ids, rows of any shape. */
 import { expect, test } from 'bun:test';
+import type { FoldedRow } from '../../src/kernel/folded_row.ts';
+import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
 import { packRows } from '../../src/kernel/packed.ts';
@@ -22,8 +24,9 @@ import {
 } from '../oracle/fixtures/spell.ts';
 import { roundedQuotient } from '../oracle/number.ts';
 import { Random } from '../sim/random.ts';
+import { oneByOne } from './back.ts';
 import { bytesOf, eventType, NEVER_MS } from './columns.ts';
-import { integer, randomState, row, type State, statesOf } from './rows.ts';
+import { changeBatch, integer, randomState, row, type State, statesOf } from './rows.ts';
 
 const FNS: AggregateName[] = ['count', 'sum', 'avg', 'min', 'max'];
 /** At both sides of where an id takes a byte more; those in between belong to nobody here. */
@@ -71,11 +74,11 @@ function stateFor(which: number, rng: Random): State {
   return states[which - 1]!;
 }
 
-function randomRow(rng: Random): Uint8Array {
+function randomRow(rng: Random, ids: number[]): Uint8Array {
   const isWhole = rng.chance(0.5);
-  const own = IDS.map((id, i): [number, State] => [id, stateFor(1 + (i % FNS.length), rng)]).filter(
-    () => isWhole || rng.chance(0.6),
-  );
+  const own = ids
+    .map((id, i): [number, State] => [id, stateFor(1 + (i % FNS.length), rng)])
+    .filter(() => isWhole || rng.chance(0.6));
   const others = NOBODYS.filter(() => rng.chance(0.1)).map((id): [number, State] => [id, stateFor(1, rng)]);
   return row(...[...own, ...others].sort(([a], [b]) => a - b));
 }
@@ -104,9 +107,22 @@ function finished(fn: AggregateName, { total, count, extremes }: Plain): [Value,
   return [weight === 0n ? null : roundedQuotient(total, weight), null];
 }
 
-test.each([1, 2, 3, 4, 5, 6])('windows are what BigInt makes of the rows, seed %p', async seed => {
+/** Rows with these ids alone are closed in memory. */
+const SHORT_IDS = IDS.filter(id => id < 16_384);
+
+test.each(
+  [1, 2, 3, 4, 5, 6].flatMap(seed => [
+    [seed, 'store', IDS] as const,
+    [seed, 'memory', IDS] as const,
+    [seed, 'memory', SHORT_IDS] as const,
+  ]),
+)('windows are what BigInt makes of the rows, seed %p, rows of the %s', async (seed, place, ids) => {
   const rng = new Random(seed);
-  const { kernel, answer } = await answering();
+  const { kernel, answer } = await answering(ids);
+  const fold = new Fold(
+    kernel,
+    oneByOne(() => null),
+  );
   const { exports } = kernel;
   const features = [...answer.features.values()];
   want(kernel, answer, features);
@@ -118,12 +134,14 @@ test.each([1, 2, 3, 4, 5, 6])('windows are what BigInt makes of the rows, seed %
       const levelMs = rng.pick([0, 60_000, 30 * 60_000, DAY_MS]);
       const back = rng.pick([2 * HOUR_MS, DAY_MS, 6 * DAY_MS]);
       const tileStartMs = levelMs === 0 ? 0 : Math.floor((NOW_MS - rng.below(back)) / levelMs) * levelMs;
-      return { entity: 1, key: bytesOf('x'), levelMs, tileStartMs, value: randomRow(rng) };
+      return { entity: 1, key: bytesOf('x'), levelMs, tileStartMs, value: randomRow(rng, ids) };
     });
-    const packed = packRows(rows);
+    const packed = place === 'store' ? packRows(rows) : new Uint8Array(0);
     const block = kernel.put(packed);
+    if (place === 'memory') fold.apply(changeBatch(...rows.map(changeOf)));
     exports.startKey(answer.index, key, 1);
     expect(exports.addPackedRows(answer.index, block, packed.length)).toBe(exports.READ_OK.value);
+    expect(exports.addMemoryRows(answer.index)).toBe(exports.READ_OK.value);
     exports.finishKey(answer.index, 0);
     for (const { feature: of, type, register, cells } of features) {
       const { member, window } = cells[0]!;
@@ -150,8 +168,15 @@ test.each([1, 2, 3, 4, 5, 6])('windows are what BigInt makes of the rows, seed %
       ]);
     }
     exports.release(block, packed.length);
+    fold.dirtyRows();
+    fold.settle();
+    fold.evict(0);
   }
 });
+
+function changeOf({ levelMs, tileStartMs, value }: FoldedRow): Parameters<typeof changeBatch>[0] {
+  return [{ key: 'x', level: BigInt(levelMs), tileStart: BigInt(tileStartMs) }, value];
+}
 
 /** What becomes of one lifetime row. */
 async function outcomeOf(given: number[], value: Uint8Array): Promise<number> {

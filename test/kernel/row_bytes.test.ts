@@ -16,6 +16,7 @@ import { answerKeys, type Stored } from '../../src/read/answer.ts';
 import { aggregate, call, column, feature, lastN, optional, plan, read } from '../oracle/fixtures/spell.ts';
 import { Random } from '../sim/random.ts';
 import { seeds } from '../seeds.ts';
+import { oneByOne } from './back.ts';
 import { bytesOf, eventType, layout } from './columns.ts';
 import { damage } from './json_text.ts';
 import { cellOf, NO_CELL, RANKINGS, type RankingCase, rankingOf, sketchOf } from './naive_ranking.ts';
@@ -286,14 +287,32 @@ describe('reading', () => {
   })();
 
   /** What all features are of a stored row, or null after a fault. */
-  async function readStored(value: Uint8Array): Promise<FeatureColumn[] | null> {
+  function readStored(value: Uint8Array): Promise<FeatureColumn[] | null> {
+    return readAll({ read: (_key, _ranges, take) => take(0, 0, value, 0, value.length), hasRoom: () => false });
+  }
+
+  /** The same of a row that memory has. */
+  async function readHeld(value: Uint8Array): Promise<FeatureColumn[] | null> {
+    const { kernel } = await of;
+    const fold = new Fold(
+      kernel,
+      oneByOne(() => null),
+    );
+    fold.apply(changeBatch([{}, value]));
+    const columns = await readAll({ read() {}, hasRoom: () => false });
+    fold.dirtyRows();
+    fold.settle();
+    fold.evict(0);
+    return columns;
+  }
+
+  async function readAll(stored: Stored): Promise<FeatureColumn[] | null> {
     const { kernel, lookups } = await of;
     const answer = lookups.get('k')!;
     const features = [...answer.features.values()];
     const columns = features.map(({ feature: { name }, type }) => makeColumn({ name, type }, 1));
-    const stored: Stored = { read: (_key, _ranges, take) => take(0, 0, value, 0, value.length), hasRoom: () => false };
     try {
-      answerKeys(kernel, answer, features, [bytesOf('x')], 0n, false, stored, columns);
+      answerKeys(kernel, answer, features, [bytesOf('k')], 0n, false, stored, columns);
     } catch (error) {
       if (error instanceof Fault && error.code === 'corrupt') return null;
       throw error;
@@ -334,6 +353,17 @@ describe('reading', () => {
 
   test.each(foreign)('values of another kind: %s', async (name, state) => {
     expect(await readStored(await rowWith(name, state))).toBeNull();
+  });
+
+  test.each([...foreign, ['min_i', sum(5n)], ['sum_i', count(5n)], ['avg_i', sum(5n)], ['count', mean(5n, 1n)]] as [
+    string,
+    State,
+  ][])('values of another kind in memory: %s', async (name, state) => {
+    expect(await readHeld(await rowWith(name, state))).toBeNull();
+    const good = await readHeld(await rowWith('sum_i', sum(5n)));
+    expect(good!.map(({ name, statuses }) => [name, statuses[0]]).filter(([, status]) => status === 0)).toEqual([
+      ['set:sum_i', 0],
+    ]);
   });
 
   const noTexts = ['80', 'c0af', 'c3', 'e282', 'eda080', 'f4908080', 'f0808080', 'ff', '6161616161616161e2'];

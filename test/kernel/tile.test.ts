@@ -7,7 +7,7 @@ import { advanceRecords, foldGathered, gather, select } from '../../src/ingest/a
 import { Fold } from '../../src/kernel/fold.ts';
 import { Decoder } from '../../src/kernel/ndjson.ts';
 import { changes, spellChanges } from '../../src/kernel/change.ts';
-import { tile } from '../../src/kernel/tile.ts';
+import { tile, tilePicked } from '../../src/kernel/tile.ts';
 import type { AggregateName, Plan } from '../../src/plan/plan.ts';
 import { DOUBLE, INT64, STRING } from '../../src/plan/value.ts';
 import {
@@ -27,8 +27,12 @@ import { statesOf } from './rows.ts';
 
 const START_MS = 983_664_000_000;
 
-/** Every kind of aggregate, in minutes, half hours, days and a lifetime, by one key of text or by two. */
-function planOf(keyCount: number): Plan {
+/** Aggregates of integers, which come first, and others. */
+const INTEGERS = 5;
+const ALL = 8;
+
+/** Every kind of aggregate, or some, in minutes, half hours, days and a lifetime, by one key of text or by two. */
+function planOf(keyCount: number, fnCount = ALL): Plan {
   const inputs = [optional('k', STRING), optional('n', INT64), optional('v', INT64), optional('x', DOUBLE)];
   const keys = [column('k', STRING), column('n', INT64)].slice(0, keyCount);
   const set = { name: 'set', description: '', owner: '', entity: 'k', event: 'e', keys, sql: '', at: null };
@@ -43,9 +47,11 @@ function planOf(keyCount: number): Plan {
     ['last', 'v'],
   ];
   const typeOf = (name: string) => inputs.find(input => input.name === name)!.type;
-  const aggregates = fns.map(([fn, of], i) =>
-    aggregate(`set:${i}`, 'e', keys, fn, of === null ? null : column(of, typeOf(of)), { entity: 'k' }),
-  );
+  const aggregates = fns
+    .slice(0, fnCount)
+    .map(([fn, of], i) =>
+      aggregate(`set:${i}`, 'e', keys, fn, of === null ? null : column(of, typeOf(of)), { entity: 'k' }),
+    );
   return plan({
     events: [eventType('e', inputs)],
     entities: [{ name: 'k', keys: [STRING, INT64].slice(0, keyCount), at: null }],
@@ -60,6 +66,10 @@ function planOf(keyCount: number): Plan {
 
 /** Rows after a batch whose records were tiled in cuts of these sizes. */
 async function rowsOf(of: Plan, ndjson: string, cut: number): Promise<Map<string, Uint8Array>> {
+  return rowMap(await foldOf(of, ndjson, cut));
+}
+
+async function foldOf(of: Plan, ndjson: string, cut: number): Promise<Fold> {
   const placed = await layout(of);
   const fold = new Fold(placed.kernel, null);
   const decoder = new Decoder(placed.kernel, placed.types);
@@ -69,7 +79,7 @@ async function rowsOf(of: Plan, ndjson: string, cut: number): Promise<Map<string
     for (let from = 0; from < decoder.count; from += cut)
       advanceRecords({ layout: placed, folds: [fold] }, from, Math.min(from + cut, decoder.count));
   }
-  return rowMap(fold);
+  return fold;
 }
 
 /** Rows of blocks that are decoded one over the other, some of them tiled together. */
@@ -156,12 +166,16 @@ const late: [string, Shape] = [
 ];
 
 test.each([...shapes, late])('%s: however a batch is cut, rows are the same bytes', async (name, shape) => {
-  for (const keyCount of [1, 2]) {
+  for (const [keyCount, fnCount] of [
+    [1, ALL],
+    [2, ALL],
+    [1, INTEGERS],
+  ] as const) {
     const { text } = lines(new Random(name.length), shape);
-    const whole = await rowsOf(planOf(keyCount), text, shape.events);
+    const whole = await rowsOf(planOf(keyCount, fnCount), text, shape.events);
     expect(whole.size).toBeGreaterThan(shape.keys * 3);
     for (const cut of [1, 7, 1000]) {
-      const other = await rowsOf(planOf(keyCount), text, cut);
+      const other = await rowsOf(planOf(keyCount, fnCount), text, cut);
       expect(other.size).toBe(whole.size);
       for (const [address, bytes] of whole)
         if (Buffer.compare(bytes, other.get(address)!) !== 0) throw new Error(`${address} differs when cut by ${cut}`);
@@ -207,6 +221,43 @@ test.each([...shapes, late])(
     }
   },
 );
+
+test.each([...shapes, late])('%s: integers alone are the same bytes as among others', async (name, shape) => {
+  const { text } = lines(new Random(name.length), shape);
+  const others = await rowsOf(planOf(1), text, shape.events);
+  const alone = await rowsOf(planOf(1, INTEGERS), text, shape.events);
+  expect([...alone.keys()].sort()).toEqual([...others.keys()].sort());
+  // Their ids are the lowest, so that their entries come first.
+  for (const [address, bytes] of alone)
+    if (Buffer.compare(bytes, others.get(address)!.subarray(0, bytes.length)) !== 0) throw new Error(address);
+});
+
+test.each([ALL, INTEGERS])('changes of %p aggregates are made by so many bytes as they are spelt', async fnCount => {
+  const [, shape] = shapes[0]!;
+  const { text } = lines(new Random(1), shape);
+  const placed = await layout(planOf(1, fnCount));
+  const decoder = new Decoder(placed.kernel, placed.types);
+  decoder.fill(bytesOf(text));
+  while (decoder.next(0, null)) gather(placed, new Stages());
+  const sizes: number[] = [];
+  for (let isDone = false; !isDone; ) {
+    isDone = tilePicked(placed.kernel, 16_384);
+    spellChanges(placed.kernel);
+    const batch = fromBinary(ChangeBatchSchema, changes(placed.kernel, 0)).changes;
+    sizes.push(batch.reduce((sum, { features }) => sum + features.length, 0));
+  }
+  // One key more at most, which has some changes.
+  expect(Math.max(...sizes)).toBeLessThan(20_000);
+  expect(Math.min(...sizes.slice(0, -1))).toBeGreaterThanOrEqual(16_384);
+});
+
+test('what nulls come first takes no more memory than what values do', async () => {
+  const line = (v: number | null) => `{"type":"e","time":${START_MS},"data":{"k":"a","n":0,"v":${v},"x":null}}`;
+  const bytesAfter = async (values: (number | null)[]) =>
+    (await foldOf(planOf(1, INTEGERS), values.map(line).join('\n'), 1)).stateBytes;
+  expect(await bytesAfter([null])).toBeGreaterThan(await bytesAfter([5]));
+  expect(await bytesAfter([null, 5])).toBe(await bytesAfter([5, 5]));
+});
 
 test.each(shapes)('%s: counts are those of JavaScript', async (name, shape) => {
   const { text, times, keys } = lines(new Random(name.length), shape);
