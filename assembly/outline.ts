@@ -30,7 +30,7 @@ export const OUTLINES_MAX: u32 = 1024;
 export class Part {
   /** The id and the case of the entry that it is of. */
   entry: u32;
-  /** What entries of them begin with. */
+  /** What that begins with. */
   head: Head;
 
   @inline
@@ -102,7 +102,7 @@ export function closeRow(at: usize, end: usize): u32 {
     to += size;
     const entry = entryOf(entryId, aggregateCase);
     hash = (hash ^ entry) * 0x9e3779b1;
-    for (const to = count + more; count < to; count++) store<u32>(said + (<usize>count << 2), entry);
+    for (const after = count + more; count < after; count++) store<u32>(said + (<usize>count << 2), entry);
   }
   closedLength = to - closed;
   return count == 0 ? 0 : numberOf(hash ^ (hash >> 15), count);
