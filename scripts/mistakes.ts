@@ -197,6 +197,15 @@ const COVER: Mutant[] = [
     file: 'assembly/merge.ts',
     from: 'const wanted = member.wanted & windows;\n',
     to: 'const all = member.wanted & windows;\n    const wanted = all & -all;\n',
+    suite: 'test/kernel/merge.test.ts',
+  },
+  {
+    name: 'closed-most',
+    why: 'a row of as many numbers as an outline may have is kept as it is',
+    file: 'assembly/outline.ts',
+    from: 'count + more > NUMBERS_MAX',
+    to: 'count + more >= NUMBERS_MAX',
+    suite: 'test/kernel/outline.test.ts',
   },
   {
     name: 'closed-other',
