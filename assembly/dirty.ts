@@ -202,11 +202,37 @@ export function snapshotDirty(): void {
   startEdition();
 }
 
+/**
+ * The dirty rows, all of them packed, are kept by whoever has taken them until the store has them, and are clean from now on. What is
+ * in flight stays so.
+ */
+export function putAwayDirty(): void {
+  for (let i: usize = 0; i < dirty.length >> 2; i++) cleanEntity(dirtyEntity(i));
+  forgetDirty();
+}
+
+function cleanEntity(entity: Entity): void {
+  entity.edition = 0;
+  for (let i = 0; i < entity.levelCount; i++) {
+    const level = levelAt(entity, i);
+    if (level.edition != edition) continue;
+    level.edition = 0;
+    for (let j = lowerBound(level, level.dirtyStart); j < level.count; j++) {
+      const row = rowAt(level, j);
+      if (row.edition == edition) row.edition = 0;
+    }
+  }
+}
+
 function startEdition(): void {
+  forgetDirty();
+  edition++;
+}
+
+function forgetDirty(): void {
   dirty.length = 0;
   dirtyRows = 0;
   dirtySize = 0;
-  edition++;
 }
 
 /** What was in flight is in the store now; where nothing was, all dirty rows are, just packed. */

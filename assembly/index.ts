@@ -234,6 +234,7 @@ export {
   packedLength,
   packedStart,
   settle,
+  putAwayDirty,
   snapshotDirty,
   startPacking,
 } from './dirty';

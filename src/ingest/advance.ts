@@ -5,6 +5,8 @@ import { pick, pickedBytes } from '../kernel/gather.ts';
 import type { Kernel } from '../kernel/instance.ts';
 import type { Layout } from '../kernel/layout.ts';
 import { tile, tilePicked } from '../kernel/tile.ts';
+import type { RunsAhead } from '../store/ahead.ts';
+import { PIECE_BYTES } from '../store/pack.ts';
 
 /** A plan in its kernel, and the shards that its rows are folded in. Shard 0 may live in the decoding kernel itself. */
 export interface Pipeline {
@@ -19,8 +21,14 @@ const CHANGES_BYTES = 256 << 10;
 const GATHERED_MIN_BYTES = 256 << 10;
 const GATHERED_MAX_BYTES = 16 << 20;
 
-/** Nor more than this share of what rows may occupy: they pass that bound by what is made of them. */
-const GATHERED_SHARE = 1 / 4;
+/** Nor more than this share of what rows may occupy, which is bounded beside them. */
+const GATHERED_SHARE = 1;
+
+/** Rows and their index take about so many times what the events do that they are made of. */
+const MADE_FACTOR = 4;
+
+/** While gathered events are folded, rows that have changed are put away by so much of what rows may occupy, where they take more. */
+const PUT_AWAY_SHARE = 1 / 8;
 
 /** So many bytes of events are folded together, by a memory of so many bytes for rows; by all shards together. */
 export function gatheredBytes(memoryBytes: number): number {
@@ -59,15 +67,34 @@ export function gatherRecords({ kernel }: Layout, from: number, to: number, stag
 /**
  * The last steps, of all batches that were gathered. Where rows are read back, keys are folded in the order in which stores have
  * them, and what lies together is read once; it makes tiling half as long again.
+ *
+ * @param ahead takes rows that memory has no more room for, until a barrier brings them to the store; without it
+ *    rows may take what the gathered events make of them
  */
-export function foldGathered({ layout: { kernel }, folds }: Pipeline, stages: Stages): void {
-  if (pickedBytes(kernel) === 0) return;
-  const isOrdered = folds.some(({ readsBack }) => readsBack);
+export function foldGathered(
+  { layout: { kernel }, folds }: Pipeline,
+  stages: Stages,
+  ahead: RunsAhead | null = null,
+): void {
+  const picked = pickedBytes(kernel);
+  if (picked === 0) return;
+  const isOrdered = folds.some(({ readsBack, boundBytes }) => readsBack || picked * MADE_FACTOR > boundBytes);
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     timeFolding(folds, () => applyMade(kernel, folds), stages);
+    if (ahead && isOrdered) for (const fold of folds) if (isFull(fold)) putAway(fold, ahead, stages);
   }
   for (const fold of folds) fold.endGathering();
+}
+
+/** Rows take more than they may, and of those that have changed enough could leave. */
+function isFull({ hasRoom, dirtyBytes, boundBytes }: Fold): boolean {
+  return !hasRoom && dirtyBytes > boundBytes * PUT_AWAY_SHARE;
+}
+
+function putAway(fold: Fold, ahead: RunsAhead, stages: Stages): void {
+  stages.time('snapshot', () => fold.putAway((run, rowCount) => ahead.putAway(run, rowCount), PIECE_BYTES));
+  stages.time('evict', () => fold.evict(fold.boundBytes / 2));
 }
 
 /** Changes that were made last go to their shards: a lone one of the same kernel takes them as they stand there. */

@@ -1,3 +1,4 @@
+import type { SealedRun } from '../store/sealed.ts';
 import type { Mark, Rows, Store } from '../store/store.ts';
 import type { LateRow, Meta } from '../meta/meta.ts';
 import type { BadRecord } from './engine.ts';
@@ -18,6 +19,7 @@ export interface BarrierWork {
 /** What one barrier brings to a thread beside this one: copies of the rows, which go there. */
 export interface Snapshot extends Omit<BarrierWork, 'rows'> {
   runs: Uint8Array<ArrayBuffer>[][];
+  sealed: SealedRun[];
   /** As of the rows of a store. */
   isBulk: boolean;
 }

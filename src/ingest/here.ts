@@ -15,6 +15,7 @@ import { type BadEvent, Decoder } from '../kernel/ndjson.ts';
 import { sequence } from '../kernel/sequence.ts';
 import { pickedBytes } from '../kernel/gather.ts';
 import type { Meta } from '../meta/meta.ts';
+import type { RunsAhead } from '../store/ahead.ts';
 import { PIECE_BYTES } from '../store/pack.ts';
 import { sealRun } from '../store/sealed.ts';
 import type { Mark, RowReader, Store } from '../store/store.ts';
@@ -53,7 +54,7 @@ export interface HereParts {
   /** Writes barriers in another thread, while folding goes on; without it this one does. */
   writer?: BesideWriter | null;
   /** What folding and events read rows back with; without it the store itself. */
-  rows?: Pick<RowReader, 'readKey'>;
+  rows?: Pick<RowReader, 'readKey' | 'ahead'>;
   /** How long rows are kept; empty where none ever leave the store. */
   keeping: Keeping[];
   /** What rows in memory may occupy. Beyond it there is a barrier, and the rows not used for longest leave. */
@@ -100,6 +101,12 @@ export class Here implements Engine {
       fold.resume(mark.highest);
       fold.boundBytes = parts.foldMemoryBytes / folds.length;
     }
+  }
+
+  /** Where rows go that memory has no room for before the next barrier. */
+  get #ahead(): RunsAhead {
+    const { rows, store } = this.#parts;
+    return (rows ?? store).ahead;
   }
 
   get folded(): number {
@@ -191,7 +198,7 @@ export class Here implements Engine {
     const { pipeline, store, meta, keeping } = this.#parts;
     const startMs = performance.now();
     const { rowCount, ...work } = this.#barrierWork();
-    const sealed = () => pipeline.folds.map(fold => sealRun(fold.dirtyRun(PIECE_BYTES)));
+    const sealed = () => [...this.#ahead.takeOff(), ...pipeline.folds.map(fold => sealRun(fold.dirtyRun(PIECE_BYTES)))];
     this.#expiredRows += this.#stages.time('write', () =>
       writeBarrier(store, meta, keeping, { ...work, rows: { runs: [], sealed: sealed(), isBulk }, rowCount }),
     );
@@ -223,8 +230,9 @@ export class Here implements Engine {
     const { folds } = this.#parts.pipeline;
     const work = this.#barrierWork();
     const runs = this.#stages.time('snapshot', () => folds.map(fold => fold.snapshot()));
+    const sealed = this.#ahead.takeOff();
     const write = async () => {
-      const { expired, seconds } = await writer.write({ ...work, runs, isBulk });
+      const { expired, seconds } = await writer.write({ ...work, runs, sealed, isBulk });
       this.#written = work.mark.position;
       this.#expiredRows += expired;
       this.#writerStages.add('write', seconds * 1000);
@@ -243,7 +251,8 @@ export class Here implements Engine {
 
   /** What a barrier of this moment brings beside rows: the next one does not bring it again. */
   #barrierWork(): Omit<BarrierWork, 'rows'> {
-    const rowCount = this.#parts.pipeline.folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
+    const { folds } = this.#parts.pipeline;
+    const rowCount = folds.reduce((sum, fold) => sum + fold.dirtyCount, this.#ahead.pendingRows);
     const work = { rowCount, mark: this.#mark(), errors: this.#errors, late: this.#late.take(), merged: this.#merged };
     this.#errors = [];
     this.#merged = null;
@@ -255,6 +264,7 @@ export class Here implements Engine {
     collectSoon();
     this.#writtenRows += rowCount;
     for (const fold of pipeline.folds) fold.settle();
+    this.#ahead.settle();
     watcher?.barrier((performance.now() - startMs) / 1000, rowCount);
     for (const fold of pipeline.folds) this.#evict(fold, fold.hasRoom ? Number.POSITIVE_INFINITY : fold.boundBytes / 2);
   }
@@ -264,12 +274,20 @@ export class Here implements Engine {
     const { pipeline, writer } = this.#parts;
     const isBulk = isBehind && !pipeline.folds.some(({ readsBack }) => readsBack);
     if (!writer) return this.#barrierHere(isBulk);
-    if (this.#writing) return this.#isOver() ? this.#writing : undefined;
+    if (this.#writing) return this.#isOver() ? this.#writing.then(() => this.#barrierIfDue(isBehind)) : undefined;
     this.#startWriting(writer, isBulk).catch(error => this.#fail(error));
   }
 
+  #barrierIfDue(isBehind: boolean): void | Promise<void> {
+    if (this.#isDue(isBehind)) return this.#dueBarrier(isBehind);
+  }
+
+  /** Rows that are put away wait for the next barrier, and no more are put away before it. */
   #isOver(): boolean {
-    return this.#parts.pipeline.folds.some(fold => fold.stateBytes > fold.boundBytes * OVER_MAX);
+    return (
+      this.#ahead.pendingRows > 0 ||
+      this.#parts.pipeline.folds.some(fold => fold.stateBytes > fold.boundBytes * OVER_MAX)
+    );
   }
 
   #fail(error: unknown): void {
@@ -309,7 +327,7 @@ export class Here implements Engine {
       this.#stages.time('decode', () => this.#decoder.fill(lines.subarray(from, end)));
       this.#foldBatch(how);
       const { kernel } = this.#parts.pipeline.layout;
-      if (pickedBytes(kernel) === 0 && this.#isDue(how.isBehind)) await this.#dueBarrier(how.isBehind);
+      if (pickedBytes(kernel) === 0) await this.#barrierIfDue(how.isBehind);
     }
   }
 
@@ -357,14 +375,15 @@ export class Here implements Engine {
 
   #foldGathered(): void {
     const { pipeline } = this.#parts;
-    foldGathered(pipeline, this.#stages);
+    foldGathered(pipeline, this.#stages, this.#ahead);
     this.#late.add(takeRefused(pipeline.layout));
   }
 
   #isDue(isBehind: boolean): boolean {
     const { pipeline, foldMemoryBytes, writer } = this.#parts;
     const { folds } = pipeline;
-    if (folds.some(fold => !fold.hasRoom) || this.#errors.length > ERRORS_PENDING_MAX) return true;
+    if (this.#ahead.pendingRows > 0 || folds.some(fold => !fold.hasRoom) || this.#errors.length > ERRORS_PENDING_MAX)
+      return true;
     const dirtyCount = folds.reduce((sum, fold) => sum + fold.dirtyCount, 0);
     if (dirtyCount > (writer ? DIRTY_BESIDE_MAX : DIRTY_MAX) && !isBehind) return true;
     return folds.reduce((sum, fold) => sum + fold.dirtyBytes, 0) > foldMemoryBytes * DIRTY_SHARE;

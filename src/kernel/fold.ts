@@ -263,6 +263,15 @@ export class Fold {
     return kept;
   }
 
+  /**
+   * Hands the dirty rows over to `keep`, which has to take all of them, and gives them to whoever reads until the store has them: to
+   * memory they are clean from now on, and may leave it.
+   */
+  putAway(keep: (run: Iterable<Uint8Array<ArrayBuffer>>, rowCount: number) => void, partBytes: number): void {
+    keep(this.dirtyRun(partBytes), this.dirtyCount);
+    this.kernel.exports.putAwayDirty();
+  }
+
   /** Views of what the kernel packs. */
   *#parts(isRun: boolean, partBytes: number): Generator<Uint8Array<ArrayBuffer>> {
     const { exports, bytes } = this.kernel;

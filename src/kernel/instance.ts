@@ -303,6 +303,7 @@ export interface Exports {
   startPacking(): void;
   packPart(isRun: number, bytes: number): number;
   snapshotDirty(): void;
+  putAwayDirty(): void;
   packedStart(): number;
   packedLength(): number;
   settle(): void;

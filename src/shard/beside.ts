@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { BesideWriter } from '../ingest/barrier.ts';
+import { sealedBuffers } from '../store/sealed.ts';
 import type { Wire } from './desk.ts';
 import { errorOf } from './failure.ts';
 import type { FromWriter, ToWriter } from './message.ts';
@@ -25,9 +26,10 @@ export function besideWriter(wire: Wire<ToWriter, FromWriter>, onFailure: (error
     return done.promise;
   };
   return {
-    async write({ runs, ...work }) {
-      const moved = runs.flatMap(run => run.map(({ buffer }) => buffer));
-      const written = await ask({ kind: 'write', runs, sealed: [], ...work }, moved);
+    async write(snapshot) {
+      const { runs, sealed } = snapshot;
+      const moved = [...runs.flatMap(run => run.map(({ buffer }) => buffer)), ...sealed.flatMap(sealedBuffers)];
+      const written = await ask({ kind: 'write', ...snapshot }, moved);
       assert(written.kind === 'written', 'the writer answers what it was asked');
       return written;
     },

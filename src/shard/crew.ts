@@ -209,7 +209,7 @@ export class Crew implements Engine {
   }
 
   /** Sums over the shards, as each said last. */
-  sizes(): Omit<ShardSizes, 'readsBack' | 'stages'> {
+  sizes(): Omit<ShardSizes, 'readsBack' | 'pendingRows' | 'stages'> {
     const sum = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0 };
     const { lastRows } = this.#parts;
     for (const sizes of [...this.#shards.map(desk => desk.sizes), ...(lastRows ? [lastRows] : [])]) {
@@ -475,6 +475,9 @@ export class Crew implements Engine {
         this.#wake();
         break;
       case 'snapshot':
+        desk.sizes.pendingRows = 0;
+        desk.tell(message);
+        break;
       case 'closed':
         desk.tell(message);
         break;
@@ -513,7 +516,12 @@ export class Crew implements Engine {
 
   #isDue(): boolean {
     if (this.#isOver(1) || this.#isDirty(1) || this.#errors.length > ERRORS_PENDING_MAX) return true;
-    return !this.#isBehind && this.sizes().dirtyCount > DIRTY_MAX;
+    return this.#isPending || (!this.#isBehind && this.sizes().dirtyCount > DIRTY_MAX);
+  }
+
+  /** Rows that are put away wait for a barrier. */
+  get #isPending(): boolean {
+    return this.#shards.some(({ sizes }) => sizes.pendingRows > 0);
   }
 
   #isDirty(factor: number): boolean {
@@ -571,7 +579,7 @@ export class Crew implements Engine {
     const rowCount = snapshots.reduce((sum, one) => sum + one.rowCount, 0);
     const mark = { position, clocks, highest: snapshots.flatMap(one => one.highest) };
     const runs = snapshots.map(one => one.run).filter(run => run.length > 0);
-    const sealed = snapshots.flatMap(one => one.sealed ?? []);
+    const sealed = snapshots.flatMap(one => one.sealed);
     const done = await this.#toWriter({ kind: 'write', runs, sealed, isBulk, rowCount, mark, errors, late, merged }, [
       ...runs.flatMap(run => run.map(({ buffer }) => buffer)),
       ...sealed.flatMap(sealedBuffers),
@@ -661,7 +669,7 @@ export class Crew implements Engine {
 
   /** Or else a barrier, which is under way, goes first. */
   #hasMemory(): boolean {
-    return this.#barrier === null || !(this.#isOver(OVER_MAX) || this.#isDirty(2));
+    return this.#barrier === null || !(this.#isOver(OVER_MAX) || this.#isDirty(2) || this.#isPending);
   }
 
   #wake(): void {
@@ -696,7 +704,7 @@ export class Crew implements Engine {
 /** As a shard gives it. */
 function snapshotOf(fold: Fold): TakenOff {
   const rowCount = fold.dirtyCount;
-  return { run: fold.snapshot(), sealed: null, rowCount, highest: fold.highest() };
+  return { run: fold.snapshot(), sealed: [], rowCount, highest: fold.highest() };
 }
 
 /** Rows of the shards' columns, each in its place. */

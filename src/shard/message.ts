@@ -126,7 +126,8 @@ export type FromShard =
 export interface TakenOff {
   /** Parts of a run; none where it is sealed. */
   run: Uint8Array<ArrayBuffer>[];
-  sealed: SealedRun | null;
+  /** The oldest first. */
+  sealed: SealedRun[];
   rowCount: number;
   highest: Mark['highest'];
 }
@@ -139,6 +140,8 @@ export interface ShardSizes {
   loaded: number;
   /** As of a fold. */
   readsBack: boolean;
+  /** Put away, and not in a snapshot yet. */
+  pendingRows: number;
   stages: StageMs;
 }
 

@@ -61,10 +61,7 @@ export class ServedShard {
       case 'snapshot': {
         const snapshot = shard.snapshot(message.isSealed);
         const { run, sealed } = snapshot;
-        post({ kind: 'snapshot', ...snapshot }, [
-          ...run.map(({ buffer }) => buffer),
-          ...(sealed ? sealedBuffers(sealed) : []),
-        ]);
+        post({ kind: 'snapshot', ...snapshot }, [...run.map(({ buffer }) => buffer), ...sealed.flatMap(sealedBuffers)]);
         break;
       }
       case 'settle':

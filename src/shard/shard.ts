@@ -12,18 +12,18 @@ import { gatherShare } from '../kernel/share.ts';
 import { tilePicked } from '../kernel/tile.ts';
 import { takeBack, upsertsOf } from '../kernel/upsert.ts';
 import type { FeatureColumn } from '../kernel/feature_column.ts';
-import { answerKeys, type StoredRows, storedOf } from '../read/answer.ts';
+import { answerKeys, storedOf } from '../read/answer.ts';
 import { type ExplainedFeature, Explainer } from '../read/explain.ts';
 import { emptyColumns } from '../read/read.ts';
 import { PIECE_BYTES } from '../store/pack.ts';
 import { sealRun } from '../store/sealed.ts';
-import type { Mark } from '../store/store.ts';
+import type { Mark, RowReader } from '../store/store.ts';
 import type { ShardSizes, TakenOff } from './message.ts';
 
 export interface ShardParts {
   layout: Layout;
   fold: Fold;
-  store: StoredRows;
+  store: Pick<RowReader, 'readKey' | 'ahead'>;
   /** How many shards there are: so many buffers of changes come out of a chunk. */
   shards: number;
 }
@@ -134,8 +134,8 @@ export class Shard {
   }
 
   #foldGathered(): void {
-    const { layout, fold } = this.parts;
-    foldGathered({ layout, folds: [fold] }, this.stages);
+    const { layout, fold, store } = this.parts;
+    foldGathered({ layout, folds: [fold] }, this.stages, store.ahead);
   }
 
   /** Folds changes, and remembers the clocks as of the prefix that they complete. */
@@ -169,23 +169,26 @@ export class Shard {
    * @param isSealed compressed, as the database has them
    */
   snapshot(isSealed: boolean): TakenOff {
-    const { fold } = this.parts;
-    const rowCount = fold.dirtyCount;
+    const { fold, store } = this.parts;
+    const rowCount = fold.dirtyCount + store.ahead.pendingRows;
     return this.stages.time('snapshot', () => {
-      const sealed = isSealed ? fold.takeOff(fold.dirtyRun(PIECE_BYTES), sealRun) : null;
-      return { run: sealed ? [] : fold.snapshot(), sealed, rowCount, highest: fold.highest() };
+      const sealed = store.ahead.takeOff();
+      if (isSealed) sealed.push(fold.takeOff(fold.dirtyRun(PIECE_BYTES), sealRun));
+      return { run: isSealed ? [] : fold.snapshot(), sealed, rowCount, highest: fold.highest() };
     });
   }
 
   settle(targetBytes: number): ShardSizes {
-    const { fold } = this.parts;
+    const { fold, store } = this.parts;
     fold.settle();
+    store.ahead.settle();
     this.stages.time('evict', () => fold.evict(targetBytes));
     return this.sizes();
   }
 
   sizes(): ShardSizes {
     const { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, readsBack } = this.parts.fold;
-    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, readsBack, stages: this.stages.ms };
+    const { pendingRows } = this.parts.store.ahead;
+    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, readsBack, pendingRows, stages: this.stages.ms };
   }
 }

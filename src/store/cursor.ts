@@ -3,16 +3,21 @@
  */
 import { releaseBytes } from '../base/release.ts';
 import { PackWalk } from './pack.ts';
-import type { Pack, Packs } from './packs.ts';
+import type { Pack } from './packs.ts';
+
+/** Packs of runs, as `Packs` has them. What it hands over is given back (`releaseBytes`). */
+export interface RunPacks {
+  at(run: number, address: Uint8Array): Pick<Pack, 'bytes' | 'next'>;
+}
 
 /** Stands at a row of one run, and goes on from there: its packs are read when it comes to them. */
 export class RunCursor {
   readonly walk = new PackWalk();
   isThere = false;
-  #pack: Pack | null = null;
+  #pack: ReturnType<RunPacks['at']> | null = null;
 
   constructor(
-    private readonly packs: Packs,
+    private readonly packs: RunPacks,
     private readonly run: number,
   ) {}
 
@@ -48,7 +53,7 @@ export class RunCursor {
 }
 
 /** Of addresses that are not below the pack: nothing of the next ones comes before it. */
-function isWithin(bytes: Uint8Array, start: number, end: number, { next }: Pack): boolean {
+function isWithin(bytes: Uint8Array, start: number, end: number, { next }: Pick<Pack, 'next'>): boolean {
   if (next === null) return true;
   const length = Math.min(end - start, next.length);
   for (let i = 0; i < length; i++) if (bytes[start + i] !== next[i]) return bytes[start + i]! < next[i]!;
@@ -60,9 +65,9 @@ export class Cursor {
   readonly #cursors: RunCursor[];
   #at: RunCursor | null = null;
 
-  /** @param runs the newest first */
-  constructor(packs: Packs, runs: number[]) {
-    this.#cursors = runs.map(run => new RunCursor(packs, run));
+  /** @param cursors of each run, the newest first */
+  constructor(cursors: RunCursor[]) {
+    this.#cursors = cursors;
   }
 
   get isThere(): boolean {

@@ -202,7 +202,9 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
   }
 
   function drop(pack: Pack, from: Uint8Array, to: Uint8Array): number {
-    return dropRows(pack.bytes, from, to, out) > 0 ? write(pack) : 0;
+    const size = dropRows(pack.bytes, from, to, out) > 0 ? write(pack) : 0;
+    releaseBytes(pack.bytes);
+    return size;
   }
 
   function dropEmpty(levels: Levels): void {
@@ -233,8 +235,8 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
 
   function add(levels: Levels, { runs, sealed, isBulk }: RowRuns): void {
     const before = sizeOf(levels);
-    addRuns(levels, runs);
     addSealed(levels, sealed);
+    addRuns(levels, runs);
     settle(levels, sizeOf(levels) - before, isBulk);
   }
 
@@ -245,7 +247,7 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
     else addTail(levels, new Runs(runs));
   }
 
-  /** Each run is a new tail as it stands. */
+  /** Each run is a new tail as it stands, the last of them the newest. */
   function addSealed(levels: Levels, runs: SealedRun[]): void {
     for (const sealed of runs) {
       if (sealed.ends.length === 0) continue;

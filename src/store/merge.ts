@@ -90,12 +90,11 @@ export class PackMerge {
       if (out.size >= bytesMax) return false;
       if (this.#isThere && walk.isAt(run.address, 0, run.length)) this.#isThere = walk.next();
       else if (this.#isThere && walk.isBelow(run.address, 0, run.length)) {
-        this.#isThere = take(walk, [run], out, bytesMax);
+        this.#isThere = take(walk, run, null, out, bytesMax);
         continue;
       }
       runs.passBeside(run);
-      const bounds = [this.#isThere ? walk : null, runs.leastBeside(run)].filter(one => one !== null);
-      if (!take(run, bounds, out, bytesMax, this.#end)) run.advance();
+      if (!take(run, this.#isThere ? walk : null, runs.leastBeside(run), out, bytesMax, this.#end)) run.advance();
     }
     if (!this.#isThere) return true;
     out.take(walk);
@@ -110,19 +109,21 @@ export class PackMerge {
 }
 
 /**
- * Takes the row that a walk stands at, and those behind it that are below all bounds, until `out` is full; false where its
- * pack or part has no more.
+ * Takes the row that a walk stands at, and those behind it that are below both bounds and the end, until `out` is full; false where
+ * its pack or part has no more. It comes to most rows, and so makes no object.
  */
 function take(
   walk: PackWalk,
-  bounds: PackWalk[],
+  bound: PackWalk | null,
+  other: PackWalk | null,
   out: PackWriter,
   bytesMax: number,
   end: Uint8Array | null = null,
 ): boolean {
-  let [least, length] = [end, end?.length ?? 0];
-  for (const bound of bounds)
-    if (!least || bound.isBelow(least, 0, length)) [least, length] = [bound.address, bound.length];
+  const lower = bound && other?.isBelow(bound.address, 0, bound.length) ? other : (bound ?? other);
+  const isEnd = end !== null && !lower?.isBelow(end, 0, end.length);
+  const least = isEnd ? end : lower?.address;
+  const length = isEnd ? end.length : (lower?.length ?? 0);
   // Spelt anew, for another row may be before it now.
   out.take(walk);
   const rest = walk.end;

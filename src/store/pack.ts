@@ -319,9 +319,21 @@ export function cutPack(pack: Uint8Array): Piece[] {
 
 /** A pack that is no larger than it may be, as a piece. */
 export function pieceOf(pack: Uint8Array<ArrayBuffer>): Piece {
+  return { first: firstOf(pack), bytes: pack };
+}
+
+/** Address of the first row. */
+export function firstOf(pack: Uint8Array): Uint8Array<ArrayBuffer> {
   const walk = WALK.open(pack);
   walk.next();
-  return { first: walk.address.slice(0, walk.length), bytes: pack };
+  return walk.address.slice(0, walk.length);
+}
+
+/** Address of the last row. */
+export function lastOf(pack: Uint8Array): Uint8Array<ArrayBuffer> {
+  const walk = WALK.open(pack);
+  while (walk.next());
+  return walk.address.slice(0, walk.length);
 }
 
 const CUT = new PackWriter();

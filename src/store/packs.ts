@@ -141,14 +141,22 @@ export function openPackTable(db: Database): PackTable {
     statements.add.run(placeOf(run, first), crc32(sealed), sealed);
     return sealed.length;
   }
+  function add(run: number, { first, bytes }: Piece): number {
+    const sealed = sealPack(bytes);
+    const size = addSealed(run, first, sealed);
+    if (sealed !== bytes) releaseBytes(sealed);
+    return size;
+  }
   function replace({ id, run, place, storedSize }: Pack, rows: Uint8Array<ArrayBuffer>): number {
     if (rows.length === 0 && place.length > prefixSize(run)) {
       statements.remove.run(id);
       return -storedSize;
     }
     const sealed = sealPack(rows);
+    const size = sealed.length;
     statements.replace.run(crc32(sealed), sealed, id);
-    return sealed.length - storedSize;
+    if (sealed !== rows) releaseBytes(sealed);
+    return size - storedSize;
   }
   function removeBetween(run: number, from: Uint8Array, beforePlace: Uint8Array): number {
     const place = placeOf(run, from);
@@ -161,8 +169,7 @@ export function openPackTable(db: Database): PackTable {
     statements.clearFirst.run();
   }
   return {
-    ...{ addSealed, replace, removeBetween, clear },
-    add: (run, { first, bytes }) => addSealed(run, first, sealPack(bytes)),
+    ...{ add, addSealed, replace, removeBetween, clear },
     removeRun: run => statements.removeBetween.run(placeOf(run, new Uint8Array(0)), placeOf(run, END)),
     close() {
       for (const statement of Object.values(statements)) statement.finalize();

@@ -15,10 +15,10 @@ const LEVEL = 3;
 /** Fewer bytes hardly become less. */
 const SEALED_MIN_BYTES = 128;
 
-export function sealPack(rows: Uint8Array<ArrayBuffer>): Uint8Array {
+export function sealPack(rows: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   if (rows.length < SEALED_MIN_BYTES) return rows;
   const sealed = Bun.zstdCompressSync(rows, { level: LEVEL });
-  return sealed.length < rows.length ? sealed : rows;
+  return sealed.length < rows.length ? (sealed as Uint8Array<ArrayBuffer>) : rows;
 }
 
 /** @throws PackDamage where the bytes are a frame that cannot be unpacked */

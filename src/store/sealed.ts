@@ -2,8 +2,7 @@
  * Runs whose packs are as they rest in the database: cut, compressed (seal.ts), and side by side in one buffer. Whoever has the
  * rows makes them, in a thread of its own, and the one that writes has only to put them down.
  */
-import { Growing } from '../base/growing.ts';
-import { type Piece, pieceOf } from './pack.ts';
+import { firstOf, type Piece } from './pack.ts';
 import { sealPack } from './seal.ts';
 
 export interface SealedRun {
@@ -17,26 +16,40 @@ export interface SealedRun {
   firstEnds: Uint32Array<ArrayBuffer>;
 }
 
+/** A run whose packs come one after the other. */
+export class Sealing {
+  /** Address of the first row of each pack, and what it is compressed. */
+  readonly firsts: Uint8Array<ArrayBuffer>[] = [];
+  readonly packs: Uint8Array<ArrayBuffer>[] = [];
+
+  /** @param part of a run, which becomes a pack */
+  add(part: Uint8Array<ArrayBuffer>): void {
+    const sealed = sealPack(part);
+    this.firsts.push(firstOf(part));
+    this.packs.push(sealed === part ? part.slice() : sealed);
+  }
+
+  /** A copy of all of it. */
+  sealed(): SealedRun {
+    const [packs, firsts] = [sideBySide(this.packs), sideBySide(this.firsts)];
+    return { packs: packs.bytes, ends: packs.ends, firsts: firsts.bytes, firstEnds: firsts.ends };
+  }
+}
+
 /** @param parts of a run, each of which becomes a pack: a view that holds until the next */
 export function sealRun(parts: Iterable<Uint8Array<ArrayBuffer>>): SealedRun {
-  const packs = new Growing();
-  const firsts = new Growing();
-  const ends: number[] = [];
-  const firstEnds: number[] = [];
-  for (const part of parts) {
-    const { first } = pieceOf(part);
-    const sealed = sealPack(part);
-    firsts.copy(first, 0, first.length);
-    packs.copy(sealed, 0, sealed.length);
-    firstEnds.push(firsts.length);
-    ends.push(packs.length);
-  }
-  return {
-    packs: packs.bytes.slice(0, packs.length),
-    ends: Uint32Array.from(ends),
-    firsts: firsts.bytes.slice(0, firsts.length),
-    firstEnds: Uint32Array.from(firstEnds),
-  };
+  const sealing = new Sealing();
+  for (const part of parts) sealing.add(part);
+  return sealing.sealed();
+}
+
+function sideBySide(parts: Uint8Array[]): { bytes: Uint8Array<ArrayBuffer>; ends: Uint32Array<ArrayBuffer> } {
+  const ends = new Uint32Array(parts.length);
+  let end = 0;
+  for (const [i, part] of parts.entries()) ends[i] = end += part.length;
+  const bytes = new Uint8Array(end);
+  for (const [i, part] of parts.entries()) bytes.set(part, ends[i]! - part.length);
+  return { bytes, ends };
 }
 
 /** Its packs, compressed as they are; views of its buffers. */

@@ -15,7 +15,8 @@ import {
   writeAddress,
 } from './address.ts';
 import { runOf } from './batch.ts';
-import { Cursor } from './cursor.ts';
+import { RunsAhead } from './ahead.ts';
+import { Cursor, RunCursor } from './cursor.ts';
 import {
   type ChangePack,
   isSettled,
@@ -197,7 +198,7 @@ function openStore(db: Database): Store {
   function sweep(horizons: Horizon[], keysMax: number): number {
     if (horizons.length === 0) return 0;
     const expiry = expiryOf(horizons);
-    const cursor = new Cursor(packs, runsOf(levelsIn.read()));
+    const cursor = new Cursor(cursorsOf(packs, runsOf(levelsIn.read())));
     const swept = statements.swept.get()!;
     const from = nextSwept(swept, expiry);
     let [at, end, deleted]: [Key | null, Uint8Array, number] = [swept, from, 0];
@@ -263,6 +264,7 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
   const markStatement = db.prepare<{ position: number; clocks: string; highest: string }, []>(
     'SELECT position, clocks, highest FROM rows_state',
   );
+  const ahead = new RunsAhead();
   let levelsIn: LevelsText | null = null;
   const [low, high] = [new Scratch(), new Scratch()];
   const wanted = new PackWalk();
@@ -271,7 +273,7 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
   /** Whoever opens the database to write may bring it up to date meanwhile. */
   function rows(): Cursor {
     if (!levelsIn && versionOf(db) === VERSION) levelsIn = openLevelsText(db);
-    return new Cursor(packs, levelsIn ? runsOf(levelsIn.read()) : [BASE]);
+    return new Cursor([...ahead.cursors(), ...cursorsOf(packs, levelsIn ? runsOf(levelsIn.read()) : [BASE])]);
   }
 
   function mark(): Mark {
@@ -325,6 +327,7 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
   }
 
   return {
+    ahead,
     mark: () => guarded(db, mark),
     readKey: (entity, key, ranges, take) => reading(() => readKey(entity, key, ranges, take)),
     readRange: (entity, key, levelMs, fromMs, toMs) => reading(() => readRange(entity, key, { levelMs, fromMs, toMs })),
@@ -336,6 +339,10 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
       packs.close();
     },
   };
+}
+
+function cursorsOf(packs: Packs, runs: number[]): RunCursor[] {
+  return runs.map(run => new RunCursor(packs, run));
 }
 
 /** An address that is written again and again. */

@@ -1,5 +1,6 @@
 import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
+import type { RunsAhead } from './ahead.ts';
 import type { Run } from './merge.ts';
 import type { SealedRun } from './sealed.ts';
 
@@ -39,6 +40,8 @@ export interface Store extends RowReader {
 
 /** What a store is to those who only read: there may be several, in as many threads. */
 export interface RowReader {
+  /** Rows that whoever folds has put away until a commit brings them: this reader, and none beside it, has them before those of the store. */
+  readonly ahead: RunsAhead;
   /** What the rows have been folded from, as the last commit said; position 0 and no clocks when empty. */
   mark(): Mark;
   /**
@@ -88,13 +91,13 @@ export interface Horizon {
   beforeMs: number;
 }
 
-/** Rows to be written: in any order, or as runs, which have no address in common (assembly/run.ts makes them). */
+/** Rows to be written: in any order, or as runs (assembly/run.ts makes them). */
 export type Rows = Iterable<Row> | RowRuns;
 
 export interface RowRuns {
-  /** They become one. */
+  /** They become one, and have no address in common. */
   runs: Run[];
-  /** Each stays one of its own. */
+  /** Each stays one of its own: under an address that two have, the row of the later one counts, and that of `runs` before both. */
   sealed: SealedRun[];
   /** More follows at once, and hardly a row is read meanwhile: runs are made fewer only when they are many, and the rest later. */
   isBulk: boolean;

@@ -1,0 +1,87 @@
+/**
+ * Rows that memory has let go of before they are in the database: runs of packs, compressed as they will rest there. Whoever reads
+ * through a reader finds them before what the database has.
+ *
+ *     memory --putAway--> pending --takeOff--> leaving --settle--> the database has them
+ */
+import { assert } from '../base/assert.ts';
+import { RunCursor, type RunPacks } from './cursor.ts';
+import { firstOf, lastOf } from './pack.ts';
+import { unsealPack } from './seal.ts';
+import { type SealedRun, Sealing } from './sealed.ts';
+
+/** In ascending order of addresses, as all runs. */
+class RunAhead implements RunPacks {
+  readonly sealing = new Sealing();
+  /** Address of the last row. */
+  last = new Uint8Array(0);
+
+  at(_run: number, address: Uint8Array): { bytes: Uint8Array<ArrayBuffer>; next: Uint8Array | null } {
+    const { firsts, packs } = this.sealing;
+    let [low, high] = [0, firsts.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (Buffer.compare(firsts[middle]!, address) <= 0) low = middle;
+      else high = middle - 1;
+    }
+    const sealed = packs[low]!;
+    const plain = unsealPack(sealed);
+    // What is read is given back: one that is not compressed is kept here.
+    return { bytes: plain === sealed ? sealed.slice() : plain, next: firsts[low + 1] ?? null };
+  }
+}
+
+export class RunsAhead {
+  /** The oldest first; of these so many are leaving. */
+  readonly #runs: RunAhead[] = [];
+  #leaving = 0;
+  #pendingRows = 0;
+
+  /** Rows put away and not taken off; one that has come back and changed counts again. */
+  get pendingRows(): number {
+    return this.#pendingRows;
+  }
+
+  /**
+   * Puts rows away. Those that come behind all that were put away last become one run with them.
+   *
+   * @param parts of a run, each of which becomes a pack: a view that holds until the next
+   */
+  putAway(parts: Iterable<Uint8Array<ArrayBuffer>>, rowCount: number): void {
+    let run: RunAhead | null = null;
+    for (const part of parts) {
+      run ??= this.#runBehind(part);
+      run.sealing.add(part);
+      run.last = lastOf(part);
+    }
+    this.#pendingRows += rowCount;
+  }
+
+  /** The run that a part goes on with, or a new one. */
+  #runBehind(part: Uint8Array<ArrayBuffer>): RunAhead {
+    const last = this.#runs.length > this.#leaving ? this.#runs.at(-1)! : null;
+    if (last && Buffer.compare(last.last, firstOf(part)) < 0) return last;
+    const run = new RunAhead();
+    this.#runs.push(run);
+    return run;
+  }
+
+  /** What is pending, the oldest first: copies, for a commit that is to have them before all rows that are in memory still. */
+  takeOff(): SealedRun[] {
+    assert(this.#leaving === 0, 'one commit at a time');
+    this.#leaving = this.#runs.length;
+    this.#pendingRows = 0;
+    return this.#runs.map(({ sealing }) => sealing.sealed());
+  }
+
+  /** What was taken off is in the database. */
+  settle(): void {
+    this.#runs.splice(0, this.#leaving);
+    this.#leaving = 0;
+  }
+
+  /** Of each run, the newest first. */
+  cursors(): RunCursor[] {
+    return this.#runs.toReversed().map(run => new RunCursor(run, 0));
+  }
+}
