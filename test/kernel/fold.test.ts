@@ -3,6 +3,8 @@ import { describe, expect, test } from 'bun:test';
 import { Fault } from '../../src/base/fault.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
+import { keyAt, levelAt } from '../../src/store/address.ts';
+import { PackWalk } from '../../src/store/pack.ts';
 import { Random } from '../sim/random.ts';
 import { oneByOne } from './back.ts';
 import { bytesOf } from './columns.ts';
@@ -50,6 +52,56 @@ test('of rows that were last used alike those leave first whose tile is over', a
   fold.apply(changeBatch(...changes.map((change): Parameters<typeof changeBatch>[0] => [change, row([1, sum(1n)])])));
   expect(gone).toEqual(Array.from({ length: 100 }, () => 60_000));
 });
+
+test('rows that are put away may leave, those in flight stay, and both change again', async () => {
+  const away: string[] = [];
+  const asked: string[] = [];
+  const fold = new Fold(
+    await loadKernel(),
+    oneByOne((_entity, key, levelMs) => {
+      asked.push(`${Buffer.from(key).toString()} ${levelMs}`);
+      return null;
+    }),
+  );
+  const change = (...keys: string[]) =>
+    fold.apply(
+      changeBatch(
+        ...keys.flatMap(key =>
+          [0n, 60_000n].map((level): Parameters<typeof changeBatch>[0] => [{ key, level }, row([1, sum(5n)])]),
+        ),
+      ),
+    );
+  const dirty = () => fold.dirtyRows().map(({ key, levelMs }) => `${Buffer.from(key).toString()} ${levelMs}`);
+  change('a', 'b');
+  fold.snapshot();
+  // Of one that is in flight a level changes again.
+  fold.apply(changeBatch([{ key: 'b', level: 60_000n }, row([1, sum(1n)])]));
+  change('c');
+  const rows = dirty();
+  expect(rows).toEqual(['b 60000', 'c 0', 'c 60000']);
+  fold.putAway((run, rowCount) => {
+    for (const part of run) for (const row of rowsOfRun(part)) away.push(row);
+    expect(rowCount).toBe(3);
+  }, 1);
+  expect(away).toEqual(['b 60000', 'c 0', 'c 60000']);
+  expect([fold.dirtyCount, fold.dirtyBytes, dirty()]).toEqual([0, 0, []]);
+  fold.evict(0);
+  expect(fold.evicted).toBe(3);
+  // What left is asked for, and what was in flight is there.
+  change('b', 'c');
+  expect(asked.sort()).toEqual(['b 60000', 'c 0', 'c 60000']);
+  expect(dirty()).toEqual(['b 0', 'b 60000', 'c 0', 'c 60000']);
+  fold.settle();
+  expect(dirty()).toEqual(['b 0', 'b 60000', 'c 0', 'c 60000']);
+});
+
+function rowsOfRun(part: Uint8Array): string[] {
+  const walk = new PackWalk().open(part);
+  const rows: string[] = [];
+  while (walk.next())
+    rows.push(`${Buffer.from(keyAt(walk.address, walk.length)).toString()} ${levelAt(walk.address, walk.length)}`);
+  return rows;
+}
 
 test('whether rows are read back is told by the events that were gathered last', async () => {
   const fold = new Fold(

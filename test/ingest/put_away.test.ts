@@ -1,0 +1,119 @@
+/** More events are gathered than memory has room for rows of: those are put away on the way, and everybody finds them. */
+import { Database } from 'bun:sqlite';
+import { expect, spyOn, test } from 'bun:test';
+import { writeBarrier, type BesideWriter } from '../../src/ingest/barrier.ts';
+import { Here } from '../../src/ingest/here.ts';
+import { Fold } from '../../src/kernel/fold.ts';
+import { pickedBytes } from '../../src/kernel/gather.ts';
+import { loadKernel } from '../../src/kernel/instance.ts';
+import { layPlan } from '../../src/kernel/load.ts';
+import { openMeta } from '../../src/meta/meta.ts';
+import type { Value } from '../../src/plan/value.ts';
+import { Reader } from '../../src/read/read.ts';
+import { AHEAD_MAX_MS } from '../../src/source/source.ts';
+import { RunsAhead } from '../../src/store/ahead.ts';
+import { sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
+import { flightsPlan } from '../oracle/fixtures/flights.ts';
+import { parseLog } from '../oracle/log.ts';
+import { SimulatedDisk } from '../sim/disk.ts';
+import { countedIds, EVENT_CLOCK, memoryDatabase, openEngine, rowMap } from '../sim/engine.ts';
+import { body, smallWeek, tame } from '../sim/flights.ts';
+import { compareAnswer, everything, type Keys, keysOf } from '../sim/judge.ts';
+import { Random } from '../sim/random.ts';
+import { folders } from '../source/folder.ts';
+
+const plan = flightsPlan();
+const lines = tame(await smallWeek(40, 4));
+/** Far less than the rows of these flights occupy. */
+const LITTLE_BYTES = 200 << 10;
+
+const folder = folders();
+
+/** Rows, a reader of them, and one who writes when a few turns of the event loop have passed, as another thread would. */
+function openBeside(random: Random) {
+  const path = folder();
+  const db = new Database(path, { strict: true });
+  const store = sqliteStore(db);
+  const meta = openMeta(db);
+  const readable = new Database(path, { readonly: true });
+  const rows = sqliteRows(readable);
+  const writer: BesideWriter = {
+    async write({ runs, sealed, isBulk, ...work }) {
+      for (let turns = random.below(6); turns > 0; turns--) await Bun.sleep(0);
+      const expired = writeBarrier(store, meta, [], { ...work, rows: { runs, sealed, isBulk } });
+      for (let turns = random.below(6); turns > 0; turns--) await Bun.sleep(0);
+      return { expired, seconds: 0 };
+    },
+    close: () => Promise.resolve(),
+  };
+  return { store, meta, rows, writer };
+}
+
+test.each([1, 2])(
+  'lookups and later events see what is put away, whether it is written yet or not, seed %p',
+  async seed => {
+    const random = new Random(seed);
+    const { store, meta, rows, writer } = openBeside(random);
+    const kernel = await loadKernel();
+    const layout = layPlan(kernel, plan, countedIds(plan), { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
+    const fold = new Fold(kernel, rows.readRows);
+    const onFailure = (error: unknown) => {
+      throw error;
+    };
+    const parts = { pipeline: { layout, folds: [fold] }, store, meta, writer, rows, keeping: [] };
+    const engine = new Here({ ...parts, foldMemoryBytes: LITTLE_BYTES, onFailure });
+    const position = () => engine.folded - 1;
+    const reader = new Reader({ layout, fold, store: rows, position, nowMicros: () => engine.greatestClock()! });
+    const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
+    const keys = keysOf(log);
+    const someOf = (all: Value[][]) => Array.from({ length: 20 }, () => random.pick(all));
+    let seen = 0;
+    for (let from = 0; from < lines.length; ) {
+      const to = Math.min(lines.length, from + 1 + random.below(200));
+      await engine.fold(body(lines.slice(from, to)), from, null, true);
+      from = to;
+      if (rows.ahead.cursors().length === 0 || pickedBytes(kernel) > 0) continue;
+      const asked: Keys = new Map([...keys].map(([entity, all]) => [entity, someOf(all)]));
+      seen += compareAnswer(plan, log, asked, reader.lookup(everything(plan, asked)));
+    }
+    await engine.barrier();
+    expect(seen).toBeGreaterThan(1_000);
+    expect(rows.ahead.cursors()).toEqual([]);
+    const slow = await openEngine(plan, { disk: new SimulatedDisk(1), db: memoryDatabase() });
+    await slow.ingest.post(body(lines), 'ndjson');
+    slow.ingest.barrier();
+    expect(rowMap(store)).toEqual(rowMap(slow.store));
+    expect(store.mark()).toEqual(slow.store.mark());
+    await engine.close();
+    await slow.close();
+  },
+  60_000,
+);
+
+test('nothing is put away where there is room, nor where somebody waits for events', async () => {
+  const putAway = spyOn(RunsAhead.prototype, 'putAway');
+  for (const { foldMemoryBytes, inBulk } of [
+    { foldMemoryBytes: 1 << 30, inBulk: true },
+    { foldMemoryBytes: 1 << 30, inBulk: false },
+    { foldMemoryBytes: LITTLE_BYTES, inBulk: true },
+  ]) {
+    putAway.mockClear();
+    const { ingest, folds, close } = await openEngine(plan, {
+      ...{ disk: new SimulatedDisk(1), db: memoryDatabase(), foldMemoryBytes },
+    });
+    let most = 0;
+    const evict = spyOn(folds[0]!, 'evict').mockImplementation(target => {
+      most = Math.max(most, folds[0]!.stateBytes);
+      Fold.prototype.evict.call(folds[0]!, target);
+    });
+    if (inBulk) await ingest.inBulk(post => post(body(lines), 'ndjson'));
+    else for (let i = 0; i < lines.length; i += 500) await ingest.post(body(lines.slice(i, i + 500)), 'ndjson');
+    const isLittle = foldMemoryBytes === LITTLE_BYTES;
+    expect(putAway.mock.calls.length > 3).toBe(isLittle);
+    // Of what a gathering makes memory never has all at once.
+    if (isLittle) expect(most).toBeLessThan(3 * LITTLE_BYTES);
+    evict.mockRestore();
+    await close();
+  }
+  putAway.mockRestore();
+});
