@@ -85,6 +85,10 @@ test('rows that are put away may leave, those in flight stay, and both change ag
   }, 1);
   expect(away).toEqual(['b 60000', 'c 0', 'c 60000']);
   expect([fold.dirtyCount, fold.dirtyBytes, dirty()]).toEqual([0, 0, []]);
+  // One that has not left yet changes again, and is put away again.
+  change('c');
+  expect(dirty()).toEqual(['c 0', 'c 60000']);
+  fold.putAway(run => expect([...run].flatMap(part => rowsOfRun(part))).toEqual(['c 0', 'c 60000']), 1 << 20);
   fold.evict(0);
   expect(fold.evicted).toBe(3);
   // What left is asked for, and what was in flight is there.
