@@ -26,6 +26,7 @@ import { NUMBERS, TEXT } from './kind';
 import { Bytes, copyLoosely } from './memory';
 import { firstPosition, recordBefore, recordClock, recordCount, recordRow, recordType } from './batch';
 import { nestedSize } from './nested';
+import { Part } from './part';
 import { SHARED_HEAD, beginRuns, endRuns, shareOf } from './share';
 
 /** Events are picked while those before them wait to be tiled: so their texts are copied out of the batch. */
@@ -75,7 +76,7 @@ export function pickSequenced(group: Group, record: i32): void {
 }
 
 export function forgetPicked(group: Group): void {
-  for (let i = 0; i < group.partCount; i++) partAt(group, i).length = 0;
+  for (let i = 0; i < group.partCount; i++) partAt(group, i).forget();
   group.partCount = 0;
   group.isTiled = false;
   group.eventCount = 0;
@@ -120,18 +121,18 @@ function consider(group: Group, row: usize, record: usize): void {
   if (isShared) share(group, shareOf(hash), row, record, weight, hash, size);
   else {
     const part = partAt(group, isKept ? partOf(hash) : 0);
-    copyEvent(group, part, row, record, weight, hash, size);
-    copyValues(group, changetype<Picked>(part.end), row);
+    // Keys are copied in steps of 16.
+    part.reserve(size + 16);
+    const event = changetype<Picked>(part.at);
+    copyEvent(group, event, row, record, weight, hash);
+    copyValues(group, event, row);
     take(group, part, size);
   }
 }
 
-/** Copies an event but for its values to the end of a buffer. The key is the one that was built last. */
+/** Copies an event but for its values. The key is the one that was built last. */
 @inline
-function copyEvent(group: Group, to: Bytes, row: usize, record: usize, weight: i64, hash: u32, size: usize): void {
-  // Keys are copied in steps of 16.
-  to.reserve(size + 16);
-  const event = changetype<Picked>(to.end);
+function copyEvent(group: Group, event: Picked, row: usize, record: usize, weight: i64, hash: u32): void {
   event.timeMicros = load<i64>(group.times + (row << 3));
   event.clockMicros = load<i64>(recordClock + (record << 3));
   event.position = firstPosition + <i64>record;
@@ -141,11 +142,11 @@ function copyEvent(group: Group, to: Bytes, row: usize, record: usize, weight: i
   copyLoosely(pickedKey(group, event), keyStart, keyLength);
 }
 
-/** The event at the end of a part is one of it. */
+/** The event behind the last one of a part is one of it. */
 @inline
-function take(group: Group, part: Bytes, size: usize): void {
-  group.clockMicros = max(group.clockMicros, changetype<Picked>(part.end).clockMicros);
-  part.length += size;
+function take(group: Group, part: Part, size: usize): void {
+  group.clockMicros = max(group.clockMicros, changetype<Picked>(part.at).clockMicros);
+  part.at += size;
   group.eventBytes += size;
   group.eventCount++;
 }
@@ -188,7 +189,9 @@ function textSize(column: Column, value: i64): usize {
 function share(group: Group, to: Bytes, row: usize, record: usize, weight: i64, hash: u32, size: usize): void {
   to.reserve(SHARED_HEAD);
   to.length += SHARED_HEAD;
-  copyEvent(group, to, row, record, weight, hash, size);
+  // Keys are copied in steps of 16.
+  to.reserve(size + 16);
+  copyEvent(group, changetype<Picked>(to.end), row, record, weight, hash);
   const start = to.length;
   to.length += size;
   for (let i = 0; i < group.columnCount; i++) {
@@ -234,8 +237,8 @@ function takeEvent(group: Group, shared: Picked, sharedSize: usize): void {
   assert(size <= sharedSize);
   const part = partAt(group, partOf(shared.key));
   part.reserve(size + 16);
-  copyLoosely(part.end, changetype<usize>(shared), size);
-  if (sharedSize > size) takeTexts(group, shared, sharedSize, changetype<Picked>(part.end));
+  copyLoosely(part.at, changetype<usize>(shared), size);
+  if (sharedSize > size) takeTexts(group, shared, sharedSize, changetype<Picked>(part.at));
   take(group, part, size);
 }
 

@@ -10,6 +10,7 @@ import { makeRefusals } from './late';
 import { Bytes, allocateZeroed } from './memory';
 import { hasBefore, timeRegister, typeAt, typeFrame } from './event_type';
 import { closeRow } from './outline';
+import { Part } from './part';
 import { Template, appendZero } from './plain';
 import { isOfIntegers } from './whole';
 
@@ -105,7 +106,7 @@ export class Group {
   /** Each register once. */
   columnCount: i32;
   columns: usize;
-  /** Picked events, by part: PARTS of Bytes, of which so many may have some. */
+  /** Picked events: PARTS of Part, of which so many may have some. */
   parts: usize;
   partCount: i32;
   /** Of a picked event but for its key. */
@@ -153,7 +154,7 @@ export function addGroup(
   group.levels = allocateZeroed(<usize>levelCount * offsetof<Level>() + 1);
   // A value and a rank of each member, at most.
   group.columns = allocateZeroed(<usize>memberCount * 2 * offsetof<Column>() + 1);
-  group.parts = allocateZeroed(<usize>PARTS * offsetof<Bytes>());
+  group.parts = allocateZeroed(<usize>PARTS * offsetof<Part>());
   group.clockMicros = i64.MIN_VALUE;
   group.horizonMicros = i64.MIN_VALUE;
   group.texts = Arena.make();
@@ -178,8 +179,8 @@ export function levelAt(group: Group, index: i32): Level {
 }
 
 @inline
-export function partAt(group: Group, index: i32): Bytes {
-  return changetype<Bytes>(group.parts + <usize>index * offsetof<Bytes>());
+export function partAt(group: Group, index: i32): Part {
+  return changetype<Part>(group.parts + <usize>index * offsetof<Part>());
 }
 
 export function setKeyColumn(group: i32, index: i32, register: i32, kind: i32): void {

@@ -4,6 +4,7 @@
  */
 import { Group, Picked, partAt, pickedKey, pickedSize } from './group';
 import { Bytes, allocate, isSame, release } from './memory';
+import { eventsEnd, eventsStart, nextBlock } from './part';
 import { addToOrder, beginOrder, endOrder } from './order';
 
 /** A key that picked events touch, and its events: `count` of the ordered ones, from `first` on. */
@@ -54,9 +55,12 @@ export function orderByKey(group: Group, from: i32, to: i32): void {
   let count: usize = 0;
   for (let i = from; i < to; i++) {
     const part = partAt(group, i);
-    for (let at = part.start; at < part.end; at += sizeOf(group, at)) {
-      changetype<Picked>(at).key = keyIndex(group, changetype<Picked>(at));
-      count++;
+    for (let block = part.first; block != 0; block = nextBlock(part, block)) {
+      const end = eventsEnd(part, block);
+      for (let at = eventsStart(block); at < end; at += sizeOf(group, at)) {
+        changetype<Picked>(at).key = keyIndex(group, changetype<Picked>(at));
+        count++;
+      }
     }
   }
   placeEvents(group, from, to, count);
@@ -137,10 +141,13 @@ function placeEvents(group: Group, from: i32, to: i32, count: usize): void {
   ordered.reserve(count << 2);
   for (let i = from; i < to; i++) {
     const part = partAt(group, i);
-    for (let at = part.start; at < part.end; at += sizeOf(group, at)) {
-      const owner = keyedAt(changetype<Picked>(at).key);
-      store<u32>(orderedAt(owner.first + owner.count), <u32>at);
-      owner.count++;
+    for (let block = part.first; block != 0; block = nextBlock(part, block)) {
+      const end = eventsEnd(part, block);
+      for (let at = eventsStart(block); at < end; at += sizeOf(group, at)) {
+        const owner = keyedAt(changetype<Picked>(at).key);
+        store<u32>(orderedAt(owner.first + owner.count), <u32>at);
+        owner.count++;
+      }
     }
   }
 }

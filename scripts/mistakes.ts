@@ -1253,7 +1253,7 @@ const CREW: Mutant[] = [
     name: 'share-texts',
     why: 'texts of events that another kernel has picked stay where they were',
     file: 'assembly/gather.ts',
-    from: '  if (sharedSize > size) takeTexts(group, shared, sharedSize, changetype<Picked>(part.end));\n',
+    from: '  if (sharedSize > size) takeTexts(group, shared, sharedSize, changetype<Picked>(part.at));\n',
     to: '',
     suite: 'test/kernel/share.test.ts',
   },

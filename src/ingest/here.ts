@@ -345,7 +345,7 @@ export class Here implements Engine {
     }
     this.#folded += this.#decoder.count;
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
-    if (isBehind && !isGathered(this.#parts.pipeline.layout.kernel, this.#parts.foldMemoryBytes)) return;
+    if (isBehind && !isGathered(this.#parts.pipeline, this.#parts.foldMemoryBytes)) return;
     this.#foldGathered();
   }
 
