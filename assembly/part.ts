@@ -6,7 +6,7 @@ import { allocate, roundedSize } from './memory';
 
 /** Each block is twice as long as the one before it, so that a few events take little; a longer event has one of its own. */
 const BLOCK_MIN: usize = 512;
-const BLOCK_MAX: usize = 8 << 10;
+const BLOCK_MAX: usize = 64 << 10;
 
 /** At the head of a block: the next one, which may wait to be filled again, its size, and where its events end, which that of the last does not say. */
 const HEAD_SIZE: usize = 16;
