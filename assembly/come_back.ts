@@ -2,6 +2,7 @@
 import { Change, madeChanges } from './change';
 import { Entity, Level, entityFor, findEntity, findLevel, findRow, levelFor, rowFor, setRow } from './entity';
 import { FOLD_MALFORMED, FOLD_OK } from './fold';
+import { isFresh } from './fresh';
 import { HELD_SIZE, Held, addStretch, hasStretch, takeStretch } from './held';
 import { hashKey } from './key';
 import { Bytes, isSame } from './memory';
@@ -210,7 +211,8 @@ export function missingMade(): void {
 @inline
 function listMissing(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): void {
   if (isInMemory(kind, key, keyLength, levelMs, tileStart)) return;
-  if (isNew(stratumFor(kind, levelMs), key, keyLength, tileStart)) return;
+  const stratum = stratumFor(kind, levelMs);
+  if (isFresh(stratum, key, keyLength, tileStart) || isNew(stratum, key, keyLength, tileStart)) return;
   listRow(kind, key, keyLength, levelMs, tileStart);
 }
 

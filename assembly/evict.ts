@@ -22,6 +22,7 @@ import {
   table,
   tableSize,
 } from './entity';
+import { noteDeparted } from './fresh';
 import { HELD_SIZE, Held, cutStretch } from './held';
 import { Bytes } from './memory';
 import { give, stateBytes } from './occupied';
@@ -47,12 +48,20 @@ export function evict(targetBytes: f64): void {
     for (let i: u32 = 0; i < tableSize; i++) {
       const place = table + <usize>i * PLACE_SIZE;
       const at = <usize>load<u32>(place, 4);
-      if (at != 0 && evictFrom(changetype<Entity>(at), rank)) store<u32>(place, 0, 4);
+      if (at == 0) continue;
+      const hash = load<u32>(place);
+      if (evictFrom(changetype<Entity>(at), rank)) store<u32>(place, 0, 4);
+      if (!isFreshGone) continue;
+      isFreshGone = false;
+      noteDeparted(hash, targetBytes);
     }
     rebuildTable();
   }
   beginEra();
 }
+
+/** A fresh row (fresh.ts) of the entity that was looked at last has left. */
+let isFreshGone: bool = false;
 
 /**
  * Rows leave from the highest rank on: that of those not used for longest. Of rows that were last used in the same era those go
@@ -149,6 +158,7 @@ function leaves(level: Level, row: Row, rank: i32, floor: i64): bool {
     if (level.floor == floor && floor < row.tileStart) holdStretch(level, floor, row.tileStart);
     level.floor = row.tileStart + 1;
   }
+  if (row.tileStart >= level.stratum.freshFrom) isFreshGone = true;
   level.stratum.floor = max(level.stratum.floor, row.tileStart + 1);
   evictedCount++;
   return true;

@@ -239,6 +239,7 @@ export {
   startPacking,
 } from './dirty';
 export { foldRows } from './entity';
+export { beginFresh } from './fresh';
 export { evict, evictedCount } from './evict';
 export { FOLD_MALFORMED, FOLD_OK, FOLD_UNKNOWN_CASE, fold, foldMade } from './fold';
 export { foldBytes } from './occupied';

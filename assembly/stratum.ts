@@ -20,6 +20,8 @@ export class Stratum {
   /** Every row that starts at or above `filteredFrom`, in memory or in the store, is in the filter; 0 where there is none. */
   filter: usize;
   filteredFrom: i64;
+  /** The floor when gathered events began to be folded (fresh.ts). */
+  freshFrom: i64;
 }
 
 export let strata: usize = 0;
@@ -52,6 +54,7 @@ export function stratumFor(kind: i32, levelMs: i64): Stratum {
   stratum.floor = isShared ? i64.MAX_VALUE : i64.MIN_VALUE;
   stratum.highest = i64.MIN_VALUE;
   stratum.filteredFrom = i64.MIN_VALUE;
+  stratum.freshFrom = i64.MAX_VALUE;
   strata = changetype<usize>(stratum);
   if (filterSize != 0) makeFilter(stratum);
   return stratum;
@@ -68,9 +71,9 @@ export function setHighest(kind: i32, levelMs: f64, tileStart: f64): void {
 const FILTERED_MS: i64 = 3_600_000;
 
 /** Of what rows may take, so much for each filter, and so much for all of them; and no filter is larger than this. */
-const FILTER_SHARE: u32 = 32;
+export const FILTER_SHARE: u32 = 32;
 const FILTERS_SHARE: u32 = 4;
-const FILTER_MAX: usize = 4 << 20;
+export const FILTER_MAX: usize = 4 << 20;
 
 /** What each takes; 0 before the first row has left. */
 export let filterSize: usize = 0;

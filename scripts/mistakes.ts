@@ -405,6 +405,22 @@ const FOLD: Mutant[] = [
     suite: 'test/kernel/fold.test.ts',
   },
   {
+    name: 'fresh-gone',
+    why: 'a row that was put away is taken for one that has never been, while the same gathering is folded',
+    file: 'assembly/evict.ts',
+    from: '      noteDeparted(hash, targetBytes);\n',
+    to: '',
+    suite: 'test/kernel/fold.test.ts',
+  },
+  {
+    name: 'fresh-before',
+    why: 'rows that memory had let go of before a gathering are taken for ones that have never been',
+    file: 'assembly/fresh.ts',
+    from: 'stratum.freshFrom = stratum.floor;',
+    to: 'stratum.freshFrom = i64.MIN_VALUE;',
+    suite: 'test/kernel/fold.test.ts',
+  },
+  {
     name: 'never-away',
     why: 'what gathered events make of rows is all in memory at once',
     file: 'src/ingest/advance.ts',

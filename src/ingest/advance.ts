@@ -85,6 +85,7 @@ export function foldGathered(
   const picked = pickedBytes(kernel);
   if (picked === 0) return;
   const isOrdered = readsBack(folds) || folds.some(({ boundBytes }) => picked * MADE_FACTOR > boundBytes);
+  for (const fold of folds) fold.beginGathering();
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     timeFolding(folds, () => applyMade(kernel, folds), stages);

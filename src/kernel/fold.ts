@@ -64,6 +64,11 @@ export class Fold {
     return !this.isComplete && this.#loadedLately >= READS_BACK_MIN;
   }
 
+  /** Events that were gathered are going to be folded, one key after the other. */
+  beginGathering(): void {
+    this.kernel.exports.beginFresh();
+  }
+
   /** All events that were gathered are folded. */
   endGathering(): void {
     this.#loadedLately = this.loaded - this.#loadedBefore;

@@ -304,6 +304,7 @@ export interface Exports {
   packPart(isRun: number, bytes: number): number;
   snapshotDirty(): void;
   putAwayDirty(): void;
+  beginFresh(): void;
   packedStart(): number;
   packedLength(): number;
   settle(): void;

@@ -107,6 +107,42 @@ function rowsOfRun(part: Uint8Array): string[] {
   return rows;
 }
 
+test('of rows that are new since a gathering began only those are asked for whose key has lost one', async () => {
+  const asked: string[] = [];
+  const fold = new Fold(
+    await loadKernel(),
+    oneByOne((_entity, key, _levelMs, tileStartMs) => {
+      asked.push(`${Buffer.from(key).toString()} ${tileStartMs}`);
+      return null;
+    }),
+  );
+  const touch = (key: string, tileStart: bigint) => {
+    fold.apply(changeBatch([{ key, level: 60_000n, tileStart }, row([1, sum(5n)])]));
+    return asked.splice(0);
+  };
+  const leave = () => {
+    fold.putAway(run => [...run], 1 << 20);
+    fold.evict(0);
+  };
+  fold.beginGathering();
+  expect(touch('a', 0n)).toEqual([]);
+  leave();
+  fold.beginGathering();
+  expect(touch('a', 60_000n)).toEqual([]);
+  expect(touch('b', 60_000n)).toEqual([]);
+  // Memory lacks it, as it does all that is not of a later tile.
+  expect(touch('b', 0n)).toEqual(['b 0']);
+  leave();
+  expect(touch('c', 60_000n)).toEqual([]);
+  expect(touch('a', 60_000n)).toEqual(['a 60000']);
+  expect(touch('b', 120_000n)).toEqual([]);
+  leave();
+  fold.beginGathering();
+  expect(touch('c', 60_000n)).toEqual(['c 60000']);
+  expect(touch('d', 120_000n)).toEqual(['d 120000']);
+  expect(touch('d', 180_000n)).toEqual([]);
+});
+
 test('whether rows are read back is told by the events that were gathered last', async () => {
   const fold = new Fold(
     await loadKernel(),
