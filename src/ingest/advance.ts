@@ -89,8 +89,10 @@ export function foldGathered(
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     timeFolding(folds, () => applyMade(kernel, folds), stages);
-    if (ahead && isOrdered) for (const fold of folds) if (isFull(fold)) putAway(fold, ahead, stages);
+    if (ahead && isOrdered) for (const fold of folds) if (isFull(fold)) makeRoom(fold, ahead, stages);
   }
+  // The rest follows on what is put away, as one run with it.
+  if (ahead && ahead.pendingRows > 0) for (const fold of folds) putAway(fold, ahead, stages);
   for (const fold of folds) fold.endGathering();
 }
 
@@ -99,9 +101,13 @@ function isFull({ hasRoom, dirtyBytes, boundBytes }: Fold): boolean {
   return !hasRoom && dirtyBytes > boundBytes * PUT_AWAY_SHARE;
 }
 
+function makeRoom(fold: Fold, ahead: RunsAhead, stages: Stages): void {
+  putAway(fold, ahead, stages);
+  stages.time('evict', () => fold.evict(fold.boundBytes / 2));
+}
+
 function putAway(fold: Fold, ahead: RunsAhead, stages: Stages): void {
   stages.time('snapshot', () => fold.putAway((run, rowCount) => ahead.putAway(run, rowCount), PIECE_BYTES));
-  stages.time('evict', () => fold.evict(fold.boundBytes / 2));
 }
 
 /** Changes that were made last go to their shards: a lone one of the same kernel takes them as they stand there. */
