@@ -421,6 +421,14 @@ const FOLD: Mutant[] = [
     suite: 'test/kernel/fold.test.ts',
   },
   {
+    name: 'away-rest',
+    why: 'a gathering is written as runs of what was put away and of what was not',
+    file: 'src/ingest/advance.ts',
+    from: '  if (ahead && ahead.pendingRows > 0) for (const fold of folds) putAway(fold, ahead, stages);\n',
+    to: '',
+    suite: 'test/ingest/put_away.test.ts',
+  },
+  {
     name: 'never-away',
     why: 'what gathered events make of rows is all in memory at once',
     file: 'src/ingest/advance.ts',

@@ -73,6 +73,8 @@ test.each([1, 2])(
       await engine.fold(body(lines.slice(from, to)), from, null, true);
       from = to;
       if (rows.ahead.cursors().length === 0 || pickedBytes(kernel) > 0) continue;
+      // All of the gathering is.
+      expect(fold.dirtyCount).toBe(0);
       const asked: Keys = new Map([...keys].map(([entity, all]) => [entity, someOf(all)]));
       seen += compareAnswer(plan, log, asked, reader.lookup(everything(plan, asked)));
     }
