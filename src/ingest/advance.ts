@@ -17,13 +17,9 @@ export interface Pipeline {
 /** Changes are made by so many bytes at a time: then they are folded while a core's cache has them. */
 const CHANGES_BYTES = 256 << 10;
 
-/** Where nobody waits for events, so many bytes of them are folded together, as many as rows may occupy: but at least, and at most. */
+/** Where nobody waits for events, as many bytes of them are folded together as rows may occupy, but at least and at most so many. */
 const GATHERED_MIN_BYTES = 256 << 10;
 const GATHERED_MAX_BYTES = 16 << 20;
-
-/** Where rows are read back, at most so much of what rows may occupy, too, and this: the more are gathered the fewer are read. */
-const GATHERED_SHARE = 1 / 4;
-const GATHERED_READING_MAX_BYTES = 256 << 20;
 
 /** Rows and their index take about so many times what the events do that they are made of. */
 const MADE_FACTOR = 4;
@@ -32,18 +28,13 @@ const MADE_FACTOR = 4;
 const PUT_AWAY_SHARE = 1 / 8;
 
 /** So many bytes of events are folded together, by a memory of so many bytes for rows; by all shards together. */
-export function gatheredBytes(memoryBytes: number, readsBack: boolean): number {
-  const reading = readsBack ? Math.min(memoryBytes * GATHERED_SHARE, GATHERED_READING_MAX_BYTES) : 0;
-  return Math.max(GATHERED_MIN_BYTES, Math.min(memoryBytes, Math.max(GATHERED_MAX_BYTES, reading)));
+export function gatheredBytes(memoryBytes: number): number {
+  return Math.min(Math.max(memoryBytes, GATHERED_MIN_BYTES), GATHERED_MAX_BYTES);
 }
 
 /** Enough events are gathered to be folded. */
-export function isGathered({ layout, folds }: Pipeline, memoryBytes: number): boolean {
-  return pickedBytes(layout.kernel) >= gatheredBytes(memoryBytes, readsBack(folds));
-}
-
-function readsBack(folds: Fold[]): boolean {
-  return folds.some(fold => fold.readsBack);
+export function isGathered(kernel: Kernel, memoryBytes: number): boolean {
+  return pickedBytes(kernel) >= gatheredBytes(memoryBytes);
 }
 
 /**
@@ -84,7 +75,7 @@ export function foldGathered(
 ): void {
   const picked = pickedBytes(kernel);
   if (picked === 0) return;
-  const isOrdered = readsBack(folds) || folds.some(({ boundBytes }) => picked * MADE_FACTOR > boundBytes);
+  const isOrdered = folds.some(({ readsBack, boundBytes }) => readsBack || picked * MADE_FACTOR > boundBytes);
   for (const fold of folds) fold.beginGathering();
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));

@@ -246,13 +246,14 @@ export class Here implements Engine {
 
   /** Nothing waits to be written but rows. */
   get #isWritten(): boolean {
-    return this.#errors.length === 0 && this.#merged === null;
+    return this.#errors.length === 0 && this.#merged === null && this.#late.isWritten;
   }
 
   /** What a barrier of this moment brings beside rows: the next one does not bring it again. */
   #barrierWork(): Omit<BarrierWork, 'rows'> {
     const { folds } = this.#parts.pipeline;
     const rowCount = folds.reduce((sum, fold) => sum + fold.dirtyCount, this.#ahead.pendingRows);
+    this.#takeRefused();
     const work = { rowCount, mark: this.#mark(), errors: this.#errors, late: this.#late.take(), merged: this.#merged };
     this.#errors = [];
     this.#merged = null;
@@ -274,7 +275,9 @@ export class Here implements Engine {
     const { pipeline, writer } = this.#parts;
     const isBulk = isBehind && !pipeline.folds.some(({ readsBack }) => readsBack);
     if (!writer) return this.#barrierHere(isBulk);
-    if (this.#writing) return this.#isOver() ? this.#writing.then(() => this.#barrierIfDue(isBehind)) : undefined;
+    // Rows that are put away wait for the next barrier, and no more are put away before it.
+    const waits = this.#isOver || this.#ahead.pendingRows > 0;
+    if (this.#writing) return waits ? this.#writing.then(() => this.#barrierIfDue(isBehind)) : undefined;
     this.#startWriting(writer, isBulk).catch(error => this.#fail(error));
   }
 
@@ -282,12 +285,8 @@ export class Here implements Engine {
     if (this.#isDue(isBehind)) return this.#dueBarrier(isBehind);
   }
 
-  /** Rows that are put away wait for the next barrier, and no more are put away before it. */
-  #isOver(): boolean {
-    return (
-      this.#ahead.pendingRows > 0 ||
-      this.#parts.pipeline.folds.some(fold => fold.stateBytes > fold.boundBytes * OVER_MAX)
-    );
+  get #isOver(): boolean {
+    return this.#parts.pipeline.folds.some(fold => fold.stateBytes > fold.boundBytes * OVER_MAX);
   }
 
   #fail(error: unknown): void {
@@ -345,8 +344,13 @@ export class Here implements Engine {
     }
     this.#folded += this.#decoder.count;
     assert(this.#decoder.rejected().length === 0, 'every line of the log has passed the door');
-    if (isBehind && !isGathered(this.#parts.pipeline, this.#parts.foldMemoryBytes)) return;
-    this.#foldGathered();
+    if (!isBehind || this.#isEnough) this.#foldGathered();
+  }
+
+  /** Events that are gathered go first where rows take too much of what is folded at once, for no barrier comes before. */
+  get #isEnough(): boolean {
+    const { pipeline, foldMemoryBytes } = this.#parts;
+    return isGathered(pipeline.layout.kernel, foldMemoryBytes) || this.#isOver;
   }
 
   /** Records in turn: what each reads is there before the next one writes. The others' aggregates are gathered as ever. */
@@ -376,7 +380,11 @@ export class Here implements Engine {
   #foldGathered(): void {
     const { pipeline } = this.#parts;
     foldGathered(pipeline, this.#stages, this.#ahead);
-    this.#late.add(takeRefused(pipeline.layout));
+    this.#takeRefused();
+  }
+
+  #takeRefused(): void {
+    this.#late.add(takeRefused(this.#parts.pipeline.layout));
   }
 
   #isDue(isBehind: boolean): boolean {

@@ -53,6 +53,11 @@ export class LateLedger {
     });
   }
 
+  /** A barrier has nothing to take. */
+  get isWritten(): boolean {
+    return this.#pending.size === 0;
+  }
+
   counts(): RefusedCount[] {
     return [...this.#counts.values()];
   }

@@ -160,7 +160,6 @@ export class Crew implements Engine {
       ...{ layout, lastRows, shards: shards.length, foldMemoryBytes: parts.foldMemoryBytes, stages: parts.stages },
       at: () => ({ position: this.#folded, clocks: this.#foldedClocks }),
       pass: (count, clocks, bad) => this.#passTo(this.#folded + count, clocks, bad, []),
-      readsBack: () => this.#readsBack,
       mayDecode: () => !this.#isHeld && this.#hasMemory(),
       send: (shares, folds) => this.#sendShares(shares, folds),
     });
@@ -520,11 +519,6 @@ export class Crew implements Engine {
     return this.#isPending || (!this.#isBehind && this.sizes().dirtyCount > DIRTY_MAX);
   }
 
-  /** As of a fold. */
-  get #readsBack(): boolean {
-    return this.#shards.some(({ sizes }) => sizes.readsBack);
-  }
-
   /** Rows that are put away wait for a barrier. */
   get #isPending(): boolean {
     return this.#shards.some(({ sizes }) => sizes.pendingRows > 0);
@@ -575,7 +569,7 @@ export class Crew implements Engine {
     const position = this.#folded;
     const clocks = namedClocks(layout, this.#foldedClocks);
     const isSealed = this.#mayTakeLong;
-    const isBulk = isSealed && !this.#readsBack;
+    const isBulk = isSealed && !this.#shards.some(({ sizes }) => sizes.readsBack);
     const asked = Promise.all(this.#shards.map(desk => desk.snapshot(isSealed)));
     const last = lastRows ? [stages.time('snapshot', () => snapshotOf(lastRows))] : [];
     this.#isHeld = false;

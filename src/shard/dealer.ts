@@ -18,8 +18,6 @@ export interface DealerParts {
   shards: number;
   /** What rows of all shards may occupy. */
   foldMemoryBytes: number;
-  /** Shards read rows back. */
-  readsBack(): boolean;
   /** Of this thread. */
   stages: Stages;
   /** As far as records have been passed on. */
@@ -84,15 +82,18 @@ export class Dealer {
   #dealt = 0;
   /** Of all deals. */
   #bytes = 0;
+  /** Nothing is decoded while so many bytes are under way: as many as shards gather, so that they have some while they fold. */
+  readonly #bytesMax: number;
   /** There may be events that are not folded. */
   #isGathered = false;
   #settled: PromiseWithResolvers<void> | null = null;
 
   constructor(parts: DealerParts) {
-    const { layout, shards } = parts;
+    const { layout, shards, foldMemoryBytes } = parts;
     this.#parts = parts;
     this.#decoder = new Decoder(layout.kernel, layout.types);
     this.#gathered = Array.from({ length: shards }, () => 0);
+    this.#bytesMax = gatheredBytes(foldMemoryBytes);
   }
 
   /** All lines have been decoded. */
@@ -142,11 +143,6 @@ export class Dealer {
   fail(error: unknown): void {
     for (const { done } of this.#stretches) done.reject(error);
     this.#settled?.reject(error);
-  }
-
-  /** Nothing is decoded while so many bytes are under way: as many as shards gather, so that they have some while they fold. */
-  get #bytesMax(): number {
-    return gatheredBytes(this.#parts.foldMemoryBytes, this.#parts.readsBack());
   }
 
   get #mayDecode(): boolean {

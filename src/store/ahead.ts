@@ -4,7 +4,6 @@
  *
  *     memory --putAway--> pending --takeOff--> leaving --settle--> the database has them
  */
-import { assert } from '../base/assert.ts';
 import { RunCursor, type RunPacks } from './cursor.ts';
 import { firstOf, lastOf } from './pack.ts';
 import { unsealPack } from './seal.ts';
@@ -66,9 +65,11 @@ export class RunsAhead {
     return run;
   }
 
-  /** What is pending, the oldest first: copies, for a commit that is to have them before all rows that are in memory still. */
+  /**
+   * What is put away, the oldest first: copies, for a commit that is to have them before all rows that are in memory still. What no
+   * commit has brought, for one has failed, is among it again.
+   */
   takeOff(): SealedRun[] {
-    assert(this.#leaving === 0, 'one commit at a time');
     this.#leaving = this.#runs.length;
     this.#pendingRows = 0;
     return this.#runs.map(({ sealing }) => sealing.sealed());
