@@ -429,6 +429,22 @@ const FOLD: Mutant[] = [
     suite: 'test/ingest/put_away.test.ts',
   },
   {
+    name: 'late-behind',
+    why: 'a barrier leaves out what tiles of a topology have refused of events that nobody waits for',
+    file: 'src/ingest/here.ts',
+    from: '    this.#takeRefused();\n    const work',
+    to: '    const work',
+    suite: 'test/ingest/behind.test.ts',
+  },
+  {
+    name: 'gathered-over',
+    why: 'rows that are folded at once pass any bound while others are gathered',
+    file: 'src/ingest/here.ts',
+    from: 'foldMemoryBytes) || this.#isOver;',
+    to: 'foldMemoryBytes);',
+    suite: 'test/ingest/behind.test.ts',
+  },
+  {
     name: 'never-away',
     why: 'what gathered events make of rows is all in memory at once',
     file: 'src/ingest/advance.ts',

@@ -1,18 +1,14 @@
 /** More events are gathered than memory has room for rows of: those are put away on the way, and everybody finds them. */
-import { Database } from 'bun:sqlite';
 import { expect, spyOn, test } from 'bun:test';
-import { writeBarrier, type BesideWriter } from '../../src/ingest/barrier.ts';
 import { Here } from '../../src/ingest/here.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { pickedBytes } from '../../src/kernel/gather.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
-import { openMeta } from '../../src/meta/meta.ts';
 import type { Value } from '../../src/plan/value.ts';
 import { Reader } from '../../src/read/read.ts';
 import { AHEAD_MAX_MS } from '../../src/source/source.ts';
 import { RunsAhead } from '../../src/store/ahead.ts';
-import { sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { parseLog } from '../oracle/log.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
@@ -21,6 +17,7 @@ import { body, smallWeek, tame } from '../sim/flights.ts';
 import { compareAnswer, everything, type Keys, keysOf } from '../sim/judge.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
+import { openBeside } from './beside.ts';
 
 const plan = flightsPlan();
 const lines = tame(await smallWeek(40, 4));
@@ -29,33 +26,11 @@ const LITTLE_BYTES = 200 << 10;
 
 const folder = folders();
 
-/** Rows, a reader of them, and one who writes when a few turns of the event loop have passed, as another thread would. */
-function openBeside(random: Random) {
-  const path = folder();
-  const db = new Database(path, { strict: true });
-  const store = sqliteStore(db);
-  const meta = openMeta(db);
-  const readable = new Database(path, { readonly: true });
-  const rows = sqliteRows(readable);
-  const writer: BesideWriter = {
-    async write({ runs, sealed, isBulk, ...work }) {
-      // Of a gathering all is put away, or nothing.
-      if (sealed.length > 0) expect(runs.flat()).toEqual([]);
-      for (let turns = random.below(6); turns > 0; turns--) await Bun.sleep(0);
-      const expired = writeBarrier(store, meta, [], { ...work, rows: { runs, sealed, isBulk } });
-      for (let turns = random.below(6); turns > 0; turns--) await Bun.sleep(0);
-      return { expired, seconds: 0 };
-    },
-    close: () => Promise.resolve(),
-  };
-  return { store, meta, rows, writer };
-}
-
 test.each([1, 2])(
   'lookups and later events see what is put away, whether it is written yet or not, seed %p',
   async seed => {
     const random = new Random(seed);
-    const { store, meta, rows, writer } = openBeside(random);
+    const { store, meta, rows, writer } = openBeside(folder(), random);
     const kernel = await loadKernel();
     const layout = layPlan(kernel, plan, countedIds(plan), { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
     const fold = new Fold(kernel, rows.readRows);

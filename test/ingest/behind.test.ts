@@ -1,0 +1,86 @@
+/** Events that nobody waits for, beside what does not wait to be gathered: records of topologies, and last rows of upserts. */
+import { expect, spyOn, test } from 'bun:test';
+import { Here } from '../../src/ingest/here.ts';
+import { Fold } from '../../src/kernel/fold.ts';
+import { loadKernel } from '../../src/kernel/instance.ts';
+import { layPlan } from '../../src/kernel/load.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { AHEAD_MAX_MS } from '../../src/source/source.ts';
+import { planOf } from '../compile/marked.ts';
+import { SimulatedDisk } from '../sim/disk.ts';
+import { countedIds, EVENT_CLOCK, memoryDatabase, openEngine } from '../sim/engine.ts';
+import { body, tame } from '../sim/flights.ts';
+import { Random } from '../sim/random.ts';
+import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
+import { folders } from '../source/folder.ts';
+import { openBeside } from './beside.ts';
+
+const folder = folders();
+
+async function open(plan: Plan, random: Random, foldMemoryBytes: number) {
+  const beside = openBeside(folder(), random);
+  const kernel = await loadKernel();
+  const layout = layPlan(kernel, plan, countedIds(plan), { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
+  const fold = new Fold(kernel, beside.rows.readRows);
+  const onFailure = (error: unknown) => {
+    throw error;
+  };
+  const pipeline = { layout, folds: [fold] };
+  const engine = new Here({ ...beside, pipeline, keeping: [], foldMemoryBytes, onFailure });
+  return { ...beside, engine, fold };
+}
+
+test.each([174, 175, 179])('what tiles of a topology refuse is told with the rows, seed %p', async seed => {
+  const random = new Random(seed);
+  const plan = randomTopology(random, 8);
+  const lines = tame(randomTopologyLines(random, 1500));
+  const { engine, meta } = await open(plan, random, 60_000);
+  for (let from = 0; from < lines.length; ) {
+    const to = Math.min(lines.length, from + 1 + random.below(60));
+    await engine.fold(body(lines.slice(from, to)), from, null, true);
+    if (random.chance(0.1)) await engine.barrier();
+    from = to;
+  }
+  await engine.barrier();
+  const late = meta.late();
+  await engine.close();
+  const slow = await openEngine(plan, { disk: new SimulatedDisk(1), db: memoryDatabase() });
+  await slow.ingest.post(body(lines), 'ndjson');
+  slow.ingest.barrier();
+  expect(late).toEqual(slow.meta.late());
+  expect(late.length).toBeGreaterThan(0);
+  await slow.close();
+});
+
+const UPSERTS = `events:
+  seat: { changelog: { key: id }, id: int64, room: string, price: int64, note: string }
+entities: { room: string }
+---
+feature_set: seats
+entity: room
+source: seat
+windows: [1d, lifetime]
+sql: SELECT room, COUNT(*) AS n, SUM(price) AS price FROM seat GROUP BY room
+`;
+
+test('last rows of upserts stay within the bound while other events wait to be folded', async () => {
+  const random = new Random(1);
+  const bytes = 1 << 20;
+  const { engine, fold } = await open(await planOf(UPSERTS), random, bytes);
+  let most = 0;
+  const evict = spyOn(fold, 'evict').mockImplementation(target => {
+    most = Math.max(most, fold.stateBytes);
+    Fold.prototype.evict.call(fold, target);
+  });
+  const line = (id: number) => {
+    const data = `{"id":${id},"room":"r${id % 9}","price":${id % 100},"note":"${'x'.repeat(200)}"}`;
+    return new TextEncoder().encode(`{"type":"seat","time":"2001-03-11T00:00:00Z","data":${data}}`);
+  };
+  for (let from = 0; from < 30_000; from += 500)
+    await engine.fold(body(Array.from({ length: 500 }, (_, i) => line(from + i))), from, null, true);
+  await engine.barrier();
+  evict.mockRestore();
+  expect(fold.evicted).toBeGreaterThan(20_000);
+  expect(most).toBeLessThan(2 * bytes);
+  await engine.close();
+});

@@ -1,0 +1,27 @@
+import { Database } from 'bun:sqlite';
+import { expect } from 'bun:test';
+import { writeBarrier, type BesideWriter } from '../../src/ingest/barrier.ts';
+import { openMeta } from '../../src/meta/meta.ts';
+import { sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
+import type { Random } from '../sim/random.ts';
+
+/** Rows, a reader of them, and one who writes when a few turns of the event loop have passed, as another thread would. */
+export function openBeside(path: string, random: Random) {
+  const db = new Database(path, { strict: true });
+  const store = sqliteStore(db);
+  const meta = openMeta(db);
+  const readable = new Database(path, { readonly: true });
+  const rows = sqliteRows(readable);
+  const writer: BesideWriter = {
+    async write({ runs, sealed, isBulk, ...work }) {
+      // Of a gathering all is put away, or nothing.
+      if (sealed.length > 0) expect(runs.flat()).toEqual([]);
+      for (let turns = random.below(6); turns > 0; turns--) await Bun.sleep(0);
+      const expired = writeBarrier(store, meta, [], { ...work, rows: { runs, sealed, isBulk } });
+      for (let turns = random.below(6); turns > 0; turns--) await Bun.sleep(0);
+      return { expired, seconds: 0 };
+    },
+    close: () => Promise.resolve(),
+  };
+  return { store, meta, rows, writer };
+}
