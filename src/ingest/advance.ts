@@ -66,7 +66,7 @@ export function gatherRecords({ kernel }: Layout, from: number, to: number, stag
  * them, and what lies together is read once; it makes tiling half as long again.
  *
  * @param ahead takes rows that memory has no more room for, until a barrier brings them to the store; without it
- *    rows may take what the gathered events make of them
+ *   rows may take what the gathered events make of them
  */
 export function foldGathered(
   { layout: { kernel }, folds }: Pipeline,

@@ -1,4 +1,5 @@
 import type { FaultCode } from '../base/fault.ts';
+import { sideBySide } from '../base/side_by_side.ts';
 import type { StageMs } from '../base/stages.ts';
 import type { BadRecord } from '../ingest/engine.ts';
 import type { Keeping } from '../ingest/expiry.ts';
@@ -27,12 +28,7 @@ export interface PackedKeys {
 }
 
 export function packKeys(keys: Uint8Array[]): PackedKeys {
-  const ends = new Uint32Array(keys.length);
-  let size = 0;
-  for (const [i, key] of keys.entries()) ends[i] = size += key.length;
-  const bytes = new Uint8Array(size);
-  for (const [i, key] of keys.entries()) bytes.set(key, ends[i]! - key.length);
-  return { bytes, ends };
+  return sideBySide(keys);
 }
 
 export function unpackKeys({ bytes, ends }: PackedKeys): Uint8Array[] {

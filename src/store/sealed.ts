@@ -2,6 +2,7 @@
  * Runs whose packs are as they rest in the database: cut, compressed (seal.ts), and side by side in one buffer. Whoever has the
  * rows makes them, in a thread of its own, and the one that writes has only to put them down.
  */
+import { sideBySide } from '../base/side_by_side.ts';
 import { firstOf, type Piece } from './pack.ts';
 import { sealPack } from './seal.ts';
 
@@ -41,15 +42,6 @@ export function sealRun(parts: Iterable<Uint8Array<ArrayBuffer>>): SealedRun {
   const sealing = new Sealing();
   for (const part of parts) sealing.add(part);
   return sealing.sealed();
-}
-
-function sideBySide(parts: Uint8Array[]): { bytes: Uint8Array<ArrayBuffer>; ends: Uint32Array<ArrayBuffer> } {
-  const ends = new Uint32Array(parts.length);
-  let end = 0;
-  for (const [i, part] of parts.entries()) ends[i] = end += part.length;
-  const bytes = new Uint8Array(end);
-  for (const [i, part] of parts.entries()) bytes.set(part, ends[i]! - part.length);
-  return { bytes, ends };
 }
 
 /** Its packs, compressed as they are; views of its buffers. */
