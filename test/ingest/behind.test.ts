@@ -1,33 +1,16 @@
 /** Events that nobody waits for, beside what does not wait to be gathered: records of topologies, and last rows of upserts. */
 import { expect, spyOn, test } from 'bun:test';
-import { Here } from '../../src/ingest/here.ts';
 import { Fold } from '../../src/kernel/fold.ts';
-import { loadKernel } from '../../src/kernel/instance.ts';
-import { layPlan } from '../../src/kernel/load.ts';
-import type { Plan } from '../../src/plan/plan.ts';
-import { AHEAD_MAX_MS } from '../../src/source/source.ts';
 import { planOf } from '../compile/marked.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
-import { countedIds, EVENT_CLOCK, memoryDatabase, openEngine } from '../sim/engine.ts';
+import { memoryDatabase, openEngine } from '../sim/engine.ts';
 import { body, tame } from '../sim/flights.ts';
 import { Random } from '../sim/random.ts';
 import { randomTopology, randomTopologyLines } from '../sim/topologies.ts';
 import { folders } from '../source/folder.ts';
-import { openBeside } from './beside.ts';
+import { openBeside, openFolding } from './beside.ts';
 
 const folder = folders();
-
-async function open(plan: Plan, beside: ReturnType<typeof openBeside>, foldMemoryBytes: number) {
-  const kernel = await loadKernel();
-  const layout = layPlan(kernel, plan, countedIds(plan), { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  const fold = new Fold(kernel, beside.rows.readRows);
-  const onFailure = (error: unknown) => {
-    throw error;
-  };
-  const pipeline = { layout, folds: [fold] };
-  const engine = new Here({ ...beside, pipeline, keeping: [], foldMemoryBytes, onFailure });
-  return { engine, fold };
-}
 
 test.each([
   [174, 40_000],
@@ -37,7 +20,7 @@ test.each([
   const plan = randomTopology(random, 8);
   const lines = tame(randomTopologyLines(random, 1500));
   const beside = openBeside(folder(), random);
-  let { engine } = await open(plan, beside, memoryBytes);
+  let { engine } = await openFolding(plan, beside, memoryBytes);
   for (let from = 0; from < lines.length; ) {
     const to = Math.min(lines.length, from + 1 + random.below(60));
     await engine.fold(body(lines.slice(from, to)), from, null, true);
@@ -46,7 +29,7 @@ test.each([
     if (!random.chance(0.1)) continue;
     // The process dies, but for what is being written: another one goes on from where the rows are.
     await engine.settle();
-    ({ engine } = await open(plan, beside, memoryBytes));
+    ({ engine } = await openFolding(plan, beside, memoryBytes));
     from = engine.folded;
   }
   await engine.barrier();
@@ -74,7 +57,7 @@ sql: SELECT room, COUNT(*) AS n, SUM(price) AS price FROM seat GROUP BY room
 test('last rows of upserts stay within the bound while other events wait to be folded', async () => {
   const random = new Random(1);
   const bytes = 1 << 20;
-  const { engine, fold } = await open(await planOf(UPSERTS), openBeside(folder(), random), bytes);
+  const { engine, fold } = await openFolding(await planOf(UPSERTS), openBeside(folder(), random), bytes);
   let most = 0;
   const evict = spyOn(fold, 'evict').mockImplementation(target => {
     most = Math.max(most, fold.stateBytes);

@@ -1,23 +1,19 @@
 /** More events are gathered than memory has room for rows of: those are put away on the way, and everybody finds them. */
 import { expect, spyOn, test } from 'bun:test';
-import { Here } from '../../src/ingest/here.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { pickedBytes } from '../../src/kernel/gather.ts';
-import { loadKernel } from '../../src/kernel/instance.ts';
-import { layPlan } from '../../src/kernel/load.ts';
 import type { Value } from '../../src/plan/value.ts';
 import { Reader } from '../../src/read/read.ts';
-import { AHEAD_MAX_MS } from '../../src/source/source.ts';
 import { RunsAhead } from '../../src/store/ahead.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { parseLog } from '../oracle/log.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
-import { countedIds, EVENT_CLOCK, memoryDatabase, openEngine, rowMap } from '../sim/engine.ts';
+import { EVENT_CLOCK, memoryDatabase, openEngine, rowMap } from '../sim/engine.ts';
 import { body, smallWeek, tame } from '../sim/flights.ts';
 import { compareAnswer, everything, type Keys, keysOf } from '../sim/judge.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
-import { openBeside } from './beside.ts';
+import { openBeside, openFolding } from './beside.ts';
 
 const plan = flightsPlan();
 const lines = tame(await smallWeek(40, 4));
@@ -30,15 +26,9 @@ test.each([1, 2])(
   'lookups and later events see what is put away, whether it is written yet or not, seed %p',
   async seed => {
     const random = new Random(seed);
-    const { store, meta, rows, writer } = openBeside(folder(), random);
-    const kernel = await loadKernel();
-    const layout = layPlan(kernel, plan, countedIds(plan), { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-    const fold = new Fold(kernel, rows.readRows);
-    const onFailure = (error: unknown) => {
-      throw error;
-    };
-    const parts = { pipeline: { layout, folds: [fold] }, store, meta, writer, rows, keeping: [] };
-    const engine = new Here({ ...parts, foldMemoryBytes: LITTLE_BYTES, onFailure });
+    const beside = openBeside(folder(), random);
+    const { store, rows } = beside;
+    const { engine, layout, fold } = await openFolding(plan, beside, LITTLE_BYTES);
     const position = () => engine.folded - 1;
     const reader = new Reader({ layout, fold, store: rows, position, nowMicros: () => engine.greatestClock()! });
     const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
@@ -49,7 +39,7 @@ test.each([1, 2])(
       const to = Math.min(lines.length, from + 1 + random.below(200));
       await engine.fold(body(lines.slice(from, to)), from, null, true);
       from = to;
-      if (rows.ahead.cursors().length === 0 || pickedBytes(kernel) > 0) continue;
+      if (rows.ahead.cursors().length === 0 || pickedBytes(layout.kernel) > 0) continue;
       const asked: Keys = new Map([...keys].map(([entity, all]) => [entity, someOf(all)]));
       seen += compareAnswer(plan, log, asked, reader.lookup(everything(plan, asked)));
     }
