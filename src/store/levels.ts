@@ -11,6 +11,7 @@
  * new store are the first rows, or the first tails that are too many.
  */
 import type { Database } from 'bun:sqlite';
+import { collectGarbage } from '../base/garbage.ts';
 import { releaseBytes } from '../base/release.ts';
 import { PackMerge, type Run, Runs } from './merge.ts';
 import { cutPack, dropRows, PACK_MAX_BYTES, PackWriter, PIECE_BYTES, pieceOf } from './pack.ts';
@@ -42,6 +43,12 @@ const STEP_BYTES = 1 << 20;
  */
 const SETTLED_MIN_BYTES = 16 << 20;
 const SETTLED_FACTOR = 32;
+
+/**
+ * So many packs are read to be merged before what is left of them is collected. Of each that is some objects, and a buffer that is detached
+ * counts until then; the collector does not hurry, for it counts the kernels' memory as what is in use.
+ */
+const COLLECTED_PACKS = 8192;
 
 /** A run that is not the base, and what it takes in the database. */
 export interface Tail {
@@ -128,9 +135,17 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
   const out = new PackWriter();
   const merge = new PackMerge();
 
+  let readPacks = 0;
+
+  /** The pack of a run that has an address, to be merged. */
+  function read(run: number, address: Uint8Array): Pack {
+    if (++readPacks % COLLECTED_PACKS === 0) collectGarbage();
+    return packs.at(run, address);
+  }
+
   function* partsOf(run: number, from: Uint8Array): Generator<Uint8Array> {
     for (let at: Uint8Array | null = from; at; ) {
-      const { bytes, next }: Pack = packs.at(run, at);
+      const { bytes, next } = read(run, at);
       yield bytes;
       releaseBytes(bytes);
       at = next;
@@ -164,7 +179,7 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
   function mergeIntoBase(levels: Levels, runs: Runs, to: Uint8Array, bytesMax: number): Uint8Array {
     let merged = 0;
     for (let run = runs.least(); run?.isBelow(to, 0, to.length); run = runs.least()) {
-      const pack = packs.at(BASE, run.address.subarray(0, run.length));
+      const pack = read(BASE, run.address.subarray(0, run.length));
       merge.open(pack.bytes, pack.next);
       out.begin();
       let isWhole = merge.merge(runs, out);
