@@ -126,7 +126,7 @@ export function wantListed(): i32 {
     for (; from < to; from++) {
       const row = wantedAt(from);
       if (kept > 0 && isSameTile(wantedAt(kept - 1), row) && isSameKey(wantedAt(kept - 1), row)) continue;
-      appendRow(wanted, row.levelMs, row.tileStart, 0, 0);
+      appendRow(wanted, row.levelMs, row.tileStart, 0, 0, false);
       store<u32>(wantedPlaces.start + (kept << 2), load<u32>(wantedPlaces.start + (from << 2)));
       kept++;
     }
@@ -187,7 +187,8 @@ export function missing(start: usize, length: usize): i32 {
   for (let at = start; at < end; ) {
     const next = readChange(at, end);
     if (next == 0) return FOLD_MALFORMED;
-    listMissing(changeEntity, changeKey, changeKeyLength, changeLevel, changeTileStart);
+    const hash = hashKey(changeEntity, changeKey, changeKeyLength);
+    listMissing(changeEntity, hash, changeKey, changeKeyLength, changeLevel, changeTileStart);
     at = next;
   }
   return FOLD_OK;
@@ -202,18 +203,31 @@ export function missingMade(): void {
     const owner = list.ownerAt(i);
     for (let left = owner.changeCount; left > 0; left--) {
       const change = changetype<Change>(at);
-      listMissing(owner.kind, owner.key, <usize>owner.keyLength, change.levelMs, change.tileStart);
+      listMissing(owner.kind, owner.hash, owner.key, <usize>owner.keyLength, change.levelMs, change.tileStart);
       at += offsetof<Change>();
     }
   }
 }
 
 @inline
-function listMissing(kind: i32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): void {
-  if (isInMemory(kind, key, keyLength, levelMs, tileStart)) return;
+function listMissing(kind: i32, hash: u32, key: usize, keyLength: usize, levelMs: i64, tileStart: i64): void {
   const stratum = stratumFor(kind, levelMs);
-  if (isFresh(stratum, key, keyLength, tileStart) || isNew(stratum, key, keyLength, tileStart)) return;
+  if (tileStart >= stratum.floor || knows(kind, key, keyLength, levelMs, tileStart)) return;
+  if (isNowhere(stratum, hash, tileStart)) return;
   listRow(kind, key, keyLength, levelMs, tileStart);
+}
+
+/** What memory does not have of a row is not in the store either. */
+@inline
+function isNowhere(stratum: Stratum, hash: u32, tileStart: i64): bool {
+  return isFresh(stratum, hash, tileStart) || isNew(stratum, hash, tileStart);
+}
+
+/** The store may have such a row, and memory does not. */
+export function lacks(level: Level, hash: u32, tileStart: i64): bool {
+  const stratum = level.stratum;
+  if (tileStart >= stratum.floor || knowsRange(level, tileStart, tileStart + 1)) return false;
+  return findRow(level, tileStart) == null && !isNowhere(stratum, hash, tileStart);
 }
 
 /** What memory has of a row is all there is: the row itself, or that there is none. */

@@ -10,6 +10,7 @@ import {
   Level,
   Row,
   blockOf,
+  isUnread,
   levelAt,
   lowerBound,
   newestRow,
@@ -24,6 +25,7 @@ import { addToOrder, beginOrder, endOrder } from './order';
 import { openEnd, openStart } from './outline';
 import { packRow } from './packed';
 import { appendRow, beginKey, beginPart } from './run';
+import { dropUnread, unreadRows } from './unread';
 
 export let edition: u32 = 1;
 
@@ -181,7 +183,7 @@ function packLevel(entity: Entity, level: Level, isRun: bool): bool {
       return false;
     }
     openRow(row);
-    if (isRun) appendRow(packed, level.lengthMs, row.tileStart, openStart, openEnd - openStart);
+    if (isRun) appendRow(packed, level.lengthMs, row.tileStart, openStart, openEnd - openStart, isUnread(row));
     else packOpenRow(entity, level, row.tileStart);
   }
   return true;
@@ -197,14 +199,14 @@ function packOpenRow(entity: Entity, level: Level, tileStart: i64): void {
  * One snapshot can be in flight at a time.
  */
 export function snapshotDirty(): void {
-  assert(!isInFlight);
+  assert(!isInFlight && unreadRows == 0);
   isInFlight = true;
   startEdition();
 }
 
 /**
- * The dirty rows, all of them packed, are kept by whoever has taken them until the store has them, and are clean from now on. What is
- * in flight stays so.
+ * The dirty rows, all of them packed, are kept by whoever has taken them until the store has them, and are clean from now on; those that
+ * are unread leave. What is in flight stays so.
  */
 export function putAwayDirty(): void {
   for (let i: usize = 0; i < dirty.length >> 2; i++) cleanEntity(dirtyEntity(i));
@@ -221,6 +223,7 @@ function cleanEntity(entity: Entity): void {
       const row = rowAt(level, j);
       if (row.edition == edition) row.edition = 0;
     }
+    if (unreadRows > 0) dropUnread(level);
   }
 }
 
@@ -237,6 +240,7 @@ function forgetDirty(): void {
 
 /** What was in flight is in the store now; where nothing was, all dirty rows are, just packed. */
 export function settle(): void {
+  assert(unreadRows == 0);
   if (!isInFlight) startEdition();
   isInFlight = false;
 }

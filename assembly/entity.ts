@@ -20,13 +20,17 @@ export class Row {
   length: u32;
   /** The edition that it was last changed in: see dirty.ts. */
   edition: u32;
-  /** The era in which it was last changed or read: the lower bits of it. */
+  /** The era in which it was last changed or read: the lower bits of it; with UNREAD (unread.ts). */
   used: u16;
   /** The number of its outline, with HAS_BLOCK where its numbers have one; 0 of a row that is kept as it is. */
   outline: u16;
 }
 
 const HAS_BLOCK: u16 = 0x8000;
+
+/** Of what a row notes of its use: that it is unread (unread.ts), and the era. */
+const UNREAD: u16 = 0x8000;
+const ERA_MASK: u16 = 0x7fff;
 
 assert(OUTLINES_MAX < <u32>HAS_BLOCK);
 
@@ -280,13 +284,13 @@ export function beginEra(): void {
 /** Notes that a row is read, or changed. */
 @inline
 export function useRow(row: Row): void {
-  row.used = <u16>era;
+  row.used = (row.used & UNREAD) | (<u16>era & ERA_MASK);
 }
 
 /** How many eras ago a row was used; a row that was not used for as many eras as `used` can tell apart seems younger than it is. */
 @inline
 export function ageOf(row: Row): u32 {
-  return (era - <u32>row.used) & 0xffff;
+  return (era - <u32>row.used) & <u32>ERA_MASK;
 }
 
 export function findRow(level: Level, tileStart: i64): Row | null {
@@ -322,6 +326,7 @@ function olderOrNew(level: Level, hash: u32, tileStart: i64): Row {
   row.length = 0;
   row.edition = 0;
   row.outline = 0;
+  row.used = 0;
   useRow(row);
   return row;
 }
@@ -364,6 +369,17 @@ export function keepRows(level: Level, count: i32): void {
 }
 
 // --- what a row holds
+
+/** The store may have more of it. */
+@inline
+export function isUnread(row: Row): bool {
+  return (row.used & UNREAD) != 0;
+}
+
+@inline
+export function noteUnread(row: Row): void {
+  row.used |= UNREAD;
+}
 
 /** Neither the store nor memory has anything of it. */
 @inline

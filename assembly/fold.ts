@@ -60,6 +60,7 @@ import {
   readChange,
 } from './read_change';
 import { ROW_MALFORMED, ROW_OK, isRow, mergeRows } from './row';
+import { isLeftUnread, makeUnread } from './unread';
 
 export const FOLD_OK: i32 = 0;
 
@@ -168,7 +169,9 @@ function mergeOwner(owner: Owner, from: usize, to: usize, features: usize, isOur
   for (let at = from; at < to; at += offsetof<Change>()) {
     const change = changetype<Change>(at);
     const level = levelFor(entity, change.levelMs);
+    const isUnread = isLeftUnread(level, owner.hash, change.tileStart);
     const row = rowFor(level, owner.hash, change.tileStart);
+    if (isUnread) makeUnread(row);
     const outcome = mergeInto(row, change, features + change.features, isOurs);
     if (outcome != ROW_OK) return outcome;
     noteChange(entity, level, row);

@@ -4,7 +4,6 @@
  * of them is nowhere. Without knowing that the store would be asked for the rows of all tiles that are new.
  */
 import { addToFilter, filterHash, mayHave } from './filter';
-import { hashKey } from './key';
 import { take } from './occupied';
 import { FILTER_MAX, FILTER_SHARE, Stratum, strata } from './stratum';
 
@@ -36,7 +35,7 @@ export function noteDeparted(hash: u32, targetBytes: f64): void {
 }
 
 /** There is no such row in the store, nor any that is put away; false where that is not known. */
-export function isFresh(stratum: Stratum, key: usize, keyLength: usize, tileStart: i64): bool {
+export function isFresh(stratum: Stratum, hash: u32, tileStart: i64): bool {
   if (tileStart < stratum.freshFrom) return false;
-  return !isAnyDeparted || !mayHave(departed, departedSize, filterHash(hashKey(stratum.kind, key, keyLength), 0));
+  return !isAnyDeparted || !mayHave(departed, departedSize, filterHash(hash, 0));
 }

@@ -239,10 +239,13 @@ export {
   startPacking,
 } from './dirty';
 export { foldRows } from './entity';
+export { addUp, addedLength, addedStart } from './addends';
 export { beginFresh } from './fresh';
+export { leaveUnread, unreadMade, unreadRows } from './unread';
 export { evict, evictedCount } from './evict';
 export { FOLD_MALFORMED, FOLD_OK, FOLD_UNKNOWN_CASE, fold, foldMade } from './fold';
 export { foldBytes } from './occupied';
+export { ROW_OK, ROW_UNKNOWN_CASE } from './row';
 export { setHighest, shareStore } from './stratum';
 export {
   ANSWER_ROWS,

@@ -6,8 +6,9 @@
  *   entity u32 | key, each 00 as 00 01, then 00 00 | level u48 | tile start + 2^55 as u56  its address, big-endian
  *
  * `shared` is how many bytes the address has in common with the one before it, none at the start of a part; `added` how many
- * follow.
+ * follow. The value of a row that is unread begins with a mark (addends.ts).
  */
+import { ADDEND } from './addends';
 import { Bytes, copyLoosely } from './memory';
 import { writeVarint } from './varint';
 
@@ -64,8 +65,12 @@ export function beginKey(entity: i32, key: usize, length: usize): void {
   isSameKey = false;
 }
 
-/** Appends a row of the key. Rows come in order of level and tile start. */
-export function appendRow(out: Bytes, levelMs: i64, tileStart: i64, value: usize, length: usize): void {
+/**
+ * Appends a row of the key. Rows come in order of level and tile start.
+ *
+ * @param isAddend older runs may have more of it
+ */
+export function appendRow(out: Bytes, levelMs: i64, tileStart: i64, value: usize, length: usize, isAddend: bool): void {
   const start = tileStart + START_OFFSET;
   const shared = isSameKey ? head.length + sharedTail(levelMs ^ lastLevel, start ^ lastStart) : sharedHead;
   const added = head.length + TAIL_SIZE - shared;
@@ -81,7 +86,8 @@ export function appendRow(out: Bytes, levelMs: i64, tileStart: i64, value: usize
   const skipped = shared > head.length ? shared - head.length : 0;
   writeTail(at, levelMs, start, skipped);
   at += TAIL_SIZE - skipped;
-  at += writeVarint(at, <u64>length);
+  at += writeVarint(at, <u64>length + <u64>isAddend);
+  if (isAddend) store<u8>(at++, ADDEND);
   copyLoosely(at, value, length);
   out.length = at + length - out.start;
   lastLevel = levelMs;

@@ -3,7 +3,6 @@
  * of those that there may be.
  */
 import { addToFilter, filterHash, mayHave } from './filter';
-import { hashKey } from './key';
 import { allocateZeroed } from './memory';
 import { take } from './occupied';
 
@@ -117,7 +116,7 @@ export function putInFilter(stratum: Stratum, hash: u32, tileStart: i64): void {
 }
 
 /** There is no such row, neither in memory nor in the store; false where that is not known. */
-export function isNew(stratum: Stratum, key: usize, keyLength: usize, tileStart: i64): bool {
+export function isNew(stratum: Stratum, hash: u32, tileStart: i64): bool {
   if (stratum.filter == 0 || tileStart < stratum.filteredFrom) return false;
-  return !mayHave(stratum.filter, filterSize, filterHash(hashKey(stratum.kind, key, keyLength), tileStart));
+  return !mayHave(stratum.filter, filterSize, filterHash(hash, tileStart));
 }

@@ -21,6 +21,9 @@ const CHANGES_BYTES = 256 << 10;
 const GATHERED_MIN_BYTES = 256 << 10;
 const GATHERED_MAX_BYTES = 16 << 20;
 
+/** As many of them make it worth a run of its own to leave rows unread, or fewer where memory is small. */
+const UNREAD_MIN_BYTES = 1 << 20;
+
 /** Rows and their index take about so many times what the events do that they are made of. */
 const MADE_FACTOR = 4;
 
@@ -63,10 +66,11 @@ export function gatherRecords({ kernel }: Layout, from: number, to: number, stag
 
 /**
  * The last steps, of all batches that were gathered. Where rows are read back, keys are folded in the order in which stores have
- * them, and what lies together is read once; it makes tiling half as long again.
+ * them, and what lies together is read once; it makes tiling half as long again. Of many events rows are not read back: what changes
+ * of them is put away, for the store to add to what it has.
  *
- * @param ahead takes rows that memory has no more room for, until a barrier brings them to the store; without it
- *   rows may take what the gathered events make of them
+ * @param ahead takes rows that memory has no more room for, and those that were not read, until a barrier brings them to the store;
+ *   without it rows may take what the gathered events make of them
  */
 export function foldGathered(
   { layout: { kernel }, folds }: Pipeline,
@@ -76,15 +80,20 @@ export function foldGathered(
   const picked = pickedBytes(kernel);
   if (picked === 0) return;
   const isOrdered = folds.some(({ readsBack, boundBytes }) => readsBack || picked * MADE_FACTOR > boundBytes);
-  for (const fold of folds) fold.beginGathering();
+  for (const fold of folds) fold.beginGathering(ahead !== null && folds.length === 1 && leavesUnread(fold, kernel, picked));
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     timeFolding(folds, () => applyMade(kernel, folds), stages);
     if (ahead && isOrdered) for (const fold of folds) if (isFull(fold)) makeRoom(fold, ahead, stages);
   }
   // The rest follows on what is put away, as one run with it.
-  if (ahead && ahead.pendingRows > 0) for (const fold of folds) putAway(fold, ahead, stages);
+  for (const fold of folds) if (ahead && (ahead.pendingRows > 0 || fold.unreadCount > 0)) putAway(fold, ahead, stages);
   for (const fold of folds) fold.endGathering();
+}
+
+/** Reading rows back would take longer than all else: those that its own kernel makes changes of are left unread. */
+function leavesUnread(fold: Fold, kernel: Kernel, picked: number): boolean {
+  return fold.kernel === kernel && fold.readsBack && picked > Math.min(UNREAD_MIN_BYTES, fold.boundBytes / MADE_FACTOR);
 }
 
 /** Rows take more than they may, and of those that have changed enough could leave. */

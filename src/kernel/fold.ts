@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
-import { Fault } from '../base/fault.ts';
 import { Growing } from '../base/growing.ts';
+import { badRow } from './bad_row.ts';
 import type { FoldedRow } from './folded_row.ts';
 import type { Kernel } from './instance.ts';
 import { unpackRows } from './packed.ts';
@@ -41,8 +41,9 @@ export class Fold {
   loaded = 0;
   /** Of these, how many there were before the events that are gathered now. */
   #loadedBefore = 0;
-  /** And for those that were gathered last: nobody knows after a restart, nor where rows have left since. */
+  /** And for those that were gathered last, read or left unread: nobody knows after a restart, nor where rows have left since. */
   #loadedLately = Number.POSITIVE_INFINITY;
+  #leavesUnread = false;
   /** What reading back took, since then. */
   readBackMs = 0;
   /** What rows may occupy: lookups leave what they read in memory up to here. Whoever evicts sets it. */
@@ -59,20 +60,35 @@ export class Fold {
     private readonly readBack: ReadBack | null,
   ) {}
 
-  /** Rows are read back, and not only now and then; or nobody knows. */
+  /** Changes touch rows that memory does not have, and not only now and then; or nobody knows. */
   get readsBack(): boolean {
     return !this.isComplete && this.#loadedLately >= READS_BACK_MIN;
   }
 
-  /** Events that were gathered are going to be folded, one key after the other. */
-  beginGathering(): void {
+  /**
+   * Events that were gathered are going to be folded, one key after the other.
+   *
+   * @param leavesUnread changes that this kernel makes are not merged into rows that are read back: the store adds them to what it has.
+   *   All rows are put away before `endGathering` then
+   */
+  beginGathering(leavesUnread: boolean): void {
     this.kernel.exports.beginFresh();
+    this.#leavesUnread = leavesUnread;
+    this.kernel.exports.leaveUnread(leavesUnread ? 1 : 0);
   }
 
   /** All events that were gathered are folded. */
   endGathering(): void {
-    this.#loadedLately = this.loaded - this.#loadedBefore;
+    const { exports } = this.kernel;
+    this.#loadedLately = this.loaded - this.#loadedBefore + exports.unreadMade.value;
     this.#loadedBefore = this.loaded;
+    this.#leavesUnread = false;
+    exports.leaveUnread(0);
+  }
+
+  /** Rows in memory that are changed and not read, to be put away. */
+  get unreadCount(): number {
+    return this.kernel.exports.unreadRows.value;
   }
 
   /** For a restart: the store has rows, up to these tiles. Whatever lies beyond them is new, and costs no read. */
@@ -134,7 +150,7 @@ export class Fold {
   /** Merges the changes that its own kernel has made last, as `apply` does those of others. */
   applyMade(): void {
     const { exports } = this.kernel;
-    if (!this.isComplete) this.#loadMissing(() => exports.missingMade());
+    if (!this.isComplete && !this.#leavesUnread) this.#loadMissing(() => exports.missingMade());
     check(this.kernel, exports.foldMade());
   }
 
@@ -307,7 +323,5 @@ export class Fold {
 function check(kernel: Kernel, outcome: number): void {
   const { exports } = kernel;
   if (outcome === exports.FOLD_OK.value) return;
-  if (outcome === exports.FOLD_UNKNOWN_CASE.value)
-    throw new Fault('unsupported', 'a row holds an aggregate that this version does not know: use a newer tilefold');
-  throw new Fault('corrupt', 'a row or a change is not in canonical form');
+  throw badRow(outcome === exports.FOLD_UNKNOWN_CASE.value);
 }

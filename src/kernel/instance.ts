@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { AssertionError, assert } from '../base/assert.ts';
 import scalarPath from '../../wasm/tilefold-scalar.wasm' with { type: 'file' };
 import simdPath from '../../wasm/tilefold.wasm' with { type: 'file' };
@@ -277,6 +278,8 @@ export interface Exports {
   spellChanges(): void;
 
   ADDRESS_SIZE: Global;
+  ROW_OK: Global;
+  ROW_UNKNOWN_CASE: Global;
   FOLD_OK: Global;
   FOLD_MALFORMED: Global;
   FOLD_UNKNOWN_CASE: Global;
@@ -305,6 +308,12 @@ export interface Exports {
   snapshotDirty(): void;
   putAwayDirty(): void;
   beginFresh(): void;
+  leaveUnread(isOn: number): void;
+  unreadMade: Global;
+  unreadRows: Global;
+  addUp(start: number, length: number, isOldest: number): number;
+  addedStart(): number;
+  addedLength(): number;
   packedStart(): number;
   packedLength(): number;
   settle(): void;
@@ -405,15 +414,23 @@ export type CompiledKernels = WebAssembly.Module;
 
 let compiled: Promise<CompiledKernels> | null = null;
 
+/** The same, once they are there. */
+let ready: CompiledKernels | null = null;
+
 /**
  * The kernels, compiled once for each thread, unless that is given those of another (`shareKernels`): what the runtime has
  * made of their code as it ran is then there for both.
  */
 export function compiledKernels(): Promise<CompiledKernels> {
-  compiled ??= Bun.file(BUILD === 'simd' ? simdPath : scalarPath)
+  compiled ??= Bun.file(pathOfBuild())
     .arrayBuffer()
-    .then(bytes => WebAssembly.compile(bytes));
+    .then(bytes => WebAssembly.compile(bytes))
+    .then(module => (ready = module));
   return compiled;
+}
+
+function pathOfBuild(): string {
+  return BUILD === 'simd' ? simdPath : scalarPath;
 }
 
 /** Of the kernels' code, of both builds: what another code computes may be something else. */
@@ -425,18 +442,28 @@ export async function kernelsDigest(): Promise<string> {
 
 /** This thread takes the kernels that another one has compiled. */
 export function shareKernels(module: CompiledKernels): void {
+  ready = module;
   compiled = Promise.resolve(module);
 }
 
 /** A fresh instance. */
 export async function loadKernel(): Promise<Kernel> {
-  const module = await compiledKernels();
+  return instanceOf(await compiledKernels());
+}
+
+/** The same for whoever cannot wait; where nobody has compiled the kernels before they are compiled now. */
+export function loadKernelAtOnce(): Kernel {
+  ready ??= new WebAssembly.Module(readFileSync(pathOfBuild()));
+  return instanceOf(ready);
+}
+
+function instanceOf(module: CompiledKernels): Kernel {
   let exports: Exports;
   const abort = (message: number, file: number, line: number, column: number): never => {
     const place = `${readText(exports.memory, file)}:${line}:${column}`;
     throw new AssertionError(`kernel: ${readText(exports.memory, message) || 'assertion failed'} at ${place}`);
   };
-  const instance = await WebAssembly.instantiate(module, { env: { abort } });
+  const instance = new WebAssembly.Instance(module, { env: { abort } });
   exports = instance.exports as unknown as Exports;
   return {
     exports,

@@ -34,7 +34,12 @@ export class RunsAhead {
   /** The oldest first; of these so many are leaving. */
   readonly #runs: RunAhead[] = [];
   #leaving = 0;
+  /** Up to where the database had events when they were taken off. */
+  #leavingFrom = 0;
   #pendingRows = 0;
+
+  /** @param position up to which the database has events */
+  constructor(private readonly position: () => number) {}
 
   /** Rows put away and not taken off; one that has come back and changed counts again. */
   get pendingRows(): number {
@@ -67,10 +72,12 @@ export class RunsAhead {
 
   /**
    * What is put away, the oldest first: copies, for a commit that is to have them before all rows that are in memory still. What no
-   * commit has brought, for one has failed, is among it again.
+   * commit has brought, for one has failed, is among it again. No other commit is on its way: that one brings events beyond what the
+   * database has now.
    */
   takeOff(): SealedRun[] {
     this.#leaving = this.#runs.length;
+    this.#leavingFrom = this.position();
     this.#pendingRows = 0;
     return this.#runs.map(({ sealing }) => sealing.sealed());
   }
@@ -81,8 +88,22 @@ export class RunsAhead {
     this.#leaving = 0;
   }
 
-  /** Of each run, the newest first. */
-  cursors(): RunCursor[] {
-    return this.#runs.toReversed().map(run => new RunCursor(run, 0));
+  /**
+   * Of each run, the newest first.
+   *
+   * @param position of the database that is read beside them: what has left is in there from the commit on, and of addends only one
+   *   of the two may count
+   */
+  cursors(position: number): RunCursor[] {
+    const left = position > this.#leavingFrom ? this.#leaving : 0;
+    return this.#runs
+      .slice(left)
+      .toReversed()
+      .map(run => new RunCursor(run, 0));
+  }
+
+  /** Nothing is put away that the database may not have. */
+  get isEmpty(): boolean {
+    return this.#runs.length === 0;
   }
 }

@@ -1,8 +1,9 @@
 /**
- * Rows of several runs as one: in order, and of rows under one address that of the newest run.
+ * Rows of several runs as one: in order, and of rows under one address that of the newest run; addends (pack.ts) are added up with those
+ * of older runs.
  */
 import { releaseBytes } from '../base/release.ts';
-import { PackWalk } from './pack.ts';
+import { type AddUp, PackWalk, PackWriter } from './pack.ts';
 import type { Pack } from './packs.ts';
 
 /** Packs of runs, as `Packs` has them. What it hands over is given back (`releaseBytes`). */
@@ -64,9 +65,13 @@ function isWithin(bytes: Uint8Array, start: number, end: number, { next }: Pick<
 export class Cursor {
   readonly #cursors: RunCursor[];
   #at: RunCursor | null = null;
+  readonly #found: PackWalk[] = [];
 
   /** @param cursors of each run, the newest first */
-  constructor(cursors: RunCursor[]) {
+  constructor(
+    cursors: RunCursor[],
+    private readonly addUp: AddUp,
+  ) {
     this.#cursors = cursors;
   }
 
@@ -74,9 +79,31 @@ export class Cursor {
     return this.#at !== null;
   }
 
-  /** The row: only while there is one. */
+  /** The address of the row, and of the newest run what it has: only while there is one. */
   get walk(): PackWalk {
     return this.#at!.walk;
+  }
+
+  /** The row: a walk that stands at it until the next call. */
+  row(): PackWalk {
+    const { walk } = this;
+    if (!walk.isAddend) return walk;
+    this.#found.length = 0;
+    for (const cursor of this.#cursors) {
+      if (!cursor.isThere || !cursor.walk.isAt(walk.address, 0, walk.length)) continue;
+      this.#found.push(cursor.walk);
+      if (!cursor.walk.isAddend) break;
+    }
+    return this.#added();
+  }
+
+  /** What the values that were found add up to. */
+  #added(): PackWalk {
+    SUMS.begin();
+    SUMS.takeSum(this.#found);
+    const row = new PackWalk().open(this.addUp(SUMS.bytes(), true));
+    row.next();
+    return row;
   }
 
   seek(bytes: Uint8Array, start: number, end: number): void {
@@ -92,13 +119,20 @@ export class Cursor {
     this.#choose();
   }
 
-  /** The row under an address, without a look at what older runs have where a newer one has it; addresses ascend. */
+  /**
+   * The row under an address, without a look at what older runs have where a newer one has all of it; addresses ascend. A walk that
+   * stands at it until the next call.
+   */
   find(bytes: Uint8Array, start: number, end: number): PackWalk | null {
+    this.#found.length = 0;
     for (const cursor of this.#cursors) {
       cursor.seek(bytes, start, end);
-      if (cursor.isThere && cursor.walk.isAt(bytes, start, end)) return cursor.walk;
+      if (!cursor.isThere || !cursor.walk.isAt(bytes, start, end)) continue;
+      this.#found.push(cursor.walk);
+      if (!cursor.walk.isAddend) break;
     }
-    return null;
+    const [first] = this.#found;
+    return first?.isAddend ? this.#added() : (first ?? null);
   }
 
   #choose(): void {
@@ -108,3 +142,6 @@ export class Cursor {
     this.#at = least;
   }
 }
+
+/** What is to be added up, as a pack. */
+const SUMS = new PackWriter();

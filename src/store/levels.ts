@@ -6,7 +6,8 @@
  *                ........             when they take half as much as the base, stretch after stretch goes into it
  *                base                 round and round
  *
- * A row is looked for from the newest run on, and the first that has it wins. So a barrier writes what has changed, not each
+ * A row is looked for from the newest run on, and the first that has it wins; what is an addend there (pack.ts) is added to what the next
+ * one has. So a barrier writes what has changed, not each
  * pack that has a row which did, and each row is written some times more, beside others that are its neighbours. The base of a
  * new store are the first rows, or the first tails that are too many.
  */
@@ -14,7 +15,7 @@ import type { Database } from 'bun:sqlite';
 import { collectGarbage } from '../base/garbage.ts';
 import { releaseBytes } from '../base/release.ts';
 import { PackMerge, type Run, Runs } from './merge.ts';
-import { cutPack, dropRows, PACK_MAX_BYTES, PackWriter, PIECE_BYTES, pieceOf } from './pack.ts';
+import { type AddUp, cutPack, dropRows, PACK_MAX_BYTES, PackWriter, PIECE_BYTES, pieceOf } from './pack.ts';
 import { BASE, END, openPackTable, type Pack, type Packs } from './packs.ts';
 import { type SealedRun, sealedPieces } from './sealed.ts';
 import type { RowRuns } from './store.ts';
@@ -130,7 +131,7 @@ export interface LevelWriter {
 /** Writes a pack anew, and returns in how much it is another then; for 0 it stays. */
 export type ChangePack = (pack: Uint8Array, out: PackWriter) => number;
 
-export function openLevels(db: Database, packs: Packs): LevelWriter {
+export function openLevels(db: Database, packs: Packs, addUp: AddUp): LevelWriter {
   const table = openPackTable(db);
   const out = new PackWriter();
   const merge = new PackMerge();
@@ -157,10 +158,15 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
     return new Runs(parts, from);
   }
 
-  /** Puts what `out` has in the place of a pack; returns how many bytes more that takes. */
-  function write(pack: Pack): number {
-    if (out.size <= PACK_MAX_BYTES) return table.replace(pack, out.bytes());
-    const [head, ...more] = cutPack(out.bytes());
+  /** What `out` has, added up. */
+  function made(isOldest: boolean): Uint8Array<ArrayBuffer> {
+    return out.hasMarks ? addUp(out.bytes(), isOldest) : out.bytes();
+  }
+
+  /** Puts rows in the place of those of a pack; returns how many bytes more that takes. */
+  function write(pack: Pack, rows: Uint8Array<ArrayBuffer>): number {
+    if (rows.length <= PACK_MAX_BYTES) return table.replace(pack, rows);
+    const [head, ...more] = cutPack(rows);
     let size = table.replace(pack, head!.bytes);
     releaseBytes(head!.bytes);
     for (const piece of more) {
@@ -184,12 +190,12 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
       out.begin();
       let isWhole = merge.merge(runs, out);
       merged += out.size;
-      levels.base += write(pack);
+      levels.base += write(pack, made(true));
       // Many rows at one place: what follows comes in pieces.
       for (; !isWhole; merged += out.size) {
         out.begin();
         isWhole = merge.merge(runs, out, PIECE_BYTES);
-        levels.base += table.add(BASE, pieceOf(out.bytes()));
+        levels.base += table.add(BASE, pieceOf(made(true)));
       }
       releaseBytes(pack.bytes);
       if (merged >= bytesMax && pack.next) return pack.next;
@@ -217,7 +223,7 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
   }
 
   function drop(pack: Pack, from: Uint8Array, to: Uint8Array): number {
-    const size = dropRows(pack.bytes, from, to, out) > 0 ? write(pack) : 0;
+    const size = dropRows(pack.bytes, from, to, out) > 0 ? write(pack, out.bytes()) : 0;
     releaseBytes(pack.bytes);
     return size;
   }
@@ -235,7 +241,7 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
     for (let first: Uint8Array | null = NOTHING, isWhole = false; !isWhole; first = null) {
       out.begin();
       isWhole = merge.merge(runs, out, PIECE_BYTES);
-      const piece = pieceOf(out.bytes());
+      const piece = pieceOf(made(false));
       size += table.add(run, { ...piece, first: first ?? piece.first });
     }
     levels.tails.unshift({ run, size });
@@ -299,7 +305,7 @@ export function openLevels(db: Database, packs: Packs): LevelWriter {
     let size = 0;
     for (let at: Uint8Array | null = from; at && Buffer.compare(at, to) < 0; ) {
       const pack: Pack = packs.at(run, at);
-      if (change(pack.bytes, out) > 0) size += write(pack);
+      if (change(pack.bytes, out) > 0) size += write(pack, out.bytes());
       releaseBytes(pack.bytes);
       at = pack.next;
     }

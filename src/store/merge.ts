@@ -36,9 +36,13 @@ class RunWalk extends PackWalk {
   }
 }
 
-/** Runs side by side, each from an address on. Of those that have an address in common the first in the list wins. */
+/**
+ * Runs side by side, each from an address on. Of those that have an address in common the first in the list wins, and where that has an
+ * addend those behind it, as far as these do.
+ */
 export class Runs {
   readonly #walks: RunWalk[];
+  readonly #addends: PackWalk[] = [];
 
   constructor(runs: Run[], from: Uint8Array = NOTHING) {
     this.#walks = runs.map(run => new RunWalk(run, from));
@@ -53,6 +57,21 @@ export class Runs {
   passBeside(walk: RunWalk): void {
     for (const other of this.#walks)
       if (other !== walk && other.isThere && other.isAt(walk.address, 0, walk.length)) other.advance();
+  }
+
+  /**
+   * Lists what has to be added up under the address of the least row, which is an addend, in the order of the runs: up to the first
+   * that is none. It is a list that holds until the next.
+   */
+  addends(least: RunWalk): PackWalk[] {
+    const found = this.#addends;
+    found.length = 0;
+    for (const walk of this.#walks) {
+      if (!walk.isThere || !walk.isAt(least.address, 0, least.length)) continue;
+      found.push(walk);
+      if (!walk.isAddend) break;
+    }
+    return found;
   }
 
   /** The run whose row is the next of all but this one's. */
@@ -88,6 +107,7 @@ export class PackMerge {
     const walk = this.#walk;
     for (let run = runs.least(); run && this.#isWithin(run); run = runs.least()) {
       if (out.size >= bytesMax) return false;
+      if (run.isAddend && this.#takeSum(runs, run, out)) continue;
       if (this.#isThere && walk.isAt(run.address, 0, run.length)) this.#isThere = walk.next();
       else if (this.#isThere && walk.isBelow(run.address, 0, run.length)) {
         this.#isThere = take(walk, run, null, out, bytesMax);
@@ -100,6 +120,21 @@ export class PackMerge {
     out.take(walk);
     out.copy(walk.bytes, walk.end, walk.bytes.length);
     this.#isThere = false;
+    return true;
+  }
+
+  /** Takes what is under the address of the least row, an addend, where there is more than that; false where there is not, or less comes first. */
+  #takeSum(runs: Runs, run: RunWalk, out: PackWriter): boolean {
+    const walk = this.#walk;
+    if (this.#isThere && walk.isBelow(run.address, 0, run.length)) return false;
+    const added = runs.addends(run);
+    const isOurs = this.#isThere && walk.isAt(run.address, 0, run.length);
+    if (isOurs && added.at(-1)!.isAddend) added.push(walk);
+    if (added.length === 1) return false;
+    out.takeSum(added);
+    if (isOurs) this.#isThere = walk.next();
+    runs.passBeside(run);
+    run.advance();
     return true;
   }
 

@@ -6,6 +6,12 @@
  *
  * `shared` is how many bytes its address has in common with the one before it in the pack (0 for the first), `added`
  * how many follow. Addresses ascend.
+ *
+ * A value is a row, or begins with a mark, as no row does:
+ *
+ *   00 | row                  an addend: to be added to what older runs have under its address, if they have anything
+ *   01 | (length | value)*    a sum, the oldest value first: what merging runs makes of an addend and of what it is added to. It is
+ *                             added up (`AddUp`) before it goes anywhere.
  */
 import { Growing } from '../base/growing.ts';
 
@@ -14,6 +20,18 @@ export const PACK_MAX_BYTES = 12_000;
 
 /** Addresses are mostly shorter; longer ones get more room. */
 const ADDRESS_BYTES = 256;
+
+/** The marks that values begin with. */
+export const ADDEND = 0;
+export const SUM = 1;
+
+/**
+ * Adds up the sums of a pack. A store knows no more of rows.
+ *
+ * @param isOldest no older run has any of its rows: what is left of addends is rows
+ * @returns the pack as it is then: a view that holds until the next call
+ */
+export type AddUp = (pack: Uint8Array, isOldest: boolean) => Uint8Array<ArrayBuffer>;
 
 /** Five bytes of a varint: no part of a pack is longer than 2^31. */
 const FACTOR_MAX = 128 ** 4;
@@ -122,6 +140,11 @@ export class PackWalk {
     return true;
   }
 
+  /** Older runs may have more of the row. */
+  get isAddend(): boolean {
+    return this.valueStart < this.end && this.bytes[this.valueStart] === ADDEND;
+  }
+
   /** A view of the value. */
   value(): Uint8Array {
     return this.bytes.subarray(this.valueStart, this.end);
@@ -170,6 +193,8 @@ function widened(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<Arr
 /** Puts rows together to a pack, in ascending order of their addresses. */
 export class PackWriter {
   readonly #out = new Growing();
+  /** There are addends or sums among the rows, or may be. */
+  hasMarks = false;
   /** Address of the row before the next one. */
   #address = new Uint8Array(ADDRESS_BYTES);
   #length = 0;
@@ -182,6 +207,7 @@ export class PackWriter {
   begin(): void {
     this.#out.length = 0;
     this.#length = 0;
+    this.hasMarks = false;
   }
 
   /** What was written since `begin`: a view that holds until the next row. */
@@ -191,6 +217,12 @@ export class PackWriter {
 
   /** A row: its address is [start, end) of some bytes, its value [from, to) of others. */
   put(address: Uint8Array, start: number, end: number, values: Uint8Array, from: number, to: number): void {
+    this.#putAddress(address, start, end);
+    this.#varint(to - from);
+    this.#out.copy(values, from, to);
+  }
+
+  #putAddress(address: Uint8Array, start: number, end: number): void {
     const length = end - start;
     const alike = Math.min(length, this.#length);
     let shared = 0;
@@ -198,18 +230,34 @@ export class PackWriter {
     this.#varint(shared);
     this.#varint(length - shared);
     this.#out.copy(address, start + shared, end);
-    this.#varint(to - from);
-    this.#out.copy(values, from, to);
     this.#remember(address, start, length, shared);
   }
 
   /** The row that a walk stands at. */
   take(walk: PackWalk): void {
+    this.hasMarks ||= walk.isAddend;
     this.put(walk.address, 0, walk.length, walk.bytes, walk.valueStart, walk.end);
+  }
+
+  /** The sum of the values that walks stand at, the newest first; they are under one address. */
+  takeSum(walks: PackWalk[]): void {
+    const { address, length } = walks[0]!;
+    this.#putAddress(address, 0, length);
+    let size = 1;
+    for (const { valueStart, end } of walks) size += varintSize(end - valueStart) + end - valueStart;
+    this.#varint(size);
+    this.#varint(SUM);
+    for (let i = walks.length - 1; i >= 0; i--) {
+      const { bytes, valueStart, end } = walks[i]!;
+      this.#varint(end - valueStart);
+      this.#out.copy(bytes, valueStart, end);
+    }
+    this.hasMarks = true;
   }
 
   /** The row that a walk stands at is the last one for now; `copy` brings its bytes, with those of others. */
   follow(walk: PackWalk): void {
+    this.hasMarks ||= walk.isAddend;
     this.#remember(walk.address, 0, walk.length, walk.shared);
   }
 
@@ -231,6 +279,12 @@ export class PackWriter {
     bytes[at++] = value;
     this.#out.length = at;
   }
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) size++;
+  return size;
 }
 
 const WALK = new PackWalk();

@@ -1,5 +1,5 @@
 import type { Database } from 'bun:sqlite';
-import { assert } from '../base/assert.ts';
+import { AssertionError, assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
@@ -27,7 +27,7 @@ import {
   openLevels,
   runsOf,
 } from './levels.ts';
-import { changeRows, filterRows, PackDamage, PackWalk } from './pack.ts';
+import { type AddUp, changeRows, filterRows, PackDamage, PackWalk } from './pack.ts';
 import { BASE, END, openPacks, type Packs, REPAIR } from './packs.ts';
 import type {
   Horizon,
@@ -43,7 +43,10 @@ import type {
 } from './store.ts';
 
 /** Of how rows lie in the database. */
-const VERSION = 6;
+const VERSION = 7;
+
+/** Of these no run has addends. */
+const VERSION_WHOLE = 6;
 
 /** Its packs are not compressed, and all of them are the base: they are taken as they are. Of what is older the log makes new ones. */
 const VERSION_OLDEST = 5;
@@ -92,6 +95,11 @@ const TABLES = `
   INSERT OR IGNORE INTO rows_swept VALUES (1, 0, x'');
 `;
 
+/** Of stores whose rows are whole: nobody has left one unread. */
+const WHOLE: AddUp = () => {
+  throw new AssertionError('rows are added up by whoever opens the store');
+};
+
 type Key = Pick<Row, 'entity' | 'key'>;
 
 /** Before all keys: the dictionary's numbers begin with 1. */
@@ -107,16 +115,16 @@ const START: Key = { entity: 0, key: new Uint8Array(0) };
  * @throws Fault `unsupported` when the rows were written by another version, `corrupt` (then and later) where the file
  *   is no database or a damaged one
  */
-export function sqliteStore(db: Database): Store {
-  return guarded(db, () => openStore(db));
+export function sqliteStore(db: Database, addUp: AddUp = WHOLE): Store {
+  return guarded(db, () => openStore(db, addUp));
 }
 
 /** What readers need of it, over a handle of their own, which may be a read-only one. Faults are those of `sqliteStore`. */
-export function sqliteRows(db: Database): RowReader {
+export function sqliteRows(db: Database, addUp: AddUp = WHOLE): RowReader {
   return guarded(db, () => {
     db.run(`PRAGMA cache_size = ${-READER_CACHE_BYTES / 1024}`);
     checkVersion(db);
-    return readerOver(db, openPacks(db), snapshots(db));
+    return readerOver(db, openPacks(db), snapshots(db), addUp);
   });
 }
 
@@ -149,7 +157,7 @@ function guarded<T>(db: Database, work: () => T): T {
   }
 }
 
-function openStore(db: Database): Store {
+function openStore(db: Database, addUp: AddUp): Store {
   db.run(`PRAGMA page_size = ${PAGE_BYTES}`);
   db.run('PRAGMA journal_mode = WAL');
   db.run('PRAGMA synchronous = NORMAL');
@@ -163,9 +171,9 @@ function openStore(db: Database): Store {
   }).immediate();
 
   const packs = openPacks(db);
-  const reader = readerOver(db, packs, snapshots(db));
+  const reader = readerOver(db, packs, snapshots(db), addUp);
   const levelsIn = openLevelsText(db);
-  const writer = openLevels(db, packs);
+  const writer = openLevels(db, packs, addUp);
   const statements = {
     setMark: db.prepare<null, [number, string, string]>('UPDATE rows_state SET position = ?, clocks = ?, highest = ?'),
     setLevels: db.prepare<null, [string]>('UPDATE rows_state SET levels = ?'),
@@ -174,7 +182,7 @@ function openStore(db: Database): Store {
   };
 
   function changing(change: (levels: Levels) => void): void {
-    const levels = levelsIn.read();
+    const { levels } = levelsIn.read();
     change(levels);
     statements.setLevels.run(levelsText(levels));
   }
@@ -198,7 +206,7 @@ function openStore(db: Database): Store {
   function sweep(horizons: Horizon[], keysMax: number): number {
     if (horizons.length === 0) return 0;
     const expiry = expiryOf(horizons);
-    const cursor = new Cursor(cursorsOf(packs, runsOf(levelsIn.read())));
+    const cursor = new Cursor(cursorsOf(packs, runsOf(levelsIn.read().levels)), addUp);
     const swept = statements.swept.get()!;
     const from = nextSwept(swept, expiry);
     let [at, end, deleted]: [Key | null, Uint8Array, number] = [swept, from, 0];
@@ -235,7 +243,7 @@ function openStore(db: Database): Store {
 
   return {
     ...reader,
-    isSettled: () => guarded(db, () => isSettled(levelsIn.read())),
+    isSettled: () => guarded(db, () => isSettled(levelsIn.read().levels)),
     commit: (rows, to, alongside = () => {}) => guarded(db, () => commitAtOnce.immediate(rows, to, alongside)),
     sweep: (horizons, keysMax) => guarded(db, () => sweep(horizons, keysMax)),
     rewrite: (from, change) => guarded(db, () => rewriteAtOnce.immediate(from, change)),
@@ -249,22 +257,28 @@ function openStore(db: Database): Store {
   };
 }
 
-/** Reads what the runs are, each time: others may have changed them. */
+/** Reads what the runs are, and the position up to which they are, each time: others may have changed them. */
 interface LevelsText {
-  read(): Levels;
+  read(): { levels: Levels; position: number };
   close(): void;
 }
 
 function openLevelsText(db: Database): LevelsText {
-  const statement = db.prepare<{ levels: string }, []>('SELECT levels FROM rows_state');
-  return { read: () => levelsFrom(statement.get()!.levels), close: () => statement.finalize() };
+  const statement = db.prepare<{ levels: string; position: number }, []>('SELECT levels, position FROM rows_state');
+  return {
+    read() {
+      const { levels, position } = statement.get()!;
+      return { levels: levelsFrom(levels), position };
+    },
+    close: () => statement.finalize(),
+  };
 }
 
-function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
+function readerOver(db: Database, packs: Packs, atOnce: Guard, addUp: AddUp): RowReader {
   const markStatement = db.prepare<{ position: number; clocks: string; highest: string }, []>(
     'SELECT position, clocks, highest FROM rows_state',
   );
-  const ahead = new RunsAhead();
+  const ahead = new RunsAhead(() => mark().position);
   let levelsIn: LevelsText | null = null;
   const [low, high] = [new Scratch(), new Scratch()];
   const wanted = new PackWalk();
@@ -272,8 +286,9 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
 
   /** Whoever opens the database to write may bring it up to date meanwhile. */
   function rows(): Cursor {
-    if (!levelsIn && versionOf(db) === VERSION) levelsIn = openLevelsText(db);
-    return new Cursor([...ahead.cursors(), ...cursorsOf(packs, levelsIn ? runsOf(levelsIn.read()) : [BASE])]);
+    if (!levelsIn && (versionOf(db) ?? 0) >= VERSION_WHOLE) levelsIn = openLevelsText(db);
+    const { levels, position } = levelsIn?.read() ?? { levels: null, position: mark().position };
+    return new Cursor([...ahead.cursors(position), ...cursorsOf(packs, levels ? runsOf(levels) : [BASE])], addUp);
   }
 
   function mark(): Mark {
@@ -290,7 +305,8 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard): RowReader {
       for (cursor.seek(low.bytes, 0, low.length); cursor.isThere; cursor.next()) {
         const { walk } = cursor;
         if (!walk.isBelow(high.bytes, 0, high.length)) break;
-        take(levelMs, tileStartAt(walk.address, walk.length), walk.bytes, walk.valueStart, walk.end);
+        const { bytes, valueStart, end } = cursor.row();
+        take(levelMs, tileStartAt(walk.address, walk.length), bytes, valueStart, end);
       }
     }
   }
@@ -364,7 +380,7 @@ class Scratch {
 function rowsFrom(cursor: Cursor, address: Uint8Array): Row[] {
   const rows: Row[] = [];
   for (cursor.seek(address, 0, address.length); cursor.isThere && rows.length < SCANNED_ROWS; cursor.next())
-    rows.push(rowOf(cursor.walk));
+    rows.push(rowOf(cursor.row()));
   return rows;
 }
 
@@ -500,12 +516,16 @@ function checkVersion(db: Database): void {
   );
 }
 
-/** Packs of the version before are the base; each is compressed when it is next written. */
+/** Packs of the oldest version are the base; each is compressed when it is next written. */
 function bringUpToDate(db: Database): void {
-  if (versionOf(db) !== VERSION_OLDEST) return;
+  const version = versionOf(db);
+  if (version === VERSION_OLDEST) addLevels(db);
+  if (version !== null && version < VERSION) db.run(`UPDATE rows_state SET version = ${VERSION}`);
+}
+
+function addLevels(db: Database): void {
   const { size } = db.query<{ size: number }, []>('SELECT sum(length(bytes)) AS size FROM packs').get()!;
   db.run(`ALTER TABLE rows_state ADD COLUMN levels TEXT NOT NULL DEFAULT '${levelsText(levelsOf(size))}'`);
-  db.run(`UPDATE rows_state SET version = ${VERSION}`);
 }
 
 /** There are rows that an older version has written, which this one cannot read. */

@@ -124,10 +124,10 @@ test('of rows that are new since a gathering began only those are asked for whos
     fold.putAway(run => [...run], 1 << 20);
     fold.evict(0);
   };
-  fold.beginGathering();
+  fold.beginGathering(false);
   expect(touch('a', 0n)).toEqual([]);
   leave();
-  fold.beginGathering();
+  fold.beginGathering(false);
   expect(touch('a', 60_000n)).toEqual([]);
   expect(touch('b', 60_000n)).toEqual([]);
   // Memory lacks it, as it does all that is not of a later tile.
@@ -137,7 +137,7 @@ test('of rows that are new since a gathering began only those are asked for whos
   expect(touch('a', 60_000n)).toEqual(['a 60000']);
   expect(touch('b', 120_000n)).toEqual([]);
   leave();
-  fold.beginGathering();
+  fold.beginGathering(false);
   expect(touch('c', 60_000n)).toEqual(['c 60000']);
   expect(touch('d', 120_000n)).toEqual(['d 120000']);
   expect(touch('d', 180_000n)).toEqual([]);
