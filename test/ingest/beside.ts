@@ -2,6 +2,7 @@ import { Database } from 'bun:sqlite';
 import { expect } from 'bun:test';
 import { writeBarrier, type BesideWriter } from '../../src/ingest/barrier.ts';
 import { Here } from '../../src/ingest/here.ts';
+import { adder } from '../../src/kernel/add_up.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
@@ -15,10 +16,10 @@ import type { Random } from '../sim/random.ts';
 /** Rows, a reader of them, and one who writes when a few turns of the event loop have passed, as another thread would. */
 export function openBeside(path: string, random: Random) {
   const db = new Database(path, { strict: true });
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, adder());
   const meta = openMeta(db);
   const readable = new Database(path, { readonly: true });
-  const rows = sqliteRows(readable);
+  const rows = sqliteRows(readable, adder());
   const writer: BesideWriter = {
     async write({ runs, sealed, isBulk, ...work }) {
       // Of a gathering all is put away, or nothing.
@@ -30,7 +31,7 @@ export function openBeside(path: string, random: Random) {
     },
     close: () => Promise.resolve(),
   };
-  return { store, meta, rows, writer };
+  return { db, store, meta, rows, writer };
 }
 
 /** Folds in this thread, over rows that are written beside it. */

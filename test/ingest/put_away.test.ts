@@ -1,10 +1,13 @@
 /** More events are gathered than memory has room for rows of: those are put away on the way, and everybody finds them. */
+import type { Database } from 'bun:sqlite';
 import { expect, spyOn, test } from 'bun:test';
 import { Fold } from '../../src/kernel/fold.ts';
 import { pickedBytes } from '../../src/kernel/gather.ts';
 import type { Value } from '../../src/plan/value.ts';
 import { Reader } from '../../src/read/read.ts';
 import { RunsAhead } from '../../src/store/ahead.ts';
+import { PackWalk } from '../../src/store/pack.ts';
+import { unsealPack } from '../../src/store/seal.ts';
 import { flightsPlan } from '../oracle/fixtures/flights.ts';
 import { parseLog } from '../oracle/log.ts';
 import { SimulatedDisk } from '../sim/disk.ts';
@@ -26,6 +29,7 @@ test.each([1, 2])(
   'lookups and later events see what is put away, whether it is written yet or not, seed %p',
   async seed => {
     const random = new Random(seed);
+    const gathering = spyOn(Fold.prototype, 'beginGathering');
     const beside = openBeside(folder(), random);
     const { store, rows } = beside;
     const { engine, layout, fold } = await openFolding(plan, beside, LITTLE_BYTES);
@@ -34,11 +38,12 @@ test.each([1, 2])(
     const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
     const keys = keysOf(log);
     const someOf = (all: Value[][]) => Array.from({ length: 20 }, () => random.pick(all));
-    let seen = 0;
+    let [seen, addends] = [0, 0];
     for (let from = 0; from < lines.length; ) {
       const to = Math.min(lines.length, from + 1 + random.below(200));
       await engine.fold(body(lines.slice(from, to)), from, null, true);
       from = to;
+      addends = Math.max(addends, addendsIn(beside.db));
       if (rows.ahead.isEmpty || pickedBytes(layout.kernel) > 0) continue;
       const asked: Keys = new Map([...keys].map(([entity, all]) => [entity, someOf(all)]));
       seen += compareAnswer(plan, log, asked, reader.lookup(everything(plan, asked)));
@@ -46,6 +51,10 @@ test.each([1, 2])(
     await engine.barrier();
     expect(seen).toBeGreaterThan(1_000);
     expect(rows.ahead.isEmpty).toBe(true);
+    // Some were left unread, and what changed of them has waited in the database for the rows that it belongs to.
+    expect(gathering.mock.calls.filter(([leavesUnread]) => leavesUnread).length).toBeGreaterThan(2);
+    expect(addends).toBeGreaterThan(100);
+    gathering.mockRestore();
     const slow = await openEngine(plan, { disk: new SimulatedDisk(1), db: memoryDatabase() });
     await slow.ingest.post(body(lines), 'ndjson');
     slow.ingest.barrier();
@@ -56,6 +65,13 @@ test.each([1, 2])(
   },
   60_000,
 );
+
+function addendsIn(db: Database): number {
+  let count = 0;
+  for (const { bytes } of db.query<{ bytes: Uint8Array<ArrayBuffer> }, []>('SELECT bytes FROM packs').all())
+    for (const walk = new PackWalk().open(unsealPack(bytes)); walk.next(); ) if (walk.isAddend) count++;
+  return count;
+}
 
 test('nothing is put away where there is room, nor where somebody waits for events', async () => {
   const putAway = spyOn(RunsAhead.prototype, 'putAway');

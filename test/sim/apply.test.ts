@@ -9,6 +9,7 @@ import type { Parts } from '../../src/cli/alone/compose.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { compareRows } from '../../src/cli/verify.ts';
 import { readMembers } from '../../src/meta/members.ts';
+import { adder } from '../../src/kernel/add_up.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { planJson } from '../../src/plan/json.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
@@ -187,7 +188,7 @@ test('a state that is not what the log makes is found after definitions were app
   const latest = Math.max(...[...readMembers(parts.meta.currentPlan()!.members!).values()].map(({ id }) => id));
   await close(parts);
   const db = new Database(join(at, 'rows.db'), { strict: true });
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, adder());
   const states = (value: Uint8Array) => decodeRow(value) as Map<number, string>;
   const rows = [...store.scan()].filter(({ value }) => states(value).has(latest));
   const [one, ...others] = rows;

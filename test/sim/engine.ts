@@ -3,6 +3,7 @@ import { nowOf } from '../../src/ingest/engine.ts';
 import { keepingOf } from '../../src/ingest/expiry.ts';
 import { Here } from '../../src/ingest/here.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
+import { adder } from '../../src/kernel/add_up.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Ids } from '../../src/kernel/layout.ts';
@@ -72,7 +73,7 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
   const nowMicros = settings.nowMicros ?? (() => 4_102_444_800_000_000n);
   const { wrapLog = log => log, wrapStore = store => store } = settings;
   const log = wrapLog(await EventLog.open({ disk, folder, clock, segmentBytes }));
-  const store = wrapStore(sqliteStore(db));
+  const store = wrapStore(sqliteStore(db, adder()));
   const meta = openMeta(db);
   const ids = countedIds(plan);
   const kernels = await Promise.all(Array.from({ length: shards }, loadKernel));

@@ -5,11 +5,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runOf } from '../../src/store/batch.ts';
 import { isOverfull, levelsOf, type Tail, tailsToJoin } from '../../src/store/levels.ts';
+import { PackWalk } from '../../src/store/pack.ts';
+import { unsealPack } from '../../src/store/seal.ts';
+import { sealRun } from '../../src/store/sealed.ts';
 import { byAddress, sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row } from '../../src/store/store.ts';
 import { rowsAt } from '../contract/wanted.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
+import { addendOf, addTo, concatenating, rowValue } from './addends.ts';
 
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 30 }, (_, i) => i + 1) : [1, 2];
@@ -26,7 +30,7 @@ function randomRow(random: Random, keys: number): Row {
     key: Buffer.from(`key ${random.below(keys)}`),
     levelMs,
     tileStartMs: levelMs * random.below(20),
-    value: Uint8Array.from({ length: random.below(400) }, () => random.below(256)),
+    value: rowValue(random, random.below(400)),
   };
 }
 
@@ -95,9 +99,68 @@ test.each(SEEDS)('rows are those of a map, whichever run they are in, seed %p', 
   expect(seen.swept).toBeGreaterThan(100);
 });
 
+test.each(SEEDS)('what is added to rows is in them once, and in order, whichever run it is in, seed %p', seed => {
+  const random = new Random(seed);
+  const path = folder();
+  let [db, store] = reopened(path);
+  const reader = sqliteRows(new Database(path, { readonly: true }), concatenating);
+  const model = new Map<string, Row>();
+  let addends = 0;
+  for (let round = 0; round < 16; round++) {
+    const runs = Array.from({ length: 1 + random.below(3) }, () => {
+      const rows = Array.from({ length: random.pick([1, 30, 300]) }, () => randomRow(random, 100));
+      const last = [...new Map(rows.map(row => [addressText(row), row])).values()];
+      return last.map(row => (random.chance(0.7) ? addendOf(row) : row));
+    });
+    for (const row of runs.flat()) model.set(addressText(row), addTo(model.get(addressText(row)), row));
+    const sealed = runs.map(run => sealRun(runOf(run)));
+    const horizon = { entity: 1, levelMs: 60_000, beforeMs: 60_000 * Math.floor(round / 4) };
+    store.commit({ runs: [], sealed, isBulk: random.chance(0.3) }, MARK, () => {
+      if (random.chance(0.3)) while (store.sweep([horizon], 1000) > 0);
+    });
+    const left = new Set(Array.from(store.scan(), addressText));
+    for (const [text, row] of model) {
+      if (left.has(text)) continue;
+      expect([row.entity, row.levelMs, row.tileStartMs < horizon.beforeMs]).toEqual([1, 60_000, true]);
+      model.delete(text);
+    }
+    for (const each of [store, reader]) expect(plain(each.scan())).toEqual(plain(sorted(model)));
+    const wanted = Array.from({ length: 40 }, () => randomRow(random, 400));
+    expect(rowsAt(reader, wanted)).toEqual(wanted.map(row => model.get(addressText(row))?.value ?? null));
+    if (random.chance(0.1)) rewriteAll(store, model);
+    if (random.chance(0.1)) {
+      store.close();
+      db.close();
+      [db, store] = reopened(path);
+    }
+    const [inBase, inTails] = markedIn(db);
+    expect(inBase).toBe(0);
+    addends = Math.max(addends, inTails);
+  }
+  expect(addends).toBeGreaterThan(300);
+});
+
+/** How many addends packs of the base have, and of tails. */
+function markedIn(db: Database): [base: number, tails: number] {
+  const counts: [number, number] = [0, 0];
+  for (const { isTail, bytes } of db
+    .query<{ isTail: 0 | 1; bytes: Uint8Array<ArrayBuffer> }, []>("SELECT first >= x'ff' AS isTail, bytes FROM packs")
+    .all())
+    for (const walk = new PackWalk().open(unsealPack(bytes)); walk.next(); ) if (walk.isAddend) counts[isTail]++;
+  return counts;
+}
+
+test('a store that nobody told how rows add up refuses to read what has to be', () => {
+  const [db] = reopened(':memory:');
+  const store = sqliteStore(db);
+  const row = randomRow(new Random(1), 1);
+  store.commit({ runs: [], sealed: [sealRun(runOf([addendOf(row)]))], isBulk: false }, MARK);
+  expect(() => [...store.scan()]).toThrow('rows are added up by whoever opens the store');
+});
+
 function reopened(path: string): [Database, ReturnType<typeof sqliteStore>] {
   const db = new Database(path);
-  return [db, sqliteStore(db)];
+  return [db, sqliteStore(db, concatenating)];
 }
 
 function tailsIn(db: Database): Tail[] {
@@ -107,7 +170,7 @@ function tailsIn(db: Database): Tail[] {
 
 /** Short values go, and some are another; of what older runs had nothing may come back. */
 function rewriteAll(store: ReturnType<typeof sqliteStore>, model: Map<string, Row>): void {
-  const change = (value: Uint8Array) => (value.length < 20 ? null : value.length < 200 ? value.slice(1) : value);
+  const change = (value: Uint8Array) => (value.length < 20 ? null : value.length < 200 ? value.slice(0, -1) : value);
   for (let place = store.rewrite(null, change); place; ) place = store.rewrite(place, change);
   for (const [text, row] of model) {
     const value = change(row.value);
@@ -172,7 +235,7 @@ test('what has come in bulk is merged by later commits, some of it by each', () 
     // Values that do not compress: what is merged is what it takes in the database.
     const rows = Array.from({ length: count }, () => ({
       ...randomRow(random, 1e9),
-      value: Uint8Array.from({ length: 20_000 }, () => random.below(256)),
+      value: rowValue(random, 20_000),
     }));
     for (const row of rows) model.set(addressText(row), row);
     store.commit({ runs: [runOf(rows)], sealed: [], isBulk }, MARK);
@@ -199,11 +262,28 @@ test('of runs that have come in bulk many are joined all the same', () => {
   const db = new Database(':memory:');
   const store = sqliteStore(db);
   const counts = Array.from({ length: 27 }, () => {
-    store.commit({ runs: [runOf([randomRow(random, 1e9)])], sealed: [], isBulk: true }, MARK);
+    store.commit(
+      { runs: [runOf([{ ...randomRow(random, 1e9), value: rowValue(random, 200) }])], sealed: [], isBulk: true },
+      MARK,
+    );
     return tailsIn(db).length;
   });
   expect(counts.slice(0, 25)).toEqual(Array.from({ length: 25 }, (_, i) => i));
   expect(counts[25]).toBe(1);
+});
+
+test('a database in which no run has addends is read, and written to', () => {
+  const path = folder();
+  const [first, writer] = reopened(path);
+  const row = randomRow(new Random(1), 1);
+  writer.commit([row], MARK);
+  first.run('UPDATE rows_state SET version = 6');
+  const reader = sqliteRows(new Database(path, { readonly: true }), concatenating);
+  expect([...reader.scan()]).toEqual([row]);
+  const [db, store] = reopened(path);
+  expect(db.query('SELECT version FROM rows_state').get()).toEqual({ version: 7 });
+  store.commit({ runs: [], sealed: [sealRun(runOf([addendOf(row)]))], isBulk: false }, MARK);
+  for (const each of [reader, store]) expect([...each.scan()]).toEqual([addTo(row, addendOf(row))]);
 });
 
 /** Written by the program before packs were compressed (version 5): 3,000 rows, of which some replace others. */

@@ -13,6 +13,7 @@ import { damage } from '../kernel/json_text.ts';
 import { Random } from '../sim/random.ts';
 import { seeds } from '../seeds.ts';
 import { rowAt } from '../contract/wanted.ts';
+import { rowValue } from './addends.ts';
 
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = seeds(3, 300);
@@ -23,7 +24,7 @@ function randomRows(random: Random, count: number): Row[] {
     key: Uint8Array.from({ length: random.below(random.pick([4, 300])) }, () => random.pick([0, 1, 97, 255])),
     levelMs: random.pick([0, 60_000, 86_400_000]),
     tileStartMs: 60_000 * (random.below(9) - 4),
-    value: Uint8Array.from({ length: random.below(40) }, () => random.below(256)),
+    value: rowValue(random, random.below(40)),
   }));
 }
 
