@@ -11,7 +11,7 @@ import { FeaturesCombinedSchema, type Int128 } from '../../src/gen/tilefold/v1/r
 import { keepingOf } from '../../src/ingest/expiry.ts';
 import { Here } from '../../src/ingest/here.ts';
 import { Ingest, type IngestParts } from '../../src/ingest/ingest.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Ids, Layout } from '../../src/kernel/layout.ts';

@@ -80,7 +80,8 @@ export function foldGathered(
   const picked = pickedBytes(kernel);
   if (picked === 0) return;
   const isOrdered = folds.some(({ readsBack, boundBytes }) => readsBack || picked * MADE_FACTOR > boundBytes);
-  for (const fold of folds) fold.beginGathering(ahead !== null && folds.length === 1 && leavesUnread(fold, kernel, picked));
+  for (const fold of folds)
+    fold.beginGathering(ahead !== null && folds.length === 1 && leavesUnread(fold, kernel, picked));
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     timeFolding(folds, () => applyMade(kernel, folds), stages);

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { Growing } from '../base/growing.ts';
-import { badRow } from './bad_row.ts';
+import { badRow } from './row.ts';
 import type { FoldedRow } from './folded_row.ts';
 import type { Kernel } from './instance.ts';
 import { unpackRows } from './packed.ts';

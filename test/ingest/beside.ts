@@ -2,7 +2,7 @@ import { Database } from 'bun:sqlite';
 import { expect } from 'bun:test';
 import { writeBarrier, type BesideWriter } from '../../src/ingest/barrier.ts';
 import { Here } from '../../src/ingest/here.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';

@@ -1,7 +1,7 @@
 /** Packs whose sums are added up: held against protobuf messages and bigints, and any bytes that are no such packs. */
 import { expect, test } from 'bun:test';
 import { Fault } from '../../src/base/fault.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { addressOf } from '../../src/store/address.ts';
 import { ADDEND, PackWalk, PackWriter } from '../../src/store/pack.ts';
 import { seeds } from '../seeds.ts';

@@ -3,7 +3,7 @@ import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { runOf } from '../../src/store/batch.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { smallWeek } from '../sim/flights.ts';
 import { folders } from '../source/folder.ts';

@@ -11,7 +11,7 @@ import { idsOf } from '../../src/cli/alone/recorded.ts';
 import { FeaturesCombinedSchema, type Moment } from '../../src/gen/tilefold/v1/row_pb.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { lastRowsOf } from '../../src/plan/upsert.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { sqliteRows } from '../../src/store/sqlite.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { EVENT_CLOCK } from '../sim/engine.ts';

@@ -9,7 +9,7 @@ import type { Parts } from '../../src/cli/alone/compose.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { compareRows } from '../../src/cli/verify.ts';
 import { readMembers } from '../../src/meta/members.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { planJson } from '../../src/plan/json.ts';
 import { type Log, parseLog } from '../oracle/log.ts';

@@ -18,7 +18,7 @@ import { planHash } from '../../src/plan/canonical.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Start } from '../../src/plan/transition.ts';
 import { EventLog } from '../../src/source/log.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { planOf, type SetText, STEPS } from './changing.ts';
 import { Crash, SimulatedDisk } from './disk.ts';

@@ -9,7 +9,7 @@ import { turn } from '../../src/base/turn.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { planHash } from '../../src/plan/canonical.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { parseLog } from '../oracle/log.ts';
 import { folders } from '../source/folder.ts';

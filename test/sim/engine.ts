@@ -3,7 +3,7 @@ import { nowOf } from '../../src/ingest/engine.ts';
 import { keepingOf } from '../../src/ingest/expiry.ts';
 import { Here } from '../../src/ingest/here.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Ids } from '../../src/kernel/layout.ts';

@@ -2,7 +2,7 @@
 import { Database } from 'bun:sqlite';
 import { horizonsOf, keepingOf } from '../../src/ingest/expiry.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row, Store } from '../../src/store/store.ts';
 import { rowsHash } from './engine.ts';

@@ -13,7 +13,7 @@ import { compareRows } from '../../src/cli/verify.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { planJson } from '../../src/plan/json.ts';
 import { isLastRows, lastRowsOf } from '../../src/plan/upsert.ts';
-import { adder } from '../../src/kernel/add_up.ts';
+import { adder } from '../../src/kernel/addends.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { planOf } from '../compile/marked.ts';
 import { type Log, parseLog } from '../oracle/log.ts';

@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
-import { adder } from '../../kernel/add_up.ts';
+import { adder } from '../../kernel/addends.ts';
 import { type Meta, openMeta } from '../../meta/meta.ts';
 import {
   damageOf,

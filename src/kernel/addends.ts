@@ -1,5 +1,5 @@
 import { type Kernel, loadKernelAtOnce } from './instance.ts';
-import { badRow } from './bad_row.ts';
+import { badRow } from './row.ts';
 
 /**
  * Adds up what a store has of rows that were changed and not read (assembly/addends.ts): the sums of a pack. It has a kernel of its own,
