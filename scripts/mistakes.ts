@@ -362,7 +362,7 @@ const FOLD: Mutant[] = [
     file: 'assembly/come_back.ts',
     from: 'return findRow(level, tileStart) == null && !isNowhere(',
     to: 'return !isNowhere(',
-    suite: 'test/ingest/put_away.test.ts',
+    suite: 'test/kernel/fold.test.ts',
   },
   {
     name: 'unread-used',
@@ -384,8 +384,8 @@ const FOLD: Mutant[] = [
     name: 'unread-never',
     why: 'rows are read back however many events are folded together',
     file: 'src/ingest/advance.ts',
-    from: 'return fold.kernel === kernel && fold.readsBack &&',
-    to: 'return fold.kernel !== kernel && fold.readsBack &&',
+    from: 'return readsBack && picked > Math.min(UNREAD_MIN_BYTES,',
+    to: 'return !readsBack && picked > Math.min(UNREAD_MIN_BYTES,',
     suite: 'test/ingest/put_away.test.ts',
   },
   {

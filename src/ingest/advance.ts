@@ -80,8 +80,7 @@ export function foldGathered(
   const picked = pickedBytes(kernel);
   if (picked === 0) return;
   const isOrdered = folds.some(({ readsBack, boundBytes }) => readsBack || picked * MADE_FACTOR > boundBytes);
-  for (const fold of folds)
-    fold.beginGathering(ahead !== null && folds.length === 1 && leavesUnread(fold, kernel, picked));
+  for (const fold of folds) fold.beginGathering(ahead !== null && leavesUnread(fold, picked));
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
     timeFolding(folds, () => applyMade(kernel, folds), stages);
@@ -92,9 +91,9 @@ export function foldGathered(
   for (const fold of folds) fold.endGathering();
 }
 
-/** Reading rows back would take longer than all else: those that its own kernel makes changes of are left unread. */
-function leavesUnread(fold: Fold, kernel: Kernel, picked: number): boolean {
-  return fold.kernel === kernel && fold.readsBack && picked > Math.min(UNREAD_MIN_BYTES, fold.boundBytes / MADE_FACTOR);
+/** Reading rows back would take longer than all else. */
+function leavesUnread({ readsBack, boundBytes }: Fold, picked: number): boolean {
+  return readsBack && picked > Math.min(UNREAD_MIN_BYTES, boundBytes / MADE_FACTOR);
 }
 
 /** Rows take more than they may, and of those that have changed enough could leave. */

@@ -68,8 +68,8 @@ export class Fold {
   /**
    * Events that were gathered are going to be folded, one key after the other.
    *
-   * @param leavesUnread changes that this kernel makes are not merged into rows that are read back: the store adds them to what it has.
-   *   All rows are put away before `endGathering` then
+   * @param leavesUnread rows that memory does not have are not read back for their changes: the store adds these to what it has. All
+   *   are put away before `endGathering` then
    */
   beginGathering(leavesUnread: boolean): void {
     this.kernel.exports.beginFresh();
@@ -84,6 +84,11 @@ export class Fold {
     this.#loadedBefore = this.loaded;
     this.#leavesUnread = false;
     exports.leaveUnread(0);
+  }
+
+  /** Changes are merged into rows that memory may not have. */
+  get #wantsRows(): boolean {
+    return !this.isComplete && !this.#leavesUnread;
   }
 
   /** Rows in memory that are changed and not read, to be put away. */
@@ -143,14 +148,14 @@ export class Fold {
     if (batch.length === 0) return;
     const start = batch.buffer === this.kernel.exports.memory.buffer ? batch.byteOffset : this.#receive(batch);
     const { length } = batch;
-    if (!this.isComplete) this.#loadMissing(() => check(this.kernel, this.kernel.exports.missing(start, length)));
+    if (this.#wantsRows) this.#loadMissing(() => check(this.kernel, this.kernel.exports.missing(start, length)));
     check(this.kernel, this.kernel.exports.fold(start, length));
   }
 
   /** Merges the changes that its own kernel has made last, as `apply` does those of others. */
   applyMade(): void {
     const { exports } = this.kernel;
-    if (!this.isComplete && !this.#leavesUnread) this.#loadMissing(() => exports.missingMade());
+    if (this.#wantsRows) this.#loadMissing(() => exports.missingMade());
     check(this.kernel, exports.foldMade());
   }
 

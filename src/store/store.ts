@@ -5,7 +5,8 @@ import type { Run } from './merge.ts';
 import type { SealedRun } from './sealed.ts';
 
 /**
- * Where rows rest. A row is opaque bytes under (entity kind, key, level, tile start); a store never looks inside.
+ * Where rows rest. A row is opaque bytes under (entity kind, key, level, tile start); a store never looks inside. None begins with 00 or
+ * 01, which are the marks of what is to be added to rows (pack.ts).
  *
  * Promise: `commit` is all or nothing, and after a crash the store holds the state of some commit that returned, or
  * of the one under way, never a mixture. It may fall back to an earlier commit after a power cut; `position` says
@@ -97,7 +98,10 @@ export type Rows = Iterable<Row> | RowRuns;
 export interface RowRuns {
   /** They become one, and have no address in common. */
   runs: Run[];
-  /** Each stays one of its own: under an address that two have, the row of the later one counts, and that of `runs` before both. */
+  /**
+   * Each stays one of its own: under an address that two have, the row of the later one counts, and that of `runs` before both. They may
+   * have addends, which count as well as what they are added to.
+   */
   sealed: SealedRun[];
   /** More follows at once, and hardly a row is read meanwhile: runs are made fewer only when they are many, and the rest later. */
   isBulk: boolean;

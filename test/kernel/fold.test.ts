@@ -4,12 +4,24 @@ import { Fault } from '../../src/base/fault.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { keyAt, levelAt } from '../../src/store/address.ts';
-import { PackWalk } from '../../src/store/pack.ts';
+import { ADDEND, PackWalk } from '../../src/store/pack.ts';
 import { Random } from '../sim/random.ts';
 import { oneByOne } from './back.ts';
 import { bytesOf } from './columns.ts';
 import { damage } from './json_text.ts';
-import { changeBatch, count, extreme, mean, onlyRow, randomState, row, type State, statesOf, sum } from './rows.ts';
+import {
+  changeBatch,
+  count,
+  extreme,
+  mean,
+  onlyRow,
+  randomState,
+  row,
+  runRows,
+  type State,
+  statesOf,
+  sum,
+} from './rows.ts';
 
 async function freshFold(): Promise<Fold> {
   return new Fold(await loadKernel(), () => null);
@@ -98,6 +110,55 @@ test('rows that are put away may leave, those in flight stay, and both change ag
   fold.settle();
   expect(dirty()).toEqual(['b 0', 'b 60000', 'c 0', 'c 60000']);
 });
+
+test('of rows that are left unread only what has changed is put away, and they are gone from memory then', async () => {
+  const stored = new Map<string, Uint8Array>();
+  const asked: string[] = [];
+  const fold = new Fold(
+    await loadKernel(),
+    oneByOne((_entity, key, levelMs, tileStartMs) => {
+      asked.push(`${Buffer.from(key).toString()} ${levelMs}`);
+      return stored.get([Buffer.from(key).toString(), levelMs, tileStartMs].join()) ?? null;
+    }),
+  );
+  const change = (added: bigint, ...keys: string[]) => {
+    const of = [0n, 60_000n].flatMap(level => keys.map(key => ({ key, level })));
+    fold.apply(changeBatch(...of.map((each): Parameters<typeof changeBatch>[0] => [each, row([1, sum(added)])])));
+    return asked.splice(0).sort();
+  };
+  /** What is put away: those that are marked have a + in front. */
+  const putAway = () => {
+    const seen: string[] = [];
+    fold.putAway(run => {
+      for (const each of runRows([...run].map(part => part.slice()))) {
+        const key = Buffer.from(each.key).toString();
+        const isMarked = each.value[0] === ADDEND;
+        const value = isMarked ? each.value.subarray(1) : each.value;
+        seen.push(`${isMarked ? '+' : ''}${key} ${each.levelMs} ${JSON.stringify(statesOf(value)[0]![1], asText)}`);
+        if (!isMarked) stored.set([key, each.levelMs, each.tileStartMs].join(), each.value);
+      }
+    }, 1 << 20);
+    return seen;
+  };
+  change(5n, 'a', 'b');
+  expect(putAway()).toEqual(['a 0 {"sum":"5"}', 'a 60000 {"sum":"5"}', 'b 0 {"sum":"5"}', 'b 60000 {"sum":"5"}']);
+  fold.evict(0);
+  // Memory has all of this one from now on.
+  expect(change(1n, 'b')).toEqual(['b 0', 'b 60000']);
+  fold.beginGathering(true);
+  expect(change(2n, 'a', 'b')).toEqual([]);
+  expect(change(3n, 'a', 'b')).toEqual([]);
+  expect([fold.unreadCount, fold.dirtyCount]).toEqual([2, 4]);
+  expect(putAway()).toEqual(['+a 0 {"sum":"5"}', '+a 60000 {"sum":"5"}', 'b 0 {"sum":"11"}', 'b 60000 {"sum":"11"}']);
+  expect([fold.unreadCount, fold.dirtyCount]).toEqual([0, 0]);
+  // What it has put away is no part of what changes next.
+  expect(change(7n, 'a', 'b')).toEqual([]);
+  expect(putAway()).toEqual(['+a 0 {"sum":"7"}', '+a 60000 {"sum":"7"}', 'b 0 {"sum":"18"}', 'b 60000 {"sum":"18"}']);
+  fold.endGathering();
+  expect(change(1n, 'a', 'b')).toEqual(['a 0', 'a 60000']);
+});
+
+const asText = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
 
 function rowsOfRun(part: Uint8Array): string[] {
   const walk = new PackWalk().open(part);
