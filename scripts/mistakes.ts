@@ -394,7 +394,7 @@ const FOLD: Mutant[] = [
     file: 'src/kernel/fold.ts',
     from: ' - this.#loadedBefore + exports.unreadMade.value;',
     to: ' - this.#loadedBefore;',
-    suite: 'test/ingest/put_away.test.ts',
+    suite: 'test/kernel/fold.test.ts',
   },
   {
     name: 'added-twice',

@@ -25,14 +25,18 @@ const LITTLE_BYTES = 200 << 10;
 
 const folder = folders();
 
-test.each([1, 2])(
-  'lookups and later events see what is put away, whether it is written yet or not, seed %p',
-  async seed => {
+test.each([
+  [1, LITTLE_BYTES],
+  [2, LITTLE_BYTES],
+  [3, 4 * LITTLE_BYTES],
+])(
+  'lookups and later events see what is put away, whether it is written yet or not, seed %p, %p bytes',
+  async (seed, memoryBytes) => {
     const random = new Random(seed);
     const gathering = spyOn(Fold.prototype, 'beginGathering');
     const beside = openBeside(folder(), random);
     const { store, rows } = beside;
-    const { engine, layout, fold } = await openFolding(plan, beside, LITTLE_BYTES);
+    const { engine, layout, fold } = await openFolding(plan, beside, memoryBytes);
     const position = () => engine.folded - 1;
     const reader = new Reader({ layout, fold, store: rows, position, nowMicros: () => engine.greatestClock()! });
     const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });

@@ -158,6 +158,25 @@ test('of rows that are left unread only what has changed is put away, and they a
   expect(change(1n, 'a', 'b')).toEqual(['a 0', 'a 60000']);
 });
 
+test('rows that were left unread count as read back: the next gathering will want as many', async () => {
+  const fold = new Fold(await loadKernel(), () => null);
+  const gather = (count: number) => {
+    fold.beginGathering(true);
+    const changes = Array.from({ length: count }, (_, i): [object, Uint8Array] => [
+      { key: `k${i}` },
+      row([1, sum(1n)]),
+    ]);
+    fold.apply(changeBatch(...changes));
+    fold.putAway(run => [...run], 1 << 20);
+    fold.endGathering();
+    return fold.readsBack;
+  };
+  gather(1_500);
+  fold.evict(0);
+  expect(fold.readsBack).toBe(true);
+  expect([1_500, 1_500, 10].map(gather)).toEqual([true, true, false]);
+});
+
 const asText = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
 
 function rowsOfRun(part: Uint8Array): string[] {

@@ -106,11 +106,12 @@ test.each(SEEDS)('what is added to rows is in them once, and in order, whichever
   const reader = sqliteRows(new Database(path, { readonly: true }), concatenating);
   const model = new Map<string, Row>();
   let addends = 0;
-  for (let round = 0; round < 16; round++) {
+  for (let round = 0; round < 40; round++) {
+    const share = random.pick([0.02, 0.7]);
     const runs = Array.from({ length: 1 + random.below(3) }, () => {
-      const rows = Array.from({ length: random.pick([1, 30, 300]) }, () => randomRow(random, 100));
+      const rows = Array.from({ length: random.pick([1, 30, 300]) }, () => randomRow(random, 10));
       const last = [...new Map(rows.map(row => [addressText(row), row])).values()];
-      return last.map(row => (random.chance(0.7) ? addendOf(row) : row));
+      return last.map(row => (random.chance(share) ? addendOf(row) : row));
     });
     for (const row of runs.flat()) model.set(addressText(row), addTo(model.get(addressText(row)), row));
     const sealed = runs.map(run => sealRun(runOf(run)));
@@ -127,7 +128,7 @@ test.each(SEEDS)('what is added to rows is in them once, and in order, whichever
     for (const each of [store, reader]) expect(plain(each.scan())).toEqual(plain(sorted(model)));
     const wanted = Array.from({ length: 40 }, () => randomRow(random, 400));
     expect(rowsAt(reader, wanted)).toEqual(wanted.map(row => model.get(addressText(row))?.value ?? null));
-    if (random.chance(0.1)) rewriteAll(store, model);
+    if (random.chance(0.3)) rewriteAll(store, model);
     if (random.chance(0.1)) {
       store.close();
       db.close();
@@ -137,7 +138,7 @@ test.each(SEEDS)('what is added to rows is in them once, and in order, whichever
     expect(inBase).toBe(0);
     addends = Math.max(addends, inTails);
   }
-  expect(addends).toBeGreaterThan(300);
+  expect(addends).toBeGreaterThan(50);
 });
 
 /** How many addends packs of the base have, and of tails. */
