@@ -71,10 +71,10 @@ function appendSum(at: usize, end: usize, isOldest: bool): i32 {
   sum.length = 0;
   for (let isFirst = true; at < end; isFirst = false) {
     const size = readVarint(at, end);
-    if (!varintOk || size == 0 || size > <u64>(end - varintNext)) return ROW_MALFORMED;
+    if (!varintOk || size > <u64>(end - varintNext)) return ROW_MALFORMED;
     const value = varintNext;
     at = value + <usize>size;
-    const isMarked = load<u8>(value) == ADDEND;
+    const isMarked = size > 0 && load<u8>(value) == ADDEND;
     if (isFirst) isAddend = isMarked;
     else if (!isMarked) return ROW_MALFORMED;
     next.length = 0;

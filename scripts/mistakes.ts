@@ -384,8 +384,8 @@ const FOLD: Mutant[] = [
     name: 'unread-never',
     why: 'rows are read back however many events are folded together',
     file: 'src/ingest/advance.ts',
-    from: 'return readsBack && picked > Math.min(UNREAD_MIN_BYTES,',
-    to: 'return !readsBack && picked > Math.min(UNREAD_MIN_BYTES,',
+    from: 'return missesRows && picked > Math.min(UNREAD_MIN_BYTES,',
+    to: 'return !missesRows && picked > Math.min(UNREAD_MIN_BYTES,',
     suite: 'test/ingest/put_away.test.ts',
   },
   {

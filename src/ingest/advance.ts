@@ -79,7 +79,7 @@ export function foldGathered(
 ): void {
   const picked = pickedBytes(kernel);
   if (picked === 0) return;
-  const isOrdered = folds.some(({ readsBack, boundBytes }) => readsBack || picked * MADE_FACTOR > boundBytes);
+  const isOrdered = folds.some(({ missesRows, boundBytes }) => missesRows || picked * MADE_FACTOR > boundBytes);
   for (const fold of folds) fold.beginGathering(ahead !== null && leavesUnread(fold, picked));
   for (let isDone = false; !isDone; ) {
     isDone = stages.time('tile', () => tilePicked(kernel, CHANGES_BYTES, isOrdered));
@@ -92,8 +92,8 @@ export function foldGathered(
 }
 
 /** Reading rows back would take longer than all else. */
-function leavesUnread({ readsBack, boundBytes }: Fold, picked: number): boolean {
-  return readsBack && picked > Math.min(UNREAD_MIN_BYTES, boundBytes / MADE_FACTOR);
+function leavesUnread({ missesRows, boundBytes }: Fold, picked: number): boolean {
+  return missesRows && picked > Math.min(UNREAD_MIN_BYTES, boundBytes / MADE_FACTOR);
 }
 
 /** Rows take more than they may, and of those that have changed enough could leave. */

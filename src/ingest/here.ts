@@ -273,7 +273,7 @@ export class Here implements Engine {
   /** A barrier that is due. Folding goes on beside the writer, unless memory runs over. */
   #dueBarrier(isBehind: boolean): void | Promise<void> {
     const { pipeline, writer } = this.#parts;
-    const isBulk = isBehind && !pipeline.folds.some(({ readsBack }) => readsBack);
+    const isBulk = isBehind && !pipeline.folds.some(({ missesRows }) => missesRows);
     if (!writer) return this.#barrierHere(isBulk);
     // Rows that are put away wait for the next barrier, and no more are put away before it.
     const waits = this.#isOver || this.#ahead.pendingRows > 0;

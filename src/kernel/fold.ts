@@ -23,7 +23,7 @@ const PART_BYTES = 1 << 20;
 const READ_BACK_BYTES = 128 << 10;
 
 /** Fewer rows for all the events that were gathered are read back now and then. */
-const READS_BACK_MIN = 1_000;
+const MISSES_MIN = 1_000;
 
 /** The latest tile that any row of an entity kind and a level starts at. */
 export interface HighestTile {
@@ -60,9 +60,9 @@ export class Fold {
     private readonly readBack: ReadBack | null,
   ) {}
 
-  /** Changes touch rows that memory does not have, and not only now and then; or nobody knows. */
-  get readsBack(): boolean {
-    return !this.isComplete && this.#loadedLately >= READS_BACK_MIN;
+  /** Changes come to rows that memory does not have, and not only now and then; or nobody knows. */
+  get missesRows(): boolean {
+    return !this.isComplete && this.#loadedLately >= MISSES_MIN;
   }
 
   /**

@@ -453,8 +453,8 @@ export async function loadKernel(): Promise<Kernel> {
 
 /** The same for whoever cannot wait; where nobody has compiled the kernels before they are compiled now. */
 export function loadKernelAtOnce(): Kernel {
-  ready ??= new WebAssembly.Module(readFileSync(pathOfBuild()));
-  return instanceOf(ready);
+  if (!ready) shareKernels(new WebAssembly.Module(readFileSync(pathOfBuild())));
+  return instanceOf(ready!);
 }
 
 function instanceOf(module: CompiledKernels): Kernel {

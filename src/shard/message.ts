@@ -135,7 +135,7 @@ export interface ShardSizes {
   evicted: number;
   loaded: number;
   /** As of a fold. */
-  readsBack: boolean;
+  missesRows: boolean;
   /** Put away, and not in a snapshot yet. */
   pendingRows: number;
   stages: StageMs;
@@ -143,7 +143,7 @@ export interface ShardSizes {
 
 /** To the one that writes. */
 export type ToWriter =
-  | { kind: 'open'; role: 'writer'; database: string; keeping: Keeping[] }
+  | { kind: 'open'; role: 'writer'; database: string; keeping: Keeping[]; kernels: CompiledKernels }
   | {
       kind: 'write';
       runs: Uint8Array<ArrayBuffer>[][];

@@ -187,8 +187,8 @@ export class Shard {
   }
 
   sizes(): ShardSizes {
-    const { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, readsBack } = this.parts.fold;
+    const { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, missesRows } = this.parts.fold;
     const { pendingRows } = this.parts.store.ahead;
-    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, readsBack, pendingRows, stages: this.stages.ms };
+    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, missesRows, pendingRows, stages: this.stages.ms };
   }
 }

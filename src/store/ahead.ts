@@ -76,8 +76,11 @@ export class RunsAhead {
    * database has now.
    */
   takeOff(): SealedRun[] {
+    const position = this.position();
+    // One of which nobody has heard has brought them all the same.
+    if (position > this.#leavingFrom) this.settle();
     this.#leaving = this.#runs.length;
-    this.#leavingFrom = this.position();
+    this.#leavingFrom = position;
     this.#pendingRows = 0;
     return this.#runs.map(({ sealing }) => sealing.sealed());
   }

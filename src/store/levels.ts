@@ -6,10 +6,9 @@
  *                ........             when they take half as much as the base, stretch after stretch goes into it
  *                base                 round and round
  *
- * A row is looked for from the newest run on, and the first that has it wins; what is an addend there (pack.ts) is added to what the next
- * one has. So a barrier writes what has changed, not each
- * pack that has a row which did, and each row is written some times more, beside others that are its neighbours. The base of a
- * new store are the first rows, or the first tails that are too many.
+ * A row is looked for from the newest run on, and the first that has it wins; what is an addend there (pack.ts) is added to what the
+ * next one has. So a barrier writes what has changed, not each pack that has a row which did, and each row is written some times more,
+ * beside others that are its neighbours. The base of a new store are the first rows, or the first tails that are too many.
  */
 import type { Database } from 'bun:sqlite';
 import { collectGarbage } from '../base/garbage.ts';

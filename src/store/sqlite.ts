@@ -278,7 +278,7 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard, addUp: AddUp): Ro
   const markStatement = db.prepare<{ position: number; clocks: string; highest: string }, []>(
     'SELECT position, clocks, highest FROM rows_state',
   );
-  const ahead = new RunsAhead(() => mark().position);
+  const ahead = new RunsAhead(() => guarded(db, mark).position);
   let levelsIn: LevelsText | null = null;
   const [low, high] = [new Scratch(), new Scratch()];
   const wanted = new PackWalk();

@@ -3,6 +3,7 @@ import { Database } from 'bun:sqlite';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { adder } from '../../src/kernel/addends.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row } from '../../src/store/store.ts';
 
@@ -197,7 +198,7 @@ describe('verify and rebuild', () => {
     const folder = await filled();
     const lookup = (await run(folder, 'lookup', 'shop', 's1', 's2', '--json')).out;
     const db = new Database(sqlite(folder));
-    const store = sqliteStore(db);
+    const store = sqliteStore(db, adder());
     const mark = store.mark();
     const rows = [...store.scan()];
     const [one, two] = rows.filter(({ levelMs }) => levelMs === 0);

@@ -39,8 +39,7 @@ function randomPack(random: Random): { pack: Uint8Array; sum: string[]; addend: 
       return walk;
     });
     if (stand.length === 1) out.take(stand[0]!);
-    else if (rows.every(value => value.length > 0)) out.takeSum(stand);
-    else continue;
+    else out.takeSum(stand);
     const made = rows.reduce(mergeNaive);
     sum.push(hex(made));
     addend.push(hex(isWhole ? made : marked(made)));

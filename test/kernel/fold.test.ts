@@ -169,11 +169,11 @@ test('rows that were left unread count as read back: the next gathering will wan
     fold.apply(changeBatch(...changes));
     fold.putAway(run => [...run], 1 << 20);
     fold.endGathering();
-    return fold.readsBack;
+    return fold.missesRows;
   };
   gather(1_500);
   fold.evict(0);
-  expect(fold.readsBack).toBe(true);
+  expect(fold.missesRows).toBe(true);
   expect([1_500, 1_500, 10].map(gather)).toEqual([true, true, false]);
 });
 
@@ -231,7 +231,7 @@ test('whether rows are read back is told by the events that were gathered last',
   const touch = (count: number) => {
     for (let i = 0; i < count; i++) fold.apply(changeBatch([{ key: `k${i}` }, row([1, sum(5n)])]));
     fold.endGathering();
-    return fold.readsBack;
+    return fold.missesRows;
   };
   const leave = () => {
     fold.dirtyRows();
@@ -240,7 +240,7 @@ test('whether rows are read back is told by the events that were gathered last',
   };
   expect(touch(2000)).toBe(false);
   leave();
-  expect(fold.readsBack).toBe(true);
+  expect(fold.missesRows).toBe(true);
   expect(touch(900)).toBe(false);
   expect(touch(2000)).toBe(true);
   expect(touch(2000)).toBe(false);
@@ -249,7 +249,7 @@ test('whether rows are read back is told by the events that were gathered last',
     oneByOne(() => null),
   );
   begun.resume([{ entity: 1, levelMs: 0, tileStartMs: 0 }]);
-  expect(begun.readsBack).toBe(true);
+  expect(begun.missesRows).toBe(true);
 });
 
 describe('a changelog', () => {

@@ -137,3 +137,22 @@ test('what comes behind all that was put away last is one run with it, and what 
   expect(ahead.takeOff().length).toBe(1);
   db.close();
 });
+
+test('what a commit has brought, of which nobody has heard, is not brought once more', () => {
+  const db = new Database(':memory:');
+  const { ahead, ...store } = sqliteStore(db, concatenating);
+  const row: Row = { entity: 1, key: bytes('k'), levelMs: 0, tileStartMs: 0, value: bytes('a') };
+  const put = (value: string) => ahead.putAway(runOf([addendOf({ ...row, value: bytes(value) })]), 1);
+  const valuesNow = () => [...store.scan()].map(({ value }) => String.fromCharCode(...value));
+  put('a');
+  store.commit({ runs: [], sealed: ahead.takeOff(), isBulk: false }, markAt(1));
+  put('b');
+  expect(valuesNow()).toEqual(['ab']);
+  const leaving = ahead.takeOff();
+  expect(leaving.length).toBe(1);
+  expect(valuesNow()).toEqual(['ab']);
+  store.commit({ runs: [], sealed: leaving, isBulk: false }, markAt(2));
+  ahead.settle();
+  expect([valuesNow(), ahead.isEmpty]).toEqual([['ab'], true]);
+  db.close();
+});

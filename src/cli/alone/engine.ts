@@ -88,7 +88,7 @@ export async function foldingOf(parts: FoldingParts): Promise<Folding> {
     ...{ plan, ids, settings, mark, memoryBytes, kernels },
   };
   const [writer, ...shards] = await Promise.all([
-    startWorker<ToWriter, FromWriter>({ kind: 'open', role: 'writer', database: file, keeping }),
+    startWorker<ToWriter, FromWriter>({ kind: 'open', role: 'writer', database: file, keeping, kernels }),
     ...(workers === 0
       ? [startHere(opening, stages)]
       : Array.from({ length: workers }, () => startWorker<ToShard, FromShard>(opening))),
@@ -125,7 +125,7 @@ async function writeBeside(
   onFailure: (error: unknown) => void,
 ): Promise<{ writer: BesideWriter; rows: RowReader }> {
   const wire = await startWorker<ToWriter, FromWriter>({
-    ...{ kind: 'open', role: 'writer', database: db.filename, keeping },
+    ...{ kind: 'open', role: 'writer', database: db.filename, keeping, kernels: await compiledKernels() },
   });
   const writer = besideWriter(wire, onFailure);
   const { store: rows, close } = openRows(db.filename);

@@ -40,7 +40,9 @@ export async function openShard(
 }
 
 /** The one that writes. */
-export function openWriter({ database, keeping }: ToWriter & { kind: 'open' }, post: Post<FromWriter>): Role<ToWriter> {
+export function openWriter(first: ToWriter & { kind: 'open' }, post: Post<FromWriter>): Role<ToWriter> {
+  const { database, keeping, kernels } = first;
+  shareKernels(kernels);
   const { store, meta, close } = openDatabase(database, REFUSE, () => {});
   const served = new ServedWriter(store, meta, keeping, post);
   return message => {
