@@ -30,7 +30,7 @@ test.each(seeds(3, 60))(
     let engine = await open();
     let [unread, lives, seen] = [0, 1, 0];
     for (let from = 0; from < lines.length; ) {
-      const to = Math.min(lines.length, from + 1 + random.below(500));
+      const to = Math.min(lines.length, from + 1 + random.below(800));
       const taken = body(lines.slice(from, to));
       from = to;
       await slow.ingest.post(taken, 'ndjson');
@@ -51,7 +51,7 @@ test.each(seeds(3, 60))(
     for (const one of [engine, slow]) one.ingest.barrier();
     if (!expires) expect(rowMap(engine.store)).toEqual(rowMap(slow.store));
     expect(lateOf(engine)).toEqual(lateOf(slow));
-    expect([unread > 3, lives > 1, seen > 1000]).toEqual([true, true, true]);
+    expect([unread > 0, lives > 1, seen > 1000]).toEqual([true, true, true]);
     gathering.mockRestore();
     await engine.close();
     await slow.close();
