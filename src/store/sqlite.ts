@@ -1,5 +1,5 @@
 import type { Database } from 'bun:sqlite';
-import { AssertionError, assert } from '../base/assert.ts';
+import { assert } from '../base/assert.ts';
 import { Fault } from '../base/fault.ts';
 import type { TypeClock } from '../base/time.ts';
 import type { TileRange } from '../plan/window.ts';
@@ -95,11 +95,6 @@ const TABLES = `
   INSERT OR IGNORE INTO rows_swept VALUES (1, 0, x'');
 `;
 
-/** Of stores whose rows are whole: nobody has left one unread. */
-const WHOLE: AddUp = () => {
-  throw new AssertionError('rows are added up by whoever opens the store');
-};
-
 type Key = Pick<Row, 'entity' | 'key'>;
 
 /** Before all keys: the dictionary's numbers begin with 1. */
@@ -112,15 +107,16 @@ const START: Key = { entity: 0, key: new Uint8Array(0) };
  * last commits away, in order and each whole; their events are still in the event log, which is synced before any
  * of it is folded, and `mark` says from where to fold again.
  *
+ * @param addUp adds up what runs have of rows that were changed and not read (`adder` of kernel/addends.ts)
  * @throws Fault `unsupported` when the rows were written by another version, `corrupt` (then and later) where the file
  *   is no database or a damaged one
  */
-export function sqliteStore(db: Database, addUp: AddUp = WHOLE): Store {
+export function sqliteStore(db: Database, addUp: AddUp): Store {
   return guarded(db, () => openStore(db, addUp));
 }
 
 /** What readers need of it, over a handle of their own, which may be a read-only one. Faults are those of `sqliteStore`. */
-export function sqliteRows(db: Database, addUp: AddUp = WHOLE): RowReader {
+export function sqliteRows(db: Database, addUp: AddUp): RowReader {
   return guarded(db, () => {
     db.run(`PRAGMA cache_size = ${-READER_CACHE_BYTES / 1024}`);
     checkVersion(db);

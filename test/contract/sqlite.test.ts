@@ -17,6 +17,7 @@ import { folders } from '../source/folder.ts';
 import { Random } from '../sim/random.ts';
 import { storeSuite } from './store.suite.ts';
 import { rowAt } from './wanted.ts';
+import { concatenating } from '../store/addends.ts';
 
 const folder = folders();
 
@@ -24,7 +25,7 @@ storeSuite({
   name: 'sqlite',
   make() {
     const path = folder();
-    const open = () => sqliteStore(new Database(path));
+    const open = () => sqliteStore(new Database(path), concatenating);
     return { store: open(), reopen: open };
   },
 });
@@ -41,7 +42,7 @@ const rowOf = (n: number) => ({
 const MARK = { position: 1, clocks: new Map(), highest: [] };
 
 test('sqlite: one sweep deletes only so many rows, the oldest first', () => {
-  const store = sqliteStore(new Database(':memory:'));
+  const store = sqliteStore(new Database(':memory:'), concatenating);
   const count = 2 * SWEPT_ROWS_MAX + 5;
   store.commit(
     Array.from({ length: count }, (_, n) => rowOf(n)),
@@ -57,13 +58,15 @@ test('sqlite: one sweep deletes only so many rows, the oldest first', () => {
 
 test('sqlite: rows of an older version are refused, and forgotten where that is wanted', () => {
   const db = new Database(':memory:');
-  const written = sqliteStore(db);
+  const written = sqliteStore(db, concatenating);
   written.commit([rowOf(1)], MARK);
   written.close();
   expect(hasOldRows(db)).toBe(false);
   db.run('UPDATE rows_state SET version = 2');
   expect(hasOldRows(db)).toBe(true);
-  expect(() => sqliteStore(db)).toThrow('rows of version 2 in :memory:; this program reads version 7: a command');
+  expect(() => sqliteStore(db, concatenating)).toThrow(
+    'rows of version 2 in :memory:; this program reads version 7: a command',
+  );
   const failing = () => {
     throw new Error('no');
   };
@@ -71,17 +74,17 @@ test('sqlite: rows of an older version are refused, and forgotten where that is 
   expect(hasOldRows(db)).toBe(true);
   forgetOldRows(db, () => {});
   expect(hasOldRows(db)).toBe(false);
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, concatenating);
   expect([store.mark().position, [...store.scan()]]).toEqual([0, []]);
   db.run('UPDATE rows_state SET version = 8');
   expect(hasOldRows(db)).toBe(false);
-  expect(() => sqliteStore(db)).toThrow('use a newer tilefold');
+  expect(() => sqliteStore(db, concatenating)).toThrow('use a newer tilefold');
 });
 
 test('sqlite: readers have a read-only handle of their own, and see each commit', () => {
   const path = folder();
-  const store = sqliteStore(new Database(path));
-  const reader = sqliteRows(new Database(path, { readonly: true }));
+  const store = sqliteStore(new Database(path), concatenating);
+  const reader = sqliteRows(new Database(path, { readonly: true }), concatenating);
   expect(reader.mark().position).toBe(0);
   store.commit([rowOf(5)], MARK);
   expect([reader.mark().position, rowAt(reader, 1, Buffer.from('a'), 1, 5)]).toEqual([1, Buffer.from('x')]);
@@ -90,7 +93,7 @@ test('sqlite: readers have a read-only handle of their own, and see each commit'
 
 test('sqlite: a pack whose bytes are no rows is a fault', () => {
   const db = new Database(':memory:');
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, concatenating);
   for (const bytes of [[9], [1, 1, 1], [0, 200], [0, 1, 7, 200, 1], [0, 1, 7, 255, 255, 255, 255, 255, 1]]) {
     const pack = Uint8Array.from(bytes);
     db.run('UPDATE packs SET crc = ?, bytes = ?', [crc32(pack), pack]);
@@ -128,7 +131,7 @@ test('batch: rows come in order, one for each address, the last', () => {
 test('sqlite: a damaged or truncated file is a fault that names it and what mends it', () => {
   const path = folder();
   const db = new Database(path);
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, concatenating);
   const random = new Random(1);
   store.commit(
     Array.from({ length: 5_000 }, (_, n) => ({
@@ -149,7 +152,7 @@ test('sqlite: a damaged or truncated file is a fault that names it and what mend
     let found: ReturnType<typeof integrityOf> = [];
     try {
       found = integrityOf(again);
-      const damaged = sqliteStore(again);
+      const damaged = sqliteStore(again, concatenating);
       for (const _ of damaged.scan());
     } catch (thrown) {
       error = thrown;

@@ -7,6 +7,7 @@ import { ERROR_SAMPLE_MAX, ERRORS_KEPT_MAX, type NewError, openMeta } from '../.
 import { migrations } from '../../src/meta/migrations.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { folders } from '../source/folder.ts';
+import { concatenating } from '../store/addends.ts';
 
 const folder = folders();
 const fresh = () => openMeta(new Database(':memory:', { strict: true }));
@@ -122,7 +123,7 @@ test('only the newest errors are kept, all are counted', () => {
 test('errors and dictionary commit and roll back together with rows', () => {
   const db = new Database(':memory:', { strict: true });
   const meta = openMeta(db);
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, concatenating);
   const row = { entity: 1, key: Buffer.from('ATL'), levelMs: 0, tileStartMs: 0, value: Buffer.from('x') };
   const alongside = () => {
     meta.addErrors([error(1)]);

@@ -17,6 +17,7 @@ import { body, smallWeek, wild } from './flights.ts';
 import { compareValue, keysOf } from './judge.ts';
 import { Random } from './random.ts';
 import * as upserts from './upserts.ts';
+import { adder } from '../../src/kernel/addends.ts';
 
 const DAY_MICROS = 86_400_000_000n;
 
@@ -53,7 +54,7 @@ async function logOf(plan: Plan, lines: Uint8Array[], memoryBytes: number, clock
   const ofRecords = arrivals && told.records.map(({ line }) => arrivals[line - 1]!);
   const log = ofRecords ? parseLog(body(lines), plan, { clock: 'wall', maxJumpMs, arrivals: ofRecords }) : told;
   const layout = layPlan(await loadKernel(), plan, countedIds(plan), { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  const spill = new Spill(layout, memoryBytes, () => sqliteStore(memoryDatabase()));
+  const spill = new Spill(layout, memoryBytes, () => sqliteStore(memoryDatabase(), adder()));
   const times = log.records.flatMap(({ time }, i) => [time, ofRecords?.[i] ?? time]);
   return { layout, spill, source: sourceOf(lines, clock, arrivals), log, times };
 }

@@ -108,7 +108,7 @@ test.each(SEEDS)('who reads finds the newest of a row, wherever it is, seed %p',
 
 test('what comes behind all that was put away last is one run with it, and what is taken off is left alone', () => {
   const db = new Database(':memory:');
-  const { ahead, ...store } = sqliteStore(db);
+  const { ahead, ...store } = sqliteStore(db, concatenating);
   const row = (key: string, value = 'x'): Row => ({
     entity: 1,
     key: bytes(key),

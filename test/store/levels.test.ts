@@ -46,8 +46,8 @@ test.each(SEEDS)('rows are those of a map, whichever run they are in, seed %p', 
   const random = new Random(seed);
   const path = folder();
   let db = new Database(path);
-  let store = sqliteStore(db);
-  const reader = sqliteRows(new Database(path, { readonly: true }));
+  let store = sqliteStore(db, concatenating);
+  const reader = sqliteRows(new Database(path, { readonly: true }), concatenating);
   const model = new Map<string, Row>();
   const seen = { tails: 0, settled: 0, swept: 0 };
   let beforeMs = 0;
@@ -151,14 +151,6 @@ function markedIn(db: Database): [base: number, tails: number] {
   return counts;
 }
 
-test('a store that nobody told how rows add up refuses to read what has to be', () => {
-  const [db] = reopened(':memory:');
-  const store = sqliteStore(db);
-  const row = randomRow(new Random(1), 1);
-  store.commit({ runs: [], sealed: [sealRun(runOf([addendOf(row)]))], isBulk: false }, MARK);
-  expect(() => [...store.scan()]).toThrow('rows are added up by whoever opens the store');
-});
-
 function reopened(path: string): [Database, ReturnType<typeof sqliteStore>] {
   const db = new Database(path);
   return [db, sqliteStore(db, concatenating)];
@@ -183,7 +175,7 @@ function rewriteAll(store: ReturnType<typeof sqliteStore>, model: Map<string, Ro
 test('what a database says of its runs is what its packs take', () => {
   const random = new Random(3);
   const db = new Database(':memory:');
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, concatenating);
   for (let round = 0; round < 25; round++)
     store.commit(
       Array.from({ length: 300 }, () => randomRow(random, 500)),
@@ -230,7 +222,7 @@ test('without a base tails may take anything as long as they are few', () => {
 test('what has come in bulk is merged by later commits, some of it by each', () => {
   const random = new Random(5);
   const db = new Database(':memory:');
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, concatenating);
   const model = new Map<string, Row>();
   const commit = (count: number, isBulk: boolean) => {
     // Values that do not compress: what is merged is what it takes in the database.
@@ -261,7 +253,7 @@ test('what has come in bulk is merged by later commits, some of it by each', () 
 test('of runs that have come in bulk many are joined all the same', () => {
   const random = new Random(6);
   const db = new Database(':memory:');
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, concatenating);
   const counts = Array.from({ length: 27 }, () => {
     store.commit(
       { runs: [runOf([{ ...randomRow(random, 1e9), value: rowValue(random, 200) }])], sealed: [], isBulk: true },
@@ -300,7 +292,7 @@ test('a database whose packs are not compressed is read, and written to', () => 
     const row = { ...address, tileStartMs: levelMs * (i % 11), value: Buffer.from(`value ${i}`) };
     model.set(addressText(row), row);
   }
-  const reader = sqliteRows(new Database(path, { readonly: true }));
+  const reader = sqliteRows(new Database(path, { readonly: true }), concatenating);
   expect(plain(reader.scan())).toEqual(plain(sorted(model)));
   const [db, store] = reopened(path);
   expect(store.mark()).toMatchObject({ position: 3000, clocks: new Map([['view', { at: 5n, since: 1n, jumps: [] }]]) });

@@ -14,6 +14,7 @@ import { Random } from '../sim/random.ts';
 import { seeds } from '../seeds.ts';
 import { rowAt } from '../contract/wanted.ts';
 import { rowValue } from './addends.ts';
+import { concatenating } from './addends.ts';
 
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = seeds(3, 300);
@@ -131,13 +132,13 @@ test.each(SEEDS)(
 test.each(SEEDS)('a stored pack of which a bit has changed is a fault to all who read it, seed %p', seed => {
   const random = new Random(seed);
   const db = new Database(':memory:');
-  const store = sqliteStore(db);
+  const store = sqliteStore(db, concatenating);
   const rows = randomRows(random, 400);
   store.commit(rows, { position: 1, clocks: new Map(), highest: [] });
   const packs = db.query<{ id: number; bytes: Uint8Array<ArrayBuffer> }, []>('SELECT id, bytes FROM packs').all();
   expect(packs.length).toBeGreaterThan(2);
   const scanned = [...store.scan()];
-  const reader = sqliteRows(db);
+  const reader = sqliteRows(db, concatenating);
   for (let round = 0; round < 60; round++) {
     const { id, bytes } = random.pick(packs);
     const changed = Uint8Array.from(bytes);
