@@ -4,7 +4,8 @@ import { Fault } from '../base/fault.ts';
 import { Stages } from '../base/stages.ts';
 import type { Receipt } from '../ingest/ingest.ts';
 import { ndjsonFiles } from '../source/ndjson.ts';
-import type { Block, Source } from '../source/source.ts';
+import { type NumberedBlock, numbered } from '../source/numbered.ts';
+import type { Source } from '../source/source.ts';
 import { isClustered, openBroker } from './cluster/cluster.ts';
 import type { Parts } from './alone/compose.ts';
 import { withParts } from './alone/held.ts';
@@ -111,7 +112,7 @@ function tell({ accepted, replayed, rejected }: Counts, listed: Rejected[]) {
   console.log(`accepted ${accepted}, rejected ${rejected}`);
 }
 
-type KeyOf = (block: Block) => Promise<string | null>;
+type KeyOf = (block: NumberedBlock) => Promise<string | null>;
 
 /**
  * What a block is called in the log, so that a file counts once: by what the whole file holds, not by its name, and by
@@ -204,7 +205,7 @@ async function ingestAll(
     underWay.shift();
   };
   try {
-    for await (const block of source.read(0)) {
+    for await (const block of numbered(source.read(0))) {
       const { bytes, file, line } = block;
       const posted = post(bytes, await keyOf(block));
       // Whoever takes it hears of a failure.
@@ -219,4 +220,4 @@ async function ingestAll(
   }
 }
 
-type Place = Pick<Block, 'file' | 'line'>;
+type Place = Pick<NumberedBlock, 'file' | 'line'>;

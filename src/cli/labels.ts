@@ -12,6 +12,7 @@ import { ByTime } from '../replay/by_time.ts';
 import type { Asked, Label, LabelBatch } from '../replay/labels.ts';
 import { localDisk } from '../source/disk.ts';
 import { eventFiles } from '../source/files.ts';
+import { numbered } from '../source/numbered.ts';
 import { ROW_NAMES } from '../source/rows.ts';
 import type { FrameBatch, FrameColumn, FrameShape } from './frame/frame.ts';
 
@@ -63,7 +64,7 @@ export class LabelFile {
     const file = new LabelFile(out);
     const source = await eventFiles([path], { type: TYPE, time });
     const reader = await RecordReader.open(loadKernel, { types: [TYPE] });
-    for await (const block of source.read(0)) {
+    for await (const block of numbered(source.read(0))) {
       for (const batch of await reader.read(block.bytes)) {
         const [wrong] = batch.rejected;
         if (wrong) file.firstRejected ??= `row ${block.line + wrong.line - 1} of ${path}: ${wrong.reason}`;

@@ -82,9 +82,10 @@ async function* batches(
   const step = recordsAtOnce(layout, subjects);
   const decoder = new Decoder(layout.kernel, layout.types);
   let position = 0;
+  let line = 1;
   for await (const block of source.read(0)) {
     stages.time('decode', () => decoder.fill(block.bytes));
-    let { line } = block;
+    line = block.line ?? line;
     while (stages.time('decode', () => decoder.next(position, block.arrivalMicros))) {
       const { file } = block;
       for (const one of decoder.rejected()) parts.onRejected({ ...one, file, line: line + one.line - 1 });

@@ -2,6 +2,7 @@ import { turn } from '../base/turn.ts';
 import type { Condition } from '../kernel/condition.ts';
 import type { Rejected } from '../kernel/ndjson.ts';
 import type { RecordReader, Records } from '../kernel/records.ts';
+import { numbered } from '../source/numbered.ts';
 import type { Source } from '../source/source.ts';
 import type { TimelineType } from '../base/timeline.ts';
 import type { TimelineWriter } from '../source/timeline_writer.ts';
@@ -45,7 +46,7 @@ export interface Saved {
 export async function saveTimeline(parts: SaveParts): Promise<Saved> {
   const { source, selection, reader, writer, order, onRejected } = parts;
   const counts = { records: 0, rejected: 0 };
-  for await (const block of source.read(0)) {
+  for await (const block of numbered(source.read(0))) {
     const { bytes, file, line, arrivalMicros } = block;
     const holds = selection.where?.holds(bytes) ?? null;
     const batches = await reader.read(bytes);

@@ -8,6 +8,7 @@ import { loadKernel } from '../kernel/instance.ts';
 import type { Rejected } from '../kernel/ndjson.ts';
 import { RecordReader } from '../kernel/records.ts';
 import { localDisk } from '../source/disk.ts';
+import { numbered } from '../source/numbered.ts';
 import { NEWLINE } from '../source/segment.ts';
 import { BLOCK_MAX_BYTES, type Block, type Source } from '../source/source.ts';
 import { timelineSource } from '../source/timeline.ts';
@@ -39,7 +40,7 @@ export function sortedSource(
 async function addAll(source: Source, byTime: ByTime, onRejected: Parameters<typeof sortedSource>[2]): Promise<string> {
   const reader = await RecordReader.open(loadKernel, { types: [] });
   const files: string[] = [];
-  for await (const { bytes, file, line } of source.read(0)) {
+  for await (const { bytes, file, line } of numbered(source.read(0))) {
     if (files.at(-1) !== file) files.push(file);
     for (const batch of await reader.read(bytes)) {
       for (const one of batch.rejected) onRejected({ ...one, file, line: line + one.line - 1 });

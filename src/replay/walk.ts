@@ -45,15 +45,16 @@ export async function* walk<S extends Stop>(parts: WalkParts, stops: AsyncIterat
   const decoder = new Decoder(kernel, layout.types);
   let next = await stops.next();
   let position = 0;
-  for await (const { bytes, arrivalMicros, file, line } of source.read(0)) {
+  let line = 1;
+  for await (const { bytes, arrivalMicros, file, line: start } of source.read(0)) {
     decoder.fill(bytes);
-    let lines = 0;
+    line = start ?? line;
     while (decoder.next(position, arrivalMicros)) {
       const { count } = decoder;
-      for (const one of decoder.rejected()) parts.onRejected({ ...one, file, line: line + lines + one.line - 1 });
+      for (const one of decoder.rejected()) parts.onRejected({ ...one, file, line: line + one.line - 1 });
       for (const one of decoder.bad())
-        parts.onBad({ ...one, file, line: line + lines + one.line - 1, position: position + one.record });
-      lines += decoder.lines;
+        parts.onBad({ ...one, file, line: line + one.line - 1, position: position + one.record });
+      line += decoder.lines;
       if (layout.keepsLastRows) completeBatch(kernel, spill.fold);
       select(layout);
       // A copy, for memory may grow while the events are folded.

@@ -6,7 +6,7 @@ import { localDisk } from './disk.ts';
 import { BEGINNING_MAX_BYTES, foreignFormat } from './foreign.ts';
 import type { SegmentHeader } from './segment.ts';
 import { corrupt } from './corrupt.ts';
-import { lineCount, NEWLINE, readHeader, segmentBlocks } from './segment.ts';
+import { NEWLINE, readHeader, segmentBlocks } from './segment.ts';
 import type { Block, Clock, Source } from './source.ts';
 import { BLOCK_MAX_BYTES, LINE_MAX_BYTES } from './source.ts';
 import { ByteStream, fileChunks } from './stream.ts';
@@ -50,14 +50,13 @@ async function* plainFile(file: string): AsyncGenerator<Block> {
   try {
     const start = await stream.peek(BYTE_ORDER_MARK.length);
     if (startsWith(start, BYTE_ORDER_MARK)) stream.skip(start.length);
-    for (let line = 1; ; ) {
+    for (let line: number | null = 1; ; line = null) {
       const ahead = await stream.peek(BLOCK_MAX_BYTES);
       if (ahead.length === 0) return;
       // Less than was asked for is the rest of the file, and its last line needs no newline.
       const end = ahead.length < BLOCK_MAX_BYTES ? ahead.length : ahead.lastIndexOf(NEWLINE) + 1;
       const bytes = end > 0 ? ahead.subarray(0, end) : longLineStart(ahead);
       yield { bytes, arrivalMicros: null, file, line };
-      line += lineCount(bytes);
       if (end > 0) stream.skip(end);
       else await skipLine(stream);
     }

@@ -26,9 +26,9 @@ export interface Block {
   bytes: Uint8Array;
   /** When these records arrived, microseconds since 1970 UTC; null where the source does not know. */
   arrivalMicros: bigint | null;
-  /** For messages: where the block's first line stands. `line` counts from 1. */
+  /** For messages: where the block's first line stands. `line` counts from 1; null where it follows on the block before (`numbered`). */
   file: string;
-  line: number;
+  line: number | null;
 }
 
 export interface Clock {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
-import type { Block, Source } from '../../src/source/source.ts';
+import { type NumberedBlock, numbered } from '../../src/source/numbered.ts';
+import type { Source } from '../../src/source/source.ts';
 import { BLOCK_MAX_BYTES, LINE_MAX_BYTES } from '../../src/source/source.ts';
 import { linesOf } from '../source/lines.ts';
 
@@ -83,9 +84,9 @@ export function sourceSuite({ name, make, seeks }: SourceBackend): void {
 }
 
 /** Blocks with bytes of their own: a source may reuse them. */
-async function blocksOf(source: Source, from: number): Promise<Block[]> {
-  const blocks: Block[] = [];
-  for await (const block of source.read(from)) blocks.push({ ...block, bytes: block.bytes.slice() });
+async function blocksOf(source: Source, from: number): Promise<NumberedBlock[]> {
+  const blocks: NumberedBlock[] = [];
+  for await (const block of numbered(source.read(from))) blocks.push({ ...block, bytes: block.bytes.slice() });
   return blocks;
 }
 

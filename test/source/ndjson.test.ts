@@ -7,6 +7,7 @@ import { Decoder } from '../../src/kernel/ndjson.ts';
 import { localDisk } from '../../src/source/disk.ts';
 import { EventLog } from '../../src/source/log.ts';
 import { ndjsonFiles } from '../../src/source/ndjson.ts';
+import { numbered } from '../../src/source/numbered.ts';
 import { type Clock, LINE_MAX_BYTES } from '../../src/source/source.ts';
 import { skippedFrame } from '../../src/source/zstd.ts';
 import { folders } from './folder.ts';
@@ -25,7 +26,7 @@ function write(name: string, ...parts: (string | Uint8Array)[]): string {
 async function read(...paths: string[]) {
   const source = await ndjsonFiles(paths, clock);
   const found = { lines: [] as string[], starts: [] as number[], arrivals: [] as (bigint | null)[], source };
-  for await (const { bytes, line, arrivalMicros } of source.read(0)) {
+  for await (const { bytes, line, arrivalMicros } of numbered(source.read(0))) {
     found.lines.push(...linesOf(bytes));
     found.starts.push(line);
     found.arrivals.push(arrivalMicros);
