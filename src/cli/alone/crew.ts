@@ -27,6 +27,7 @@ export async function startWorker<To extends ToShard | ToWriter, From extends Fr
   let outbox: To[] = [];
   let outgoing: ArrayBufferLike[] = [];
   const flush = () => {
+    if (outbox.length === 0) return;
     worker.postMessage(outbox, outgoing as ArrayBuffer[]);
     outbox = [];
     outgoing = [];
@@ -35,6 +36,7 @@ export async function startWorker<To extends ToShard | ToWriter, From extends Fr
   const post = (message: To, moved: ArrayBufferLike[] = []) => {
     if (outbox.push(message) === 1) setImmediate(flush);
     outgoing.push(...moved);
+    if (AT_ONCE.has(message.kind)) flush();
   };
   post(first);
   await opened.promise;
@@ -95,6 +97,12 @@ export async function startHere(first: ToShard & { kind: 'open' }, stages: Stage
     },
   };
 }
+
+/**
+ * What there is much to do for, and seldom: it does not wait for the turn's end. While this thread decodes what nobody waits for no turn
+ * ends, and nobody else would have anything to do.
+ */
+const AT_ONCE = new Set<(ToShard | ToWriter)['kind']>(['gather', 'snapshot', 'settle', 'write']);
 
 /** What a turn of the event loop is for. */
 const TAKES_LONG = new Set<ToShard['kind']>(['decode', 'clocks', 'before', 'gather', 'apply', 'snapshot', 'settle']);
