@@ -397,6 +397,22 @@ const FOLD: Mutant[] = [
     suite: 'test/kernel/fold.test.ts',
   },
   {
+    name: 'brought-twice',
+    why: 'what a commit has brought of which nobody has heard is brought once more',
+    file: 'src/store/ahead.ts',
+    from: 'if (position > this.#leavingFrom) this.settle();',
+    to: '',
+    suite: 'test/store/ahead.test.ts',
+  },
+  {
+    name: 'sum-of-nothing',
+    why: 'a row of nothing cannot be added to',
+    file: 'assembly/addends.ts',
+    from: 'if (!varintOk || size > <u64>(end - varintNext)) return ROW_MALFORMED;\n    const value = varintNext;\n    at = value + <usize>size;\n    const isMarked',
+    to: 'if (!varintOk || size == 0 || size > <u64>(end - varintNext)) return ROW_MALFORMED;\n    const value = varintNext;\n    at = value + <usize>size;\n    const isMarked',
+    suite: 'test/kernel/addends.test.ts',
+  },
+  {
     name: 'added-twice',
     why: 'what is on its way to the database is added to what the database has of it already',
     file: 'src/store/ahead.ts',
@@ -1368,6 +1384,22 @@ const SPELLED: Mutant[] = [
 ];
 
 const CREW: Mutant[] = [
+  {
+    name: 'share-waits',
+    why: 'shards are handed nothing before a turn of the event loop ends, and nobody decodes beside them',
+    file: 'src/cli/alone/crew.ts',
+    from: 'if (AT_ONCE.has(message.kind)) flush();',
+    to: '',
+    suite: 'test/cli/wire.test.ts',
+  },
+  {
+    name: 'lines-anew',
+    why: 'lines are counted anew from block to block',
+    file: 'src/source/numbered.ts',
+    from: 'line = block.line ?? line;',
+    to: 'line = block.line ?? 1;',
+    suite: 'test/replay/bad_lines.test.ts',
+  },
   {
     name: 'crew-unseen',
     why: 'shards answer by clocks that stand still',
