@@ -15,6 +15,9 @@ const lines = wild(await smallWeek(30, 5), 20010312);
 /** Far less than the rows of these flights occupy, in however many shards. */
 const LITTLE_BYTES = 150 << 10;
 
+/** Over all seeds. */
+const counts = { unread: 0, seen: 0 };
+
 test.each(seeds(3, 60))(
   'rows, lookups and what was late are those of events that were folded one batch after the other, seed %p',
   async seed => {
@@ -28,16 +31,16 @@ test.each(seeds(3, 60))(
     const log = parseLog(body(lines), plan, { clock: 'event', maxJumpMs: EVENT_CLOCK.maxJumpMs });
     const keys = keysOf(log);
     let engine = await open();
-    let [unread, lives, seen] = [0, 1, 0];
+    let lives = 1;
     for (let from = 0; from < lines.length; ) {
-      const to = Math.min(lines.length, from + 1 + random.below(800));
+      const to = Math.min(lines.length, from + 1 + random.below(500));
       const taken = body(lines.slice(from, to));
       from = to;
       await slow.ingest.post(taken, 'ndjson');
       gathering.mockClear();
       if (random.chance(0.7)) await engine.ingest.inBulk(post => post(taken, 'ndjson'));
       else await engine.ingest.post(taken, 'ndjson');
-      unread += gathering.mock.calls.filter(([leavesUnread]) => leavesUnread).length;
+      counts.unread += gathering.mock.calls.filter(([leavesUnread]) => leavesUnread).length;
       if (random.chance(0.3)) engine.ingest.barrier();
       if (random.chance(0.15) || (lives === 1 && from > lines.length / 2)) {
         // What no barrier has brought dies with its process, and is folded again.
@@ -46,18 +49,23 @@ test.each(seeds(3, 60))(
         engine = await open();
       }
       // Its reader knows of one shard's memory.
-      if (engine.folds.length === 1 && random.chance(0.2)) seen += compareLookups(engine, log, keys);
+      if (engine.folds.length === 1 && random.chance(0.2)) counts.seen += compareLookups(engine, log, keys);
     }
     for (const one of [engine, slow]) one.ingest.barrier();
     if (!expires) expect(rowMap(engine.store)).toEqual(rowMap(slow.store));
     expect(lateOf(engine)).toEqual(lateOf(slow));
-    expect([unread > 0, lives > 1, seen > 1000]).toEqual([true, true, true]);
+    expect(lives).toBeGreaterThan(1);
     gathering.mockRestore();
     await engine.close();
     await slow.close();
   },
   60_000,
 );
+
+test('rows were left unread by many gatherings of these, and answers compared', () => {
+  expect(counts.unread).toBeGreaterThan(5);
+  expect(counts.seen).toBeGreaterThan(10_000);
+});
 
 function lateOf({ here, meta }: Engine) {
   return { late: here.refused().map(({ count }) => count), errors: meta.errors({ limit: 1000 }).length };
