@@ -78,11 +78,16 @@ export class RunsAhead {
   takeOff(): SealedRun[] {
     const position = this.position();
     // One of which nobody has heard has brought them all the same.
-    if (position > this.#leavingFrom) this.settle();
+    if (this.#hasBrought(position)) this.settle();
     this.#leaving = this.#runs.length;
     this.#leavingFrom = position;
     this.#pendingRows = 0;
     return this.#runs.map(({ sealing }) => sealing.sealed());
+  }
+
+  /** Is what is leaving in the database, as of a position of it? */
+  #hasBrought(position: number): boolean {
+    return position > this.#leavingFrom;
   }
 
   /** What was taken off is in the database. */
@@ -98,7 +103,7 @@ export class RunsAhead {
    *   of the two may count
    */
   cursors(position: number): RunCursor[] {
-    const left = position > this.#leavingFrom ? this.#leaving : 0;
+    const left = this.#hasBrought(position) ? this.#leaving : 0;
     return this.#runs
       .slice(left)
       .toReversed()

@@ -53,14 +53,14 @@ test('a replay, one of moments, and a timeline that is made of files', async () 
     [a, 14_999],
     [b, last - 1],
   ];
-  const told = () => {
+  const listening = () => {
     const told = { rejected: [] as unknown[], bad: [] as unknown[] };
     const onRejected = ({ file, line }: { file: string; line: number }) => void told.rejected.push([file, line]);
     const onBad = ({ file, line }: { file: string; line: number }) => void told.bad.push([file, line]);
     return { told, onRejected, onBad };
   };
 
-  const whole = told();
+  const whole = listening();
   const replay = await composeReplay(
     plan,
     await ndjsonFiles(files, EVENT_CLOCK),
@@ -71,7 +71,7 @@ test('a replay, one of moments, and a timeline that is made of files', async () 
   replay.close();
   expect(whole.told).toEqual({ rejected, bad });
 
-  const moments = told();
+  const moments = listening();
   const layout = layPlan(await loadKernel(), plan, countedIds(plan), {
     clock: EVENT_CLOCK,
     aheadMaxMs: AHEAD_MAX_MS,
@@ -82,7 +82,7 @@ test('a replay, one of moments, and a timeline that is made of files', async () 
   await answersAt({ layout, spill, source: await ndjsonFiles(files, EVENT_CLOCK), ...moments }, [asked]);
   expect(moments.told).toEqual({ rejected, bad });
 
-  const timeline = told();
+  const timeline = listening();
   await saveTimeline({
     ...{ source: await ndjsonFiles(files, EVENT_CLOCK), order: { first: 0 }, onRejected: timeline.onRejected },
     selection: { types: null, startMicros: null, endMicros: null, where: null },

@@ -34,9 +34,10 @@ export async function startWorker<To extends ToShard | ToWriter, From extends Fr
   };
   // What comes up in one turn of the event loop goes together: each message wakes a thread.
   const post = (message: To, moved: ArrayBufferLike[] = []) => {
-    if (outbox.push(message) === 1) setImmediate(flush);
+    outbox.push(message);
     outgoing.push(...moved);
     if (AT_ONCE.has(message.kind)) flush();
+    else if (outbox.length === 1) setImmediate(flush);
   };
   post(first);
   await opened.promise;
