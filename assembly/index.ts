@@ -79,6 +79,7 @@ export {
   stopFilling,
 } from './door';
 export { hashKey } from './key';
+export { sealPack, sealedLength, sealedStart, unsealPack } from './sealing';
 export { runningSize, setRunning, setRuns } from './running';
 export {
   SEQUENCE_DONE,

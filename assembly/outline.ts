@@ -143,7 +143,8 @@ class Shared {
 /** Addresses (u32) of the first one of each bucket. */
 const heads: usize = memory.data(256 * 4, 8);
 
-function headOf(entry: u32): Head {
+/** What entries of an id and a case begin with. */
+export function headOf(entry: u32): Head {
   const bucket = heads + (<usize>((entry ^ (entry >> 8)) & (BUCKETS - 1)) << 2);
   for (let at = <usize>load<u32>(bucket); at != 0; at = changetype<Shared>(at).next)
     if (changetype<Shared>(at).entry == entry) return changetype<Shared>(at).head;

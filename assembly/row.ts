@@ -172,16 +172,21 @@ function appendAny(row: Bytes, id: i32, aggregateCase: i32, state: usize): void 
 /** Appends an entry with the value of this size that stands in `packed`. */
 function appendPacked(row: Bytes, id: i32, valueSize: usize): void {
   assert(valueSize <= packed.capacity);
-  row.reserve(ENTRY_OVERHEAD_MAX + valueSize);
+  appendValue(row, id, packed.start, valueSize);
+}
+
+/** Appends an entry with a FeatureValue as it stands there. */
+export function appendValue(row: Bytes, id: i32, value: usize, size: usize): void {
+  row.reserve(ENTRY_OVERHEAD_MAX + size);
   let at = row.end;
   store<u8>(at++, TAG_ENTRY);
-  at += writeVarint(at, <u64>(idSize(id) + 1 + varintSize(<u64>valueSize) + valueSize));
+  at += writeVarint(at, <u64>(idSize(id) + 1 + varintSize(<u64>size) + size));
   store<u8>(at++, TAG_ID);
   at += writeVarint(at, <u64>id);
   store<u8>(at++, TAG_VALUE);
-  at += writeVarint(at, <u64>valueSize);
-  memory.copy(at, packed.start, valueSize);
-  row.length = at + valueSize - row.start;
+  at += writeVarint(at, <u64>size);
+  memory.copy(at, value, size);
+  row.length = at + size - row.start;
 }
 
 /** Two unpacked states. */

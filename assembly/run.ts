@@ -13,12 +13,12 @@ import { Bytes, copyLoosely } from './memory';
 import { writeVarint } from './varint';
 
 /** Level and tile start. */
-const TAIL_SIZE: usize = 6 + 7;
+export const TAIL_SIZE: usize = 6 + 7;
 const LEVEL_BITS: i64 = 48;
 const START_BITS: i64 = 56;
 
 /** Added to tile starts, so that those before 1970 come first. */
-const START_OFFSET: i64 = <i64>1 << 55;
+export const START_OFFSET: i64 = <i64>1 << 55;
 
 /** Three varints of lengths, and the ends of loose copies. */
 const OVERHEAD_MAX: usize = 64;
@@ -98,14 +98,14 @@ export function appendRow(out: Bytes, levelMs: i64, tileStart: i64, value: usize
 
 /** How many bytes two tails begin with alike, of which these are the differences; never all of them. */
 @inline
-function sharedTail(levels: i64, starts: i64): usize {
+export function sharedTail(levels: i64, starts: i64): usize {
   if (levels != 0) return <usize>((clz<i64>(levels) - (64 - LEVEL_BITS)) >> 3);
   return 6 + <usize>((clz<i64>(starts) - (64 - START_BITS)) >> 3);
 }
 
 /** Level and tile start but for the first bytes of them; the word behind them is written too. */
 @inline
-function writeTail(at: usize, levelMs: i64, start: i64, skipped: usize): void {
+export function writeTail(at: usize, levelMs: i64, start: i64, skipped: usize): void {
   if (skipped < 6) {
     store<u64>(at, bswap<u64>(<u64>levelMs << (16 + (<u64>skipped << 3))));
     store<u64>(at + 6 - skipped, bswap<u64>(<u64>start << 8));

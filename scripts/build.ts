@@ -2,12 +2,12 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { buildKernels } from './kernels.ts';
 
-/** src/main.ts -> dist/tilefold: one file with Bun, the kernels, the SQL parser and the migrations inside. */
+/** src/main.ts -> dist/tilefold, or another file: one with Bun, the kernels, the SQL parser and the migrations inside. */
 const ROOT = join(import.meta.dir, '..');
 
-async function build(outfile: string) {
+export async function build(outfile: string): Promise<void> {
   await buildKernels();
-  await mkdir(join(ROOT, 'dist'), { recursive: true });
+  await mkdir(dirname(outfile), { recursive: true });
   const result = await Bun.build({
     entrypoints: [
       join(ROOT, 'src/main.ts'),
@@ -30,8 +30,11 @@ async function build(outfile: string) {
   for (const log of result.logs) console.error(log);
   for (const entry of ['tilefold', 'main.js', 'worker.js', 'job_worker.js', 'run_planner.js'])
     await rm(join(dirname(outfile), `${entry}.map`), { force: true });
+}
+
+if (import.meta.main) {
+  const outfile = join(ROOT, 'dist/tilefold');
+  await build(outfile);
   const { size } = await stat(outfile);
   console.log(`build: ${relative(process.cwd(), outfile)}, ${(size / 1024 / 1024).toFixed(0)} MiB`);
 }
-
-await build(join(ROOT, 'dist/tilefold'));

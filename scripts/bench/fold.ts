@@ -11,7 +11,7 @@ import { FeaturesCombinedSchema, type Int128 } from '../../src/gen/tilefold/v1/r
 import { keepingOf } from '../../src/ingest/expiry.ts';
 import { Here } from '../../src/ingest/here.ts';
 import { Ingest, type IngestParts } from '../../src/ingest/ingest.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Ids, Layout } from '../../src/kernel/layout.ts';
@@ -73,7 +73,7 @@ export async function foldEvents(settings: FoldSettings): Promise<FoldedState> {
   const end = await countLines(source);
   if (settings.database !== ':memory:') rmSync(settings.database, { force: true });
   const db = new Database(settings.database, { create: true, readwrite: true, strict: true });
-  const store = sqliteStore(db, adder());
+  const store = sqliteStore(db, packKernel());
   const ids = countedIds(plan);
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, ids, { clock: EVENT_CLOCK, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });

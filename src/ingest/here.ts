@@ -17,7 +17,6 @@ import { pickedBytes } from '../kernel/gather.ts';
 import type { Meta } from '../meta/meta.ts';
 import type { RunsAhead } from '../store/ahead.ts';
 import { PIECE_BYTES } from '../store/pack.ts';
-import { sealRun } from '../store/sealed.ts';
 import type { Mark, RowReader, Store } from '../store/store.ts';
 import type { Pipeline } from './advance.ts';
 import { foldGathered, gather, gatherRecords, isGathered, select } from './advance.ts';
@@ -198,7 +197,10 @@ export class Here implements Engine {
     const { pipeline, store, meta, keeping } = this.#parts;
     const startMs = performance.now();
     const { rowCount, ...work } = this.#barrierWork();
-    const sealed = () => [...this.#ahead.takeOff(), ...pipeline.folds.map(fold => sealRun(fold.dirtyRun(PIECE_BYTES)))];
+    const sealed = () => [
+      ...this.#ahead.takeOff(),
+      ...pipeline.folds.map(fold => this.#ahead.seal(fold.dirtyRun(PIECE_BYTES))),
+    ];
     this.#expiredRows += this.#stages.time('write', () =>
       writeBarrier(store, meta, keeping, { ...work, rows: { runs: [], sealed: sealed(), isBulk }, rowCount }),
     );

@@ -314,6 +314,10 @@ export interface Exports {
   addUp(start: number, length: number, isOldest: number): number;
   addedStart(): number;
   addedLength(): number;
+  sealPack(start: number, length: number): number;
+  unsealPack(start: number, length: number): number;
+  sealedStart(): number;
+  sealedLength(): number;
   packedStart(): number;
   packedLength(): number;
   settle(): void;

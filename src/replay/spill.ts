@@ -5,7 +5,6 @@ import type { ReadRanges } from '../kernel/hold.ts';
 import type { Layout } from '../kernel/layout.ts';
 import type { Stored } from '../read/answer.ts';
 import { PIECE_BYTES } from '../store/pack.ts';
-import { sealRun } from '../store/sealed.ts';
 import type { Store } from '../store/store.ts';
 
 /**
@@ -44,7 +43,7 @@ export class Spill {
     const clocks = typeClocks(layout);
     const highest = fold.highest();
     const rowCount = fold.dirtyCount;
-    const sealed = [sealRun(fold.dirtyRun(PIECE_BYTES))];
+    const sealed = [store.ahead.seal(fold.dirtyRun(PIECE_BYTES))];
     store.commit({ runs: [], sealed, isBulk: false }, { position, clocks, highest }, () =>
       store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rowCount)),
     );

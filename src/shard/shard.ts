@@ -16,7 +16,6 @@ import { answerKeys, storedOf } from '../read/answer.ts';
 import { type ExplainedFeature, Explainer } from '../read/explain.ts';
 import { emptyColumns } from '../read/read.ts';
 import { PIECE_BYTES } from '../store/pack.ts';
-import { sealRun } from '../store/sealed.ts';
 import type { Mark, RowReader } from '../store/store.ts';
 import type { ShardSizes, TakenOff } from './message.ts';
 
@@ -173,7 +172,7 @@ export class Shard {
     const rowCount = fold.dirtyCount + store.ahead.pendingRows;
     return this.stages.time('snapshot', () => {
       const sealed = store.ahead.takeOff();
-      if (isSealed) sealed.push(fold.takeOff(fold.dirtyRun(PIECE_BYTES), sealRun));
+      if (isSealed) sealed.push(fold.takeOff(fold.dirtyRun(PIECE_BYTES), run => store.ahead.seal(run)));
       return { run: isSealed ? [] : fold.snapshot(), sealed, rowCount, highest: fold.highest() };
     });
   }

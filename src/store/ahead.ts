@@ -5,15 +5,19 @@
  *     memory --putAway--> pending --takeOff--> leaving --settle--> the database has them
  */
 import { RunCursor, type RunPacks } from './cursor.ts';
-import { firstOf, lastOf } from './pack.ts';
+import { firstOf, lastOf, type PackKernel } from './pack.ts';
 import { unsealPack } from './seal.ts';
-import { type SealedRun, Sealing } from './sealed.ts';
+import { type SealedRun, Sealing, sealRun } from './sealed.ts';
 
 /** In ascending order of addresses, as all runs. */
 class RunAhead implements RunPacks {
-  readonly sealing = new Sealing();
+  readonly sealing: Sealing;
   /** Address of the last row. */
   last = new Uint8Array(0);
+
+  constructor(private readonly kernel: PackKernel) {
+    this.sealing = new Sealing(kernel);
+  }
 
   at(_run: number, address: Uint8Array): { bytes: Uint8Array<ArrayBuffer>; next: Uint8Array | null } {
     const { firsts, packs } = this.sealing;
@@ -24,7 +28,7 @@ class RunAhead implements RunPacks {
       else high = middle - 1;
     }
     const sealed = packs[low]!;
-    const plain = unsealPack(sealed);
+    const plain = unsealPack(sealed, this.kernel);
     // What is read is given back: one that is not compressed is kept here.
     return { bytes: plain === sealed ? sealed.slice() : plain, next: firsts[low + 1] ?? null };
   }
@@ -39,7 +43,19 @@ export class RunsAhead {
   #pendingRows = 0;
 
   /** @param position up to which the database has events */
-  constructor(private readonly position: () => number) {}
+  constructor(
+    private readonly position: () => number,
+    private readonly kernel: PackKernel,
+  ) {}
+
+  /**
+   * A run as it will rest in the database.
+   *
+   * @param parts as `putAway` takes them
+   */
+  seal(parts: Iterable<Uint8Array<ArrayBuffer>>): SealedRun {
+    return sealRun(parts, this.kernel);
+  }
 
   /** Rows put away and not taken off; one that has come back and changed counts again. */
   get pendingRows(): number {
@@ -65,7 +81,7 @@ export class RunsAhead {
   #runBehind(part: Uint8Array<ArrayBuffer>): RunAhead {
     const last = this.#runs.length > this.#leaving ? this.#runs.at(-1)! : null;
     if (last && Buffer.compare(last.last, firstOf(part)) < 0) return last;
-    const run = new RunAhead();
+    const run = new RunAhead(this.kernel);
     this.#runs.push(run);
     return run;
   }

@@ -14,7 +14,7 @@ import type { Database } from 'bun:sqlite';
 import { collectGarbage } from '../base/garbage.ts';
 import { releaseBytes } from '../base/release.ts';
 import { PackMerge, type Run, Runs } from './merge.ts';
-import { type AddUp, cutPack, dropRows, PACK_MAX_BYTES, PackWriter, PIECE_BYTES, pieceOf } from './pack.ts';
+import { cutPack, dropRows, PACK_MAX_BYTES, type PackKernel, PackWriter, PIECE_BYTES, pieceOf } from './pack.ts';
 import { BASE, END, openPackTable, type Pack, type Packs } from './packs.ts';
 import { type SealedRun, sealedPieces } from './sealed.ts';
 import type { RowRuns } from './store.ts';
@@ -130,8 +130,8 @@ export interface LevelWriter {
 /** Writes a pack anew, and returns in how much it is another then; for 0 it stays. */
 export type ChangePack = (pack: Uint8Array, out: PackWriter) => number;
 
-export function openLevels(db: Database, packs: Packs, addUp: AddUp): LevelWriter {
-  const table = openPackTable(db);
+export function openLevels(db: Database, packs: Packs, kernel: PackKernel): LevelWriter {
+  const table = openPackTable(db, kernel);
   const out = new PackWriter();
   const merge = new PackMerge();
 
@@ -159,7 +159,7 @@ export function openLevels(db: Database, packs: Packs, addUp: AddUp): LevelWrite
 
   /** What `out` has, added up. */
   function made(isOldest: boolean): Uint8Array<ArrayBuffer> {
-    return out.hasMarks ? addUp(out.bytes(), isOldest) : out.bytes();
+    return out.hasMarks ? kernel.addUp(out.bytes(), isOldest) : out.bytes();
   }
 
   /** Puts rows in the place of those of a pack; returns how many bytes more that takes. */

@@ -15,7 +15,7 @@
  */
 import { Growing } from '../base/growing.ts';
 
-/** A larger pack is cut into equal parts. Of some 8,000 bytes zstd makes 1,800 in 22 us, and those again in 10. */
+/** A larger pack is cut into equal parts. */
 export const PACK_MAX_BYTES = 12_000;
 
 /** Addresses are mostly shorter; longer ones get more room. */
@@ -32,6 +32,15 @@ export const SUM = 1;
  * @returns the pack as it is then: a view that holds until the next call
  */
 export type AddUp = (pack: Uint8Array, isOldest: boolean) => Uint8Array<ArrayBuffer>;
+
+/** All that is done with packs by who knows what rows are (`packKernel` of kernel/sealing.ts). */
+export interface PackKernel {
+  addUp: AddUp;
+  /** A pack in fewer bytes, of their own; null where it is to be kept otherwise. */
+  seal(pack: Uint8Array): Uint8Array<ArrayBuffer> | null;
+  /** The same pack again, in bytes of its own; null where the bytes are not what `seal` has made. */
+  unseal(sealed: Uint8Array): Uint8Array<ArrayBuffer> | null;
+}
 
 /** Five bytes of a varint: no part of a pack is longer than 2^31. */
 const FACTOR_MAX = 128 ** 4;

@@ -12,7 +12,7 @@ import { crc32 } from 'node:zlib';
 import { Fault } from '../base/fault.ts';
 import { releaseBytes } from '../base/release.ts';
 import { entityAt, entityStart, keyAt } from './address.ts';
-import { PackDamage, type Piece } from './pack.ts';
+import { PackDamage, type PackKernel, type Piece } from './pack.ts';
 import { sealPack, unsealPack } from './seal.ts';
 
 /** The run that all others are merged into in the end. */
@@ -58,7 +58,7 @@ export interface Packs {
   close(): void;
 }
 
-export function openPacks(db: Database): Packs {
+export function openPacks(db: Database, kernel: PackKernel): Packs {
   const pack = db.prepare<Stored, [Uint8Array]>(
     `SELECT id, first, crc, bytes,
        (SELECT behind.first FROM packs AS behind WHERE behind.first > packs.first ORDER BY behind.first LIMIT 1) AS next
@@ -73,7 +73,7 @@ export function openPacks(db: Database): Packs {
       if (crc32(bytes) !== crc) throw new PackDamage();
       const isLast = next === null || runAt(next) !== run;
       const size = prefixSize(run);
-      const plain = unsealPack(bytes);
+      const plain = unsealPack(bytes, kernel);
       const storedSize = bytes.length;
       if (plain !== bytes) releaseBytes(bytes);
       return { id, run, place: first, bytes: plain, storedSize, next: isLast ? null : next.subarray(size) };
@@ -125,7 +125,7 @@ export interface PackTable {
   close(): void;
 }
 
-export function openPackTable(db: Database): PackTable {
+export function openPackTable(db: Database, kernel: PackKernel): PackTable {
   const statements = {
     add: db.prepare<null, [Uint8Array, number, Uint8Array]>('INSERT INTO packs (first, crc, bytes) VALUES (?, ?, ?)'),
     replace: db.prepare<null, [number, Uint8Array, number]>('UPDATE packs SET crc = ?, bytes = ? WHERE id = ?'),
@@ -142,7 +142,7 @@ export function openPackTable(db: Database): PackTable {
     return sealed.length;
   }
   function add(run: number, { first, bytes }: Piece): number {
-    const sealed = sealPack(bytes);
+    const sealed = sealPack(bytes, kernel);
     const size = addSealed(run, first, sealed);
     if (sealed !== bytes) releaseBytes(sealed);
     return size;
@@ -152,7 +152,7 @@ export function openPackTable(db: Database): PackTable {
       statements.remove.run(id);
       return -storedSize;
     }
-    const sealed = sealPack(rows);
+    const sealed = sealPack(rows, kernel);
     const size = sealed.length;
     statements.replace.run(crc32(sealed), sealed, id);
     if (sealed !== rows) releaseBytes(sealed);

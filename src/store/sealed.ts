@@ -3,7 +3,7 @@
  * rows makes them, in a thread of its own, and the one that writes has only to put them down.
  */
 import { sideBySide } from '../base/side_by_side.ts';
-import { firstOf, type Piece } from './pack.ts';
+import { firstOf, type PackKernel, type Piece } from './pack.ts';
 import { sealPack } from './seal.ts';
 
 export interface SealedRun {
@@ -23,9 +23,11 @@ export class Sealing {
   readonly firsts: Uint8Array<ArrayBuffer>[] = [];
   readonly packs: Uint8Array<ArrayBuffer>[] = [];
 
+  constructor(private readonly kernel: PackKernel) {}
+
   /** @param part of a run, which becomes a pack */
   add(part: Uint8Array<ArrayBuffer>): void {
-    const sealed = sealPack(part);
+    const sealed = sealPack(part, this.kernel);
     this.firsts.push(firstOf(part));
     this.packs.push(sealed === part ? part.slice() : sealed);
   }
@@ -38,8 +40,8 @@ export class Sealing {
 }
 
 /** @param parts of a run, each of which becomes a pack: a view that holds until the next */
-export function sealRun(parts: Iterable<Uint8Array<ArrayBuffer>>): SealedRun {
-  const sealing = new Sealing();
+export function sealRun(parts: Iterable<Uint8Array<ArrayBuffer>>, kernel: PackKernel): SealedRun {
+  const sealing = new Sealing(kernel);
   for (const part of parts) sealing.add(part);
   return sealing.sealed();
 }

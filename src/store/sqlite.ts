@@ -27,7 +27,7 @@ import {
   openLevels,
   runsOf,
 } from './levels.ts';
-import { type AddUp, changeRows, filterRows, PackDamage, PackWalk } from './pack.ts';
+import { changeRows, filterRows, PackDamage, type PackKernel, PackWalk } from './pack.ts';
 import { BASE, END, openPacks, type Packs, REPAIR } from './packs.ts';
 import type {
   Horizon,
@@ -43,9 +43,9 @@ import type {
 } from './store.ts';
 
 /** Of how rows lie in the database. */
-const VERSION = 7;
+const VERSION = 8;
 
-/** Of these no run has addends. */
+/** Of these no run has addends, and up to the one before this one no pack is sealed by a kernel: they are taken as they are. */
 const VERSION_WHOLE = 6;
 
 /** Its packs are not compressed, and all of them are the base: they are taken as they are. Of what is older the log makes new ones. */
@@ -107,20 +107,20 @@ const START: Key = { entity: 0, key: new Uint8Array(0) };
  * last commits away, in order and each whole; their events are still in the event log, which is synced before any
  * of it is folded, and `mark` says from where to fold again.
  *
- * @param addUp adds up what runs have of rows that were changed and not read (`adder` of kernel/addends.ts)
+ * @param kernel knows what rows are (`packKernel` of kernel/sealing.ts)
  * @throws Fault `unsupported` when the rows were written by another version, `corrupt` (then and later) where the file
  *   is no database or a damaged one
  */
-export function sqliteStore(db: Database, addUp: AddUp): Store {
-  return guarded(db, () => openStore(db, addUp));
+export function sqliteStore(db: Database, kernel: PackKernel): Store {
+  return guarded(db, () => openStore(db, kernel));
 }
 
 /** What readers need of it, over a handle of their own, which may be a read-only one. Faults are those of `sqliteStore`. */
-export function sqliteRows(db: Database, addUp: AddUp): RowReader {
+export function sqliteRows(db: Database, kernel: PackKernel): RowReader {
   return guarded(db, () => {
     db.run(`PRAGMA cache_size = ${-READER_CACHE_BYTES / 1024}`);
     checkVersion(db);
-    return readerOver(db, openPacks(db), snapshots(db), addUp);
+    return readerOver(db, openPacks(db, kernel), snapshots(db), kernel);
   });
 }
 
@@ -153,7 +153,7 @@ function guarded<T>(db: Database, work: () => T): T {
   }
 }
 
-function openStore(db: Database, addUp: AddUp): Store {
+function openStore(db: Database, kernel: PackKernel): Store {
   db.run(`PRAGMA page_size = ${PAGE_BYTES}`);
   db.run('PRAGMA journal_mode = WAL');
   db.run('PRAGMA synchronous = NORMAL');
@@ -166,10 +166,10 @@ function openStore(db: Database, addUp: AddUp): Store {
     db.run(TABLES);
   }).immediate();
 
-  const packs = openPacks(db);
-  const reader = readerOver(db, packs, snapshots(db), addUp);
+  const packs = openPacks(db, kernel);
+  const reader = readerOver(db, packs, snapshots(db), kernel);
   const levelsIn = openLevelsText(db);
-  const writer = openLevels(db, packs, addUp);
+  const writer = openLevels(db, packs, kernel);
   const statements = {
     setMark: db.prepare<null, [number, string, string]>('UPDATE rows_state SET position = ?, clocks = ?, highest = ?'),
     setLevels: db.prepare<null, [string]>('UPDATE rows_state SET levels = ?'),
@@ -202,7 +202,7 @@ function openStore(db: Database, addUp: AddUp): Store {
   function sweep(horizons: Horizon[], keysMax: number): number {
     if (horizons.length === 0) return 0;
     const expiry = expiryOf(horizons);
-    const cursor = new Cursor(cursorsOf(packs, runsOf(levelsIn.read().levels)), addUp);
+    const cursor = new Cursor(cursorsOf(packs, runsOf(levelsIn.read().levels)), kernel.addUp);
     const swept = statements.swept.get()!;
     const from = nextSwept(swept, expiry);
     let [at, end, deleted]: [Key | null, Uint8Array, number] = [swept, from, 0];
@@ -270,11 +270,11 @@ function openLevelsText(db: Database): LevelsText {
   };
 }
 
-function readerOver(db: Database, packs: Packs, atOnce: Guard, addUp: AddUp): RowReader {
+function readerOver(db: Database, packs: Packs, atOnce: Guard, kernel: PackKernel): RowReader {
   const markStatement = db.prepare<{ position: number; clocks: string; highest: string }, []>(
     'SELECT position, clocks, highest FROM rows_state',
   );
-  const ahead = new RunsAhead(() => guarded(db, mark).position);
+  const ahead = new RunsAhead(() => guarded(db, mark).position, kernel);
   let levelsIn: LevelsText | null = null;
   const [low, high] = [new Scratch(), new Scratch()];
   const wanted = new PackWalk();
@@ -284,7 +284,10 @@ function readerOver(db: Database, packs: Packs, atOnce: Guard, addUp: AddUp): Ro
   function rows(): Cursor {
     if (!levelsIn && (versionOf(db) ?? 0) >= VERSION_WHOLE) levelsIn = openLevelsText(db);
     const { levels, position } = levelsIn?.read() ?? { levels: null, position: mark().position };
-    return new Cursor([...ahead.cursors(position), ...cursorsOf(packs, levels ? runsOf(levels) : [BASE])], addUp);
+    return new Cursor(
+      [...ahead.cursors(position), ...cursorsOf(packs, levels ? runsOf(levels) : [BASE])],
+      kernel.addUp,
+    );
   }
 
   function mark(): Mark {

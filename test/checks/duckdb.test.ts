@@ -59,7 +59,6 @@ test.skipIf(python === null)(
     // 26 features of more than 3,000 routes and airports, six times.
     expect(compared).toBeGreaterThan(300_000);
   },
-  120_000,
 );
 
 /**

@@ -122,7 +122,6 @@ test.skipIf(python === null)(
     }
     await engine.close();
   },
-  120_000,
 );
 
 /** How far a quantile is off, for its size. Where q of n values falls between two of them, DuckDB may take the one after ours. */

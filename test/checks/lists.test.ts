@@ -73,5 +73,4 @@ test.skipIf(python === null)(
       expect(checked.types[`latest:${name}_1d`]).toBe(`list<item: ${type}>`);
     expect(checked.types['latest:times_1d']).toBe('list<item: timestamp[us, tz=UTC]>');
   },
-  120_000,
 );

@@ -128,28 +128,24 @@ function check(): Checked {
 }
 
 describe.skipIf(python === null)('Parquet', () => {
-  test.each([1, 2, 3])(
-    'says what Arrow says, seed %d',
-    async seed => {
-      const random = new Random(seed);
-      const batches = Array.from({ length: 6 }, () => batchOf(random, 1 + random.below(300)));
-      for (const name of ['out.parquet', 'out.arrow']) await write(file(name), batches);
-      const { differences, rows, compared, types, required, about } = check();
-      expect(differences).toEqual([]);
-      const count = batches.reduce((sum, batch) => sum + batch.count, 0);
-      expect(rows).toBe(count);
-      const all = count * SHAPES.length;
-      expect(compared).toEqual({ pyarrow: all, polars: all, pandas: all, duckdb: all });
-      expect(types).toMatchObject({
-        ...{ int64: 'int64', double: 'double', bool: 'bool', string: 'string', time: 'timestamp[us, tz=UTC]' },
-        ...{ string_list: 'list<element: string>', time_list: 'list<element: timestamp[us, tz=UTC]>', bytes: 'binary' },
-      });
-      expect(required).toEqual(SCALARS.map(([name]) => `${name}_required`));
-      expect(about.parquet).toMatchObject({ 'tilefold.position': '41' });
-      expect(about.arrow).toEqual({ 'tilefold.position': '41' });
-    },
-    60_000,
-  );
+  test.each([1, 2, 3])('says what Arrow says, seed %d', async seed => {
+    const random = new Random(seed);
+    const batches = Array.from({ length: 6 }, () => batchOf(random, 1 + random.below(300)));
+    for (const name of ['out.parquet', 'out.arrow']) await write(file(name), batches);
+    const { differences, rows, compared, types, required, about } = check();
+    expect(differences).toEqual([]);
+    const count = batches.reduce((sum, batch) => sum + batch.count, 0);
+    expect(rows).toBe(count);
+    const all = count * SHAPES.length;
+    expect(compared).toEqual({ pyarrow: all, polars: all, pandas: all, duckdb: all });
+    expect(types).toMatchObject({
+      ...{ int64: 'int64', double: 'double', bool: 'bool', string: 'string', time: 'timestamp[us, tz=UTC]' },
+      ...{ string_list: 'list<element: string>', time_list: 'list<element: timestamp[us, tz=UTC]>', bytes: 'binary' },
+    });
+    expect(required).toEqual(SCALARS.map(([name]) => `${name}_required`));
+    expect(about.parquet).toMatchObject({ 'tilefold.position': '41' });
+    expect(about.arrow).toEqual({ 'tilefold.position': '41' });
+  });
 
   test('without a row it is a file with columns', async () => {
     for (const name of ['out.parquet', 'out.arrow']) await write(file(name), []);
@@ -157,7 +153,7 @@ describe.skipIf(python === null)('Parquet', () => {
     expect(differences).toEqual([]);
     expect(rows).toBe(0);
     expect(Object.keys(types)).toEqual(SHAPES.map(({ name }) => name));
-  }, 60_000);
+  });
 
   test('row groups are bounded by their rows, and by their values', async () => {
     const rows = (count: number) => ({ count, columns: [numbers(count)] });
@@ -171,7 +167,7 @@ describe.skipIf(python === null)('Parquet', () => {
     const listed = [{ name: 'n', type: listOf(INT64), isRequired: false }];
     // 250,250 values a batch, so that the fifth is the first that passes 2^20.
     expect(await groups(listed, lists)).toEqual([1_250, 250]);
-  }, 60_000);
+  });
 
   test('a replay is the same in both', async () => {
     const lines = (await weekLines()).filter((_, i) => i % 60 === 0);
@@ -184,7 +180,7 @@ describe.skipIf(python === null)('Parquet', () => {
     expect(differences).toEqual([]);
     expect(rows).toBe(lines.length);
     expect(required).toEqual(['_position', '_type', '_time']);
-  }, 60_000);
+  });
 });
 
 describe.skipIf(python === null)('tiles', () => {
@@ -206,5 +202,5 @@ describe.skipIf(python === null)('tiles', () => {
     expect(Object.keys(checked.compared).length).toBe(3 * 4);
     for (const count of Object.values(checked.compared)) expect(count).toBeGreaterThan(0);
     expect(Object.values(checked.compared).reduce((sum, count) => sum + count, 0)).toBe(checked.rows);
-  }, 60_000);
+  });
 });

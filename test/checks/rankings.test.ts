@@ -74,5 +74,4 @@ test.skipIf(python === null)(
     expect(checked.approximate.worst).toBeLessThan(0.05);
     expect(checked.approximate.exact).toBeGreaterThan(checked.approximate.count / 2);
   },
-  240_000,
 );

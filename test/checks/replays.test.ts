@@ -108,5 +108,4 @@ test.skipIf(python === null)(
     expect(compared).toEqual({ pyarrow: 33, polars: 33, pandas: 33, duckdb: 33 });
     expect([types._time, types['visit.n'], types['visit.at']]).toEqual([time[0], 'int64', time[0]]);
   },
-  120_000,
 );

@@ -49,25 +49,21 @@ function plain(value: unknown): unknown {
   return micros === null ? value : { micros: String(micros) };
 }
 
-test.skipIf(python === null)(
-  'events in CSV and Parquet are those that were written, to the last bit',
-  async () => {
-    const folder = newFolder();
-    mkdirSync(folder);
-    const written = runPython(python!, ['scripts/python/write_events.py', folder]);
-    const { events, nested }: { events: string[]; nested: string[] } = JSON.parse(new TextDecoder().decode(written));
-    const expected = (name: string): Event[] => JSON.parse(readFileSync(join(folder, name), 'utf8'));
-    const wanted = expected('events.json');
-    expect(wanted).toHaveLength(500);
-    // Integers are told as text; a double that is whole may be either.
-    const same = (event: Event) => ({
-      ...event,
-      data: { ...event.data, ...(event.data.cents !== undefined && { cents: String(event.data.cents) }) },
-    });
-    for (const name of events)
-      expect([name, (await eventsIn(join(folder, name), said)).map(same)]).toEqual([name, wanted]);
-    for (const name of nested)
-      expect([name, await eventsIn(join(folder, name), plain)]).toEqual([name, expected('nested.json')]);
-  },
-  60_000,
-);
+test.skipIf(python === null)('events in CSV and Parquet are those that were written, to the last bit', async () => {
+  const folder = newFolder();
+  mkdirSync(folder);
+  const written = runPython(python!, ['scripts/python/write_events.py', folder]);
+  const { events, nested }: { events: string[]; nested: string[] } = JSON.parse(new TextDecoder().decode(written));
+  const expected = (name: string): Event[] => JSON.parse(readFileSync(join(folder, name), 'utf8'));
+  const wanted = expected('events.json');
+  expect(wanted).toHaveLength(500);
+  // Integers are told as text; a double that is whole may be either.
+  const same = (event: Event) => ({
+    ...event,
+    data: { ...event.data, ...(event.data.cents !== undefined && { cents: String(event.data.cents) }) },
+  });
+  for (const name of events)
+    expect([name, (await eventsIn(join(folder, name), said)).map(same)]).toEqual([name, wanted]);
+  for (const name of nested)
+    expect([name, await eventsIn(join(folder, name), plain)]).toEqual([name, expected('nested.json')]);
+});

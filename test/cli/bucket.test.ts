@@ -24,7 +24,7 @@ source: sale
 windows: [1h, lifetime]
 sql: SELECT shop, COUNT(*) AS n, SUM(cents) AS sum FROM sale GROUP BY shop
 `;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const KILLS = 4;
 
 const program = motoOrSkip('a server with a bucket of S3');

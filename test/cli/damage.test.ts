@@ -196,19 +196,15 @@ const CASES: [string, Damage, string[][], RegExp][] = [
 ];
 
 describe('a fault that names the file', () => {
-  test.each(CASES)(
-    '%s',
-    async (_, damage, commands, wanted) => {
-      for (const words of commands) {
-        const folder = await mkdtemp(join(root, 'case-'));
-        await cp(join(root, 'whole'), folder, { recursive: true });
-        await damage(folder);
-        const { code, err } = await run(folder, ...words);
-        expect([words, code, err.trim().split('\n').at(-1)]).toEqual([words, 1, expect.stringMatching(wanted)]);
-      }
-    },
-    60_000,
-  );
+  test.each(CASES)('%s', async (_, damage, commands, wanted) => {
+    for (const words of commands) {
+      const folder = await mkdtemp(join(root, 'case-'));
+      await cp(join(root, 'whole'), folder, { recursive: true });
+      await damage(folder);
+      const { code, err } = await run(folder, ...words);
+      expect([words, code, err.trim().split('\n').at(-1)]).toEqual([words, 1, expect.stringMatching(wanted)]);
+    }
+  });
 });
 
 test('a segment that is noise from its first byte is told, and not cut off as a write that was not finished', async () => {
@@ -258,7 +254,7 @@ describe('no room for rows', () => {
       expect.stringMatching(/lock\.db cannot be locked: disk I\/O error$/m),
     ]);
     expect(await counted(folder)).toEqual([51]);
-  }, 60_000);
+  });
 
   test('ends a server with a line that names the file, and no trace', async () => {
     const folder = await mkdtemp(join(root, 'case-'));
@@ -278,7 +274,7 @@ describe('no room for rows', () => {
       msg: 'this process cannot go on; what was acknowledged is in the log',
     });
     expect(await counted(folder)).toEqual([51]);
-  }, 60_000);
+  });
 });
 
 test('a write-ahead log that is cut beneath those who read is damage of its database, and no trouble with transactions', async () => {

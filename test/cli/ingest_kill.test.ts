@@ -18,7 +18,7 @@ const MAIN = join(import.meta.dir, '../../src/main.ts');
 const FEATURES = join(import.meta.dir, '../../examples/flights/features');
 const SEEDS = seeds(2, 30);
 const KILLS = 4;
-const TIMEOUT_MS = LONG ? 3_600_000 : 240_000;
+const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 /** It looks so often how far the log is. */
 const LOOK_EVERY_MS = 2;
 

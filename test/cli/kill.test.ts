@@ -23,7 +23,7 @@ const LATENESS_MS = 3_600_000;
 /** In the long run 200 kills. */
 const FOLDERS = seeds(1, 40);
 const KILLS = 5;
-const TIMEOUT_MS = LONG ? 3_600_000 : 120_000;
+const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 
 /** Posts on their way at once. */
 const POSTERS = 6;

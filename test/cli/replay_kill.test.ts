@@ -15,7 +15,7 @@ import { LONG, seeds } from '../seeds.ts';
 const MAIN = join(import.meta.dir, '../../src/main.ts');
 const dataFolder = dataFolders();
 
-const TIMEOUT_MS = LONG ? 3_600_000 : 120_000;
+const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 /** Replays, each killed a few times. */
 const SEEDS = seeds(1, 30);
 const EVENTS = 800;

@@ -101,7 +101,7 @@ describe('a replay over HTTP', () => {
       after = body.next;
     }
     expect(pages).toEqual(rows.map(row => JSON.stringify(row)));
-  }, 60_000);
+  });
 
   test('gives its errors, page by page as all at once, and of some events more than one', async () => {
     const data = await server(300);
@@ -130,7 +130,7 @@ describe('a replay over HTTP', () => {
       }
       expect(pages).toEqual(all);
     }
-  }, 60_000);
+  });
 });
 
 describe('several at once', () => {
@@ -180,7 +180,7 @@ describe('several at once', () => {
     expect(listed.unreadable.map(({ id }) => id)).toEqual([third.id]);
     expect((await call(third.id, 'DELETE')).status).toBe(200);
     expect((await call(third.id, 'GET')).status).toBe(404);
-  }, 60_000);
+  });
 
   test('are refused beyond the limit, by its name', async () => {
     const { runs } = await dataFolder(60);
@@ -205,7 +205,7 @@ describe('several at once', () => {
     await ask(`/${id}/resume`, '', 'POST');
     await followed(await ask(`/${id}/progress`));
     expect((await show(id)).state).toBe('done');
-  }, 60_000);
+  });
 });
 
 describe('what there is not', () => {

@@ -44,7 +44,7 @@ describe('a replay in threads', () => {
     expect(runs.list().replays.map(({ state }) => state)).toEqual(['done', 'planned']);
     // Other kernels are another engine, of the same version too.
     expect(first.manifest.engine).toEndWith((await kernelsDigest()).slice(0, 16));
-  }, 60_000);
+  });
 
   test('stopped after any job it goes on from there; what was done is not done again', async () => {
     const { runs, request, whole } = await dataFolder(600);
@@ -70,7 +70,7 @@ describe('a replay in threads', () => {
     }
     expect(runs.show(folder).state).toBe('done');
     expect(toldOf(folder, manifest)).toEqual(await whole(manifest));
-  }, 60_000);
+  });
 
   test('with more events, and with one of many definitions changed, it is as a clean one', async () => {
     const { runs, request, whole, save, folder } = await dataFolder(400);
@@ -86,7 +86,7 @@ describe('a replay in threads', () => {
     expect(changed.manifest.jobs.length).toBeGreaterThan(3);
     await runs.run(changed.folder, HOW, () => {});
     expect(toldOf(changed.folder, changed.manifest)).toEqual(await whole(changed.manifest));
-  }, 60_000);
+  });
 
   test('a job that fails says what it was to make, and fails only what needs it', async () => {
     const { runs, request } = await dataFolder(300);
@@ -101,7 +101,7 @@ describe('a replay in threads', () => {
     // All that is of logins alone is there.
     const ofLogins = manifest.jobs.filter(({ event }) => event === 'login');
     expect(jobs.done).toBeGreaterThanOrEqual(ofLogins.length);
-  }, 60_000);
+  });
 });
 
 test('a job is refused before what it needs is there', async () => {
@@ -121,7 +121,7 @@ test('two replays at once over one cache, which lets everything go, are as one a
   for (const { folder, manifest } of both) expect(toldOf(folder, manifest)).toEqual(await whole(manifest));
   expect(small.cache.entries()).toEqual([]);
   expect(readdirSync(join(config.replays.dir, 'cache'))).toEqual([]);
-}, 60_000);
+});
 
 test('a column that is damaged is told and made again, in the cache and among those that are done', async () => {
   const { runs, request, whole, config } = await dataFolder(300);
@@ -147,7 +147,7 @@ test('a column that is damaged is told and made again, in the cache and among th
   await runs.run(folder, { ...HOW, note: text => notes.push(text) }, () => {});
   expect(notes).toEqual([expect.stringMatching(/is damaged at byte \d+: .*; it is computed again$/)]);
   expect(toldOf(folder, manifest)).toEqual(told);
-}, 60_000);
+});
 
 /** As a file of its own: what is linked to it elsewhere stays. */
 function damage(path: string, change: (bytes: Uint8Array) => Uint8Array) {

@@ -21,7 +21,7 @@ import { Random } from '../sim/random.ts';
 /** `bun scripts/long.ts apply` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
 const SEEDS = LONG ? 30 : 3;
-const TIMEOUT_MS = LONG ? 3_600_000 : 120_000;
+const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 
 const folder = folders();
 const small = await smallWeek(6, 8);

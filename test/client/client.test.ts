@@ -103,7 +103,7 @@ describe('each runtime', () => {
       url = / on (http\S+)/.exec(said)?.[1] ?? '';
       if (url !== '') break;
     }
-  }, 60_000);
+  });
 
   afterAll(async () => {
     server.kill('SIGTERM');
@@ -119,15 +119,11 @@ describe('each runtime', () => {
     return JSON.parse(stdout.toString()) as Record<string, unknown>;
   };
 
-  test.skipIf(browser === null)(
-    'a page of another origin gets what Bun gets',
-    async () => {
-      expect(await tourInPage(browser!, page.origin, url, 'page')).toEqual(
-        tour('beside', process.execPath, TOUR, 'tilefold/client'),
-      );
-    },
-    120_000,
-  );
+  test.skipIf(browser === null)('a page of another origin gets what Bun gets', async () => {
+    expect(await tourInPage(browser!, page.origin, url, 'page')).toEqual(
+      tour('beside', process.execPath, TOUR, 'tilefold/client'),
+    );
+  });
 
   test('gets the same: Bun, Node and Deno', () => {
     const bun = tour('bun', process.execPath, TOUR, 'tilefold/client');
@@ -158,7 +154,7 @@ describe('each runtime', () => {
     expect(tour('node', 'node', TOUR, 'tilefold/client')).toEqual(bun);
     const deno = ['deno', 'run', '--quiet', '--allow-net', '--allow-read', '--allow-env', '--node-modules-dir=manual'];
     expect(tour('deno', join(ROOT, 'node_modules/.bin', deno[0]!), ...deno.slice(1), TOUR, BUILT)).toEqual(bun);
-  }, 120_000);
+  });
 });
 
 test('is typed for who installs it, and bundled for browsers', async () => {
@@ -184,4 +180,4 @@ export const odd: 'odd' = replay.state;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}, 60_000);
+});

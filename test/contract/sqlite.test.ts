@@ -65,7 +65,7 @@ test('sqlite: rows of an older version are refused, and forgotten where that is 
   db.run('UPDATE rows_state SET version = 2');
   expect(hasOldRows(db)).toBe(true);
   expect(() => sqliteStore(db, concatenating)).toThrow(
-    'rows of version 2 in :memory:; this program reads version 7: a command',
+    'rows of version 2 in :memory:; this program reads version 8: a command',
   );
   const failing = () => {
     throw new Error('no');
@@ -76,7 +76,7 @@ test('sqlite: rows of an older version are refused, and forgotten where that is 
   expect(hasOldRows(db)).toBe(false);
   const store = sqliteStore(db, concatenating);
   expect([store.mark().position, [...store.scan()]]).toEqual([0, []]);
-  db.run('UPDATE rows_state SET version = 8');
+  db.run('UPDATE rows_state SET version = 9');
   expect(hasOldRows(db)).toBe(false);
   expect(() => sqliteStore(db, concatenating)).toThrow('use a newer tilefold');
 });
@@ -94,7 +94,14 @@ test('sqlite: readers have a read-only handle of their own, and see each commit'
 test('sqlite: a pack whose bytes are no rows is a fault', () => {
   const db = new Database(':memory:');
   const store = sqliteStore(db, concatenating);
-  for (const bytes of [[9], [1, 1, 1], [0, 200], [0, 1, 7, 200, 1], [0, 1, 7, 255, 255, 255, 255, 255, 1]]) {
+  for (const bytes of [
+    [9],
+    [1, 1, 1],
+    [1, 9, 0, 0],
+    [0, 200],
+    [0, 1, 7, 200, 1],
+    [0, 1, 7, 255, 255, 255, 255, 255, 1],
+  ]) {
     const pack = Uint8Array.from(bytes);
     db.run('UPDATE packs SET crc = ?, bytes = ?', [crc32(pack), pack]);
     expect(() => [...store.scan()]).toThrow(':memory:: a pack of rows is not what was written; `tilefold rebuild');

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import type { TileRange } from '../../src/plan/window.ts';
 import { runOf } from '../../src/store/batch.ts';
 import { sealRun } from '../../src/store/sealed.ts';
@@ -287,7 +288,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
 /** As runs, of which some are compressed. */
 function dividedOf(random: Random, rows: Row[]): RowRuns {
   const [runs, sealedCount] = [runsOf(random, rows), random.below(3)];
-  const sealed = runs.slice(0, sealedCount).map(run => sealRun(run));
+  const sealed = runs.slice(0, sealedCount).map(run => sealRun(run, packKernel()));
   return { runs: runs.slice(sealedCount), sealed, isBulk: random.chance(0.3) };
 }
 

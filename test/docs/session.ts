@@ -7,7 +7,7 @@ import { ROOT } from './page.ts';
 const PORT_WRITTEN = '8080';
 
 /** A server that has not said that it serves by then never will. */
-const SERVING_MS = 20_000;
+const SERVING_MS = 60_000;
 
 export interface Ran {
   stdout: string;
@@ -26,7 +26,8 @@ export class Session {
   readonly #port: number;
   #server: Bun.Subprocess<'ignore', 'pipe', 'pipe'> | null = null;
 
-  constructor() {
+  /** @param program what `tilefold` is */
+  constructor(program: string) {
     const base = mkdtempSync(join(tmpdir(), 'tilefold-docs-'));
     this.folder = join(base, 'work');
     this.#tools = join(base, 'tools');
@@ -34,7 +35,7 @@ export class Session {
     mkdirSync(this.#tools);
     cpSync(join(ROOT, 'examples'), join(this.folder, 'examples'), { recursive: true });
     this.#port = freePort();
-    this.#tool('tilefold', `exec ${process.execPath} ${join(ROOT, 'src/main.ts')} "$@"`);
+    this.#tool('tilefold', `exec ${program} "$@"`);
     this.#tool('curl', `exec ${Bun.which('curl')} "\${@/localhost:${PORT_WRITTEN}/localhost:${this.#port}}"`);
     symlinkSync(process.execPath, join(this.#tools, 'bun'));
     writeFileSync(join(base, 'cwd'), this.folder);

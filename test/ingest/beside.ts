@@ -2,7 +2,7 @@ import { Database } from 'bun:sqlite';
 import { expect } from 'bun:test';
 import { writeBarrier, type BesideWriter } from '../../src/ingest/barrier.ts';
 import { Here } from '../../src/ingest/here.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import { layPlan } from '../../src/kernel/load.ts';
@@ -16,10 +16,10 @@ import type { Random } from '../sim/random.ts';
 /** Rows, a reader of them, and one who writes when a few turns of the event loop have passed, as another thread would. */
 export function openBeside(path: string, random: Random) {
   const db = new Database(path, { strict: true });
-  const store = sqliteStore(db, adder());
+  const store = sqliteStore(db, packKernel());
   const meta = openMeta(db);
   const readable = new Database(path, { readonly: true });
-  const rows = sqliteRows(readable, adder());
+  const rows = sqliteRows(readable, packKernel());
   const writer: BesideWriter = {
     async write({ runs, sealed, isBulk, ...work }) {
       // Of a gathering all is put away, or nothing.

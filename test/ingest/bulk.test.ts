@@ -75,7 +75,7 @@ test('rows, errors and what was late are those of bodies that were waited for, w
     await engine.close();
   }
   await slow.close();
-}, 60_000);
+});
 
 test('what is posted beside them sees them folded, and they what is posted', async () => {
   const bodies = bodiesOf(new Random(SEED));

@@ -3,6 +3,7 @@ import type { Database } from 'bun:sqlite';
 import { expect, spyOn, test } from 'bun:test';
 import { Fold } from '../../src/kernel/fold.ts';
 import { pickedBytes } from '../../src/kernel/gather.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import type { Value } from '../../src/plan/value.ts';
 import { Reader } from '../../src/read/read.ts';
 import { RunsAhead } from '../../src/store/ahead.ts';
@@ -67,13 +68,13 @@ test.each([
     await engine.close();
     await slow.close();
   },
-  60_000,
 );
 
 function addendsIn(db: Database): number {
+  const kernel = packKernel();
   let count = 0;
   for (const { bytes } of db.query<{ bytes: Uint8Array<ArrayBuffer> }, []>('SELECT bytes FROM packs').all())
-    for (const walk = new PackWalk().open(unsealPack(bytes)); walk.next(); ) if (walk.isAddend) count++;
+    for (const walk = new PackWalk().open(unsealPack(bytes, kernel)); walk.next(); ) if (walk.isAddend) count++;
   return count;
 }
 

@@ -59,7 +59,6 @@ test.each(seeds(3, 60))(
     await engine.close();
     await slow.close();
   },
-  60_000,
 );
 
 test('rows were left unread by many gatherings of these, and answers compared', () => {

@@ -230,26 +230,22 @@ function sorted(ranges: TileRange[]): TileRange[] {
 test.each([
   ['from midnight', 0],
   ['moved by 5h30m', 5 * H + 30 * M],
-])(
-  'every minute of a week, tiles %s: no other rows are fewer, now or at a past moment',
-  async (_, offsetMs) => {
-    const shape = { ...USUAL, offsetMs, windows: USUAL.windows.slice(0, 3) };
-    const of = await answerOf(shape);
-    for (let timeMs = WEEK_START; timeMs < WEEK_START + W; timeMs += M)
-      for (const isPast of [false, true])
-        for (const [i, ranges] of covers(of, timeMs, isPast).entries()) {
-          const { lengthMs, resolutionMs, levelsMs } = of.answer.windows[i]!;
-          const from = floorTo(timeMs - lengthMs, resolutionMs, offsetMs);
-          const to = floorTo(timeMs, resolutionMs, offsetMs);
-          const [found, fewest] = isPast
-            ? [tileCount(ranges), fewestTiles(from, to, levelsMs, offsetMs)]
-            : [begunCount(ranges, timeMs), fewestBegun(from, timeMs, levelsMs, offsetMs)];
-          if (found !== fewest)
-            expect({ timeMs, isPast, lengthMs, found }).toEqual({ timeMs, isPast, lengthMs, found: fewest });
-        }
-  },
-  60_000,
-);
+])('every minute of a week, tiles %s: no other rows are fewer, now or at a past moment', async (_, offsetMs) => {
+  const shape = { ...USUAL, offsetMs, windows: USUAL.windows.slice(0, 3) };
+  const of = await answerOf(shape);
+  for (let timeMs = WEEK_START; timeMs < WEEK_START + W; timeMs += M)
+    for (const isPast of [false, true])
+      for (const [i, ranges] of covers(of, timeMs, isPast).entries()) {
+        const { lengthMs, resolutionMs, levelsMs } = of.answer.windows[i]!;
+        const from = floorTo(timeMs - lengthMs, resolutionMs, offsetMs);
+        const to = floorTo(timeMs, resolutionMs, offsetMs);
+        const [found, fewest] = isPast
+          ? [tileCount(ranges), fewestTiles(from, to, levelsMs, offsetMs)]
+          : [begunCount(ranges, timeMs), fewestBegun(from, timeMs, levelsMs, offsetMs)];
+        if (found !== fewest)
+          expect({ timeMs, isPast, lengthMs, found }).toEqual({ timeMs, isPast, lengthMs, found: fewest });
+      }
+});
 
 const OVER: [window: TiledWindow, from: (timeMs: number, floor: typeof floorTo) => number, lengthMs: number][] = [
   [
@@ -303,7 +299,6 @@ test.each([
             expect({ timeMs, i, first }).toEqual({ timeMs, i, first: -1 });
         }
   },
-  60_000,
 );
 
 test('2 hours at 3:37 pm', async () => {

@@ -11,7 +11,7 @@ import { expectedOf } from './expected.ts';
 import { type Proof, prove } from './trial.ts';
 
 const SEEDS_PER_TEST = 20;
-const LOTS = seedLots(200, 5_000, SEEDS_PER_TEST).map(lot => ({ first: lot[0]!, lot }));
+const LOTS = seedLots(120, 5_000, SEEDS_PER_TEST).map(lot => ({ first: lot[0]!, lot }));
 const SEEDS = LOTS.flatMap(({ lot }) => lot).length;
 /** Many times what they take: one that hangs has failed. */
 const TIMEOUT_MS = 300_000;

@@ -12,7 +12,7 @@ import { proveThreads, type Trial } from './trial.ts';
 
 /** Other seeds than those of proof.test.ts. */
 const FIRST_SEED = 300_000;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const MEMORY_BYTES = 256 << 20;
 
 const folder = folders();

@@ -90,4 +90,4 @@ test('a replay, one of moments, and a timeline that is made of files', async () 
     writer: new TimelineWriter(localDisk, at),
   });
   expect(timeline.told.rejected).toEqual(rejected);
-}, 60_000);
+});

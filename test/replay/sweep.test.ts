@@ -80,7 +80,7 @@ describe.each(SEEDS)('random topology %d', seed => {
     const plan = randomTopology(rng, 6 + rng.below(14));
     const lines = [randomTopologyLines(rng, 300), ...(rng.chance(0.3) ? [randomTopologyLines(rng, 80)] : [])];
     await compare(plan, lines, rng.pick([1, 1, 6]), rng.pick([MEMORY_BYTES, 25_000]));
-  }, 60_000);
+  });
 });
 
 const WINDOWS = [
@@ -138,16 +138,12 @@ test.each([
   ['in order', 1, 1],
   ['a little out of order', 3_000, 3],
   ['later than may be', 4 * 3_600_000, 1],
-])(
-  'sets over windows of every kind, events %s',
-  async (_what, disorderMs, parts) => {
-    const rng = new Random(disorderMs);
-    const plan = await setsPlan(rng);
-    const count = await compare(plan, [setsLines(rng, 400, disorderMs)], parts);
-    expect(count).toBe(2 * plan.features.length);
-  },
-  60_000,
-);
+])('sets over windows of every kind, events %s', async (_what, disorderMs, parts) => {
+  const rng = new Random(disorderMs);
+  const plan = await setsPlan(rng);
+  const count = await compare(plan, [setsLines(rng, 400, disorderMs)], parts);
+  expect(count).toBe(2 * plan.features.length);
+});
 
 test('keys whose events are in order, of which one comes later than may be', async () => {
   const rng = new Random(8);
@@ -158,7 +154,7 @@ test('keys whose events are in order, of which one comes later than may be', asy
     return JSON.stringify({ ...event, time: new Date(Date.parse(event.time) - behindMs).toISOString() });
   });
   await compare(plan, [lines], 1);
-}, 60_000);
+});
 
 test.each([
   [1, 'a little out of order', 3_000],
@@ -179,7 +175,6 @@ test.each([
       woven.mockRestore();
     }
   },
-  60_000,
 );
 
 test('portions of which the only feed is the next one again', async () => {
@@ -195,7 +190,7 @@ test('portions of which the only feed is the next one again', async () => {
   } finally {
     woven.mockRestore();
   }
-}, 60_000);
+});
 
 test('portions of a part of all keys, of events that name two of them', async () => {
   const woven = spyOn(Woven.prototype, 'next');
@@ -219,7 +214,7 @@ test('portions of a part of all keys, of events that name two of them', async ()
   } finally {
     woven.mockRestore();
   }
-}, 60_000);
+});
 
 /** Thirty more, some of them long, so that the most frequent one has room. */
 function manyKeys(line: string, i: number): string {
@@ -228,14 +223,14 @@ function manyKeys(line: string, i: number): string {
 
 test('what has no room is taken event by event', async () => {
   await compare(await setsPlan(new Random(5)), [setsLines(new Random(5), 200, 3_000)], 1, 1000);
-}, 60_000);
+});
 
 test('what is too much out of order is taken event by event', async () => {
   const at = (i: number) => new Date(Date.UTC(2024, 0, 2) - i * 1000).toISOString();
   const line = (i: number) =>
     JSON.stringify({ type: 'seen', time: at(i), data: { who: 'a', x: i, y: i / 3, t: `${i}`, b: true } });
   await compare(await setsPlan(new Random(6)), [Array.from({ length: 300 }, (_, i) => line(i))], 1);
-}, 60_000);
+});
 
 test('values are those of the oracle', async () => {
   const rng = new Random(31);
@@ -265,4 +260,4 @@ test('values are those of the oracle', async () => {
         }
     expect(at).toBe(rows.length);
   }
-}, 60_000);
+});

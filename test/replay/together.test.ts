@@ -70,16 +70,12 @@ test.each([
   ['with room', 2 ** 30],
   ['with room for one', 60_000],
   ['with none', 1000],
-])(
-  'columns are those of jobs alone, %s',
-  async (_what, memoryBytes) => {
-    const { folder, manifest, columns } = await alone();
-    expect(manifest.jobs.filter(({ isSwept }) => isSwept).length).toBe(4);
-    expect(await doneTogether(folder, manifest, memoryBytes)).toEqual(manifest.jobs.map(() => null));
-    expect(columnsIn(folder)).toEqual(columns);
-  },
-  60_000,
-);
+])('columns are those of jobs alone, %s', async (_what, memoryBytes) => {
+  const { folder, manifest, columns } = await alone();
+  expect(manifest.jobs.filter(({ isSwept }) => isSwept).length).toBe(4);
+  expect(await doneTogether(folder, manifest, memoryBytes)).toEqual(manifest.jobs.map(() => null));
+  expect(columnsIn(folder)).toEqual(columns);
+});
 
 test('one that fails fails alone', async () => {
   const { folder, manifest, columns } = await alone();
@@ -95,7 +91,7 @@ test('one that fails fails alone', async () => {
   const made = columnsIn(folder);
   for (const name of [file('view.views'), file('view.deep')]) for (const all of [columns, made]) all.delete(name);
   expect(made).toEqual(columns);
-}, 60_000);
+});
 
 test('events that nobody can read fail all of them, each by its name', async () => {
   const { folder, manifest } = await alone();

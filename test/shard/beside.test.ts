@@ -77,4 +77,4 @@ test('events are answered while their rows are written in another thread', async
   await alone.ingest.barrier();
   expect(written).toEqual(rowsHash(alone.store));
   await alone.close();
-}, 60_000);
+});

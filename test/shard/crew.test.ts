@@ -207,7 +207,7 @@ derive: { trend: 'mean_3x1d[1] - mean_3x1d[3]' }
     asked += compareAnswer(parts.plan, log, keys, await parts.reader.lookup(everything(parts.plan, keys)));
   }
   expect(asked).toBeGreaterThan(2000);
-}, 120_000);
+});
 
 test('what several threads explain is what one does', async () => {
   const lines = tame(week);

@@ -121,7 +121,6 @@ test.each(CASES.map(one => [one.name, one] as const))(
       expect(await end(many, at)).toEqual(wanted);
     }
   },
-  120_000,
 );
 
 test.each([1, 2, 3, 16, 40])(
@@ -183,7 +182,6 @@ test.each(CASES.map(one => [one.name, one] as const))(
       expect(await end(many, folded)).toEqual(wanted);
     }
   },
-  120_000,
 );
 
 async function fold(at: string, plan: Plan, workers: number | 'one'): Promise<Folding & { close(): Promise<void> }> {

@@ -3,7 +3,7 @@ import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { runOf } from '../../src/store/batch.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { smallWeek } from '../sim/flights.ts';
 import { folders } from '../source/folder.ts';
@@ -20,7 +20,7 @@ const week = await smallWeek(16, 7);
 /** As many runs as a store has after a long log has been folded, and more in them than one commit brings together. */
 function scatter(path: string): void {
   const db = new Database(path);
-  const store = sqliteStore(db, adder());
+  const store = sqliteStore(db, packKernel());
   for (let run = 0; run < RUNS; run++) {
     const rows = Array.from({ length: ROWS }, (_, i) => ({
       ...{ entity: ENTITY, key: Buffer.from(`key ${run} ${i}`), levelMs: 0, tileStartMs: 0 },
@@ -51,7 +51,7 @@ test.each<Threads>(['one', 0, 2])('%p threads bring a store in order that nobody
   db.close();
   await end(parts, at);
   const again = new Database(path);
-  const store = sqliteStore(again, adder());
+  const store = sqliteStore(again, packKernel());
   expect(store.isSettled()).toBe(true);
   expect([...store.scan()].filter(({ entity }) => entity === ENTITY).length).toBe(RUNS * ROWS);
   store.close();

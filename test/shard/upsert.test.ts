@@ -11,7 +11,7 @@ import { idsOf } from '../../src/cli/alone/recorded.ts';
 import { FeaturesCombinedSchema, type Moment } from '../../src/gen/tilefold/v1/row_pb.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { lastRowsOf } from '../../src/plan/upsert.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { sqliteRows } from '../../src/store/sqlite.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
 import { EVENT_CLOCK } from '../sim/engine.ts';
@@ -78,7 +78,7 @@ function lastRowsStand(at: string, { plan, meta }: Parts): { position: number; c
   try {
     const found = { position: 0, count: 0 };
     database.transaction(() => {
-      const store = sqliteRows(database, adder());
+      const store = sqliteRows(database, packKernel());
       const { position } = store.mark();
       found.position = position;
       for (const { name } of lastRowsOf(plan))

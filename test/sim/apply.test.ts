@@ -9,7 +9,7 @@ import type { Parts } from '../../src/cli/alone/compose.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { compareRows } from '../../src/cli/verify.ts';
 import { readMembers } from '../../src/meta/members.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { planJson } from '../../src/plan/json.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
@@ -34,7 +34,7 @@ import { Random } from './random.ts';
 
 /** `bun scripts/long.ts apply` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 60 : 3;
+const SEEDS = LONG ? 60 : 2;
 const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 
 const folder = folders();
@@ -188,7 +188,7 @@ test('a state that is not what the log makes is found after definitions were app
   const latest = Math.max(...[...readMembers(parts.meta.currentPlan()!.members!).values()].map(({ id }) => id));
   await close(parts);
   const db = new Database(join(at, 'rows.db'), { strict: true });
-  const store = sqliteStore(db, adder());
+  const store = sqliteStore(db, packKernel());
   const states = (value: Uint8Array) => decodeRow(value) as Map<number, string>;
   const rows = [...store.scan()].filter(({ value }) => states(value).has(latest));
   const [one, ...others] = rows;

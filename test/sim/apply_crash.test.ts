@@ -18,7 +18,7 @@ import { planHash } from '../../src/plan/canonical.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { Start } from '../../src/plan/transition.ts';
 import { EventLog } from '../../src/source/log.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { planOf, type SetText, STEPS } from './changing.ts';
 import { Crash, SimulatedDisk } from './disk.ts';
@@ -82,7 +82,7 @@ class Machine {
       : new Database(':memory:', { strict: true });
     this.#open.add(db);
     if (!states) this.#states.set(name, [db.serialize()]);
-    const [store, meta] = [sqliteStore(db, adder()), openMeta(db)];
+    const [store, meta] = [sqliteStore(db, packKernel()), openMeta(db)];
     this.#commit(name, db, false);
     return {
       db: this.#watched(name, db),

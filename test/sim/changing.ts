@@ -6,7 +6,7 @@ import { compose, type Parts } from '../../src/cli/alone/compose.ts';
 import { type Config, DEFAULTS } from '../../src/cli/config.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { compileSources } from '../../src/compile/compile.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { keptLevels } from '../../src/plan/window.ts';
@@ -178,7 +178,7 @@ export async function statesOf(parts: Parts, at: string): Promise<Map<string, st
   const members = readMembers(meta.currentPlan()!.members!);
   await close(parts);
   const db = new Database(join(at, 'rows.db'), { strict: true });
-  const store = sqliteStore(db, adder());
+  const store = sqliteStore(db, packKernel());
   const numbered = db
     .query<{ kind: string; id: number; name: string }, []>('SELECT kind, id, name FROM dictionary')
     .all();

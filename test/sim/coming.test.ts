@@ -9,7 +9,7 @@ import { turn } from '../../src/base/turn.ts';
 import { decodeRow } from '../../src/cli/decode.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { planHash } from '../../src/plan/canonical.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { parseLog } from '../oracle/log.ts';
 import { folders } from '../source/folder.ts';
@@ -192,7 +192,7 @@ test('no row holds anything of what was given up while its rows were brought amo
 
 function numbersIn(at: string): Set<number> {
   const db = new Database(join(at, 'rows.db'), { strict: true });
-  const store = sqliteStore(db, adder());
+  const store = sqliteStore(db, packKernel());
   const numbers = new Set<number>();
   for (const { value } of store.scan())
     for (const id of (decodeRow(value) as Map<number, string>).keys()) numbers.add(id);

@@ -20,8 +20,8 @@ import { definitionsOf, SHOPS, UPSERTS, upsertLines } from './upserts.ts';
 
 /** `bun scripts/long.ts crash` sets it. */
 const LONG = process.env.TILEFOLD_LONG === '1';
-const SEEDS = LONG ? 1000 : 24;
-const TIMEOUT_MS = LONG ? 3_600_000 : 120_000;
+const SEEDS = LONG ? 1000 : 14;
+const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
 
 /** Every mistake shows within so many; most do in the first few. */
 const MISTAKE_SEEDS = 60;

@@ -3,7 +3,7 @@ import { nowOf } from '../../src/ingest/engine.ts';
 import { keepingOf } from '../../src/ingest/expiry.ts';
 import { Here } from '../../src/ingest/here.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
 import type { Ids } from '../../src/kernel/layout.ts';
@@ -73,7 +73,7 @@ export async function openEngine(plan: Plan, settings: EngineSettings): Promise<
   const nowMicros = settings.nowMicros ?? (() => 4_102_444_800_000_000n);
   const { wrapLog = log => log, wrapStore = store => store } = settings;
   const log = wrapLog(await EventLog.open({ disk, folder, clock, segmentBytes }));
-  const store = wrapStore(sqliteStore(db, adder()));
+  const store = wrapStore(sqliteStore(db, packKernel()));
   const meta = openMeta(db);
   const ids = countedIds(plan);
   const kernels = await Promise.all(Array.from({ length: shards }, loadKernel));

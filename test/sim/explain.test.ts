@@ -107,7 +107,7 @@ describe.each([
       }
     }
     await engine.close();
-  }, 120_000);
+  });
 });
 
 test('a feature that nobody knows, a set, and a key of another shape are refused', async () => {

@@ -43,57 +43,53 @@ test.each([
   [2, 'over a week', (line: string) => line],
   [3, 'in bursts', inBursts],
   [4, 'in bursts', inBursts],
-] as const)(
-  'folding, barriers, eviction, expiry and lookups in any order: seed %d, %s',
-  async (seed, _, timed) => {
-    const random = new Random(seed);
-    const lines = tame((await smallWeek(6, 12)).map(timed));
-    const log = parseLog(Buffer.from(body(lines)).toString(), plan, {
-      clock: 'event',
-      maxJumpMs: EVENT_CLOCK.maxJumpMs,
-    });
-    const keys = keysOf(log);
-    const engines = await Promise.all(BOUNDS.map(open));
-    let asked = 0;
-    for (let from = 0; from < lines.length; ) {
-      const step = 1 + random.below(12);
-      for (const { ingest } of engines) await ingest.post(body(lines.slice(from, from + step)), 'ndjson');
-      from += step;
-      const isBarrier = random.chance(0.3);
-      for (const { ingest } of engines) if (isBarrier) ingest.barrier();
-      const entities = Object.fromEntries(
-        [...keys].map(([entity, all]) => [
-          entity,
-          Array.from({ length: random.below(3) }, () => random.pick(all) as string[]),
-        ]),
-      );
-      const one = random.pick(plan.features);
-      const lookup = random.chance(0.5)
-        ? { features: SETS, entities, at: null }
-        : { features: [one.name], entities: { [one.entity]: keys.get(one.entity) as string[][] }, at: null };
-      const answers = engines.map(engine => answerOf(engine, lookup));
-      for (const answer of answers) expect(answer).toBe(answers[0]!);
-      const atMicros = now(log, engines[0]!.ingest.position) - BigInt(random.below(3 * 86_400)) * 1_000_000n;
-      const past = engines.map(engine => answerOf(engine, { features: SETS, entities, at: atMicros }));
-      for (const answer of past) expect(answer).toBe(past[0]!);
-      if (!random.chance(0.1)) continue;
-      const p = engines[0]!.ingest.position;
-      for (const { entity, features: columns } of engines[1]!.reader.lookup({ features: SETS, entities, at: null })
-        .entities)
-        for (const column of columns)
-          for (const [row, key] of entities[entity]!.entries()) {
-            compareValue(plan, column, row, log, key, p, now(log, p));
-            asked++;
-          }
-    }
-    expect(asked).toBeGreaterThan(100);
-    const evicted = engines.map(({ folds }) => folds[0]!.evicted);
-    expect(evicted[0]).toBe(0);
-    expect(evicted.at(-1)).toBeGreaterThan(500);
-    await Promise.all(engines.map(engine => engine.close()));
-  },
-  120_000,
-);
+] as const)('folding, barriers, eviction, expiry and lookups in any order: seed %d, %s', async (seed, _, timed) => {
+  const random = new Random(seed);
+  const lines = tame((await smallWeek(6, 12)).map(timed));
+  const log = parseLog(Buffer.from(body(lines)).toString(), plan, {
+    clock: 'event',
+    maxJumpMs: EVENT_CLOCK.maxJumpMs,
+  });
+  const keys = keysOf(log);
+  const engines = await Promise.all(BOUNDS.map(open));
+  let asked = 0;
+  for (let from = 0; from < lines.length; ) {
+    const step = 1 + random.below(12);
+    for (const { ingest } of engines) await ingest.post(body(lines.slice(from, from + step)), 'ndjson');
+    from += step;
+    const isBarrier = random.chance(0.3);
+    for (const { ingest } of engines) if (isBarrier) ingest.barrier();
+    const entities = Object.fromEntries(
+      [...keys].map(([entity, all]) => [
+        entity,
+        Array.from({ length: random.below(3) }, () => random.pick(all) as string[]),
+      ]),
+    );
+    const one = random.pick(plan.features);
+    const lookup = random.chance(0.5)
+      ? { features: SETS, entities, at: null }
+      : { features: [one.name], entities: { [one.entity]: keys.get(one.entity) as string[][] }, at: null };
+    const answers = engines.map(engine => answerOf(engine, lookup));
+    for (const answer of answers) expect(answer).toBe(answers[0]!);
+    const atMicros = now(log, engines[0]!.ingest.position) - BigInt(random.below(3 * 86_400)) * 1_000_000n;
+    const past = engines.map(engine => answerOf(engine, { features: SETS, entities, at: atMicros }));
+    for (const answer of past) expect(answer).toBe(past[0]!);
+    if (!random.chance(0.1)) continue;
+    const p = engines[0]!.ingest.position;
+    for (const { entity, features: columns } of engines[1]!.reader.lookup({ features: SETS, entities, at: null })
+      .entities)
+      for (const column of columns)
+        for (const [row, key] of entities[entity]!.entries()) {
+          compareValue(plan, column, row, log, key, p, now(log, p));
+          asked++;
+        }
+  }
+  expect(asked).toBeGreaterThan(100);
+  const evicted = engines.map(({ folds }) => folds[0]!.evicted);
+  expect(evicted[0]).toBe(0);
+  expect(evicted.at(-1)).toBeGreaterThan(500);
+  await Promise.all(engines.map(engine => engine.close()));
+});
 
 test('rows that were read once are not read again, nor is their absence, until they leave memory', async () => {
   const lines = tame(await smallWeek(6, 12));

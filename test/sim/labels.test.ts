@@ -17,7 +17,7 @@ import { body, smallWeek, wild } from './flights.ts';
 import { compareValue, keysOf } from './judge.ts';
 import { Random } from './random.ts';
 import * as upserts from './upserts.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 
 const DAY_MICROS = 86_400_000_000n;
 
@@ -54,7 +54,7 @@ async function logOf(plan: Plan, lines: Uint8Array[], memoryBytes: number, clock
   const ofRecords = arrivals && told.records.map(({ line }) => arrivals[line - 1]!);
   const log = ofRecords ? parseLog(body(lines), plan, { clock: 'wall', maxJumpMs, arrivals: ofRecords }) : told;
   const layout = layPlan(await loadKernel(), plan, countedIds(plan), { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  const spill = new Spill(layout, memoryBytes, () => sqliteStore(memoryDatabase(), adder()));
+  const spill = new Spill(layout, memoryBytes, () => sqliteStore(memoryDatabase(), packKernel()));
   const times = log.records.flatMap(({ time }, i) => [time, ofRecords?.[i] ?? time]);
   return { layout, spill, source: sourceOf(lines, clock, arrivals), log, times };
 }
@@ -131,7 +131,7 @@ test('labels = oracle at the last position before them, by either clock and with
       );
       expect(spill.writtenRows > 0).toBe(memoryBytes < PLENTY_BYTES);
     }
-}, 120_000);
+});
 
 test('labels over upserts, where what was bad is told', async () => {
   const lines = upserts.upsertLines(800, new Random(3));
@@ -144,7 +144,7 @@ test('labels over upserts, where what was bad is told', async () => {
     () => new Map([['shop', upserts.SHOPS.map(shop => [shop])]]),
   );
   expect(bad).toBe(log.records.filter(one => one.bad !== null).length);
-}, 120_000);
+});
 
 test('lookups at moments = oracle, in whatever order they are asked, and those of now behind the last record', async () => {
   const plan = flightsPlan();
@@ -170,4 +170,4 @@ test('lookups at moments = oracle, in whatever order they are asked, and those o
       for (const column of entities[0]!.features) compareValue(plan, column, 0, log, names.get(moment)!, p, timeMicros);
     }
   }
-}, 120_000);
+});

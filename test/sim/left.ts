@@ -2,7 +2,7 @@
 import { Database } from 'bun:sqlite';
 import { horizonsOf, keepingOf } from '../../src/ingest/expiry.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row, Store } from '../../src/store/store.ts';
 import { rowsHash } from './engine.ts';
@@ -16,7 +16,7 @@ export interface Left {
 /** Of a database: its rows, but for those that nothing can read any more, its errors, and what was too late. */
 export function leftIn(database: string, plan: Plan): Left {
   const db = new Database(database, { strict: true });
-  const store = sqliteStore(db, adder());
+  const store = sqliteStore(db, packKernel());
   const rows = keptRows(store, plan, db);
   const errors = db.query('SELECT position, type, code, message, sample FROM errors ORDER BY id').all();
   const late = db.query('SELECT * FROM late ORDER BY aggregate, event, level_ms').all();

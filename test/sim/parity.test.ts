@@ -19,7 +19,7 @@ import { replayed } from './replayed.ts';
 /** `bun scripts/long.ts parity` sets it: other seeds, more cuts, and the whole week. */
 const LONG = process.env.TILEFOLD_LONG === '1';
 const TIMEOUT_MS = LONG ? 3_600_000 : 300_000;
-const CUTS = 50;
+const CUTS = 30;
 const CUTS_LONG = 400;
 const WEEK_CUTS = 20;
 const SEED = 20010305;

@@ -151,7 +151,7 @@ describe.each(process.env.TILEFOLD_LONG ? [1, 2, 3, 4, 5] : [1])('seed %p', seed
     expect(compared).toBe((COUNT / 200) * keys.length * ranked.features.length);
     expect(statuses.size).toBeGreaterThan(3);
     await engine.close();
-  }, 120_000);
+  });
 
   test('every replayed row = oracle', async () => {
     let row = 0;
@@ -164,7 +164,7 @@ describe.each(process.env.TILEFOLD_LONG ? [1, 2, 3, 4, 5] : [1])('seed %p', seed
       }
     }
     expect(row).toBe(lines.length);
-  }, 120_000);
+  });
 
   test('any batch cut and 1, 2, 3, 7 shards give equal row bytes', async () => {
     const hashes: unknown[] = [];
@@ -177,7 +177,7 @@ describe.each(process.env.TILEFOLD_LONG ? [1, 2, 3, 4, 5] : [1])('seed %p', seed
     ] as const)
       hashes.push(await rowsOfCut(ranked, lines, { shards, step, seed, rng }));
     expect(hashes.slice(1)).toEqual(hashes.slice(1).map(() => hashes[0]!));
-  }, 120_000);
+  });
 });
 
 test('the moment of reading is that of the lookup, where nothing else has changed since the last one too', async () => {

@@ -8,7 +8,7 @@ import { AHEAD_MAX_MS, type Clock, type Source } from '../../src/source/source.t
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { body } from './flights.ts';
 import { countedIds, EVENT_CLOCK, memoryDatabase, PLENTY_BYTES } from './engine.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 
 export interface ReplaySettings {
   clock?: Clock;
@@ -28,7 +28,7 @@ export async function replayed(
 ): Promise<Replay & { spill: Spill; kernel: Kernel }> {
   const kernel = await loadKernel();
   const layout = layPlan(kernel, plan, countedIds(plan), { clock, aheadMaxMs: AHEAD_MAX_MS, shards: 1 });
-  const spill = new Spill(layout, memoryBytes, () => sqliteStore(memoryDatabase(), adder()));
+  const spill = new Spill(layout, memoryBytes, () => sqliteStore(memoryDatabase(), packKernel()));
   const source: Source = {
     clock,
     async *read() {

@@ -143,4 +143,4 @@ test('answered live, in bodies of any size and with little memory, each event ha
   }
   expect(wanted.length).toBe(EVENTS);
   await engine.close();
-}, 60_000);
+});

@@ -43,7 +43,7 @@ describe.each(SEEDS)('seed %d', seed => {
       }
       expect(positions).toEqual(good.map(({ position }) => position));
     }
-  }, 60_000);
+  });
 });
 
 describe.each(SEEDS)('seed %d', seed => {
@@ -73,7 +73,7 @@ describe.each(SEEDS)('seed %d', seed => {
       }
     }
     await engine.close();
-  }, 60_000);
+  });
 });
 
 test('rows do not show how events were cut into bodies', async () => {
@@ -85,7 +85,7 @@ test('rows do not show how events were cut into bodies', async () => {
   expect(hashes[0]!.count).toBeGreaterThan(100);
   expect(hashes[1]).toEqual(hashes[0]!);
   expect(hashes[2]).toEqual(hashes[0]!);
-}, 60_000);
+});
 
 /** Payments of thousands of customers and merchants, each of which reads ten exact windows (scripts/bench/sequence.ts). */
 test('memory is bounded by its setting, however many keys have exact windows', async () => {
@@ -119,7 +119,7 @@ test('memory is bounded by its setting, however many keys have exact windows', a
   // What a longer log takes more is the bound, and no buffer of its own.
   const short = await answer(lines.slice(0, 1_000), bound);
   expect(tight.memoryBytes).toBeLessThan(short.memoryBytes + 3 * bound);
-}, 60_000);
+});
 
 /** A key that has an event each minute, of which each reads a day: most tiles of it have left memory, and are within larger ones. */
 test('an event reads back rows where its windows begin, and hardly any that lie between', async () => {
@@ -158,7 +158,7 @@ test('an event reads back rows where its windows begin, and hardly any that lie 
   // A day has 1440 events, each of which has its rows of a millisecond, a second and a minute; a barrier lets all of them leave.
   expect(tight.rowsRead).toBeGreaterThan(lines.length / 2);
   expect(tight.rowsRead).toBeLessThan(10 * lines.length);
-}, 60_000);
+});
 
 function compareBatch(plan: Plan, log: Log, batch: ReplayBatch): void {
   for (let i = 0; i < batch.count; i++) {

@@ -13,7 +13,7 @@ import { compareRows } from '../../src/cli/verify.ts';
 import { readMembers } from '../../src/meta/members.ts';
 import { planJson } from '../../src/plan/json.ts';
 import { isLastRows, lastRowsOf } from '../../src/plan/upsert.ts';
-import { adder } from '../../src/kernel/addends.ts';
+import { packKernel } from '../../src/kernel/sealing.ts';
 import { sqliteStore } from '../../src/store/sqlite.ts';
 import { planOf } from '../compile/marked.ts';
 import { type Log, parseLog } from '../oracle/log.ts';
@@ -205,7 +205,7 @@ async function lastRowsIn({ close, ...parts }: Parts, at: string): Promise<Map<s
   const kept = new Set(lastRowsOf(parts.plan).map(({ name }) => entities.get(name)!));
   await close();
   const db = new Database(join(at, 'rows.db'), { strict: true });
-  const store = sqliteStore(db, adder());
+  const store = sqliteStore(db, packKernel());
   const named = db
     .query<{ id: number; name: string }, []>("SELECT id, name FROM dictionary WHERE kind = 'entity'")
     .all();

@@ -3,12 +3,13 @@ import { turn } from '../../src/base/turn.ts';
 import { Fault } from '../../src/base/fault.ts';
 import { EventLog } from '../../src/source/log.ts';
 import { type Lie, SimulatedDisk } from '../sim/disk.ts';
+import { LONG } from '../seeds.ts';
 import { Random } from '../sim/random.ts';
 import { bytesOf, linesOf } from './lines.ts';
 
 /** Small, so that a dozen appends fill several. */
 const SEGMENT_BYTES = 500;
-const SEEDS = 12;
+const SEEDS = LONG ? 60 : 6;
 
 const CLOCK = { kind: 'wall', maxJumpMs: 1 } as const;
 

@@ -18,7 +18,7 @@ const program = motoOrSkip('the log in a bucket of S3');
 const folder = folders();
 const HOUR = 3_600_000_000n;
 const SEEDS = [1, 2, 3];
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 300_000;
 
 let moto: Moto;
 beforeAll(async () => {

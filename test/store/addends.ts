@@ -1,5 +1,6 @@
 /** Rows for stores to keep, and changes of them to be added up: here a sum is its values, one behind the other, so that their order shows. */
-import { ADDEND, type AddUp, PackWalk, PackWriter, SUM } from '../../src/store/pack.ts';
+import { sealer } from '../../src/kernel/sealing.ts';
+import { ADDEND, type PackKernel, PackWalk, PackWriter, SUM } from '../../src/store/pack.ts';
 import type { Row } from '../../src/store/store.ts';
 import type { Random } from '../sim/random.ts';
 
@@ -18,15 +19,18 @@ export function addTo(before: Row | undefined, row: Row): Row {
   return { ...row, value: Uint8Array.of(...(before?.value ?? []), ...row.value.subarray(1)) };
 }
 
-/** A pack with its sums added up, row by row. */
-export const concatenating: AddUp = (pack, isOldest) => {
-  const [walk, out] = [new PackWalk().open(pack), new PackWriter()];
-  out.begin();
-  while (walk.next()) {
-    const value = added(walk.value(), isOldest);
-    out.put(walk.address, 0, walk.length, value, 0, value.length);
-  }
-  return out.bytes();
+/** Packs with their sums added up, row by row; sealed they are as ever. */
+export const concatenating: PackKernel = {
+  ...sealer(),
+  addUp(pack, isOldest) {
+    const [walk, out] = [new PackWalk().open(pack), new PackWriter()];
+    out.begin();
+    while (walk.next()) {
+      const value = added(walk.value(), isOldest);
+      out.put(walk.address, 0, walk.length, value, 0, value.length);
+    }
+    return out.bytes();
+  },
 };
 
 function added(value: Uint8Array, isOldest: boolean): Uint8Array {

@@ -89,7 +89,10 @@ test.each(SEEDS)('who reads finds the newest of a row, wherever it is, seed %p',
     later = [];
     if (random.chance(0.5)) putAway();
     const isRun = random.chance(0.5);
-    const rows = { runs: isRun ? [runOf(dirty)] : [], sealed: isRun ? leaving : [...leaving, sealRun(runOf(dirty))] };
+    const rows = {
+      runs: isRun ? [runOf(dirty)] : [],
+      sealed: isRun ? leaving : [...leaving, sealRun(runOf(dirty), concatenating)],
+    };
     store.commit({ ...rows, isBulk: random.chance(0.5) }, markAt(position));
     // Rows beside it know of no others than the database has.
     for (const [name, row] of now) committed.set(name, row);

@@ -1,6 +1,7 @@
 /** Rows that move from run to run: whatever is written, dropped and changed, they are those of a map; and so is an older database. */
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
+import { crc32 } from 'node:zlib';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runOf } from '../../src/store/batch.ts';
@@ -114,7 +115,7 @@ test.each(SEEDS)('what is added to rows is in them once, and in order, whichever
       return last.map(row => (random.chance(share) ? addendOf(row) : row));
     });
     for (const row of runs.flat()) model.set(addressText(row), addTo(model.get(addressText(row)), row));
-    const sealed = runs.map(run => sealRun(runOf(run)));
+    const sealed = runs.map(run => sealRun(runOf(run), concatenating));
     const horizon = { entity: 1, levelMs: 60_000, beforeMs: 60_000 * Math.floor(round / 4) };
     store.commit({ runs: [], sealed, isBulk: random.chance(0.3) }, MARK, () => {
       if (random.chance(0.3)) while (store.sweep([horizon], 1000) > 0);
@@ -147,7 +148,8 @@ function markedIn(db: Database): [base: number, tails: number] {
   for (const { isTail, bytes } of db
     .query<{ isTail: 0 | 1; bytes: Uint8Array<ArrayBuffer> }, []>("SELECT first >= x'ff' AS isTail, bytes FROM packs")
     .all())
-    for (const walk = new PackWalk().open(unsealPack(bytes)); walk.next(); ) if (walk.isAddend) counts[isTail]++;
+    for (const walk = new PackWalk().open(unsealPack(bytes, concatenating)); walk.next(); )
+      if (walk.isAddend) counts[isTail]++;
   return counts;
 }
 
@@ -265,17 +267,24 @@ test('of runs that have come in bulk many are joined all the same', () => {
   expect(counts[25]).toBe(1);
 });
 
-test('a database in which no run has addends is read, and written to', () => {
+test.each([6, 7])('a database of version %p, whose packs are frames of zstd, is read, and written to', version => {
   const path = folder();
   const [first, writer] = reopened(path);
-  const row = randomRow(new Random(1), 1);
+  const random = new Random(version);
+  const row = { ...randomRow(random, 1), value: rowValue(random, 200) };
   writer.commit([row], MARK);
-  first.run('UPDATE rows_state SET version = 6');
+  for (const { id, bytes } of first
+    .query<{ id: number; bytes: Uint8Array<ArrayBuffer> }, []>('SELECT id, bytes FROM packs')
+    .all()) {
+    const frame = Bun.zstdCompressSync(unsealPack(bytes, concatenating));
+    first.run('UPDATE packs SET crc = ?, bytes = ? WHERE id = ?', [crc32(frame), frame, id]);
+  }
+  first.run('UPDATE rows_state SET version = ?', [version]);
   const reader = sqliteRows(new Database(path, { readonly: true }), concatenating);
   expect([...reader.scan()]).toEqual([row]);
   const [db, store] = reopened(path);
-  expect(db.query('SELECT version FROM rows_state').get()).toEqual({ version: 7 });
-  store.commit({ runs: [], sealed: [sealRun(runOf([addendOf(row)]))], isBulk: false }, MARK);
+  expect(db.query('SELECT version FROM rows_state').get()).toEqual({ version: 8 });
+  store.commit({ runs: [], sealed: [sealRun(runOf([addendOf(row)]), concatenating)], isBulk: false }, MARK);
   for (const each of [reader, store]) expect([...each.scan()]).toEqual([addTo(row, addendOf(row))]);
 });
 

@@ -146,7 +146,7 @@ test.each(SEEDS)('a stored pack of which a bit has changed is a fault to all who
     const stored =
       random.chance(0.7) && hex(changed) !== hex(bytes) ? changed : changed.subarray(0, changed.length - 1);
     db.run('UPDATE packs SET bytes = ? WHERE id = ?', [stored, id]);
-    const within = new Set(readNaive(unsealPack(bytes))!.map(([address]) => address));
+    const within = new Set(readNaive(unsealPack(bytes, concatenating))!.map(([address]) => address));
     for (const work of [
       () => [...store.scan()],
       () => [...reader.scan()],

@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { Fault } from '../../base/fault.ts';
-import { adder } from '../../kernel/addends.ts';
+import { packKernel } from '../../kernel/sealing.ts';
 import { type Meta, openMeta } from '../../meta/meta.ts';
 import {
   damageOf,
@@ -50,7 +50,7 @@ export function openDatabase(path: string, { damaged, old }: Unreadable, note: (
       });
       note('the rows are of an older version: folding the log anew');
     }
-    const store = sqliteStore(db, adder());
+    const store = sqliteStore(db, packKernel());
     const meta = guarded(openMeta(db), path);
     const [damage] = damaged === 'replace' ? integrityOf(db) : [];
     if (damage) throw new Fault('corrupt', `${path}: ${damage.message}`);
@@ -116,7 +116,7 @@ export function durablePosition({ db, store }: OpenDatabase): number | null {
 export function openRows(path: string): { store: RowReader; close(): void } {
   const db = new Database(path, { readonly: true, strict: true });
   db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-  const store = sqliteRows(db, adder());
+  const store = sqliteRows(db, packKernel());
   const close = () => {
     store.close();
     db.close();
@@ -134,7 +134,7 @@ export function openSnapshot(path: string): { store: RowReader; meta: Meta; clos
   const db = new Database(path, { readonly: true, strict: true });
   db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
   const meta = openUnchanged(db, path);
-  const store = sqliteRows(db, adder());
+  const store = sqliteRows(db, packKernel());
   db.run('BEGIN');
   // The moment is that of the first read.
   store.mark();
