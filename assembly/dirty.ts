@@ -15,7 +15,9 @@ import {
   lowerBound,
   newestRow,
   noteLooked,
+  numbersOf,
   openRow,
+  outlineOf,
   rowAt,
   rowSize,
   useRow,
@@ -25,6 +27,7 @@ import { addToOrder, beginOrder, endOrder } from './order';
 import { openEnd, openStart } from './outline';
 import { packRow } from './packed';
 import { appendRow, beginKey, beginPart } from './run';
+import { beginSealing, endSealing, sealFolded, sealingSize } from './sealing';
 import { dropUnread, unreadRows } from './unread';
 
 export let edition: u32 = 1;
@@ -78,7 +81,12 @@ export function dirtyBytes(): f64 {
   return <f64>dirtySize;
 }
 
-/** Dirty rows on their way out, as packed.ts or as run.ts has them: a part of them at a time, which ends behind the row that fills it. */
+/** How dirty rows are packed: as packed.ts has them, as run.ts has them, or sealed as a store keeps them (sealing.ts). */
+export const AS_ROWS: i32 = 0;
+export const AS_RUN: i32 = 1;
+export const AS_PACK: i32 = 2;
+
+/** Dirty rows on their way out, a part of them at a time, which ends behind the row that fills it. What is sealed is sealing.ts's. */
 const packed: Bytes = Bytes.make();
 let partBytes: usize = 0;
 
@@ -112,18 +120,25 @@ export function startPacking(): void {
 /**
  * Packs the next part of the dirty rows, in order of their addresses; false when there are no more. They stay dirty.
  *
- * @param isRun as run.ts has them, or else as packed.ts
+ * @param form AS_ROWS, AS_RUN or AS_PACK
  * @param bytes that fill the part
  */
-export function packPart(isRun: bool, bytes: u32): bool {
+export function packPart(form: i32, bytes: u32): bool {
   packed.length = 0;
   partBytes = <usize>bytes;
   beginPart();
+  if (form != AS_PACK) return packRows(form);
+  beginSealing();
+  packRows(form);
+  return endSealing();
+}
+
+function packRows(form: i32): bool {
   for (; packingEntity < dirty.length >> 2; packingEntity++) {
     const entity = dirtyEntity(packingEntity);
     lookForPacking(packingEntity);
-    if (isRun) beginKey(entity.kind, entity.key, <usize>entity.keyLength);
-    if (!packEntity(entity, isRun)) return true;
+    if (form != AS_ROWS) beginKey(entity.kind, entity.key, <usize>entity.keyLength);
+    if (!packEntity(entity, form)) return true;
     packingLevel = 0;
   }
   return packed.length > 0;
@@ -154,9 +169,9 @@ function lookForPacking(index: usize): void {
 }
 
 /** Level by level, the shortest first: they stand in the order in which they were touched. False where the part is full. */
-function packEntity(entity: Entity, isRun: bool): bool {
+function packEntity(entity: Entity, form: i32): bool {
   for (let level = levelFrom(entity, packingLevel); level != null; level = levelFrom(entity, packingLevel)) {
-    if (level.edition == edition && !packLevel(entity, level, isRun)) return false;
+    if (level.edition == edition && !packLevel(entity, level, form)) return false;
     packingLevel = level.lengthMs + 1;
     packingStart = i64.MIN_VALUE;
   }
@@ -173,19 +188,31 @@ function levelFrom(entity: Entity, lengthMs: i64): Level | null {
   return found;
 }
 
-function packLevel(entity: Entity, level: Level, isRun: bool): bool {
+function packLevel(entity: Entity, level: Level, form: i32): bool {
   for (let i = lowerBound(level, max(level.dirtyStart, packingStart)); i < level.count; i++) {
     const row = rowAt(level, i);
     if (row.edition != edition) continue;
-    if (packed.length >= partBytes) {
+    const isFull = (form == AS_PACK ? sealingSize : packed.length) >= partBytes;
+    if (isFull || !packAs(form, entity, level, row)) {
       packingLevel = level.lengthMs;
       packingStart = row.tileStart;
       return false;
     }
-    openRow(row);
-    if (isRun) appendRow(packed, level.lengthMs, row.tileStart, openStart, openEnd - openStart, isUnread(row));
-    else packOpenRow(entity, level, row.tileStart);
   }
+  return true;
+}
+
+/** False where the part has no room for such a row. */
+@inline
+function packAs(form: i32, entity: Entity, level: Level, row: Row): bool {
+  if (form == AS_PACK) {
+    const outline = outlineOf(row);
+    const at = outline == 0 ? row.bytes : numbersOf(row);
+    return sealFolded(level.lengthMs, row.tileStart, outline, at, <usize>row.length, isUnread(row));
+  }
+  openRow(row);
+  if (form == AS_RUN) appendRow(packed, level.lengthMs, row.tileStart, openStart, openEnd - openStart, isUnread(row));
+  else packOpenRow(entity, level, row.tileStart);
   return true;
 }
 

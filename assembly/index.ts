@@ -79,7 +79,7 @@ export {
   stopFilling,
 } from './door';
 export { hashKey } from './key';
-export { sealPack, sealedLength, sealedStart, unsealPack } from './sealing';
+export { boundsLength, boundsStart, firstLength, sealPack, sealedLength, sealedStart, sealingSize, unsealPack } from './sealing';
 export { runningSize, setRunning, setRuns } from './running';
 export {
   SEQUENCE_DONE,
@@ -229,6 +229,9 @@ export {
   wantedStart,
 } from './come_back';
 export {
+  AS_PACK,
+  AS_ROWS,
+  AS_RUN,
   dirtyBytes,
   dirtyCount,
   packPart,

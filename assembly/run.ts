@@ -24,15 +24,22 @@ export const START_OFFSET: i64 = <i64>1 << 55;
 const OVERHEAD_MAX: usize = 64;
 
 /** Entity and key of the row before, then its level and its tile start. */
-const head: Bytes = Bytes.make();
+export const head: Bytes = Bytes.make();
 let lastLevel: i64 = 0;
 let lastStart: i64 = 0;
 /** The part has a row. */
 let isBegun: bool = false;
 /** The key has a row in this part. */
-let isSameKey: bool = false;
+export let isSameKey: bool = false;
+
+/** A row of the key was put elsewhere (sealing.ts). */
+export function setSameKey(): void {
+  isSameKey = true;
+  isBegun = true;
+}
+
 /** What a key's first row has in common with the row before it. */
-let sharedHead: usize = 0;
+export let sharedHead: usize = 0;
 
 /** A part begins: its first row is spelt in full. */
 export function beginPart(): void {

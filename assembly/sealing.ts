@@ -14,9 +14,9 @@ import { ADDEND } from './addends';
 import { MEAN, caseOf } from './aggregate';
 import { INTEGER } from './kind';
 import { Bytes, copyLoosely } from './memory';
-import { headOf } from './outline';
+import { headOf, outlineAt, partAt } from './outline';
 import { Head, appendValue, entryEnd, entryId, entryValue, readEntry } from './row';
-import { START_OFFSET, TAIL_SIZE, sharedTail, writeTail } from './run';
+import { START_OFFSET, TAIL_SIZE, head as runHead, isSameKey, setSameKey, sharedHead, sharedTail, writeTail } from './run';
 import { readVarint, unzigzag, varintNext, varintOk, wordSize, writeVarint, zigzag } from './varint';
 import { isOfIntegers, numbersHead, numbersNext, putNumbers, takeNumbers } from './whole';
 
@@ -55,6 +55,8 @@ class Form {
   flags: u32;
   count: i32;
   entries: usize;
+  /** The outline that it was made of (outline.ts); 0 where it was none. */
+  outline: u32;
   /** There are entries, and all of them are of numbers: so many, and what a row takes beside these. */
   isOfNumbers: bool;
   numbers: i32;
@@ -88,6 +90,7 @@ function addForm(level: i64, first: i64, flags: u32): Form {
   form.unit = (flags & UNIT) != 0 ? 1 : level;
   form.first = form.last = first;
   form.flags = flags;
+  form.outline = 0;
   form.count = 0;
   form.isOfNumbers = false;
   form.numbers = 0;
@@ -179,7 +182,7 @@ function sealRow(at: usize, end: usize): usize {
   const value = varintNext;
   if (!varintOk || size > end - value) return 0;
   const isSameKey = isBegun && shared >= head.length;
-  rows.reserve(ROOM + added + NUMBERS_ROOM);
+  rows.reserve(ROOM + added + NUMBERS_ROOM + size);
   let to = rows.end + 1;
   if (!isSameKey) {
     to = sealKey(shared, bytes, added, to);
@@ -232,7 +235,7 @@ function readTail(shared: usize, bytes: usize, added: usize): bool {
   return isOther;
 }
 
-/** Spells tiles and value of a row; returns the index of its form, -1 where there are too many. */
+/** Spells tiles and value of a row, for which there is room; returns the index of its form, -1 where there are too many. */
 function sealValue(from: usize, end: usize, flags: u32, to: usize): i32 {
   for (let i = 0; i < formCount; i++) {
     const form = formAt(i);
@@ -286,9 +289,6 @@ function sealEntries(from: usize, end: usize, flags: u32, to: usize): i32 {
   const index = formOf(flags);
   if (index < 0) return -1;
   formAt(index).last = lastStart;
-  const length = to - rows.start;
-  rows.reserve(length - rows.length + ROOM + values.length);
-  to = rows.start + length;
   to += writeVarint(to, zigzag(tiles));
   copyLoosely(to, values.start, values.length);
   sealedEnd = to + values.length;
@@ -375,6 +375,144 @@ function spellForms(rowCount: usize): void {
     }
   }
   made.length = to - made.start;
+}
+
+// --- sealed as memory has it
+
+let foldedRows: usize = 0;
+
+/** What the rows of the part take as they are, about. */
+export let sealingSize: usize = 0;
+
+/** Addresses of the first row of the part and of its last one, side by side. */
+const bounds: Bytes = Bytes.make();
+let firstSize: usize = 0;
+
+export function boundsStart(): usize {
+  return bounds.start;
+}
+
+export function boundsLength(): usize {
+  return bounds.length;
+}
+
+/** What the first of them takes. */
+export function firstLength(): usize {
+  return firstSize;
+}
+
+/** What the value of the row takes as it is. */
+let valueSize: usize = 0;
+
+/** What rows take beside their values and the bytes of another key. */
+const ROW_HEAD: usize = 6;
+
+/** A part begins (run.ts): rows of it are sealed as they come, in order of their addresses. */
+export function beginSealing(): void {
+  begin();
+  rows.length = 0;
+  bounds.length = 0;
+  foldedRows = 0;
+  sealingSize = 0;
+}
+
+/**
+ * Seals a row of the key that was begun last; false where the part would have too many forms.
+ *
+ * @param outline of its numbers, which say themselves where they end; 0 where it is a row of so many bytes
+ */
+export function sealFolded(level: i64, start: i64, outline: u32, at: usize, length: usize, isAddend: bool): bool {
+  const levelBefore = lastLevel;
+  const startBefore = lastStart;
+  lastLevel = level;
+  lastStart = start;
+  const fresh: usize = isSameKey ? 0 : runHead.length - sharedHead;
+  rows.reserve(ROOM + fresh + NUMBERS_ROOM + (outline == 0 ? length : 0));
+  let to = rows.end + 1;
+  if (!isSameKey) {
+    to += writeVarint(to, <u64>sharedHead);
+    to += writeVarint(to, <u64>fresh);
+    copyLoosely(to, runHead.start + sharedHead, fresh);
+    to += fresh;
+  }
+  const flags = isAddend ? ADDENDS : 0;
+  valueSize = length;
+  const index = outline == 0 ? sealValue(at, at + length, flags, to) : sealClosed(outline, at, flags, to);
+  if (index < 0) {
+    lastLevel = levelBefore;
+    lastStart = startBefore;
+    return false;
+  }
+  if (!isSameKey) putHead(sharedHead, runHead.start + sharedHead, fresh);
+  if (foldedRows == 0) firstSize = addBound();
+  store<u8>(rows.end, <u8>((index << 1) | <i32>!isSameKey));
+  rows.length = sealedEnd - rows.start;
+  sealingSize += ROW_HEAD + valueSize;
+  if (!isSameKey) sealingSize += fresh + TAIL_SIZE;
+  foldedRows++;
+  setSameKey();
+  return true;
+}
+
+/** Adds the address of the row that was sealed last. */
+function addBound(): usize {
+  const before = bounds.length;
+  bounds.append(head.start, head.length);
+  bounds.reserve(ROOM);
+  writeTail(bounds.end, lastLevel, lastStart + START_OFFSET, 0);
+  bounds.length += TAIL_SIZE;
+  return bounds.length - before;
+}
+
+/** Spells tiles and numbers of a row that has an outline; returns the index of its form, -1 where there are too many. */
+@inline
+function sealClosed(outline: u32, numbers: usize, flags: u32, to: usize): i32 {
+  const index = formOfOutline(outline, flags);
+  if (index < 0) return -1;
+  const form = formAt(index);
+  form.last = lastStart;
+  to += writeVarint(to, zigzag(tiles));
+  const start = numbers;
+  for (let i = 0; i < form.numbers; i++) {
+    const word = load<u64>(numbers);
+    const size = wordSize(word);
+    store<u64>(to, word);
+    to += size;
+    numbers += size;
+  }
+  sealedEnd = to;
+  valueSize = form.size + (numbers - start);
+  return index;
+}
+
+function formOfOutline(number: u32, flags: u32): i32 {
+  let isOdd = lastLevel == 0;
+  for (let i = 0; i < formCount; i++) {
+    const form = formAt(i);
+    if (form.outline != number || form.level != lastLevel || (form.flags & ADDENDS) != flags) continue;
+    if (mayHave(form, flags)) return i;
+    isOdd = true;
+  }
+  if (formCount == FORMS_MAX) return -1;
+  const outline = outlineAt(number);
+  const form = addForm(lastLevel, lastStart, isOdd ? flags | UNIT : flags);
+  form.outline = number;
+  for (let i = 0; i < outline.count; i++) {
+    const part = partAt(outline, i);
+    addEntry(form, part.id, part.aggregateCase);
+    if (part.aggregateCase == MEAN) i++;
+  }
+  tiles = 0;
+  return formCount - 1;
+}
+
+/** The part is whole: what it is sealed stands where `sealPack` puts it. False where it has no rows. */
+export function endSealing(): bool {
+  if (foldedRows == 0) return false;
+  addBound();
+  spellForms(foldedRows);
+  made.append(rows.start, rows.length);
+  return true;
 }
 
 // --- unsealed

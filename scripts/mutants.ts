@@ -90,7 +90,14 @@ async function noticedBy(suites: string[]): Promise<string | null> {
   if (built.exitCode !== 0) throw new Error(`a mutant must compile:\n${built.output}`);
   for (const suite of suites) {
     if (!existsSync(join(folder, suite))) throw new Error(`there is no suite ${suite}`);
-    const { exitCode, output, isStopped } = await run(['test', '--parallel', '--bail', `./${suite}`]);
+    const { exitCode, output, isStopped } = await run([
+      'test',
+      '--parallel',
+      '--bail',
+      '--timeout',
+      `${SUITE_MAX_MS}`,
+      `./${suite}`,
+    ]);
     if (exitCode === 0) continue;
     // A suite that could not even start has noticed nothing.
     if (!isStopped && !/^\(fail\)/m.test(output)) throw new Error(`${suite} did not run:\n${output}`);

@@ -107,7 +107,7 @@ function makeRoom(fold: Fold, ahead: RunsAhead, stages: Stages): void {
 }
 
 function putAway(fold: Fold, ahead: RunsAhead, stages: Stages): void {
-  stages.time('snapshot', () => fold.putAway((run, rowCount) => ahead.putAway(run, rowCount), PIECE_BYTES));
+  stages.time('snapshot', () => fold.putAway((packs, rowCount) => ahead.putAway(packs, rowCount), PIECE_BYTES));
 }
 
 /** Changes that were made last go to their shards: a lone one of the same kernel takes them as they stand there. */

@@ -199,7 +199,7 @@ export class Here implements Engine {
     const { rowCount, ...work } = this.#barrierWork();
     const sealed = () => [
       ...this.#ahead.takeOff(),
-      ...pipeline.folds.map(fold => this.#ahead.seal(fold.dirtyRun(PIECE_BYTES))),
+      ...pipeline.folds.map(fold => this.#ahead.seal(fold.dirtyPacks(PIECE_BYTES))),
     ];
     this.#expiredRows += this.#stages.time('write', () =>
       writeBarrier(store, meta, keeping, { ...work, rows: { runs: [], sealed: sealed(), isBulk }, rowCount }),
@@ -275,7 +275,7 @@ export class Here implements Engine {
   /** A barrier that is due. Folding goes on beside the writer, unless memory runs over. */
   #dueBarrier(isBehind: boolean): void | Promise<void> {
     const { pipeline, writer } = this.#parts;
-    const isBulk = isBehind && !pipeline.folds.some(({ missesRows }) => missesRows);
+    const isBulk = isBehind && !pipeline.folds.some(({ hasMissedRows }) => hasMissedRows);
     if (!writer) return this.#barrierHere(isBulk);
     // Rows that are put away wait for the next barrier, and no more are put away before it.
     const waits = this.#isOver || this.#ahead.pendingRows > 0;

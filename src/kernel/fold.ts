@@ -16,6 +16,16 @@ export type ReadBack = (wanted: Uint8Array, take: TakeBack) => void;
 /** Is handed the `index`th of the rows that are wanted: its value is [start, end) of bytes that hold until it returns. */
 export type TakeBack = (index: number, bytes: Uint8Array, start: number, end: number) => void;
 
+/** A pack of rows that is sealed; all of its bytes are its own. */
+export interface FoldedPack {
+  /** Addresses of its first row and of its last one. */
+  first: Uint8Array<ArrayBuffer>;
+  last: Uint8Array<ArrayBuffer>;
+  bytes: Uint8Array<ArrayBuffer>;
+  /** What its rows take as they are, about. */
+  rowBytes: number;
+}
+
 /** Changed rows leave the kernel in parts of about so much. */
 const PART_BYTES = 1 << 20;
 
@@ -63,6 +73,11 @@ export class Fold {
   /** Changes come to rows that memory does not have, and not only now and then; or nobody knows. */
   get missesRows(): boolean {
     return !this.isComplete && this.#loadedLately >= MISSES_MIN;
+  }
+
+  /** They came to such rows, as far as is known. */
+  get hasMissedRows(): boolean {
+    return this.missesRows && this.#loadedLately < Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -262,16 +277,31 @@ export class Fold {
 
   /** Rows changed since `settle`, or since the last snapshot; a copy of them. */
   dirtyRows(): FoldedRow[] {
-    return Array.from(this.#parts(false, PART_BYTES), part => [...unpackRows(part.slice())]).flat();
+    return Array.from(this.#parts('AS_ROWS'), part => [...unpackRows(part.slice())]).flat();
   }
 
   /**
-   * `dirtyRows` as a store takes them best: in order of their addresses, spelt as in packs (assembly/run.ts), and in parts
-   * of about so many bytes, one behind the other. Each is a view that holds until the next; nothing may be folded before the
-   * last.
+   * `dirtyRows` in order of their addresses, spelt as in packs (assembly/run.ts), and in parts, one behind the other. Each is a view
+   * that holds until the next; nothing may be folded before the last.
    */
-  dirtyRun(partBytes = PART_BYTES): Generator<Uint8Array<ArrayBuffer>> {
-    return this.#parts(true, partBytes);
+  dirtyRun(): Generator<Uint8Array<ArrayBuffer>> {
+    return this.#parts('AS_RUN');
+  }
+
+  /** The same as a store keeps them: sealed (assembly/sealing.ts), in packs of rows that take about so many bytes as they are. */
+  *dirtyPacks(packBytes: number): Generator<FoldedPack> {
+    const { exports, bytes } = this.kernel;
+    exports.startPacking();
+    while (exports.packPart(exports.AS_PACK.value, packBytes)) {
+      const bounds = bytes(exports.boundsStart(), exports.boundsLength()).slice();
+      const firstLength = exports.firstLength();
+      yield {
+        first: bounds.subarray(0, firstLength),
+        last: bounds.subarray(firstLength),
+        bytes: bytes(exports.sealedStart(), exports.sealedLength()).slice(),
+        rowBytes: exports.sealingSize.value,
+      };
+    }
   }
 
   /**
@@ -282,9 +312,9 @@ export class Fold {
     return this.takeOff(this.dirtyRun(), run => Array.from(run, part => part.slice()));
   }
 
-  /** The same for what `keep` makes of a `dirtyRun`, all of which it has to take. */
-  takeOff<Kept>(run: Iterable<Uint8Array<ArrayBuffer>>, keep: (run: Iterable<Uint8Array<ArrayBuffer>>) => Kept): Kept {
-    const kept = keep(run);
+  /** The same for what `keep` makes of `dirtyRun` or `dirtyPacks`, all of which it has to take. */
+  takeOff<Part, Kept>(parts: Iterable<Part>, keep: (parts: Iterable<Part>) => Kept): Kept {
+    const kept = keep(parts);
     this.kernel.exports.snapshotDirty();
     return kept;
   }
@@ -293,16 +323,17 @@ export class Fold {
    * Hands the dirty rows over to `keep`, which has to take all of them, and gives them to whoever reads until the store has them: to
    * memory they are clean from now on, and may leave it.
    */
-  putAway(keep: (run: Iterable<Uint8Array<ArrayBuffer>>, rowCount: number) => void, partBytes: number): void {
-    keep(this.dirtyRun(partBytes), this.dirtyCount);
+  putAway(keep: (packs: Iterable<FoldedPack>, rowCount: number) => void, packBytes: number): void {
+    keep(this.dirtyPacks(packBytes), this.dirtyCount);
     this.kernel.exports.putAwayDirty();
   }
 
   /** Views of what the kernel packs. */
-  *#parts(isRun: boolean, partBytes: number): Generator<Uint8Array<ArrayBuffer>> {
+  *#parts(form: 'AS_ROWS' | 'AS_RUN'): Generator<Uint8Array<ArrayBuffer>> {
     const { exports, bytes } = this.kernel;
     exports.startPacking();
-    while (exports.packPart(isRun ? 1 : 0, partBytes)) yield bytes(exports.packedStart(), exports.packedLength());
+    while (exports.packPart(exports[form].value, PART_BYTES))
+      yield bytes(exports.packedStart(), exports.packedLength());
   }
 
   /** What the last snapshot gave is in the store now; where none is in flight, what `dirtyRows` has just given. */

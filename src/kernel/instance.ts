@@ -304,7 +304,14 @@ export interface Exports {
   listedStart(): number;
   listedCount(): number;
   startPacking(): void;
-  packPart(isRun: number, bytes: number): number;
+  AS_ROWS: Global;
+  AS_RUN: Global;
+  AS_PACK: Global;
+  packPart(form: number, bytes: number): number;
+  sealingSize: Global;
+  boundsStart(): number;
+  boundsLength(): number;
+  firstLength(): number;
   snapshotDirty(): void;
   putAwayDirty(): void;
   beginFresh(): void;

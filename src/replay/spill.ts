@@ -43,7 +43,7 @@ export class Spill {
     const clocks = typeClocks(layout);
     const highest = fold.highest();
     const rowCount = fold.dirtyCount;
-    const sealed = [store.ahead.seal(fold.dirtyRun(PIECE_BYTES))];
+    const sealed = [store.ahead.seal(fold.dirtyPacks(PIECE_BYTES))];
     store.commit({ runs: [], sealed, isBulk: false }, { position, clocks, highest }, () =>
       store.sweep(horizonsOf(this.#keeping, clocks), sweptKeys(rowCount)),
     );

@@ -209,7 +209,7 @@ export class Crew implements Engine {
   }
 
   /** Sums over the shards, as each said last. */
-  sizes(): Omit<ShardSizes, 'missesRows' | 'pendingRows' | 'stages'> {
+  sizes(): Omit<ShardSizes, 'hasMissedRows' | 'pendingRows' | 'stages'> {
     const sum = { dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0 };
     const { lastRows } = this.#parts;
     for (const sizes of [...this.#shards.map(desk => desk.sizes), ...(lastRows ? [lastRows] : [])]) {
@@ -569,7 +569,7 @@ export class Crew implements Engine {
     const position = this.#folded;
     const clocks = namedClocks(layout, this.#foldedClocks);
     const isSealed = this.#mayTakeLong;
-    const isBulk = isSealed && !this.#shards.some(({ sizes }) => sizes.missesRows);
+    const isBulk = isSealed && !this.#shards.some(({ sizes }) => sizes.hasMissedRows);
     const asked = Promise.all(this.#shards.map(desk => desk.snapshot(isSealed)));
     const last = lastRows ? [stages.time('snapshot', () => snapshotOf(lastRows))] : [];
     this.#isHeld = false;

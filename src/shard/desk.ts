@@ -82,7 +82,7 @@ export class ShardDesk {
   applied = 0;
   sizes: ShardSizes = {
     ...{ dirtyCount: 0, dirtyBytes: 0, stateBytes: 0, evicted: 0, loaded: 0 },
-    ...{ missesRows: true, pendingRows: 0, stages: noStages() },
+    ...{ hasMissedRows: false, pendingRows: 0, stages: noStages() },
   };
   readonly #answers = new Map<number, PromiseWithResolvers<PackedColumns | ExplainedFeature>>();
   behind: number[] = [];

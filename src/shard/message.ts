@@ -135,7 +135,7 @@ export interface ShardSizes {
   evicted: number;
   loaded: number;
   /** As of a fold. */
-  missesRows: boolean;
+  hasMissedRows: boolean;
   /** Put away, and not in a snapshot yet. */
   pendingRows: number;
   stages: StageMs;

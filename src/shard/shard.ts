@@ -172,7 +172,7 @@ export class Shard {
     const rowCount = fold.dirtyCount + store.ahead.pendingRows;
     return this.stages.time('snapshot', () => {
       const sealed = store.ahead.takeOff();
-      if (isSealed) sealed.push(fold.takeOff(fold.dirtyRun(PIECE_BYTES), run => store.ahead.seal(run)));
+      if (isSealed) sealed.push(fold.takeOff(fold.dirtyPacks(PIECE_BYTES), packs => store.ahead.seal(packs)));
       return { run: isSealed ? [] : fold.snapshot(), sealed, rowCount, highest: fold.highest() };
     });
   }
@@ -186,8 +186,8 @@ export class Shard {
   }
 
   sizes(): ShardSizes {
-    const { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, missesRows } = this.parts.fold;
+    const { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, hasMissedRows } = this.parts.fold;
     const { pendingRows } = this.parts.store.ahead;
-    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, missesRows, pendingRows, stages: this.stages.ms };
+    return { dirtyCount, dirtyBytes, stateBytes, evicted, loaded, hasMissedRows, pendingRows, stages: this.stages.ms };
   }
 }

@@ -5,9 +5,9 @@
  *     memory --putAway--> pending --takeOff--> leaving --settle--> the database has them
  */
 import { RunCursor, type RunPacks } from './cursor.ts';
-import { firstOf, lastOf, type PackKernel } from './pack.ts';
+import type { PackKernel } from './pack.ts';
 import { unsealPack } from './seal.ts';
-import { type SealedRun, Sealing, sealRun } from './sealed.ts';
+import { type SealedPack, type SealedRun, Sealing, sealRun } from './sealed.ts';
 
 /** In ascending order of addresses, as all runs. */
 class RunAhead implements RunPacks {
@@ -48,13 +48,9 @@ export class RunsAhead {
     private readonly kernel: PackKernel,
   ) {}
 
-  /**
-   * A run as it will rest in the database.
-   *
-   * @param parts as `putAway` takes them
-   */
-  seal(parts: Iterable<Uint8Array<ArrayBuffer>>): SealedRun {
-    return sealRun(parts, this.kernel);
+  /** A run as it will rest in the database. */
+  seal(packs: Iterable<SealedPack>): SealedRun {
+    return sealRun(packs, this.kernel);
   }
 
   /** Rows put away and not taken off; one that has come back and changed counts again. */
@@ -62,25 +58,21 @@ export class RunsAhead {
     return this.#pendingRows;
   }
 
-  /**
-   * Puts rows away. Those that come behind all that were put away last become one run with them.
-   *
-   * @param parts of a run, each of which becomes a pack: a view that holds until the next
-   */
-  putAway(parts: Iterable<Uint8Array<ArrayBuffer>>, rowCount: number): void {
+  /** Puts rows away, as packs of a run. Those that come behind all that were put away last become one run with them. */
+  putAway(packs: Iterable<SealedPack>, rowCount: number): void {
     let run: RunAhead | null = null;
-    for (const part of parts) {
-      run ??= this.#runBehind(part);
-      run.sealing.add(part);
-      run.last = lastOf(part);
+    for (const pack of packs) {
+      run ??= this.#runBehind(pack);
+      run.sealing.add(pack);
+      run.last = pack.last;
     }
     this.#pendingRows += rowCount;
   }
 
-  /** The run that a part goes on with, or a new one. */
-  #runBehind(part: Uint8Array<ArrayBuffer>): RunAhead {
+  /** The run that a pack goes on with, or a new one. */
+  #runBehind({ first }: SealedPack): RunAhead {
     const last = this.#runs.length > this.#leaving ? this.#runs.at(-1)! : null;
-    if (last && Buffer.compare(last.last, firstOf(part)) < 0) return last;
+    if (last && Buffer.compare(last.last, first) < 0) return last;
     const run = new RunAhead(this.kernel);
     this.#runs.push(run);
     return run;

@@ -42,7 +42,7 @@ const STEP_BYTES = 1 << 20;
  * commit adds to the database, so that what is due becomes less from commit to commit whatever these bring.
  */
 const SETTLED_MIN_BYTES = 16 << 20;
-const SETTLED_FACTOR = 32;
+const SETTLED_FACTOR = 24;
 
 /**
  * So many packs are read to be merged before what is left of them is collected. Of each that is some objects, and a buffer that is detached
@@ -130,6 +130,12 @@ export interface LevelWriter {
 /** Writes a pack anew, and returns in how much it is another then; for 0 it stays. */
 export type ChangePack = (pack: Uint8Array, out: PackWriter) => number;
 
+/** The address of the next row, where it is below another; else that. */
+function leastBelow(runs: Runs, to: Uint8Array): Uint8Array {
+  const run = runs.least();
+  return run?.isBelow(to, 0, to.length) ? run.address.slice(0, run.length) : to;
+}
+
 export function openLevels(db: Database, packs: Packs, kernel: PackKernel): LevelWriter {
   const table = openPackTable(db, kernel);
   const out = new PackWriter();
@@ -179,7 +185,7 @@ export function openLevels(db: Database, packs: Packs, kernel: PackKernel): Leve
    * Merges rows that are below `to` into the base, pack by pack: each is read and written once, however many of its rows
    * have changed.
    *
-   * @returns where the pack ends in which so many bytes are reached, or `to`
+   * @returns where the pack ends in which so many bytes are reached, or the rows that are merged behind the last pack; or `to`
    */
   function mergeIntoBase(levels: Levels, runs: Runs, to: Uint8Array, bytesMax: number): Uint8Array {
     let merged = 0;
@@ -192,12 +198,14 @@ export function openLevels(db: Database, packs: Packs, kernel: PackKernel): Leve
       levels.base += write(pack, made(true));
       // Many rows at one place: what follows comes in pieces.
       for (; !isWhole; merged += out.size) {
+        if (merged >= bytesMax && !pack.next && merge.isDone) break;
         out.begin();
         isWhole = merge.merge(runs, out, PIECE_BYTES);
         levels.base += table.add(BASE, pieceOf(made(true)));
       }
       releaseBytes(pack.bytes);
       if (merged >= bytesMax && pack.next) return pack.next;
+      if (!isWhole) return leastBelow(runs, to);
     }
     return to;
   }

@@ -99,6 +99,11 @@ export class PackMerge {
     this.#end = end;
   }
 
+  /** None of its rows is left: what follows are rows of the runs. */
+  get isDone(): boolean {
+    return !this.#isThere;
+  }
+
   /**
    * Appends the rows of the pack, and those of the runs that belong into it, to `out`: a run's row replaces the pack's under
    * its address. False where there are so many bytes before all rows are there.

@@ -392,11 +392,4 @@ export function firstOf(pack: Uint8Array): Uint8Array<ArrayBuffer> {
   return walk.address.slice(0, walk.length);
 }
 
-/** Address of the last row. */
-export function lastOf(pack: Uint8Array): Uint8Array<ArrayBuffer> {
-  const walk = WALK.open(pack);
-  while (walk.next());
-  return walk.address.slice(0, walk.length);
-}
-
 const CUT = new PackWriter();

@@ -30,6 +30,17 @@ export function sealPack(rows: Uint8Array<ArrayBuffer>, kernel: PackKernel): Uin
   return least.length < rows.length ? least : rows;
 }
 
+/** The same for a pack that a kernel has sealed, of rows that take so many bytes. */
+export function resealPack(
+  sealed: Uint8Array<ArrayBuffer>,
+  rowBytes: number,
+  kernel: PackKernel,
+): Uint8Array<ArrayBuffer> {
+  if (sealed.length < SEALED_MAX_SHARE * rowBytes) return sealed;
+  const rows = unsealPack(sealed, kernel);
+  return sealPack(rows, kernel);
+}
+
 /** @throws PackDamage where the bytes are not what was sealed, or a frame that cannot be unpacked */
 export function unsealPack(stored: Uint8Array<ArrayBuffer>, kernel: PackKernel): Uint8Array<ArrayBuffer> {
   if (stored[0] === ZSTD_BYTE) return unpacked(stored);

@@ -3,8 +3,8 @@
  * rows makes them, in a thread of its own, and the one that writes has only to put them down.
  */
 import { sideBySide } from '../base/side_by_side.ts';
-import { firstOf, type PackKernel, type Piece } from './pack.ts';
-import { sealPack } from './seal.ts';
+import type { PackKernel, Piece } from './pack.ts';
+import { resealPack } from './seal.ts';
 
 export interface SealedRun {
   /** The packs, in order of their rows. */
@@ -17,6 +17,16 @@ export interface SealedRun {
   firstEnds: Uint32Array<ArrayBuffer>;
 }
 
+/** A pack that a kernel has sealed, in bytes of its own. */
+export interface SealedPack {
+  /** Addresses of its first row and of its last one. */
+  first: Uint8Array<ArrayBuffer>;
+  last: Uint8Array<ArrayBuffer>;
+  bytes: Uint8Array<ArrayBuffer>;
+  /** What its rows take as they are, about. */
+  rowBytes: number;
+}
+
 /** A run whose packs come one after the other. */
 export class Sealing {
   /** Address of the first row of each pack, and what it is compressed. */
@@ -25,11 +35,9 @@ export class Sealing {
 
   constructor(private readonly kernel: PackKernel) {}
 
-  /** @param part of a run, which becomes a pack */
-  add(part: Uint8Array<ArrayBuffer>): void {
-    const sealed = sealPack(part, this.kernel);
-    this.firsts.push(firstOf(part));
-    this.packs.push(sealed === part ? part.slice() : sealed);
+  add({ first, bytes, rowBytes }: SealedPack): void {
+    this.firsts.push(first);
+    this.packs.push(resealPack(bytes, rowBytes, this.kernel));
   }
 
   /** A copy of all of it. */
@@ -39,10 +47,10 @@ export class Sealing {
   }
 }
 
-/** @param parts of a run, each of which becomes a pack: a view that holds until the next */
-export function sealRun(parts: Iterable<Uint8Array<ArrayBuffer>>, kernel: PackKernel): SealedRun {
+/** @param packs of a run, in order */
+export function sealRun(packs: Iterable<SealedPack>, kernel: PackKernel): SealedRun {
   const sealing = new Sealing(kernel);
-  for (const part of parts) sealing.add(part);
+  for (const pack of packs) sealing.add(pack);
   return sealing.sealed();
 }
 

@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'bun:test';
-import { packKernel } from '../../src/kernel/sealing.ts';
 import type { TileRange } from '../../src/plan/window.ts';
 import { runOf } from '../../src/store/batch.ts';
-import { sealRun } from '../../src/store/sealed.ts';
 import type { Mark, Row, RowRuns, Store } from '../../src/store/store.ts';
 import { Random } from '../sim/random.ts';
+import { sealedOf } from '../store/addends.ts';
 import { rowAt, rowsAt } from './wanted.ts';
 
 export interface StoreBackend {
@@ -288,7 +287,7 @@ export function storeSuite({ name, make }: StoreBackend): void {
 /** As runs, of which some are compressed. */
 function dividedOf(random: Random, rows: Row[]): RowRuns {
   const [runs, sealedCount] = [runsOf(random, rows), random.below(3)];
-  const sealed = runs.slice(0, sealedCount).map(run => sealRun(run, packKernel()));
+  const sealed = runs.slice(0, sealedCount).map(run => sealedOf(run));
   return { runs: runs.slice(sealedCount), sealed, isBulk: random.chance(0.3) };
 }
 

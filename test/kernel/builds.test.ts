@@ -42,7 +42,7 @@ test.skipIf(isQuick)('both have the same exports, and only one needs SIMD', asyn
 test.skipIf(isQuick)(
   'the suites of both hold without SIMD',
   () => {
-    const { exitCode, stderr } = runWithout(['test', ...SUITES]);
+    const { exitCode, stderr } = runWithout(['test', '--timeout', String(TIMEOUT_MS), ...SUITES]);
     if (exitCode !== 0) throw new Error(stderr.toString().split('\n').slice(-60).join('\n'));
   },
   TIMEOUT_MS,

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { Fault } from '../../src/base/fault.ts';
 import { Fold } from '../../src/kernel/fold.ts';
 import { loadKernel } from '../../src/kernel/instance.ts';
+import { sealer } from '../../src/kernel/sealing.ts';
 import { keyAt, levelAt } from '../../src/store/address.ts';
 import { ADDEND, PackWalk } from '../../src/store/pack.ts';
 import { Random } from '../sim/random.ts';
@@ -91,8 +92,8 @@ test('rows that are put away may leave, those in flight stay, and both change ag
   change('c');
   const rows = dirty();
   expect(rows).toEqual(['b 60000', 'c 0', 'c 60000']);
-  fold.putAway((run, rowCount) => {
-    for (const part of run) for (const row of rowsOfRun(part)) away.push(row);
+  fold.putAway((packs, rowCount) => {
+    for (const { bytes } of packs) for (const row of rowsOfRun(unseal(bytes)!)) away.push(row);
     expect(rowCount).toBe(3);
   }, 1);
   expect(away).toEqual(['b 60000', 'c 0', 'c 60000']);
@@ -100,7 +101,10 @@ test('rows that are put away may leave, those in flight stay, and both change ag
   // One that has not left yet changes again, and is put away again.
   change('c');
   expect(dirty()).toEqual(['c 0', 'c 60000']);
-  fold.putAway(run => expect([...run].flatMap(part => rowsOfRun(part))).toEqual(['c 0', 'c 60000']), 1 << 20);
+  fold.putAway(
+    packs => expect([...packs].flatMap(({ bytes }) => rowsOfRun(unseal(bytes)!))).toEqual(['c 0', 'c 60000']),
+    1 << 20,
+  );
   fold.evict(0);
   expect(fold.evicted).toBe(3);
   // What left is asked for, and what was in flight is there.
@@ -129,8 +133,8 @@ test('of rows that are left unread only what has changed is put away, and they a
   /** What is put away: those that are marked have a + in front. */
   const putAway = () => {
     const seen: string[] = [];
-    fold.putAway(run => {
-      for (const each of runRows([...run].map(part => part.slice()))) {
+    fold.putAway(packs => {
+      for (const each of runRows([...packs].map(({ bytes }) => unseal(bytes)!))) {
         const key = Buffer.from(each.key).toString();
         const isMarked = each.value[0] === ADDEND;
         const value = isMarked ? each.value.subarray(1) : each.value;
@@ -167,7 +171,7 @@ test('rows that were left unread count as read back: the next gathering will wan
       row([1, sum(1n)]),
     ]);
     fold.apply(changeBatch(...changes));
-    fold.putAway(run => [...run], 1 << 20);
+    fold.putAway(packs => [...packs], 1 << 20);
     fold.endGathering();
     return fold.missesRows;
   };
@@ -176,6 +180,8 @@ test('rows that were left unread count as read back: the next gathering will wan
   expect(fold.missesRows).toBe(true);
   expect([1_500, 1_500, 10].map(gather)).toEqual([true, true, false]);
 });
+
+const { unseal } = sealer();
 
 const asText = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
 
@@ -201,7 +207,7 @@ test('of rows that are new since a gathering began only those are asked for whos
     return asked.splice(0);
   };
   const leave = () => {
-    fold.putAway(run => [...run], 1 << 20);
+    fold.putAway(packs => [...packs], 1 << 20);
     fold.evict(0);
   };
   fold.beginGathering(false);

@@ -1,12 +1,14 @@
 /** Packs that rest as their numbers: held against a reader of its own, and any bytes that are no such packs. */
 import { expect, test } from 'bun:test';
+import { Fold } from '../../src/kernel/fold.ts';
+import { loadKernel } from '../../src/kernel/instance.ts';
 import { sealer } from '../../src/kernel/sealing.ts';
 import { addressOf } from '../../src/store/address.ts';
 import { ADDEND, PackWalk, PackWriter } from '../../src/store/pack.ts';
 import { seeds } from '../seeds.ts';
 import { Random } from '../sim/random.ts';
 import { damage } from './json_text.ts';
-import { randomState, row } from './rows.ts';
+import { changeBatch, randomState, row } from './rows.ts';
 
 /** Ids beyond these take two bytes, or three; what an id's state is has to do with it. */
 const IDS = [1, 2, 3, 4, 5, 126, 127, 128, 129, 130, 16_383, 16_384, 2 ** 31 - 5];
@@ -25,7 +27,8 @@ function randomKind(random: Random): Kind {
 }
 
 function randomValue(random: Random, { sets, strange }: Kind): Uint8Array {
-  if (random.chance(strange / 2)) return Uint8Array.from({ length: random.below(300) }, () => random.below(256));
+  if (random.chance(strange / 2))
+    return Uint8Array.from({ length: random.below(random.pick([300, 300, 300, 20_000])) }, () => random.below(256));
   const entries = random
     .pick(sets)
     .map((id): Parameters<typeof row>[number] => [id, randomState(1 + (id % 7), random)]);
@@ -149,6 +152,8 @@ const counts = { sealed: 0, refused: 0, rows: 0 };
 
 test.each(seeds(6, 400))('what is sealed is the same pack again, and as it is described, seed %p', seed => {
   const random = new Random(seed);
+  // Its memory grows with what it is given.
+  const { seal, unseal } = sealer();
   for (let round = 0; round < 60; round++) {
     const pack = randomPack(random);
     const before = hex(pack);
@@ -236,3 +241,48 @@ test.each(seeds(6, 400))('bytes that have changed are another pack or none, and 
   expect(outcomes.none).toBeGreaterThan(100);
   expect(outcomes.pack).toBeGreaterThan(10);
 });
+
+/** Sets of entries without end. */
+const MANY = { sets: Array.from({ length: 300 }, (_, i) => IDS.filter((_id, bit) => ((i * 40_503) >>> bit) & 1)) };
+
+/** Changes of rows as memory has them: closed to their numbers, open, and of more kinds than a pack has forms. */
+function randomChange(random: Random, kind: Kind): Parameters<typeof changeBatch>[number] {
+  const level = BigInt(random.pick(LEVELS));
+  const tile = BigInt(random.below(50) - 25);
+  const tileStart = level === 0n ? 0n : tile * level + BigInt(random.chance(kind.strange / 10) ? 7 : 0);
+  const key = `k${random.pick(['', 'a\0', 'ab'])}${random.below(40)}`;
+  const ids = random.pick(kind.sets);
+  return [
+    { entity: 1 + random.below(2), key, level, tileStart },
+    row(...ids.map((id): Parameters<typeof row>[number] => [id, randomState(1 + (id % 7), random)])),
+  ];
+}
+
+test.each(seeds(6, 400))(
+  'rows are sealed from memory as they are, with the bounds of each pack, seed %p',
+  async seed => {
+    const random = new Random(seed);
+    const fold = new Fold(await loadKernel(), null);
+    for (let round = 0; round < 4; round++) {
+      const kind = { ...randomKind(random), ...(round === 0 && MANY) };
+      for (let n = 0; n < 12; n++)
+        fold.apply(changeBatch(...Array.from({ length: 30 }, () => randomChange(random, kind))));
+      const wanted = Array.from(fold.dirtyRun(), part => rowsOf(part)).flat();
+      const packBytes = round === 0 ? 1 << 20 : random.pick([1, 300, 8_000]);
+      const packs = [...fold.dirtyPacks(packBytes)];
+      const plain = packs.map(({ bytes }) => unseal(bytes)!);
+      expect(plain.flatMap(rowsOf)).toEqual(wanted);
+      expect(wanted.length).toBe(fold.dirtyCount);
+      for (const [i, { first, last, bytes, rowBytes }] of packs.entries()) {
+        const rows = rowsOf(plain[i]!);
+        expect([hex(first), hex(last)]).toEqual([rows[0]![0], rows.at(-1)![0]]);
+        expect(rowsNaive(bytes)).toEqual(rows);
+        expect(Math.abs(rowBytes - plain[i]!.length)).toBeLessThan(0.3 * plain[i]!.length + 20);
+      }
+      if (packBytes === 1) expect(packs.length).toBe(wanted.length);
+      // Of more forms than a pack may have.
+      if (round === 0) expect(packs.length).toBeGreaterThan(1);
+      fold.settle();
+    }
+  },
+);

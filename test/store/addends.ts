@@ -1,6 +1,7 @@
 /** Rows for stores to keep, and changes of them to be added up: here a sum is its values, one behind the other, so that their order shows. */
 import { sealer } from '../../src/kernel/sealing.ts';
-import { ADDEND, type PackKernel, PackWalk, PackWriter, SUM } from '../../src/store/pack.ts';
+import { ADDEND, firstOf, type PackKernel, PackWalk, PackWriter, SUM } from '../../src/store/pack.ts';
+import { type SealedPack, type SealedRun, sealRun } from '../../src/store/sealed.ts';
 import type { Row } from '../../src/store/store.ts';
 import type { Random } from '../sim/random.ts';
 
@@ -32,6 +33,21 @@ export const concatenating: PackKernel = {
     return out.bytes();
   },
 };
+
+/** Parts of a run as a kernel that folds hands them over. */
+export function* packsOf(parts: Iterable<Uint8Array<ArrayBuffer>>): Generator<SealedPack> {
+  for (const part of parts) {
+    const walk = new PackWalk().open(part);
+    while (walk.next());
+    const [first, last] = [firstOf(part), walk.address.slice(0, walk.length)];
+    yield { first, last, bytes: concatenating.seal(part)!, rowBytes: part.length };
+  }
+}
+
+/** A run of such packs. */
+export function sealedOf(parts: Iterable<Uint8Array<ArrayBuffer>>): SealedRun {
+  return sealRun(packsOf(parts), concatenating);
+}
 
 function added(value: Uint8Array, isOldest: boolean): Uint8Array {
   if (value[0] === ADDEND) return isOldest ? value.subarray(1) : value;

@@ -2,13 +2,12 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { runOf } from '../../src/store/batch.ts';
-import { sealRun } from '../../src/store/sealed.ts';
 import { byAddress, sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row, RowReader } from '../../src/store/store.ts';
 import { rowsAt } from '../contract/wanted.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
-import { addendOf, addTo, concatenating, rowValue } from './addends.ts';
+import { addendOf, addTo, concatenating, packsOf, rowValue, sealedOf } from './addends.ts';
 
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 40 }, (_, i) => i + 1) : [1, 2, 3];
@@ -72,7 +71,7 @@ test.each(SEEDS)('who reads finds the newest of a row, wherever it is, seed %p',
     const made = lastOf(Array.from({ length: random.pick([1, 5, 80]) }, () => randomRow(random)));
     const rows = made.map(row => (random.chance(0.5) ? addendOf(row) : row));
     const before = ahead.pendingRows;
-    ahead.putAway(runOf(rows), rows.length);
+    ahead.putAway(packsOf(runOf(rows)), rows.length);
     expect(ahead.pendingRows).toBe(before + rows.length);
     later.push(...rows);
     addAll(seen, rows);
@@ -91,7 +90,7 @@ test.each(SEEDS)('who reads finds the newest of a row, wherever it is, seed %p',
     const isRun = random.chance(0.5);
     const rows = {
       runs: isRun ? [runOf(dirty)] : [],
-      sealed: isRun ? leaving : [...leaving, sealRun(runOf(dirty), concatenating)],
+      sealed: isRun ? leaving : [...leaving, sealedOf(runOf(dirty))],
     };
     store.commit({ ...rows, isBulk: random.chance(0.5) }, markAt(position));
     // Rows beside it know of no others than the database has.
@@ -119,7 +118,7 @@ test('what comes behind all that was put away last is one run with it, and what 
     tileStartMs: 0,
     value: bytes(value),
   });
-  const put = (...keys: string[]) => ahead.putAway(runOf(keys.map(key => row(key))), keys.length);
+  const put = (...keys: string[]) => ahead.putAway(packsOf(runOf(keys.map(key => row(key)))), keys.length);
   put();
   expect([ahead.takeOff().length, ahead.pendingRows]).toEqual([0, 0]);
   put('a', 'c');
@@ -145,7 +144,7 @@ test('what a commit has brought, of which nobody has heard, is not brought once 
   const db = new Database(':memory:');
   const { ahead, ...store } = sqliteStore(db, concatenating);
   const row: Row = { entity: 1, key: bytes('k'), levelMs: 0, tileStartMs: 0, value: bytes('a') };
-  const put = (value: string) => ahead.putAway(runOf([addendOf({ ...row, value: bytes(value) })]), 1);
+  const put = (value: string) => ahead.putAway(packsOf(runOf([addendOf({ ...row, value: bytes(value) })])), 1);
   const valuesNow = () => [...store.scan()].map(({ value }) => String.fromCharCode(...value));
   put('a');
   store.commit({ runs: [], sealed: ahead.takeOff(), isBulk: false }, markAt(1));

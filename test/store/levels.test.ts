@@ -5,16 +5,15 @@ import { crc32 } from 'node:zlib';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runOf } from '../../src/store/batch.ts';
-import { isOverfull, levelsOf, type Tail, tailsToJoin } from '../../src/store/levels.ts';
+import { isOverfull, levelsFrom, levelsOf, type Tail, tailsToJoin } from '../../src/store/levels.ts';
 import { PackWalk } from '../../src/store/pack.ts';
 import { unsealPack } from '../../src/store/seal.ts';
-import { sealRun } from '../../src/store/sealed.ts';
 import { byAddress, sqliteRows, sqliteStore } from '../../src/store/sqlite.ts';
 import type { Row } from '../../src/store/store.ts';
 import { rowsAt } from '../contract/wanted.ts';
 import { Random } from '../sim/random.ts';
 import { folders } from '../source/folder.ts';
-import { addendOf, addTo, concatenating, rowValue } from './addends.ts';
+import { addendOf, addTo, concatenating, rowValue, sealedOf } from './addends.ts';
 
 /** In the long run, seeds go on where the short one ends. */
 const SEEDS = process.env.TILEFOLD_LONG ? Array.from({ length: 30 }, (_, i) => i + 1) : [1, 2];
@@ -115,7 +114,7 @@ test.each(SEEDS)('what is added to rows is in them once, and in order, whichever
       return last.map(row => (random.chance(share) ? addendOf(row) : row));
     });
     for (const row of runs.flat()) model.set(addressText(row), addTo(model.get(addressText(row)), row));
-    const sealed = runs.map(run => sealRun(runOf(run), concatenating));
+    const sealed = runs.map(run => sealedOf(runOf(run)));
     const horizon = { entity: 1, levelMs: 60_000, beforeMs: 60_000 * Math.floor(round / 4) };
     store.commit({ runs: [], sealed, isBulk: random.chance(0.3) }, MARK, () => {
       if (random.chance(0.3)) while (store.sweep([horizon], 1000) > 0);
@@ -267,6 +266,30 @@ test('of runs that have come in bulk many are joined all the same', () => {
   expect(counts[25]).toBe(1);
 });
 
+test('what has come in bulk is brought together little by little, with all that follows', () => {
+  const [db, store] = reopened(folder());
+  const random = new Random(9);
+  const model = new Map<string, Row>();
+  const commit = (count: number, isBulk: boolean) => {
+    const rows = Array.from({ length: count }, () => ({ ...randomRow(random, 1e9), value: rowValue(random, 40_000) }));
+    for (const row of rows) model.set(addressText(row), row);
+    store.commit({ runs: [], sealed: [sealedOf(runOf(rows))], isBulk }, MARK);
+    return levelsFrom(db.query<{ levels: string }, []>('SELECT levels FROM rows_state').get()!.levels);
+  };
+  for (let n = 0; n < 10; n++) expect(commit(100, true).base).toBe(0);
+  const { base, tails } = commit(1, false);
+  // Of forty million bytes sixteen, about.
+  expect(base).toBeGreaterThan(10e6);
+  expect(base).toBeLessThan(20e6);
+  expect(tails.length).toBeGreaterThan(6);
+  expect(plain(store.scan())).toEqual(plain(sorted(model)));
+  for (let n = 0; !store.isSettled(); n++) {
+    expect(n).toBeLessThan(12);
+    commit(0, false);
+  }
+  expect(plain(store.scan())).toEqual(plain(sorted(model)));
+});
+
 test.each([6, 7])('a database of version %p, whose packs are frames of zstd, is read, and written to', version => {
   const path = folder();
   const [first, writer] = reopened(path);
@@ -284,7 +307,7 @@ test.each([6, 7])('a database of version %p, whose packs are frames of zstd, is 
   expect([...reader.scan()]).toEqual([row]);
   const [db, store] = reopened(path);
   expect(db.query('SELECT version FROM rows_state').get()).toEqual({ version: 8 });
-  store.commit({ runs: [], sealed: [sealRun(runOf([addendOf(row)]), concatenating)], isBulk: false }, MARK);
+  store.commit({ runs: [], sealed: [sealedOf(runOf([addendOf(row)]))], isBulk: false }, MARK);
   for (const each of [reader, store]) expect([...each.scan()]).toEqual([addTo(row, addendOf(row))]);
 });
 
