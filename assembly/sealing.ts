@@ -14,7 +14,7 @@ import { ADDEND } from './addends';
 import { MEAN, caseOf } from './aggregate';
 import { INTEGER } from './kind';
 import { Bytes, copyLoosely } from './memory';
-import { headOf, outlineAt, partAt } from './outline';
+import { Outline, headOf, outlineAt, partAt } from './outline';
 import { Head, appendValue, entryEnd, entryId, entryValue, readEntry } from './row';
 import { START_OFFSET, TAIL_SIZE, head as runHead, isSameKey, setSameKey, sharedHead, sharedTail, writeTail } from './run';
 import { readVarint, unzigzag, varintNext, varintOk, wordSize, writeVarint, zigzag } from './varint';
@@ -122,6 +122,9 @@ export function sealedLength(): usize {
   return made.length;
 }
 
+/** Rows on their way into it, which the forms come before. */
+const rows: Bytes = Bytes.make();
+
 /** Entity and key of the row before the next one, its level and its tile start. */
 const head: Bytes = Bytes.make();
 let lastLevel: i64 = 0;
@@ -137,6 +140,7 @@ const ROW_ROOM: usize = 64 * 29 + 16;
 
 function begin(): void {
   made.length = 0;
+  rows.length = 0;
   formCount = 0;
   head.length = 0;
   isBegun = false;
@@ -153,14 +157,10 @@ function putHead(shared: usize, bytes: usize, added: usize): void {
 
 // --- sealed
 
-/** Rows without the forms before them. */
-const rows: Bytes = Bytes.make();
-
 /** Seals a pack; false where it is none, or has more forms than there may be. */
 export function sealPack(start: usize, length: usize): bool {
   const end = start + length;
   begin();
-  rows.length = 0;
   let count: usize = 0;
   for (let at = start; at < end; count++) {
     at = sealRow(at, end);
@@ -239,7 +239,7 @@ function readTail(shared: usize, bytes: usize, added: usize): bool {
 function sealValue(from: usize, end: usize, flags: u32, to: usize): i32 {
   for (let i = 0; i < formCount; i++) {
     const form = formAt(i);
-    if (!form.isOfNumbers || !mayHave(form, flags)) continue;
+    if (!form.isOfNumbers || !isOfKind(form, flags) || !isInStep(form)) continue;
     sealedEnd = sealNumbers(form, from, end, to + writeVarint(to, zigzag(tiles)));
     if (sealedEnd == 0) continue;
     form.last = lastStart;
@@ -251,10 +251,15 @@ function sealValue(from: usize, end: usize, flags: u32, to: usize): i32 {
 /** Tiles between the row and the last one of its form. */
 let tiles: i64 = 0;
 
-/** The row is of its level, and its tile is so many from the last one. */
+/** The row is of its level, and an addend as its rows are or not. */
 @inline
-function mayHave(form: Form, flags: u32): bool {
-  if (form.level != lastLevel || (form.flags & ADDENDS) != flags) return false;
+function isOfKind(form: Form, flags: u32): bool {
+  return form.level == lastLevel && (form.flags & ADDENDS) == flags;
+}
+
+/** The row's tile is so many from the last one. */
+@inline
+function isInStep(form: Form): bool {
   const difference = lastStart - form.last;
   tiles = difference / form.unit;
   return tiles * form.unit == difference;
@@ -286,7 +291,7 @@ let saidCount: i32 = 0;
 /** The same for any row: entry by entry, where they are spelt as ever. */
 function sealEntries(from: usize, end: usize, flags: u32, to: usize): i32 {
   takeEntries(from, end);
-  const index = formOf(flags);
+  const index = formOf(0, flags);
   if (index < 0) return -1;
   formAt(index).last = lastStart;
   to += writeVarint(to, zigzag(tiles));
@@ -324,24 +329,39 @@ function takeBytes(from: usize, end: usize): void {
   values.length = at + (end - from) - values.start;
 }
 
-/** The form of the row whose entries are `said`; a new one where there is none yet, -1 where there are too many. */
-function formOf(flags: u32): i32 {
+/** The form of a row of an outline, or for 0 of the entries that are `said`; a new one where there is none yet, -1 where there are too many. */
+@inline
+function formOf(outline: u32, flags: u32): i32 {
   // Tiles of an offset of their own are counted in milliseconds.
   let isOdd = lastLevel == 0;
   for (let i = 0; i < formCount; i++) {
     const form = formAt(i);
-    if (form.level != lastLevel || (form.flags & ADDENDS) != flags || !hasSaid(form)) continue;
-    if (mayHave(form, flags)) return i;
+    if (!isOfKind(form, flags) || !(outline != 0 ? form.outline == outline : hasSaid(form))) continue;
+    if (isInStep(form)) return i;
     isOdd = true;
   }
   if (formCount == FORMS_MAX) return -1;
   const form = addForm(lastLevel, lastStart, isOdd ? flags | UNIT : flags);
+  form.outline = outline;
+  if (outline != 0) addOutlined(form, outlineAt(outline));
+  else addSaid(form);
+  tiles = 0;
+  return formCount - 1;
+}
+
+function addSaid(form: Form): void {
   for (let i = 0; i < saidCount; i++) {
     const entry = load<u32>(said + (<usize>i << 2));
     addEntry(form, <i32>(entry >> 8), <i32>(entry & 0xff));
   }
-  tiles = 0;
-  return formCount - 1;
+}
+
+function addOutlined(form: Form, outline: Outline): void {
+  for (let i = 0; i < outline.count; i++) {
+    const part = partAt(outline, i);
+    addEntry(form, part.id, part.aggregateCase);
+    if (part.aggregateCase == MEAN) i++;
+  }
 }
 
 function hasSaid(form: Form): bool {
@@ -410,7 +430,6 @@ const ROW_HEAD: usize = 6;
 /** A part begins (run.ts): rows of it are sealed as they come, in order of their addresses. */
 export function beginSealing(): void {
   begin();
-  rows.length = 0;
   bounds.length = 0;
   foldedRows = 0;
   sealingSize = 0;
@@ -467,7 +486,7 @@ function addBound(): usize {
 /** Spells tiles and numbers of a row that has an outline; returns the index of its form, -1 where there are too many. */
 @inline
 function sealClosed(outline: u32, numbers: usize, flags: u32, to: usize): i32 {
-  const index = formOfOutline(outline, flags);
+  const index = formOf(outline, flags);
   if (index < 0) return -1;
   const form = formAt(index);
   form.last = lastStart;
@@ -483,27 +502,6 @@ function sealClosed(outline: u32, numbers: usize, flags: u32, to: usize): i32 {
   sealedEnd = to;
   valueSize = form.size + (numbers - start);
   return index;
-}
-
-function formOfOutline(number: u32, flags: u32): i32 {
-  let isOdd = lastLevel == 0;
-  for (let i = 0; i < formCount; i++) {
-    const form = formAt(i);
-    if (form.outline != number || form.level != lastLevel || (form.flags & ADDENDS) != flags) continue;
-    if (mayHave(form, flags)) return i;
-    isOdd = true;
-  }
-  if (formCount == FORMS_MAX) return -1;
-  const outline = outlineAt(number);
-  const form = addForm(lastLevel, lastStart, isOdd ? flags | UNIT : flags);
-  form.outline = number;
-  for (let i = 0; i < outline.count; i++) {
-    const part = partAt(outline, i);
-    addEntry(form, part.id, part.aggregateCase);
-    if (part.aggregateCase == MEAN) i++;
-  }
-  tiles = 0;
-  return formCount - 1;
 }
 
 /** The part is whole: what it is sealed stands where `sealPack` puts it. False where it has no rows. */

@@ -1,4 +1,5 @@
-import { type Kernel, loadKernelAtOnce } from './instance.ts';
+import { Inbox } from './inbox.ts';
+import { loadKernelAtOnce } from './instance.ts';
 import { badRow } from './row.ts';
 
 /**
@@ -10,18 +11,11 @@ import { badRow } from './row.ts';
  *   this version does not know.
  */
 export function adder(): (pack: Uint8Array, isOldest: boolean) => Uint8Array<ArrayBuffer> {
-  let kernel: Kernel | null = null;
-  let [block, size] = [0, 0];
+  let inbox: Inbox | null = null;
   return (pack, isOldest) => {
-    kernel ??= loadKernelAtOnce();
-    const { exports, bytes } = kernel;
-    if (pack.length > size) {
-      if (block !== 0) exports.release(block, size);
-      size = pack.length * 2;
-      block = exports.allocate(size) >>> 0;
-    }
-    bytes(block, pack.length).set(pack);
-    const outcome = exports.addUp(block, pack.length, isOldest ? 1 : 0);
+    inbox ??= new Inbox(loadKernelAtOnce());
+    const { exports, bytes } = inbox.kernel;
+    const outcome = exports.addUp(inbox.put(pack), pack.length, isOldest ? 1 : 0);
     if (outcome !== exports.ROW_OK.value) throw badRow(outcome === exports.ROW_UNKNOWN_CASE.value);
     return bytes(exports.addedStart(), exports.addedLength());
   };

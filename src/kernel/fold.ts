@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { Growing } from '../base/growing.ts';
 import { badRow } from './row.ts';
 import type { FoldedRow } from './folded_row.ts';
+import { Inbox } from './inbox.ts';
 import type { Kernel } from './instance.ts';
 import { unpackRows } from './packed.ts';
 
@@ -59,8 +60,7 @@ export class Fold {
   /** What rows may occupy: lookups leave what they read in memory up to here. Whoever evicts sets it. */
   boundBytes = Number.POSITIVE_INFINITY;
   /** Bytes of changes that come from another instance are copied here first. */
-  #inbox = 0;
-  #inboxSize = 0;
+  readonly #inbox: Inbox;
   /** What was read back last. */
   readonly #readBackValues = new Growing();
 
@@ -68,7 +68,9 @@ export class Fold {
     readonly kernel: Kernel,
     /** Null where rows never leave memory. */
     private readonly readBack: ReadBack | null,
-  ) {}
+  ) {
+    this.#inbox = new Inbox(kernel);
+  }
 
   /** Changes come to rows that memory does not have, and not only now and then; or nobody knows. */
   get missesRows(): boolean {
@@ -132,7 +134,7 @@ export class Fold {
    */
   missing(batch: Uint8Array): Uint8Array<ArrayBuffer> {
     const { exports, bytes } = this.kernel;
-    check(this.kernel, exports.missing(this.#receive(batch), batch.length));
+    check(this.kernel, exports.missing(this.#inbox.put(batch), batch.length));
     return exports.wantListed() === 0
       ? new Uint8Array(0)
       : bytes(exports.wantedStart(), exports.wantedLength()).slice();
@@ -161,7 +163,7 @@ export class Fold {
    */
   apply(batch: Uint8Array): void {
     if (batch.length === 0) return;
-    const start = batch.buffer === this.kernel.exports.memory.buffer ? batch.byteOffset : this.#receive(batch);
+    const start = batch.buffer === this.kernel.exports.memory.buffer ? batch.byteOffset : this.#inbox.put(batch);
     const { length } = batch;
     if (this.#wantsRows) this.#loadMissing(() => check(this.kernel, this.kernel.exports.missing(start, length)));
     check(this.kernel, this.kernel.exports.fold(start, length));
@@ -183,22 +185,11 @@ export class Fold {
    */
   complete(upserts: Uint8Array): Uint8Array<ArrayBuffer> {
     const { exports, bytes } = this.kernel;
-    const start = upserts.buffer === exports.memory.buffer ? upserts.byteOffset : this.#receive(upserts);
+    const start = upserts.buffer === exports.memory.buffer ? upserts.byteOffset : this.#inbox.put(upserts);
     const { length } = upserts;
     if (!this.isComplete) this.#loadMissing(() => exports.missingLast(start, length));
     check(this.kernel, exports.completeUpserts(start, length) ? exports.FOLD_OK.value : exports.FOLD_MALFORMED.value);
     return bytes(exports.completedStart(), exports.completedLength());
-  }
-
-  #receive(batch: Uint8Array): number {
-    const { exports } = this.kernel;
-    if (batch.length > this.#inboxSize) {
-      if (this.#inbox !== 0) exports.release(this.#inbox, this.#inboxSize);
-      this.#inboxSize = batch.length * 2;
-      this.#inbox = exports.allocate(this.#inboxSize) >>> 0;
-    }
-    this.kernel.bytes(this.#inbox, batch.length).set(batch);
-    return this.#inbox;
   }
 
   /** @param list lists the rows that are wanted and that memory does not hold */

@@ -1,5 +1,6 @@
 import { adder } from './addends.ts';
-import { type Kernel, loadKernelAtOnce } from './instance.ts';
+import { Inbox } from './inbox.ts';
+import { loadKernelAtOnce } from './instance.ts';
 
 /** Packs of rows into what rests in a database, and back (assembly/sealing.ts). */
 export interface Sealer {
@@ -11,18 +12,11 @@ export interface Sealer {
 
 /** It has a kernel of its own, which is made when it is needed first. */
 export function sealer(): Sealer {
-  let kernel: Kernel | null = null;
-  let [block, size] = [0, 0];
+  let inbox: Inbox | null = null;
   function run(name: 'sealPack' | 'unsealPack', from: Uint8Array): Uint8Array<ArrayBuffer> | null {
-    kernel ??= loadKernelAtOnce();
-    const { exports, bytes } = kernel;
-    if (from.length > size) {
-      if (block !== 0) exports.release(block, size);
-      size = from.length * 2;
-      block = exports.allocate(size) >>> 0;
-    }
-    bytes(block, from.length).set(from);
-    if (exports[name](block, from.length) === 0) return null;
+    inbox ??= new Inbox(loadKernelAtOnce());
+    const { exports, bytes } = inbox.kernel;
+    if (exports[name](inbox.put(from), from.length) === 0) return null;
     return bytes(exports.sealedStart(), exports.sealedLength()).slice();
   }
   return { seal: pack => run('sealPack', pack), unseal: sealed => run('unsealPack', sealed) };

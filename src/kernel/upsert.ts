@@ -1,4 +1,5 @@
 import type { Fold } from './fold.ts';
+import { Inbox } from './inbox.ts';
 import type { Kernel } from './instance.ts';
 
 /** The upserts of the batch, its clocks passed (assembly/upsert.ts): a view that holds until the next call. */
@@ -19,19 +20,12 @@ export function takeBack(kernel: Kernel, before: Uint8Array): void {
 }
 
 /** Where bytes from another kernel stand while a batch does. */
-const inboxes = new WeakMap<Kernel, { start: number; size: number }>();
+const inboxes = new WeakMap<Kernel, Inbox>();
 
 function receive(kernel: Kernel, bytes: Uint8Array): number {
-  const { exports } = kernel;
-  let inbox = inboxes.get(kernel) ?? { start: 0, size: 0 };
-  if (bytes.length > inbox.size) {
-    exports.release(inbox.start, inbox.size);
-    const size = bytes.length * 2;
-    inbox = { start: exports.allocate(size) >>> 0, size };
-    inboxes.set(kernel, inbox);
-  }
-  kernel.bytes(inbox.start, bytes.length).set(bytes);
-  return inbox.start;
+  const inbox = inboxes.get(kernel) ?? new Inbox(kernel);
+  inboxes.set(kernel, inbox);
+  return inbox.put(bytes);
 }
 
 /** Both, where the last rows are at hand. They are then those behind the batch. */

@@ -22,8 +22,11 @@ const SEALED_MIN_BYTES = 128;
 const SEALED_MAX_SHARE = 0.4;
 
 export function sealPack(rows: Uint8Array<ArrayBuffer>, kernel: PackKernel): Uint8Array<ArrayBuffer> {
-  if (rows.length < SEALED_MIN_BYTES) return rows;
-  const sealed = kernel.seal(rows);
+  return rows.length < SEALED_MIN_BYTES ? rows : leastOf(rows, kernel.seal(rows));
+}
+
+/** @param sealed what a kernel has made of the rows */
+function leastOf(rows: Uint8Array<ArrayBuffer>, sealed: Uint8Array<ArrayBuffer> | null): Uint8Array<ArrayBuffer> {
   if (sealed && sealed.length < SEALED_MAX_SHARE * rows.length) return sealed;
   const frame = Bun.zstdCompressSync(rows, { level: LEVEL }) as Uint8Array<ArrayBuffer>;
   const least = sealed && sealed.length < frame.length ? sealed : frame;
@@ -38,7 +41,7 @@ export function resealPack(
 ): Uint8Array<ArrayBuffer> {
   if (sealed.length < SEALED_MAX_SHARE * rowBytes) return sealed;
   const rows = unsealPack(sealed, kernel);
-  return sealPack(rows, kernel);
+  return rows.length < SEALED_MIN_BYTES ? rows : leastOf(rows, sealed);
 }
 
 /** @throws PackDamage where the bytes are not what was sealed, or a frame that cannot be unpacked */
